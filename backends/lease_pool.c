@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lease_pool.c: see lease_pool.h.
+ *
+ * Invariants: a block is on one list (hot, cold, remote), out, or fresh; the links
+ * of hot and cold belong to the owner, those of remote to whoever pushes and then
+ * to whoever took the whole stack, so there is no ABA. A token names its block for
+ * the life of the pool, so it can be given back without a look at the address.
+ *
+ * It does not know when time has passed: its user says when to trim.
+ */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "backends/lease_pool.h"
+#include "core/assert.h"
+#include "core/sanitizer.h"
+
+/* Which chunk a block is in, and its number there. */
+static inline struct weir__lease_chunk *chunk_of(const struct weir__lease_pool *pool,
+						 uint32_t block, uint32_t *ret_at)
+{
+	unsigned i = 31 - (unsigned)__builtin_clz(block / WEIR__LEASE_FIRST + 1);
+
+	*ret_at = block - ((1u << i) - 1) * WEIR__LEASE_FIRST;
+	return (struct weir__lease_chunk *)&pool->chunk[i];
+}
+
+static inline uint8_t *data_of(const struct weir__lease_pool *pool, uint32_t block)
+{
+	uint32_t at;
+	struct weir__lease_chunk *c = chunk_of(pool, block, &at);
+
+	return c->data + at * pool->bytes;
+}
+
+static inline uint32_t *next_of(const struct weir__lease_pool *pool, uint32_t block)
+{
+	uint32_t at;
+	struct weir__lease_chunk *c = chunk_of(pool, block, &at);
+
+	return &c->next[at];
+}
+
+static size_t whole_pages(size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (bytes + page - 1) / page * page;
+}
+
+void weir__lease_pool_init(struct weir__lease_pool *pool, size_t bytes)
+{
+	*pool = (struct weir__lease_pool){ .bytes = whole_pages(bytes ? bytes : 1) };
+}
+
+void weir__lease_pool_fini(struct weir__lease_pool *pool)
+{
+	WEIR_ASSERT(weir__lease_pool_out(pool) == 0);
+	for (unsigned i = 0; i < WEIR__LEASE_CHUNKS && pool->chunk[i].data; i++) {
+		struct weir__lease_chunk *c = &pool->chunk[i];
+
+		weir__asan_unpoison(c->data, c->mapped);
+		munmap(c->data, c->mapped);
+	}
+	*pool = (struct weir__lease_pool){ .bytes = pool->bytes };
+}
+
+/* One more chunk, as large as all before it and some. Caller holds the lock. */
+static int grow(struct weir__lease_pool *pool)
+{
+	unsigned i = 31 - (unsigned)__builtin_clz(pool->total / WEIR__LEASE_FIRST + 1);
+	uint32_t blocks = WEIR__LEASE_FIRST << i;
+	size_t mapped = blocks * pool->bytes + whole_pages(blocks * sizeof(uint32_t));
+	void *at;
+
+	if (i >= WEIR__LEASE_CHUNKS)
+		return -ENOMEM;
+	at = mmap(NULL, mapped, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (at == MAP_FAILED)
+		return -ENOMEM;
+#ifdef MADV_NOHUGEPAGE
+	/* A huge page would keep the memory of 128 blocks for the sake of one. */
+	madvise(at, mapped, MADV_NOHUGEPAGE);
+#endif
+	pool->chunk[i] = (struct weir__lease_chunk){
+		at, (uint32_t *)(void *)((uint8_t *)at + blocks * pool->bytes), mapped
+	};
+	pool->total += blocks;
+	return 0;
+}
+
+/* The number of a block that was never used, plus one; 0 when there is no memory. */
+static uint32_t take_fresh(struct weir__lease_pool *pool)
+{
+	uint32_t first = 0;
+
+	weir__lock_take(&pool->lock);
+	if (pool->fresh < pool->total || grow(pool) == 0)
+		first = ++pool->fresh;
+	weir__lock_drop(&pool->lock);
+	return first;
+}
+
+/* Everything that others have given. The acquire pairs with the release in push_remote. */
+static uint32_t take_remote(struct weir__lease_pool *pool)
+{
+	if (weir__load(&pool->remote, WEIR_RELAXED) == 0)
+		return 0;
+	return weir__xchg(&pool->remote, 0u, WEIR_ACQUIRE);
+}
+
+/* Push the chain first … last. */
+static void push_remote(struct weir__lease_pool *pool, uint32_t first, uint32_t last)
+{
+	uint32_t top = weir__load(&pool->remote, WEIR_RELAXED);
+
+	do
+		*next_of(pool, last - 1) = top;
+	while (!weir__cas_weak(&pool->remote, &top, first, WEIR_RELEASE, WEIR_RELAXED));
+}
+
+/* Take over what others have given. [owner] */
+static void drain_remote(struct weir__lease_pool *pool)
+{
+	uint32_t block = take_remote(pool), next;
+
+	for (; block; block = next) {
+		next = *next_of(pool, block - 1);
+		*next_of(pool, block - 1) = pool->hot;
+		pool->hot = block;
+		pool->hot_len++;
+	}
+}
+
+static uint32_t take_owner(struct weir__lease_pool *pool)
+{
+	uint32_t first;
+
+	if (WEIR_UNLIKELY(!pool->hot))
+		drain_remote(pool);
+	first = pool->hot;
+	if (WEIR_LIKELY(first)) {
+		pool->hot = *next_of(pool, first - 1);
+		if (--pool->hot_len < pool->low)
+			pool->low = pool->hot_len;
+		return first;
+	}
+	first = pool->cold;
+	if (!first)
+		return take_fresh(pool);
+	pool->cold = *next_of(pool, first - 1);
+	pool->cold_len--;
+	return first;
+}
+
+/* For a sibling: keep the first of what was given, put the others back. */
+static uint32_t take_other(struct weir__lease_pool *pool)
+{
+	uint32_t first = take_remote(pool), rest, last;
+
+	if (!first)
+		return take_fresh(pool);
+	rest = *next_of(pool, first - 1);
+	if (!rest)
+		return first;
+	for (last = rest; *next_of(pool, last - 1);)
+		last = *next_of(pool, last - 1);
+	push_remote(pool, rest, last);
+	return first;
+}
+
+uint8_t *weir__lease_pool_take(struct weir__lease_pool *pool, bool owner, uint32_t *ret_token)
+{
+	uint32_t first = owner ? take_owner(pool) : take_other(pool);
+	uint8_t *data;
+
+	if (!first)
+		return NULL;
+	data = data_of(pool, first - 1);
+	weir__asan_unpoison(data, pool->bytes);
+	*ret_token = first - 1;
+	return data;
+}
+
+void weir__lease_pool_give(struct weir__lease_pool *pool, bool owner, uint32_t token)
+{
+	weir__asan_poison(data_of(pool, token), pool->bytes);
+	if (!owner) {
+		push_remote(pool, token + 1, token + 1);
+		return;
+	}
+	*next_of(pool, token) = pool->hot;
+	pool->hot = token + 1;
+	pool->hot_len++;
+}
+
+/* Return the memory of a chain of hot blocks, and make them cold. */
+static void chill(struct weir__lease_pool *pool, uint32_t block)
+{
+	uint32_t next;
+
+	for (; block; block = next) {
+		next = *next_of(pool, block - 1);
+		madvise(data_of(pool, block - 1), pool->bytes, MADV_DONTNEED);
+		*next_of(pool, block - 1) = pool->cold;
+		pool->cold = block;
+		pool->cold_len++;
+		pool->hot_len--;
+	}
+}
+
+bool weir__lease_pool_trim(struct weir__lease_pool *pool, bool all, unsigned max)
+{
+	uint32_t unused, batch, *link = &pool->hot;
+
+	drain_remote(pool);
+	unused = all ? pool->hot_len : pool->low;
+	unused = unused > WEIR__LEASE_KEEP ? unused - WEIR__LEASE_KEEP : 0;
+	batch = unused < max ? unused : max;
+	if (batch > 0) {
+		/* The oldest are at the end. */
+		for (uint32_t i = pool->hot_len - batch; i > 0; i--)
+			link = next_of(pool, *link - 1);
+		chill(pool, *link);
+		*link = 0;
+	}
+	pool->low = pool->hot_len;
+	return batch < unused;
+}
+
+uint32_t weir__lease_pool_out(const struct weir__lease_pool *pool)
+{
+	uint32_t in = pool->hot_len + pool->cold_len;
+
+	for (uint32_t b = weir__load(&pool->remote, WEIR_ACQUIRE); b; b = *next_of(pool, b - 1))
+		in++;
+	return pool->fresh - in;
+}

@@ -1,0 +1,723 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * readiness.c: see readiness.h.
+ *
+ * Invariants, under the lock of the handle's home:
+ *  - an op waits in the queue of its direction, and nowhere else; it leaves the
+ *    queue before it completes, so cancel finds it or need not;
+ *  - a queue with an op in it and its ready bit set means that the handle is on
+ *    the ready list, or being served;
+ *  - a ready bit is cleared only by somebody who made a call that found nothing,
+ *    and only if no event came since before that call: the tick tells;
+ *  - an event names a slot and its generation, never a handle, so one that was
+ *    fetched before the handle was detached finds nobody.
+ *
+ * The lock is held across one non-blocking call, and poll lets those who wait for
+ * it in after each. It is never held while waiting for events.
+ *
+ * Without the lock a handle's state is read for hints only.
+ */
+#include <stdlib.h>
+
+#include "backends/readiness.h"
+#include "backends/socket.h"
+#include "backends/try.h"
+#include "core/assert.h"
+#include "core/context.h"
+
+#define END_SHIFT 3			/* from a direction's ready bit to its end bit */
+
+/* Completions of one handle in a row; the rest waits until the others had theirs. */
+#define FAIR 8
+/* What a sibling fetches, on its own stack. */
+#define SIBLING_EVENTS 64
+/* When to look whether leased memory may go back: after so long asleep, or so many polls. */
+#define TRIM_NS (50 * WEIR_MSEC)
+#define TRIM_POLLS 1024
+#define TRIM_BATCH 64
+
+/* A slot's .next when it is not on the ready list, nor free. */
+#define UNLISTED UINT32_MAX
+
+struct weir__slot {
+	struct weir_handle *handle;	/* NULL: free, or free once off the ready list */
+	uint32_t generation;
+	uint32_t next;
+};
+
+static inline struct weir__readiness *instance(struct weir_backend *be)
+{
+	return WEIR_CONTAINER_OF(be, struct weir__readiness, base);
+}
+
+/* ---- the lock ---------------------------------------------------------------------------- */
+
+static inline void lock(struct weir__readiness *r)
+{
+	if (WEIR_LIKELY(weir__lock_try(&r->lock)))
+		return;
+	weir__fetch_add(&r->waiters, 1u, WEIR_RELAXED);
+	weir__lock_take(&r->lock);
+	weir__fetch_sub(&r->waiters, 1u, WEIR_RELAXED);
+}
+
+static inline void unlock(struct weir__readiness *r)
+{
+	weir__lock_drop(&r->lock);
+}
+
+static inline bool wanted(struct weir__readiness *r)
+{
+	return WEIR_UNLIKELY(weir__load(&r->waiters, WEIR_RELAXED) != 0);
+}
+
+/* Let others have the lock for a moment; what was looked up before must be again. */
+static void let_in(struct weir__readiness *r)
+{
+	unlock(r);
+	for (unsigned i = 0; i < 256 && wanted(r); i++)
+		weir__cpu_relax();
+	lock(r);
+}
+
+/* The home of a handle, locked. It can change until the lock is held. */
+static struct weir__readiness *lock_home(struct weir_handle *h)
+{
+	for (;;) {
+		struct weir_backend *be = weir__load(&h->backend, WEIR_ACQUIRE);
+
+		lock(instance(be));
+		if (WEIR_LIKELY(weir__load(&h->backend, WEIR_RELAXED) == be))
+			return instance(be);
+		unlock(instance(be));
+	}
+}
+
+/*
+ * The same for one who is about to register: a handle that is registered nowhere moves to r.
+ * The release pairs with the acquire in lock_home.
+ */
+static struct weir__readiness *lock_new_home(struct weir__readiness *r, struct weir_handle *h)
+{
+	for (;;) {
+		struct weir__readiness *home = lock_home(h);
+
+		if (home == r || weir__ready_of(h)->slot)
+			return home;
+		weir__store(&h->backend, &r->base, WEIR_RELEASE);
+		unlock(home);
+	}
+}
+
+/* ---- slots: registered handles, and the list of those to be served again ------------------ */
+
+static int grow_slots(struct weir__readiness *r)
+{
+	uint32_t cap = r->slots_cap ? r->slots_cap * 2 : 64;
+	struct weir__slot *slots = realloc(r->slots, cap * sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	r->slots = slots;
+	r->slots_cap = cap;
+	if (r->slots_len == 0)
+		r->slots[r->slots_len++] = (struct weir__slot){ NULL, 0, UNLISTED };
+	return 0;
+}
+
+static int take_slot(struct weir__readiness *r, struct weir_handle *h, uint32_t *ret_slot)
+{
+	uint32_t i = r->free_slot;
+	int err;
+
+	if (i) {
+		r->free_slot = r->slots[i].next;
+	} else {
+		if (r->slots_len == r->slots_cap) {
+			err = grow_slots(r);
+			if (err < 0)
+				return err;
+		}
+		i = r->slots_len++;
+		r->slots[i].generation = 0;
+	}
+	r->slots[i].handle = h;
+	r->slots[i].next = UNLISTED;
+	*ret_slot = i;
+	return 0;
+}
+
+static void free_slot(struct weir__readiness *r, uint32_t i)
+{
+	r->slots[i].next = r->free_slot;
+	r->free_slot = i;
+}
+
+/* One that is on the ready list is freed when it gets to the front. */
+static void give_slot(struct weir__readiness *r, uint32_t i)
+{
+	r->slots[i].handle = NULL;
+	r->slots[i].generation++;
+	if (r->slots[i].next == UNLISTED)
+		free_slot(r, i);
+}
+
+static inline uint64_t key_of(const struct weir__readiness *r, uint32_t slot)
+{
+	return (uint64_t)r->slots[slot].generation << 32 | slot;
+}
+
+/* Who an event is for; NULL if it was detached meanwhile. */
+static inline struct weir_handle *by_key(const struct weir__readiness *r, uint64_t key)
+{
+	uint32_t slot = (uint32_t)key;
+
+	if (WEIR_UNLIKELY(r->slots[slot].generation != key >> 32))
+		return NULL;
+	return r->slots[slot].handle;
+}
+
+static void list_handle(struct weir__readiness *r, const struct weir__ready_handle *s)
+{
+	if (r->slots[s->slot].next != UNLISTED)
+		return;
+	r->slots[s->slot].next = 0;
+	if (r->listed_first)
+		r->slots[r->listed_last].next = s->slot;
+	else
+		r->listed_first = s->slot;
+	r->listed_last = s->slot;
+	weir__store(&r->listed, r->listed + 1, WEIR_RELAXED);
+}
+
+/* The first of the ready list, off it; NULL if that one was detached. */
+static struct weir_handle *unlist_first(struct weir__readiness *r)
+{
+	uint32_t i = r->listed_first;
+	struct weir_handle *h = r->slots[i].handle;
+
+	r->listed_first = r->slots[i].next;
+	r->slots[i].next = UNLISTED;
+	weir__store(&r->listed, r->listed - 1, WEIR_RELAXED);
+	if (!h)
+		free_slot(r, i);
+	return h;
+}
+
+/* ---- a handle's readiness and queues; under its home's lock ------------------------------- */
+
+static inline void set_ready(struct weir__ready_handle *s, uint64_t ready)
+{
+	weir__store(&s->ready, ready, WEIR_RELAXED);
+}
+
+static inline bool same_tick(uint64_t a, uint64_t b)
+{
+	return (a ^ b) < WEIR__READY_TICK;
+}
+
+/* A call found nothing (EAGAIN), whatever the events said. */
+static inline void clear_ready(struct weir__ready_handle *s, enum weir__queue q)
+{
+	set_ready(s, s->ready & ~(uint64_t)((1u | 1u << END_SHIFT) << q));
+}
+
+/* A call moved less than it could have: nothing is left, unless that was the end. */
+static inline void clear_spent(struct weir__ready_handle *s, enum weir__queue q)
+{
+	if (!(s->ready & 1u << END_SHIFT << q))
+		set_ready(s, s->ready & ~(uint64_t)(1u << q));
+}
+
+static inline struct weir_op *first_op(const struct weir__ready_handle *s, enum weir__queue q)
+{
+	return s->tail[q] ? s->tail[q]->next : NULL;
+}
+
+static inline void append_op(struct weir__ready_handle *s, enum weir__queue q, struct weir_op *op)
+{
+	struct weir_op *tail = s->tail[q];
+
+	op->next = tail ? tail->next : op;
+	if (tail)
+		tail->next = op;
+	weir__store(&s->tail[q], op, WEIR_RELAXED);
+}
+
+/* Take op out, whose predecessor is before (itself if it is alone). */
+static inline void remove_op(struct weir__ready_handle *s, enum weir__queue q,
+			     struct weir_op *before, struct weir_op *op)
+{
+	before->next = op->next;
+	if (s->tail[q] == op)
+		weir__store(&s->tail[q], before == op ? NULL : before, WEIR_RELAXED);
+	op->next = NULL;
+}
+
+static void find_and_remove(struct weir__ready_handle *s, struct weir_op *op)
+{
+	enum weir__queue q = weir__queue_of(op);
+	struct weir_op *before = s->tail[q];
+
+	while (before->next != op)
+		before = before->next;
+	remove_op(s, q, before, op);
+}
+
+static int register_handle(struct weir__readiness *r, struct weir_handle *h, bool priority)
+{
+	struct weir__ready_handle *s = weir__ready_of(h);
+	uint32_t slot = s->slot;
+	int err = 0;
+
+	/* A short read may have stopped at urgent data; for TCP it costs nothing to be told. */
+	priority |= (s->ready & WEIR__READY_EXACT) != 0;
+	if (slot)
+		err = r->poller->change(r, h->fd, key_of(r, slot), priority);
+	else if ((err = take_slot(r, h, &slot)) == 0)
+		err = r->poller->add(r, h->fd, key_of(r, slot), priority);
+	if (err == 0) {
+		s->slot = slot;
+		set_ready(s, s->ready | WEIR__READY_REGISTERED | (priority ? WEIR__READY_PRIORITY_TOO : 0));
+	} else if (slot && !s->slot) {
+		give_slot(r, slot);
+	}
+	return err;
+}
+
+/* ---- submit and cancel -------------------------------------------------------------------- */
+
+/* Remember, if nobody holds the lock, that a call without it has emptied a direction. */
+static void note_spent(struct weir_handle *h, enum weir__queue q, uint64_t seen)
+{
+	struct weir__ready_handle *s = weir__ready_of(h);
+	struct weir_backend *be = weir__load(&h->backend, WEIR_ACQUIRE);
+
+	if (!(seen & WEIR__READY_REGISTERED) || !weir__lock_try(&instance(be)->lock))
+		return;
+	if (same_tick(seen, s->ready))
+		clear_spent(s, q);
+	unlock(instance(be));
+}
+
+/* Whether an op that is about to be queued must try once more, or for the first time. */
+static bool must_try(const struct weir__ready_handle *s, enum weir__queue q, uint64_t seen, bool tried)
+{
+	bool moved = !same_tick(seen, s->ready);
+
+	if (q == WATCH)
+		return moved;
+	return !s->tail[q] && s->ready & 1u << q && (!tried || moved);
+}
+
+/*
+ * Queue an op; seen is what its handle's readiness was before it was tried. With the lock held
+ * no event can be handled: what comes after the last try finds the op in its queue, and a
+ * registration reports what came before it.
+ */
+static void enqueue(struct weir__turn *t, struct weir_op *op, enum weir__queue q, uint64_t seen, bool tried)
+{
+	struct weir_handle *h = op->handle;
+	struct weir__ready_handle *s = weir__ready_of(h);
+	struct weir__readiness *home = lock_new_home(t->r, h);
+	int res = WEIR_PENDING;
+
+	if (WEIR_UNLIKELY(!s->slot)) {
+		int err = register_handle(home, h, false);
+
+		if (err < 0)
+			res = err;
+	} else if (must_try(s, q, seen, tried)) {
+		res = weir__try_op(t, op);
+		if (t->spent)
+			clear_spent(s, q);
+		tried = true;
+	}
+	if (res == WEIR_PENDING) {
+		if (tried && q != WATCH)
+			clear_ready(s, q);
+		op->backend = &home->base;
+		append_op(s, q, op);
+	}
+	unlock(home);
+	if (res != WEIR_PENDING)
+		weir_backend_complete(op, res);
+}
+
+/* POLL registers before it looks: that is how a regular file is found out (-EPERM). */
+static int prepare_watch(struct weir__readiness *r, struct weir_op *op)
+{
+	struct weir__ready_handle *s = weir__ready_of(op->handle);
+	bool priority = op->u.poll.events & WEIR_PRIORITY;
+	uint64_t want = WEIR__READY_REGISTERED | (priority ? WEIR__READY_PRIORITY_TOO : 0);
+	struct weir__readiness *home;
+	int err = 0;
+
+	if ((weir__load(&s->ready, WEIR_RELAXED) & want) == want)
+		return 0;
+	home = lock_new_home(r, op->handle);
+	if ((s->ready & want) != want)
+		err = register_handle(home, op->handle, priority);
+	unlock(home);
+	return err;
+}
+
+/* [owner] The common case, done at once, takes no lock. */
+void weir__readiness_submit(struct weir_backend *be, struct weir_op *op)
+{
+	struct weir__turn t = { instance(be), true, false };
+	struct weir__ready_handle *s = weir__ready_of(op->handle);
+	enum weir__queue q = weir__queue_of(op);
+	bool try_only = op->flags & WEIR_OP_TRY, tried = false;
+	uint64_t seen;
+	int res = WEIR_PENDING;
+
+	if (q == WATCH && (res = prepare_watch(t.r, op)) < 0) {
+		weir_backend_complete(op, res);
+		return;
+	}
+	/* Before the call: a later tick means that an event came after it began. */
+	seen = weir__load(&s->ready, WEIR_ACQUIRE);
+	if (q == WATCH || op->code == WEIR_OP_CONNECT ||
+	    (!weir__load(&s->tail[q], WEIR_RELAXED) && (try_only || seen & 1u << q))) {
+		res = weir__try_op(&t, op);
+		if (WEIR_LIKELY(res != WEIR_PENDING)) {
+			if (t.spent)
+				note_spent(op->handle, q, seen);
+			weir_backend_complete(op, res);
+			return;
+		}
+		tried = true;
+	}
+	if (try_only)
+		weir_backend_complete(op, -EAGAIN);
+	else
+		enqueue(&t, op, q, seen, tried);
+}
+
+/*
+ * [any] An op that is in no queue any more has completed, and its handle may be gone: that is
+ * why the op knows its home, and why queued ops complete under the lock.
+ */
+void weir__readiness_cancel(struct weir_backend *be, struct weir_op *op)
+{
+	struct weir__readiness *home = instance(op->backend);
+	bool found;
+
+	(void)be;
+	lock(home);
+	found = op->next != NULL;
+	if (found)
+		find_and_remove(weir__ready_of(op->handle), op);
+	unlock(home);
+	if (found)
+		weir_backend_complete(op, -ECANCELED);
+}
+
+/* ---- poll --------------------------------------------------------------------------------- */
+
+/* POLLs all look at once; each gets what it asked for, and hang-ups. */
+static unsigned serve_watch(struct weir_handle *h)
+{
+	struct weir__ready_handle *s = weir__ready_of(h);
+	struct weir_op *before = s->tail[WATCH], *last = before, *op;
+	unsigned asked = 0, count = 0;
+	bool end;
+	int found;
+
+	set_ready(s, s->ready & ~(uint64_t)WEIR__READY_WATCH);
+	if (!last)
+		return 0;
+	for (op = last->next; asked |= op->u.poll.events, op != last;)
+		op = op->next;
+	found = weir__try_look(h->fd, asked);
+	do {
+		unsigned mask;
+
+		op = before->next;
+		end = op == last;
+		mask = op->u.poll.events | WEIR_HANGUP | WEIR_FAULT;
+		if (found < 0 || (unsigned)found & mask) {
+			remove_op(s, WATCH, before, op);
+			weir_backend_complete(op, found < 0 ? found : (int)((unsigned)found & mask));
+			count++;
+		} else {
+			before = op;
+		}
+	} while (!end);
+	return count;
+}
+
+/* Run the queues of a handle while its calls succeed. The lock is held. */
+static unsigned serve(struct weir__turn *t, struct weir__readiness *home, struct weir_handle *h)
+{
+	struct weir__ready_handle *s = weir__ready_of(h);
+	unsigned count = 0, calls = 0;
+	struct weir_op *op;
+
+	for (enum weir__queue q = READ; q <= WRITE; q++)
+		while ((op = first_op(s, q)) != NULL && s->ready & 1u << q) {
+			int res;
+
+			if (count == FAIR || (calls > 0 && wanted(home))) {
+				list_handle(home, s);
+				return count;
+			}
+			calls++;
+			res = weir__try_op(t, op);
+			if (res == WEIR_PENDING) {
+				clear_ready(s, q);
+				break;
+			}
+			remove_op(s, q, s->tail[q], op);
+			if (t->spent)
+				clear_spent(s, q);
+			weir_backend_complete(op, res);
+			count++;
+		}
+	if (WEIR_UNLIKELY(s->ready & WEIR__READY_WATCH)) {
+		if (calls > 0 && wanted(home))
+			list_handle(home, s);
+		else
+			count += serve_watch(h);
+	}
+	return count;
+}
+
+/* Those whose turn was cut short, in that order; not those that are cut short now. */
+static unsigned serve_listed(struct weir__turn *t, unsigned max)
+{
+	struct weir__readiness *r = t->r;
+	unsigned count = 0;
+
+	lock(r);
+	for (uint32_t left = r->listed; left > 0 && r->listed_first && count < max; left--) {
+		struct weir_handle *h = unlist_first(r);
+
+		if (h)
+			count += serve(t, r, h);
+		if (wanted(r))
+			let_in(r);
+	}
+	unlock(r);
+	return count;
+}
+
+static void mark_ready(struct weir__ready_handle *s, uint32_t ready)
+{
+	/* Whether priority data stands between the reader and the rest, only reading can tell. */
+	if (WEIR_UNLIKELY(ready & WEIR__READY_PRIORITY))
+		ready |= WEIR__READY_READ | WEIR__READY_READ_END;
+	ready &= ~(uint32_t)WEIR__READY_PRIORITY;
+	if (s->tail[WATCH])
+		ready |= WEIR__READY_WATCH;
+	set_ready(s, (s->ready + WEIR__READY_TICK) | ready);
+}
+
+static unsigned serve_events(struct weir__turn *t, const struct weir__event *events, int n)
+{
+	struct weir__readiness *r = t->r;
+	unsigned count = 0;
+	bool woken = false;
+
+	lock(r);
+	for (int i = 0; i < n; i++) {
+		struct weir_handle *h;
+
+		if (WEIR_UNLIKELY(events[i].key == WEIR__WAKE_KEY)) {
+			woken = true;
+			continue;
+		}
+		h = by_key(r, events[i].key);
+		if (WEIR_UNLIKELY(!h))
+			continue;
+		mark_ready(weir__ready_of(h), events[i].ready);
+		count += serve(t, r, h);
+		if (wanted(r))
+			let_in(r);
+	}
+	unlock(r);
+	/* A sibling must not swallow a wake that was meant for the owner. */
+	if (woken && !t->owner)
+		r->poller->wake(r);
+	return count;
+}
+
+static int64_t timeout_of(struct weir__readiness *r, uint64_t deadline)
+{
+	uint64_t now;
+
+	if (deadline == 0)
+		return 0;
+	if (deadline == WEIR_FOREVER)
+		return -1;
+	now = weir_backend_now(&r->base);
+	return now >= deadline ? 0 : deadline - now > INT64_MAX ? -1 : (int64_t)(deadline - now);
+}
+
+/* Wait for the owner. One that sleeps for long returns the memory that it does not use first. */
+static int wait_owner(struct weir__readiness *r, uint64_t deadline, bool busy)
+{
+	int max = (int)(busy ? r->busy_events : r->idle_events);
+	bool slept = false;
+
+	if (++r->polls % TRIM_POLLS == 0)
+		weir__lease_pool_trim(&r->pool, false, TRIM_BATCH);
+	for (;;) {
+		int64_t timeout = timeout_of(r, deadline);
+		bool trim = timeout != 0 && weir__lease_pool_excess(&r->pool);
+		int n;
+
+		if (trim && (timeout < 0 || timeout > (int64_t)TRIM_NS))
+			timeout = slept ? 0 : (int64_t)TRIM_NS;
+		else
+			trim = false;
+		n = r->poller->wait(r, r->events, max, timeout);
+		if (n != 0 && n != -EINTR)
+			return n;
+		if (n == 0 && trim) {
+			slept = true;
+			weir__lease_pool_trim(&r->pool, true, TRIM_BATCH);
+		} else if (n == 0) {
+			return 0;
+		}
+	}
+}
+
+static int wait_sibling(struct weir__readiness *r, struct weir__event *events, uint64_t deadline)
+{
+	int n;
+
+	do
+		n = r->poller->wait(r, events, SIBLING_EVENTS, timeout_of(r, deadline));
+	while (n == -EINTR);
+	return n;
+}
+
+/* Another than the owner. What it leaves behind the owner must hear of. */
+static WEIR_NOINLINE int poll_sibling(struct weir__turn *t, uint64_t deadline)
+{
+	struct weir__event events[SIBLING_EVENTS];
+	unsigned count = 0;
+	int n;
+
+	if (weir__load(&t->r->listed, WEIR_RELAXED) != 0)
+		count = serve_listed(t, SIBLING_EVENTS);
+	n = wait_sibling(t->r, events, count > 0 ? 0 : deadline);
+	if (n > 0)
+		count += serve_events(t, events, n);
+	if (weir__load(&t->r->listed, WEIR_RELAXED) != 0)
+		t->r->poller->wake(t->r);
+	return n < 0 && count == 0 ? n : (int)count;
+}
+
+int weir__readiness_poll(struct weir_backend *be, uint64_t deadline, bool busy)
+{
+	struct weir__readiness *r = instance(be);
+	struct weir__turn t = { r, weir__worker_current() == be->worker, false };
+	unsigned count = 0;
+	int n;
+
+	if (WEIR_UNLIKELY(!t.owner))
+		return poll_sibling(&t, deadline);
+	if (WEIR_UNLIKELY(weir__load(&r->listed, WEIR_RELAXED) != 0)) {
+		count = serve_listed(&t, busy ? r->busy_events : r->idle_events);
+		if (count > 0 || weir__load(&r->listed, WEIR_RELAXED) != 0)
+			deadline = 0;
+	}
+	n = wait_owner(r, deadline, busy);
+	if (WEIR_LIKELY(n > 0))
+		count += serve_events(&t, r->events, n);
+	return n < 0 && count == 0 ? n : (int)count;
+}
+
+void weir__readiness_wake(struct weir_backend *be)
+{
+	instance(be)->poller->wake(instance(be));
+}
+
+/* ---- handles, leases, life ---------------------------------------------------------------- */
+
+int weir__readiness_attach(struct weir_backend *be, struct weir_handle *h,
+			   const struct weir_handle_spec *spec)
+{
+	bool tcp;
+	int fd, err = weir__socket_open(spec, &fd, &tcp);
+
+	if (err == 0)
+		weir__try_make_handle(h, be, fd, spec->kind, tcp);
+	return err;
+}
+
+static void cancel_queue(struct weir__ready_handle *s, enum weir__queue q)
+{
+	struct weir_op *op;
+
+	while ((op = first_op(s, q)) != NULL) {
+		remove_op(s, q, s->tail[q], op);
+		weir_backend_complete(op, -ECANCELED);
+	}
+}
+
+/* [any] */
+void weir__readiness_detach(struct weir_backend *be, struct weir_handle *h)
+{
+	struct weir__readiness *home = lock_home(h);
+	struct weir__ready_handle *s = weir__ready_of(h);
+	int fd = h->fd;
+
+	(void)be;
+	for (enum weir__queue q = READ; q < QUEUES; q++)
+		cancel_queue(s, q);
+	if (s->slot) {
+		give_slot(home, s->slot);
+		s->slot = 0;
+		/* Closing our own unregisters it. */
+		if (h->kind == WEIR_HANDLE_FOREIGN)
+			home->poller->del(home, fd);
+	}
+	h->fd = -1;
+	unlock(home);
+	if (h->kind != WEIR_HANDLE_FOREIGN)
+		weir__socket_close(fd);
+	weir_backend_detached(h);
+}
+
+int weir__readiness_control(struct weir_backend *be, struct weir_handle *h, enum weir_control what,
+			    void *value, size_t len)
+{
+	(void)be;
+	return weir__socket_control(h->fd, what, value, len);
+}
+
+void weir__readiness_lease_return(struct weir_backend *be, struct weir_lease *lease)
+{
+	bool owner = weir__worker_current() == be->worker;
+
+	weir__lease_pool_give(&instance(be)->pool, owner, lease->token);
+}
+
+int weir__readiness_init(struct weir__readiness *r, const struct weir_backend_config *cfg,
+			 const struct weir__poller_ops *poller)
+{
+	r->poller = poller;
+	r->busy_events = cfg->busy_events ? cfg->busy_events : 64;
+	r->idle_events = cfg->idle_events ? cfg->idle_events : 1024;
+	if (r->idle_events < r->busy_events)
+		r->idle_events = r->busy_events;
+	r->events = calloc(r->idle_events, sizeof(*r->events));
+	if (!r->events)
+		return -ENOMEM;
+	weir__lease_pool_init(&r->pool, cfg->lease_bytes ? cfg->lease_bytes : 16384);
+	return 0;
+}
+
+void weir__readiness_fini(struct weir__readiness *r)
+{
+	WEIR_ASSERT(r->waiters == 0);
+	weir__lease_pool_fini(&r->pool);
+	free(r->slots);
+	free(r->events);
+	r->slots = NULL;
+	r->events = NULL;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * registry.c: see registry.h. Nothing registers itself: the table is the list in
+ * backends/meson.build, and this file is all that knows a backend by name.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/list.h"
+#include "backends/registry.h"
+
+#define REASON_BYTES 160
+
+#define X(name) extern const struct weir_backend_ops weir__backend_##name;
+WEIR__BACKENDS(X)
+#undef X
+
+static const struct weir_backend_ops *const table[] = {
+#define X(name) &weir__backend_##name,
+	WEIR__BACKENDS(X)
+#undef X
+	NULL
+};
+
+struct absent {
+	const char *name, *reason;
+};
+
+static const struct absent absent[] = {
+#define X(name, reason) { name, reason },
+	WEIR__BACKENDS_ABSENT(X)
+#undef X
+	{ NULL, NULL }
+};
+
+const struct weir_backend_ops *weir__backend_at(unsigned i)
+{
+	return i < sizeof(table) / sizeof(table[0]) ? table[i] : NULL;
+}
+
+const struct weir_backend_ops *weir__backend_find(const char *name)
+{
+	for (unsigned i = 0; table[i]; i++)
+		if (strcmp(table[i]->name, name) == 0)
+			return table[i];
+	return NULL;
+}
+
+/* Add to a line that may be full. */
+static void WEIR_PRINTF(3, 4) add(char *why, size_t len, const char *fmt, ...)
+{
+	size_t used = strlen(why);
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why + used, len - used, fmt, args);
+	va_end(args);
+}
+
+static int choose_named(const char *name, const struct weir_backend_ops **ret_ops, char *why,
+			size_t len)
+{
+	const struct weir_backend_ops *ops = weir__backend_find(name);
+	char reason[REASON_BYTES] = "";
+	int err;
+
+	if (!ops) {
+		for (const struct absent *a = absent; a->name; a++)
+			if (strcmp(a->name, name) == 0) {
+				add(why, len, "backend '%s' is not in this build: %s", name,
+				    a->reason);
+				return -ENOENT;
+			}
+		add(why, len, "unknown backend '%s'; this build has:", name);
+		for (unsigned i = 0; table[i]; i++)
+			add(why, len, "%s %s", i ? "," : "", table[i]->name);
+		return -ENOENT;
+	}
+	err = ops->probe(reason, sizeof(reason));
+	if (err < 0) {
+		add(why, len, "backend '%s' cannot run here: %s", name, reason);
+		return err;
+	}
+	*ret_ops = ops;
+	return 0;
+}
+
+static int choose_auto(const struct weir_backend_ops **ret_ops, char *why, size_t len)
+{
+	for (unsigned i = 0; table[i]; i++) {
+		char reason[REASON_BYTES] = "";
+
+		if (table[i]->probe(reason, sizeof(reason)) == 0) {
+			*ret_ops = table[i];
+			return 0;
+		}
+		add(why, len, "%s%s: %s", i ? "; " : "", table[i]->name, reason);
+	}
+	if (!table[0])
+		add(why, len, "this build has no backend");
+	return -ENODEV;
+}
+
+int weir__backend_choose(const char *name, const struct weir_backend_ops **ret_ops, char *why,
+			 size_t len)
+{
+	why[0] = '\0';
+	if (!name || !*name)
+		name = getenv("WEIR_BACKEND");
+	if (name && *name && strcmp(name, "auto") != 0)
+		return choose_named(name, ret_ops, why, len);
+	return choose_auto(ret_ops, why, len);
+}

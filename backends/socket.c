@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * socket.c: see socket.h. Every function answers 0, a descriptor or a negative
+ * errno, and leaves nothing open when it fails.
+ */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backends/socket.h"
+
+static int set_int(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value)) == 0 ? 0 : -errno;
+}
+
+static int get_int(int fd, int level, int name, int *ret_value)
+{
+	socklen_t len = sizeof(*ret_value);
+
+	return getsockopt(fd, level, name, ret_value, &len) == 0 ? 0 : -errno;
+}
+
+void weir__socket_close(int fd)
+{
+	/* Never again on EINTR: Linux has closed it, and the number may be somebody else's. */
+	close(fd);
+}
+
+/* Make an inherited descriptor what one of ours is. */
+static int adopt(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+		return -errno;
+	flags = fcntl(fd, F_GETFD);
+	if (flags < 0 || (!(flags & FD_CLOEXEC) && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0))
+		return -errno;
+	return 0;
+}
+
+static int bind_and_listen(int fd, int family, const struct weir_handle_spec *spec)
+{
+	bool listener = spec->kind == WEIR_HANDLE_LISTENER;
+	bool ip = family == AF_INET || family == AF_INET6;
+	int err = 0;
+
+	if (listener && ip)
+		err = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (err == 0 && spec->reuse_port)
+		err = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (err == 0 && listener && family == AF_INET6)
+		err = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, spec->v6_only);
+	if (err == 0 && spec->addr && bind(fd, spec->addr, spec->addr_len) < 0)
+		err = -errno;
+	if (err == 0 && listener && listen(fd, spec->backlog > 0 ? spec->backlog : SOMAXCONN) < 0)
+		err = -errno;
+	return err;
+}
+
+static int family_of(int fd, int *ret_family)
+{
+	struct sockaddr_storage name = { 0 };
+	socklen_t len = sizeof(name);
+
+	if (getsockname(fd, (struct sockaddr *)&name, &len) < 0)
+		return -errno;
+	*ret_family = name.ss_family;
+	return 0;
+}
+
+static int open_fresh(const struct weir_handle_spec *spec, int family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = bind_and_listen(fd, family, spec);
+	if (err < 0) {
+		weir__socket_close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int weir__socket_open(const struct weir_handle_spec *spec, int *ret_fd, bool *ret_tcp)
+{
+	int family = spec->addr ? spec->addr->sa_family : spec->family;
+	int fd = spec->fd, err = 0;
+
+	*ret_tcp = false;
+	if (spec->kind == WEIR_HANDLE_FOREIGN) {
+		if (fcntl(fd, F_GETFD) < 0)
+			return -errno;
+		*ret_fd = fd;
+		return 0;
+	}
+	if (spec->kind != WEIR_HANDLE_LISTENER && spec->kind != WEIR_HANDLE_STREAM)
+		return -EINVAL;
+	if (fd < 0) {
+		if (spec->kind == WEIR_HANDLE_LISTENER && !spec->addr)
+			return -EINVAL;
+		fd = open_fresh(spec, family);
+	} else {
+		err = family_of(fd, &family);
+		if (err == 0)
+			err = adopt(fd);
+	}
+	if (fd < 0 || err < 0)
+		return fd < 0 ? fd : err;
+	*ret_tcp = family == AF_INET || family == AF_INET6;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Errors of one connection in the queue, not of the listener: accept(2), "Error handling". */
+static bool died_in_queue(int err)
+{
+	switch (err) {
+	case EINTR:
+	case ECONNABORTED:
+	case EPROTO:
+	case EPERM:
+	case ENETDOWN:
+	case ENOPROTOOPT:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+#ifdef ENONET
+	case ENONET:
+#endif
+		return true;
+	default:
+		return false;
+	}
+}
+
+int weir__socket_accept(int fd)
+{
+	int conn;
+
+	do
+		conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	while (conn < 0 && died_in_queue(errno));
+	return conn >= 0 ? conn : -errno;
+}
+
+int weir__socket_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	if (connect(fd, addr, len) == 0)
+		return 0;
+	/* An interrupted connect goes on by itself. */
+	return errno == EINTR ? -EINPROGRESS : -errno;
+}
+
+int weir__socket_connected(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	int failed = 0, err = get_int(fd, SOL_SOCKET, SO_ERROR, &failed);
+
+	if (err < 0 || failed)
+		return err < 0 ? err : -failed;
+	/* No error is not yet a connection: the event may be an old one. */
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
+		return 0;
+	return errno == ENOTCONN ? -EINPROGRESS : -errno;
+}
+
+static int get_name(int fd, enum weir_control what, struct sockaddr_storage *ret_name)
+{
+	socklen_t len = sizeof(*ret_name);
+	int rc;
+
+	memset(ret_name, 0, sizeof(*ret_name));
+	rc = what == WEIR_CTL_LOCAL_ADDR ? getsockname(fd, (struct sockaddr *)ret_name, &len)
+					 : getpeername(fd, (struct sockaddr *)ret_name, &len);
+	return rc == 0 ? 0 : -errno;
+}
+
+static int set_linger(int fd, int seconds)
+{
+	struct linger linger = { .l_onoff = seconds >= 0, .l_linger = seconds >= 0 ? seconds : 0 };
+
+	return setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0 ? 0 : -errno;
+}
+
+static int set_keepalive(int fd, const struct weir_keepalive *k)
+{
+	int err = 0;
+
+#ifdef TCP_KEEPIDLE
+	if (k->idle_s > 0)
+		err = set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, k->idle_s);
+	if (err == 0 && k->interval_s > 0)
+		err = set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, k->interval_s);
+	if (err == 0 && k->count > 0)
+		err = set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, k->count);
+#endif
+	return err < 0 ? err : set_int(fd, SOL_SOCKET, SO_KEEPALIVE, k->idle_s > 0);
+}
+
+static size_t value_size(enum weir_control what)
+{
+	switch (what) {
+	case WEIR_CTL_LOCAL_ADDR:
+	case WEIR_CTL_PEER_ADDR:
+		return sizeof(struct sockaddr_storage);
+	case WEIR_CTL_KEEPALIVE:
+		return sizeof(struct weir_keepalive);
+	default:
+		return sizeof(int);
+	}
+}
+
+int weir__socket_control(int fd, enum weir_control what, void *value, size_t len)
+{
+	int number = 0;
+
+	if (!value || len != value_size(what))
+		return -EINVAL;
+	if (len == sizeof(number))
+		memcpy(&number, value, sizeof(number));
+	switch (what) {
+	case WEIR_CTL_LOCAL_ADDR:
+	case WEIR_CTL_PEER_ADDR:
+		return get_name(fd, what, value);
+	case WEIR_CTL_SHUTDOWN:
+		return shutdown(fd, number) == 0 ? 0 : -errno;
+	case WEIR_CTL_NODELAY:
+		return set_int(fd, IPPROTO_TCP, TCP_NODELAY, number != 0);
+	case WEIR_CTL_LINGER:
+		return set_linger(fd, number);
+	case WEIR_CTL_KEEPALIVE:
+		return set_keepalive(fd, value);
+	case WEIR_CTL_SEND_BUFFER:
+		return set_int(fd, SOL_SOCKET, SO_SNDBUF, number);
+	case WEIR_CTL_RECV_BUFFER:
+		return set_int(fd, SOL_SOCKET, SO_RCVBUF, number);
+	case WEIR_CTL_ERROR:
+		return get_int(fd, SOL_SOCKET, SO_ERROR, value);
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * socket.h: the socket calls that kernel backends share: making, adopting and
+ * accepting a descriptor, connecting it, its options. Nothing here waits, and
+ * nothing knows how readiness or completion is told.
+ */
+#ifndef WEIR_BACKENDS_SOCKET_H
+#define WEIR_BACKENDS_SOCKET_H
+
+#include "weir/backend.h"
+
+/*
+ * What the spec asks for: a non-blocking, close-on-exec descriptor, bound and listening where
+ * that was asked. An adopted one is the backend's only on success; a foreign one is only looked
+ * at. *ret_tcp: whether it is a TCP socket (a stream without message boundaries inside).
+ */
+int weir__socket_open(const struct weir_handle_spec *spec, int *ret_fd, bool *ret_tcp);
+
+/* The next connection that is alive, or -EAGAIN, or the error. */
+int weir__socket_accept(int fd);
+
+/* 0: connected. -EINPROGRESS: wait for writability, then weir__socket_connected. Else the error. */
+int weir__socket_connect(int fd, const struct sockaddr *addr, socklen_t len);
+/* 0, -EINPROGRESS (wait on), or why the connection failed. */
+int weir__socket_connected(int fd);
+
+/* enum weir_control on a descriptor; -EINVAL when len is not that of the value. */
+int weir__socket_control(int fd, enum weir_control what, void *value, size_t len);
+
+void weir__socket_close(int fd);
+
+#endif

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * try.c: see try.h. Interrupted calls are made again; EAGAIN becomes WEIR_PENDING,
+ * and every other error is the op's result.
+ */
+#include <poll.h>
+#include <string.h>
+
+#include "backends/socket.h"
+#include "backends/try.h"
+
+/* Most bytes of one call, so that its result is an int. */
+#define CALL_BYTES (1u << 30)
+/* Elements of an iovec that are copied when a call starts in the middle of it. */
+#define IOV_COPY 16
+/* Elements that one call takes. */
+#define IOV_CALL 1024
+
+/* -errno, or the bytes. */
+static inline ssize_t answer(ssize_t n)
+{
+	return n >= 0 ? n : -errno;
+}
+
+static ssize_t call_io(struct weir_op *op, size_t *ret_asked)
+{
+	uint8_t *buf = op->u.io.buf + op->u.io.done;
+	size_t len = op->u.io.len - op->u.io.done;
+	ssize_t n;
+
+	if (len > CALL_BYTES)
+		len = CALL_BYTES;
+	*ret_asked = len;
+	do
+		n = op->code == WEIR_OP_SEND
+			    ? send(op->handle->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL)
+			    : recv(op->handle->fd, buf, len,
+				   op->flags & WEIR_OP_PEEK ? MSG_DONTWAIT | MSG_PEEK : MSG_DONTWAIT);
+	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
+	return answer(n);
+}
+
+static ssize_t call_msg(struct weir_op *op, const struct iovec *iov, unsigned count,
+			size_t *ret_asked)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = count };
+	ssize_t n;
+
+	*ret_asked = 0;
+	for (unsigned i = 0; i < count; i++)
+		*ret_asked += iov[i].iov_len;
+	do
+		n = op->code == WEIR_OP_SENDV
+			    ? sendmsg(op->handle->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)
+			    : recvmsg(op->handle->fd, &msg, MSG_DONTWAIT);
+	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
+	return answer(n);
+}
+
+/* From the middle of the caller's iovec, which stays as it is. */
+static WEIR_NOINLINE ssize_t call_msg_rest(struct weir_op *op, size_t *ret_asked)
+{
+	const struct iovec *iov = op->u.iov.iov, *end = iov + op->u.iov.count;
+	struct iovec part[IOV_COPY];
+	size_t skip = op->u.iov.done;
+	unsigned n = 0;
+
+	for (; iov < end && skip >= iov->iov_len; iov++)
+		skip -= iov->iov_len;
+	for (; iov < end && n < IOV_COPY; iov++, n++, skip = 0)
+		part[n] = (struct iovec){ (uint8_t *)iov->iov_base + skip, iov->iov_len - skip };
+	return call_msg(op, part, n, ret_asked);
+}
+
+static ssize_t call_iov(struct weir_op *op, size_t *ret_asked)
+{
+	unsigned count = op->u.iov.count < IOV_CALL ? op->u.iov.count : IOV_CALL;
+
+	if (op->u.iov.done > 0)
+		return call_msg_rest(op, ret_asked);
+	return call_msg(op, op->u.iov.iov, count, ret_asked);
+}
+
+static bool all_moved(const struct weir_op *op, uint32_t done)
+{
+	size_t left = done;
+
+	if (op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND)
+		return done >= op->u.io.len;
+	for (unsigned i = 0; i < op->u.iov.count; i++) {
+		if (op->u.iov.iov[i].iov_len > left)
+			return false;
+		left -= op->u.iov.iov[i].iov_len;
+	}
+	return true;
+}
+
+/*
+ * Whether a call that moved less than it was asked to has used up what there was, and an event
+ * will tell when there is more.
+ */
+static bool emptied(const struct weir_op *op)
+{
+	uint64_t ready = weir__load(&weir__ready_of(op->handle)->ready, WEIR_RELAXED);
+
+	if (weir__queue_of(op) == WRITE)
+		return !(ready & WEIR__READY_WRITE_END);
+	return ready & WEIR__READY_EXACT && !(ready & WEIR__READY_READ_END) && !(op->flags & WEIR_OP_PEEK);
+}
+
+/* RECV, SEND and their iovec forms. */
+static int try_bytes(struct weir__turn *t, struct weir_op *op)
+{
+	bool single = op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND;
+	uint32_t *done = single ? &op->u.io.done : &op->u.iov.done;
+	bool all = op->flags & WEIR_OP_ALL && !(op->flags & WEIR_OP_PEEK);
+	size_t asked;
+
+	for (;;) {
+		ssize_t n = single ? call_io(op, &asked) : call_iov(op, &asked);
+
+		if (n < 0)
+			return n == -EAGAIN ? WEIR_PENDING : (int)n;
+		*done += (uint32_t)n;
+		t->spent = n > 0 && (size_t)n < asked && emptied(op);
+		if (WEIR_LIKELY(!all || n == 0 || all_moved(op, *done)))
+			return *done < INT_MAX ? (int)*done : INT_MAX;
+		if (t->spent)
+			return WEIR_PENDING;
+	}
+}
+
+/* A block is taken only for the call, and kept only if something came. */
+static int try_lease(struct weir__turn *t, struct weir_op *op)
+{
+	struct weir_lease *lease = op->u.lease.lease;
+	size_t len = t->r->pool.bytes;
+	uint32_t token;
+	uint8_t *data = weir__lease_pool_take(&t->r->pool, t->owner, &token);
+	ssize_t n;
+
+	if (!data)
+		return -ENOMEM;
+	if (op->u.lease.max && op->u.lease.max < len)
+		len = op->u.lease.max;
+	do
+		n = recv(op->handle->fd, data, len, MSG_DONTWAIT);
+	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
+	if (n > 0) {
+		*lease = (struct weir_lease){ data, (uint32_t)n, token, &t->r->base };
+		t->spent = (size_t)n < len && emptied(op);
+		return (int)n;
+	}
+	n = answer(n);
+	weir__lease_pool_give(&t->r->pool, t->owner, token);
+	if (n == -EAGAIN)
+		return WEIR_PENDING;
+	*lease = (struct weir_lease){ .data = NULL };
+	return (int)n;
+}
+
+void weir__try_make_handle(struct weir_handle *h, struct weir_backend *be, int fd,
+			enum weir_handle_kind kind, bool tcp)
+{
+	memset(h, 0, sizeof(*h));
+	h->backend = be;
+	h->fd = fd;
+	h->kind = (uint8_t)kind;
+	/* Until a call has found otherwise, everything is worth one. */
+	weir__ready_of(h)->ready = WEIR__READY_READ | WEIR__READY_WRITE | (tcp ? WEIR__READY_EXACT : 0);
+}
+
+static int try_accept(struct weir_op *op)
+{
+	uint64_t ready = weir__load(&weir__ready_of(op->handle)->ready, WEIR_RELAXED);
+	int fd = weir__socket_accept(op->handle->fd);
+
+	if (fd < 0)
+		return fd == -EAGAIN ? WEIR_PENDING : fd;
+	weir__try_make_handle(op->u.accept.handle, op->backend, fd, WEIR_HANDLE_STREAM, ready & WEIR__READY_EXACT);
+	return 0;
+}
+
+static int try_connect(struct weir_op *op)
+{
+	int err;
+
+	if (op->u.connect.started) {
+		err = weir__socket_connected(op->handle->fd);
+	} else {
+		err = weir__socket_connect(op->handle->fd, op->u.connect.addr, op->u.connect.len);
+		op->u.connect.started = err == -EINPROGRESS;
+	}
+	return err == -EINPROGRESS ? WEIR_PENDING : err;
+}
+
+static short to_poll(unsigned events)
+{
+	return (short)((events & WEIR_READABLE ? POLLIN : 0) |
+		       (events & WEIR_WRITABLE ? POLLOUT : 0) |
+		       (events & WEIR_PRIORITY ? POLLPRI : 0));
+}
+
+static unsigned from_poll(short events)
+{
+	return (events & POLLIN ? WEIR_READABLE : 0u) | (events & POLLOUT ? WEIR_WRITABLE : 0u) |
+	       (events & POLLPRI ? WEIR_PRIORITY : 0u) | (events & POLLHUP ? WEIR_HANGUP : 0u) |
+	       (events & POLLERR ? WEIR_FAULT : 0u);
+}
+
+int weir__try_look(int fd, unsigned events)
+{
+	struct pollfd p = { .fd = fd, .events = to_poll(events) };
+	int n;
+
+	do
+		n = poll(&p, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return p.revents & POLLNVAL ? -EBADF : (int)from_poll(p.revents);
+}
+
+static int try_poll(struct weir_op *op)
+{
+	int found = weir__try_look(op->handle->fd, op->u.poll.events);
+
+	return found == 0 ? WEIR_PENDING : found;
+}
+
+int weir__try_op(struct weir__turn *t, struct weir_op *op)
+{
+	t->spent = false;
+	switch ((enum weir_op_code)op->code) {
+	case WEIR_OP_RECV:
+	case WEIR_OP_SEND:
+	case WEIR_OP_RECVV:
+	case WEIR_OP_SENDV:
+		return try_bytes(t, op);
+	case WEIR_OP_RECV_LEASE:
+		return try_lease(t, op);
+	case WEIR_OP_ACCEPT:
+		return try_accept(op);
+	case WEIR_OP_CONNECT:
+		return try_connect(op);
+	case WEIR_OP_POLL:
+		return try_poll(op);
+	case WEIR_OP_CODES:
+		break;
+	}
+	return -EOPNOTSUPP;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * assert.h: WEIR_ASSERT, for invariants inside the library. On in debug builds
+ * and in CI (-Ddebug_asserts=true), gone otherwise. Public entry points validate
+ * and return instead.
+ */
+#ifndef WEIR_CORE_ASSERT_H
+#define WEIR_CORE_ASSERT_H
+
+#ifdef WEIR_DEBUG_ASSERTS
+#include <assert.h>
+#define WEIR_ASSERT(cond) assert(cond)
+#else
+#define WEIR_ASSERT(cond) ((void)sizeof(cond))
+#endif
+
+#endif

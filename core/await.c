@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * await.c: waiting for a future where the code reads from top to bottom: on a
+ * fiber (weir_await, by switching stacks) and on a plain thread (weir_block_on,
+ * by sleeping on a futex). Also yield, which is the smallest await.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/fiber.h"
+#include "core/futex.h"
+#include "core/leaf.h"
+#include "core/task.h"
+#include "weir/time.h"
+
+/* The stackful task that runs on this thread; NULL when there is none. */
+static WEIR_NOINLINE struct weir__worker *fiber_worker(void)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	return w && w->cx.task && (w->cx.task->flags & WEIR__TASK_STACKFUL) ? w : NULL;
+}
+
+/* Poll to the end; cancels the future once if the task is aborted meanwhile. */
+static int await_on(struct weir__worker *w, struct weir_future *future)
+{
+	struct weir_task *task = w->cx.task;
+	bool asked = false;
+	int rc;
+
+	while ((rc = weir_poll(future, &w->cx)) == WEIR_PENDING) {
+		weir__fiber_suspend(task->fiber);
+		w = weir__worker_current();
+		if (WEIR_UNLIKELY(weir__task_is_cancelled(task) && !asked)) {
+			asked = true;
+			weir_cancel(future);
+		}
+	}
+	return rc;
+}
+
+int weir_await(struct weir_future *future)
+{
+	struct weir__worker *w = fiber_worker();
+
+	if (WEIR_UNLIKELY(!w))
+		return -EPERM;
+	if (WEIR_UNLIKELY(weir__task_is_cancelled(w->cx.task)))
+		return -ECANCELED;
+	return await_on(w, future);
+}
+
+int weir_await_until(struct weir_future *future, uint64_t deadline)
+{
+	struct weir_timeout timeout;
+
+	if (deadline == WEIR_FOREVER)
+		return weir_await(future);
+	weir_timeout_init(&timeout, future, deadline);
+	return weir_await(&timeout.future);
+}
+
+/* ---- yield ---- */
+
+static int yield_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_yield *yield = WEIR_CONTAINER_OF(future, struct weir_yield, future);
+
+	if (yield->done)
+		return 0;
+	yield->done = true;
+	if (cx->worker)
+		cx->worker->yielded = true;
+	else
+		weir_waker_wake(&cx->waker);
+	return WEIR_PENDING;
+}
+
+static const struct weir_future_ops yield_ops = { "yield", yield_poll, NULL, NULL };
+
+void weir_yield_init(struct weir_yield *yield)
+{
+	yield->future.ops = &yield_ops;
+	yield->done = false;
+}
+
+void weir__yield_uncancelled(void)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	w->yielded = true;
+	weir__fiber_suspend(w->cx.task->fiber);
+}
+
+int weir_yield(void)
+{
+	struct weir__worker *w = fiber_worker();
+	struct weir_task *task;
+
+	if (WEIR_UNLIKELY(!w))
+		return -EPERM;
+	task = w->cx.task;
+	if (WEIR_UNLIKELY(weir__task_is_cancelled(task)))
+		return -ECANCELED;
+	weir__yield_uncancelled();
+	return weir__task_is_cancelled(task) ? -ECANCELED : 0;
+}
+
+/* ---- plain threads ---- */
+
+/* A thread that sleeps until it is woken; on the heap, because a waker may outlive the wait. */
+struct parker {
+	uint32_t woken;
+	uint32_t refs;
+};
+
+static void parker_clone(void *data)
+{
+	weir__fetch_add(&((struct parker *)data)->refs, 1u, WEIR_RELAXED);
+}
+
+static void parker_wake(void *data)
+{
+	struct parker *p = data;
+
+	/* Pairs with the exchange in parker_wait. */
+	if (weir__xchg(&p->woken, 1u, WEIR_RELEASE) == 0)
+		weir__futex_wake(&p->woken, 1);
+}
+
+static void parker_drop(void *data)
+{
+	struct parker *p = data;
+
+	if (weir__fetch_sub(&p->refs, 1u, WEIR_ACQ_REL) == 1)
+		free(p);
+}
+
+static const struct weir_waker_ops parker_ops = { parker_clone, parker_wake, parker_drop };
+
+/* False when the deadline passed. */
+static bool parker_wait(struct parker *p, uint64_t deadline)
+{
+	while (weir__xchg(&p->woken, 0u, WEIR_ACQUIRE) == 0)
+		if (weir__futex_wait(&p->woken, 0, deadline) == -ETIMEDOUT)
+			return false;
+	return true;
+}
+
+int weir_block_on(struct weir_future *future, uint64_t deadline)
+{
+	struct weir_cx cx = { { &parker_ops, NULL }, NULL, NULL };
+	struct parker *p;
+	bool expired = false;
+	int rc;
+
+	if (weir__worker_current())
+		return -EPERM;
+	p = malloc(sizeof *p);
+	if (!p)
+		return -ENOMEM;
+	p->woken = 0;
+	p->refs = 1;
+	cx.waker.data = p;
+	while ((rc = weir_poll(future, &cx)) == WEIR_PENDING)
+		if (!parker_wait(p, expired ? WEIR_FOREVER : deadline)) {
+			expired = true;
+			weir_cancel(future);
+		}
+	weir_waker_drop(&cx.waker);
+	return expired && rc == -ECANCELED ? -ETIMEDOUT : rc;
+}

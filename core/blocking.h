@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * blocking.h (core): the states of a blocking job, between its future and the
+ * pool that runs it.
+ *
+ *	IDLE ──push──► QUEUED ──► RUNNING ──► DONE
+ *	                  └─ taken back ──► CANCELLED
+ *
+ * The pool's lock guards QUEUED; DONE is published with release and the job may
+ * be gone after it. A detached job lies on the heap and ends with its run.
+ */
+#ifndef WEIR_CORE_BLOCKING_H
+#define WEIR_CORE_BLOCKING_H
+
+#include "weir/blocking.h"
+
+enum weir__blocking_state {
+	WEIR__BLOCKING_IDLE = 0,
+	WEIR__BLOCKING_QUEUED,
+	WEIR__BLOCKING_RUNNING,
+	WEIR__BLOCKING_DONE,
+	WEIR__BLOCKING_CANCELLED,
+};
+
+/* Run a job that was taken from the queue, on a pool thread. */
+void weir__blocking_execute(struct weir_blocking *job);
+/* A job that will never run: its future finishes with result. [any] */
+void weir__blocking_refuse(struct weir_blocking *job, int result);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* clock.h: the runtime's time: the system's monotonic clock, or a test clock that stands still. */
+#ifndef WEIR_CORE_CLOCK_H
+#define WEIR_CORE_CLOCK_H
+
+#include "weir/time.h"
+#include "core/rt.h"
+
+/* CLOCK_MONOTONIC in ns. [any], async-signal-safe */
+uint64_t weir__clock_system(void);
+
+/* The time of a test clock, or the system's for NULL. [any] */
+static inline uint64_t weir__clock_now(const struct weir_clock *clock)
+{
+	return WEIR_LIKELY(!clock) ? weir__clock_system() : weir_clock_now(clock);
+}
+
+/*
+ * An idle runtime offers to move its paused clock to the next timer. False when the clock runs,
+ * is NULL, may not, or a blocking job is under way. [owner]
+ */
+bool weir__clock_skip_to(struct weir_clock *clock, uint64_t ns);
+
+/* Blocking jobs under way hold the clock. [any] */
+void weir__clock_hold(struct weir_clock *clock, int by);
+
+/* Whether timers of this clock are not the system's: a wait must not use them as a time-out. */
+bool weir__clock_paused(const struct weir_clock *clock);
+
+/* Who is to be woken when the clock is moved; one runtime. [setup] */
+void weir__clock_attach(struct weir_clock *clock, struct weir_rt *rt);
+
+#endif

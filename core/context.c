@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* context.c: the one thread-local of the runtime. See context.h for why nothing inlines it. */
+#include "core/context.h"
+
+static _Thread_local struct weir__context context;
+
+struct weir__context *weir__context(void)
+{
+	/* Else link-time optimisation sees a constant, and calls this once for two awaits. */
+	__asm__ volatile("" ::: "memory");
+	return &context;
+}
+
+struct weir__worker *weir__worker_current(void)
+{
+	return context.worker;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * driver.c: the driver stack, see driver.h. One turn: the I/O layer polls or
+ * waits, no longer than the next timer allows; then due timers fire; then
+ * signals that have come are handed out.
+ */
+#define _GNU_SOURCE
+#include "core/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/futex.h"
+#include "core/signals.h"
+#include "core/timer.h"
+#include "core/worker.h"
+
+static int io_init(struct weir__driver *d, struct weir__worker *w, const struct weir_backend_ops *ops,
+		   const struct weir_backend_config *cfg)
+{
+	size_t bytes = (ops->instance_bytes + 63) / 64 * 64;
+	struct weir_backend *be;
+	int rc;
+
+	if (ops->abi != WEIR_BACKEND_ABI || ops->instance_bytes < sizeof *be)
+		return -EINVAL;
+	be = aligned_alloc(64, bytes);
+	if (!be)
+		return -ENOMEM;
+	memset(be, 0, bytes);
+	be->ops = ops;
+	be->worker = w;
+	be->caps = ops->caps;
+	be->index = w->index;
+	rc = ops->init(be, cfg);
+	if (rc < 0)
+		free(be);
+	else
+		d->io = be;
+	return rc;
+}
+
+int weir__driver_init(struct weir__driver *d, struct weir__worker *w,
+		      const struct weir_backend_ops *io, const struct weir_backend_config *io_cfg,
+		      uint64_t tick_ns)
+{
+	uint64_t now = weir__clock_now(w->rt->clock);
+	int rc;
+
+	d->time.enabled = !w->rt->no_time;
+	d->time.next_ns = WEIR_FOREVER;
+	d->time.now_ns = now;
+	rc = weir__wheel_init(&d->time.wheel, now, tick_ns);
+	if (rc < 0 || !io)
+		return rc;
+	return io_init(d, w, io, io_cfg);
+}
+
+void weir__driver_fini(struct weir__driver *d)
+{
+	if (!d->io)
+		return;
+	d->io->ops->fini(d->io);
+	free(d->io);
+	d->io = NULL;
+}
+
+/* What follows a poll of the I/O layer. */
+static int after_io(struct weir__driver *d, struct weir__worker *w)
+{
+	int fired = 0;
+
+	weir__store(&d->turns, d->turns + 1, WEIR_RELAXED);
+	if (weir__load(&d->time.next_ns, WEIR_RELAXED) != WEIR_FOREVER)
+		fired = weir__timers_fire(&d->time, weir__clock_now(w->rt->clock));
+	if (WEIR_UNLIKELY(weir__signals_pending(w->rt)))
+		fired += weir__signals_deliver(w->rt);
+	return fired;
+}
+
+int weir__driver_poll(struct weir__driver *d, struct weir__worker *w, bool busy)
+{
+	int n = d->io ? d->io->ops->poll(d->io, 0, busy) : 0;
+
+	weir__store(&w->stats.driver_polls, w->stats.driver_polls + 1, WEIR_RELAXED);
+	return (n > 0 ? n : 0) + after_io(d, w);
+}
+
+static void wait_without_io(struct weir__driver *d, uint64_t deadline)
+{
+	/* Pairs with the exchange in weir__driver_wake. */
+	if (weir__load(&d->futex, WEIR_ACQUIRE) == 0)
+		weir__futex_wait(&d->futex, 0, deadline);
+	weir__xchg(&d->futex, 0u, WEIR_ACQUIRE);
+}
+
+/*
+ * With a paused clock the next timer is no time to wait for: look once, and if nothing came,
+ * move the clock there; or wait for whoever moves it.
+ */
+static uint64_t wait_bound(struct weir__driver *d, struct weir__worker *w, uint64_t deadline)
+{
+	struct weir_clock *clock = w->rt->clock;
+	uint64_t next = weir__load(&d->time.next_ns, WEIR_RELAXED);
+
+	if (WEIR_LIKELY(!weir__clock_paused(clock)) || (d->io && (d->io->caps & WEIR_CAP_OWN_CLOCK)))
+		return next < deadline ? next : deadline;
+	if (next == WEIR_FOREVER)
+		return deadline;
+	if (d->io && d->io->ops->poll(d->io, 0, false) > 0)
+		return 0;
+	return weir__clock_skip_to(clock, next) ? 0 : deadline;
+}
+
+int weir__driver_wait(struct weir__driver *d, struct weir__worker *w, uint64_t deadline)
+{
+	uint64_t bound = wait_bound(d, w, deadline);
+	int n = 0;
+
+	if (d->io)
+		n = d->io->ops->poll(d->io, bound, false);
+	else if (bound)
+		wait_without_io(d, bound);
+	return (n > 0 ? n : 0) + after_io(d, w);
+}
+
+void weir__driver_wake(struct weir__driver *d)
+{
+	if (d->io)
+		d->io->ops->wake(d->io);
+	else if (weir__xchg(&d->futex, 1u, WEIR_RELEASE) == 0)
+		weir__futex_wake(&d->futex, 1);
+}
+
+int weir__driver_rescue(struct weir__driver *d, struct weir__worker *w)
+{
+	int n = 0;
+
+	if (d->io && (d->io->caps & WEIR_CAP_POLL_ANY))
+		n = d->io->ops->poll(d->io, 0, true);
+	if (weir__load(&d->time.next_ns, WEIR_RELAXED) != WEIR_FOREVER)
+		n += weir__timers_fire(&d->time, weir__clock_now(w->rt->clock));
+	return n > 0 ? n : 0;
+}

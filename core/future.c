@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * future.c: select and join-all over futures. Neither ever abandons one: a
+ * select cancels its losers and goes on polling until each has let go, and
+ * keeps the result of one that completed first.
+ */
+#include "weir/future.h"
+
+static void cancel_pending(struct weir_future **futures, const int *results, unsigned count)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		if (results[i] == WEIR_PENDING)
+			weir_cancel(futures[i]);
+}
+
+static void mark_pending(int *results, unsigned count)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		results[i] = WEIR_PENDING;
+}
+
+/* Poll every future that has no result yet, from start; the first that finished, or -1. */
+static int poll_round(struct weir_select *s, struct weir_cx *cx, bool all)
+{
+	int first = -1;
+	unsigned n, i;
+
+	for (n = 0; n < s->count; n++) {
+		i = (s->start + n) % s->count;
+		if (s->results[i] != WEIR_PENDING)
+			continue;
+		s->results[i] = weir_poll(s->futures[i], cx);
+		if (s->results[i] == WEIR_PENDING)
+			continue;
+		if (first < 0)
+			first = (int)i;
+		if (!all)
+			break;
+	}
+	return first;
+}
+
+static bool any_pending(const int *results, unsigned count)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		if (results[i] == WEIR_PENDING)
+			return true;
+	return false;
+}
+
+/*
+ * A loser that was never polled has nothing to cancel; polling it would start it. So the
+ * first round stops at the winner and the futures behind it are marked cancelled unstarted.
+ */
+static void drop_unstarted(struct weir_select *s, int winner)
+{
+	unsigned n, i;
+
+	for (n = (unsigned)(winner + (int)s->count - (int)s->start) % s->count + 1; n < s->count; n++) {
+		i = (s->start + n) % s->count;
+		if (s->results[i] == WEIR_PENDING)
+			s->results[i] = -ECANCELED;
+	}
+}
+
+static int select_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_select *s = WEIR_CONTAINER_OF(future, struct weir_select, future);
+	bool started = s->winner == -1;
+	int first;
+
+	if (s->count == 0)
+		return -EINVAL;
+	if (s->winner < 0) {
+		s->winner = -1;
+		first = poll_round(s, cx, s->cancelled);
+		if (first < 0)
+			return WEIR_PENDING;
+		if (!started && !s->cancelled)
+			drop_unstarted(s, first);
+		s->winner = first;
+		cancel_pending(s->futures, s->results, s->count);
+	}
+	poll_round(s, cx, true);
+	if (any_pending(s->results, s->count))
+		return WEIR_PENDING;
+	return s->winner;
+}
+
+static void select_cancel(struct weir_future *future)
+{
+	struct weir_select *s = WEIR_CONTAINER_OF(future, struct weir_select, future);
+
+	s->cancelled = true;
+	if (s->winner == -1)
+		cancel_pending(s->futures, s->results, s->count);
+}
+
+static void discard_all(struct weir_future **futures, const int *results, unsigned count)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		if (results[i] >= 0 && futures[i]->ops->discard)
+			futures[i]->ops->discard(futures[i]);
+}
+
+static void select_discard(struct weir_future *future)
+{
+	struct weir_select *s = WEIR_CONTAINER_OF(future, struct weir_select, future);
+
+	discard_all(s->futures, s->results, s->count);
+}
+
+static const struct weir_future_ops select_ops = { "select", select_poll, select_cancel,
+						   select_discard };
+
+/* winner: -2 before the first poll, -1 while nobody has won. */
+void weir_select_init(struct weir_select *s, struct weir_future **futures, int *results,
+		      unsigned count)
+{
+	*s = (struct weir_select){ .future = { &select_ops },
+				   .futures = futures,
+				   .results = results,
+				   .count = count,
+				   .winner = -2 };
+	mark_pending(results, count);
+}
+
+static int join_all_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_join_all *all = WEIR_CONTAINER_OF(future, struct weir_join_all, future);
+	unsigned i;
+
+	for (i = 0; i < all->count; i++) {
+		if (all->results[i] != WEIR_PENDING)
+			continue;
+		all->results[i] = weir_poll(all->futures[i], cx);
+		if (all->results[i] != WEIR_PENDING)
+			all->left--;
+	}
+	return all->left ? WEIR_PENDING : 0;
+}
+
+static void join_all_cancel(struct weir_future *future)
+{
+	struct weir_join_all *all = WEIR_CONTAINER_OF(future, struct weir_join_all, future);
+
+	cancel_pending(all->futures, all->results, all->count);
+}
+
+static void join_all_discard(struct weir_future *future)
+{
+	struct weir_join_all *all = WEIR_CONTAINER_OF(future, struct weir_join_all, future);
+
+	discard_all(all->futures, all->results, all->count);
+}
+
+static const struct weir_future_ops join_all_ops = { "join_all", join_all_poll, join_all_cancel,
+						     join_all_discard };
+
+void weir_join_all_init(struct weir_join_all *all, struct weir_future **futures, int *results,
+			unsigned count)
+{
+	*all = (struct weir_join_all){ .future = { &join_all_ops },
+				       .futures = futures,
+				       .results = results,
+				       .count = count,
+				       .left = count };
+	mark_pending(results, count);
+}

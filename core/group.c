@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * group.c: structured concurrency. A group holds the handle of each of its
+ * tasks; a task that finishes moves from the live to the done list, and the one
+ * waiter takes it from there in the order of finishing. The lock guards the
+ * lists and the waiter.
+ */
+#include "core/group.h"
+
+#include <stdlib.h>
+
+#include "core/leaf.h"
+#include "core/lock.h"
+#include "core/task.h"
+
+/* A task's place in its group: on the live list, then on the done list. */
+struct weir__member {
+	struct weir__member *next, **pprev;
+	struct weir_task *task;		/* the handle is the group's; NULL until filled */
+	struct weir_group *group;
+};
+
+struct weir_group {
+	struct weir__lock lock;
+	struct weir_rt *rt;
+	struct weir__member *live;
+	struct weir__member *done, **done_last;
+	size_t len;			/* not joined yet; atomic for weir_group_len */
+	struct weir_group_wait *waiter;
+};
+
+static void unlink_member(struct weir__member *m)
+{
+	*m->pprev = m->next;
+	if (m->next)
+		m->next->pprev = m->pprev;
+}
+
+static void set_len(struct weir_group *group, size_t len)
+{
+	weir__store(&group->len, len, WEIR_RELAXED);
+}
+
+int weir_group_new(struct weir_rt *rt, struct weir_group **ret_group)
+{
+	struct weir_group *group;
+
+	if (!rt)
+		rt = weir_rt_current();
+	if (!rt)
+		return -ENXIO;
+	group = calloc(1, sizeof *group);
+	if (!group)
+		return -ENOMEM;
+	group->rt = rt;
+	group->done_last = &group->done;
+	*ret_group = group;
+	return 0;
+}
+
+/* ---- the task layer's side ---- */
+
+struct weir__member *weir__group_enter(struct weir_group *group)
+{
+	struct weir__member *m = calloc(1, sizeof *m);
+
+	if (!m)
+		return NULL;
+	m->group = group;
+	weir__lock_take(&group->lock);
+	m->next = group->live;
+	m->pprev = &group->live;
+	if (m->next)
+		m->next->pprev = &m->next;
+	group->live = m;
+	set_len(group, group->len + 1);
+	weir__lock_drop(&group->lock);
+	return m;
+}
+
+void weir__group_fill(struct weir__member *m, struct weir_task *task)
+{
+	weir__lock_take(&m->group->lock);
+	m->task = task;
+	weir__lock_drop(&m->group->lock);
+}
+
+void weir__group_leave(struct weir__member *m)
+{
+	weir__lock_take(&m->group->lock);
+	unlink_member(m);
+	set_len(m->group, m->group->len - 1);
+	weir__lock_drop(&m->group->lock);
+	free(m);
+}
+
+void weir__group_deliver(struct weir__member *m)
+{
+	struct weir_group *group = m->group;
+	struct weir__wakeup wakeup;
+	bool wake = false;
+
+	weir__lock_take(&group->lock);
+	unlink_member(m);
+	m->next = NULL;
+	*group->done_last = m;
+	group->done_last = &m->next;
+	if (group->waiter) {
+		weir__leaf_waker(&group->waiter->leaf, &wakeup);
+		group->waiter = NULL;
+		wake = true;
+	}
+	weir__lock_drop(&group->lock);
+	if (wake)
+		weir__waker_fire(&wakeup);
+}
+
+/* ---- spawning and aborting ---- */
+
+int weir_group_spawn_at(struct weir_group *group, int (*fn)(void *), void *arg,
+			const struct weir_location *where, uint64_t *ret_id)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+
+	cfg.fn = fn;
+	cfg.arg = arg;
+	cfg.where = where;
+	cfg.group = group;
+	cfg.ret_id = ret_id;
+	return weir_task_spawn(group->rt, &cfg, NULL);
+}
+
+void weir_group_abort(struct weir_group *group)
+{
+	struct weir__member *m;
+
+	weir__lock_take(&group->lock);
+	for (m = group->live; m; m = m->next)
+		if (m->task)
+			weir_task_abort(m->task);
+	weir__lock_drop(&group->lock);
+}
+
+size_t weir_group_len(const struct weir_group *group)
+{
+	return weir__load(&group->len, WEIR_RELAXED);
+}
+
+/* ---- waiting ---- */
+
+/* The next that finished, off the list; under the lock. */
+static struct weir__member *pop_done(struct weir_group *group)
+{
+	struct weir__member *m = group->done;
+
+	if (!m)
+		return NULL;
+	group->done = m->next;
+	if (!group->done)
+		group->done_last = &group->done;
+	set_len(group, group->len - 1);
+	return m;
+}
+
+static int wait_finish(struct weir_group_wait *wait, struct weir__member *m)
+{
+	wait->id = m->task->id;
+	wait->result = m->task->result;
+	weir_task_detach(m->task);
+	free(m);
+	return 1;
+}
+
+/* The future is armed exactly while it is, or just was, the group's waiter. */
+static int wait_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_group_wait *wait = WEIR_CONTAINER_OF(future, struct weir_group_wait, leaf.future);
+	struct weir_group *group = wait->group;
+	bool armed = weir__leaf_is_armed(&wait->leaf);
+	struct weir__member *m;
+	int rc = WEIR_PENDING;
+
+	if (!armed && !wait->cancelled && !weir_coop_take(cx))
+		return WEIR_PENDING;
+	weir__lock_take(&group->lock);
+	m = pop_done(group);
+	if (!m && group->len == 0)
+		rc = 0;
+	else if (!m && wait->cancelled)
+		rc = -ECANCELED;
+	else if (!m && !armed && group->waiter)
+		rc = -EBUSY;
+	if (!m && rc == WEIR_PENDING && !armed) {
+		weir_coop_refund(cx);
+		weir__leaf_arm(&wait->leaf, cx);
+		armed = true;
+	}
+	group->waiter = !m && rc == WEIR_PENDING ? wait : group->waiter == wait ? NULL : group->waiter;
+	weir__lock_drop(&group->lock);
+	if (!m && rc == WEIR_PENDING)
+		return WEIR_PENDING;
+	if (armed)
+		weir__leaf_disarm(&wait->leaf);
+	return m ? wait_finish(wait, m) : rc;
+}
+
+static void wait_cancel(struct weir_future *future)
+{
+	WEIR_CONTAINER_OF(future, struct weir_group_wait, leaf.future)->cancelled = true;
+}
+
+static const struct weir_future_ops wait_ops = { "group_next", wait_poll, wait_cancel, NULL };
+
+void weir_group_wait_init(struct weir_group_wait *wait, struct weir_group *group)
+{
+	weir__leaf_init(&wait->leaf, &wait_ops);
+	wait->group = group;
+	wait->id = 0;
+	wait->result = 0;
+	wait->cancelled = false;
+}
+
+int weir_group_next(struct weir_group *group, uint64_t *ret_id, int *ret_result)
+{
+	struct weir_group_wait wait;
+	int rc;
+
+	weir_group_wait_init(&wait, group);
+	rc = weir__worker_current() ? weir_await(&wait.leaf.future)
+				    : weir_block_on(&wait.leaf.future, WEIR_FOREVER);
+	if (rc == 1 && ret_id)
+		*ret_id = wait.id;
+	if (rc == 1 && ret_result)
+		*ret_result = wait.result;
+	return rc;
+}
+
+/*
+ * Waits even when the caller itself was aborted: its tasks must be gone before the group is.
+ * An aborted fiber's awaits return at once, so it yields the worker in between.
+ */
+void weir_group_free(struct weir_group *group)
+{
+	int rc;
+
+	if (!group)
+		return;
+	weir_group_abort(group);
+	do {
+		rc = weir_group_next(group, NULL, NULL);
+		if (rc == -ECANCELED)
+			weir__yield_uncancelled();
+	} while (rc != 0);
+	free(group);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* io.c: the cold side of I/O: which instance, attach, control, close, leases. See io.h. */
+#include "core/io.h"
+
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "core/task.h"
+
+struct weir_backend *weir__io_backend(int *ret_err)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	*ret_err = !w ? -ENXIO : !w->driver.io ? -ENODEV : 0;
+	return *ret_err ? NULL : w->driver.io;
+}
+
+int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *spec)
+{
+	uint32_t need = spec->kind == WEIR_HANDLE_FOREIGN ? WEIR_CAP_FD : WEIR_CAP_STREAM;
+	struct weir_backend *be;
+	int rc;
+
+	be = weir__io_backend(&rc);
+	if (!be)
+		return rc;
+	if (!(be->caps & need))
+		return -EOPNOTSUPP;
+	h->backend = be;
+	h->kind = (uint8_t)spec->kind;
+	h->fd = -1;
+	rc = be->ops->attach(be, h, spec);
+	if (rc < 0)
+		h->backend = NULL;
+	return rc;
+}
+
+int weir__handle_control(struct weir_handle *h, enum weir_control what, void *value, size_t len)
+{
+	if (!h->backend)
+		return -EBADF;
+	return h->backend->ops->control(h->backend, h, what, value, len);
+}
+
+/* ---- close ---- */
+
+struct close_message {
+	struct weir__message message;
+	struct weir_handle *h;
+};
+
+void weir_backend_detached(struct weir_handle *h)
+{
+	h->backend = NULL;
+	if (h->released)
+		h->released(h);
+}
+
+static void close_at_home(struct weir__message *message, struct weir__worker *w)
+{
+	struct close_message *m = WEIR_CONTAINER_OF(message, struct close_message, message);
+	struct weir_handle *h = m->h;
+
+	free(m);
+	w->driver.io->ops->detach(w->driver.io, h);
+}
+
+void weir__handle_close(struct weir_handle *h, void (*released)(struct weir_handle *h))
+{
+	struct weir_backend *be = h->backend;
+	struct close_message *m;
+
+	h->released = released;
+	if (!be) {
+		if (released)
+			released(h);
+		return;
+	}
+	if ((be->caps & WEIR_CAP_POLL_ANY) || be->worker == weir__worker_current()) {
+		be->ops->detach(be, h);
+		return;
+	}
+	m = malloc(sizeof *m);
+	if (!m)		/* the peer learns of it, the handle is lost: there is no memory to say so with */
+		return;
+	m->message.run = close_at_home;
+	m->h = h;
+	be->worker->rt->sched->post(be->worker->rt, be->index, &m->message.link);
+}
+
+void weir_lease_return(struct weir_lease *lease)
+{
+	if (!lease->data)
+		return;
+	lease->owner->ops->lease_return(lease->owner, lease);
+	*lease = (struct weir_lease){ NULL, 0, 0, NULL };
+}
+
+uint64_t weir_backend_now(const struct weir_backend *be)
+{
+	return weir__clock_now(be->worker->rt->clock);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.h: a spin lock for sections of a few dozen instructions that are almost
+ * never contended. One atomic exchange to lock, a plain release store to unlock.
+ * A holder may be preempted, so a waiter that has spun for a while gives its
+ * slice away. Never held across a system call that can block, nor across a
+ * callback into user code.
+ */
+#ifndef WEIR_CORE_LOCK_H
+#define WEIR_CORE_LOCK_H
+
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "weir/base.h"
+#include "core/atomic.h"
+
+struct weir__lock {
+	uint32_t held;
+};
+
+static inline bool weir__lock_try(struct weir__lock *l)
+{
+	return weir__load(&l->held, WEIR_RELAXED) == 0 &&
+	       weir__xchg(&l->held, 1u, WEIR_ACQUIRE) == 0;
+}
+
+static inline void weir__lock_take(struct weir__lock *l)
+{
+	unsigned spins = 0;
+
+	while (WEIR_UNLIKELY(weir__xchg(&l->held, 1u, WEIR_ACQUIRE) != 0))
+		do {
+			if (++spins % 64 == 0)
+				sched_yield();
+			else
+				weir__cpu_relax();
+		} while (weir__load(&l->held, WEIR_RELAXED) != 0);
+}
+
+/* Pairs with the exchange in weir__lock_take and weir__lock_try. */
+static inline void weir__lock_drop(struct weir__lock *l)
+{
+	weir__store(&l->held, 0u, WEIR_RELEASE);
+}
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * op.c: operations as futures: submit, complete, cancel, whatever the backend.
+ *
+ *	state		who owns the op		leaves it by
+ *	IDLE		the caller		poll: submit
+ *	INFLIGHT	the backend		weir_backend_complete
+ *	DONE		the caller		poll: result
+ *
+ * An op goes to the instance of the worker that polls it first. Where the
+ * backend keeps handles at home (WEIR_CAP_HOMED), or cannot cancel from another
+ * thread, a message carries the request to the instance's worker.
+ */
+#include "weir/op.h"
+
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "core/io.h"
+#include "core/leaf.h"
+#include "core/task.h"
+
+/* A request on its way to the worker of an instance. */
+struct op_message {
+	struct weir__message message;
+	struct weir_op *op;
+};
+
+/* WEIR_OP_CANCEL_SENT: a cancel message refers to the op, so it must stay until that arrived. */
+enum { WEIR_OP_CANCEL_SENT = 1u << 9, WEIR_OP_CANCEL_EARLY = 1u << 10 };
+
+static const uint32_t caps_needed[WEIR_OP_CODES] = {
+	[WEIR_OP_ACCEPT] = WEIR_CAP_STREAM, [WEIR_OP_CONNECT] = WEIR_CAP_STREAM,
+	[WEIR_OP_RECV] = WEIR_CAP_STREAM,   [WEIR_OP_RECV_LEASE] = WEIR_CAP_LEASE,
+	[WEIR_OP_RECVV] = WEIR_CAP_STREAM,  [WEIR_OP_SEND] = WEIR_CAP_STREAM,
+	[WEIR_OP_SENDV] = WEIR_CAP_STREAM,  [WEIR_OP_POLL] = WEIR_CAP_FD,
+};
+
+static int message_send(struct weir_backend *to, struct weir_op *op,
+			void (*run)(struct weir__message *, struct weir__worker *))
+{
+	struct op_message *m = malloc(sizeof *m);
+	struct weir_rt *rt = to->worker->rt;
+
+	if (!m)
+		return -ENOMEM;
+	m->message.run = run;
+	m->op = op;
+	rt->sched->post(rt, to->index, &m->message.link);
+	return 0;
+}
+
+static void submit_at_home(struct weir__message *message, struct weir__worker *w)
+{
+	struct op_message *m = WEIR_CONTAINER_OF(message, struct op_message, message);
+	struct weir_op *op = m->op;
+
+	free(m);
+	w->driver.io->ops->submit(w->driver.io, op);
+}
+
+static void submit(struct weir__worker *w, struct weir_backend *io, struct weir_op *op)
+{
+	struct weir_backend *home = op->handle->backend;
+	int rc;
+
+	op->next = NULL;
+	if (WEIR_UNLIKELY((io->caps & WEIR_CAP_HOMED) && home != io)) {
+		op->backend = home;
+		rc = message_send(home, op, submit_at_home);
+		if (rc < 0)
+			weir_backend_complete(op, rc);
+		return;
+	}
+	op->backend = io;
+	w->submitting = op;
+	io->ops->submit(io, op);
+	w->submitting = NULL;
+}
+
+static int op_take_result(struct weir_op *op)
+{
+	weir__leaf_disarm(&op->leaf);
+	weir__store(&op->state, (uint8_t)WEIR_OP_IDLE, WEIR_RELAXED);
+	return op->res;
+}
+
+static int op_start(struct weir_op *op, struct weir_cx *cx)
+{
+	struct weir__worker *w = cx->worker;
+	struct weir_backend *io;
+
+	if (WEIR_UNLIKELY(op->flags & WEIR_OP_CANCEL_EARLY))
+		return -ECANCELED;
+	if (WEIR_UNLIKELY(!w))
+		return -ENXIO;
+	io = w->driver.io;
+	if (WEIR_UNLIKELY(!io))
+		return -ENODEV;
+	if (WEIR_UNLIKELY(!op->handle->backend))
+		return -EBADF;
+	if (WEIR_UNLIKELY(!(io->caps & caps_needed[op->code])))
+		return -EOPNOTSUPP;
+	if (WEIR_UNLIKELY(!weir_coop_take(cx)))
+		return WEIR_PENDING;
+	weir__leaf_arm(&op->leaf, cx);
+	weir__store(&op->state, (uint8_t)WEIR_OP_INFLIGHT, WEIR_RELAXED);
+	submit(w, io, op);
+	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_DONE)
+		return op_take_result(op);
+	weir_coop_refund(cx);
+	return WEIR_PENDING;
+}
+
+static int op_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, leaf.future);
+	uint8_t state = weir__load(&op->state, WEIR_ACQUIRE);
+
+	if (state == WEIR_OP_IDLE)
+		return op_start(op, cx);
+	if (state == WEIR_OP_INFLIGHT)
+		return WEIR_PENDING;
+	if (WEIR_UNLIKELY(weir__load(&op->flags, WEIR_ACQUIRE) & WEIR_OP_CANCEL_SENT))
+		return WEIR_PENDING;
+	return op_take_result(op);
+}
+
+void weir_backend_complete(struct weir_op *op, int res)
+{
+	struct weir__worker *w = weir__worker_current();
+	struct weir__wakeup wakeup;
+
+	WEIR_ASSERT(op->state == WEIR_OP_INFLIGHT);
+	op->res = res;
+	if (w) {
+		weir__store(&w->stats.completions, w->stats.completions + 1, WEIR_RELAXED);
+		if (w->submitting == op) {
+			weir__store(&op->state, (uint8_t)WEIR_OP_DONE, WEIR_RELAXED);
+			return;
+		}
+	}
+	weir__leaf_waker(&op->leaf, &wakeup);
+	/* Pairs with the load in op_poll; the op may be gone after it. */
+	weir__store(&op->state, (uint8_t)WEIR_OP_DONE, WEIR_RELEASE);
+	weir__waker_fire(&wakeup);
+}
+
+/* ---- cancel ---- */
+
+static void cancel_at_home(struct weir__message *message, struct weir__worker *w)
+{
+	struct op_message *m = WEIR_CONTAINER_OF(message, struct op_message, message);
+	struct weir_op *op = m->op;
+	struct weir__wakeup wakeup;
+
+	free(m);
+	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_INFLIGHT)
+		w->driver.io->ops->cancel(w->driver.io, op);
+	/* Until here the op could not be taken back; whatever its state, look again. */
+	weir__leaf_waker(&op->leaf, &wakeup);
+	weir__fetch_and(&op->flags, (uint16_t)~WEIR_OP_CANCEL_SENT, WEIR_ACQ_REL);
+	weir__waker_fire(&wakeup);
+}
+
+static void op_cancel(struct weir_future *future)
+{
+	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, leaf.future);
+	struct weir__worker *w = weir__worker_current();
+	struct weir_backend *be = op->backend;
+
+	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_IDLE) {
+		op->flags |= WEIR_OP_CANCEL_EARLY;
+		return;
+	}
+	if (weir__load(&op->state, WEIR_ACQUIRE) != WEIR_OP_INFLIGHT ||
+	    (op->flags & WEIR_OP_CANCELLING))
+		return;
+	op->flags |= WEIR_OP_CANCELLING;
+	if ((be->caps & WEIR_CAP_POLL_ANY) || be->worker == w) {
+		be->ops->cancel(be, op);
+		return;
+	}
+	weir__fetch_or(&op->flags, (uint16_t)WEIR_OP_CANCEL_SENT, WEIR_ACQ_REL);
+	if (message_send(be, op, cancel_at_home) < 0)
+		weir__fetch_and(&op->flags, (uint16_t)~(WEIR_OP_CANCEL_SENT | WEIR_OP_CANCELLING),
+				WEIR_ACQ_REL);
+}
+
+/* A result that nobody will look at: give back what it holds. */
+static void op_discard(struct weir_future *future)
+{
+	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, leaf.future);
+
+	if (op->code == WEIR_OP_RECV_LEASE && op->res > 0)
+		weir_lease_return(op->u.lease.lease);
+	else if (op->code == WEIR_OP_ACCEPT && op->res == 0)
+		weir__handle_close(op->u.accept.handle, NULL);
+}
+
+static const struct weir_future_ops op_ops = { "op", op_poll, op_cancel, op_discard };
+
+/* ---- setting up ---- */
+
+static void op_init(struct weir_op *op, enum weir_op_code code, struct weir_handle *handle,
+		    unsigned flags)
+{
+	weir__leaf_init(&op->leaf, &op_ops);
+	op->code = (uint8_t)code;
+	op->state = WEIR_OP_IDLE;
+	op->flags = (uint16_t)flags;
+	op->res = 0;
+	op->handle = handle;
+}
+
+static uint32_t clamp_len(size_t len)
+{
+	return len > INT32_MAX ? INT32_MAX : (uint32_t)len;
+}
+
+void weir_op_init_recv(struct weir_op *op, struct weir_handle *handle, void *buf, size_t len,
+		       unsigned flags)
+{
+	op_init(op, WEIR_OP_RECV, handle, flags);
+	op->u.io.buf = buf;
+	op->u.io.len = clamp_len(len);
+	op->u.io.done = 0;
+}
+
+void weir_op_init_recv_lease(struct weir_op *op, struct weir_handle *handle,
+			     struct weir_lease *ret_lease)
+{
+	op_init(op, WEIR_OP_RECV_LEASE, handle, 0);
+	*ret_lease = (struct weir_lease){ NULL, 0, 0, NULL };
+	op->u.lease.lease = ret_lease;
+	op->u.lease.max = 0;
+}
+
+void weir_op_init_recvv(struct weir_op *op, struct weir_handle *handle, const struct iovec *iov,
+			unsigned count)
+{
+	op_init(op, WEIR_OP_RECVV, handle, 0);
+	op->u.iov.iov = iov;
+	op->u.iov.count = count;
+	op->u.iov.done = 0;
+}
+
+void weir_op_init_send(struct weir_op *op, struct weir_handle *handle, const void *buf, size_t len,
+		       unsigned flags)
+{
+	op_init(op, WEIR_OP_SEND, handle, flags);
+	op->u.io.buf = (uint8_t *)(uintptr_t)buf;
+	op->u.io.len = clamp_len(len);
+	op->u.io.done = 0;
+}
+
+void weir_op_init_sendv(struct weir_op *op, struct weir_handle *handle, const struct iovec *iov,
+			unsigned count, unsigned flags)
+{
+	op_init(op, WEIR_OP_SENDV, handle, flags);
+	op->u.iov.iov = iov;
+	op->u.iov.count = count;
+	op->u.iov.done = 0;
+}
+
+void weir_op_init_accept(struct weir_op *op, struct weir_handle *listener,
+			 struct weir_handle *ret_handle)
+{
+	op_init(op, WEIR_OP_ACCEPT, listener, 0);
+	op->u.accept.handle = ret_handle;
+}
+
+void weir_op_init_connect(struct weir_op *op, struct weir_handle *handle,
+			  const struct sockaddr *addr, socklen_t len)
+{
+	op_init(op, WEIR_OP_CONNECT, handle, 0);
+	op->u.connect.addr = addr;
+	op->u.connect.len = len;
+	op->u.connect.started = 0;
+}
+
+void weir_op_init_poll(struct weir_op *op, struct weir_handle *handle, unsigned events)
+{
+	op_init(op, WEIR_OP_POLL, handle, 0);
+	op->u.poll.events = events;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rt.h (core): what the mechanism knows of a runtime. The rest of it is policy:
+ * sched/runtime.h embeds this as its first member.
+ */
+#ifndef WEIR_CORE_RT_H
+#define WEIR_CORE_RT_H
+
+#include "weir/rt.h"
+#include "core/lock.h"
+#include "core/slab.h"
+
+struct weir_blocking;
+struct weir_signal;
+struct weir_task;
+struct weir__worker;
+
+/* What the mechanism asks of the policy. */
+struct weir__sched_ops {
+	/* Queue a task that a wake, a spawn or its own run has made ready. [any] */
+	void (*schedule)(struct weir_task *task);
+	/* Hand a message to a worker and make sure that it looks. [any] */
+	void (*post)(struct weir_rt *rt, unsigned worker, struct weir__link *message);
+	/* Queue a blocking job; -EAGAIN when full, -ESHUTDOWN. [any] */
+	int (*blocking_push)(struct weir_rt *rt, struct weir_blocking *job);
+	/* Take back a job that has not started. [any] */
+	bool (*blocking_remove)(struct weir_rt *rt, struct weir_blocking *job);
+};
+
+struct weir_rt {
+	const struct weir__sched_ops *sched;
+	struct weir_clock *clock;	/* test clock, or NULL */
+	int budget;
+	size_t stack_bytes;
+	bool no_time, no_signal;
+	bool fiber_unsafe;		/* after fork, in the child */
+	bool closed;			/* no new tasks; atomic */
+	unsigned workers;
+	struct weir__worker **worker;	/* by index */
+	struct weir__lock foreign_lock;
+	struct weir__slab foreign;	/* blocks of tasks spawned by other threads */
+	uint64_t foreign_spawned;	/* under foreign_lock */
+	struct weir__lock signal_lock;
+	struct weir_signal *signals;	/* listeners; under signal_lock */
+	uint32_t signal_seen;		/* generation handed out last; atomic */
+	unsigned signal_slot;		/* 1 + index in os/signal.c's table, 0 none */
+};
+
+/* The owner number of blocks from rt->foreign. */
+#define WEIR__SLAB_FOREIGN UINT16_MAX
+
+#endif

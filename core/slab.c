@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab.c: see slab.h. Small blocks come in steps of 64 bytes, so that a task of
+ * 128 bytes and a little state wastes little; larger ones in powers of two.
+ *
+ * The link of a free block is reused as the free list's; the rest of the block
+ * is poisoned under AddressSanitizer while it is free.
+ */
+#include "core/slab.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/assert.h"
+#include "core/sanitizer.h"
+
+#define CHUNK_BYTES (256u * 1024)
+#define CHUNK_HEAD 64u
+
+static const uint32_t class_bytes[WEIR__SLAB_CLASSES] = {
+	128,  192,  256,  320,	384,  448,  512,   576,	  640,
+	768,  1024, 1536, 2048, 4096, 8192, 16384, 32768, 131072,
+};
+
+void weir__slab_init(struct weir__slab *slab)
+{
+	memset(slab, 0, sizeof *slab);
+	weir__inbox_init(&slab->remote);
+}
+
+void weir__slab_fini(struct weir__slab *slab)
+{
+	struct weir__slab_chunk *c, *next;
+
+	for (c = slab->chunks; c; c = next) {
+		next = c->next;
+		weir__asan_unpoison(c, c->bytes);
+		munmap(c, c->bytes);
+	}
+	weir__slab_init(slab);
+}
+
+int weir__slab_class(size_t bytes)
+{
+	unsigned i;
+
+	if (bytes <= 640)
+		return bytes <= 128 ? 0 : (int)((bytes - 128 + 63) / 64);
+	for (i = 9; i < WEIR__SLAB_CLASSES; i++)
+		if (bytes <= class_bytes[i])
+			return (int)i;
+	return -EINVAL;
+}
+
+static bool chunk_new(struct weir__slab *slab, unsigned size_class)
+{
+	uint32_t block = class_bytes[size_class];
+	size_t bytes = block <= 8192 ? CHUNK_BYTES : (size_t)block * 8 + 4096;
+	struct weir__slab_chunk *c =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (c == MAP_FAILED)
+		return false;
+	c->bytes = bytes;
+	c->block_bytes = block;
+	c->blocks = (uint32_t)((bytes - CHUNK_HEAD) / block);
+	c->next = slab->chunks;
+	slab->chunks = c;
+	slab->fresh[size_class] = c;
+	return true;
+}
+
+static void *chunk_block(struct weir__slab_chunk *c, uint32_t i)
+{
+	return (char *)c + CHUNK_HEAD + (size_t)i * c->block_bytes;
+}
+
+static void *carve(struct weir__slab *slab, unsigned size_class)
+{
+	struct weir__slab_chunk *c = slab->fresh[size_class];
+
+	if (!c || c->used == c->blocks) {
+		if (!chunk_new(slab, size_class))
+			return NULL;
+		c = slab->fresh[size_class];
+	}
+	return chunk_block(c, c->used++);
+}
+
+static void take_remote(struct weir__slab *slab)
+{
+	struct weir__link *link = weir__inbox_take(&slab->remote), *next;
+
+	for (; link; link = next) {
+		struct weir__slab_head *head = WEIR_CONTAINER_OF(link, struct weir__slab_head, link);
+
+		next = link->next;
+		weir__slab_free(slab, head, weir__slab_class_of(head));
+	}
+}
+
+void *weir__slab_alloc(struct weir__slab *slab, unsigned size_class)
+{
+	struct weir__link *link = slab->free[size_class];
+	struct weir__slab_head *head;
+
+	if (WEIR_UNLIKELY(!link)) {
+		take_remote(slab);
+		link = slab->free[size_class];
+		if (!link)
+			return carve(slab, size_class);
+	}
+	slab->free[size_class] = link->next;
+	head = WEIR_CONTAINER_OF(link, struct weir__slab_head, link);
+	weir__asan_unpoison(head, class_bytes[size_class]);
+	return head;
+}
+
+void weir__slab_free(struct weir__slab *slab, void *block, unsigned size_class)
+{
+	struct weir__slab_head *head = block;
+
+	weir__asan_poison(head + 1, class_bytes[size_class] - sizeof *head);
+	head->link.next = slab->free[size_class];
+	slab->free[size_class] = &head->link;
+}
+
+void weir__slab_free_remote(struct weir__slab *slab, void *block)
+{
+	struct weir__slab_head *head = block;
+
+	weir__inbox_push(&slab->remote, &head->link);
+}
+
+void weir__slab_walk(struct weir__slab *slab, void (*visit)(void *block, void *arg), void *arg)
+{
+	struct weir__slab_chunk *c;
+	uint32_t i;
+
+	for (c = slab->chunks; c; c = c->next)
+		for (i = 0; i < c->used; i++)
+			visit(chunk_block(c, i), arg);
+}

@@ -1,0 +1,689 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stack.c: carving fiber stacks from regions, caching them, reporting overflow.
+ *
+ * Invariants:
+ *  - A slot of a region is in exactly one place: its region's free bitmap, a pool's
+ *    reserve, a pool's hot list, or a caller's hands. Only the first is shared, and
+ *    only it is under the lock; no system call is made while the lock is held.
+ *  - A slot in the free bitmap has no page of its own; a slot in a hot list has at
+ *    least the page of its link, which is the stack's topmost.
+ *  - A guard, once installed, stays: MADV_DONTNEED takes neither the marker of
+ *    MADV_GUARD_INSTALL nor the protection of mprotect away.
+ *  - The list of regions only grows and a header never moves, so the signal
+ *    handler may walk it without the lock.
+ *
+ * Does not unmap regions (the handler would have to know), does not balance pools
+ * against each other except through the regions, and does not place memory: the
+ * first touch does.
+ */
+#include "core/stack.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/assert.h"
+#include "core/atomic.h"
+#include "core/lock.h"
+#include "core/sanitizer.h"
+
+#define REGION_BYTES (64ul << 20)
+#define SLOTS_MIN 4u
+#define SLOTS_MAX 4096u
+#define ORDER_MIN 2u
+#define ORDERS 32u
+#define WORD_BITS 64u
+#define HOT_MAX 1024u
+
+#ifdef __linux__
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#define REGION_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK)
+#define DISCARD MADV_DONTNEED
+#else
+/* MAP_STACK has other meanings on the BSDs, and their MADV_DONTNEED keeps the pages. */
+#define REGION_FLAGS (MAP_PRIVATE | MAP_ANON)
+#define DISCARD MADV_FREE
+#endif
+
+#ifdef __APPLE__
+#define FAULT_SIGNAL SIGBUS
+#else
+#define FAULT_SIGNAL SIGSEGV
+#endif
+
+/* Lives in a region's first page or two. The bitmaps and next_avail are under the lock. */
+struct weir__stack_region {
+	struct weir__stack_region *next;	/* list of all; written before it is published */
+	struct weir__stack_region *next_avail;	/* list of those with free slots, per order */
+	char *first;				/* slot 0: its guard page */
+	size_t stride;				/* from slot to slot: guard and stack */
+	size_t guard;				/* bytes of a guard: one page */
+	unsigned order;
+	unsigned slots;
+	unsigned free_slots;
+	uint64_t free[SLOTS_MAX / WORD_BITS];
+	uint64_t guarded[SLOTS_MAX / WORD_BITS];
+};
+
+/* At the very top of a free stack in a hot list. */
+struct weir__stack_link {
+	struct weir__stack_link *newer;
+	struct weir__stack_link *older;
+	struct weir__stack stack;
+};
+
+/* Neighbouring slots that lose their pages in one call. */
+struct run {
+	struct weir__stack_region *region;
+	unsigned begin;
+	unsigned end;
+};
+
+static struct {
+	struct weir__lock lock;
+	struct weir__stack_region *all;			/* pushed with release */
+	struct weir__stack_region *avail[ORDERS];
+	unsigned long mprotect_guards;			/* installed or about to be */
+} shared;
+
+struct weir__stack_hooks weir__stack_hooks;
+
+static size_t page_bytes(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Regions */
+
+static bool bit_test(const uint64_t *map, unsigned i)
+{
+	return map[i / WORD_BITS] >> (i % WORD_BITS) & 1;
+}
+
+static void bit_set(uint64_t *map, unsigned i)
+{
+	map[i / WORD_BITS] |= UINT64_C(1) << (i % WORD_BITS);
+}
+
+static struct weir__stack slot_stack(struct weir__stack_region *r, unsigned i)
+{
+	return (struct weir__stack){
+		.low = r->first + i * r->stride + r->guard,
+		.bytes = r->stride - r->guard,
+		.region = r,
+	};
+}
+
+static unsigned stack_slot(const struct weir__stack *s)
+{
+	size_t off = (size_t)(s->low - s->region->guard - s->region->first);
+
+	WEIR_ASSERT(off % s->region->stride == 0);
+	WEIR_ASSERT(off / s->region->stride < s->region->slots);
+	return (unsigned)(off / s->region->stride);
+}
+
+static size_t round_up(size_t n, size_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/* A new region, not yet known to anybody. NULL: no address space. */
+static struct weir__stack_region *region_map(unsigned order)
+{
+	size_t page = page_bytes(), stride = page << order;
+	size_t header = round_up(sizeof(struct weir__stack_region), page);
+	size_t slots = REGION_BYTES / stride;
+	struct weir__stack_region *r;
+
+	slots = slots < SLOTS_MIN ? SLOTS_MIN : slots > SLOTS_MAX ? SLOTS_MAX : slots;
+	r = mmap(NULL, header + slots * stride, PROT_READ | PROT_WRITE, REGION_FLAGS, -1, 0);
+	if (r == MAP_FAILED)
+		return NULL;
+#ifdef MADV_NOHUGEPAGE
+	/* Refused where there are no huge pages, which is as good. */
+	(void)madvise(r, header + slots * stride, MADV_NOHUGEPAGE);
+#endif
+	r->first = (char *)r + header;
+	r->stride = stride;
+	r->guard = page;
+	r->order = order;
+	r->slots = (unsigned)slots;
+	r->free_slots = (unsigned)slots;
+	for (unsigned i = 0; i < r->slots; i++)
+		bit_set(r->free, i);
+	return r;
+}
+
+/* Lock held. The release pairs with the acquire in region_of. */
+static void region_publish(struct weir__stack_region *r)
+{
+	r->next = shared.all;
+	weir__store(&shared.all, r, WEIR_RELEASE);
+	r->next_avail = shared.avail[r->order];
+	shared.avail[r->order] = r;
+}
+
+static struct weir__stack_region *region_of(const char *addr)
+{
+	struct weir__stack_region *r = weir__load(&shared.all, WEIR_ACQUIRE);
+
+	while (r && (addr < r->first || addr >= r->first + r->slots * r->stride))
+		r = r->next;
+	return r;
+}
+
+/* Lock held. Takes the lowest free slot of a region that has one. */
+static unsigned region_take(struct weir__stack_region *r)
+{
+	unsigned w = 0, bit;
+
+	WEIR_ASSERT(r->free_slots > 0);
+	while (r->free[w] == 0)
+		w++;
+	bit = (unsigned)__builtin_ctzll(r->free[w]);
+	r->free[w] &= r->free[w] - 1;
+	if (--r->free_slots == 0)
+		shared.avail[r->order] = r->next_avail;	/* takes are from the list's head only */
+	return w * WORD_BITS + bit;
+}
+
+/* Lock held. */
+static void region_give(struct weir__stack_region *r, unsigned slot)
+{
+	WEIR_ASSERT(!bit_test(r->free, slot));
+	bit_set(r->free, slot);
+	if (r->free_slots++ == 0) {
+		r->next_avail = shared.avail[r->order];
+		shared.avail[r->order] = r;
+	}
+}
+
+/* Lock held. Returns how many it took; bit i of ret_bare: out[i] has no guard yet. */
+static unsigned claim(unsigned order, struct weir__stack *out, unsigned want, uint32_t *ret_bare)
+{
+	uint32_t bare = 0;
+	unsigned n = 0;
+
+	for (; n < want && shared.avail[order]; n++) {
+		struct weir__stack_region *r = shared.avail[order];
+		unsigned slot = region_take(r);
+
+		out[n] = slot_stack(r, slot);
+		if (!bit_test(r->guarded, slot))
+			bare |= UINT32_C(1) << n;
+	}
+	*ret_bare = bare;
+	return n;
+}
+
+/* Guards */
+
+#ifdef __linux__
+/* vm.max_map_count, read once; the kernel's default if it cannot be read. */
+static unsigned long max_map_count(void)
+{
+	static unsigned long known;
+	unsigned long maps = weir__load(&known, WEIR_RELAXED);
+	char text[32];
+	ssize_t n;
+	int fd;
+
+	if (maps)
+		return maps;
+	maps = 65530;
+	fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		if (n > 0) {
+			text[n] = '\0';
+			maps = strtoul(text, NULL, 10);
+		}
+	}
+	weir__store(&known, maps, WEIR_RELAXED);
+	return maps;
+}
+#endif
+
+/* Each guard made by mprotect adds two mappings; they may take half of what there is. */
+static unsigned long mprotect_guard_max(void)
+{
+	if (weir__stack_hooks.max_map_count)
+		return weir__stack_hooks.max_map_count / 4;
+#ifdef __linux__
+	return max_map_count() / 4;
+#else
+	return ULONG_MAX;
+#endif
+}
+
+static int guard_by_mprotect(char *guard, size_t bytes, const char **ret_reason)
+{
+	unsigned long max = mprotect_guard_max();
+
+	if (weir__fetch_add(&shared.mprotect_guards, 1, WEIR_RELAXED) >= max) {
+		*ret_reason = "guard pages would use more than half of vm.max_map_count: "
+			      "raise it, or use Linux 6.13 or later";
+		goto fail;
+	}
+	if (mprotect(guard, bytes, PROT_NONE) < 0) {
+		*ret_reason = "mprotect refused a guard page: raise vm.max_map_count, "
+			      "or use Linux 6.13 or later";
+		goto fail;
+	}
+	return 0;
+fail:
+	weir__fetch_sub(&shared.mprotect_guards, 1, WEIR_RELAXED);
+	return -ENOMEM;
+}
+
+#ifdef __linux__
+/*
+ * Older kernels, and locked memory on some newer ones, answer EINVAL. An emulator may
+ * say yes to any advice and do nothing (qemu-user does), so the first guard of the
+ * process is tried: what cannot be populated is guarded.
+ */
+static int guard_by_marker(char *guard, size_t bytes)
+{
+	static int known;		/* 0 not tried, 1 works, -1 does not */
+
+	if (weir__stack_hooks.no_guard_install || weir__load(&known, WEIR_RELAXED) < 0)
+		return -EINVAL;
+	if (madvise(guard, bytes, MADV_GUARD_INSTALL) < 0)
+		return -errno;
+	if (WEIR_UNLIKELY(weir__load(&known, WEIR_RELAXED) == 0)) {
+		int works = madvise(guard, bytes, MADV_POPULATE_READ) < 0 && errno == EFAULT;
+
+		weir__store(&known, works ? 1 : -1, WEIR_RELAXED);
+		return works ? 0 : -EINVAL;
+	}
+	return 0;
+}
+#else
+static int guard_by_marker(char *guard, size_t bytes)
+{
+	(void)guard;
+	(void)bytes;
+	return -EINVAL;
+}
+#endif
+
+static int guard_install(const struct weir__stack *s, const char **ret_reason)
+{
+	size_t bytes = s->region->guard;
+	char *guard = s->low - bytes;
+	int rc = guard_by_marker(guard, bytes);
+
+	if (rc == 0)
+		return 0;
+	if (rc == -ENOMEM) {
+		*ret_reason = "no memory for page tables";
+		return rc;
+	}
+	return guard_by_mprotect(guard, bytes, ret_reason);
+}
+
+/*
+ * Guards what claim brought into the pool's reserve. At the first refusal the slots
+ * that are still bare go back; fails only if none is left.
+ */
+static int guard_reserve(struct weir__stack_pool *pool, uint32_t bare)
+{
+	unsigned kept = 0, i;
+	uint32_t done = 0;
+	int rc = 0;
+
+	for (i = 0; i < pool->reserved && rc == 0; i++)
+		if (bare >> i & 1) {
+			rc = guard_install(&pool->reserve[i], &pool->reason);
+			done |= (uint32_t)(rc == 0) << i;
+		}
+	weir__lock_take(&shared.lock);
+	for (i = 0; i < pool->reserved; i++) {
+		struct weir__stack s = pool->reserve[i];
+
+		if (done >> i & 1)
+			bit_set(s.region->guarded, stack_slot(&s));
+		if ((bare & ~done) >> i & 1)
+			region_give(s.region, stack_slot(&s));
+		else
+			pool->reserve[kept++] = s;
+	}
+	weir__lock_drop(&shared.lock);
+	pool->reserved = kept;
+	return kept ? 0 : rc;
+}
+
+static int refill(struct weir__stack_pool *pool)
+{
+	struct weir__stack_region *fresh;
+	uint32_t bare;
+
+	WEIR_ASSERT(pool->reserved == 0);
+	weir__lock_take(&shared.lock);
+	pool->reserved = claim(pool->order, pool->reserve, WEIR__STACK_RESERVE, &bare);
+	weir__lock_drop(&shared.lock);
+	if (pool->reserved == 0) {
+		fresh = region_map(pool->order);
+		if (!fresh) {
+			pool->reason = "no address space for another region of stacks";
+			return -ENOMEM;
+		}
+		weir__lock_take(&shared.lock);
+		region_publish(fresh);
+		pool->reserved = claim(pool->order, pool->reserve, WEIR__STACK_RESERVE, &bare);
+		weir__lock_drop(&shared.lock);
+	}
+	return guard_reserve(pool, bare);
+}
+
+/* Giving back */
+
+static void run_flush(struct run *run)
+{
+	struct weir__stack low, high;
+
+	if (run->begin == run->end)
+		return;
+	low = slot_stack(run->region, run->begin);
+	high = slot_stack(run->region, run->end - 1);
+	/* The guards inside the range stay. Locked memory refuses: then the pages stay too. */
+	(void)madvise(low.low, (size_t)(high.low + high.bytes - low.low), DISCARD);
+	weir__lock_take(&shared.lock);
+	while (run->begin < run->end)
+		region_give(run->region, --run->end);
+	weir__lock_drop(&shared.lock);
+}
+
+/* Fibers that were made together tend to be freed together, in one order or the other. */
+static void run_add(struct run *run, const struct weir__stack *s)
+{
+	unsigned slot = stack_slot(s);
+
+	if (run->begin != run->end && run->region == s->region) {
+		if (slot == run->end) {
+			run->end++;
+			return;
+		}
+		if (slot + 1 == run->begin) {
+			run->begin--;
+			return;
+		}
+	}
+	run_flush(run);
+	*run = (struct run){ s->region, slot, slot + 1 };
+}
+
+static struct weir__stack_link *link_of(const struct weir__stack *s)
+{
+	return (struct weir__stack_link *)(void *)(s->low + s->bytes) - 1;
+}
+
+void weir__stack_pool_trim(struct weir__stack_pool *pool, unsigned keep)
+{
+	struct run run = { NULL, 0, 0 };
+	struct weir__stack_link *link;
+
+	while (pool->hot > keep) {
+		link = pool->oldest;
+		pool->oldest = link->newer;
+		if (pool->oldest)
+			pool->oldest->older = NULL;
+		else
+			pool->newest = NULL;
+		pool->hot--;
+		run_add(&run, &link->stack);
+	}
+	run_flush(&run);
+}
+
+/* Pools */
+
+int weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes)
+{
+	size_t page = page_bytes();
+	unsigned order = ORDER_MIN;
+
+	if (stack_bytes > WEIR__STACK_BYTES_MAX)
+		return -EINVAL;
+	if (stack_bytes == 0)
+		stack_bytes = WEIR__STACK_BYTES_DEFAULT;
+	while ((page << order) < stack_bytes)
+		order++;
+	WEIR_ASSERT(order < ORDERS);
+	memset(pool, 0, sizeof(*pool));
+	pool->order = order;
+	pool->hot_max = HOT_MAX;
+	return 0;
+}
+
+void weir__stack_pool_fini(struct weir__stack_pool *pool)
+{
+	weir__stack_pool_trim(pool, 0);
+	weir__lock_take(&shared.lock);
+	while (pool->reserved > 0) {
+		struct weir__stack s = pool->reserve[--pool->reserved];
+
+		region_give(s.region, stack_slot(&s));
+	}
+	weir__lock_drop(&shared.lock);
+}
+
+int weir__stack_get(struct weir__stack_pool *pool, struct weir__stack *ret_stack)
+{
+	struct weir__stack_link *link = pool->newest;
+	int rc;
+
+	pool->reason = NULL;
+	if (WEIR_LIKELY(link != NULL)) {
+		*ret_stack = link->stack;
+		pool->newest = link->older;
+		if (link->older)
+			link->older->newer = NULL;
+		else
+			pool->oldest = NULL;
+		pool->hot--;
+	} else {
+		if (pool->reserved == 0 && (rc = refill(pool)) < 0)
+			return rc;
+		*ret_stack = pool->reserve[--pool->reserved];
+	}
+	weir__asan_unpoison(ret_stack->low, ret_stack->bytes);
+	return 0;
+}
+
+void weir__stack_put(struct weir__stack_pool *pool, struct weir__stack stack)
+{
+	struct weir__stack_link *link = link_of(&stack);
+
+	/* What stays readable is the link; a fiber's late access to its old stack is caught. */
+	weir__asan_unpoison(link, sizeof(*link));
+	weir__asan_poison(stack.low, stack.bytes - sizeof(*link));
+	if (WEIR_UNLIKELY(stack.region->order != pool->order)) {
+		struct run run = { NULL, 0, 0 };
+
+		run_add(&run, &stack);
+		run_flush(&run);
+		return;
+	}
+	link->stack = stack;
+	link->newer = NULL;
+	link->older = pool->newest;
+	if (pool->newest)
+		pool->newest->newer = link;
+	else
+		pool->oldest = link;
+	pool->newest = link;
+	/* An eighth at a time: a system call for each stack, so never a long pause. */
+	if (++pool->hot > pool->hot_max)
+		weir__stack_pool_trim(pool, pool->hot_max - pool->hot_max / 8);
+}
+
+/* Overflow report */
+
+const char *(*weir__stack_overflow_name)(void);
+
+static struct sigaction previous;
+static bool installed;
+
+bool weir__stack_is_guard(const void *addr, size_t *ret_stack_bytes)
+{
+	const struct weir__stack_region *r = region_of(addr);
+
+	if (!r || (size_t)((const char *)addr - r->first) % r->stride >= r->guard)
+		return false;
+	if (ret_stack_bytes)
+		*ret_stack_bytes = r->stride;
+	return true;
+}
+
+/* A line built without stdio, cut off when it is full. */
+struct line {
+	char text[192];
+	size_t len;
+};
+
+static void line_add(struct line *l, const char *s, size_t max)
+{
+	while (*s && max-- > 0 && l->len < sizeof(l->text))
+		l->text[l->len++] = *s++;
+}
+
+static void line_add_number(struct line *l, size_t n)
+{
+	char digits[24];
+	size_t i = sizeof(digits);
+
+	digits[--i] = '\0';
+	do
+		digits[--i] = (char)('0' + n % 10);
+	while (n /= 10);
+	line_add(l, digits + i, sizeof(digits));
+}
+
+static void report(size_t stack_bytes)
+{
+	const char *name = weir__stack_overflow_name ? weir__stack_overflow_name() : NULL;
+	struct line l = { .len = 0 };
+
+	line_add(&l, "weir: fiber stack overflow in task \"", SIZE_MAX);
+	line_add(&l, name ? name : "?", 80);
+	line_add(&l, "\" (stack ", SIZE_MAX);
+	line_add_number(&l, stack_bytes);
+	line_add(&l, " bytes); raise stack_bytes\n", SIZE_MAX);
+	if (write(STDERR_FILENO, l.text, l.len) < 0)
+		return;			/* nobody is left to be told */
+}
+
+/* A fault that is not ours, as if this handler had never been there. */
+static void chain(int sig, siginfo_t *info, void *uc)
+{
+	if (previous.sa_flags & SA_SIGINFO) {
+		previous.sa_sigaction(sig, info, uc);
+	} else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
+		if (info->si_code <= 0 && previous.sa_handler == SIG_IGN)
+			return;		/* sent by kill and ignored */
+		sigaction(sig, &previous, NULL);
+		if (info->si_code <= 0)
+			raise(sig);	/* would not fault again by itself */
+	} else {
+		previous.sa_handler(sig);
+	}
+}
+
+static void on_fault(int sig, siginfo_t *info, void *uc)
+{
+	size_t stack_bytes;
+	int saved = errno;
+
+	if (info->si_code > 0 && weir__stack_is_guard(info->si_addr, &stack_bytes)) {
+		report(stack_bytes);
+		sigaction(sig, &previous, NULL);	/* the instruction faults again */
+	} else {
+		chain(sig, info, uc);
+	}
+	errno = saved;
+}
+
+int weir__stack_report_overflow_install(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	if (installed)
+		return 0;
+	sigemptyset(&sa.sa_mask);
+	if (sigaction(FAULT_SIGNAL, NULL, &previous) < 0 || sigaction(FAULT_SIGNAL, &sa, NULL) < 0)
+		return -errno;
+	installed = true;
+	return 0;
+}
+
+void weir__stack_report_overflow_remove(void)
+{
+	struct sigaction now;
+
+	if (!installed || sigaction(FAULT_SIGNAL, NULL, &now) < 0)
+		return;
+	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault) {
+		sigaction(FAULT_SIGNAL, &previous, NULL);
+		installed = false;
+	}
+}
+
+/* What the kernel wants for a signal frame (wide vector registers), and room to report. */
+static size_t altstack_bytes(void)
+{
+	size_t frame = SIGSTKSZ;
+#ifdef _SC_SIGSTKSZ
+	long n = sysconf(_SC_SIGSTKSZ);
+
+	if (n > 0 && (size_t)n > frame)
+		frame = (size_t)n;
+#endif
+	return round_up(frame + 16384, page_bytes());
+}
+
+int weir__stack_altstack_init(struct weir__altstack *alt)
+{
+	stack_t now, ours = { .ss_size = altstack_bytes() };
+	int rc;
+
+	*alt = (struct weir__altstack){ NULL, 0 };
+	if (sigaltstack(NULL, &now) < 0)
+		return -errno;
+	if (!(now.ss_flags & SS_DISABLE))
+		return 0;		/* a sanitizer's, or the program's own */
+	ours.ss_sp = mmap(NULL, ours.ss_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANON, -1, 0);
+	if (ours.ss_sp == MAP_FAILED)
+		return -errno;
+	if (sigaltstack(&ours, NULL) < 0) {
+		rc = -errno;
+		munmap(ours.ss_sp, ours.ss_size);
+		return rc;
+	}
+	*alt = (struct weir__altstack){ ours.ss_sp, ours.ss_size };
+	return 0;
+}
+
+void weir__stack_altstack_fini(struct weir__altstack *alt)
+{
+	stack_t off = { .ss_flags = SS_DISABLE, .ss_size = alt->bytes };
+
+	if (!alt->base)
+		return;
+	/* Only ours is taken down; munmap alone would leave the kernel a dangling stack. */
+	if (sigaltstack(&off, NULL) == 0)
+		munmap(alt->base, alt->bytes);
+	alt->base = NULL;
+}

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task.c: the life of a task, from its block to its completion. See core/task.h
+ * for the fields and core/task_state.h for the transitions.
+ *
+ * Does not decide where a ready task waits nor when it runs: that is the
+ * scheduler's, through rt->sched.
+ */
+#include "core/task.h"
+
+#include <string.h>
+
+#include "core/coop.h"
+#include "core/fiber.h"
+#include "core/group.h"
+#include "core/leaf.h"
+
+#define STATE_BYTES_MAX (64u * 1024)
+#define BUDGET_NONE (INT_MAX / 2)
+
+_Static_assert(offsetof(struct weir_task, state) == offsetof(struct weir__slab_head, state) &&
+		       offsetof(struct weir_task, link) == offsetof(struct weir__slab_head, link),
+	       "a task is a slab block");
+_Static_assert(WEIR__TASK_STATE_OFFSET <= 144, "a parked task with a little state fits 192 bytes");
+
+static uint64_t next_id = 1;
+
+unsigned weir__slab_class_of(const void *block)
+{
+	return ((const struct weir_task *)block)->size_class;
+}
+
+/* ---- memory ---- */
+
+static void task_free(struct weir_task *task)
+{
+	struct weir_rt *rt = task->rt;
+	struct weir__worker *w = weir__worker_current();
+
+	weir__store(&task->state, (uint64_t)0, WEIR_RELAXED);
+	if (w && w->rt == rt && w->index == task->slab_owner)
+		weir__slab_free(&w->slab, task, task->size_class);
+	else if (task->slab_owner == WEIR__SLAB_FOREIGN)
+		weir__slab_free_remote(&rt->foreign, task);
+	else
+		weir__slab_free_remote(&rt->worker[task->slab_owner]->slab, task);
+}
+
+void weir__task_unref(struct weir_task *task, unsigned n)
+{
+	if (weir__state_unref(&task->state, n))
+		task_free(task);
+}
+
+/* ---- wakers ---- */
+
+void weir__task_wake(struct weir_task *task)
+{
+	if (weir__state_wake(&task->state))
+		task->rt->sched->schedule(task);
+}
+
+static void waker_clone(void *data)
+{
+	struct weir_task *task = data;
+
+	weir__state_ref(&task->state);
+}
+
+static void waker_wake(void *data)
+{
+	weir__task_wake(data);
+}
+
+static void waker_drop(void *data)
+{
+	weir__task_unref(data, 1);
+}
+
+const struct weir_waker_ops weir__task_waker_ops = { waker_clone, waker_wake, waker_drop };
+
+/* ---- spawn ---- */
+
+static int spawn_check(const struct weir_rt *rt, const struct weir_task_config *cfg,
+		       struct weir_task **ret_task)
+{
+	if (!cfg || cfg->size != sizeof *cfg || !cfg->fn == !cfg->poll ||
+	    (cfg->group && ret_task))
+		return -EINVAL;
+	if (cfg->fn && (cfg->state_bytes || cfg->fini))
+		return -EINVAL;
+	if (cfg->state_bytes > STATE_BYTES_MAX || cfg->worker < 0)
+		return -EINVAL;
+	if ((unsigned)cfg->worker > rt->workers)
+		return -EINVAL;
+	return 0;
+}
+
+static struct weir_task *task_alloc(struct weir_rt *rt, struct weir__worker *w, size_t bytes)
+{
+	int size_class = weir__slab_class(bytes);
+	struct weir_task *task = weir__slab_alloc(&w->slab, (unsigned)size_class);
+
+	if (!task)
+		return NULL;
+	task->slab_owner = w->index;
+	task->size_class = (uint8_t)size_class;
+	task->rt = rt;
+	weir__store(&w->stats.spawned, w->stats.spawned + 1, WEIR_RELAXED);
+	return task;
+}
+
+/* On a thread that is not a worker. NULL also when the runtime has closed (*ret_err). */
+static struct weir_task *task_alloc_foreign(struct weir_rt *rt, size_t bytes, int *ret_err)
+{
+	int size_class = weir__slab_class(bytes);
+	struct weir_task *task = NULL;
+
+	*ret_err = -ESHUTDOWN;
+	weir__lock_take(&rt->foreign_lock);
+	if (!weir__load(&rt->closed, WEIR_RELAXED)) {
+		*ret_err = -ENOMEM;
+		task = weir__slab_alloc(&rt->foreign, (unsigned)size_class);
+		if (task) {
+			task->slab_owner = WEIR__SLAB_FOREIGN;
+			task->size_class = (uint8_t)size_class;
+			task->rt = rt;
+			rt->foreign_spawned++;
+		}
+	}
+	weir__lock_drop(&rt->foreign_lock);
+	return task;
+}
+
+static void task_init_body(struct weir_task *task, const struct weir_task_config *cfg)
+{
+	task->flags = (uint8_t)(cfg->flags & (WEIR__TASK_PINNED | WEIR__TASK_UNCONSTRAINED));
+	if (cfg->fn) {
+		task->flags |= WEIR__TASK_STACKFUL;
+		task->body.fn = cfg->fn;
+		task->extra.arg = cfg->arg;
+		return;
+	}
+	task->body.poll = cfg->poll;
+	task->extra.fini = cfg->fini;
+	if (cfg->state)
+		memcpy(weir__task_state(task), cfg->state, cfg->state_bytes);
+	else if (cfg->state_bytes)
+		memset(weir__task_state(task), 0, cfg->state_bytes);
+}
+
+/* Ids come in blocks, one block per thread, so that spawning shares no counter. */
+static uint64_t fresh_id(void)
+{
+	static _Thread_local uint64_t mine, end;
+
+	if (mine == end) {
+		mine = weir__fetch_add(&next_id, (uint64_t)1024, WEIR_RELAXED);
+		end = mine + 1024;
+	}
+	return mine++;
+}
+
+int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
+		    struct weir_task **ret_task)
+{
+	struct weir__context *c = weir__context();
+	struct weir__worker *w = c->worker;
+	struct weir__member *member = NULL;
+	struct weir_task *task;
+	size_t bytes;
+	int rc;
+
+	if (!rt)
+		rt = c->rt;
+	if (WEIR_UNLIKELY(!rt))
+		return -ENXIO;
+	rc = spawn_check(rt, cfg, ret_task);
+	if (WEIR_UNLIKELY(rc < 0))
+		return rc;
+	if (WEIR_UNLIKELY(weir__load(&rt->closed, WEIR_ACQUIRE)))
+		return -ESHUTDOWN;
+	if (w && w->rt != rt)
+		w = NULL;
+	if ((cfg->flags & WEIR_TASK_PINNED) && !w && !cfg->worker)
+		return -EINVAL;
+
+	rc = -ENOMEM;
+	if (cfg->group && !(member = weir__group_enter(cfg->group)))
+		return rc;
+	bytes = WEIR__TASK_STATE_OFFSET + cfg->state_bytes;
+	task = w ? task_alloc(rt, w, bytes) : task_alloc_foreign(rt, bytes, &rc);
+	if (WEIR_UNLIKELY(!task)) {
+		if (member)
+			weir__group_leave(member);
+		return rc;
+	}
+	task->armed = NULL;
+	task->fiber = NULL;
+	task->id = fresh_id();
+	task->name = cfg->name;
+	task->where = cfg->where;
+	task->member = member;
+	task->locals = NULL;
+	task->pinned_to = (uint16_t)(cfg->worker ? cfg->worker - 1 : w ? w->index : 0);
+	task_init_body(task, cfg);
+	/* Release: pairs with the acquire of a wake on a stale pointer to this block. */
+	weir__store(&task->state, task_state_init(ret_task || cfg->group), WEIR_RELEASE);
+	if (ret_task)
+		*ret_task = task;
+	if (cfg->ret_id)
+		*cfg->ret_id = task->id;
+	if (member)
+		weir__group_fill(member, task);
+	rt->sched->schedule(task);
+	return 0;
+}
+
+int weir_spawn_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
+		  const struct weir_location *where, struct weir_task **ret_task)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+
+	cfg.fn = fn;
+	cfg.arg = arg;
+	cfg.where = where;
+	return weir_task_spawn(rt, &cfg, ret_task);
+}
+
+/* ---- the running of it ---- */
+
+/*
+ * Cancel what is still pending and see whether it has let go. Returns the task's
+ * result once nothing is armed any more.
+ */
+static int task_unwind(struct weir_task *task, struct weir_cx *cx)
+{
+	struct weir_leaf *leaf, *next;
+
+	if (!(task->flags & WEIR__TASK_UNWINDING)) {
+		task->flags |= WEIR__TASK_UNWINDING;
+		for (leaf = task->armed; leaf; leaf = next) {
+			next = leaf->armed_next;
+			weir_cancel(&leaf->future);
+		}
+	}
+	for (leaf = task->armed; leaf; leaf = next) {
+		next = leaf->armed_next;
+		if (weir_poll(&leaf->future, cx) != WEIR_PENDING && leaf->future.ops->discard)
+			leaf->future.ops->discard(&leaf->future);
+	}
+	return task->armed ? WEIR_PENDING : task->result;
+}
+
+static int poll_stackless(struct weir__worker *w, struct weir_task *task, bool cancelled)
+{
+	int rc;
+
+	if (WEIR_UNLIKELY(cancelled && !(task->flags & WEIR__TASK_UNWINDING)))
+		task->result = -ECANCELED;
+	else if (WEIR_LIKELY(!(task->flags & WEIR__TASK_UNWINDING))) {
+		rc = task->body.poll(weir__task_state(task), &w->cx);
+		if (rc == WEIR_PENDING || WEIR_LIKELY(!task->armed))
+			return rc;
+		task->result = rc;
+	}
+	w->budget = BUDGET_NONE;
+	return task_unwind(task, &w->cx);
+}
+
+static int poll_stackful(struct weir__worker *w, struct weir_task *task)
+{
+	struct weir__fiber *fiber = task->fiber;
+	int rc;
+
+	if (WEIR_UNLIKELY(!fiber)) {
+		rc = weir__fiber_new(&w->stacks, task->body.fn, task->extra.arg, &fiber);
+		if (rc < 0)
+			return rc;
+		task->fiber = fiber;
+	}
+	if (!weir__fiber_resume(fiber))
+		return WEIR_PENDING;
+	WEIR_ASSERT(!task->armed);
+	rc = weir__fiber_result(fiber);
+	task->fiber = NULL;
+	weir__fiber_free(&w->stacks, fiber);
+	return rc;
+}
+
+static void task_complete(struct weir__worker *w, struct weir_task *task, int result)
+{
+	uint64_t now;
+
+	if (!(task->flags & WEIR__TASK_STACKFUL) && task->extra.fini)
+		task->extra.fini(weir__task_state(task));
+	if (task->locals)
+		weir__local_destroy(task->locals);
+	task->result = result;
+	weir__store(&w->stats.finished, w->stats.finished + 1, WEIR_RELAXED);
+	if (task->member)
+		weir__group_deliver(task->member);
+	now = weir__state_complete(&task->state);
+	if (now & TASK_JOIN_WAKER) {
+		weir_waker_wake(&task->join_waker);
+		if (weir__state_joiner_woken(&task->state))
+			task_free(task);
+	} else if (TASK_REFS(now) == 0) {
+		task_free(task);
+	}
+}
+
+/* A task that yielded keeps RUNNING and waits for the driver to have had its turn. */
+static void defer(struct weir__worker *w, struct weir_task *task)
+{
+	task->link.next = NULL;
+	if (w->deferred_last)
+		w->deferred_last->next = &task->link;
+	else
+		w->deferred_first = &task->link;
+	w->deferred_last = &task->link;
+	w->deferred_len++;
+}
+
+void weir__task_run(struct weir__worker *w, struct weir_task *task)
+{
+	uint64_t found = weir__state_start(&task->state);
+	int rc;
+
+	w->cx.waker.data = task;
+	w->cx.task = task;
+	w->budget = task->flags & WEIR__TASK_UNCONSTRAINED ? BUDGET_NONE : w->rt->budget;
+	w->yielded = false;
+	weir__store(&w->stats.polls, w->stats.polls + 1, WEIR_RELAXED);
+	if (task->flags & WEIR__TASK_STACKFUL) {
+		rc = poll_stackful(w, task);
+		if (WEIR_UNLIKELY(weir__worker_current() != w)) {
+			/* It blocked in place and the worker has moved on without this thread. */
+			WEIR_ASSERT(rc == WEIR_PENDING);
+			weir__context()->rt->sched->schedule(task);
+			return;
+		}
+	} else {
+		rc = poll_stackless(w, task, found & TASK_CANCELLED);
+	}
+	w->cx.task = NULL;
+	if (rc != WEIR_PENDING)
+		task_complete(w, task, rc);
+	else if (w->yielded)
+		defer(w, task);
+	else if (weir__state_suspend(&task->state) == WEIR__AFTER_RESCHEDULE)
+		w->rt->sched->schedule(task);
+}
+
+/* ---- what tasks may ask about themselves ---- */
+
+struct weir_task *weir_task_current(void)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	return w ? w->cx.task : NULL;
+}
+
+uint64_t weir_task_id(const struct weir_task *task)
+{
+	return task ? task->id : 0;
+}
+
+const char *weir_task_name(const struct weir_task *task)
+{
+	if (!task)
+		return "";
+	return task->name ? task->name : task->where ? task->where->func : "task";
+}
+
+const struct weir_location *weir_task_where(const struct weir_task *task)
+{
+	return task ? task->where : NULL;
+}
+
+bool weir_task_cancelled(void)
+{
+	struct weir_task *task = weir_task_current();
+
+	return task && weir__task_is_cancelled(task);
+}
+
+bool weir_task_unconstrained(bool on)
+{
+	struct weir__worker *w = weir__worker_current();
+	struct weir_task *task = w ? w->cx.task : NULL;
+	bool was;
+
+	if (!task)
+		return false;
+	was = task->flags & WEIR__TASK_UNCONSTRAINED;
+	task->flags &= (uint8_t)~WEIR__TASK_UNCONSTRAINED;
+	if (on)
+		task->flags |= WEIR__TASK_UNCONSTRAINED;
+	if (on != was)
+		w->budget = on ? BUDGET_NONE : w->rt->budget;
+	return was;
+}
+
+/* ---- cooperative budget ---- */
+
+bool weir_coop_take(struct weir_cx *cx)
+{
+	struct weir__worker *w = cx->worker;
+
+	if (!w)
+		return true;
+	if (WEIR_LIKELY(w->budget > 0)) {
+		w->budget--;
+		return true;
+	}
+	if (!w->yielded)
+		weir__store(&w->stats.budget_yields, w->stats.budget_yields + 1, WEIR_RELAXED);
+	w->yielded = true;
+	return false;
+}
+
+void weir_coop_refund(struct weir_cx *cx)
+{
+	if (cx->worker)
+		cx->worker->budget++;
+}
+
+bool weir__coop_fast(void)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	if (WEIR_UNLIKELY(!w || w->budget <= 0 || !w->cx.task ||
+			  weir__task_is_cancelled(w->cx.task)))
+		return false;
+	w->budget--;
+	return true;
+}
+
+/* ---- handles ---- */
+
+void weir_task_abort(struct weir_task *task)
+{
+	if (task && weir__state_cancel(&task->state))
+		task->rt->sched->schedule(task);
+}
+
+static void abort_visit(void *block, void *arg)
+{
+	struct weir_task *task = block;
+
+	(void)arg;
+	if (weir__state_cancel(&task->state))
+		task->rt->sched->schedule(task);
+}
+
+void weir__task_abort_all(struct weir__slab *slab)
+{
+	weir__slab_walk(slab, abort_visit, NULL);
+}
+
+bool weir_task_is_complete(const struct weir_task *task)
+{
+	return weir__load(&task->state, WEIR_ACQUIRE) & TASK_COMPLETE;
+}
+
+void weir_task_detach(struct weir_task *task)
+{
+	if (task && weir__state_detach(&task->state))
+		task_free(task);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task.h (core): the task, and what a worker does with one. The state word and
+ * who may touch which field when is specified in core/task_state.h; the API is
+ * include/weir/task.h.
+ *
+ * One block holds the header and a stackless task's state. A stackful task's
+ * fiber is made when the task first runs, from the stacks of the worker that
+ * runs it, and goes back to the worker that ends it.
+ *
+ * The armed list holds the leaf futures that are pending; only whoever polls
+ * the task (it holds RUNNING) touches it. When a stackless task is aborted, or
+ * returns while leaves are still pending, it is unwound: every armed leaf is
+ * cancelled and polled until the list is empty, then fini runs and the task is
+ * complete. So no operation outlives its task.
+ */
+#ifndef WEIR_CORE_TASK_H
+#define WEIR_CORE_TASK_H
+
+#include "weir/task.h"
+#include "core/inbox.h"
+#include "core/slab.h"
+#include "core/task_state.h"
+#include "core/worker.h"
+
+struct weir__fiber;
+struct weir__local;
+struct weir__member;
+
+/* weir_task.flags */
+enum {
+	WEIR__TASK_PINNED = 1u << 0,
+	WEIR__TASK_UNCONSTRAINED = 1u << 1,
+	WEIR__TASK_STACKFUL = 1u << 2,
+	WEIR__TASK_UNWINDING = 1u << 3,	/* leaves are being waited for; .result is decided */
+};
+
+struct weir_task {
+	uint64_t state;			/* core/task_state.h; atomic */
+	struct weir__link link;		/* in a run queue, the deferred list, an inbox, a group */
+	struct weir_rt *rt;
+	struct weir_leaf *armed;
+	union {
+		weir_poll_fn poll;	/* stackless */
+		int (*fn)(void *arg);	/* stackful */
+	} body;
+	union {
+		void (*fini)(void *state);
+		void *arg;
+	} extra;
+	struct weir__fiber *fiber;	/* NULL until it first runs */
+	uint8_t flags;
+	uint8_t size_class;
+	uint16_t slab_owner;		/* worker whose slab the block is of; WEIR__SLAB_FOREIGN */
+	int32_t result;
+
+	uint64_t id;
+	const char *name;
+	const struct weir_location *where;
+	struct weir_waker join_waker;
+	struct weir__member *member;	/* its place in a group, or NULL */
+	struct weir__local *locals;
+	uint16_t pinned_to;
+};
+
+/* Where a stackless task's state begins. */
+#define WEIR__TASK_STATE_OFFSET ((sizeof(struct weir_task) + 15) / 16 * 16)
+
+static inline void *weir__task_state(struct weir_task *task)
+{
+	return (char *)task + WEIR__TASK_STATE_OFFSET;
+}
+
+static inline struct weir_task *weir__task_of_link(struct weir__link *link)
+{
+	return WEIR_CONTAINER_OF(link, struct weir_task, link);
+}
+
+/* Wake a task: queue it unless it is queued or running. [any] */
+void weir__task_wake(struct weir_task *task);
+
+/* Poll a task that came from a queue, and do what follows from it. [worker] */
+void weir__task_run(struct weir__worker *w, struct weir_task *task);
+
+/* Cancel every live task of a slab that this worker owns. [owner] */
+void weir__task_abort_all(struct weir__slab *slab);
+
+/* Drop n references; frees the block with the last. [any] */
+void weir__task_unref(struct weir_task *task, unsigned n);
+
+/* Go behind the driver, on a fiber, even when the task was aborted. core/await.c */
+void weir__yield_uncancelled(void);
+/* Destroy the task-local values. core/local.c */
+void weir__local_destroy(struct weir__local *locals);
+
+/* How the running task is asked to stop. */
+static inline bool weir__task_is_cancelled(const struct weir_task *task)
+{
+	return weir__load(&task->state, WEIR_RELAXED) & TASK_CANCELLED;
+}
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * time.c: sleeps, timeouts and intervals over a worker's wheel.
+ *
+ * A sleep's .where holds the address of the wheel it is filed in, and its state
+ * in the low bits. PENDING is left under that wheel's lock, by the worker that
+ * fires it or by the task that cancels it; after FIRED the firing side does not
+ * touch the sleep again.
+ */
+#include "weir/time.h"
+
+#include "core/clock.h"
+#include "core/leaf.h"
+#include "core/task.h"
+#include "core/timer.h"
+
+enum {
+	SLEEP_IDLE = 0,
+	SLEEP_PENDING = 1,
+	SLEEP_FIRED = 2,
+	SLEEP_CANCELLED = 3,
+	SLEEP_STATES = 3,	/* mask */
+};
+
+static struct weir__wheel_home *sleep_home(uintptr_t where)
+{
+	return (struct weir__wheel_home *)(where & ~(uintptr_t)SLEEP_STATES);
+}
+
+/* ---- the wheel's side ---- */
+
+static void home_file(struct weir__wheel_home *home, struct weir_sleep *s)
+{
+	weir__lock_take(&home->lock);
+	weir__wheel_insert(&home->wheel, &s->timer);
+	if (s->timer.deadline_ns < home->next_ns)
+		weir__store(&home->next_ns, s->timer.deadline_ns, WEIR_RELAXED);
+	weir__lock_drop(&home->lock);
+}
+
+/* Take a pending sleep out; false when it has fired. */
+static bool home_take_out(struct weir_sleep *s, uintptr_t where, unsigned leave_as)
+{
+	struct weir__wheel_home *home = sleep_home(where);
+	bool pending;
+
+	weir__lock_take(&home->lock);
+	pending = (weir__load(&s->where, WEIR_RELAXED) & SLEEP_STATES) == SLEEP_PENDING;
+	if (pending) {
+		weir__wheel_remove(&home->wheel, &s->timer);
+		weir__store(&s->where, (uintptr_t)leave_as, WEIR_RELAXED);
+	}
+	weir__lock_drop(&home->lock);
+	return pending;
+}
+
+int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
+{
+	struct weir__timer *timer, *next;
+	struct weir__wakeup wakeup;
+	struct weir_sleep *s;
+	int fired = 0;
+
+	weir__store(&home->now_ns, now, WEIR_RELAXED);
+	if (now < weir__load(&home->next_ns, WEIR_RELAXED))
+		return 0;
+	weir__lock_take(&home->lock);
+	timer = weir__wheel_advance(&home->wheel, now);
+	weir__store(&home->next_ns, weir__wheel_next(&home->wheel), WEIR_RELAXED);
+	for (; timer; timer = next, fired++) {
+		next = timer->next;
+		s = WEIR_CONTAINER_OF(timer, struct weir_sleep, timer);
+		weir__leaf_waker(&s->leaf, &wakeup);
+		/* Pairs with the load in sleep_poll; the sleep may be gone after it. */
+		weir__store(&s->where, (uintptr_t)SLEEP_FIRED, WEIR_RELEASE);
+		weir__waker_fire(&wakeup);
+	}
+	weir__lock_drop(&home->lock);
+	return fired;
+}
+
+/* ---- sleep ---- */
+
+static int sleep_start(struct weir_sleep *s, struct weir_cx *cx)
+{
+	struct weir__worker *w = cx->worker;
+	struct weir__wheel_home *home;
+
+	if (!w)
+		return -ENXIO;
+	home = &w->driver.time;
+	if (!home->enabled)
+		return -ENODEV;
+	if (!weir_coop_take(cx))
+		return WEIR_PENDING;
+	if (s->timer.deadline_ns <= weir__load(&home->now_ns, WEIR_RELAXED))
+		return 0;
+	weir_coop_refund(cx);
+	weir__leaf_arm(&s->leaf, cx);
+	weir__store(&s->where, (uintptr_t)home | SLEEP_PENDING, WEIR_RELAXED);
+	home_file(home, s);
+	return WEIR_PENDING;
+}
+
+static int sleep_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_sleep *s = WEIR_CONTAINER_OF(future, struct weir_sleep, leaf.future);
+	uintptr_t where = weir__load(&s->where, WEIR_ACQUIRE);
+	unsigned state = where & SLEEP_STATES;
+
+	if (state == SLEEP_IDLE)
+		return sleep_start(s, cx);
+	if (state == SLEEP_PENDING)
+		return WEIR_PENDING;
+	if (weir__leaf_is_armed(&s->leaf))
+		weir__leaf_disarm(&s->leaf);
+	weir__store(&s->where, (uintptr_t)SLEEP_IDLE, WEIR_RELAXED);
+	return state == SLEEP_FIRED ? 0 : -ECANCELED;
+}
+
+static void sleep_cancel(struct weir_future *future)
+{
+	struct weir_sleep *s = WEIR_CONTAINER_OF(future, struct weir_sleep, leaf.future);
+	uintptr_t where = weir__load(&s->where, WEIR_ACQUIRE);
+
+	if ((where & SLEEP_STATES) == SLEEP_IDLE)
+		weir__store(&s->where, (uintptr_t)SLEEP_CANCELLED, WEIR_RELAXED);
+	else if ((where & SLEEP_STATES) == SLEEP_PENDING)
+		home_take_out(s, where, SLEEP_CANCELLED);
+}
+
+static const struct weir_future_ops sleep_ops = { "sleep", sleep_poll, sleep_cancel, NULL };
+
+void weir_sleep_init(struct weir_sleep *s, uint64_t deadline)
+{
+	weir__leaf_init(&s->leaf, &sleep_ops);
+	s->timer = (struct weir__timer){ NULL, NULL, deadline };
+	s->where = SLEEP_IDLE;
+}
+
+void weir__sleep_stop(struct weir_sleep *s)
+{
+	uintptr_t where = weir__load(&s->where, WEIR_ACQUIRE);
+
+	if ((where & SLEEP_STATES) == SLEEP_PENDING)
+		home_take_out(s, where, SLEEP_IDLE);
+	if (weir__leaf_is_armed(&s->leaf))
+		weir__leaf_disarm(&s->leaf);
+	weir__store(&s->where, (uintptr_t)SLEEP_IDLE, WEIR_RELAXED);
+}
+
+/* Under the lock, because the wheel reads the deadline of a filed timer. */
+static bool extend(struct weir_sleep *s, uintptr_t where, uint64_t deadline)
+{
+	struct weir__wheel_home *home = sleep_home(where);
+	bool done;
+
+	weir__lock_take(&home->lock);
+	done = (weir__load(&s->where, WEIR_RELAXED) & SLEEP_STATES) == SLEEP_PENDING &&
+	       deadline >= s->timer.deadline_ns;
+	if (done)
+		s->timer.deadline_ns = deadline;
+	weir__lock_drop(&home->lock);
+	return done;
+}
+
+void weir_sleep_reset(struct weir_sleep *s, uint64_t deadline)
+{
+	uintptr_t where = weir__load(&s->where, WEIR_ACQUIRE);
+	struct weir__worker *w = weir__worker_current();
+	struct weir_cx *cx;
+
+	if ((where & SLEEP_STATES) == SLEEP_PENDING && extend(s, where, deadline))
+		return;
+	weir__sleep_stop(s);
+	s->timer.deadline_ns = deadline;
+	/* It was being waited for, so the caller will not poll before something wakes it. */
+	if ((where & SLEEP_STATES) != SLEEP_PENDING || !w)
+		return;
+	cx = &w->cx;
+	weir__leaf_arm(&s->leaf, cx);
+	weir__store(&s->where, (uintptr_t)&w->driver.time | SLEEP_PENDING, WEIR_RELAXED);
+	home_file(&w->driver.time, s);
+}
+
+int weir_sleep_until(uint64_t deadline)
+{
+	struct weir_sleep s;
+
+	weir_sleep_init(&s, deadline);
+	return weir_await(&s.leaf.future);
+}
+
+int weir_sleep(uint64_t delay_ns)
+{
+	return weir_sleep_until(weir_deadline_in(delay_ns));
+}
+
+/* ---- timeout ---- */
+
+static int timeout_finish(struct weir_timeout *t, int rc)
+{
+	weir__sleep_stop(&t->sleep);
+	return t->expired && rc == -ECANCELED && !t->cancelled ? -ETIMEDOUT : rc;
+}
+
+static int timeout_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_timeout *t = WEIR_CONTAINER_OF(future, struct weir_timeout, future);
+	int rc = weir_poll(t->inner, cx), slept;
+
+	if (rc != WEIR_PENDING)
+		return timeout_finish(t, rc);
+	if (t->expired || t->cancelled)
+		return WEIR_PENDING;
+	slept = weir_poll(&t->sleep.leaf.future, cx);
+	if (slept == WEIR_PENDING)
+		return WEIR_PENDING;
+	t->expired = true;
+	weir_cancel(t->inner);
+	rc = weir_poll(t->inner, cx);
+	if (rc == WEIR_PENDING)
+		return WEIR_PENDING;
+	if (slept < 0 && rc == -ECANCELED) {	/* no time driver: say so */
+		timeout_finish(t, rc);
+		return slept;
+	}
+	return timeout_finish(t, rc);
+}
+
+static void timeout_cancel(struct weir_future *future)
+{
+	struct weir_timeout *t = WEIR_CONTAINER_OF(future, struct weir_timeout, future);
+
+	t->cancelled = true;
+	weir__sleep_stop(&t->sleep);
+	weir_cancel(t->inner);
+}
+
+static void timeout_discard(struct weir_future *future)
+{
+	struct weir_timeout *t = WEIR_CONTAINER_OF(future, struct weir_timeout, future);
+
+	if (t->inner->ops->discard)
+		t->inner->ops->discard(t->inner);
+}
+
+static const struct weir_future_ops timeout_ops = { "timeout", timeout_poll, timeout_cancel,
+						    timeout_discard };
+
+void weir_timeout_init(struct weir_timeout *t, struct weir_future *inner, uint64_t deadline)
+{
+	t->future.ops = &timeout_ops;
+	t->inner = inner;
+	weir_sleep_init(&t->sleep, deadline);
+	t->expired = false;
+	t->cancelled = false;
+}
+
+/* ---- interval ---- */
+
+int weir_interval_init(struct weir_interval *i, uint64_t first_ns, uint64_t period_ns,
+		       enum weir_missed_tick missed)
+{
+	if (period_ns == 0 || missed > WEIR_TICK_SKIP)
+		return -EINVAL;
+	i->next_ns = first_ns;
+	i->period_ns = period_ns;
+	i->missed = missed;
+	return 0;
+}
+
+static uint64_t add_saturating(uint64_t a, uint64_t b)
+{
+	return a > WEIR_FOREVER - b ? WEIR_FOREVER : a + b;
+}
+
+uint64_t weir_interval_advance(struct weir_interval *i, uint64_t now_ns)
+{
+	uint64_t due = i->next_ns;
+
+	if (i->missed == WEIR_TICK_BURST || now_ns < add_saturating(due, i->period_ns))
+		i->next_ns = add_saturating(due, i->period_ns);
+	else if (i->missed == WEIR_TICK_DELAY)
+		i->next_ns = add_saturating(now_ns, i->period_ns);
+	else
+		i->next_ns = due + (now_ns - due) / i->period_ns * i->period_ns + i->period_ns;
+	return due;
+}
+
+int weir_interval_tick(struct weir_interval *i, uint64_t *ret_due_ns)
+{
+	int rc = weir_sleep_until(i->next_ns);
+	uint64_t due;
+
+	if (rc < 0)
+		return rc;
+	due = weir_interval_advance(i, weir_now());
+	if (ret_due_ns)
+		*ret_due_ns = due;
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.h: the mechanism's half of a worker: the poll context, the budget, the
+ * drivers and the memory that belongs to it. Only the owning thread touches it,
+ * except where a member says otherwise. sched/worker.h embeds it first.
+ */
+#ifndef WEIR_CORE_WORKER_H
+#define WEIR_CORE_WORKER_H
+
+#include "weir/future.h"
+#include "weir/rt.h"
+#include "core/context.h"
+#include "core/driver.h"
+#include "core/inbox.h"
+#include "core/rt.h"
+#include "core/slab.h"
+#include "core/stack.h"
+
+struct weir_op;
+struct weir__fiber;
+
+struct weir__worker {
+	/* Hot: one poll touches these. */
+	struct weir_cx cx;		/* .task is NULL between polls */
+	int budget;			/* units left in this poll */
+	bool yielded;			/* the task asked to go behind the driver */
+	uint16_t index;
+	uint32_t lifo_streak;
+	struct weir_op *submitting;	/* its completion needs no wake */
+	struct weir__link *deferred_first, *deferred_last; /* tasks that yielded */
+	unsigned deferred_len;
+	struct weir_rt *rt;
+	struct weir_worker_stats stats;
+
+	struct weir__driver driver;
+	struct weir__inbox inbox;	/* [any]: messages, see weir__message */
+	struct weir__slab slab;
+	struct weir__stack_pool stacks;
+};
+
+/* What travels through a worker's inbox. run is called once, on the worker. */
+struct weir__message {
+	struct weir__link link;
+	void (*run)(struct weir__message *message, struct weir__worker *w);
+};
+
+/* Run the messages that have arrived. [owner] */
+void weir__worker_messages(struct weir__worker *w);
+
+#endif

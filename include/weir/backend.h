@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backend.h: for those who write a backend.
+ *
+ * A backend's verbs are operations (op.h), not readiness. Its kind is a
+ * static const struct weir_backend_ops; each worker has one instance of it, in
+ * memory that the core allocated on that worker's node, whose first member is a
+ * struct weir_backend.
+ *
+ *	probe ──► init ──► attach handle ──► submit op … poll … complete ──► detach ──► fini
+ *
+ * The contract:
+ *  - submit takes the op whatever happens: it either calls
+ *    weir_backend_complete before it returns, or later, from poll or from a
+ *    later submit or cancel on the same instance. Never twice.
+ *  - cancel is a request. The op still completes, with its own result if that
+ *    came first, else -ECANCELED.
+ *  - detach cancels what is in flight on the handle (each op completes, with its
+ *    result or -ECANCELED), releases what attach or an accept made, and calls
+ *    weir_backend_detached when nothing refers to the handle any more: before
+ *    it returns, or later from poll. It never fails.
+ *  - poll delivers completions; it waits only when there is none, up to the
+ *    deadline, and returns early after wake. With WEIR_CAP_POLL_ANY another
+ *    worker may call poll(deadline 0) on an instance whose owner is stuck.
+ *  - wake may be called from any thread and from a signal handler.
+ *  - attach and submit are called on the thread of the instance's worker. cancel
+ *    and detach too (the core sends a message there), except that with
+ *    WEIR_CAP_POLL_ANY the instance locks itself and they come from any worker.
+ *  - Without WEIR_CAP_HOMED a handle is used from whatever worker its task runs on, so op->handle may have been attached by
+ *    another instance of the same kind. With WEIR_CAP_HOMED the core sends
+ *    operations to the handle's home worker itself.
+ *
+ * What a backend lacks it leaves out of caps; the core answers -EOPNOTSUPP.
+ */
+#ifndef WEIR_BACKEND_H
+#define WEIR_BACKEND_H
+
+#include <sys/socket.h>
+
+#include "weir/base.h"
+#include "weir/op.h"
+
+#define WEIR_BACKEND_ABI 1u
+
+struct weir_rt;
+struct weir_backend;
+
+enum weir_cap {
+	WEIR_CAP_STREAM = 1u << 0,	/* TCP: listen, connect, accept, send, recv */
+	WEIR_CAP_FD = 1u << 1,		/* foreign descriptors: POLL */
+	WEIR_CAP_LEASE = 1u << 2,	/* RECV_LEASE */
+	WEIR_CAP_POLL_ANY = 1u << 3,	/* poll by a sibling of a stuck worker */
+	WEIR_CAP_HOMED = 1u << 4,	/* a handle stays on the worker that attached it */
+	WEIR_CAP_UNIX = 1u << 5,	/* Unix-domain streams */
+	WEIR_CAP_OWN_CLOCK = 1u << 6,	/* moves the configured test clock itself, in poll */
+};
+
+enum weir_handle_kind {
+	WEIR_HANDLE_NONE = 0,
+	WEIR_HANDLE_LISTENER,
+	WEIR_HANDLE_STREAM,
+	WEIR_HANDLE_FOREIGN,		/* a descriptor that is not weir's to close */
+};
+
+/*
+ * An I/O object. Embedded in the objects of net/; a user-space connection has
+ * no fd, so everything that needs one asks the backend.
+ */
+struct weir_handle {
+	struct weir_backend *backend;	/* the instance that attached it; its home */
+	int fd;				/* -1 where the backend has none */
+	uint8_t kind;			/* enum weir_handle_kind */
+	uint8_t flags;
+	uint16_t unused;
+	void (*released)(struct weir_handle *h); /* the core's: frees it after detach */
+	uint64_t state[5];		/* the backend's own, zeroed before attach */
+};
+
+/* What attach is to make. */
+struct weir_handle_spec {
+	enum weir_handle_kind kind;
+	const struct sockaddr *addr;	/* LISTENER: bind to; STREAM: bind to, or NULL */
+	socklen_t addr_len;
+	int family;			/* STREAM: of the peer to be */
+	int backlog;
+	bool reuse_port, v6_only;
+	int fd;				/* FOREIGN: the descriptor; STREAM, LISTENER: adopt it, or -1 */
+};
+
+enum weir_control {
+	WEIR_CTL_LOCAL_ADDR = 0,	/* out: struct sockaddr_storage */
+	WEIR_CTL_PEER_ADDR,		/* out: struct sockaddr_storage */
+	WEIR_CTL_SHUTDOWN,		/* in: int, SHUT_RD, SHUT_WR, SHUT_RDWR */
+	WEIR_CTL_NODELAY,		/* in: int */
+	WEIR_CTL_LINGER,		/* in: int, seconds; -1 off; 0: close resets */
+	WEIR_CTL_KEEPALIVE,		/* in: struct weir_keepalive */
+	WEIR_CTL_SEND_BUFFER,		/* in: int, bytes */
+	WEIR_CTL_RECV_BUFFER,		/* in: int, bytes */
+	WEIR_CTL_ERROR,			/* out: int, the pending socket error (errno) */
+};
+
+struct weir_keepalive {
+	int idle_s, interval_s, count;	/* idle_s 0: off; the others 0: the system's */
+};
+
+/* What init is given. */
+struct weir_backend_config {
+	struct weir_rt *rt;
+	unsigned worker;		/* index */
+	unsigned workers;		/* how many there are */
+	int node;			/* memory node, -1 unknown */
+	unsigned busy_events, idle_events;
+	size_t lease_bytes;
+	const void *custom;		/* weir_rt_config.backend_config */
+	struct weir_clock *clock;	/* the test clock, or NULL */
+};
+
+struct weir_backend_ops {
+	const char *name;
+	uint32_t abi;			/* WEIR_BACKEND_ABI */
+	uint32_t caps;
+	size_t instance_bytes;		/* sizeof the struct that embeds struct weir_backend */
+
+	/* Cold. */
+	int (*probe)(char *reason, size_t len);	/* 0, or errno and one line why not. [any] */
+	int (*init)(struct weir_backend *be, const struct weir_backend_config *cfg);
+	void (*fini)(struct weir_backend *be);	/* [setup]; nothing is in flight */
+	int (*attach)(struct weir_backend *be, struct weir_handle *h,
+		      const struct weir_handle_spec *spec);
+	void (*detach)(struct weir_backend *be, struct weir_handle *h);
+	int (*control)(struct weir_backend *be, struct weir_handle *h, enum weir_control what,
+		       void *value, size_t len);
+
+	/* Hot. */
+	void (*submit)(struct weir_backend *be, struct weir_op *op);
+	int (*poll)(struct weir_backend *be, uint64_t deadline, bool busy);	/* completions, or errno */
+	void (*cancel)(struct weir_backend *be, struct weir_op *op);
+	void (*wake)(struct weir_backend *be);
+	void (*lease_return)(struct weir_backend *be, struct weir_lease *lease);	/* [any] */
+};
+
+/* One per worker; first member of the backend's own struct. */
+struct weir_backend {
+	const struct weir_backend_ops *ops;
+	struct weir__worker *worker;	/* the core's */
+	uint32_t caps;			/* ops->caps less what is not available here */
+	uint32_t index;			/* the worker's index */
+};
+
+WEIR_BEGIN_DECLS
+
+/**
+ * Deliver an op's result: the op is the caller's again, and its task is woken.
+ * The op may be gone when this returns.
+ *
+ * Thread:   the instance's worker, or the sibling in poll
+ * Since:    0.1
+ */
+WEIR_API void weir_backend_complete(struct weir_op *op, int res);
+
+/**
+ * Say that a detached handle is no longer referred to. Its memory is gone when this returns.
+ *
+ * Thread:   the instance's worker
+ * Since:    0.1
+ */
+WEIR_API void weir_backend_detached(struct weir_handle *h);
+
+/** The runtime's time, for deadlines: a test clock's where there is one. Since: 0.1 */
+WEIR_API uint64_t weir_backend_now(const struct weir_backend *be);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * blocking.h: work that blocks its thread: file calls, getaddrinfo, a library
+ * that knows nothing of weir.
+ *
+ * The pool makes a thread when none is idle, up to blocking_max, and ends one
+ * that has been idle for blocking_keep_ns. Calls that are waited for queue in
+ * their caller's memory, so their number is bounded by who waits; those that are
+ * not (weir_blocking_spawn) get -EAGAIN when blocking_queue of them wait.
+ */
+#ifndef WEIR_BLOCKING_H
+#define WEIR_BLOCKING_H
+
+#include "weir/base.h"
+#include "weir/future.h"
+
+struct weir_rt;
+
+/* The future of a blocking call: finishes with what fn returned. */
+struct weir_blocking {
+	struct weir_leaf leaf;
+	int (*fn)(void *arg);
+	void *arg;
+	struct weir_rt *rt;
+	struct weir_blocking *next, **pprev;	/* in the pool's queue */
+	int result;
+	uint8_t state;			/* atomic */
+	bool cancelled;
+	bool detached;			/* weir_blocking_spawn's: on the heap, nobody waits */
+};
+
+WEIR_BEGIN_DECLS
+
+/** Set a blocking call up; it is queued when it is first polled. Thread: [any]. Since: 0.1 */
+WEIR_API void weir_blocking_init(struct weir_blocking *blocking, int (*fn)(void *), void *arg);
+
+/**
+ * Run fn(arg) on the blocking pool and wait for its result.
+ *
+ * Thread:   [worker] on a fiber
+ * Cancel:   a call that has not started is taken back (-ECANCELED); one that runs is waited for
+ * Returns:  what fn returned; -ECANCELED; -ESHUTDOWN; -EPERM outside a fiber; -ENOMEM
+ * Since:    0.1
+ */
+WEIR_API int weir_blocking_run(int (*fn)(void *), void *arg);
+
+/**
+ * Hand fn(arg) to the pool of rt (NULL: the current one) and do not wait for it.
+ *
+ * Thread:   [any]
+ * Returns:  0; -EAGAIN when the queue is full; -ESHUTDOWN; -ENXIO; -ENOMEM
+ * Since:    0.1
+ */
+WEIR_API int weir_blocking_spawn(struct weir_rt *rt, int (*fn)(void *), void *arg);
+
+/**
+ * Call fn(arg) here and now, on this fiber's stack and this thread, after handing the
+ * worker's other tasks and its driver to another thread (block in place).
+ *
+ * Thread:   [worker] on a fiber of the multi-thread scheduler; runs fn plainly anywhere else
+ *           that is not a worker; -EPERM on the current-thread scheduler
+ * Returns:  what fn returned
+ * Since:    0.1
+ */
+WEIR_API int weir_block_in_place(int (*fn)(void *), void *arg);
+
+WEIR_END_DECLS
+
+#endif

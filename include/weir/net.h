@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net.h: TCP listeners and streams, written once over operations (op.h), so the
+ * same program runs on every backend.
+ *
+ *	weir_listener_open ──► accept … ──► weir_listener_close
+ *	weir_tcp_connect / accept ──► recv, send … ──► weir_tcp_close
+ *
+ * A stream's two directions are independent: one task may read while another
+ * writes. At most one task waits in each direction at a time. Either the whole
+ * stream is closed by one task, or it is split (weir_tcp_split) and each half
+ * is closed by the task that owns it.
+ *
+ * Closing cancels what is still pending on the stream in other tasks: their
+ * calls return -ECANCELED. It must not race with another task that is just
+ * starting a call; split the stream for that.
+ *
+ * Every waiting call is made on a fiber, and has a twin for stackless tasks:
+ * the op of op.h on &stream->handle. Calls ending in _until take an absolute
+ * deadline, and -ETIMEDOUT from one that moves bytes has said in its
+ * ret_done what it moved.
+ */
+#ifndef WEIR_NET_H
+#define WEIR_NET_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include "weir/base.h"
+#include "weir/backend.h"
+#include "weir/op.h"
+#include "weir/task.h"
+#include "weir/time.h"
+
+struct weir_rt;
+
+/* An address of any family. */
+struct weir_addr {
+	socklen_t len;
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+		struct sockaddr_storage storage;
+	} u;
+};
+
+struct weir_tcp {
+	struct weir_handle handle;
+	uint32_t halves;		/* owners left: 1 whole, 2 split; atomic */
+	uint32_t flags;
+};
+
+struct weir_listener {
+	struct weir_handle handle;
+	uint32_t holds;			/* the owner's and one per running accept; atomic */
+	uint32_t closed;		/* atomic */
+};
+
+struct weir_listener_config {
+	size_t size;			/* sizeof(struct weir_listener_config) */
+	int backlog;			/* 4096 */
+	bool reuse_port;		/* one listener per worker on one port */
+	bool v6_only;
+	bool no_nodelay;		/* accepted streams keep Nagle's algorithm */
+};
+#define WEIR_LISTENER_CONFIG_INIT { .size = sizeof(struct weir_listener_config) }
+
+enum weir_half {
+	WEIR_HALF_READ = 1,
+	WEIR_HALF_WRITE = 2,
+};
+
+WEIR_BEGIN_DECLS
+
+/* ---- addresses ---- */
+
+/**
+ * Parse "127.0.0.1:80", "[::1]:80", "*:80" or ":80" (any IPv4), "[::]:80" (any, both
+ * families unless the listener is v6_only), "[fe80::1%eth0]:80" or "[fe80::1%2]:80" (with the
+ * interface), each with an optional "tcp://" in front; "unix:/path" or, on Linux, the abstract
+ * "unix:@name". Numeric only: names, "localhost" too, are for weir_resolve.
+ *
+ * Thread:   [any]
+ * Returns:  0; -EINVAL (not an address, no port, port above 65535, no such interface);
+ *           -ENAMETOOLONG for a path
+ * Since:    0.1
+ */
+WEIR_API int weir_addr_parse(const char *text, struct weir_addr *ret_addr);
+
+/**
+ * The text of an address, as parse reads it ("unix:" for an unnamed Unix socket).
+ *
+ * Thread:   [any]
+ * Returns:  the length of the whole text, as snprintf: it was cut if that is not below len
+ * Since:    0.1
+ */
+WEIR_API int weir_addr_format(const struct weir_addr *addr, char *buf, size_t len);
+/** The port in host order; 0 if the family has none. Thread: [any]. Since: 0.1 */
+WEIR_API uint16_t weir_addr_port(const struct weir_addr *addr);
+/** Change the port, where the family has one. Thread: [any]. Since: 0.1 */
+WEIR_API void weir_addr_set_port(struct weir_addr *addr, uint16_t port);
+
+/**
+ * Resolve "host:port" with getaddrinfo on the blocking pool. A numeric address is answered
+ * at once. The order is the system's order of preference (RFC 6724).
+ *
+ * A running getaddrinfo cannot be interrupted: on a timeout or a cancel this call returns at
+ * once, and the pool's thread stays busy until the system's resolver gives up.
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    until the resolver answers or the deadline passes
+ * Returns:  the number of addresses (up to max, at most 32); -EINVAL; -ENAMETOOLONG; -ENOENT for
+ *           an unknown name; -EAGAIN for a resolver or a pool that cannot answer now; -EIO for
+ *           a resolver that failed; -ETIMEDOUT; -ECANCELED; -EPERM outside a fiber; -ENOMEM
+ * Since:    0.1
+ */
+WEIR_API int weir_resolve(const char *host_port, uint64_t deadline, struct weir_addr *ret_addrs,
+			  unsigned max);
+
+/* ---- listeners ---- */
+
+/**
+ * Open a listener on a text address (as weir_addr_parse) of the current runtime.
+ *
+ * Thread:   [worker]
+ * Returns:  0; -EINVAL; -EADDRINUSE, -EACCES, … of bind; -EMFILE; -ENOMEM; -ENXIO, -ENODEV
+ * Since:    0.1
+ */
+WEIR_API int weir_listener_open(const char *addr, const struct weir_listener_config *cfg,
+				struct weir_listener **ret_listener);
+WEIR_API int weir_listener_open_addr(const struct weir_addr *addr,
+				     const struct weir_listener_config *cfg,
+				     struct weir_listener **ret_listener);
+/**
+ * Adopt a listening stream socket (from a service manager, say); it is weir's to close on success,
+ * and made non-blocking. Of the configuration only no_nodelay counts.
+ *
+ * Thread:   [worker]
+ * Returns:  0; -EBADF; -ENOTSOCK; -EPROTOTYPE; -EINVAL if it does not listen; -ENOMEM; -ENXIO, -ENODEV
+ * Since:    0.1
+ */
+WEIR_API int weir_listener_adopt(int fd, const struct weir_listener_config *cfg,
+				 struct weir_listener **ret_listener);
+/** The address it is bound to, with the port that was chosen for port 0. Thread: [worker]. Since: 0.1 */
+WEIR_API int weir_listener_addr(struct weir_listener *listener, struct weir_addr *ret_addr);
+
+/**
+ * Accept a connection.
+ *
+ * Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) it waits a little, longer
+ * each time up to a second, and tries again; a connection that died in the queue is passed
+ * over. TCP_NODELAY is set unless the configuration says otherwise.
+ *
+ * Thread:   [worker] on a fiber
+ * Cancel:   a connection that was accepted in the race is returned, not lost
+ * Returns:  0; -ECANCELED; -EPERM outside a fiber; the listener's error
+ * Since:    0.1
+ */
+WEIR_API int weir_listener_accept(struct weir_listener *listener, struct weir_tcp **ret_conn);
+WEIR_API int weir_listener_accept_until(struct weir_listener *listener, uint64_t deadline,
+					struct weir_tcp **ret_conn);
+
+/**
+ * Close a listener. Pending accepts of other tasks return -ECANCELED, at once or when their pause
+ * is over; connections in the queue are reset by the system. NULL is allowed.
+ *
+ * Thread:   [worker]
+ * Waits:    never
+ * Since:    0.1
+ */
+WEIR_API void weir_listener_close(struct weir_listener *listener);
+
+/*
+ * The future of an accept, pauses included; finishes with 0 and *ret_conn. Its discard closes
+ * the connection.
+ */
+struct weir_accept {
+	struct weir_future future;
+	struct weir_listener *listener;
+	struct weir_tcp **ret_conn;
+	struct weir_tcp *conn;		/* the stream that this accept fills */
+	uint64_t pause_ns;		/* the next one, after EMFILE and its kin */
+	uint8_t phase;
+	bool cancelled;
+	union {
+		struct weir_op op;
+		struct weir_sleep sleep;
+		struct weir_yield yield;
+	} u;
+};
+WEIR_API void weir_accept_init(struct weir_accept *accept, struct weir_listener *listener,
+			       struct weir_tcp **ret_conn);
+/**
+ * Give back what an accept that will not be polled again still holds: for the fini of a stackless
+ * task, whose operations are over by then. Does nothing to one that finished or never ran.
+ *
+ * Thread:   [worker]
+ * Since:    0.1
+ */
+WEIR_API void weir_accept_fini(struct weir_accept *accept);
+
+/* ---- streams ---- */
+
+/**
+ * Connect to a text address; a name is resolved first and each of its addresses (the first 8) tried
+ * in turn, each with its share of the time. TCP_NODELAY is set.
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    until connected, refused by all, or the deadline passes
+ * Cancel:   nothing is left behind
+ * Returns:  0; the last address's error (-ECONNREFUSED, -EHOSTUNREACH, …); -ETIMEDOUT; -EINVAL;
+ *           -ENOENT, -EAGAIN, -EIO of the resolver; -ECANCELED; -EMFILE; -ENOMEM; -EPERM outside
+ *           a fiber
+ * Since:    0.1
+ */
+WEIR_API int weir_tcp_connect(const char *addr, uint64_t deadline, struct weir_tcp **ret_conn);
+WEIR_API int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
+				   struct weir_tcp **ret_conn);
+
+/**
+ * Make an unconnected stream (AF_INET, AF_INET6, AF_UNIX) for a stackless connect: poll a
+ * weir_op_init_connect on its handle, and close it if that fails.
+ *
+ * Thread:   [worker]
+ * Returns:  0; -EAFNOSUPPORT; -EMFILE; -ENOMEM; -ENXIO, -ENODEV
+ * Since:    0.1
+ */
+WEIR_API int weir_tcp_new(int family, struct weir_tcp **ret_conn);
+
+/**
+ * Adopt a connected stream socket (TCP or Unix); it is weir's to close on success, and made
+ * non-blocking. On failure it stays the caller's.
+ *
+ * Thread:   [worker]
+ * Returns:  0; -EBADF; -ENOTSOCK; -EPROTOTYPE if it is no stream; -EINVAL if it listens; -ENOMEM;
+ *           -ENXIO, -ENODEV
+ * Since:    0.1
+ */
+WEIR_API int weir_tcp_adopt(int fd, struct weir_tcp **ret_conn);
+
+/**
+ * Close, and free. What has been sent is still delivered, followed by a FIN (a reset, if there are
+ * bytes that nobody received). Pending calls of other tasks return -ECANCELED. NULL is allowed.
+ *
+ * Thread:   [worker]
+ * Waits:    never
+ * Since:    0.1
+ */
+WEIR_API void weir_tcp_close(struct weir_tcp *conn);
+/** The same with a reset instead of a FIN; what was not delivered yet is dropped. Thread: [worker]. Since: 0.1 */
+WEIR_API void weir_tcp_reset(struct weir_tcp *conn);
+
+/**
+ * Give the two directions an owner each. From here on each half is closed by its owner with
+ * weir_tcp_close_half, and nobody calls weir_tcp_close.
+ *
+ * Thread:   [worker]
+ * Returns:  0; -EBUSY if it is split already
+ * Since:    0.1
+ */
+WEIR_API int weir_tcp_split(struct weir_tcp *conn);
+/**
+ * Close a half of a split stream: the write half sends a FIN, the read half sends nothing; the
+ * second one closes the stream.
+ *
+ * Thread:   [worker]
+ * Since:    0.1
+ */
+WEIR_API void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half);
+
+/**
+ * Receive up to len bytes (peek: leaving them there).
+ *
+ * Thread:   [worker] on a fiber
+ * Returns:  the bytes; 0 at the end of the stream; -ECONNRESET, …; -ECANCELED; -ETIMEDOUT
+ * Since:    0.1
+ */
+WEIR_API int weir_tcp_recv(struct weir_tcp *conn, void *buf, size_t len);
+WEIR_API int weir_tcp_recv_until(struct weir_tcp *conn, void *buf, size_t len, uint64_t deadline);
+WEIR_API int weir_tcp_recvv(struct weir_tcp *conn, const struct iovec *iov, unsigned count);
+WEIR_API int weir_tcp_peek(struct weir_tcp *conn, void *buf, size_t len);
+/** Never waits for bytes: -EAGAIN when there are none. Thread: [worker] on a fiber. Since: 0.1 */
+WEIR_API int weir_tcp_recv_try(struct weir_tcp *conn, void *buf, size_t len);
+/**
+ * Receive exactly len bytes (up to INT_MAX). len; -EPIPE at an early end; *ret_done (may be NULL)
+ * says what arrived, whatever the result.
+ */
+WEIR_API int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, uint64_t deadline,
+				 size_t *ret_done);
+/** Receive into a buffer lent by the backend; nothing is held while it waits. The bytes, or 0. */
+WEIR_API int weir_tcp_recv_lease(struct weir_tcp *conn, struct weir_lease *ret_lease);
+WEIR_API int weir_tcp_recv_lease_until(struct weir_tcp *conn, struct weir_lease *ret_lease,
+				       uint64_t deadline);
+
+/**
+ * Send up to len bytes / all of them / an iovec / a lease (all of it; the lease is given back
+ * whatever the result).
+ *
+ * Thread:   [worker] on a fiber
+ * Returns:  the bytes; -EPIPE, -ECONNRESET, …; -ECANCELED; -ETIMEDOUT
+ * Since:    0.1
+ */
+WEIR_API int weir_tcp_send(struct weir_tcp *conn, const void *buf, size_t len);
+WEIR_API int weir_tcp_sendv(struct weir_tcp *conn, const struct iovec *iov, unsigned count);
+WEIR_API int weir_tcp_send_try(struct weir_tcp *conn, const void *buf, size_t len);
+WEIR_API int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len,
+			       uint64_t deadline, size_t *ret_done);
+WEIR_API int weir_tcp_send_lease(struct weir_tcp *conn, struct weir_lease *lease);
+WEIR_API int weir_tcp_send_lease_until(struct weir_tcp *conn, struct weir_lease *lease,
+				       uint64_t deadline);
+
+/** End one or both directions: SHUT_RD, SHUT_WR, SHUT_RDWR. 0; -ENOTCONN; … Thread: [worker]. Since: 0.1 */
+WEIR_API int weir_tcp_shutdown(struct weir_tcp *conn, int how);
+WEIR_API int weir_tcp_set_nodelay(struct weir_tcp *conn, bool on);
+/** seconds -1: off; 0: close sends a reset. */
+WEIR_API int weir_tcp_set_linger(struct weir_tcp *conn, int seconds);
+WEIR_API int weir_tcp_set_keepalive(struct weir_tcp *conn, const struct weir_keepalive *keepalive);
+WEIR_API int weir_tcp_local_addr(struct weir_tcp *conn, struct weir_addr *ret_addr);
+WEIR_API int weir_tcp_peer_addr(struct weir_tcp *conn, struct weir_addr *ret_addr);
+
+/* ---- foreign descriptors ---- */
+
+/**
+ * Wait until a descriptor that is not weir's (a library's, a pipe) is ready.
+ *
+ * weir_fd_open registers it; its owner closes it after weir_fd_close.
+ *
+ * Thread:   [worker]; weir_fd_wait on a fiber
+ * Returns:  enum weir_poll_event that came; -EPERM for a regular file; -ECANCELED; -ETIMEDOUT
+ * Since:    0.1
+ */
+struct weir_fd {
+	struct weir_handle handle;
+};
+WEIR_API int weir_fd_open(int fd, struct weir_fd **ret_fd);
+WEIR_API int weir_fd_wait(struct weir_fd *fd, unsigned events, uint64_t deadline);
+WEIR_API void weir_fd_close(struct weir_fd *fd);
+
+/* ---- relay ---- */
+
+/*
+ * Relay: bytes both ways between two streams until both directions have ended.
+ *
+ * Leased buffers: nothing is held while nothing flows, and a slow reader stops
+ * the other side's reading (back-pressure). An end of stream on one side is a
+ * FIN on the other (half-close), and the other direction goes on. What breaks
+ * one side ends the relay; weir_relay_close passes a reset on as a reset.
+ *
+ * A relay that was cancelled, or that ran out of time, may have dropped up to a
+ * buffer of each direction: the streams are good for closing only.
+ */
+enum weir_relay_end {
+	WEIR_RELAY_DONE = 0,		/* both directions ended in order */
+	WEIR_RELAY_RESET_A,		/* side a broke */
+	WEIR_RELAY_RESET_B,
+	WEIR_RELAY_IDLE,		/* nothing was delivered for idle_ns */
+	WEIR_RELAY_HALF_CLOSED,		/* one direction ended, and nothing was delivered for half_ns */
+	WEIR_RELAY_CANCELED,		/* by its task, or a stream was closed under it */
+	WEIR_RELAY_FAILED,		/* out of memory, no time driver, shut down: see error */
+};
+
+/*
+ * The limits are checked four times in their length: they are never early, and
+ * late by up to a quarter.
+ */
+struct weir_relay_config {
+	size_t size;			/* sizeof(struct weir_relay_config) */
+	uint64_t idle_ns;		/* WEIR_FOREVER or 0: no limit */
+	uint64_t half_ns;		/* the same */
+};
+#define WEIR_RELAY_CONFIG_INIT { .size = sizeof(struct weir_relay_config) }
+
+struct weir_relay_stats {
+	uint64_t a_to_b, b_to_a;	/* bytes handed to the receiving side */
+	enum weir_relay_end end;
+	int error;			/* the relay's result: 0, or the negative errno that ended it */
+};
+
+/* One direction of a relay; one op at a time: receiving, or sending what was received. */
+struct weir__relay_way {
+	struct weir_op op;
+	struct weir_lease lease;
+	uint64_t moved;
+	uint8_t phase;
+	bool lost;			/* bytes were received and not delivered */
+};
+
+/*
+ * The future of a relay: finishes with 0, or the negative errno that ended it: -ETIMEDOUT (idle
+ * or half-closed too long); -ECONNRESET, -EPIPE, … of a broken side; -ECANCELED; -ENODEV for a
+ * limit without a time driver. It may be moved until it is first polled. The streams stay the
+ * caller's and open; weir_relay_close is the way to close them.
+ */
+struct weir_relay {
+	struct weir_future future;
+	struct weir_tcp *side[2];	/* a, b */
+	struct weir__relay_way ways[2];	/* a to b, b to a */
+	struct weir_sleep sleep;	/* one for the pair */
+	uint64_t limit_ns;		/* the one that counts now */
+	uint64_t half_ns;
+	uint64_t seen;			/* bytes when the sleep last ended */
+	int error;
+	uint8_t end;
+	uint8_t phase;
+	uint8_t quiet;			/* quarters of the limit in which nothing was delivered */
+	bool timing;			/* the sleep is to be polled */
+	bool half;			/* limit_ns is half_ns */
+};
+WEIR_API void weir_relay_init(struct weir_relay *relay, struct weir_tcp *a, struct weir_tcp *b,
+			      const struct weir_relay_config *cfg);
+
+/**
+ * Give back what a relay that will not be polled again still holds: for the fini of a stackless
+ * task, whose operations are over by then. Does nothing to one that finished.
+ *
+ * Thread:   [worker]
+ * Since:    0.1
+ */
+WEIR_API void weir_relay_fini(struct weir_relay *relay);
+
+/** How a relay ended (or, while it runs, what it has moved so far). Thread: the polling task's. Since: 0.1 */
+WEIR_API void weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *ret_stats);
+
+/**
+ * Close both streams in the way in which the relay ended: a side whose peer broke, or that would
+ * miss bytes, is reset, so that nobody takes a torn stream for a complete one; any other is
+ * closed in order. Calls weir_relay_fini; the streams are gone.
+ *
+ * Thread:   [worker]; the relay has finished, or its task's fini runs
+ * Waits:    never
+ * Since:    0.1
+ */
+WEIR_API void weir_relay_close(struct weir_relay *relay);
+
+/**
+ * Relay on the calling fiber. The streams stay open and the caller's: close one that broke, and
+ * weir_tcp_reset the other.
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    until both directions have ended, or one of the limits or errors ends it
+ * Owns:     ret_stats may be NULL
+ * Returns:  as the future; -EPERM outside a fiber
+ * Since:    0.1
+ */
+WEIR_API int weir_relay_run(struct weir_tcp *a, struct weir_tcp *b,
+			    const struct weir_relay_config *cfg, struct weir_relay_stats *ret_stats);
+
+WEIR_END_DECLS
+
+#endif

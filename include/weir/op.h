@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * op.h: operations, the verbs of a backend, as futures.
+ *
+ * From submit until its completion is delivered, an op and its buffers belong to
+ * the backend; cancel is a request and returns no memory.
+ *
+ *	weir_op_init_* ──► poll: submit ──► in flight ──► complete ──► poll: result
+ *	                          │  (done at once)           ▲
+ *	                          └───────────────────────────┘
+ *
+ * An op is a leaf future: embed it in a task's state or put it on a fiber's
+ * stack, initialize it with one of the functions below and poll it. One op is
+ * one request; initialize it again for the next.
+ *
+ * A result that won the race against its own cancel is reported. An op that
+ * moves bytes keeps what it had moved in .done, also when the result is an
+ * error.
+ */
+#ifndef WEIR_OP_H
+#define WEIR_OP_H
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "weir/base.h"
+#include "weir/future.h"
+
+struct weir_backend;
+struct weir_handle;
+
+enum weir_op_code {
+	WEIR_OP_ACCEPT = 0,	/* into a fresh handle */
+	WEIR_OP_CONNECT,
+	WEIR_OP_RECV,		/* into the caller's buffer */
+	WEIR_OP_RECV_LEASE,	/* into a buffer of the backend's */
+	WEIR_OP_RECVV,
+	WEIR_OP_SEND,
+	WEIR_OP_SENDV,
+	WEIR_OP_POLL,		/* wait for readiness of a foreign descriptor */
+	WEIR_OP_CODES
+};
+
+enum weir_op_state {
+	WEIR_OP_IDLE = 0,	/* the caller's */
+	WEIR_OP_INFLIGHT,	/* the backend's */
+	WEIR_OP_DONE,		/* the caller's again; .res is the result */
+};
+
+enum weir_op_flag {
+	WEIR_OP_ALL = 1u << 0,		/* finish only when every byte has moved (or an error) */
+	WEIR_OP_PEEK = 1u << 1,		/* RECV: leave the bytes there */
+	WEIR_OP_TRY = 1u << 2,		/* never wait: -EAGAIN instead */
+	WEIR_OP_CANCELLING = 1u << 8,	/* set by cancel */
+};
+
+enum weir_poll_event {
+	WEIR_READABLE = 1u << 0,
+	WEIR_WRITABLE = 1u << 1,
+	WEIR_PRIORITY = 1u << 2,	/* out-of-band data */
+	WEIR_HANGUP = 1u << 3,		/* reported, never asked for */
+	WEIR_FAULT = 1u << 4,		/* reported, never asked for */
+};
+
+/*
+ * A buffer lent by a backend: [data, data + len) is the caller's until it gives
+ * the lease back (weir_lease_return) or to a send. An empty lease has data NULL.
+ */
+struct weir_lease {
+	uint8_t *data;
+	uint32_t len;
+	uint32_t token;			/* the backend's name for the buffer */
+	struct weir_backend *owner;
+};
+
+struct weir_op {
+	struct weir_leaf leaf;
+	uint8_t code;			/* enum weir_op_code */
+	uint8_t state;			/* enum weir_op_state, atomic */
+	uint16_t flags;			/* enum weir_op_flag */
+	int32_t res;			/* a count, 0, or a negative errno; once DONE */
+	struct weir_handle *handle;
+	struct weir_backend *backend;	/* that it was submitted to */
+	struct weir_op *next;		/* the backend's, while in flight */
+	union {
+		struct {		/* RECV, SEND */
+			uint8_t *buf;
+			uint32_t len;
+			uint32_t done;
+		} io;
+		struct {		/* RECVV, SENDV; iov is the caller's, not changed */
+			const struct iovec *iov;
+			uint32_t count;
+			uint32_t done;
+		} iov;
+		struct {		/* RECV_LEASE: room for the lease; max 0: a whole buffer */
+			struct weir_lease *lease;
+			uint32_t max;
+		} lease;
+		struct {		/* ACCEPT: a handle nobody uses yet */
+			struct weir_handle *handle;
+		} accept;
+		struct {		/* CONNECT */
+			const struct sockaddr *addr;
+			uint32_t len;
+			uint32_t started;
+		} connect;
+		struct {		/* POLL: enum weir_poll_event; .res is what came */
+			uint32_t events;
+		} poll;
+	} u;
+};
+
+WEIR_BEGIN_DECLS
+
+/**
+ * Set an operation up. The buffers, the address, the iovec and the lease's room are the
+ * backend's from the first poll to the result.
+ *
+ * Results, besides -ECANCELED: RECV* the bytes, 0 at end of stream; SEND* the bytes (with
+ * WEIR_OP_ALL all of them); ACCEPT 0, and the fresh handle is open; CONNECT 0; POLL the
+ * events; or the negative errno of the failed call. -ESHUTDOWN after the runtime has
+ * closed, -ENODEV without an I/O driver, -ENXIO outside a worker.
+ *
+ * Thread:   [any]; the op is started by the task that polls it
+ * Since:    0.1
+ */
+WEIR_API void weir_op_init_recv(struct weir_op *op, struct weir_handle *handle, void *buf,
+				size_t len, unsigned flags);
+WEIR_API void weir_op_init_recv_lease(struct weir_op *op, struct weir_handle *handle,
+				      struct weir_lease *ret_lease);
+WEIR_API void weir_op_init_recvv(struct weir_op *op, struct weir_handle *handle,
+				 const struct iovec *iov, unsigned count);
+WEIR_API void weir_op_init_send(struct weir_op *op, struct weir_handle *handle, const void *buf,
+				size_t len, unsigned flags);
+WEIR_API void weir_op_init_sendv(struct weir_op *op, struct weir_handle *handle,
+				 const struct iovec *iov, unsigned count, unsigned flags);
+WEIR_API void weir_op_init_accept(struct weir_op *op, struct weir_handle *listener,
+				  struct weir_handle *ret_handle);
+WEIR_API void weir_op_init_connect(struct weir_op *op, struct weir_handle *handle,
+				   const struct sockaddr *addr, socklen_t len);
+WEIR_API void weir_op_init_poll(struct weir_op *op, struct weir_handle *handle, unsigned events);
+
+/**
+ * Give a lease back. Clears it; an empty one is allowed.
+ *
+ * Thread:   [any] while the runtime exists
+ * Since:    0.1
+ */
+WEIR_API void weir_lease_return(struct weir_lease *lease);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rt.h: a runtime: workers, their drivers, and the blocking pool.
+ *
+ *	weir_rt_new ──► weir_rt_block_on / weir_rt_spawn … ──► weir_rt_shutdown ──► weir_rt_free
+ *	                        └────── weir_rt_run does all four ──────┘
+ *
+ * Two schedulers share the tasks and the drivers. WEIR_SCHED_MULTI starts its
+ * worker threads in weir_rt_new; block_on runs its function as a task and parks
+ * the caller. WEIR_SCHED_CURRENT starts none: the thread in block_on is the
+ * worker, and nothing runs while nobody is in block_on.
+ *
+ * A runtime is used from any thread through its pointer; there is no global or
+ * default runtime. It ends in two steps: shutdown stops everything and reports
+ * what would not stop, free gives the memory back.
+ *
+ * Do not: free a runtime that other threads still use; call block_on or
+ * shutdown from inside one of its tasks; fork and go on using it in the child
+ * (every call there answers -ENXIO).
+ */
+#ifndef WEIR_RT_H
+#define WEIR_RT_H
+
+#include "weir/base.h"
+
+struct weir_rt;
+struct weir_clock;
+struct weir_backend_ops;
+
+enum weir_sched_kind {
+	WEIR_SCHED_MULTI = 0,		/* worker threads that steal from each other */
+	WEIR_SCHED_CURRENT = 1,		/* the thread in block_on */
+};
+
+enum weir_steal_mode {
+	WEIR_STEAL_ALL = 0,
+	WEIR_STEAL_NODE = 1,		/* within a NUMA node */
+	WEIR_STEAL_GROUP = 2,		/* within an L3 domain */
+	WEIR_STEAL_OFF = 3,		/* thread per core, shared nothing */
+};
+
+/*
+ * How a runtime is made. Start from WEIR_RT_CONFIG_INIT; zero means the default,
+ * and new fields are added at the end.
+ */
+struct weir_rt_config {
+	size_t size;			/* sizeof(struct weir_rt_config) */
+	const char *name;		/* of the threads: "NAME-w0"; default "weir" */
+	enum weir_sched_kind sched;
+	unsigned workers;		/* 0: every allowed CPU; at most 256 */
+	const char *backend;		/* "epoll", …; NULL: WEIR_BACKEND, then the best */
+	const struct weir_backend_ops *backend_ops; /* a backend from outside the library */
+	const void *backend_config;	/* handed to backend_ops->init */
+	bool no_io;			/* leave a driver out; its calls answer -ENODEV */
+	bool no_time;
+	bool no_signal;
+	bool pin;			/* bind worker i to the i-th allowed CPU */
+
+	/* Policies; each default is a measured one (docs/decisions/). */
+	enum weir_steal_mode steal;
+	unsigned event_interval;	/* polls between looks at the driver: 61 */
+	unsigned inject_interval;	/* polls between looks at the inject queue: self-tuned */
+	unsigned lifo_max;		/* LIFO polls in a row: 3 */
+	bool no_lifo;			/* no LIFO slot at all */
+	unsigned budget;		/* units per poll: 128 */
+	unsigned busy_events;		/* events taken by a driver poll of a busy worker: 64 */
+	unsigned idle_events;		/* … of an idle one: 1024 */
+	uint64_t watch_ns;		/* an idle worker looks after a worker that has not turned
+					 * for so long: 10 ms; WEIR_FOREVER: never */
+	uint64_t tick_ns;		/* of the timer wheel: 1 ms; at least 64 us */
+	size_t stack_bytes;		/* of a fiber, guard page included: 64 KiB */
+	size_t lease_bytes;		/* of a leased buffer: 16 KiB */
+
+	/* The blocking pool. */
+	unsigned blocking_max;		/* threads: 512 */
+	unsigned blocking_queue;	/* jobs that may wait: 65,536 */
+	uint64_t blocking_keep_ns;	/* an idle thread stays: 10 s */
+
+	struct weir_clock *clock;	/* a test clock; NULL: the system's */
+
+	/* Hooks; arg is hook_arg, worker the index. Called on the worker's thread. */
+	void (*on_worker_start)(void *arg, unsigned worker);
+	void (*on_worker_stop)(void *arg, unsigned worker);
+	void (*on_worker_park)(void *arg, unsigned worker);
+	void (*on_worker_unpark)(void *arg, unsigned worker);
+	void *hook_arg;
+};
+
+#define WEIR_RT_CONFIG_INIT { .size = sizeof(struct weir_rt_config) }
+
+WEIR_BEGIN_DECLS
+
+/**
+ * Make a runtime and start its workers.
+ *
+ * Thread:   [any] but a worker
+ * Owns:     the caller frees it with weir_rt_free
+ * Returns:  0; -EINVAL for a value out of range; -ENOENT for a backend name that does not
+ *           exist; the backend's errno when a named one cannot run here; -EAGAIN or -ENOMEM
+ *           when threads or memory run out. weir_rt_why() has the sentence.
+ * Since:    0.1
+ */
+WEIR_API WEIR_MUST_CHECK int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt);
+
+/**
+ * Why the last weir_rt_new on this thread failed, as one line that names the value.
+ *
+ * Thread:   [any]
+ * Returns:  "" if it did not; valid until the thread's next weir_rt_new
+ * Since:    0.1
+ */
+WEIR_API const char *weir_rt_why(void);
+
+/**
+ * Run fn(arg) as a fiber on the runtime and wait for its result.
+ *
+ * Thread:   [any] but a worker; on the current-thread scheduler the caller is the worker
+ * Waits:    until fn returns
+ * Returns:  fn's result; -EPERM on a worker; -ESHUTDOWN; -ECANCELED if shutdown
+ *           aborted it
+ * Since:    0.1
+ */
+WEIR_API int weir_rt_block_on(struct weir_rt *rt, int (*fn)(void *), void *arg);
+
+/**
+ * New, block_on, shutdown (1 s) and free in one call.
+ *
+ * Thread:   [any] but a worker
+ * Returns:  fn's result, or the first error
+ * Since:    0.1
+ */
+WEIR_API int weir_rt_run(const struct weir_rt_config *cfg, int (*fn)(void *), void *arg);
+
+/**
+ * Stop: no new tasks, abort every task and wait for its operations, stop the
+ * workers, empty the blocking pool. The numbered steps are in sched/runtime.c.
+ *
+ * Thread:   [any] but a worker
+ * Waits:    up to timeout_ns (WEIR_FOREVER allowed)
+ * Returns:  0; -ETIMEDOUT if a task or a blocking job would not stop (the rest has);
+ *           -EPERM on a worker
+ * Since:    0.1
+ */
+WEIR_API int weir_rt_shutdown(struct weir_rt *rt, uint64_t timeout_ns);
+
+/**
+ * Free a runtime; shuts it down without waiting long (100 ms) if that has not happened.
+ * What still runs after a shutdown that timed out keeps the memory it needs; that is
+ * leaked, and nothing else is. NULL is allowed.
+ *
+ * Thread:   [any] but a worker
+ * Since:    0.1
+ */
+WEIR_API void weir_rt_free(struct weir_rt *rt);
+
+/**
+ * Make rt the one that weir_spawn & co. use on this thread, until weir_rt_leave.
+ * Calls nest; leave in the reverse order.
+ *
+ * Thread:   [any]
+ * Returns:  the runtime that was entered before (or NULL), to hand to weir_rt_leave
+ * Since:    0.1
+ */
+WEIR_API struct weir_rt *weir_rt_enter(struct weir_rt *rt);
+WEIR_API void weir_rt_leave(struct weir_rt *previous);
+
+/** The runtime of this thread: its worker's, or the one entered; NULL. Thread: [any]. Since: 0.1 */
+WEIR_API struct weir_rt *weir_rt_current(void);
+
+/** How many workers it has. Thread: [any]. Since: 0.1 */
+WEIR_API unsigned weir_rt_workers(const struct weir_rt *rt);
+
+/** The index of the calling worker; -1 on any other thread. Thread: [any]. Since: 0.1 */
+WEIR_API int weir_rt_worker_index(void);
+
+/** The name of the backend that was chosen ("none" without I/O). Thread: [any]. Since: 0.1 */
+WEIR_API const char *weir_rt_backend(const struct weir_rt *rt);
+
+/** The runtime's time now, in ns; a test clock's when there is one. Thread: [any]. Since: 0.1 */
+WEIR_API uint64_t weir_rt_now(const struct weir_rt *rt);
+
+/** Tasks that exist and have not finished; a moment's figure. Thread: [any]. Since: 0.1 */
+WEIR_API uint64_t weir_rt_alive(const struct weir_rt *rt);
+
+/* Counters of one worker, since start; each has one writer. */
+struct weir_worker_stats {
+	uint64_t polls, steals, steal_operations, parks, noop_parks;
+	uint64_t local_schedules, remote_schedules, overflows, budget_yields;
+	uint64_t driver_polls, completions, watches;
+	uint64_t spawned, finished;
+	uint64_t queue_len;		/* now */
+};
+
+/**
+ * The counters of one worker, as of its last turns.
+ *
+ * Thread:   [any]
+ * Returns:  0; -EINVAL for a worker that does not exist
+ * Since:    0.1
+ */
+WEIR_API int weir_rt_worker_stats(const struct weir_rt *rt, unsigned worker,
+				  struct weir_worker_stats *ret_stats);
+
+/**
+ * CPUs that this process may use: affinity mask, cgroup cpuset and CPU quota (v1 and
+ * v2) taken together; at least 1.
+ *
+ * Thread:   [any]
+ * Since:    0.1
+ */
+WEIR_API unsigned weir_cpus_allowed(void);
+
+WEIR_END_DECLS
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir.h: all of weir's API but the backend author's (weir/backend.h).
+ *
+ * Read them in this order: base.h (results, time, threads), future.h (what
+ * "asynchronous" means), task.h, rt.h, time.h, net.h; then what you need.
+ */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include "weir/base.h"
+#include "weir/blocking.h"
+#include "weir/future.h"
+#include "weir/net.h"
+#include "weir/op.h"
+#include "weir/rt.h"
+#include "weir/signal.h"
+#include "weir/sync/mpsc.h"
+#include "weir/sync/mutex.h"
+#include "weir/sync/notify.h"
+#include "weir/sync/oneshot.h"
+#include "weir/sync/semaphore.h"
+#include "weir/task.h"
+#include "weir/time.h"
+
+#endif

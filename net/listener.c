@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listener.c: listeners, and accepting as a future.
+ *
+ *	START ──► OP ──► (0) DONE
+ *	           │ out of descriptors or memory
+ *	           ├──► SLEEP ──► OP		5 ms, doubled each time up to 1 s
+ *	           └──► YIELD ──► OP		the same without a time driver
+ *
+ * A listener may be closed while accepts are pending in other tasks; each holds a
+ * count on it, and the last one frees it. A connection is never lost: cancelled or
+ * not, an accept whose operation got one reports it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/atomic.h"
+#include "core/io.h"
+#include "net/net.h"
+
+#define PAUSE_FIRST_NS (5 * WEIR_MSEC)
+#define PAUSE_MAX_NS WEIR_SEC
+
+enum accept_phase { START, OP, SLEEP, YIELD, DONE };
+
+/* Pairs with itself: the last holder sees what the others did. */
+static void drop(struct weir_listener *listener)
+{
+	if (weir__fetch_sub(&listener->holds, 1u, WEIR_ACQ_REL) == 1)
+		free(listener);
+}
+
+static void listener_released(struct weir_handle *handle)
+{
+	drop(WEIR_CONTAINER_OF(handle, struct weir_listener, handle));
+}
+
+/* Make a listener from what is to be attached. */
+static int open_spec(const struct weir_handle_spec *spec, bool nodelay,
+		     struct weir_listener **ret_listener)
+{
+	struct weir_listener *self = calloc(1, sizeof(*self));
+	int on = 1;
+	int rc;
+
+	if (!self)
+		return -ENOMEM;
+	self->holds = 1;
+	rc = weir__handle_attach(&self->handle, spec);
+	if (rc < 0) {
+		free(self);
+		return rc;
+	}
+	/*
+	 * Accepted sockets inherit the option, which saves a system call on each. Nothing is
+	 * lost if it fails: a Unix socket does not have it.
+	 */
+	if (nodelay)
+		weir__handle_control(&self->handle, WEIR_CTL_NODELAY, &on, sizeof(on));
+	*ret_listener = self;
+	return 0;
+}
+
+static int read_config(const struct weir_listener_config *cfg,
+		       struct weir_listener_config *ret_cfg)
+{
+	struct weir_listener_config full = WEIR_LISTENER_CONFIG_INIT;
+
+	if (cfg) {
+		if (cfg->size < sizeof(cfg->size) || cfg->size > sizeof(full))
+			return -EINVAL;
+		memcpy(&full, cfg, cfg->size);
+	}
+	if (full.backlog < 0)
+		return -EINVAL;
+	if (full.backlog == 0)
+		full.backlog = 4096;
+	*ret_cfg = full;
+	return 0;
+}
+
+int weir_listener_open_addr(const struct weir_addr *addr, const struct weir_listener_config *cfg,
+			    struct weir_listener **ret_listener)
+{
+	struct weir_handle_spec spec = { .kind = WEIR_HANDLE_LISTENER, .fd = -1 };
+	struct weir_listener_config full;
+	int rc = read_config(cfg, &full);
+
+	if (rc < 0)
+		return rc;
+	if (!weir__addr_usable(addr))
+		return -EINVAL;
+	spec.addr = &addr->u.sa;
+	spec.addr_len = addr->len;
+	spec.family = addr->u.sa.sa_family;
+	spec.backlog = full.backlog;
+	spec.reuse_port = full.reuse_port;
+	spec.v6_only = full.v6_only;
+	return open_spec(&spec, spec.family != AF_UNIX && !full.no_nodelay, ret_listener);
+}
+
+int weir_listener_open(const char *addr, const struct weir_listener_config *cfg,
+		       struct weir_listener **ret_listener)
+{
+	struct weir_addr parsed;
+	int rc = weir_addr_parse(addr, &parsed);
+
+	return rc < 0 ? rc : weir_listener_open_addr(&parsed, cfg, ret_listener);
+}
+
+int weir_listener_adopt(int fd, const struct weir_listener_config *cfg,
+			struct weir_listener **ret_listener)
+{
+	struct weir_handle_spec spec = { .kind = WEIR_HANDLE_LISTENER, .fd = fd };
+	struct weir_listener_config full;
+	int rc = read_config(cfg, &full);
+	int listening;
+
+	if (rc < 0)
+		return rc;
+	rc = weir__adoptable(fd, &listening);
+	if (rc < 0)
+		return rc;
+	if (!listening)
+		return -EINVAL;
+	return open_spec(&spec, !full.no_nodelay, ret_listener);
+}
+
+int weir_listener_addr(struct weir_listener *listener, struct weir_addr *ret_addr)
+{
+	return weir__handle_addr(&listener->handle, WEIR_CTL_LOCAL_ADDR, ret_addr);
+}
+
+void weir_listener_close(struct weir_listener *listener)
+{
+	if (!listener)
+		return;
+	/* Pairs with the acquire in stopped: an accept that pauses must not touch the handle. */
+	weir__store(&listener->closed, 1u, WEIR_RELEASE);
+	weir__handle_close(&listener->handle, listener_released);
+}
+
+/* ---- the future ---- */
+
+/* The accept holds nothing from here on. */
+static int leave(struct weir_accept *self, int rc)
+{
+	struct weir_listener *listener = self->listener;
+
+	self->phase = DONE;
+	self->listener = NULL;
+	if (rc < 0) {
+		free(self->conn);
+		self->conn = NULL;
+	} else {
+		*self->ret_conn = self->conn;
+	}
+	if (listener)
+		drop(listener);
+	return rc;
+}
+
+/* Hold the listener. The hold is what `listener` != NULL means after START. */
+static int begin(struct weir_accept *self)
+{
+	struct weir_listener *listener = self->listener;
+
+	if (self->cancelled || weir__load(&listener->closed, WEIR_ACQUIRE)) {
+		self->listener = NULL;
+		return leave(self, -ECANCELED);
+	}
+	weir__fetch_add(&listener->holds, 1u, WEIR_RELAXED);
+	return 0;
+}
+
+static void pause_accepting(struct weir_accept *self)
+{
+	weir_sleep_init(&self->u.sleep, weir_deadline_in(self->pause_ns));
+	self->pause_ns *= 2;
+	if (self->pause_ns > PAUSE_MAX_NS)
+		self->pause_ns = PAUSE_MAX_NS;
+	self->phase = SLEEP;
+}
+
+/* The next try, with a handle as good as new. */
+static void submit(struct weir_accept *self)
+{
+	if (!self->conn)
+		self->conn = weir__tcp_alloc();
+	if (!self->conn) {
+		pause_accepting(self);
+		return;
+	}
+	memset(&self->conn->handle, 0, sizeof(self->conn->handle));
+	weir_op_init_accept(&self->u.op, &self->listener->handle, &self->conn->handle);
+	self->phase = OP;
+}
+
+static bool stopped(const struct weir_accept *self)
+{
+	return self->cancelled || weir__load(&self->listener->closed, WEIR_ACQUIRE);
+}
+
+/* Take in what the operation answered; true if that ends the future, with *ret_rc. */
+static bool answered(struct weir_accept *self, int res, int *ret_rc)
+{
+	if (res >= 0) {
+		*ret_rc = leave(self, 0);
+		return true;
+	}
+	if (stopped(self))
+		res = -ECANCELED;
+	switch (res) {
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
+	case -ENOMEM:
+		pause_accepting(self);
+		return false;
+	case -ECONNABORTED:	/* this connection died in the queue, the next may live */
+	case -EPROTO:
+	case -ENETDOWN:
+	case -ENOPROTOOPT:
+	case -EHOSTDOWN:
+	case -ENONET:
+	case -EHOSTUNREACH:
+	case -ENETUNREACH:
+	case -EINTR:
+		submit(self);
+		return false;
+	default:
+		*ret_rc = leave(self, res);
+		return true;
+	}
+}
+
+/* After a pause: 0 when the next try is under way, else the future's result. */
+static int resume(struct weir_accept *self, int res)
+{
+	if (self->phase == SLEEP && res == -ENODEV) {
+		weir_yield_init(&self->u.yield);
+		self->phase = YIELD;
+		return 0;
+	}
+	if (stopped(self))
+		return leave(self, -ECANCELED);
+	if (res < 0)
+		return leave(self, res);
+	submit(self);
+	return 0;
+}
+
+static int accept_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_accept *self = WEIR_CONTAINER_OF(future, struct weir_accept, future);
+	int rc;
+
+	if (self->phase == START) {
+		rc = begin(self);
+		if (rc < 0)
+			return rc;
+		submit(self);
+	}
+	for (;;) {
+		switch (self->phase) {
+		case OP:
+			rc = weir_poll(&self->u.op.leaf.future, cx);
+			if (rc == WEIR_PENDING || answered(self, rc, &rc))
+				return rc;
+			break;
+		case SLEEP:
+			rc = weir_poll(&self->u.sleep.leaf.future, cx);
+			if (rc == WEIR_PENDING || (rc = resume(self, rc)) < 0)
+				return rc;
+			break;
+		case YIELD:
+			rc = weir_poll(&self->u.yield.future, cx);
+			if (rc == WEIR_PENDING || (rc = resume(self, rc)) < 0)
+				return rc;
+			break;
+		default:
+			WEIR_ASSERT(!"polled after its result");
+			return -EINVAL;
+		}
+	}
+}
+
+static void accept_cancel(struct weir_future *future)
+{
+	struct weir_accept *self = WEIR_CONTAINER_OF(future, struct weir_accept, future);
+
+	self->cancelled = true;
+	if (self->phase == OP)
+		weir_cancel(&self->u.op.leaf.future);
+	else if (self->phase == SLEEP)
+		weir_cancel(&self->u.sleep.leaf.future);
+}
+
+static void accept_discard(struct weir_future *future)
+{
+	struct weir_accept *self = WEIR_CONTAINER_OF(future, struct weir_accept, future);
+
+	weir_accept_fini(self);
+	weir_tcp_close(self->conn);
+	self->conn = NULL;
+}
+
+static const struct weir_future_ops accept_ops = {
+	.name = "accept",
+	.poll = accept_poll,
+	.cancel = accept_cancel,
+	.discard = accept_discard,
+};
+
+void weir_accept_init(struct weir_accept *accept, struct weir_listener *listener,
+		      struct weir_tcp **ret_conn)
+{
+	accept->future.ops = &accept_ops;
+	accept->listener = listener;
+	accept->ret_conn = ret_conn;
+	accept->conn = NULL;
+	accept->pause_ns = PAUSE_FIRST_NS;
+	accept->phase = START;
+	accept->cancelled = false;
+}
+
+/*
+ * The task is being unwound: its operation is over, and what it accepted has been discarded
+ * with it, so that the handle is empty or open.
+ */
+void weir_accept_fini(struct weir_accept *accept)
+{
+	if (accept->phase == START || accept->phase == DONE)
+		return;
+	WEIR_ASSERT(accept->phase != OP || accept->u.op.state != WEIR_OP_INFLIGHT);
+	weir_tcp_close(accept->conn);
+	accept->conn = NULL;
+	leave(accept, -ECANCELED);
+}
+
+int weir_listener_accept_until(struct weir_listener *listener, uint64_t deadline,
+			       struct weir_tcp **ret_conn)
+{
+	struct weir_accept accept;
+
+	weir_accept_init(&accept, listener, ret_conn);
+	return weir__net_await(&accept.future, deadline);
+}
+
+int weir_listener_accept(struct weir_listener *listener, struct weir_tcp **ret_conn)
+{
+	return weir_listener_accept_until(listener, WEIR_FOREVER, ret_conn);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net.h (private): what the files of net/ share. Everything here is called on a
+ * worker unless it says otherwise.
+ */
+#ifndef WEIR_NET_NET_H
+#define WEIR_NET_NET_H
+
+#include "weir/net.h"
+
+/* The longest host name of the DNS, without the final NUL. */
+#define WEIR__HOST_MAX 253
+
+/* No single operation moves more; what comes back is an int. */
+#define WEIR__IO_MAX ((size_t)1 << 30)
+
+static inline size_t weir__io_clamp(size_t len)
+{
+	return len < WEIR__IO_MAX ? len : WEIR__IO_MAX;
+}
+
+/* Await with a deadline that may be WEIR_FOREVER, which needs no time driver. */
+static inline int weir__net_await(struct weir_future *future, uint64_t deadline)
+{
+	if (WEIR_LIKELY(deadline == WEIR_FOREVER))
+		return weir_await(future);
+	return weir_await_until(future, deadline);
+}
+
+/*
+ * Split "host:port" at its only colon. host has room for WEIR__HOST_MAX + 1 bytes. 0; -EINVAL
+ * for a bad port, an empty host or a character that no name has; -ENAMETOOLONG. [any]
+ */
+int weir__addr_split(const char *text, char *ret_host, uint16_t *ret_port);
+
+/* Whether the address fits its family and can be bound or connected to. [any] */
+bool weir__addr_usable(const struct weir_addr *addr);
+
+/* WEIR_CTL_LOCAL_ADDR or WEIR_CTL_PEER_ADDR, with the length filled in. */
+int weir__handle_addr(struct weir_handle *handle, enum weir_control what,
+		      struct weir_addr *ret_addr);
+
+/* A name is tried at up to so many of its addresses. */
+#define WEIR__CONNECT_ADDRS 8
+
+/*
+ * Whether a descriptor can be adopted, and as what: the backend makes it non-blocking. 0; -EBADF;
+ * -ENOTSOCK; -EPROTOTYPE for a socket that is no stream. [any]
+ */
+int weir__adoptable(int fd, int *ret_listening);
+
+/* A stream that is not attached to anything; NULL without memory. [any] */
+struct weir_tcp *weir__tcp_alloc(void);
+
+#endif

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * relay.c: bytes both ways between two streams, as one stackless future.
+ *
+ * A way is a direction. It alternates between one receive, into a lease, and one
+ * send of all of it; so it holds a buffer only while bytes are on their way, and
+ * does not read on while the other side is slow.
+ *
+ *	RECV ──► SEND ──► RECV …			bytes
+ *	  │ 0: shut the other side's writing
+ *	  └──► ENDED					in order
+ *	any ──(error, limit, cancel: stop)──► OVER	its operation has let go
+ *
+ * The first thing that goes wrong decides the result (stop); after that both
+ * operations are cancelled and waited for, and the leases given back.
+ *
+ * The two ways take turns, one chunk each, so that a busy one does not spend the
+ * task's budget before the other had a look. Limits cost nothing per byte: a sleep
+ * ends four times per limit and compares the byte counts.
+ */
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/atomic.h"
+#include "core/io.h"
+#include "net/net.h"
+
+#define QUARTERS 4
+
+enum way_phase { RECV, SEND, ENDED, OVER };
+enum relay_phase { IDLE, RUNNING, STOPPING, FINISHED };
+
+static bool way_is_over(const struct weir__relay_way *way)
+{
+	return way->phase == ENDED || way->phase == OVER;
+}
+
+/* ---- limits ---- */
+
+/* The bytes delivered so far, those of a send that is under way included. */
+static uint64_t delivered(const struct weir_relay *self)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < 2; i++) {
+		const struct weir__relay_way *way = &self->ways[i];
+
+		sum += way->moved;
+		if (way->phase == SEND)
+			sum += weir__load(&way->op.u.io.done, WEIR_RELAXED);
+	}
+	return sum;
+}
+
+static uint64_t quarter_from_now(const struct weir_relay *self)
+{
+	return weir_deadline_in((self->limit_ns - 1) / QUARTERS + 1);
+}
+
+/* Start the clock over with another limit. */
+static void limit_start(struct weir_relay *self, uint64_t limit_ns)
+{
+	self->limit_ns = limit_ns;
+	self->quiet = 0;
+	self->seen = delivered(self);
+	if (limit_ns == WEIR_FOREVER)
+		return;
+	if (self->timing) {
+		weir_sleep_reset(&self->sleep, quarter_from_now(self));
+	} else {
+		weir_sleep_init(&self->sleep, quarter_from_now(self));
+		self->timing = true;
+	}
+}
+
+/* A quarter has passed; true if that was the last one. */
+static bool limit_reached(struct weir_relay *self)
+{
+	uint64_t now = delivered(self);
+
+	if (now != self->seen)
+		self->quiet = 0;
+	else
+		self->quiet++;
+	self->seen = now;
+	if (self->quiet == QUARTERS)
+		return true;
+	weir_sleep_reset(&self->sleep, quarter_from_now(self));
+	return false;
+}
+
+/* ---- the end ---- */
+
+/* Ask everything that is pending to finish. The first caller decides the result. */
+static void stop(struct weir_relay *self, enum weir_relay_end end, int error)
+{
+	if (self->phase == STOPPING)
+		return;
+	self->phase = STOPPING;
+	self->end = (uint8_t)end;
+	self->error = error;
+	for (int i = 0; i < 2; i++)
+		if (!way_is_over(&self->ways[i]))
+			weir_cancel(&self->ways[i].op.leaf.future);
+}
+
+/* Errors that say nothing about the peer. */
+static bool is_local(int error)
+{
+	switch (error) {
+	case -ENXIO:
+	case -ENODEV:
+	case -EOPNOTSUPP:
+	case -ESHUTDOWN:
+	case -ENOMEM:
+	case -ENOBUFS:
+	case -EBADF:
+	case -EINVAL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* An operation on one side failed. */
+static void broke(struct weir_relay *self, int side, int error)
+{
+	if (error == -ECANCELED)
+		stop(self, WEIR_RELAY_CANCELED, error);
+	else if (is_local(error))
+		stop(self, WEIR_RELAY_FAILED, error);
+	else
+		stop(self, side == 0 ? WEIR_RELAY_RESET_A : WEIR_RELAY_RESET_B, error);
+}
+
+/* The way holds nothing from here on. */
+static void way_leave(struct weir__relay_way *way, enum way_phase phase)
+{
+	if (way->lease.data) {
+		way->lost = true;
+		weir_lease_return(&way->lease);
+	}
+	way->phase = (uint8_t)phase;
+}
+
+/* ---- a way ---- */
+
+static void way_receive(struct weir_relay *self, int i)
+{
+	struct weir__relay_way *way = &self->ways[i];
+
+	way->phase = RECV;
+	weir_op_init_recv_lease(&way->op, &self->side[i]->handle, &way->lease);
+}
+
+/* End of stream: tell the other side, and give it only so long to end as well. */
+static void way_end(struct weir_relay *self, int i)
+{
+	int rc = weir_tcp_shutdown(self->side[!i], SHUT_WR);
+
+	way_leave(&self->ways[i], ENDED);
+	/* A side that is gone already says so itself, in the other direction. */
+	if (rc < 0 && rc != -ENOTCONN)
+		broke(self, !i, rc);
+	else if (!way_is_over(&self->ways[!i]) && self->half_ns <= self->limit_ns) {
+		self->half = true;
+		limit_start(self, self->half_ns);
+	}
+}
+
+static void way_received(struct weir_relay *self, int i, int res)
+{
+	struct weir__relay_way *way = &self->ways[i];
+
+	if (WEIR_LIKELY(res > 0 && self->phase == RUNNING)) {
+		way->phase = SEND;
+		weir_op_init_send(&way->op, &self->side[!i]->handle, way->lease.data,
+				  way->lease.len, WEIR_OP_ALL);
+	} else if (res == 0 && self->phase == RUNNING) {
+		way_end(self, i);
+	} else {
+		way_leave(way, OVER);
+		if (res < 0)
+			broke(self, i, res);
+	}
+}
+
+static void way_sent(struct weir_relay *self, int i, int res)
+{
+	struct weir__relay_way *way = &self->ways[i];
+
+	way->moved += way->op.u.io.done;
+	if (WEIR_LIKELY(res >= 0))
+		weir_lease_return(&way->lease);
+	if (WEIR_LIKELY(res >= 0 && self->phase == RUNNING)) {
+		way_receive(self, i);
+		return;
+	}
+	way_leave(way, OVER);
+	if (res < 0)
+		broke(self, !i, res);
+}
+
+/* Up to one chunk further; false when the way can do no more in this poll. */
+static bool way_step(struct weir_relay *self, int i, struct weir_cx *cx)
+{
+	struct weir__relay_way *way = &self->ways[i];
+	int res;
+
+	if (way->phase == RECV) {
+		res = weir_poll(&way->op.leaf.future, cx);
+		if (res == WEIR_PENDING)
+			return false;
+		way_received(self, i, res);
+	}
+	if (way->phase == SEND) {
+		res = weir_poll(&way->op.leaf.future, cx);
+		if (res == WEIR_PENDING)
+			return false;
+		way_sent(self, i, res);
+	}
+	return !way_is_over(way);
+}
+
+/* ---- the future ---- */
+
+static void start(struct weir_relay *self)
+{
+	self->phase = RUNNING;
+	way_receive(self, 0);
+	way_receive(self, 1);
+	limit_start(self, self->limit_ns);
+}
+
+/* Move what can be moved. A stop in one way makes the other one due again. */
+static void poll_ways(struct weir_relay *self, struct weir_cx *cx)
+{
+	bool more[2] = { true, true };
+	uint8_t phase = self->phase;
+
+	while (more[0] || more[1]) {
+		for (int i = 0; i < 2; i++)
+			if (more[i])
+				more[i] = way_step(self, i, cx);
+		if (phase != self->phase) {
+			phase = self->phase;
+			more[0] = !way_is_over(&self->ways[0]);
+			more[1] = !way_is_over(&self->ways[1]);
+		}
+	}
+}
+
+static void poll_limit(struct weir_relay *self, struct weir_cx *cx)
+{
+	int rc;
+
+	while (self->phase == RUNNING) {
+		rc = weir_poll(&self->sleep.leaf.future, cx);
+		if (rc == WEIR_PENDING)
+			return;
+		if (rc < 0) {
+			self->timing = false;
+			broke(self, 0, rc);
+		} else if (limit_reached(self)) {
+			stop(self, self->half ? WEIR_RELAY_HALF_CLOSED : WEIR_RELAY_IDLE,
+			     -ETIMEDOUT);
+		}
+	}
+}
+
+/* Both ways are over: let go of the sleep, which takes one poll. */
+static int finish(struct weir_relay *self, struct weir_cx *cx)
+{
+	if (self->timing) {
+		weir_cancel(&self->sleep.leaf.future);
+		if (weir_poll(&self->sleep.leaf.future, cx) == WEIR_PENDING)
+			return WEIR_PENDING;
+		self->timing = false;
+	}
+	self->phase = FINISHED;
+	return self->error;
+}
+
+static int relay_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_relay *self = WEIR_CONTAINER_OF(future, struct weir_relay, future);
+
+	WEIR_ASSERT(self->phase != FINISHED);
+	if (self->phase == IDLE)
+		start(self);
+	poll_ways(self, cx);
+	if (self->timing && self->phase == RUNNING &&
+	    !(way_is_over(&self->ways[0]) && way_is_over(&self->ways[1]))) {
+		poll_limit(self, cx);
+		if (self->phase == STOPPING)
+			poll_ways(self, cx);
+	}
+	if (!way_is_over(&self->ways[0]) || !way_is_over(&self->ways[1]))
+		return WEIR_PENDING;
+	return finish(self, cx);
+}
+
+static void relay_cancel(struct weir_future *future)
+{
+	struct weir_relay *self = WEIR_CONTAINER_OF(future, struct weir_relay, future);
+
+	if (self->phase == RUNNING)
+		stop(self, WEIR_RELAY_CANCELED, -ECANCELED);
+}
+
+static const struct weir_future_ops relay_ops = {
+	.name = "relay",
+	.poll = relay_poll,
+	.cancel = relay_cancel,
+};
+
+static uint64_t or_forever(uint64_t limit_ns)
+{
+	return limit_ns ? limit_ns : WEIR_FOREVER;
+}
+
+void weir_relay_init(struct weir_relay *relay, struct weir_tcp *a, struct weir_tcp *b,
+		     const struct weir_relay_config *cfg)
+{
+	struct weir_relay_config full = WEIR_RELAY_CONFIG_INIT;
+
+	if (cfg)
+		memcpy(&full, cfg, cfg->size < sizeof(full) ? cfg->size : sizeof(full));
+	memset(relay, 0, sizeof(*relay));
+	relay->future.ops = &relay_ops;
+	relay->side[0] = a;
+	relay->side[1] = b;
+	relay->limit_ns = or_forever(full.idle_ns);
+	relay->half_ns = or_forever(full.half_ns);
+}
+
+void weir_relay_fini(struct weir_relay *relay)
+{
+	if (relay->phase == FINISHED)
+		return;
+	for (int i = 0; i < 2; i++) {
+		struct weir__relay_way *way = &relay->ways[i];
+
+		if (relay->phase == IDLE || way_is_over(way))
+			continue;
+		WEIR_ASSERT(way->op.state != WEIR_OP_INFLIGHT);
+		if (way->phase == SEND)
+			way->moved += way->op.u.io.done;
+		else if (way->op.res > 0)
+			way->lost = true;	/* the unwinding gave the lease back */
+		way_leave(way, OVER);
+	}
+	if (relay->phase != STOPPING) {
+		relay->end = WEIR_RELAY_CANCELED;
+		relay->error = -ECANCELED;
+	}
+	relay->phase = FINISHED;
+}
+
+void weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *ret_stats)
+{
+	const struct weir__relay_way *way = relay->ways;
+	uint64_t sending[2] = { 0, 0 };
+
+	for (int i = 0; i < 2; i++)
+		if (way[i].phase == SEND)
+			sending[i] = weir__load(&way[i].op.u.io.done, WEIR_RELAXED);
+	ret_stats->a_to_b = way[0].moved + sending[0];
+	ret_stats->b_to_a = way[1].moved + sending[1];
+	ret_stats->end = (enum weir_relay_end)relay->end;
+	ret_stats->error = relay->error;
+}
+
+void weir_relay_close(struct weir_relay *relay)
+{
+	weir_relay_fini(relay);
+	for (int i = 0; i < 2; i++) {
+		bool peer_broke = relay->end == (i == 0 ? WEIR_RELAY_RESET_B : WEIR_RELAY_RESET_A);
+		struct weir_tcp *conn = relay->side[i];
+
+		relay->side[i] = NULL;
+		if (peer_broke || relay->ways[!i].lost)
+			weir_tcp_reset(conn);
+		else
+			weir_tcp_close(conn);
+	}
+}
+
+int weir_relay_run(struct weir_tcp *a, struct weir_tcp *b, const struct weir_relay_config *cfg,
+		   struct weir_relay_stats *ret_stats)
+{
+	struct weir_relay relay;
+	int rc;
+
+	weir_relay_init(&relay, a, b, cfg);
+	rc = weir_await(&relay.future);
+	if (relay.phase == IDLE) {	/* not started: not a fiber, or aborted already */
+		weir_relay_fini(&relay);
+		relay.error = rc;
+	}
+	if (ret_stats)
+		weir_relay_result(&relay, ret_stats);
+	return rc;
+}

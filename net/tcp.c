@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tcp.c: streams. A call is one operation on the caller's stack: set it up, await
+ * it, done; what makes it fast is that an operation which can finish at once does.
+ * Everything that is a socket option goes to the backend, for not every stream
+ * has a descriptor.
+ *
+ * The memory of a stream is freed by released, once its backend has let go of it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/atomic.h"
+#include "core/io.h"
+#include "net/net.h"
+
+/* ---- life ---- */
+
+struct weir_tcp *weir__tcp_alloc(void)
+{
+	struct weir_tcp *conn = calloc(1, sizeof(*conn));
+
+	if (conn)
+		conn->halves = 1;
+	return conn;
+}
+
+static void tcp_released(struct weir_handle *handle)
+{
+	free(WEIR_CONTAINER_OF(handle, struct weir_tcp, handle));
+}
+
+/* Make a stream from what is to be attached. */
+static int open_spec(const struct weir_handle_spec *spec, struct weir_tcp **ret_conn)
+{
+	struct weir_tcp *conn = weir__tcp_alloc();
+	int rc;
+
+	if (!conn)
+		return -ENOMEM;
+	rc = weir__handle_attach(&conn->handle, spec);
+	if (rc < 0) {
+		free(conn);
+		return rc;
+	}
+	*ret_conn = conn;
+	return 0;
+}
+
+int weir_tcp_new(int family, struct weir_tcp **ret_conn)
+{
+	struct weir_handle_spec spec = {
+		.kind = WEIR_HANDLE_STREAM, .family = family, .fd = -1
+	};
+
+	if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
+		return -EAFNOSUPPORT;
+	return open_spec(&spec, ret_conn);
+}
+
+int weir__adoptable(int fd, int *ret_listening)
+{
+	int type, listening;
+	socklen_t len = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+		return -errno;
+	if (type != SOCK_STREAM)
+		return -EPROTOTYPE;
+	len = sizeof(listening);
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
+		return -errno;
+	*ret_listening = listening;
+	return 0;
+}
+
+int weir_tcp_adopt(int fd, struct weir_tcp **ret_conn)
+{
+	struct weir_handle_spec spec = { .kind = WEIR_HANDLE_STREAM, .fd = fd };
+	int listening;
+	int rc = weir__adoptable(fd, &listening);
+
+	if (rc < 0)
+		return rc;
+	return listening ? -EINVAL : open_spec(&spec, ret_conn);
+}
+
+void weir_tcp_close(struct weir_tcp *conn)
+{
+	if (conn)
+		weir__handle_close(&conn->handle, tcp_released);
+}
+
+void weir_tcp_reset(struct weir_tcp *conn)
+{
+	if (!conn)
+		return;
+	/* A stream that cannot linger is closed all the same. */
+	(void)weir_tcp_set_linger(conn, 0);
+	weir_tcp_close(conn);
+}
+
+int weir_tcp_split(struct weir_tcp *conn)
+{
+	uint32_t whole = 1;
+
+	if (!weir__cas(&conn->halves, &whole, 2u, WEIR_ACQ_REL, WEIR_RELAXED))
+		return -EBUSY;
+	return 0;
+}
+
+void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half)
+{
+	if (half == WEIR_HALF_WRITE)
+		(void)weir_tcp_shutdown(conn, SHUT_WR);
+	/* Acquire and release: the last owner frees what the other one used. */
+	if (weir__fetch_sub(&conn->halves, 1u, WEIR_ACQ_REL) == 1)
+		weir_tcp_close(conn);
+}
+
+/* ---- connecting ---- */
+
+int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
+			  struct weir_tcp **ret_conn)
+{
+	struct weir_tcp *conn;
+	struct weir_op op;
+	int rc;
+
+	if (!weir__addr_usable(addr))
+		return -EINVAL;
+	rc = weir_tcp_new(addr->u.sa.sa_family, &conn);
+	if (rc < 0)
+		return rc;
+	weir_op_init_connect(&op, &conn->handle, &addr->u.sa, addr->len);
+	rc = weir__net_await(&op.leaf.future, deadline);
+	if (rc < 0) {
+		weir_tcp_close(conn);
+		return rc;
+	}
+	if (addr->u.sa.sa_family != AF_UNIX)
+		(void)weir_tcp_set_nodelay(conn, true);
+	*ret_conn = conn;
+	return 0;
+}
+
+/*
+ * The time that one of `left` addresses may take: its share of what is left, so that one which
+ * does not answer leaves the others a chance; two seconds are worth waiting in any case.
+ */
+static uint64_t share_of(uint64_t deadline, unsigned left)
+{
+	uint64_t now, share;
+
+	if (deadline == WEIR_FOREVER || left == 1)
+		return deadline;
+	now = weir_now();
+	if (now >= deadline)
+		return deadline;
+	share = (deadline - now) / left;
+	if (share < 2 * WEIR_SEC)
+		share = 2 * WEIR_SEC;
+	return share < deadline - now ? now + share : deadline;
+}
+
+static int connect_name(const char *name, uint64_t deadline, struct weir_tcp **ret_conn)
+{
+	struct weir_addr addrs[WEIR__CONNECT_ADDRS];
+	int n = weir_resolve(name, deadline, addrs, WEIR__CONNECT_ADDRS);
+	int rc = n;
+
+	for (int i = 0; i < n; i++) {
+		rc = weir_tcp_connect_addr(&addrs[i], share_of(deadline, (unsigned)(n - i)),
+					   ret_conn);
+		if (rc == 0 || rc == -ECANCELED || rc == -ESHUTDOWN)
+			break;
+		if (deadline != WEIR_FOREVER && weir_now() >= deadline)
+			return -ETIMEDOUT;
+	}
+	return rc;
+}
+
+int weir_tcp_connect(const char *addr, uint64_t deadline, struct weir_tcp **ret_conn)
+{
+	struct weir_addr numeric;
+	int rc = weir_addr_parse(addr, &numeric);
+
+	if (rc == 0)
+		return weir_tcp_connect_addr(&numeric, deadline, ret_conn);
+	return rc == -EINVAL && addr ? connect_name(addr, deadline, ret_conn) : rc;
+}
+
+/* ---- receiving ---- */
+
+int weir_tcp_recv_until(struct weir_tcp *conn, void *buf, size_t len, uint64_t deadline)
+{
+	struct weir_op op;
+
+	weir_op_init_recv(&op, &conn->handle, buf, weir__io_clamp(len), 0);
+	return weir__net_await(&op.leaf.future, deadline);
+}
+
+int weir_tcp_recv(struct weir_tcp *conn, void *buf, size_t len)
+{
+	struct weir_op op;
+
+	weir_op_init_recv(&op, &conn->handle, buf, weir__io_clamp(len), 0);
+	return weir_await(&op.leaf.future);
+}
+
+int weir_tcp_recvv(struct weir_tcp *conn, const struct iovec *iov, unsigned count)
+{
+	struct weir_op op;
+
+	weir_op_init_recvv(&op, &conn->handle, iov, count);
+	return weir_await(&op.leaf.future);
+}
+
+int weir_tcp_peek(struct weir_tcp *conn, void *buf, size_t len)
+{
+	struct weir_op op;
+
+	weir_op_init_recv(&op, &conn->handle, buf, weir__io_clamp(len), WEIR_OP_PEEK);
+	return weir_await(&op.leaf.future);
+}
+
+int weir_tcp_recv_try(struct weir_tcp *conn, void *buf, size_t len)
+{
+	struct weir_op op;
+
+	weir_op_init_recv(&op, &conn->handle, buf, weir__io_clamp(len), WEIR_OP_TRY);
+	return weir_await(&op.leaf.future);
+}
+
+int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, uint64_t deadline,
+			size_t *ret_done)
+{
+	struct weir_op op;
+	size_t done = 0;
+	int rc = 0;
+
+	if (len > INT_MAX)
+		return -EINVAL;
+	while (done < len) {
+		size_t part = weir__io_clamp(len - done);
+
+		weir_op_init_recv(&op, &conn->handle, (char *)buf + done, part, WEIR_OP_ALL);
+		rc = weir__net_await(&op.leaf.future, deadline);
+		done += op.u.io.done;
+		if (rc >= 0 && op.u.io.done < part)
+			rc = -EPIPE;
+		if (rc < 0)
+			break;
+	}
+	if (ret_done)
+		*ret_done = done;
+	return rc < 0 ? rc : (int)done;
+}
+
+int weir_tcp_recv_lease_until(struct weir_tcp *conn, struct weir_lease *ret_lease,
+			      uint64_t deadline)
+{
+	struct weir_op op;
+
+	weir_op_init_recv_lease(&op, &conn->handle, ret_lease);
+	return weir__net_await(&op.leaf.future, deadline);
+}
+
+int weir_tcp_recv_lease(struct weir_tcp *conn, struct weir_lease *ret_lease)
+{
+	struct weir_op op;
+
+	weir_op_init_recv_lease(&op, &conn->handle, ret_lease);
+	return weir_await(&op.leaf.future);
+}
+
+/* ---- sending ---- */
+
+int weir_tcp_send(struct weir_tcp *conn, const void *buf, size_t len)
+{
+	struct weir_op op;
+
+	weir_op_init_send(&op, &conn->handle, buf, weir__io_clamp(len), 0);
+	return weir_await(&op.leaf.future);
+}
+
+int weir_tcp_sendv(struct weir_tcp *conn, const struct iovec *iov, unsigned count)
+{
+	struct weir_op op;
+
+	weir_op_init_sendv(&op, &conn->handle, iov, count, 0);
+	return weir_await(&op.leaf.future);
+}
+
+int weir_tcp_send_try(struct weir_tcp *conn, const void *buf, size_t len)
+{
+	struct weir_op op;
+
+	weir_op_init_send(&op, &conn->handle, buf, weir__io_clamp(len), WEIR_OP_TRY);
+	return weir_await(&op.leaf.future);
+}
+
+int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len, uint64_t deadline,
+		      size_t *ret_done)
+{
+	struct weir_op op;
+	size_t done = 0;
+	int rc = 0;
+
+	if (len > INT_MAX)
+		return -EINVAL;
+	while (rc >= 0 && done < len) {
+		weir_op_init_send(&op, &conn->handle, (const char *)buf + done,
+				  weir__io_clamp(len - done), WEIR_OP_ALL);
+		rc = weir__net_await(&op.leaf.future, deadline);
+		done += op.u.io.done;
+	}
+	if (ret_done)
+		*ret_done = done;
+	return rc < 0 ? rc : (int)done;
+}
+
+int weir_tcp_send_lease_until(struct weir_tcp *conn, struct weir_lease *lease, uint64_t deadline)
+{
+	struct weir_op op;
+	int rc;
+
+	weir_op_init_send(&op, &conn->handle, lease->data, lease->len, WEIR_OP_ALL);
+	rc = weir__net_await(&op.leaf.future, deadline);
+	weir_lease_return(lease);
+	return rc;
+}
+
+int weir_tcp_send_lease(struct weir_tcp *conn, struct weir_lease *lease)
+{
+	struct weir_op op;
+	int rc;
+
+	weir_op_init_send(&op, &conn->handle, lease->data, lease->len, WEIR_OP_ALL);
+	rc = weir_await(&op.leaf.future);
+	weir_lease_return(lease);
+	return rc;
+}
+
+/* ---- options ---- */
+
+int weir_tcp_shutdown(struct weir_tcp *conn, int how)
+{
+	return weir__handle_control(&conn->handle, WEIR_CTL_SHUTDOWN, &how, sizeof(how));
+}
+
+int weir_tcp_set_nodelay(struct weir_tcp *conn, bool on)
+{
+	int value = on;
+
+	return weir__handle_control(&conn->handle, WEIR_CTL_NODELAY, &value, sizeof(value));
+}
+
+int weir_tcp_set_linger(struct weir_tcp *conn, int seconds)
+{
+	return weir__handle_control(&conn->handle, WEIR_CTL_LINGER, &seconds, sizeof(seconds));
+}
+
+int weir_tcp_set_keepalive(struct weir_tcp *conn, const struct weir_keepalive *keepalive)
+{
+	struct weir_keepalive value = *keepalive;
+
+	return weir__handle_control(&conn->handle, WEIR_CTL_KEEPALIVE, &value, sizeof(value));
+}
+
+int weir_tcp_local_addr(struct weir_tcp *conn, struct weir_addr *ret_addr)
+{
+	return weir__handle_addr(&conn->handle, WEIR_CTL_LOCAL_ADDR, ret_addr);
+}
+
+int weir_tcp_peer_addr(struct weir_tcp *conn, struct weir_addr *ret_addr)
+{
+	return weir__handle_addr(&conn->handle, WEIR_CTL_PEER_ADDR, ret_addr);
+}

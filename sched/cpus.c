@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpus.c: see cpus.h. The cgroups are found through /proc/self/cgroup and
+ * /proc/self/mountinfo: version 2 has cpu.max ("max 100000", "50000 100000"),
+ * version 1 cpu.cfs_quota_us and cpu.cfs_period_us. A limit counts at every
+ * level up to the root of the mount.
+ */
+#define _GNU_SOURCE
+#include "sched/cpus.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "weir/rt.h"
+
+static bool read_line(const char *path, char *buf, size_t len)
+{
+	FILE *f = fopen(path, "re");
+	bool ok = f && fgets(buf, (int)len, f);
+
+	if (f)
+		fclose(f);
+	return ok;
+}
+
+static unsigned milli(long long quota, long long period)
+{
+	long long m;
+
+	if (quota <= 0 || period <= 0)
+		return 0;
+	m = quota * 1000 / period;
+	return m < 1 ? 1 : m > INT_MAX ? 0 : (unsigned)m;
+}
+
+static unsigned smaller(unsigned a, unsigned b)
+{
+	return a == 0 ? b : b == 0 || a < b ? a : b;
+}
+
+static unsigned quota_v2(const char *dir)
+{
+	char path[PATH_MAX], line[64];
+	long long quota, period;
+
+	snprintf(path, sizeof path, "%s/cpu.max", dir);
+	if (!read_line(path, line, sizeof line) || sscanf(line, "%lld %lld", &quota, &period) != 2)
+		return 0;
+	return milli(quota, period);
+}
+
+static unsigned quota_v1(const char *dir)
+{
+	char path[PATH_MAX], line[64];
+	long long quota;
+
+	snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", dir);
+	if (!read_line(path, line, sizeof line))
+		return 0;
+	quota = atoll(line);
+	snprintf(path, sizeof path, "%s/cpu.cfs_period_us", dir);
+	if (!read_line(path, line, sizeof line))
+		return 0;
+	return milli(quota, atoll(line));
+}
+
+/* From the process's group up to the mount point. */
+static unsigned quota_up(const char *mount, const char *group, unsigned (*read_quota)(const char *))
+{
+	char dir[PATH_MAX];
+	size_t stop = strlen(mount);
+	unsigned least = 0;
+	char *slash;
+
+	if ((size_t)snprintf(dir, sizeof dir, "%s%s", mount, group) >= sizeof dir)
+		return 0;
+	for (;;) {
+		least = smaller(least, read_quota(dir));
+		slash = strrchr(dir, '/');
+		if (!slash || (size_t)(slash - dir) < stop)
+			return least;
+		*slash = '\0';
+	}
+}
+
+/* Where a cgroup hierarchy is mounted: type "cgroup2", or "cgroup" with the cpu controller. */
+static bool find_mount(const char *root, bool v2, char *ret_mount, size_t len)
+{
+	char path[PATH_MAX], line[1024], point[512], type[32], options[256], *rest;
+	FILE *f;
+	bool found = false;
+
+	snprintf(path, sizeof path, "%s/proc/self/mountinfo", root);
+	f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof line, f)) {
+		rest = strstr(line, " - ");
+		if (!rest || sscanf(line, "%*s %*s %*s %*s %511s", point) != 1 ||
+		    sscanf(rest, " - %31s %*s %255s", type, options) != 2)
+			continue;
+		found = v2 ? !strcmp(type, "cgroup2")
+			   : !strcmp(type, "cgroup") && strstr(options, "cpu") &&
+				     !strstr(options, "cpuset");
+	}
+	if (f)
+		fclose(f);
+	if (found)
+		found = (size_t)snprintf(ret_mount, len, "%s%s", root, point) < len;
+	return found;
+}
+
+/* "0::/path" is version 2; "4:cpu,cpuacct:/path" version 1. */
+static bool is_cpu_line(const char *line, bool v2)
+{
+	const char *names = strchr(line, ':');
+
+	if (!names)
+		return false;
+	if (v2)
+		return !strncmp(line, "0::", 3);
+	return !strncmp(names, ":cpu,", 5) || !strncmp(names, ":cpu:", 5) || strstr(names, ",cpu,") ||
+	       strstr(names, ",cpu:");
+}
+
+static unsigned quota_of(const char *root, bool v2)
+{
+	char path[PATH_MAX], mount[PATH_MAX], line[1024], *group;
+	unsigned least = 0;
+	FILE *f;
+
+	if (!find_mount(root, v2, mount, sizeof mount))
+		return 0;
+	snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f)) {
+		line[strcspn(line, "\n")] = '\0';
+		group = strchr(line, ':');
+		group = group ? strchr(group + 1, ':') : NULL;
+		if (group && is_cpu_line(line, v2))
+			least = smaller(least, quota_up(mount, group + 1, v2 ? quota_v2 : quota_v1));
+	}
+	if (f)
+		fclose(f);
+	return least;
+}
+
+unsigned cpus_quota_milli(const char *root)
+{
+	return smaller(quota_of(root, true), quota_of(root, false));
+}
+
+unsigned cpus_count(unsigned mask_cpus, unsigned quota_milli)
+{
+	unsigned by_quota = (quota_milli + 999) / 1000;
+
+	if (mask_cpus < 1)
+		mask_cpus = 1;
+	return quota_milli && by_quota < mask_cpus ? by_quota : mask_cpus;
+}
+
+static int allowed_set(cpu_set_t *set)
+{
+	CPU_ZERO(set);
+	return sched_getaffinity(0, sizeof *set, set) < 0 ? -errno : 0;
+}
+
+unsigned weir_cpus_allowed(void)
+{
+	cpu_set_t set;
+	unsigned n = allowed_set(&set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+
+	return cpus_count(n, cpus_quota_milli(""));
+}
+
+int cpus_pin(pthread_t thread, unsigned i)
+{
+	cpu_set_t set, one;
+	int rc = allowed_set(&set), cpu;
+
+	if (rc < 0)
+		return rc;
+	if (CPU_COUNT(&set) == 0)
+		return -EINVAL;
+	i %= (unsigned)CPU_COUNT(&set);
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set) && i-- == 0)
+			break;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	return -pthread_setaffinity_np(thread, sizeof one, &one);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpus.h: which CPUs this process may use, and how many of them it may keep
+ * busy: the affinity mask (which the kernel has cut by the cgroup's cpuset)
+ * and the CPU quota of every cgroup above it, version 1 and 2.
+ */
+#ifndef WEIR_SCHED_CPUS_H
+#define WEIR_SCHED_CPUS_H
+
+#include <pthread.h>
+
+/*
+ * The quota in thousandths of a CPU, the smallest of the hierarchy; 0 when there is none.
+ * root is where /proc and /sys are, "" but in tests.
+ */
+unsigned cpus_quota_milli(const char *root);
+
+/* How many workers a mask of CPUs and a quota ask for: the quota rounded up, at least 1. */
+unsigned cpus_count(unsigned mask_cpus, unsigned quota_milli);
+
+/* Bind a thread to the i-th allowed CPU, counted round. 0 or a negative errno. */
+int cpus_pin(pthread_t thread, unsigned i);
+
+#endif

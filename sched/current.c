@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * current.c: the current-thread scheduler. There is one worker and no thread of
+ * its own: whoever is in block_on takes the turn and is the worker until its
+ * root function has returned. Others in block_on meanwhile wait for their own
+ * root to return, or for the turn.
+ */
+#include <time.h>
+
+#include "core/clock.h"
+#include "sched/worker.h"
+
+/* A function that block_on runs; on the caller's stack. */
+struct root {
+	struct runtime *rt;
+	int (*fn)(void *arg);
+	void *arg;
+	int result;
+	bool done;		/* atomic; set under turn_lock, after which the task leaves it alone */
+};
+
+static int root_main(void *arg)
+{
+	struct root *root = arg;
+	struct runtime *rt = root->rt;
+	int result = root->fn(root->arg);
+
+	pthread_mutex_lock(&rt->turn_lock);
+	root->result = result;
+	weir__store(&root->done, true, WEIR_RELEASE);
+	pthread_cond_broadcast(&rt->turn_free);
+	pthread_mutex_unlock(&rt->turn_lock);
+	return result;
+}
+
+static bool root_is_done(void *arg)
+{
+	return weir__load(&((struct root *)arg)->done, WEIR_ACQUIRE);
+}
+
+/* Be the worker until until(arg) says so. Called and left with turn_lock held. */
+static void take_turn(struct runtime *rt, bool (*until)(void *), void *arg)
+{
+	struct worker *w = worker_at(rt, 0);
+
+	rt->turn_taken = true;
+	pthread_mutex_unlock(&rt->turn_lock);
+	worker_enter(w);
+	worker_run(w, until, arg);
+	worker_leave(w);
+	pthread_mutex_lock(&rt->turn_lock);
+	rt->turn_taken = false;
+	pthread_cond_broadcast(&rt->turn_free);
+}
+
+int current_block_on(struct runtime *rt, int (*fn)(void *), void *arg)
+{
+	struct root root = { rt, fn, arg, -ESHUTDOWN, false };
+	struct weir_rt *entered = weir__context()->rt;
+	int rc = weir_rt_spawn(&rt->base, root_main, &root, NULL);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&rt->turn_lock);
+	while (!root_is_done(&root) && runtime_phase(rt) < RT_STOPPING) {
+		if (rt->turn_taken)
+			pthread_cond_wait(&rt->turn_free, &rt->turn_lock);
+		else
+			take_turn(rt, root_is_done, &root);
+	}
+	pthread_mutex_unlock(&rt->turn_lock);
+	weir__context()->rt = entered;
+	return root.result;
+}
+
+static bool drained(void *arg)
+{
+	struct runtime *rt = arg;
+
+	return runtime_alive(rt) == 0 || weir__clock_system() >= rt->drain_deadline;
+}
+
+void current_drain(struct runtime *rt, uint64_t deadline)
+{
+	struct weir_rt *entered = weir__context()->rt;
+	uint64_t limit = deadline == WEIR_FOREVER ? (uint64_t)INT64_MAX : deadline;
+	struct timespec until = { (time_t)(limit / WEIR_SEC), (long)(limit % WEIR_SEC) };
+
+	pthread_mutex_lock(&rt->turn_lock);
+	rt->drain_deadline = deadline;
+	while (!drained(rt)) {
+		if (!rt->turn_taken)
+			take_turn(rt, drained, rt);
+		else if (pthread_cond_timedwait(&rt->turn_free, &rt->turn_lock, &until))
+			break;
+	}
+	pthread_mutex_unlock(&rt->turn_lock);
+	weir__context()->rt = entered;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * idle.h: who sleeps, how many search, and whom to wake: without a lock.
+ *
+ *	searching	how many workers look for work (or were woken to look)
+ *	asleep		a bit per worker that has parked and that nobody has claimed yet
+ *
+ * The life of a worker, as the runtime writes it
+ *
+ *	no local work
+ *	searching = idle_begin_search(i)		refused: enough others do
+ *	if searching: steal, look into the inject queues
+ *		found: if (idle_end_search(i)) wake_one(); run
+ *	if (idle_park(i, me, searching)) look into EVERY queue
+ *		found: if (idle_unpark_self(i, me) || idle_end_search(i)) wake_one(); run
+ *	look into the inbox
+ *	if (weir__parkword_prepare(pw)) { wait; weir__parkword_finish(pw); }
+ *	searching = !idle_unpark_self(i, me)
+ *
+ *	wake_one, after work was made visible: w = idle_pick(i, near);
+ *		if (w >= 0 && weir__parkword_notify(pw of w)) ring the backend of w
+ *
+ * The rules, from Tokio: half of the workers may search; one is woken only if
+ * nobody searches; it wakes up as a searcher; the last searcher that finds work
+ * wakes the next. One is stricter: EVERY worker that parks while nobody
+ * searches looks again, not only the last searcher (a worker whose search was
+ * refused may otherwise go to sleep on work that came after the searcher had
+ * found something else).
+ *
+ * Why no wake-up is lost: work that a producer has published is found, or a
+ * worker is awake that will look for it before it sleeps. Every step has the
+ * shape "write; fence; read", the fences are totally ordered, and of two such
+ * steps one reads what the other wrote:
+ *
+ *	P	pick:	publish work	| fence |	read searching, asleep
+ *	W	park:	set asleep bit, searching - 1	| fence |	read searching, the queues
+ *	E	last searcher found work: searching - 1, then pick: | fence | read asleep
+ *
+ * 1. P finds nobody searching and nobody asleep. Then each worker's W comes
+ *    after P. It finds the work; or it finds a searcher: case 2 with W for P.
+ * 2. P finds a searcher. Searching returns to 0 later, by a step after P: a W,
+ *    whose maker reads the queues and finds the work; or an E, which wakes a
+ *    sleeper if there is one (and that one is a searcher now: case 2 again), and
+ *    if there is none each worker's next W comes after E: case 1 with E for P.
+ * 3. P claims a sleeper. It is counted as searching before it is claimed, so it
+ *    is a searcher for all others: case 2. Its parkword wakes it.
+ * 4. P has counted a searcher for its claim, but the sleepers woke by themselves.
+ *    Others may have relied on that searcher, so P takes the count back and
+ *    starts again from its fence: it is an E.
+ *
+ * Who is asleep twice is woken once: a bit is cleared by one thread only, the
+ * claimer or the sleeper itself, and idle_unpark_self says which it was.
+ */
+#ifndef WEIR_SCHED_IDLE_H
+#define WEIR_SCHED_IDLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/assert.h"
+#include "core/atomic.h"
+#include "weir/base.h"
+
+#ifndef IDLE_MAX
+#define IDLE_MAX 256u
+#endif
+#define IDLE_WORDS ((IDLE_MAX + 63u) / 64u)
+
+#ifndef IDLE_PICK_FENCE
+#define IDLE_PICK_FENCE WEIR_SEQ_CST
+#endif
+#ifndef IDLE_PARK_FENCE
+#define IDLE_PARK_FENCE WEIR_SEQ_CST
+#endif
+/* Switches for the model's mutants; 1 in the real thing. */
+#ifndef IDLE_PARK_SETS_BIT_FIRST
+#define IDLE_PARK_SETS_BIT_FIRST 1
+#endif
+#ifndef IDLE_PARK_ALL_LOOK
+#define IDLE_PARK_ALL_LOOK 1
+#endif
+#ifndef IDLE_PICK_AGAIN
+#define IDLE_PICK_AGAIN 1
+#endif
+
+struct idle {
+	WEIR_ATOMIC(uint32_t) searching WEIR_ALIGNED(64);
+	uint32_t workers;
+	WEIR_ATOMIC(uint64_t) asleep[IDLE_WORDS];
+};
+
+/* [setup] All awake, nobody searching. */
+static inline void idle_init(struct idle *i, unsigned workers)
+{
+	unsigned w;
+
+	WEIR_ASSERT(workers <= IDLE_MAX);
+	i->workers = workers;
+	weir__store(&i->searching, 0u, WEIR_RELAXED);
+	for (w = 0; w < IDLE_WORDS; w++)
+		weir__store(&i->asleep[w], (uint64_t)0, WEIR_RELAXED);
+}
+
+/* [owner] False: enough others search. The limit is against contention, so it may be sloppy. */
+static inline bool idle_begin_search(struct idle *i)
+{
+	if (2 * weir__load(&i->searching, WEIR_RELAXED) >= i->workers)
+		return false;
+	weir__fetch_add(&i->searching, 1u, WEIR_RELAXED);
+	return true;
+}
+
+/* [owner] The searcher found work. True: it was the last one, it must call idle_pick now (an E). */
+static inline bool idle_end_search(struct idle *i)
+{
+	uint32_t before = weir__fetch_sub(&i->searching, 1u, WEIR_RELAXED);
+
+	WEIR_ASSERT(before > 0);
+	return before == 1;
+}
+
+/*
+ * [owner] Marks the worker asleep; from here on it may be claimed and notified.
+ * True: nobody searches, the caller MUST look into all queues before it waits
+ * (a W). If it finds work there it takes itself out with idle_unpark_self.
+ */
+static inline bool idle_park(struct idle *i, unsigned worker, bool was_searching)
+{
+	WEIR_ATOMIC(uint64_t) *word = &i->asleep[worker / 64];
+	uint64_t bit = (uint64_t)1 << worker % 64;
+	uint32_t before = 0;
+
+	WEIR_ASSERT(worker < i->workers);
+	if (IDLE_PARK_SETS_BIT_FIRST)
+		weir__fetch_or(word, bit, WEIR_RELAXED);
+	if (was_searching)
+		before = weir__fetch_sub(&i->searching, 1u, WEIR_RELAXED);
+	if (!IDLE_PARK_ALL_LOOK)
+		return before == 1;
+	weir__fence(IDLE_PARK_FENCE);
+	if (!IDLE_PARK_SETS_BIT_FIRST)
+		weir__fetch_or(word, bit, WEIR_RELAXED);
+	return weir__load(&i->searching, WEIR_RELAXED) == 0;
+}
+
+/*
+ * [owner] The worker is awake again. True: by itself (a timer, I/O, its inbox);
+ * it is not searching. False: somebody had claimed it, and it is counted as a
+ * searcher.
+ */
+static inline bool idle_unpark_self(struct idle *i, unsigned worker)
+{
+	uint64_t bit = (uint64_t)1 << worker % 64;
+
+	return weir__fetch_and(&i->asleep[worker / 64], ~bit, WEIR_RELAXED) & bit;
+}
+
+/* The set bit nearest to position near, which may lie outside the word. bits is not 0. */
+static inline int idle_nearest_bit(uint64_t bits, int near)
+{
+	uint64_t up, down;
+
+	if (near <= 0)
+		return __builtin_ctzll(bits);
+	if (near >= 63)
+		return 63 - __builtin_clzll(bits);
+	up = bits >> near << near;
+	down = bits ^ up;
+	if (!up || !down)
+		return up ? __builtin_ctzll(up) : 63 - __builtin_clzll(down);
+	return __builtin_ctzll(up) - near <= near - (63 - __builtin_clzll(down))
+		       ? __builtin_ctzll(up) : 63 - __builtin_clzll(down);
+}
+
+/* The sleeper nearest to near by index, or -1. */
+static inline int idle_nearest(struct idle *i, int near)
+{
+	int best = -1, base, k;
+	uint64_t bits;
+
+	for (base = 0; base < (int)i->workers; base += 64) {
+		bits = weir__load(&i->asleep[base / 64], WEIR_RELAXED);
+		if (!bits)
+			continue;
+		k = base + idle_nearest_bit(bits, near - base);
+		if (best < 0 || (k < near ? near - k : k - near) <
+				(best < near ? near - best : best - near))
+			best = k;
+	}
+	return best;
+}
+
+/* Takes the nearest sleeper out, or returns -1 when all have woken up. */
+static inline int idle_claim(struct idle *i, int near)
+{
+	int worker;
+
+	while ((worker = idle_nearest(i, near)) >= 0)
+		if (idle_unpark_self(i, (unsigned)worker))
+			return worker;
+	return -1;
+}
+
+/*
+ * [any] After work was made visible: the worker to notify, or -1 when somebody
+ * searches or nobody sleeps. The one returned is counted as a searcher already.
+ * When all are busy this is a fence and two loads from a line that nobody writes.
+ */
+static inline int idle_pick(struct idle *i, int near)
+{
+	uint32_t none;
+	int worker;
+
+	do {
+		weir__fence(IDLE_PICK_FENCE);
+		if (weir__load(&i->searching, WEIR_RELAXED) != 0 || idle_nearest(i, near) < 0)
+			return -1;
+		none = 0;
+		if (!weir__cas(&i->searching, &none, 1u, WEIR_RELAXED, WEIR_RELAXED))
+			return -1;
+		worker = idle_claim(i, near);
+		if (worker >= 0)
+			return worker;
+		weir__fetch_sub(&i->searching, 1u, WEIR_RELAXED);
+	} while (IDLE_PICK_AGAIN);
+	return -1;
+}
+
+/* [any] For the metrics. */
+static inline unsigned idle_searchers(struct idle *i)
+{
+	return weir__load(&i->searching, WEIR_RELAXED);
+}
+
+/* [any] For the metrics. */
+static inline unsigned idle_sleepers(struct idle *i)
+{
+	unsigned w, n = 0;
+
+	for (w = 0; w < IDLE_WORDS; w++)
+		n += (unsigned)__builtin_popcountll(weir__load(&i->asleep[w], WEIR_RELAXED));
+	return n;
+}
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inject.c: the locked list behind inject.h.
+ *
+ * Invariants, under the lock: len is the number of links; first is NULL exactly
+ * when len is 0; last->next is NULL. The length is stored inside the lock and
+ * read outside, relaxed: it only says whether the lock is worth taking, and all
+ * data changes hands by the lock.
+ */
+#include "sched/inject.h"
+
+#include "core/assert.h"
+
+void inject_init(struct inject *q)
+{
+	weir__store(&q->lock.held, 0u, WEIR_RELAXED);
+	weir__store(&q->len, (size_t)0, WEIR_RELAXED);
+	q->closed = false;
+	q->first = NULL;
+	q->last = NULL;
+}
+
+bool inject_push_chain(struct inject *q, struct weir__link *first, struct weir__link *last,
+		       size_t n)
+{
+	bool open;
+
+	if (n == 0)
+		return true;
+	last->next = NULL;
+	weir__lock_take(&q->lock);
+	open = !q->closed;
+	if (open) {
+		if (q->first)
+			q->last->next = first;
+		else
+			q->first = first;
+		q->last = last;
+		weir__store(&q->len, q->len + n, WEIR_RELAXED);
+	}
+	weir__lock_drop(&q->lock);
+	return open;
+}
+
+bool inject_push(struct inject *q, struct weir__link *link)
+{
+	return inject_push_chain(q, link, link, 1);
+}
+
+unsigned inject_pop_chain(struct inject *q, unsigned max, struct weir__link **ret_first)
+{
+	struct weir__link *last = NULL;
+	unsigned n = 0;
+
+	*ret_first = NULL;
+	if (max == 0 || inject_len(q) == 0)
+		return 0;
+	weir__lock_take(&q->lock);
+	WEIR_ASSERT((q->first == NULL) == (q->len == 0));
+	*ret_first = q->first;
+	for (; n < max && q->first; n++) {
+		last = q->first;
+		q->first = last->next;
+	}
+	if (last)
+		last->next = NULL;
+	weir__store(&q->len, q->len - n, WEIR_RELAXED);
+	weir__lock_drop(&q->lock);
+	return n;
+}
+
+struct weir__link *inject_pop(struct inject *q)
+{
+	struct weir__link *link;
+
+	inject_pop_chain(q, 1, &link);
+	return link;
+}
+
+void inject_close(struct inject *q)
+{
+	weir__lock_take(&q->lock);
+	q->closed = true;
+	weir__lock_drop(&q->lock);
+}

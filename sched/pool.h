@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.h: the blocking pool: threads for calls that block. A thread is made when
+ * a job comes and none is idle, up to a limit; an idle one ends after a while.
+ * Who pushes does the accounting of idle threads, so that two jobs never count
+ * on the same one.
+ */
+#ifndef WEIR_SCHED_POOL_H
+#define WEIR_SCHED_POOL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct weir_blocking;
+struct weir_rt;
+
+struct pool {
+	pthread_mutex_t lock;
+	pthread_cond_t more;		/* a job, or the end */
+	pthread_cond_t fewer;		/* a thread has ended */
+	struct weir_rt *rt;
+	struct weir_blocking *first, **last;
+	size_t queued, detached;	/* jobs waiting; of them those nobody waits for */
+	unsigned threads, idle;		/* idle: threads that no queued job counts on */
+	unsigned woken;			/* signals on the way to idle threads */
+	unsigned max_threads;
+	size_t max_detached;
+	uint64_t keep_ns;
+	bool closed;
+	pthread_t last_exit;		/* joined by the next thread that ends, or by pool_stop */
+	bool has_last_exit;
+	char name[16];
+};
+
+int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_t max_detached,
+	      uint64_t keep_ns, const char *name);
+
+/* Queue a job. -EAGAIN (detached, queue full), -ESHUTDOWN, -ENOMEM (no thread at all). [any] */
+int pool_push(struct pool *pool, struct weir_blocking *job);
+/* Take back a job that has not started. [any] */
+bool pool_remove(struct pool *pool, struct weir_blocking *job);
+/* Run fn(arg) on a pool thread at once, above the limit if need be. 0 or -EAGAIN. [any] */
+int pool_run_now(struct pool *pool, int (*fn)(void *), void *arg);
+
+/*
+ * No more jobs; those that have not started are refused with -ESHUTDOWN; wait for the running
+ * ones. 0, or -ETIMEDOUT with threads left. [setup]
+ */
+int pool_stop(struct pool *pool, uint64_t deadline);
+void pool_fini(struct pool *pool);
+
+#endif

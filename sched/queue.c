@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.c: the ready queues of a worker, see worker.h for what they are and in
+ * which order they are taken.
+ *
+ * Order is kept across ring and overflow by one rule: while the overflow list
+ * holds anything, new tasks go behind it.
+ */
+#include "sched/worker.h"
+
+#define REFILL 128u		/* tasks that move up from the overflow list at a time */
+#define REFILL_BELOW 64u
+
+static struct weir_task *task_of(struct weir__link *link)
+{
+	return link ? weir__task_of_link(link) : NULL;
+}
+
+/* ---- own: no atomics ---- */
+
+static void own_push_chain(struct own_queue *q, struct weir__link *first, struct weir__link *last,
+			   unsigned n)
+{
+	last->next = NULL;
+	if (q->first)
+		q->last->next = first;
+	else
+		q->first = first;
+	q->last = last;
+	weir__store(&q->len, q->len + n, WEIR_RELAXED);
+}
+
+static struct weir_task *own_pop(struct own_queue *q)
+{
+	struct weir__link *link = q->first;
+
+	if (!link)
+		return NULL;
+	q->first = link->next;
+	weir__store(&q->len, q->len - 1, WEIR_RELAXED);
+	return weir__task_of_link(link);
+}
+
+/* ---- push ---- */
+
+static void count_local(struct worker *w, unsigned n)
+{
+	struct weir_worker_stats *stats = &w->base.stats;
+
+	weir__store(&stats->local_schedules, stats->local_schedules + n, WEIR_RELAXED);
+}
+
+static void overflow_push(struct worker *w, struct weir__link *first, struct weir__link *last,
+			  unsigned n)
+{
+	struct weir_worker_stats *stats = &w->base.stats;
+
+	weir__store(&stats->overflows, stats->overflows + 1, WEIR_RELAXED);
+	inject_push_chain(&w->overflow, first, last, n);
+}
+
+void worker_push(struct worker *w, struct weir_task *task)
+{
+	count_local(w, 1);
+	if (!w->rt->stealing || (task->flags & WEIR__TASK_PINNED))
+		own_push_chain(&w->own, &task->link, &task->link, 1);
+	else if (inject_len(&w->overflow) || !ring_push(&w->ring, task))
+		overflow_push(w, &task->link, &task->link, 1);
+}
+
+void worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last,
+		       unsigned n)
+{
+	struct weir__link *link, *next;
+
+	if (!w->rt->stealing) {
+		count_local(w, n);
+		own_push_chain(&w->own, first, last, n);
+		return;
+	}
+	last->next = NULL;
+	for (link = first; link; link = next) {
+		next = link->next;
+		worker_push(w, weir__task_of_link(link));
+	}
+}
+
+/* The task that was in the slot goes to the queue: what is woken last runs first. */
+void worker_push_lifo(struct worker *w, struct weir_task *task)
+{
+	struct weir_task *old = weir__load(&w->lifo, WEIR_RELAXED);
+
+	/* Only the owner fills the slot; a thief may empty it. Pairs with the exchange in take_lifo. */
+	if (!w->rt->stealing || !old)
+		weir__store(&w->lifo, task, WEIR_RELEASE);
+	else
+		old = weir__xchg(&w->lifo, task, WEIR_ACQ_REL);
+	if (old)
+		worker_push(w, old);
+	count_local(w, 1);
+}
+
+void worker_take_arrivals(struct worker *w)
+{
+	struct weir__link *link, *next;
+
+	for (link = weir__inbox_take(&w->arrivals); link; link = next) {
+		next = link->next;
+		own_push_chain(&w->own, link, link, 1);
+	}
+}
+
+/* ---- pop ---- */
+
+static struct weir_task *take_lifo(struct worker *w)
+{
+	struct weir_task *task = weir__load(&w->lifo, WEIR_RELAXED);
+
+	if (!task || w->lifo_left == 0)
+		return NULL;
+	if (w->rt->stealing)
+		task = weir__xchg(&w->lifo, (struct weir_task *)NULL, WEIR_ACQUIRE);
+	else
+		w->lifo = NULL;
+	if (task)
+		w->lifo_left--;
+	return task;
+}
+
+/* Move the oldest of the overflow list up into the ring. */
+static void refill(struct worker *w)
+{
+	unsigned room = ring_room(&w->ring), n;
+	struct weir__link *link, *next;
+
+	n = inject_pop_chain(&w->overflow, room < REFILL ? room : REFILL, &link);
+	for (; n; n--, link = next) {
+		next = link->next;
+		ring_push(&w->ring, weir__task_of_link(link));
+	}
+}
+
+static struct weir_task *take_ring(struct worker *w)
+{
+	if (WEIR_UNLIKELY(inject_len(&w->overflow)) && ring_len(&w->ring) < REFILL_BELOW)
+		refill(w);
+	return ring_pop(&w->ring);
+}
+
+static struct weir_task *take_shared_or_own(struct worker *w)
+{
+	struct weir_task *task;
+
+	if (!w->rt->stealing)
+		return own_pop(&w->own);
+	w->own_next = !w->own_next;
+	if (w->own_next && (task = own_pop(&w->own)))
+		return task;
+	task = take_ring(w);
+	return task ? task : own_pop(&w->own);
+}
+
+struct weir_task *worker_next_local(struct worker *w)
+{
+	struct weir_task *task = take_lifo(w);
+
+	if (task)
+		return task;
+	task = take_shared_or_own(w);
+	w->lifo_left = w->rt->cfg.lifo_max;
+	/* The slot was passed over because it had had its share; with nothing else ready it goes on. */
+	return task ? task : take_lifo(w);
+}
+
+struct weir_task *worker_next_injected(struct worker *w)
+{
+	struct inject *q = &w->rt->inject;
+	size_t len = inject_len(q), share;
+	struct weir__link *first, *link, *next;
+	unsigned n;
+
+	if (!len)
+		return NULL;
+	share = len / w->rt->base.workers + 1;
+	n = inject_pop_chain(q, share > REFILL ? REFILL : (unsigned)share, &first);
+	if (!n)
+		return NULL;
+	for (link = first->next; link; link = next) {
+		next = link->next;
+		worker_push(w, weir__task_of_link(link));
+	}
+	return task_of(first);
+}
+
+bool worker_has_local(struct worker *w)
+{
+	return weir__load(&w->lifo, WEIR_RELAXED) || w->own.first || ring_len(&w->ring) ||
+	       inject_len(&w->overflow);
+}
+
+size_t worker_queue_len(struct worker *w)
+{
+	return (weir__load(&w->lifo, WEIR_RELAXED) ? 1u : 0u) + weir__load(&w->own.len, WEIR_RELAXED) +
+	       ring_len(&w->ring) + inject_len(&w->overflow);
+}
+
+/* ---- steal ---- */
+
+static struct weir_task *steal_overflow(struct worker *w, struct worker *victim)
+{
+	size_t len = inject_len(&victim->overflow);
+	struct weir__link *first, *link, *next;
+
+	if (!len || !inject_pop_chain(&victim->overflow,
+				      len / 2 + 1 > REFILL ? REFILL : (unsigned)(len / 2 + 1), &first))
+		return NULL;
+	for (link = first->next; link; link = next) {
+		next = link->next;
+		worker_push(w, weir__task_of_link(link));
+	}
+	return task_of(first);
+}
+
+struct weir_task *worker_steal_from(struct worker *w, struct worker *victim)
+{
+	struct weir_worker_stats *stats = &w->base.stats;
+	void *one = NULL;
+	unsigned n = ring_steal(&victim->ring, &w->ring, &one);
+	struct weir_task *task = n ? one : steal_overflow(w, victim);
+
+	if (task) {
+		weir__store(&stats->steal_operations, stats->steal_operations + 1, WEIR_RELAXED);
+		weir__store(&stats->steals, stats->steals + (n ? n : 1), WEIR_RELAXED);
+	}
+	return task;
+}
+
+struct weir_task *worker_steal_lifo(struct worker *victim)
+{
+	if (!weir__load(&victim->lifo, WEIR_RELAXED))
+		return NULL;
+	return weir__xchg(&victim->lifo, (struct weir_task *)NULL, WEIR_ACQ_REL);
+}

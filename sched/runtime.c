@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runtime.c: putting a runtime together: check the configuration, choose the
+ * backend, make the workers, start their threads. How it ends is shutdown.c.
+ */
+#define _GNU_SOURCE
+#include "sched/runtime.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/registry.h"
+#include "core/clock.h"
+#include "core/task.h"
+#include "sched/cpus.h"
+#include "sched/worker.h"
+
+static _Thread_local char why[256];
+
+const char *weir_rt_why(void)
+{
+	return why;
+}
+
+static int WEIR_PRINTF(2, 3) refuse(int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof why, fmt, ap);
+	va_end(ap);
+	return rc;
+}
+
+/* ---- fork ---- */
+
+static unsigned fork_generation;
+
+static void forked_in_child(void)
+{
+	fork_generation++;
+	weir__context()->worker = NULL;
+	weir__context()->rt = NULL;
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forked_in_child);
+}
+
+/* A runtime that was inherited through fork: its threads are not here. */
+static bool is_inherited(const struct runtime *rt)
+{
+	return rt->fork_generation != fork_generation;
+}
+
+/* ---- configuration ---- */
+
+static int check_range(const char *name, uint64_t value, uint64_t low, uint64_t high)
+{
+	if (value >= low && value <= high)
+		return 0;
+	return refuse(-EINVAL, "%s %llu is out of range: %llu to %llu", name, (unsigned long long)value,
+		      (unsigned long long)low, (unsigned long long)high);
+}
+
+#define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
+
+static int workers_from_env(unsigned *ret_workers)
+{
+	const char *text = getenv("WEIR_WORKERS");
+	char *end;
+	long n;
+
+	if (!text || !*text)
+		return 0;
+	n = strtol(text, &end, 10);
+	if (*end || n < 1 || n > (long)IDLE_MAX)
+		return refuse(-EINVAL, "WEIR_WORKERS is '%s': a number from 1 to %u is wanted", text,
+			      IDLE_MAX);
+	*ret_workers = (unsigned)n;
+	return 0;
+}
+
+static int fill_defaults(struct weir_rt_config *c)
+{
+	int rc;
+
+	if (c->sched == WEIR_SCHED_CURRENT)
+		DEFAULT(c->workers, 1);
+	if (c->workers == 0 && (rc = workers_from_env(&c->workers)) < 0)
+		return rc;
+	DEFAULT(c->workers, weir_cpus_allowed() < IDLE_MAX ? weir_cpus_allowed() : IDLE_MAX);
+	DEFAULT(c->name, "weir");
+	DEFAULT(c->event_interval, 61);
+	DEFAULT(c->lifo_max, 3);
+	DEFAULT(c->budget, 128);
+	DEFAULT(c->busy_events, 64);
+	DEFAULT(c->idle_events, 1024);
+	DEFAULT(c->watch_ns, 10 * WEIR_MSEC);
+	DEFAULT(c->tick_ns, WEIR_MSEC);
+	DEFAULT(c->stack_bytes, 64 * 1024);
+	DEFAULT(c->lease_bytes, 16 * 1024);
+	DEFAULT(c->blocking_max, 512);
+	DEFAULT(c->blocking_queue, 65536);
+	DEFAULT(c->blocking_keep_ns, 10 * WEIR_SEC);
+	if (c->sched == WEIR_SCHED_CURRENT) {
+		c->no_lifo = true;
+		DEFAULT(c->inject_interval, 31);
+	}
+	return 0;
+}
+
+static int check_config(const struct weir_rt_config *c)
+{
+	int rc;
+
+	if (c->sched > WEIR_SCHED_CURRENT)
+		return refuse(-EINVAL, "sched %d is neither WEIR_SCHED_MULTI nor WEIR_SCHED_CURRENT",
+			      (int)c->sched);
+	if (c->sched == WEIR_SCHED_CURRENT && c->workers != 1)
+		return refuse(-EINVAL, "workers %u with the current-thread scheduler: it has 1",
+			      c->workers);
+	if (c->steal > WEIR_STEAL_OFF)
+		return refuse(-EINVAL, "steal %d is no enum weir_steal_mode", (int)c->steal);
+	if ((rc = check_range("workers", c->workers, 1, IDLE_MAX)) < 0 ||
+	    (rc = check_range("event_interval", c->event_interval, 1, 1u << 20)) < 0 ||
+	    (rc = check_range("inject_interval", c->inject_interval, 0, 1u << 20)) < 0 ||
+	    (rc = check_range("lifo_max", c->lifo_max, 1, 1u << 20)) < 0 ||
+	    (rc = check_range("budget", c->budget, 1, 1u << 20)) < 0 ||
+	    (rc = check_range("busy_events", c->busy_events, 1, 4096)) < 0 ||
+	    (rc = check_range("idle_events", c->idle_events, 1, 4096)) < 0 ||
+	    (rc = check_range("tick_ns", c->tick_ns, 64 * WEIR_USEC, WEIR_SEC)) < 0 ||
+	    (rc = check_range("stack_bytes", c->stack_bytes, 16 * 1024, 1u << 30)) < 0 ||
+	    (rc = check_range("lease_bytes", c->lease_bytes, 1024, 1u << 20)) < 0 ||
+	    (rc = check_range("blocking_max", c->blocking_max, 1, 65536)) < 0)
+		return rc;
+	if (c->clock && c->sched != WEIR_SCHED_CURRENT)
+		return refuse(-EINVAL, "a test clock needs the current-thread scheduler");
+	return 0;
+}
+
+/* ---- construction ---- */
+
+static int choose_backend(struct runtime *rt)
+{
+	char reason[192] = "";
+	int rc;
+
+	if (rt->cfg.no_io)
+		return 0;
+	if (rt->cfg.backend_ops) {
+		rt->backend = rt->cfg.backend_ops;
+		rc = rt->backend->probe ? rt->backend->probe(reason, sizeof reason) : 0;
+		if (rc < 0)
+			return refuse(rc, "backend '%s' cannot run here: %s", rt->backend->name, reason);
+		return 0;
+	}
+	rc = weir__backend_choose(rt->cfg.backend, &rt->backend, reason, sizeof reason);
+	return rc < 0 ? refuse(rc, "%s", reason) : 0;
+}
+
+static void init_base(struct runtime *rt)
+{
+	struct weir_rt *base = &rt->base;
+
+	base->sched = &schedule_ops;
+	base->clock = rt->cfg.clock;
+	base->budget = (int)rt->cfg.budget;
+	base->stack_bytes = rt->cfg.stack_bytes;
+	base->no_time = rt->cfg.no_time;
+	base->no_signal = rt->cfg.no_signal;
+	base->workers = rt->cfg.workers;
+	weir__slab_init(&base->foreign);
+	if (base->clock)
+		weir__clock_attach(base->clock, base);
+}
+
+static void init_shared(struct runtime *rt)
+{
+	pthread_condattr_t attr;
+
+	snprintf(rt->name, sizeof rt->name, "%s", rt->cfg.name);
+	rt->cfg.name = rt->name;
+	rt->stealing = rt->cfg.workers > 1 && rt->cfg.steal != WEIR_STEAL_OFF;
+	rt->drain_deadline = WEIR_FOREVER;
+	rt->fork_generation = fork_generation;
+	inject_init(&rt->inject);
+	idle_init(&rt->idle, rt->cfg.workers);
+	pool_init(&rt->pool, &rt->base, rt->cfg.blocking_max, rt->cfg.blocking_queue,
+		  rt->cfg.blocking_keep_ns, rt->name);
+	pthread_mutex_init(&rt->turn_lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&rt->turn_free, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct weir_rt_config *cfg = &w->rt->cfg;
+	struct weir__altstack alt;
+	bool has_alt = weir__stack_altstack_init(&alt) == 0;
+
+	worker_enter(w);
+	if (cfg->on_worker_start)
+		cfg->on_worker_start(cfg->hook_arg, w->base.index);
+	worker_run(w, NULL, NULL);
+	if (weir__worker_current() == &w->base) {
+		if (cfg->on_worker_stop)
+			cfg->on_worker_stop(cfg->hook_arg, w->base.index);
+		worker_leave(w);
+	}
+	if (has_alt)
+		weir__stack_altstack_fini(&alt);
+	return NULL;
+}
+
+static int make_workers(struct runtime *rt)
+{
+	struct worker *w;
+	unsigned i;
+	int rc;
+
+	rt->base.worker = calloc(rt->base.workers, sizeof *rt->base.worker);
+	rt->threads = calloc(rt->base.workers, sizeof *rt->threads);
+	rt->started = calloc(rt->base.workers, sizeof *rt->started);
+	if (!rt->base.worker || !rt->threads || !rt->started)
+		return refuse(-ENOMEM, "out of memory for %u workers", rt->base.workers);
+	for (i = 0; i < rt->base.workers; i++) {
+		rc = worker_new(rt, i, &w);
+		if (rc < 0)
+			return refuse(rc, "worker %u with backend '%s': %s", i,
+				      rt->backend ? rt->backend->name : "none", weir_strerror(rc));
+		rt->base.worker[i] = &w->base;
+	}
+	return 0;
+}
+
+static int start_threads(struct runtime *rt)
+{
+	char name[32];
+	unsigned i;
+	int rc;
+
+	for (i = 0; i < rt->base.workers; i++) {
+		rc = pthread_create(&rt->threads[i], NULL, worker_main, worker_at(rt, i));
+		if (rc)
+			return refuse(-rc, "thread of worker %u: %s", i, weir_strerror(-rc));
+		rt->started[i] = true;
+		snprintf(name, sizeof name, "%.9s-w%u", rt->name, i);
+		pthread_setname_np(rt->threads[i], name);
+		if (rt->cfg.pin && (rc = cpus_pin(rt->threads[i], i)) < 0)
+			return refuse(rc, "worker %u cannot be bound to a CPU: %s", i, weir_strerror(rc));
+	}
+	return 0;
+}
+
+static void runtime_release(struct runtime *rt)
+{
+	unsigned i;
+
+	for (i = 0; rt->base.worker && i < rt->base.workers; i++)
+		if (rt->base.worker[i])
+			worker_free(worker_at(rt, i));
+	weir__slab_fini(&rt->base.foreign);
+	pool_fini(&rt->pool);
+	pthread_cond_destroy(&rt->turn_free);
+	pthread_mutex_destroy(&rt->turn_lock);
+	free(rt->base.worker);
+	free(rt->threads);
+	free(rt->started);
+	free(rt);
+}
+
+int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct runtime *rt;
+	int rc;
+
+	why[0] = '\0';
+	if (!cfg || cfg->size != sizeof *cfg)
+		return refuse(-EINVAL, "config.size is %zu: start from WEIR_RT_CONFIG_INIT (%zu)",
+			      cfg ? cfg->size : 0, sizeof *cfg);
+	pthread_once(&once, watch_forks);
+	rt = aligned_alloc(64, (sizeof *rt + 63) / 64 * 64);
+	if (!rt)
+		return refuse(-ENOMEM, "out of memory");
+	memset(rt, 0, sizeof *rt);
+	rt->cfg = *cfg;
+	rc = fill_defaults(&rt->cfg);
+	if (rc == 0)
+		rc = check_config(&rt->cfg);
+	if (rc == 0)
+		rc = choose_backend(rt);
+	if (rc < 0) {
+		free(rt);
+		return rc;
+	}
+	init_base(rt);
+	init_shared(rt);
+	rc = make_workers(rt);
+	if (rc == 0 && rt->cfg.sched == WEIR_SCHED_MULTI)
+		rc = start_threads(rt);
+	if (rc < 0) {
+		if (rt->base.worker && rt->base.worker[rt->base.workers - 1])
+			runtime_shutdown(rt, WEIR_SEC);
+		runtime_release(rt);
+		return rc;
+	}
+	*ret_rt = &rt->base;
+	return 0;
+}
+
+int weir_rt_shutdown(struct weir_rt *base, uint64_t timeout_ns)
+{
+	struct runtime *rt = runtime_of(base);
+
+	if (weir__worker_current())
+		return -EPERM;
+	return is_inherited(rt) ? -ENXIO : runtime_shutdown(rt, timeout_ns);
+}
+
+void weir_rt_free(struct weir_rt *base)
+{
+	struct runtime *rt = runtime_of(base);
+
+	if (!base || is_inherited(rt) || weir__worker_current())
+		return;
+	if (runtime_shutdown(rt, 100 * WEIR_MSEC) == 0)
+		runtime_release(rt);
+}
+
+/* ---- running ---- */
+
+int weir_rt_block_on(struct weir_rt *base, int (*fn)(void *), void *arg)
+{
+	struct runtime *rt = runtime_of(base);
+	struct weir_task *task;
+	int rc, result;
+
+	if (weir__worker_current())
+		return -EPERM;
+	if (is_inherited(rt))
+		return -ENXIO;
+	if (rt->cfg.sched == WEIR_SCHED_CURRENT)
+		return current_block_on(rt, fn, arg);
+	rc = weir_rt_spawn(base, fn, arg, &task);
+	if (rc < 0)
+		return rc;
+	rc = weir_task_join(task, &result);
+	return rc < 0 ? rc : result;
+}
+
+int weir_rt_run(const struct weir_rt_config *cfg, int (*fn)(void *), void *arg)
+{
+	struct weir_rt *rt;
+	int rc = weir_rt_new(cfg, &rt), stop;
+
+	if (rc < 0)
+		return rc;
+	rc = weir_rt_block_on(rt, fn, arg);
+	stop = weir_rt_shutdown(rt, WEIR_SEC);
+	weir_rt_free(rt);
+	return rc < 0 ? rc : stop < 0 ? stop : rc;
+}
+
+struct weir_rt *weir_rt_enter(struct weir_rt *rt)
+{
+	struct weir__context *c = weir__context();
+	struct weir_rt *previous = c->rt;
+
+	c->rt = rt;
+	return previous;
+}
+
+void weir_rt_leave(struct weir_rt *previous)
+{
+	weir__context()->rt = previous;
+}
+
+/* ---- questions ---- */
+
+struct weir_rt *weir_rt_current(void)
+{
+	return weir__context()->rt;
+}
+
+unsigned weir_rt_workers(const struct weir_rt *rt)
+{
+	return rt->workers;
+}
+
+int weir_rt_worker_index(void)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	return w ? w->index : -1;
+}
+
+const char *weir_rt_backend(const struct weir_rt *rt)
+{
+	const struct runtime *r = (const struct runtime *)(const void *)rt;
+
+	return r->backend ? r->backend->name : "none";
+}
+
+uint64_t weir_rt_now(const struct weir_rt *rt)
+{
+	return weir__clock_now(rt->clock);
+}
+
+uint64_t weir_rt_alive(const struct weir_rt *rt)
+{
+	return runtime_alive(runtime_of((struct weir_rt *)(uintptr_t)rt));
+}
+
+int weir_rt_worker_stats(const struct weir_rt *rt, unsigned worker,
+			 struct weir_worker_stats *ret_stats)
+{
+	struct weir__worker *w;
+	const uint64_t *from;
+	uint64_t *to = (uint64_t *)ret_stats;
+	size_t i;
+
+	if (worker >= rt->workers)
+		return -EINVAL;
+	w = rt->worker[worker];
+	from = (const uint64_t *)&w->stats;
+	for (i = 0; i < sizeof *ret_stats / sizeof *to; i++)
+		to[i] = weir__load(&from[i], WEIR_RELAXED);
+	ret_stats->queue_len = worker_queue_len(worker_of(w));
+	return 0;
+}

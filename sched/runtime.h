@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runtime.h: the policy half of a runtime: its workers, the queue they share,
+ * who sleeps, the blocking pool, and how it ends.
+ */
+#ifndef WEIR_SCHED_RUNTIME_H
+#define WEIR_SCHED_RUNTIME_H
+
+#include <pthread.h>
+
+#include "weir/rt.h"
+#include "core/rt.h"
+#include "sched/idle.h"
+#include "sched/inject.h"
+#include "sched/pool.h"
+#include "sched/watch.h"
+
+struct worker;
+
+/* How far shutdown has come; only grows; atomic. See shutdown.c for the steps. */
+enum rt_phase {
+	RT_RUNNING = 0,
+	RT_ABORTING,		/* every worker cancels its tasks, and goes on until none is left */
+	RT_STOPPING,		/* workers leave their loops */
+	RT_STOPPED,
+};
+
+struct runtime {
+	struct weir_rt base;
+	struct weir_rt_config cfg;	/* with the defaults filled in */
+	char name[12];
+	const struct weir_backend_ops *backend;
+	uint32_t phase;			/* enum rt_phase; atomic */
+	uint32_t drained;		/* bumped by workers while aborting: look again; futex */
+	bool stealing;			/* several workers share their queues */
+	unsigned fork_generation;
+
+	struct inject inject;
+	struct idle idle;
+	struct watch watch;
+	struct pool pool;
+
+	/* The current-thread scheduler: who is the worker. */
+	pthread_mutex_t turn_lock;
+	pthread_cond_t turn_free;	/* the turn was given back, or a root function returned */
+	bool turn_taken;
+	uint64_t drain_deadline;	/* no wait lasts longer; WEIR_FOREVER unless shutting down */
+
+	pthread_t *threads;		/* one per worker; multi-thread scheduler */
+	bool *started;
+};
+
+static inline struct runtime *runtime_of(struct weir_rt *rt)
+{
+	return WEIR_CONTAINER_OF(rt, struct runtime, base);
+}
+
+static inline enum rt_phase runtime_phase(struct runtime *rt)
+{
+	return (enum rt_phase)weir__load(&rt->phase, WEIR_ACQUIRE);
+}
+
+/* In schedule.c: where ready tasks go. */
+extern const struct weir__sched_ops schedule_ops;
+/* Wake one sleeper if nobody searches; near is the index of the worker that asks, or -1. [any] */
+void schedule_wake_one(struct runtime *rt, int near);
+/* Wake every worker. [any] */
+void schedule_wake_all(struct runtime *rt);
+
+/* In shutdown.c. */
+int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns);
+/* Tasks that have not finished. [any] */
+uint64_t runtime_alive(struct runtime *rt);
+
+/* In current.c: the current-thread scheduler. */
+int current_block_on(struct runtime *rt, int (*fn)(void *), void *arg);
+void current_drain(struct runtime *rt, uint64_t deadline);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * schedule.c: where a ready task goes, and whom that wakes.
+ *
+ *	woken or spawned by			goes to
+ *	a task on a worker of the runtime	that worker's LIFO slot
+ *	a driver of a worker, or its own yield	that worker's queue, in order
+ *	any other thread			the inject queue; one sleeper is woken
+ *	(a pinned task)				its own worker's queue, always
+ */
+#include "sched/worker.h"
+
+#include "core/blocking.h"
+#include "core/leaf.h"
+
+static void notify_worker(struct worker *w)
+{
+	if (weir__parkword_notify(&w->base.driver.parked))
+		weir__driver_wake(&w->base.driver);
+}
+
+void schedule_wake_one(struct runtime *rt, int near)
+{
+	int i = idle_pick(&rt->idle, near);
+
+	if (i >= 0)
+		notify_worker(worker_at(rt, (unsigned)i));
+}
+
+void schedule_wake_all(struct runtime *rt)
+{
+	unsigned i;
+
+	for (i = 0; i < rt->base.workers; i++)
+		notify_worker(worker_at(rt, i));
+}
+
+static void schedule_pinned(struct runtime *rt, struct worker *here, struct weir_task *task)
+{
+	struct worker *home = worker_at(rt, task->pinned_to);
+
+	if (home == here)
+		worker_push(home, task);
+	else if (weir__inbox_push(&home->arrivals, &task->link))
+		notify_worker(home);
+}
+
+static void schedule_remote(struct runtime *rt, struct weir_task *task)
+{
+	inject_push(&rt->inject, &task->link);
+	if (rt->stealing)
+		schedule_wake_one(rt, -1);
+	else
+		schedule_wake_all(rt);
+}
+
+static void schedule_here(struct worker *w, struct weir_task *task)
+{
+	bool polling = w->base.cx.task != NULL, displaced;
+
+	if (!polling || w->rt->cfg.no_lifo) {
+		worker_push(w, task);
+		displaced = polling;
+	} else {
+		displaced = weir__load(&w->lifo, WEIR_RELAXED) != NULL;
+		worker_push_lifo(w, task);
+	}
+	/* The drivers' batch is shared when it is complete; a lone task in the slot stays. */
+	if (displaced && w->rt->stealing)
+		schedule_wake_one(w->rt, w->base.index);
+}
+
+static void schedule(struct weir_task *task)
+{
+	struct runtime *rt = runtime_of(task->rt);
+	struct weir__worker *base = weir__worker_current();
+	struct worker *here = base && base->rt == task->rt ? worker_of(base) : NULL;
+
+	if (WEIR_UNLIKELY(task->flags & WEIR__TASK_PINNED))
+		schedule_pinned(rt, here, task);
+	else if (WEIR_LIKELY(here != NULL))
+		schedule_here(here, task);
+	else
+		schedule_remote(rt, task);
+}
+
+static void post(struct weir_rt *base, unsigned index, struct weir__link *message)
+{
+	struct worker *w = worker_at(runtime_of(base), index);
+
+	if (weir__inbox_push(&w->base.inbox, message))
+		notify_worker(w);
+}
+
+static int blocking_push(struct weir_rt *base, struct weir_blocking *job)
+{
+	return pool_push(&runtime_of(base)->pool, job);
+}
+
+static bool blocking_remove(struct weir_rt *base, struct weir_blocking *job)
+{
+	return pool_remove(&runtime_of(base)->pool, job);
+}
+
+const struct weir__sched_ops schedule_ops = { schedule, post, blocking_push, blocking_remove };

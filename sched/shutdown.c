@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shutdown.c: how a runtime ends. The steps, in order; a deadline cuts each of
+ * the waits short, and what would not stop is then left behind and reported.
+ *
+ *	1 close		no task is spawned any more (-ESHUTDOWN), from anywhere
+ *	2 abort		every worker cancels the tasks of its slab, this thread those that
+ *			foreign threads have spawned
+ *	3 drain		workers go on until no task is left: operations are waited for here
+ *	4 stop		workers leave their loops, threads are joined
+ *	5 pool		waiting jobs are refused, running ones are waited for
+ *	6 detach	signals do not look for this runtime any more
+ *
+ * Memory is given back by weir_rt_free, which runs after 6 whatever came of it.
+ */
+#define _GNU_SOURCE
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/futex.h"
+#include "core/signals.h"
+#include "sched/worker.h"
+
+#define LOOK_AGAIN_NS (10 * WEIR_MSEC)
+
+uint64_t runtime_alive(struct runtime *rt)
+{
+	uint64_t alive, finished = 0;
+	unsigned i;
+
+	/* Finished first: a task that ends in between is counted as alive, never the reverse. */
+	for (i = 0; i < rt->base.workers; i++)
+		finished += weir__load(&rt->base.worker[i]->stats.finished, WEIR_ACQUIRE);
+	alive = weir__load(&rt->base.foreign_spawned, WEIR_RELAXED);
+	for (i = 0; i < rt->base.workers; i++)
+		alive += weir__load(&rt->base.worker[i]->stats.spawned, WEIR_RELAXED);
+	return alive - finished;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void close_runtime(struct runtime *rt)
+{
+	weir__lock_take(&rt->base.foreign_lock);
+	weir__store(&rt->base.closed, true, WEIR_RELEASE);
+	weir__lock_drop(&rt->base.foreign_lock);
+}
+
+static void abort_foreign(struct runtime *rt)
+{
+	weir__lock_take(&rt->base.foreign_lock);
+	weir__task_abort_all(&rt->base.foreign);
+	weir__lock_drop(&rt->base.foreign_lock);
+}
+
+static void set_phase(struct runtime *rt, enum rt_phase phase)
+{
+	weir__store(&rt->phase, (uint32_t)phase, WEIR_SEQ_CST);
+	schedule_wake_all(rt);
+}
+
+/* 3, for workers with threads: they say when they run dry. */
+static void drain(struct runtime *rt, uint64_t deadline)
+{
+	uint32_t drained;
+	uint64_t now;
+
+	for (;;) {
+		drained = weir__load(&rt->drained, WEIR_ACQUIRE);
+		abort_foreign(rt);
+		if (runtime_alive(rt) == 0)
+			return;
+		now = weir__clock_system();
+		if (now >= deadline)
+			return;
+		weir__futex_wait(&rt->drained, drained, sooner(deadline, now + LOOK_AGAIN_NS));
+	}
+}
+
+/* 4. A thread that is stuck in a task gets the rest of the time. */
+static int join_threads(struct runtime *rt, uint64_t deadline)
+{
+	struct timespec until;
+	uint64_t limit;
+	int rc = 0;
+	unsigned i;
+
+	for (i = 0; i < rt->base.workers; i++) {
+		if (!rt->started[i])
+			continue;
+		limit = deadline == WEIR_FOREVER ? (uint64_t)INT64_MAX : deadline;
+		/* Even past the deadline a thread that is on its way out is waited for. */
+		if (limit < weir__clock_system() + LOOK_AGAIN_NS * 5)
+			limit = weir__clock_system() + LOOK_AGAIN_NS * 5;
+		until = (struct timespec){ (time_t)(limit / WEIR_SEC), (long)(limit % WEIR_SEC) };
+		if (pthread_clockjoin_np(rt->threads[i], NULL, CLOCK_MONOTONIC, &until) == 0)
+			rt->started[i] = false;
+		else
+			rc = -ETIMEDOUT;
+	}
+	return rc;
+}
+
+int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
+{
+	uint64_t now = weir__clock_system();
+	uint64_t deadline = timeout_ns > WEIR_FOREVER - now ? WEIR_FOREVER : now + timeout_ns;
+	int rc = 0, pool_rc;
+
+	if (runtime_phase(rt) == RT_STOPPED)
+		return 0;
+	close_runtime(rt);					/* 1 */
+	set_phase(rt, RT_ABORTING);				/* 2 */
+	if (rt->cfg.sched == WEIR_SCHED_CURRENT) {		/* 3 */
+		abort_foreign(rt);
+		current_drain(rt, deadline);
+	} else {
+		drain(rt, deadline);
+	}
+	if (runtime_alive(rt) > 0)
+		rc = -ETIMEDOUT;
+	set_phase(rt, RT_STOPPING);				/* 4 */
+	if (rt->cfg.sched == WEIR_SCHED_MULTI && join_threads(rt, deadline) < 0)
+		rc = -ETIMEDOUT;
+	pool_rc = pool_stop(&rt->pool, deadline);		/* 5 */
+	weir__signals_detach(&rt->base);			/* 6 */
+	if (rc == 0 && pool_rc == 0)
+		set_phase(rt, RT_STOPPED);
+	return rc ? rc : pool_rc;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* watch.c: see watch.h. Looking after workers that are stuck in a task. */
+#include "sched/watch.h"
+
+#include "core/clock.h"
+#include "sched/worker.h"
+
+static bool is_awake(struct worker *v)
+{
+	return weir__load(&v->awake, WEIR_SEQ_CST);
+}
+
+/* Whether nobody else is awake and nothing has turned since the last look. */
+static bool all_quiet(struct worker *w)
+{
+	bool quiet = true;
+	unsigned i;
+
+	for (i = 0; i < w->rt->base.workers; i++) {
+		struct worker *v = worker_at(w->rt, i);
+		uint32_t turns = weir__load(&v->base.driver.turns, WEIR_RELAXED);
+
+		if (v == w)
+			continue;
+		if (is_awake(v) || turns != v->turns_seen)
+			quiet = false;
+	}
+	return quiet;
+}
+
+static bool anyone_awake(struct worker *w)
+{
+	unsigned i;
+
+	for (i = 0; i < w->rt->base.workers; i++) {
+		struct worker *v = worker_at(w->rt, i);
+
+		if (v != w && is_awake(v))
+			return true;
+	}
+	return false;
+}
+
+static void note_turns(struct worker *w)
+{
+	unsigned i;
+
+	for (i = 0; i < w->rt->base.workers; i++) {
+		struct worker *v = worker_at(w->rt, i);
+
+		v->turns_seen = weir__load(&v->base.driver.turns, WEIR_RELAXED);
+	}
+}
+
+uint64_t watch_begin(struct worker *w)
+{
+	struct watch *watch = &w->rt->watch;
+	uint64_t every = w->rt->cfg.watch_ns;
+	uint32_t nobody = 0;
+	bool quiet;
+
+	if (!w->rt->stealing || every == WEIR_FOREVER || weir__clock_paused(w->rt->cfg.clock) ||
+	    !weir__cas(&watch->watcher, &nobody, w->base.index + 1u, WEIR_ACQ_REL, WEIR_RELAXED))
+		return WEIR_FOREVER;
+	quiet = all_quiet(w);
+	note_turns(w);
+	if (quiet) {
+		weir__store(&watch->deep, 1u, WEIR_SEQ_CST);
+		if (!anyone_awake(w))	/* pairs with watch_notice */
+			return WEIR_FOREVER;
+		weir__store(&watch->deep, 0u, WEIR_RELAXED);
+	}
+	return weir__clock_system() + every;
+}
+
+/* A worker that is awake and has not turned since the last look. */
+static int rescue(struct worker *w, struct worker *v)
+{
+	struct weir_worker_stats *stats = &w->base.stats;
+	struct weir_task *task;
+	int n;
+
+	if (!is_awake(v) || weir__load(&v->base.driver.turns, WEIR_RELAXED) != v->turns_seen)
+		return 0;
+	n = weir__driver_rescue(&v->base.driver, &w->base);
+	task = worker_steal_lifo(v);
+	if (task) {
+		worker_push(w, task);
+		n++;
+	}
+	if (n)
+		weir__store(&stats->watches, stats->watches + 1, WEIR_RELAXED);
+	return n;
+}
+
+int watch_end(struct worker *w)
+{
+	struct watch *watch = &w->rt->watch;
+	unsigned i;
+	int n = 0;
+
+	if (weir__load(&watch->watcher, WEIR_RELAXED) != w->base.index + 1u)
+		return 0;
+	weir__store(&watch->deep, 0u, WEIR_RELAXED);
+	for (i = 0; i < w->rt->base.workers; i++)
+		if (worker_at(w->rt, i) != w)
+			n += rescue(w, worker_at(w->rt, i));
+	weir__store(&watch->watcher, 0u, WEIR_RELEASE);
+	return n;
+}
+
+void watch_notice(struct worker *w)
+{
+	struct watch *watch = &w->rt->watch;
+	uint32_t watcher;
+
+	if (WEIR_LIKELY(!weir__load(&watch->deep, WEIR_SEQ_CST)) ||
+	    !weir__xchg(&watch->deep, 0u, WEIR_SEQ_CST))
+		return;
+	watcher = weir__load(&watch->watcher, WEIR_ACQUIRE);
+	if (watcher && watcher != w->base.index + 1u &&
+	    weir__parkword_notify(&worker_at(w->rt, watcher - 1)->base.driver.parked))
+		weir__driver_wake(&worker_at(w->rt, watcher - 1)->base.driver);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * watch.h: one sleeping worker at a time looks after its siblings. It wakes
+ * every watch_ns; a worker that is awake but has not turned its drivers since
+ * the last look is stuck in a task, and the watcher turns them for it
+ * (weir__driver_rescue) and takes what it can from its queues.
+ *
+ * When everybody sleeps and nothing has turned between two looks, the watcher
+ * sleeps without a limit (deep). Whoever wakes up after that wakes the watcher,
+ * once.
+ *
+ *	watcher: deep = 1; fence; read who is awake	(somebody: not deep)
+ *	other:	 awake; fence; read deep		(set: wake the watcher)
+ */
+#ifndef WEIR_SCHED_WATCH_H
+#define WEIR_SCHED_WATCH_H
+
+#include "weir/base.h"
+
+struct runtime;
+struct worker;
+
+struct watch {
+	uint32_t watcher;	/* 1 + index of the watching worker, 0 nobody; atomic */
+	uint32_t deep;		/* the watcher sleeps without a limit; atomic */
+};
+
+/* The worker is about to sleep: how long may it, at most? WEIR_FOREVER when another watches. */
+uint64_t watch_begin(struct worker *w);
+/* It has woken up; looks after the siblings if it was the watcher. How much came of it. */
+int watch_end(struct worker *w);
+/* A worker that was asleep is awake: let a watcher in deep sleep know. */
+void watch_notice(struct worker *w);
+
+#endif

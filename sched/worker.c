@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.c: THE main loop. worker_run reads as the policy; each line of it is
+ * one function below.
+ *
+ * Sleeping loses no wake-up: the order of the steps in worker_park is the one
+ * that sched/idle.h proves.
+ */
+#define _GNU_SOURCE
+#include "sched/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/futex.h"
+#include "core/leaf.h"
+
+#define AIM_NS (200 * WEIR_USEC)	/* between looks at the drivers and the inject queue */
+#define YIELD_POLL_TICKS 8u		/* yields of lone tasks per look at the drivers */
+
+static bool worker_done(struct worker *w, bool (*until)(void *), void *arg)
+{
+	return (until && until(arg)) || runtime_phase(w->rt) >= RT_STOPPING;
+}
+
+/* ---- the looks to the side that a busy worker takes ---- */
+
+/* Polls are as long as they were lately; so many fit between two looks. */
+static void tune_intervals(struct worker *w)
+{
+	unsigned polls = w->tick - w->stats_from_tick, n;
+	uint64_t from = w->stats_from_ns, now = weir__clock_system();
+
+	w->stats_from_ns = now;
+	w->stats_from_tick = w->tick;
+	if (!from || !polls)
+		return;
+	w->poll_ns += 0.1 * ((double)(now - from) / polls - w->poll_ns);
+	n = w->poll_ns * 127 <= AIM_NS ? 127 : (unsigned)(AIM_NS / w->poll_ns);
+	n = n < 2 ? 2 : n;
+	w->inject_interval = w->rt->cfg.inject_interval ? w->rt->cfg.inject_interval : n;
+	w->turn_interval = n < w->rt->cfg.event_interval ? n : w->rt->cfg.event_interval;
+}
+
+static void abort_own_tasks(struct worker *w)
+{
+	if (w->aborted_all || runtime_phase(w->rt) != RT_ABORTING)
+		return;
+	w->aborted_all = true;
+	weir__task_abort_all(&w->base.slab);
+}
+
+/* Tell a shutdown that waits for the tasks to end. */
+static void report_drained(struct worker *w)
+{
+	if (runtime_phase(w->rt) != RT_ABORTING)
+		return;
+	weir__fetch_add(&w->rt->drained, 1u, WEIR_RELEASE);
+	weir__futex_wake(&w->rt->drained, INT_MAX);
+}
+
+/* What others have sent here. */
+static void take_in(struct worker *w)
+{
+	weir__worker_messages(&w->base);
+	worker_take_arrivals(w);
+	abort_own_tasks(w);
+}
+
+/* The tasks that yielded go behind what the drivers have just made ready. */
+static void requeue_deferred(struct worker *w)
+{
+	struct weir__link *first = w->base.deferred_first, *last = w->base.deferred_last;
+	unsigned n = w->base.deferred_len;
+
+	if (!n)
+		return;
+	w->base.deferred_first = w->base.deferred_last = NULL;
+	w->base.deferred_len = 0;
+	worker_push_chain(w, first, last, n);
+}
+
+static void share_backlog(struct worker *w)
+{
+	if (w->rt->stealing && ring_len(&w->ring) > 1)
+		schedule_wake_one(w->rt, w->base.index);
+}
+
+/* Look at the drivers without waiting. */
+static void poll_drivers(struct worker *w)
+{
+	weir__driver_poll(&w->base.driver, &w->base, worker_has_local(w));
+	w->polled_at = w->tick;
+	requeue_deferred(w);
+	take_in(w);
+	share_backlog(w);
+}
+
+static void worker_turn(struct worker *w)
+{
+	if (WEIR_LIKELY((int)(w->tick - w->turn_at) < 0))
+		return;
+	tune_intervals(w);
+	poll_drivers(w);
+	w->turn_at = w->tick + w->turn_interval;
+}
+
+/* ---- where the next task comes from ---- */
+
+static struct weir_task *next_task(struct worker *w)
+{
+	struct weir_task *task;
+
+	if (WEIR_UNLIKELY((int)(w->tick - w->inject_at) >= 0)) {
+		w->inject_at = w->tick + w->inject_interval;
+		task = worker_next_injected(w);
+		if (task)
+			return task;
+	}
+	task = worker_next_local(w);
+	return task ? task : worker_next_injected(w);
+}
+
+/* The tasks that yielded are all there is: the drivers first, though not before every one. */
+static struct weir_task *next_deferred(struct worker *w)
+{
+	if (!w->base.deferred_len)
+		return NULL;
+	if (w->base.deferred_len > YIELD_POLL_TICKS || w->tick - w->polled_at >= YIELD_POLL_TICKS)
+		poll_drivers(w);
+	else
+		requeue_deferred(w);
+	return next_task(w);
+}
+
+static uint32_t random_start(struct worker *w)
+{
+	w->rng ^= w->rng << 13;
+	w->rng ^= w->rng >> 17;
+	w->rng ^= w->rng << 5;
+	return w->rng;
+}
+
+static struct weir_task *steal_round(struct worker *w)
+{
+	unsigned n = w->rt->base.workers, i, start = random_start(w) % n;
+	struct weir_task *task;
+
+	for (i = 0; i < n; i++) {
+		struct worker *victim = worker_at(w->rt, (start + i) % n);
+
+		if (victim != w && (task = worker_steal_from(w, victim)))
+			return task;
+	}
+	return worker_next_injected(w);
+}
+
+/* A searcher that has found work: the last one wakes the next. */
+static void end_search(struct worker *w)
+{
+	if (!w->searching)
+		return;
+	w->searching = false;
+	if (idle_end_search(&w->rt->idle))
+		schedule_wake_one(w->rt, w->base.index);
+}
+
+static struct weir_task *steal_work(struct worker *w)
+{
+	struct weir_task *task;
+
+	if (!w->rt->stealing)
+		return NULL;
+	if (!w->searching)
+		w->searching = idle_begin_search(&w->rt->idle);
+	if (!w->searching)
+		return NULL;
+	task = steal_round(w);
+	if (task)
+		end_search(w);
+	return task;
+}
+
+/* ---- sleeping ---- */
+
+static bool anything_to_steal(struct worker *w)
+{
+	unsigned i;
+
+	if (inject_len(&w->rt->inject))
+		return true;
+	for (i = 0; i < w->rt->base.workers; i++) {
+		struct worker *v = worker_at(w->rt, i);
+
+		if (v != w && (ring_len(&v->ring) || inject_len(&v->overflow)))
+			return true;
+	}
+	return false;
+}
+
+static bool anything_arrived(struct worker *w, bool (*until)(void *), void *arg)
+{
+	return inject_len(&w->rt->inject) || !weir__inbox_empty(&w->base.inbox) ||
+	       !weir__inbox_empty(&w->arrivals) || worker_done(w, until, arg) ||
+	       (runtime_phase(w->rt) == RT_ABORTING && !w->aborted_all);
+}
+
+static void wait_for_events(struct worker *w, bool (*until)(void *), void *arg)
+{
+	struct weir_worker_stats *stats = &w->base.stats;
+	uint64_t limit;
+	int n;
+
+	if (!weir__parkword_prepare(&w->base.driver.parked))
+		return;
+	if (!anything_arrived(w, until, arg)) {
+		limit = watch_begin(w);
+		if (WEIR_UNLIKELY(w->rt->drain_deadline < limit))
+			limit = w->rt->drain_deadline;
+		weir__store(&stats->parks, stats->parks + 1, WEIR_RELAXED);
+		n = weir__driver_wait(&w->base.driver, &w->base, limit);
+		n += watch_end(w);
+		if (n == 0)
+			weir__store(&stats->noop_parks, stats->noop_parks + 1, WEIR_RELAXED);
+	}
+	weir__parkword_finish(&w->base.driver.parked);
+}
+
+static void leave_idle(struct worker *w)
+{
+	if (!idle_unpark_self(&w->rt->idle, w->base.index))
+		w->searching = true;
+	weir__store(&w->awake, 1u, WEIR_SEQ_CST);
+	watch_notice(w);
+}
+
+static void park_shared(struct worker *w, bool (*until)(void *), void *arg)
+{
+	bool look;
+
+	weir__store(&w->awake, 0u, WEIR_SEQ_CST);
+	look = idle_park(&w->rt->idle, w->base.index, w->searching);
+	w->searching = false;
+	if (!look || !anything_to_steal(w))
+		wait_for_events(w, until, arg);
+	leave_idle(w);
+}
+
+static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
+{
+	struct weir_rt_config *cfg = &w->rt->cfg;
+
+	report_drained(w);
+	if (cfg->on_worker_park)
+		cfg->on_worker_park(cfg->hook_arg, w->base.index);
+	if (!worker_has_local(w)) {
+		if (w->rt->stealing)
+			park_shared(w, until, arg);
+		else
+			wait_for_events(w, until, arg);
+	}
+	if (cfg->on_worker_unpark)
+		cfg->on_worker_unpark(cfg->hook_arg, w->base.index);
+	take_in(w);
+	share_backlog(w);
+	w->polled_at = w->tick;
+	w->turn_at = w->tick + w->turn_interval;
+	w->stats_from_ns = 0;		/* the stretch ended: what was slept is no poll time */
+}
+
+/* ---- the loop ---- */
+
+static void run(struct worker *w, struct weir_task *task)
+{
+	w->tick++;
+	weir__task_run(&w->base, task);
+}
+
+void worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
+{
+	struct weir_task *task;
+
+	while (!worker_done(w, until, arg)) {
+		worker_turn(w);
+		task = next_task(w);
+		if (!task)
+			task = next_deferred(w);
+		if (!task)
+			task = steal_work(w);
+		else if (w->searching)
+			end_search(w);
+		if (!task) {
+			worker_park(w, until, arg);
+			continue;
+		}
+		run(w, task);
+		if (WEIR_UNLIKELY(weir__worker_current() != &w->base))
+			return;		/* the task has blocked in place: another thread is the worker now */
+	}
+}
+
+void worker_enter(struct worker *w)
+{
+	struct weir__context *c = weir__context();
+
+	c->worker = &w->base;
+	c->rt = &w->rt->base;
+	weir__store(&w->awake, 1u, WEIR_SEQ_CST);
+}
+
+void worker_leave(struct worker *w)
+{
+	struct weir__context *c = weir__context();
+
+	(void)w;
+	c->worker = NULL;
+	c->rt = NULL;
+}
+
+/* ---- construction ---- */
+
+void weir__worker_messages(struct weir__worker *base)
+{
+	struct weir__link *link, *next;
+
+	for (link = weir__inbox_take(&base->inbox); link; link = next) {
+		struct weir__message *m = WEIR_CONTAINER_OF(link, struct weir__message, link);
+
+		next = link->next;
+		m->run(m, base);
+	}
+}
+
+static void backend_config(const struct runtime *rt, unsigned index, struct weir_backend_config *ret)
+{
+	*ret = (struct weir_backend_config){
+		.rt = (struct weir_rt *)(uintptr_t)&rt->base,
+		.worker = index,
+		.workers = rt->base.workers,
+		.node = -1,
+		.busy_events = rt->cfg.busy_events,
+		.idle_events = rt->cfg.idle_events,
+		.lease_bytes = rt->cfg.lease_bytes,
+		.custom = rt->cfg.backend_config,
+		.clock = rt->cfg.clock,
+	};
+}
+
+static void worker_init(struct worker *w, struct runtime *rt, unsigned index)
+{
+	w->rt = rt;
+	w->base.rt = &rt->base;
+	w->base.index = (uint16_t)index;
+	w->base.cx.waker.ops = &weir__task_waker_ops;
+	w->base.cx.worker = &w->base;
+	w->rng = index * 2654435761u + 1;
+	w->lifo_left = rt->cfg.lifo_max;
+	w->turn_interval = rt->cfg.event_interval;
+	w->inject_interval = rt->cfg.inject_interval ? rt->cfg.inject_interval
+			     : rt->cfg.sched == WEIR_SCHED_CURRENT ? 31 : 61;
+	ring_init(&w->ring);
+	inject_init(&w->overflow);
+	weir__inbox_init(&w->arrivals);
+	weir__inbox_init(&w->base.inbox);
+	weir__slab_init(&w->base.slab);
+}
+
+int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker)
+{
+	struct weir_backend_config io_cfg;
+	struct worker *w;
+	int rc;
+
+	w = aligned_alloc(128, (sizeof *w + 127) / 128 * 128);
+	if (!w)
+		return -ENOMEM;
+	memset(w, 0, sizeof *w);
+	worker_init(w, rt, index);
+	rc = weir__stack_pool_init(&w->base.stacks, rt->cfg.stack_bytes);
+	if (rc < 0)
+		goto fail;
+	backend_config(rt, index, &io_cfg);
+	rc = weir__driver_init(&w->base.driver, &w->base, rt->backend, &io_cfg, rt->cfg.tick_ns);
+	if (rc < 0)
+		goto fail_stacks;
+	*ret_worker = w;
+	return 0;
+
+fail_stacks:
+	weir__stack_pool_fini(&w->base.stacks);
+fail:
+	free(w);
+	return rc;
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	weir__driver_fini(&w->base.driver);
+	weir__stack_pool_fini(&w->base.stacks);
+	weir__slab_fini(&w->base.slab);
+	free(w);
+}

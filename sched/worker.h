@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.h: a worker's run queues and its place in the schedule. The mechanism's
+ * half (drivers, budget, memory) is struct weir__worker, the first member.
+ *
+ * Ready tasks wait in one of these, and are taken in this order:
+ *
+ *	lifo		the task that the last one woke; at most lifo_max in a row
+ *	ring, overflow	in the order in which they became ready, stealable. The ring holds
+ *			the oldest 256; what does not fit follows in the overflow list and
+ *			moves up as the ring drains, so nobody is served twice before the
+ *			last is served once
+ *	own		the same order for what nobody may steal: pinned tasks, and all
+ *			tasks of a runtime where nobody steals (one worker, steal off)
+ *	inject		the runtime's shared queue: what other threads made ready
+ */
+#ifndef WEIR_SCHED_WORKER_H
+#define WEIR_SCHED_WORKER_H
+
+#include "core/task.h"
+#include "core/worker.h"
+#include "sched/inject.h"
+#include "sched/ring.h"
+#include "sched/runtime.h"
+
+/* A list that only the owner touches. */
+struct own_queue {
+	struct weir__link *first, *last;
+	size_t len;			/* atomic, for the metrics */
+};
+
+struct worker {
+	struct weir__worker base;
+	struct runtime *rt;
+
+	/* The owner's. */
+	struct weir_task *lifo;		/* stealable when the owner is stuck, so atomic */
+	unsigned lifo_left;		/* LIFO polls before another task must run */
+	struct own_queue own;
+	bool own_next;			/* take turns between own and ring */
+	bool searching;
+	bool aborted_all;		/* this worker has cancelled its tasks (shutdown) */
+	unsigned tick;			/* polls so far */
+	unsigned turn_at;		/* tick of the next look at the drivers */
+	unsigned inject_at;		/* tick of the next look at the inject queue */
+	unsigned turn_interval, inject_interval;
+	unsigned polled_at;		/* tick of the last driver poll */
+	uint64_t stats_from_ns;		/* when the running stretch began */
+	unsigned stats_from_tick;
+	double poll_ns;			/* mean length of a poll (EWMA) */
+	uint32_t rng;
+
+	/* Shared. */
+	struct ring ring;
+	struct inject overflow;
+	struct weir__inbox arrivals;	/* pinned tasks woken elsewhere; [any] */
+	uint32_t awake;			/* not in park; atomic, for the watcher */
+	uint32_t turns_seen;		/* the watcher's note of driver.turns */
+} WEIR_ALIGNED(128);
+
+static inline struct worker *worker_of(struct weir__worker *base)
+{
+	return WEIR_CONTAINER_OF(base, struct worker, base);
+}
+
+static inline struct worker *worker_at(struct runtime *rt, unsigned i)
+{
+	return worker_of(rt->base.worker[i]);
+}
+
+int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker);
+void worker_free(struct worker *w);
+
+/*
+ * THE main loop: run tasks until the runtime stops, until() says so (may be NULL), or a task
+ * that blocks in place has handed the worker to another thread.
+ */
+void worker_run(struct worker *w, bool (*until)(void *arg), void *arg);
+
+/* Make this thread the worker, and stop being it. */
+void worker_enter(struct worker *w);
+void worker_leave(struct worker *w);
+
+/* queue.c: the ready queues of a worker. [owner], except worker_steal_from's victim. */
+void worker_push(struct worker *w, struct weir_task *task);
+void worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last, unsigned n);
+void worker_push_lifo(struct worker *w, struct weir_task *task);
+struct weir_task *worker_next_local(struct worker *w);
+struct weir_task *worker_next_injected(struct worker *w);
+struct weir_task *worker_steal_from(struct worker *w, struct worker *victim);
+struct weir_task *worker_steal_lifo(struct worker *victim);
+bool worker_has_local(struct worker *w);
+size_t worker_queue_len(struct worker *w);
+/* Take in the pinned tasks that others have woken. */
+void worker_take_arrivals(struct worker *w);
+
+#endif

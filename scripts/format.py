@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Checks or restores the formatting that .clang-format describes, where it is right.
+
+clang-format cannot keep comments aligned with tabs behind a line, nor one-line
+initialisers in macros, nor assembly one instruction to a line, and it joins what
+was broken early to be read better. So blanks before a comment or a backslash do
+not count, macro definitions and assembly are left alone, and so is a statement
+that only breaks its lines elsewhere, or more often. Without clang-format, exit 77:
+skipped.
+
+Usage: format.py --check | --fix [FILE...]
+"""
+
+import difflib
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FOLDERS = ["include", "core", "sched", "backends", "net", "os", "sync", "tools", "examples", "bench",
+           "tests"]
+SKIPPED = ("bench/peers/",)
+BLANKS = re.compile(r"[ \t]+(/\*|\\$)")
+POINTER_TO_MACRO = re.compile(r"\) \* (?=\w)")     # WEIR_ATOMIC(T) *cell is no product
+
+
+def sources():
+    for top in FOLDERS:
+        for folder, _, names in sorted(os.walk(os.path.join(ROOT, top))):
+            for name in sorted(names):
+                path = os.path.relpath(os.path.join(folder, name), ROOT)
+                if name.endswith((".c", ".h", ".cc")) and not path.startswith(SKIPPED):
+                    yield path
+
+
+def same_as(line):
+    return POINTER_TO_MACRO.sub(") *", BLANKS.sub(r" \1", line.rstrip("\n")))
+
+
+def left_alone(lines):
+    """The numbers of the lines that belong to a #define or to assembly."""
+    inside, found = None, set()
+    for number, line in enumerate(lines):
+        if inside is None and re.match(r"\s*#\s*define\b", line):
+            inside = lambda l: l.rstrip().endswith("\\")
+        elif inside is None and re.match(r"\s*__asm__\b.*[^;]$", line.rstrip()):
+            inside = lambda l: not l.rstrip().endswith(");")
+        if inside is not None:
+            found.add(number)
+            inside = inside if inside(line) else None
+    return found
+
+
+def broken_otherwise(old, new):
+    """Whether old only breaks its lines elsewhere, as often as new or more, and at no brace."""
+    def joined(lines):
+        return re.sub(r"(?<=[({]) | (?=[)}])", "", " ".join(" ".join(lines).split()))
+
+    def braces(lines):
+        return [(l.strip()[0], l.strip()[-1]) for l in lines
+                if l.strip() and (l.strip()[0] in "{}" or l.strip()[-1] in "{}")]
+    return len(old) >= max(len(new), 2) and joined(old) == joined(new) and \
+        braces(old) == braces(new) and max(len(l.expandtabs(8)) for l in old) <= 101
+
+
+def reformat(path):
+    """The file's lines, and what they should be."""
+    with open(os.path.join(ROOT, path), encoding="utf-8") as handle:
+        old = handle.readlines()
+    new = subprocess.run(["clang-format", "--style=file", path], cwd=ROOT, check=True,
+                         capture_output=True, text=True).stdout.splitlines(keepends=True)
+    alone, out = left_alone(old), []
+    matcher = difflib.SequenceMatcher(None, [same_as(l) for l in old], [same_as(l) for l in new],
+                                      autojunk=False)
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        keep = tag == "equal" or any(i in alone for i in range(max(i1 - 1, 0), i2 + 1)) or \
+            broken_otherwise(old[i1:i2], new[j1:j2])
+        out += old[i1:i2] if keep else new[j1:j2]
+    return old, out
+
+
+def main(argv):
+    if not argv or argv[0] not in ("--check", "--fix"):
+        sys.exit(__doc__)
+    if not shutil.which("clang-format"):
+        print("clang-format not found (package clang-format)")
+        return 77
+    wrong = 0
+    for path in argv[1:] or sources():
+        old, new = reformat(path)
+        if old == new:
+            continue
+        wrong += 1
+        if argv[0] == "--fix":
+            with open(os.path.join(ROOT, path), "w", encoding="utf-8") as handle:
+                handle.writelines(new)
+            print("formatted", path)
+        else:
+            sys.stdout.writelines(difflib.unified_diff(old, new, path, path + " (formatted)", n=1))
+    return 1 if wrong and argv[0] == "--check" else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

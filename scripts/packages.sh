@@ -1,0 +1,60 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034 # dev and packages_install use them by composed names
+# SPDX-License-Identifier: MIT
+#
+# packages.sh: what the project needs from Debian or Ubuntu, by package name, and how it gets
+# there. The one place where packages are listed. Sourced by ./dev.
+
+# The library, the weir command, the examples, ./dev demo.
+packages_build='gcc libc6-dev meson ninja-build pkg-config python3'
+# ./dev test: the test framework; g++ for the headers-as-C++ test.
+packages_test='check g++'
+# ./dev check: sanitizers and fuzzing (clang), model checker, emulated aarch64, linters, stacks of
+# hanging tests (gdb).
+packages_check='clang llvm clang-format shellcheck relacy-dev gdb valgrind
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static'
+# ./dev bench: micro-benchmarks.
+packages_bench='libbenchmark-dev g++'
+
+# Prints those of the named packages that are not installed.
+packages_missing() {
+	for p in "$@"; do
+		case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) in
+		*' installed') ;;
+		*) printf '%s ' "$p" ;;
+		esac
+	done
+}
+
+# Runs a command as root, through sudo if need be.
+packages_as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null 2>&1; then
+		sudo "$@"
+	else
+		echo "not root, and there is no sudo; as root, run: $*" >&2
+		return 1
+	fi
+}
+
+# packages_install GROUP...: installs what is missing of these groups, says what it does, and does
+# nothing when all is there.
+packages_install() {
+	names=
+	for group in "$@"; do
+		eval "names=\"\$names \$packages_$group\""
+	done
+	if ! command -v dpkg-query >/dev/null 2>&1; then
+		echo "==> not a Debian system: make sure that these, or their like, are installed:$names" >&2
+		return 0
+	fi
+	# shellcheck disable=SC2086 # the list is to be split
+	names=$(packages_missing $names)
+	[ -n "$names" ] || return 0
+	echo "==> installing packages: $names"
+	packages_as_root apt-get -q update </dev/null || return 1
+	# shellcheck disable=SC2086
+	packages_as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -y --no-install-recommends install $names </dev/null
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * oneshot.c: the oneshot channel over core/oneshot_state.h. What that header
+ * calls the waker is here the receiver's leaf: it lies in the receive future,
+ * so the receiver stays pending until the sender has said TX_CLOSED, that is,
+ * has copied the waker and touches neither leaf nor channel any more.
+ */
+#include "weir/sync/oneshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "weir/task.h"
+#include "core/coop.h"
+#include "core/leaf.h"
+#include "core/oneshot_state.h"
+
+static void copy_value(void *to, const void *from, size_t bytes)
+{
+	if (WEIR_LIKELY(bytes == sizeof(uint64_t)))	/* mostly: spare it the call */
+		memcpy(to, from, sizeof(uint64_t));
+	else if (bytes)
+		memcpy(to, from, bytes);
+}
+
+void weir_oneshot_init(struct weir_oneshot *oneshot, void *value, size_t value_bytes)
+{
+	weir__oneshot_init(&oneshot->word);
+	oneshot->heap = false;
+	oneshot->value_bytes = value_bytes;
+	oneshot->value = value;
+	oneshot->rx = NULL;
+}
+
+int weir_oneshot_new(size_t value_bytes, struct weir_oneshot **ret_oneshot)
+{
+	struct weir_oneshot *ch;
+
+	if (value_bytes > SIZE_MAX - sizeof *ch)
+		return -ENOMEM;
+	ch = malloc(sizeof *ch + value_bytes);
+	if (!ch)
+		return -ENOMEM;
+	weir_oneshot_init(ch, ch + 1, value_bytes);
+	ch->heap = true;
+	*ret_oneshot = ch;
+	return 0;
+}
+
+/* By the end that is out last. */
+static void release(struct weir_oneshot *ch)
+{
+	if (ch->heap)
+		free(ch);
+}
+
+static int speak(struct weir_oneshot *ch, bool value)
+{
+	struct weir__wakeup wakeup;
+
+	switch (weir__oneshot_send(&ch->word, value)) {
+	case WEIR__ONESHOT_SENT:
+		return 0;
+	case WEIR__ONESHOT_SENT_WAKE:
+		weir__leaf_waker(ch->rx, &wakeup);
+		if (weir__oneshot_tx_done(&ch->word))
+			release(ch);
+		weir__waker_fire(&wakeup);
+		return 0;
+	default:
+		/* The receiver is out and never looks again; this was the last use. */
+		release(ch);
+		return -EPIPE;
+	}
+}
+
+int weir_oneshot_send(struct weir_oneshot *oneshot, const void *value)
+{
+	copy_value(oneshot->value, value, oneshot->value_bytes);
+	return speak(oneshot, true);
+}
+
+void weir_oneshot_drop(struct weir_oneshot *oneshot)
+{
+	if (oneshot)
+		speak(oneshot, false);
+}
+
+bool weir_oneshot_is_closed(const struct weir_oneshot *oneshot)
+{
+	return weir__load(&oneshot->word, WEIR_RELAXED) & WEIR__ONESHOT_RX_CLOSED;
+}
+
+/* The sender has spoken and is out: take what there is. The receiver is out after this. */
+static int take(struct weir_oneshot *ch, enum weir__oneshot_rx spoken, void *ret_value)
+{
+	int rc = spoken == WEIR__ONESHOT_RX_VALUE ? 0 : -EPIPE;
+
+	if (rc == 0 && ret_value && ret_value != ch->value)
+		copy_value(ret_value, ch->value, ch->value_bytes);
+	if (weir__oneshot_rx_done(&ch->word))
+		release(ch);
+	return rc;
+}
+
+int weir_oneshot_recv_try(struct weir_oneshot *oneshot, void *ret_value)
+{
+	enum weir__oneshot_rx spoken = weir__oneshot_poll(&oneshot->word);
+
+	return spoken == WEIR__ONESHOT_RX_PENDING ? -EAGAIN : take(oneshot, spoken, ret_value);
+}
+
+int weir_oneshot_close(struct weir_oneshot *oneshot, void *ret_value)
+{
+	if (weir__oneshot_rx_cancel(&oneshot->word))
+		return -EPIPE;
+	return take(oneshot, weir__oneshot_poll(&oneshot->word), ret_value);
+}
+
+static bool recv_fast(struct weir_oneshot *ch)
+{
+	return weir__oneshot_poll(&ch->word) != WEIR__ONESHOT_RX_PENDING && weir__coop_fast();
+}
+
+int weir_oneshot_recv(struct weir_oneshot *oneshot, void *ret_value)
+{
+	struct weir_oneshot_recv recv;
+
+	if (WEIR_LIKELY(recv_fast(oneshot)))
+		return weir_oneshot_recv_try(oneshot, ret_value);
+	weir_oneshot_recv_init(&recv, oneshot, ret_value);
+	return weir_await(&recv.leaf.future);
+}
+
+int weir_oneshot_recv_until(struct weir_oneshot *oneshot, uint64_t deadline, void *ret_value)
+{
+	struct weir_oneshot_recv recv;
+
+	if (WEIR_LIKELY(recv_fast(oneshot)))
+		return weir_oneshot_recv_try(oneshot, ret_value);
+	weir_oneshot_recv_init(&recv, oneshot, ret_value);
+	return weir_await_until(&recv.leaf.future, deadline);
+}
+
+static int finish(struct weir_oneshot_recv *recv, enum weir__oneshot_rx spoken)
+{
+	if (weir__leaf_is_armed(&recv->leaf))
+		weir__leaf_disarm(&recv->leaf);
+	return take(recv->oneshot, spoken, recv->ret_value);
+}
+
+/* The sender has not spoken. */
+static int wait(struct weir_oneshot_recv *recv, struct weir_cx *cx)
+{
+	struct weir_oneshot *ch = recv->oneshot;
+
+	if (recv->cancelled) {
+		if (weir__leaf_is_armed(&recv->leaf))
+			weir__leaf_disarm(&recv->leaf);
+		return -ECANCELED;
+	}
+	if (weir__leaf_is_armed(&recv->leaf))
+		return WEIR_PENDING;
+	if (!weir_coop_take(cx))
+		return WEIR_PENDING;
+	weir__leaf_arm(&recv->leaf, cx);
+	ch->rx = &recv->leaf;
+	if (!weir__oneshot_rx_wait(&ch->word))
+		return finish(recv, weir__oneshot_poll(&ch->word));
+	weir_coop_refund(cx);
+	return WEIR_PENDING;
+}
+
+static int recv_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_oneshot_recv *recv =
+		WEIR_CONTAINER_OF(future, struct weir_oneshot_recv, leaf.future);
+	/* Pairs with the sender's exchange, and with that of weir__oneshot_tx_done. */
+	enum weir__oneshot_rx spoken = weir__oneshot_poll(&recv->oneshot->word);
+
+	if (spoken == WEIR__ONESHOT_RX_PENDING)
+		return wait(recv, cx);
+	if (!(weir__load(&recv->oneshot->word, WEIR_ACQUIRE) & WEIR__ONESHOT_TX_CLOSED))
+		return WEIR_PENDING;	/* the sender is about to wake us */
+	return weir_coop_take(cx) ? finish(recv, spoken) : WEIR_PENDING;
+}
+
+static void recv_cancel(struct weir_future *future)
+{
+	struct weir_oneshot_recv *recv =
+		WEIR_CONTAINER_OF(future, struct weir_oneshot_recv, leaf.future);
+
+	if (!weir__leaf_is_armed(&recv->leaf) || weir__oneshot_rx_unwait(&recv->oneshot->word))
+		recv->cancelled = true;
+}
+
+static const struct weir_future_ops recv_ops = { "oneshot", recv_poll, recv_cancel, NULL };
+
+void weir_oneshot_recv_init(struct weir_oneshot_recv *recv, struct weir_oneshot *oneshot,
+			    void *ret_value)
+{
+	weir__leaf_init(&recv->leaf, &recv_ops);
+	recv->oneshot = oneshot;
+	recv->ret_value = ret_value;
+	recv->cancelled = false;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model_atomic.h: core/atomic.h's names over the Relacy race detector. Included
+ * by core/atomic.h when WEIR_MODEL is defined; C++ only. Every atomic cell may
+ * then give out stale values as far as its order allows, and every plain cell
+ * reports accesses that nothing orders.
+ */
+#ifndef WEIR_MODEL_ATOMIC_H
+#define WEIR_MODEL_ATOMIC_H
+
+#include <relacy/relacy.hpp>
+
+#define WEIR_ATOMIC(T) rl::atomic<T>
+#define WEIR_PLAIN(T) rl::var<T>
+#define WEIR_RD(cell) ((cell)($).load())
+#define WEIR_WR(cell, v) ((cell)($).store(v))
+
+#define WEIR_RELAXED rl::mo_relaxed
+#define WEIR_ACQUIRE rl::mo_acquire
+#define WEIR_RELEASE rl::mo_release
+#define WEIR_ACQ_REL rl::mo_acq_rel
+#define WEIR_SEQ_CST rl::mo_seq_cst
+
+#define weir__load(p, order) ((p)->load((order), $))
+#define weir__store(p, v, order) ((p)->store((v), (order), $))
+#define weir__xchg(p, v, order) ((p)->exchange((v), (order), $))
+#define weir__cas(p, expected, desired, success, failure) \
+	((p)->compare_exchange_strong(*(expected), (desired), (success), $, (failure), $))
+#define weir__cas_weak(p, expected, desired, success, failure) \
+	((p)->compare_exchange_weak(*(expected), (desired), (success), $, (failure), $))
+#define weir__fetch_add(p, v, order) ((p)->fetch_add((v), (order), $))
+#define weir__fetch_sub(p, v, order) ((p)->fetch_sub((v), (order), $))
+#define weir__fetch_or(p, v, order) ((p)->fetch_or((v), (order), $))
+#define weir__fetch_and(p, v, order) ((p)->fetch_and((v), (order), $))
+#define weir__fence(order) rl::atomic_thread_fence((order), $)
+
+#endif

@@ -1,0 +1,816 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sim_backend.c: operations in time. An operation stands in the line of its
+ * stream's direction (or listener); the first of a line tries when a delay drawn
+ * from the seed has passed, and either finishes, or waits until the network says
+ * that something changed (sim_ready).
+ *
+ *	submit ──► in line ──► due ──► try ──► result ──► complete, from poll
+ *	              ▲                 │
+ *	              └── sim_ready ◄───┘ SIM_AGAIN        cancel: due with -ECANCELED
+ *
+ * Invariants: a record exists exactly while its op is the backend's; it is on
+ * its instance's due list exactly while due_ns is not WEIR_FOREVER; completions
+ * are delivered without the world's lock. wake only posts a semaphore, so a
+ * signal handler may.
+ *
+ * It keeps no network state (sim_net.c) and moves no bytes (sim_op.c), and never
+ * looks into the core.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/sim/sim_world.h"
+#include "weir/time.h"
+
+#define CONNECT_RETRY_NS (10 * WEIR_MSEC)	/* a SYN that found the backlog full */
+
+static struct sim_instance *instance_of(struct weir_backend *be)
+{
+	return WEIR_CONTAINER_OF(be, struct sim_instance, base);
+}
+
+static struct sim_rec *rec_of(const struct weir_op *op)
+{
+	return (struct sim_rec *)(void *)op->next;
+}
+
+static struct sim_object *object_of(const struct weir_handle *h)
+{
+	return (struct sim_object *)(uintptr_t)h->state[0];
+}
+
+/* ---- chance ---- */
+
+/* splitmix64: every seed is good, 0 too. */
+uint64_t sim_random(struct weir_sim_world *world)
+{
+	uint64_t z = world->random += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+bool sim_chance(struct weir_sim_world *world, unsigned permille)
+{
+	return permille && sim_random(world) % 1000 < permille;
+}
+
+static uint64_t draw_delay(struct weir_sim_world *world)
+{
+	const struct weir_sim_config *cfg = &world->cfg;
+	uint64_t span = cfg->delay_max_ns - cfg->delay_min_ns + 1;
+	uint64_t delay = cfg->delay_min_ns + sim_random(world) % span;
+
+	return sim_chance(world, cfg->reorder_permille) ? delay + 4 * cfg->delay_max_ns : delay;
+}
+
+/* ---- the trace ---- */
+
+void sim_note(struct sim_instance *sim, enum weir_sim_event_kind kind, uint64_t op,
+		 uint32_t object, int code, int result)
+{
+	struct weir_sim_world *world = sim->world;
+	struct weir_sim_report *r = &world->report;
+	struct weir_sim_event ev = {
+		.kind = kind, .at_ns = weir_backend_now(&sim->base), .op = op, .object = object,
+		.worker = sim->base.index, .code = code, .result = result,
+	};
+
+	r->events++;
+	r->hash = sim_mix(sim_mix(sim_mix(r->hash, kind), ev.at_ns), op);
+	r->hash = sim_mix(sim_mix(r->hash, object), (uint64_t)code);
+	r->hash = sim_mix(r->hash, (uint64_t)(int64_t)result);
+	if (world->cfg.trace)
+		world->cfg.trace(world->cfg.trace_arg, &ev);
+}
+
+void sim_violation(struct weir_sim_world *world, const char *what, uint64_t number)
+{
+	__atomic_fetch_add(&world->report.violations, 1, __ATOMIC_RELAXED);
+	fprintf(stderr, "sim: seed %llu: %s (%llu)\n", (unsigned long long)world->cfg.seed, what,
+		(unsigned long long)number);
+}
+
+/* The owner's calls exclude each other. */
+static void owner_enter(struct sim_instance *sim)
+{
+	if (__atomic_exchange_n(&sim->inside, true, __ATOMIC_ACQUIRE))
+		sim_violation(sim->world, "two calls on one instance at a time", sim->base.index);
+}
+
+static void owner_leave(struct sim_instance *sim)
+{
+	__atomic_store_n(&sim->inside, false, __ATOMIC_RELEASE);
+}
+
+/* ---- leases ---- */
+
+static int lease_pool_init(struct sim_instance *sim, size_t block_bytes)
+{
+	unsigned count = sim->world->cfg.lease_blocks;
+
+	sim->block_bytes = block_bytes ? block_bytes : 16384;
+	sim->blocks = malloc(count * sim->block_bytes);
+	sim->free_blocks = calloc(count, sizeof(*sim->free_blocks));
+	sim->lent = calloc(count, sizeof(*sim->lent));
+	if (!sim->blocks || !sim->free_blocks || !sim->lent)
+		return -ENOMEM;
+	for (unsigned i = 0; i < count; i++)
+		sim->free_blocks[i] = count - 1 - i;
+	sim->free_count = count;
+	sim_blocks_poison(sim->blocks, count * sim->block_bytes);
+	return 0;
+}
+
+static void lease_pool_fini(struct sim_instance *sim)
+{
+	if (sim->blocks)
+		sim_blocks_unpoison(sim->blocks, sim->world->cfg.lease_blocks * sim->block_bytes);
+	free(sim->blocks);
+	free(sim->free_blocks);
+	free(sim->lent);
+}
+
+static void feed(struct sim_rec *rec)
+{
+	if (rec->starved)
+		TAILQ_REMOVE(&rec->home->starved, rec, in_starved);
+	rec->starved = false;
+}
+
+/* ---- when ---- */
+
+/* File the record anew by the earlier of its two times. */
+static void file(struct sim_rec *rec)
+{
+	struct sim_instance *sim = rec->home;
+	struct sim_rec *before;
+
+	if (rec->due_ns != WEIR_FOREVER)
+		TAILQ_REMOVE(&sim->due, rec, in_due);
+	rec->due_ns = rec->attempt_ns < rec->cancel_ns ? rec->attempt_ns : rec->cancel_ns;
+	if (rec->due_ns == WEIR_FOREVER)
+		return;
+	TAILQ_FOREACH_REVERSE(before, &sim->due, sim_recs, in_due)
+		if (before->due_ns <= rec->due_ns)
+			break;
+	if (before)
+		TAILQ_INSERT_AFTER(&sim->due, before, rec, in_due);
+	else
+		TAILQ_INSERT_HEAD(&sim->due, rec, in_due);
+}
+
+static void try_in(struct sim_rec *rec, uint64_t delay)
+{
+	rec->attempt_ns = weir_backend_now(&rec->home->base) + delay;
+	file(rec);
+}
+
+void sim_ready(struct sim_line *line)
+{
+	struct sim_rec *rec = TAILQ_FIRST(&line->recs);
+
+	if (!rec || rec->attempt_ns != WEIR_FOREVER)
+		return;
+	feed(rec);
+	try_in(rec, draw_delay(rec->home->world));
+	/* Its home may be asleep without a deadline, on another thread. */
+	sem_post(&rec->home->bell);
+}
+
+/* Let the first of a line try. The result, or SIM_AGAIN with the record filed or waiting. */
+static int attempt(struct sim_rec *rec)
+{
+	struct weir_sim_world *world = rec->home->world;
+	int rc;
+
+	rec->attempt_ns = WEIR_FOREVER;
+	feed(rec);
+	rc = sim_op_try(rec);
+	if (rc == SIM_MORE)
+		rec->attempt_ns = weir_backend_now(&rec->home->base) + draw_delay(world);
+	else if (rc == SIM_LATER)
+		rec->attempt_ns = weir_backend_now(&rec->home->base) + CONNECT_RETRY_NS;
+	else if (rc != SIM_AGAIN)
+		return rc;
+	file(rec);
+	return SIM_AGAIN;
+}
+
+/* Nothing is in flight on a handle that is being detached: its home may say so soon. */
+static void leave(struct sim_object *object)
+{
+	struct sim_instance *home = object->home;
+
+	object->gone_ns = weir_backend_now(&home->base) + draw_delay(home->world);
+	TAILQ_INSERT_TAIL(&home->leaving, object, in_leaving);
+	sem_post(&home->bell);
+}
+
+/* The end of a record: the op is about to be the caller's again. */
+static struct weir_op *finish(struct sim_rec *rec, int res)
+{
+	struct sim_instance *sim = rec->home;
+	struct weir_sim_report *r = &sim->world->report;
+	struct weir_op *op = rec->op;
+
+	rec->attempt_ns = rec->cancel_ns = WEIR_FOREVER;
+	file(rec);
+	feed(rec);
+	TAILQ_REMOVE(&rec->line->recs, rec, in_line);
+	sim_ready(rec->line);
+	if (sim_op_check(op) != rec->check)
+		sim_violation(sim->world, "an op's memory was changed in flight", rec->number);
+	sim_op_unpoison(op);
+	if (op->code == WEIR_OP_RECV_LEASE && res <= 0)
+		memset(op->u.lease.lease, 0, sizeof(*op->u.lease.lease));
+	op->next = NULL;
+	sim->inflight--;
+	r->ops--;
+	r->completed++;
+	r->cancels_won += res == -ECANCELED;
+	sim_note(sim, WEIR_SIM_COMPLETE, rec->number, rec->object->number, op->code, res);
+	if (--rec->object->inflight == 0 && rec->object->detaching)
+		leave(rec->object);
+	free(rec);
+	return op;
+}
+
+/* ---- hot ---- */
+
+static struct sim_line *line_of(struct weir_op *op)
+{
+	struct weir_handle *h = op->handle;
+
+	if (!h || !h->state[0])
+		return NULL;
+	if (h->kind == WEIR_HANDLE_LISTENER)
+		return op->code == WEIR_OP_ACCEPT ? &listener_of(h)->accepts : NULL;
+	if (h->kind != WEIR_HANDLE_STREAM || op->code == WEIR_OP_ACCEPT)
+		return NULL;
+	return sim_op_sends(op) || op->code == WEIR_OP_CONNECT ? &stream_of(h)->sends
+							   : &stream_of(h)->recvs;
+}
+
+static struct sim_rec *rec_new(struct sim_instance *sim, struct weir_op *op, struct sim_line *line)
+{
+	struct sim_rec *rec = calloc(1, sizeof(*rec));
+
+	if (!rec)
+		return NULL;
+	rec->op = op;
+	rec->home = sim;
+	rec->line = line;
+	rec->attempt_ns = rec->cancel_ns = rec->due_ns = WEIR_FOREVER;
+	rec->number = ++sim->world->ops;
+	rec->object = object_of(op->handle);
+	rec->object->inflight++;
+	rec->check = sim_op_check(op);
+	op->next = (struct weir_op *)(void *)rec;
+	TAILQ_INSERT_TAIL(&line->recs, rec, in_line);
+	sim->inflight++;
+	sim->world->report.ops++;
+	return rec;
+}
+
+/* The result when it is there at once, else SIM_AGAIN and the op is in flight. */
+static int submit_locked(struct sim_instance *sim, struct weir_op *op)
+{
+	struct weir_sim_world *world = sim->world;
+	struct sim_line *line = line_of(op);
+	struct sim_rec *rec;
+	bool first, now;
+	int rc = SIM_AGAIN;
+
+	world->report.submitted++;
+	if (op->code == WEIR_OP_POLL)
+		return -EOPNOTSUPP;
+	if (!line)
+		return -EBADF;
+	if (object_of(op->handle)->detaching)
+		return -ECANCELED;
+	if ((sim->base.caps & WEIR_CAP_HOMED) && op->handle->backend != &sim->base)
+		sim_violation(world, "an op away from its handle's home", object_of(op->handle)->number);
+	rec = rec_new(sim, op, line);
+	if (!rec)
+		return -ENOMEM;
+	sim_note(sim, WEIR_SIM_SUBMIT, rec->number, rec->object->number, op->code,
+		 (int)sim_op_total(op));
+	first = rec == TAILQ_FIRST(&line->recs);
+	now = (op->flags & WEIR_OP_TRY) || sim_chance(world, world->cfg.inline_permille);
+	sim_op_poison(op);
+	if (first && now)
+		rc = attempt(rec);
+	if (rc == SIM_AGAIN && (op->flags & WEIR_OP_TRY))
+		rc = *sim_op_done(op) ? (int)*sim_op_done(op) : -EAGAIN;
+	if (rc != SIM_AGAIN)
+		finish(rec, rc);
+	else if (first && !now)
+		try_in(rec, draw_delay(world));
+	return rc;
+}
+
+static void sim_submit(struct weir_backend *be, struct weir_op *op)
+{
+	struct sim_instance *sim = instance_of(be);
+	int rc;
+
+	owner_enter(sim);
+	pthread_mutex_lock(&sim->world->lock);
+	rc = submit_locked(sim, op);
+	pthread_mutex_unlock(&sim->world->lock);
+	owner_leave(sim);
+	if (rc != SIM_AGAIN)
+		weir_backend_complete(op, rc);
+}
+
+/*
+ * The cancel takes effect some time later, and what finishes before is not undone.
+ * Where a result is on its way, cancel_lose_permille puts the cancel behind it.
+ */
+static void cancel_rec(struct sim_rec *rec)
+{
+	struct sim_instance *sim = rec->home;
+	struct weir_sim_world *world = sim->world;
+
+	if (rec->cancel_ns != WEIR_FOREVER)
+		return;
+	world->report.cancels++;
+	sim_note(sim, WEIR_SIM_CANCEL, rec->number, rec->object->number, rec->op->code, 0);
+	rec->cancel_ns = weir_backend_now(&sim->base) + draw_delay(world);
+	if (rec->attempt_ns != WEIR_FOREVER && rec->cancel_ns < rec->attempt_ns &&
+	    sim_chance(world, world->cfg.cancel_lose_permille))
+		rec->cancel_ns = rec->attempt_ns + 1;
+	file(rec);
+	sem_post(&sim->bell);
+}
+
+static void cancel_line(struct sim_line *line)
+{
+	struct sim_rec *rec;
+
+	TAILQ_FOREACH(rec, &line->recs, in_line)
+		cancel_rec(rec);
+}
+
+static void sim_cancel(struct weir_backend *be, struct weir_op *op)
+{
+	struct sim_instance *sim = instance_of(be);
+	struct weir_sim_world *world = sim->world;
+	struct sim_rec *rec;
+
+	owner_enter(sim);
+	pthread_mutex_lock(&world->lock);
+	rec = rec_of(op);
+	if (!rec || rec->home != sim) {
+		sim_violation(world, "cancel of an op that is not in flight here", op->code);
+	} else {
+		cancel_rec(rec);
+	}
+	pthread_mutex_unlock(&world->lock);
+	owner_leave(sim);
+}
+
+/* Go on with what is due until an op has finished; NULL when nothing is due any more. */
+static struct weir_op *turn(struct sim_instance *sim, uint64_t now, int *ret_res)
+{
+	struct sim_rec *rec;
+	int rc;
+
+	while ((rec = TAILQ_FIRST(&sim->due)) != NULL && rec->due_ns <= now) {
+		rc = rec->attempt_ns <= rec->cancel_ns ? attempt(rec) : -ECANCELED;
+		if (rc == SIM_AGAIN)
+			continue;
+		*ret_res = rc;
+		return finish(rec, rc);
+	}
+	return NULL;
+}
+
+/* Take the object out of the world; the handle that stood for it. */
+static struct weir_handle *object_free(struct sim_object *object)
+{
+	struct weir_handle *h = object->detaching;
+
+	sim_note(object->home, WEIR_SIM_DETACH, 0, object->number, h->kind, 0);
+	if (h->kind == WEIR_HANDLE_LISTENER)
+		sim_unlisten(listener_of(h));
+	else
+		sim_stream_close(stream_of(h));
+	h->state[0] = 0;
+	return h;
+}
+
+/* Finish the detaches that are due by now. */
+static void let_go(struct sim_instance *sim, uint64_t now)
+{
+	struct weir_handle *h;
+	struct sim_object *object;
+
+	do {
+		h = NULL;
+		pthread_mutex_lock(&sim->world->lock);
+		TAILQ_FOREACH(object, &sim->leaving, in_leaving)
+			if (object->gone_ns <= now)
+				break;
+		if (object) {
+			TAILQ_REMOVE(&sim->leaving, object, in_leaving);
+			h = object_free(object);
+		}
+		pthread_mutex_unlock(&sim->world->lock);
+		if (h)
+			weir_backend_detached(h);
+	} while (h);
+}
+
+static int deliver(struct sim_instance *sim, unsigned limit)
+{
+	uint64_t now = weir_backend_now(&sim->base);
+	struct weir_op *op;
+	unsigned n;
+	int res = 0;
+
+	let_go(sim, now);
+	for (n = 0; n < limit; n++) {
+		owner_enter(sim);
+		pthread_mutex_lock(&sim->world->lock);
+		op = turn(sim, now, &res);
+		pthread_mutex_unlock(&sim->world->lock);
+		owner_leave(sim);
+		if (!op)
+			break;
+		weir_backend_complete(op, res);
+	}
+	return (int)n;
+}
+
+/* Sleep in real time until the bell rings or so much time has passed. */
+static void doze(struct sim_instance *sim, uint64_t ns)
+{
+	struct timespec ts;
+
+	if (ns == WEIR_FOREVER) {
+		sem_wait(&sim->bell);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &ts);
+	if (ns > 3600 * WEIR_SEC)
+		ns = 3600 * WEIR_SEC;
+	ns += (uint64_t)ts.tv_nsec;
+	ts.tv_sec += (time_t)(ns / WEIR_SEC);
+	ts.tv_nsec = (long)(ns % WEIR_SEC);
+	sem_timedwait(&sim->bell, &ts);
+}
+
+/* Nothing is due: let time pass, up to the next event or the deadline. */
+static void pass_time(struct sim_instance *sim, uint64_t deadline)
+{
+	uint64_t now = weir_backend_now(&sim->base);
+	uint64_t until = deadline;
+	struct sim_object *object;
+	struct sim_rec *rec;
+
+	pthread_mutex_lock(&sim->world->lock);
+	rec = TAILQ_FIRST(&sim->due);
+	if (rec && rec->due_ns < until)
+		until = rec->due_ns;
+	TAILQ_FOREACH(object, &sim->leaving, in_leaving)
+		if (object->gone_ns < until)
+			until = object->gone_ns;
+	pthread_mutex_unlock(&sim->world->lock);
+	if (until == WEIR_FOREVER)
+		doze(sim, WEIR_FOREVER);
+	else if (until > now && (!sim->clock || weir_clock_advance(sim->clock, until - now) < 0))
+		doze(sim, until - now);
+}
+
+static int sim_poll(struct weir_backend *be, uint64_t deadline, bool busy)
+{
+	struct sim_instance *sim = instance_of(be);
+	unsigned limit = busy ? sim->busy_events : sim->idle_events;
+	bool woken;
+	int n;
+
+	for (;;) {
+		/* Empty the bell before looking: who rings after the look is heard. */
+		while (sem_trywait(&sim->bell) == 0)
+			;
+		woken = __atomic_exchange_n(&sim->woken, false, __ATOMIC_ACQ_REL);
+		n = deliver(sim, limit);
+		if (n > 0 || woken || weir_backend_now(be) >= deadline)
+			return n;
+		pass_time(sim, deadline);
+	}
+}
+
+static void sim_wake(struct weir_backend *be)
+{
+	struct sim_instance *sim = instance_of(be);
+
+	__atomic_store_n(&sim->woken, true, __ATOMIC_RELEASE);
+	sem_post(&sim->bell);
+}
+
+static void sim_lease_return(struct weir_backend *be, struct weir_lease *lease)
+{
+	struct sim_instance *sim = instance_of(be);
+	struct weir_sim_world *world = sim->world;
+	struct sim_rec *rec;
+
+	pthread_mutex_lock(&world->lock);
+	if (lease->token >= world->cfg.lease_blocks || !sim->lent[lease->token] ||
+	    lease->data != sim->blocks + lease->token * sim->block_bytes) {
+		sim_violation(world, "a lease that was not lent comes back", lease->token);
+	} else {
+		sim->lent[lease->token] = false;
+		sim->free_blocks[sim->free_count++] = lease->token;
+		world->report.leases--;
+		sim_blocks_poison(lease->data, sim->block_bytes);
+	}
+	/* All of them: the first may be cancelled before its turn. */
+	while ((rec = TAILQ_FIRST(&sim->starved)) != NULL) {
+		feed(rec);
+		try_in(rec, draw_delay(world));
+		sem_post(&sim->bell);
+	}
+	pthread_mutex_unlock(&world->lock);
+}
+
+/* ---- cold ---- */
+
+static int sim_probe(char *reason, size_t len)
+{
+	(void)reason;
+	(void)len;
+	return 0;
+}
+
+static int sim_init(struct weir_backend *be, const struct weir_backend_config *cfg)
+{
+	struct sim_instance *sim = instance_of(be);
+	struct weir_sim_world *world = (struct weir_sim_world *)(uintptr_t)cfg->custom;
+
+	if (!world)
+		return -EINVAL;
+	memset((char *)sim + sizeof(*be), 0, sizeof(*sim) - sizeof(*be));
+	sim->world = world;
+	if (cfg->workers == 1)
+		sim->clock = cfg->clock;
+	if (!sim->clock)
+		be->caps &= ~(uint32_t)WEIR_CAP_OWN_CLOCK;
+	if (!world->cfg.homed)
+		be->caps &= ~(uint32_t)WEIR_CAP_HOMED;
+	sim->busy_events = cfg->busy_events ? cfg->busy_events : 64;
+	sim->idle_events = cfg->idle_events ? cfg->idle_events : 1024;
+	TAILQ_INIT(&sim->due);
+	TAILQ_INIT(&sim->starved);
+	TAILQ_INIT(&sim->leaving);
+	if (sem_init(&sim->bell, 0, 0) < 0)
+		return -errno;
+	if (lease_pool_init(sim, cfg->lease_bytes) == 0)
+		return 0;
+	lease_pool_fini(sim);
+	sem_destroy(&sim->bell);
+	return -ENOMEM;
+}
+
+static void sim_fini(struct weir_backend *be)
+{
+	struct sim_instance *sim = instance_of(be);
+
+	let_go(sim, WEIR_FOREVER);
+	if (sim->inflight)
+		sim_violation(sim->world, "fini with ops in flight", sim->inflight);
+	lease_pool_fini(sim);
+	sem_destroy(&sim->bell);
+}
+
+static int stream_attach(struct weir_sim_world *world, const struct weir_handle_spec *spec,
+			 struct sim_stream **ret_stream)
+{
+	int rc = sim_stream_new(world, ret_stream);
+
+	if (rc < 0 || !spec->addr)
+		return rc;
+	rc = sim_stream_bind(*ret_stream, spec->addr, spec->addr_len);
+	if (rc < 0)
+		sim_stream_close(*ret_stream);
+	return rc;
+}
+
+static int attach_locked(struct sim_instance *sim, struct weir_handle *h,
+			 const struct weir_handle_spec *spec)
+{
+	struct weir_sim_world *world = sim->world;
+	struct sim_listener *listener;
+	struct sim_stream *stream;
+	int rc;
+
+	if (spec->kind == WEIR_HANDLE_FOREIGN || spec->fd >= 0)
+		return -EOPNOTSUPP;
+	if (sim_chance(world, world->cfg.fail_attach_permille)) {
+		world->report.injected++;
+		return -EMFILE;
+	}
+	if (spec->kind == WEIR_HANDLE_LISTENER)
+		rc = sim_listen(world, spec, &listener);
+	else
+		rc = stream_attach(world, spec, &stream);
+	if (rc < 0)
+		return rc;
+	h->backend = &sim->base;
+	h->fd = -1;
+	h->kind = (uint8_t)spec->kind;
+	h->state[0] = spec->kind == WEIR_HANDLE_LISTENER ? (uintptr_t)listener : (uintptr_t)stream;
+	sim_note(sim, WEIR_SIM_ATTACH, 0, object_of(h)->number, h->kind, 0);
+	return 0;
+}
+
+static int sim_attach(struct weir_backend *be, struct weir_handle *h,
+		      const struct weir_handle_spec *spec)
+{
+	struct sim_instance *sim = instance_of(be);
+	int rc;
+
+	pthread_mutex_lock(&sim->world->lock);
+	rc = attach_locked(sim, h, spec);
+	pthread_mutex_unlock(&sim->world->lock);
+	return rc;
+}
+
+/* At once where nothing is in flight and chance has it so, else later from poll. */
+static struct weir_handle *detach_locked(struct sim_instance *sim, struct weir_handle *h)
+{
+	struct sim_object *object = object_of(h);
+
+	if (!object || object->detaching) {
+		sim_violation(sim->world, "detach of what is not attached", h->kind);
+		return NULL;
+	}
+	object->detaching = h;
+	object->home = sim;
+	if (h->kind == WEIR_HANDLE_LISTENER) {
+		cancel_line(&listener_of(h)->accepts);
+	} else {
+		cancel_line(&stream_of(h)->recvs);
+		cancel_line(&stream_of(h)->sends);
+	}
+	if (object->inflight)
+		return NULL;
+	if (sim_chance(sim->world, 500))
+		return object_free(object);
+	leave(object);
+	return NULL;
+}
+
+static void sim_detach(struct weir_backend *be, struct weir_handle *h)
+{
+	struct sim_instance *sim = instance_of(be);
+	struct weir_handle *gone;
+
+	owner_enter(sim);
+	pthread_mutex_lock(&sim->world->lock);
+	gone = detach_locked(sim, h);
+	pthread_mutex_unlock(&sim->world->lock);
+	owner_leave(sim);
+	if (gone)
+		weir_backend_detached(gone);
+}
+
+static int addr_out(const struct sim_addr *addr, void *value, size_t len)
+{
+	if (len < sizeof(addr->ss))
+		return -EINVAL;
+	memcpy(value, &addr->ss, sizeof(addr->ss));
+	return 0;
+}
+
+static int control_listener(struct sim_listener *listener, enum weir_control what, void *value,
+			    size_t len)
+{
+	if (what == WEIR_CTL_LOCAL_ADDR)
+		return addr_out(&listener->addr, value, len);
+	return what == WEIR_CTL_NODELAY ? 0 : -EOPNOTSUPP;
+}
+
+static int control_stream(struct sim_stream *stream, enum weir_control what, void *value,
+			  size_t len)
+{
+	if (what == WEIR_CTL_LOCAL_ADDR)
+		return addr_out(&stream->local, value, len);
+	if (what == WEIR_CTL_PEER_ADDR)
+		return stream->connected && !stream->dead ? addr_out(&stream->remote, value, len)
+							  : -ENOTCONN;
+	if (what == WEIR_CTL_KEEPALIVE)
+		return len == sizeof(struct weir_keepalive) ? 0 : -EINVAL;
+	if (len != sizeof(int))
+		return -EINVAL;
+	switch (what) {
+	case WEIR_CTL_SHUTDOWN:
+		return sim_shutdown(stream, *(int *)value);
+	case WEIR_CTL_LINGER:
+		stream->linger_zero = *(int *)value == 0;
+		return 0;
+	case WEIR_CTL_ERROR:
+		*(int *)value = -sim_take_error(stream);
+		return 0;
+	case WEIR_CTL_NODELAY:
+	case WEIR_CTL_SEND_BUFFER:
+	case WEIR_CTL_RECV_BUFFER:
+		return 0;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static int sim_control(struct weir_backend *be, struct weir_handle *h, enum weir_control what,
+		       void *value, size_t len)
+{
+	struct weir_sim_world *world = instance_of(be)->world;
+	int rc = -EBADF;
+
+	pthread_mutex_lock(&world->lock);
+	if (h->state[0])
+		rc = h->kind == WEIR_HANDLE_LISTENER
+			     ? control_listener(listener_of(h), what, value, len)
+			     : control_stream(stream_of(h), what, value, len);
+	pthread_mutex_unlock(&world->lock);
+	return rc;
+}
+
+const struct weir_backend_ops weir_sim_backend = {
+	.name = "sim",
+	.abi = WEIR_BACKEND_ABI,
+	.caps = WEIR_CAP_STREAM | WEIR_CAP_UNIX | WEIR_CAP_LEASE | WEIR_CAP_HOMED |
+		WEIR_CAP_OWN_CLOCK,
+	.instance_bytes = sizeof(struct sim_instance),
+	.probe = sim_probe,
+	.init = sim_init,
+	.fini = sim_fini,
+	.attach = sim_attach,
+	.detach = sim_detach,
+	.control = sim_control,
+	.submit = sim_submit,
+	.poll = sim_poll,
+	.cancel = sim_cancel,
+	.wake = sim_wake,
+	.lease_return = sim_lease_return,
+};
+
+/* ---- the world ---- */
+
+static void config_defaults(struct weir_sim_config *cfg)
+{
+	if (!cfg->delay_min_ns)
+		cfg->delay_min_ns = WEIR_USEC;
+	if (!cfg->delay_max_ns)
+		cfg->delay_max_ns = 500 * WEIR_USEC;
+	if (!cfg->buffer_bytes)
+		cfg->buffer_bytes = 65536;
+	if (!cfg->backlog)
+		cfg->backlog = 128;
+	if (!cfg->lease_blocks)
+		cfg->lease_blocks = 64;
+}
+
+int weir_sim_world_new(const struct weir_sim_config *cfg, struct weir_sim_world **ret_world)
+{
+	struct weir_sim_world *world;
+
+	if (cfg->size != sizeof(*cfg))
+		return -EINVAL;
+	world = calloc(1, sizeof(*world));
+	if (!world)
+		return -ENOMEM;
+	world->cfg = *cfg;
+	config_defaults(&world->cfg);
+	if (world->cfg.delay_min_ns > world->cfg.delay_max_ns ||
+	    world->cfg.buffer_bytes >= INT_MAX) {
+		free(world);
+		return -EINVAL;
+	}
+	pthread_mutex_init(&world->lock, NULL);
+	world->random = cfg->seed;
+	LIST_INIT(&world->listeners);
+	*ret_world = world;
+	return 0;
+}
+
+void weir_sim_world_report(struct weir_sim_world *world, struct weir_sim_report *ret_report)
+{
+	pthread_mutex_lock(&world->lock);
+	*ret_report = world->report;
+	pthread_mutex_unlock(&world->lock);
+}
+
+void weir_sim_world_free(struct weir_sim_world *world)
+{
+	if (!world)
+		return;
+	pthread_mutex_destroy(&world->lock);
+	free(world);
+}

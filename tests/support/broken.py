@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the broken tests and checks that each ends as its name says.
+
+Usage: broken.py EXECUTABLE
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+# name -> what its message must say; None: passes
+EXPECTED = {
+    "passes": None,
+    "passes_each_round/0": None,
+    "passes_each_round/1": None,
+    "passes_each_round/2": None,
+    "fails_an_assert": r"broken\.c:\d+: Assertion '1 == 2' failed",
+    "fails_in_another_thread": r"in another thread",
+    "crashes": r".",
+    "exits_early": r"ended itself before the test was over",
+    "leaks_a_file": r"1 files.*file \d+: /dev/null",
+    # The second is what AddressSanitizer's own leak check makes of it.
+    "leaks_heap": r"1 heap blocks.*1234 bytes from|return value 1\b",
+    "leaks_a_thread": r"left behind: 1 threads",
+    "hangs": r"124",
+    "skips_itself": "SKIP nothing to see in round 0",
+    "fails_in_its_teardown": r"torn down",
+}
+
+
+def results(tap):
+    """Name -> (ok, the rest of its line and its comment lines)."""
+    found, name = {}, None
+    for line in tap.splitlines():
+        match = re.match(r"(not )?ok \d+ - (\S+)(.*)", line)
+        if match:
+            name = match[2]
+            found[name] = (not match[1], match[3])
+        elif line.startswith("#") and name:
+            found[name] = (found[name][0], found[name][1] + line)
+    return found
+
+
+def main():
+    wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
+    run = subprocess.run(wrapper + sys.argv[1:], capture_output=True, text=True, check=False,
+                         env=dict(os.environ, WEIR_TEST_SCALE="1"))
+    found = results(run.stdout)
+    wrong = []
+    if run.returncode != 1:
+        wrong.append(f"exit status {run.returncode}, not 1")
+    if found.keys() != EXPECTED.keys():
+        wrong.append(f"other tests than expected: {found.keys() ^ EXPECTED.keys()}")
+    for name, (passed, text) in found.items():
+        pattern = EXPECTED.get(name)
+        want_pass = pattern is None or pattern.startswith("SKIP")
+        if passed != want_pass or (pattern and not re.search(pattern, text)):
+            wrong.append(f"{name}: {'ok' if passed else 'not ok'} {text}")
+    if "pause" not in run.stderr and not wrapper:
+        wrong.append("the watchdog's stacks do not show the call that hangs")
+    if wrong:
+        print("\n".join(wrong), "\n---- stdout\n", run.stdout, "\n---- stderr\n", run.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

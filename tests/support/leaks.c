@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * leaks.c: what a test left behind: files, threads, heap blocks.
+ *
+ * A joined thread stays in /proc for a moment, so threads are waited for, up to
+ * two seconds. A thread is made and joined before the count begins, so that what
+ * the first thread of a process leaves (a sanitizer's helper thread, for one) is
+ * not taken for a leak.
+ */
+#include <dirent.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/support/leaks.h"
+#include "tests/support/testing.h"
+
+#define FDS_SEEN 65536
+
+static unsigned char open_before[FDS_SEEN];
+static unsigned threads_before;
+
+/* Calls fn for each number in a /proc folder; returns how many there were. */
+static unsigned each_entry(const char *path, void (*fn)(int number, void *arg), void *arg)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	unsigned count = 0;
+
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		count++;
+		if (fn && atoi(entry->d_name) != dirfd(dir))
+			fn(atoi(entry->d_name), arg);
+	}
+	closedir(dir);
+	return count;
+}
+
+static void note_fd(int fd, void *arg)
+{
+	(void)arg;
+	if (fd < FDS_SEEN)
+		open_before[fd] = 1;
+}
+
+struct text {
+	char *at;
+	size_t cap;
+	size_t used;
+	unsigned count;
+};
+
+static void report_fd(int fd, void *arg)
+{
+	struct text *out = arg;
+	char path[64], target[256];
+	ssize_t len;
+
+	if (fd < FDS_SEEN && open_before[fd])
+		return;
+	out->count++;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = readlink(path, target, sizeof(target) - 1);
+	target[len > 0 ? len : 0] = '\0';
+	if (out->used < out->cap)
+		out->used += (size_t)snprintf(out->at + out->used, out->cap - out->used,
+					      "\n  file %d: %s", fd, target);
+}
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+static unsigned count_threads(void)
+{
+	return each_entry("/proc/self/task", NULL, NULL);
+}
+
+static unsigned threads_too_many(void)
+{
+	unsigned now = 0;
+
+	for (unsigned waited_ms = 0; waited_ms < testing_scaled(2000); waited_ms++) {
+		struct timespec ms = { 0, 1000000 };
+
+		now = count_threads();
+		if (now <= threads_before)
+			return 0;
+		nanosleep(&ms, NULL);
+	}
+	return now - threads_before;
+}
+
+void testing_leaks_begin(void)
+{
+	pthread_t warm_up;
+
+	if (pthread_create(&warm_up, NULL, nothing, NULL) == 0)
+		pthread_join(warm_up, NULL);
+	memset(open_before, 0, sizeof(open_before));
+	each_entry("/proc/self/fd", note_fd, NULL);
+	threads_before = count_threads();
+#ifdef TESTING_WRAPS_MALLOC
+	testing__heap_begin();
+#endif
+}
+
+static size_t blocks_left(char *text, size_t cap)
+{
+#ifdef TESTING_WRAPS_MALLOC
+	return testing__heap_report(text, cap);
+#else
+	(void)text;
+	(void)cap;
+	return 0;
+#endif
+}
+
+void testing_leaks_end(unsigned flags)
+{
+	static char details[3000];
+	struct text out = { details, sizeof(details) / 2, 0, 0 };
+	unsigned threads = 0;
+	size_t blocks = 0;
+
+	details[0] = '\0';
+	if (!(flags & TESTING_MAY_LEAK_THREADS))
+		threads = threads_too_many();
+	if (!(flags & TESTING_MAY_LEAK_FDS))
+		each_entry("/proc/self/fd", report_fd, &out);
+	out.used = strlen(details);
+	if (!(flags & TESTING_MAY_LEAK_MEMORY))
+		blocks = blocks_left(details + out.used, sizeof(details) - out.used);
+	ck_assert_msg(!threads && !out.count && !blocks,
+		      "left behind: %u threads, %u files, %zu heap blocks%s", threads, out.count,
+		      blocks, details);
+}

@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core_stack.c: tests of core/stack.c: carving, guards and their fallback, reuse,
+ * giving pages back, the number of mappings. The test tagged slow takes 4.3 GB.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/sanitizer.h"
+#include "core/stack.h"
+#include "tests/support/testing.h"
+
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
+
+static unsigned long map_lines(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	unsigned long n = 0;
+	int c;
+
+	ck_assert_ptr_nonnull(f);
+	while ((c = getc(f)) != EOF)
+		n += c == '\n';
+	fclose(f);
+	return n;
+}
+
+static unsigned long rss_bytes(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long all, resident;
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%lu %lu", &all, &resident), 2);
+	fclose(f);
+	return resident * PAGE;
+}
+
+static unsigned resident_pages(struct weir__stack s)
+{
+	unsigned char *page = malloc(s.bytes / PAGE);
+	unsigned n = 0;
+
+	ck_assert_int_eq(mincore(s.low, s.bytes, page), 0);
+	for (size_t i = 0; i < s.bytes / PAGE; i++)
+		n += page[i] & 1;
+	free(page);
+	return n;
+}
+
+/* Does writing there kill a child? */
+static bool write_dies(char *at)
+{
+	int status;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct rlimit none = { 0, 0 };
+
+		setrlimit(RLIMIT_CORE, &none);
+		signal(SIGSEGV, SIG_DFL);
+		signal(SIGBUS, SIG_DFL);
+		*(volatile char *)at = 1;
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) &&
+	       (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS);
+}
+
+static void check_bounds(struct weir__stack s, size_t with_guard)
+{
+	size_t bytes = 0;
+
+	ck_assert_uint_eq(s.bytes + PAGE, with_guard);
+	ck_assert_uint_eq((uintptr_t)s.low % PAGE, 0);
+	memset(s.low, 0x5a, s.bytes);
+	ck_assert(write_dies(s.low - 1));
+	ck_assert(write_dies(s.low - PAGE));
+	ck_assert(weir__stack_is_guard(s.low - 1, &bytes));
+	ck_assert_uint_eq(bytes, with_guard);
+	ck_assert(weir__stack_is_guard(s.low - PAGE, NULL));
+	ck_assert(!weir__stack_is_guard(s.low, NULL));
+	ck_assert(!weir__stack_is_guard(s.low + s.bytes - 1, NULL));
+}
+
+START_TEST(sizes_round_up)
+{
+	static const struct {
+		size_t asked, got;
+	} cases[] = { { 0, 65536 }, { 1, 16384 }, { 65536, 65536 }, { 65537, 131072 },
+		      { 1u << 20, 1u << 20 }, { 128u << 20, 128u << 20 } };
+	struct weir__stack_pool pool;
+	struct weir__stack s;
+
+	ck_assert_int_eq(weir__stack_pool_init(&pool, WEIR__STACK_BYTES_MAX + 1), -EINVAL);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (PAGE != 4096 && cases[i].asked == 1)
+			continue;
+		ck_assert_int_eq(weir__stack_pool_init(&pool, cases[i].asked), 0);
+		ck_assert_int_eq(weir__stack_get(&pool, &s), 0);
+		ck_assert_uint_eq(s.bytes + PAGE, cases[i].got);
+		weir__stack_put(&pool, s);
+		weir__stack_pool_fini(&pool);
+	}
+}
+END_TEST
+
+START_TEST(guarded_below_usable_above)
+{
+	struct weir__stack_pool pool;
+	struct weir__stack s[3];
+	int local;
+
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
+	for (int i = 0; i < 3; i++)
+		check_bounds(s[i], 65536);
+	ck_assert(!weir__stack_is_guard(&local, NULL));
+	ck_assert(!weir__stack_is_guard(NULL, NULL));
+	for (int i = 0; i < 3; i++)
+		weir__stack_put(&pool, s[i]);
+	weir__stack_pool_fini(&pool);
+}
+END_TEST
+
+START_TEST(guarded_by_mprotect)
+{
+	struct weir__stack_pool pool;
+	struct weir__stack s;
+
+	weir__stack_hooks.no_guard_install = true;
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0), 0);
+	ck_assert_int_eq(weir__stack_get(&pool, &s), 0);
+	check_bounds(s, 65536);
+	weir__stack_put(&pool, s);
+	weir__stack_pool_trim(&pool, 0);
+	ck_assert(write_dies(s.low - 1));
+	weir__stack_pool_fini(&pool);
+}
+END_TEST
+
+/* 400 mappings allowed, half of them for guards, two each: 100 stacks. */
+START_TEST(mprotect_refuses_beyond_its_share)
+{
+	struct weir__stack_pool pool, other;
+	struct weir__stack s[100], extra;
+	unsigned long before = map_lines();
+
+	weir__stack_hooks.no_guard_install = true;
+	weir__stack_hooks.max_map_count = 400;
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&other, 0), 0);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
+	ck_assert_ptr_null(pool.reason);
+	ck_assert_uint_le(map_lines() - before, 205);
+	ck_assert_int_eq(weir__stack_get(&pool, &extra), -ENOMEM);
+	ck_assert_ptr_nonnull(strstr(pool.reason, "vm.max_map_count"));
+	ck_assert_int_eq(weir__stack_get(&other, &extra), -ENOMEM);
+	/* One given back is one that can be had, in the other pool too. */
+	weir__stack_put(&pool, s[7]);
+	weir__stack_pool_trim(&pool, 0);
+	ck_assert_int_eq(weir__stack_get(&other, &extra), 0);
+	ck_assert_ptr_eq(extra.low, s[7].low);
+	ck_assert(write_dies(extra.low - 1));
+	weir__stack_put(&other, extra);
+	for (int i = 0; i < 100; i++)
+		if (i != 7)
+			weir__stack_put(&pool, s[i]);
+	weir__stack_pool_fini(&pool);
+	weir__stack_pool_fini(&other);
+}
+END_TEST
+
+/* What was refused is not lost: once the limit is raised the region can be filled. */
+START_TEST(refused_slots_stay_available)
+{
+	enum { N = 1024 };		/* as many as one region has */
+	struct weir__stack_pool pool;
+	struct weir__stack *s = calloc(N, sizeof(*s));
+	int got = 0;
+
+	weir__stack_hooks.no_guard_install = true;
+	weir__stack_hooks.max_map_count = 400;
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0), 0);
+	while (weir__stack_get(&pool, &s[got]) == 0)
+		got++;
+	ck_assert_int_eq(got, 100);
+	weir__stack_hooks.max_map_count = 40000;
+	for (; got < N; got++) {
+		ck_assert_int_eq(weir__stack_get(&pool, &s[got]), 0);
+		ck_assert_ptr_eq(s[got].region, s[0].region);
+	}
+	for (int i = 0; i < N; i++)
+		weir__stack_put(&pool, s[i]);
+	weir__stack_pool_fini(&pool);
+	free(s);
+}
+END_TEST
+
+/* A region that was used up and given back is used again before a new one is made. */
+START_TEST(full_region_is_reused)
+{
+	struct weir__stack_pool pool;
+	struct weir__stack s[4], again;
+
+	for (int round = 0; round < 3; round++) {
+		ck_assert_int_eq(weir__stack_pool_init(&pool, 32u << 20), 0);
+		for (int i = 0; i < 4; i++) {
+			ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
+			ck_assert_ptr_eq(s[i].region, s[0].region);
+		}
+		if (round == 0)
+			again = s[0];
+		ck_assert_ptr_eq(s[0].region, again.region);
+		for (int i = 0; i < 4; i++)
+			weir__stack_put(&pool, s[i]);
+		weir__stack_pool_fini(&pool);
+	}
+}
+END_TEST
+
+START_TEST(most_recent_first)
+{
+	struct weir__stack_pool pool;
+	struct weir__stack s[40], again;
+
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0), 0);
+	for (int i = 0; i < 40; i++)
+		ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
+	for (int i = 0; i < 40; i++)
+		weir__stack_put(&pool, s[i]);
+	ck_assert_uint_eq(pool.hot, 40);
+	for (int i = 39; i >= 0; i--) {
+		ck_assert_int_eq(weir__stack_get(&pool, &again), 0);
+		ck_assert_ptr_eq(again.low, s[i].low);
+	}
+	ck_assert_uint_eq(pool.hot, 0);
+	for (int i = 0; i < 40; i++)
+		weir__stack_put(&pool, s[i]);
+	weir__stack_pool_fini(&pool);
+}
+END_TEST
+
+START_TEST(no_stack_is_given_twice)
+{
+	enum { N = 3000 };
+	struct weir__stack_pool pool[2];
+	struct weir__stack *s = calloc(N, sizeof(*s));
+	unsigned seed = 1;
+
+	for (int p = 0; p < 2; p++)
+		ck_assert_int_eq(weir__stack_pool_init(&pool[p], 0), 0);
+	for (int step = 0; step < 200000; step++) {
+		int i = (int)((seed = seed * 1664525 + 1013904223) >> 8) % N;
+		int p = seed >> 30 & 1;
+
+		if (s[i].low) {
+			/* Its owner's mark is still there: nobody else has it. */
+			ck_assert_int_eq(*(int *)(void *)s[i].low, i);
+			weir__stack_put(&pool[p], s[i]);
+			s[i].low = NULL;
+		} else {
+			ck_assert_int_eq(weir__stack_get(&pool[p], &s[i]), 0);
+			*(int *)(void *)s[i].low = i;
+		}
+	}
+	for (int i = 0; i < N; i++)
+		if (s[i].low)
+			weir__stack_put(&pool[i & 1], s[i]);
+	for (int p = 0; p < 2; p++)
+		weir__stack_pool_fini(&pool[p]);
+	free(s);
+}
+END_TEST
+
+/* A crowd that leaves takes its pages with it, and the guards stay. */
+START_TEST(pages_come_back)
+{
+	enum { N = 10000 };
+	struct weir__stack_pool pool;
+	struct weir__stack *s = calloc(N, sizeof(*s));
+	unsigned pages = 0;
+
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0), 0);
+	for (int i = 0; i < N; i++) {
+		ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
+		s[i].low[s[i].bytes - 1] = 1;
+		pages += resident_pages(s[i]);
+	}
+	ck_assert_uint_eq(pages, N);
+	for (int i = 0; i < N; i++)
+		weir__stack_put(&pool, s[i]);
+	ck_assert_uint_le(pool.hot, pool.hot_max);
+	pages = 0;
+	for (int i = 0; i < N; i++)
+		pages += resident_pages(s[i]);
+	ck_assert_uint_eq(pages, pool.hot);
+	ck_assert(write_dies(s[0].low - 1));
+	ck_assert(write_dies(s[1].low - 1));
+	ck_assert(write_dies(s[N - 1].low - 1));
+	weir__stack_pool_fini(&pool);
+	ck_assert_uint_eq(pool.hot, 0);
+	for (int i = 0; i < N; i++)
+		ck_assert_uint_eq(resident_pages(s[i]), 0);
+	free(s);
+}
+END_TEST
+
+struct trade {
+	struct weir__stack s[500];
+	pthread_barrier_t *meet;
+	struct trade *peer;
+};
+
+static void *trader(void *arg)
+{
+	struct trade *t = arg;
+	struct weir__stack_pool pool;
+
+	weir__stack_pool_init(&pool, 0);
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 500; i++) {
+			if (weir__stack_get(&pool, &t->s[i]) < 0)
+				return "out of stacks";
+			memcpy(t->s[i].low, &t, sizeof(t));
+		}
+		pthread_barrier_wait(t->meet);
+		for (int i = 0; i < 500; i++) {
+			if (memcmp(t->peer->s[i].low, &t->peer, sizeof(t)) != 0)
+				return "a stack was given twice";
+			weir__stack_put(&pool, t->peer->s[i]);
+		}
+		pthread_barrier_wait(t->meet);
+		if (round % 3 == 0)
+			weir__stack_pool_trim(&pool, 10);
+	}
+	weir__stack_pool_fini(&pool);
+	return NULL;
+}
+
+START_TEST(freed_on_another_worker)
+{
+	static struct trade t[2];
+	pthread_barrier_t meet;
+	pthread_t th[2];
+	void *err;
+
+	ck_assert_int_eq(pthread_barrier_init(&meet, NULL, 2), 0);
+	for (int i = 0; i < 2; i++) {
+		t[i].meet = &meet;
+		t[i].peer = &t[!i];
+		ck_assert_int_eq(pthread_create(&th[i], NULL, trader, &t[i]), 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(pthread_join(th[i], &err), 0);
+		ck_assert_msg(!err, "%s", (char *)err);
+	}
+	pthread_barrier_destroy(&meet);
+}
+END_TEST
+
+START_TEST(other_size_goes_home)
+{
+	struct weir__stack_pool small, large;
+	struct weir__stack a, b;
+
+	ck_assert_int_eq(weir__stack_pool_init(&small, 16 * 1024), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&large, 256 * 1024), 0);
+	ck_assert_int_eq(weir__stack_get(&small, &a), 0);
+	weir__stack_put(&large, a);
+	ck_assert_uint_eq(large.hot, 0);
+	ck_assert_int_eq(weir__stack_get(&large, &b), 0);
+	ck_assert_uint_eq(b.bytes + PAGE, 256 * 1024);
+	weir__stack_put(&large, b);
+	weir__stack_pool_fini(&small);
+	weir__stack_pool_fini(&large);
+}
+END_TEST
+
+/* MADV_GUARD_INSTALL, and MADV_POPULATE_READ to see that it did something. */
+static bool have_guard_install(void)
+{
+	char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool yes = madvise(p, PAGE, 102) == 0 && madvise(p, PAGE, 22) < 0;
+
+	munmap(p, PAGE);
+	if (!yes)
+		printf("# skipped: this kernel has no MADV_GUARD_INSTALL\n");
+	return yes;
+}
+
+static void many(unsigned n, unsigned long max_per_stack)
+{
+	struct weir__stack_pool pool;
+	struct weir__stack *s = calloc(n, sizeof(*s));
+	unsigned long start, used;
+
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0), 0);
+	memset(s, 1, n * sizeof(*s));
+	start = rss_bytes();
+	for (unsigned i = 0; i < n; i++) {
+		ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
+		s[i].low[s[i].bytes - 1] = 1;
+	}
+	used = rss_bytes() - start;
+	printf("# %u stacks: %lu lines in maps, %.2f GB, %lu bytes each\n", n, map_lines(),
+	       (double)used / 1e9, used / n);
+	/* A sanitizer's shadow has mappings and pages of its own. */
+	if (!WEIR__ASAN && !WEIR__TSAN) {
+		ck_assert_uint_lt(map_lines(), 200);
+		ck_assert_uint_le(used / n, max_per_stack);
+	}
+	for (unsigned i = 0; i < n; i++)
+		weir__stack_put(&pool, s[i]);
+	weir__stack_pool_fini(&pool);
+	free(s);
+}
+
+START_TEST(mappings_100_000)
+{
+	if (have_guard_install())
+		many(100000, 4300);
+}
+END_TEST
+
+START_TEST(mappings_1_000_000)
+{
+	if (have_guard_install())
+		many(1000000, 4300);
+}
+END_TEST
+
+/* A guard on its own, without a fiber: the report and the previous handlers. */
+static bool starts_with(const char *text, const char *want)
+{
+	return strncmp(text, want, strlen(want)) == 0;
+}
+
+static const char *fault_in_child(void (*child)(void), int *ret_status)
+{
+	static char text[4096];
+	int fd[2], n = 0, got;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(fd), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct rlimit none = { 0, 0 };
+
+		setrlimit(RLIMIT_CORE, &none);
+		dup2(fd[1], STDERR_FILENO);
+		close(fd[0]);
+		child();
+		_exit(99);
+	}
+	close(fd[1]);
+	while ((got = (int)read(fd[0], text + n, sizeof(text) - 1 - (size_t)n)) > 0)
+		n += got;
+	text[n] = '\0';
+	close(fd[0]);
+	ck_assert_int_eq(waitpid(pid, ret_status, 0), pid);
+	return text;
+}
+
+static void earlier_handler(int sig, siginfo_t *info, void *uc)
+{
+	(void)sig;
+	(void)uc;
+	_exit(info->si_addr == (void *)8 ? 42 : 43);
+}
+
+static void touch_guard(void)
+{
+	struct weir__stack_pool pool;
+	struct weir__stack s;
+
+	signal(SIGSEGV, SIG_DFL);
+	weir__stack_pool_init(&pool, 0);
+	if (weir__stack_get(&pool, &s) < 0 || weir__stack_report_overflow_install() < 0)
+		_exit(1);
+	s.low[-1] = 1;
+}
+
+/* Not ours; volatile, so that the compiler does not know it either. */
+static volatile char *volatile bad = (volatile char *)8;
+
+static void touch_nothing(void)
+{
+	signal(SIGSEGV, SIG_DFL);
+	weir__stack_report_overflow_install();
+	*bad = 1;
+}
+
+static void touch_with_earlier(void)
+{
+	struct sigaction sa = { .sa_sigaction = earlier_handler, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGSEGV, &sa, NULL);
+	weir__stack_report_overflow_install();
+	*bad = 1;
+}
+
+static void sent_by_kill(void)
+{
+	signal(SIGSEGV, SIG_DFL);
+	weir__stack_report_overflow_install();
+	kill(getpid(), SIGSEGV);
+	for (;;)
+		pause();
+}
+
+START_TEST(report_and_chain)
+{
+	const char *text;
+	int status;
+
+	text = fault_in_child(touch_guard, &status);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	ck_assert(starts_with(text, "weir: fiber stack overflow in task \"?\" (stack 65536 "
+				    "bytes); raise stack_bytes\n"));
+	text = fault_in_child(touch_nothing, &status);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	ck_assert(!starts_with(text, "weir:"));
+	text = fault_in_child(touch_with_earlier, &status);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 42);
+	ck_assert(!starts_with(text, "weir:"));
+	text = fault_in_child(sent_by_kill, &status);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	ck_assert(!starts_with(text, "weir:"));
+}
+END_TEST
+
+START_TEST(install_and_remove)
+{
+	struct sigaction before, now;
+
+	ck_assert_int_eq(sigaction(SIGSEGV, NULL, &before), 0);
+	ck_assert_int_eq(weir__stack_report_overflow_install(), 0);
+	ck_assert_int_eq(weir__stack_report_overflow_install(), 0);
+	ck_assert_int_eq(sigaction(SIGSEGV, NULL, &now), 0);
+	ck_assert(now.sa_sigaction != before.sa_sigaction);
+	weir__stack_report_overflow_remove();
+	ck_assert_int_eq(sigaction(SIGSEGV, NULL, &now), 0);
+	ck_assert(now.sa_sigaction == before.sa_sigaction);
+}
+END_TEST
+
+static void *altstack_thread(void *arg)
+{
+	struct weir__altstack alt;
+	stack_t now;
+
+	(void)arg;
+	if (weir__stack_altstack_init(&alt) < 0 || sigaltstack(NULL, &now) < 0)
+		return "init";
+	if (now.ss_flags & SS_DISABLE || now.ss_size < (size_t)SIGSTKSZ)
+		return "no alternate stack";
+	if (alt.base && alt.base != now.ss_sp)
+		return "not ours";
+	weir__stack_altstack_fini(&alt);
+	weir__stack_altstack_fini(&alt);
+	return NULL;
+}
+
+START_TEST(altstack_per_thread)
+{
+	pthread_t th;
+	void *err;
+
+	ck_assert_int_eq(pthread_create(&th, NULL, altstack_thread, NULL), 0);
+	ck_assert_int_eq(pthread_join(th, &err), 0);
+	ck_assert_msg(!err, "%s", (char *)err);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(sizes_round_up, .timeout_s = 30),
+		TESTING(guarded_below_usable_above, .timeout_s = 30),
+		TESTING(guarded_by_mprotect, .timeout_s = 30),
+		TESTING(mprotect_refuses_beyond_its_share, .timeout_s = 30),
+		TESTING(refused_slots_stay_available, .timeout_s = 30),
+		TESTING(full_region_is_reused, .timeout_s = 30),
+		TESTING(most_recent_first, .timeout_s = 30),
+		TESTING(no_stack_is_given_twice, .timeout_s = 30),
+		TESTING(pages_come_back, .timeout_s = 30),
+		TESTING(freed_on_another_worker, .timeout_s = 30),
+		TESTING(other_size_goes_home, .timeout_s = 30),
+		TESTING(mappings_100_000, .timeout_s = 30),
+		TESTING(report_and_chain, .timeout_s = 30),
+		TESTING(install_and_remove, .timeout_s = 30),
+		TESTING(altstack_per_thread, .timeout_s = 30),
+		TESTING(mappings_1_000_000, .needs = "slow", .timeout_s = 120),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/* sync_mpsc.c: the bounded channel, polled by hand, then between threads. */
+#include "tests/unit/sync_waker.h"
+#include "weir/sync/mpsc.h"
+
+static struct weir_mpsc *ch;
+static struct weir_mpsc_send s[6];
+static struct weir_mpsc_recv r;
+static struct hand hs[6], hr;
+static uint64_t in[64], out[64];
+
+static void make(size_t capacity)
+{
+	int i;
+
+	ck_assert_int_eq(weir_mpsc_new(capacity, sizeof in[0], &ch), 0);
+	for (i = 0; i < 64; i++)
+		in[i] = 100 + (uint64_t)i;
+}
+
+static void give_up_both(void)
+{
+	int i;
+
+	weir_mpsc_unref(ch);
+	weir_mpsc_free(ch);
+	for (i = 0; i < 6; i++)
+		ck_assert_int_eq(hs[i].clones, 0);
+	ck_assert_int_eq(hr.clones, 0);
+}
+
+static int send(int i)
+{
+	weir_mpsc_send_init(&s[i], ch, &in[i]);
+	return POLL(&hs[i], &s[i]);
+}
+
+static int recv(size_t max)
+{
+	weir_mpsc_recv_init(&r, ch, max, out);
+	return POLL(&hr, &r);
+}
+
+START_TEST(messages_come_out_in_order_over_many_laps)
+{
+	int i, k;
+
+	make(3);
+	for (i = 0; i + 3 <= 64; i += 2) {
+		ck_assert_int_eq(weir_mpsc_send_try(ch, &in[i]), 0);
+		ck_assert_int_eq(send(0), 0);
+		if (i % 3 == 0)
+			ck_assert_int_eq(weir_mpsc_send_try(ch, &in[i + 2]), 0);
+		ck_assert_uint_eq(weir_mpsc_len(ch), i % 3 == 0 ? 3 : 2);
+		ck_assert_int_eq(recv(1), 1);
+		ck_assert_uint_eq(out[0], in[i]);
+		for (k = i % 3 == 0 ? 2 : 1; k > 0; k--)
+			ck_assert_int_eq(weir_mpsc_recv_try(ch, &out[k]), 1);
+		ck_assert_uint_eq(out[i % 3 == 0 ? 2 : 1], in[0]);
+		if (i % 3 == 0)
+			ck_assert_uint_eq(out[1], in[i + 2]);
+	}
+	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), -EAGAIN);
+	give_up_both();
+}
+END_TEST
+
+START_TEST(the_ring_wraps_when_it_never_empties)
+{
+	uint64_t v, next = 0, expect = 0;
+
+	make(3);
+	for (next = 0; next < 2; next++)
+		ck_assert_int_eq(weir_mpsc_send_try(ch, &next), 0);
+	for (; next < 50; next++) {
+		ck_assert_int_eq(weir_mpsc_send_try(ch, &next), 0);
+		ck_assert_int_eq(weir_mpsc_recv_try(ch, &v), 1);
+		ck_assert_uint_eq(v, expect++);
+	}
+	give_up_both();
+}
+END_TEST
+
+START_TEST(a_full_channel_makes_senders_wait_in_line)
+{
+	int i;
+
+	make(2);
+	ck_assert_uint_eq(weir_mpsc_capacity(ch), 2);
+	ck_assert_int_eq(send(0), 0);
+	ck_assert_int_eq(send(1), 0);
+	ck_assert_int_eq(weir_mpsc_send_try(ch, &in[9]), -EAGAIN);
+	for (i = 2; i < 5; i++)
+		ck_assert_int_eq(send(i), WEIR_PENDING);
+	for (i = 0; i < 5; i++) {
+		ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
+		ck_assert_uint_eq(out[0], in[i]);
+		ck_assert_uint_eq(weir_mpsc_len(ch), i < 3 ? 2 : 4 - i);
+		if (i < 3) {
+			/* Room was made, but it is taken: nobody overtakes. */
+			ck_assert_int_eq(weir_mpsc_send_try(ch, &in[9]), -EAGAIN);
+			ck_assert_int_eq(hs[2 + i].wakes, 1);
+			ck_assert_int_eq(POLL(&hs[2 + i], &s[2 + i]), 0);
+		}
+	}
+	give_up_both();
+}
+END_TEST
+
+START_TEST(recv_many_takes_what_is_there_and_lets_the_line_in)
+{
+	int i;
+
+	make(3);
+	for (i = 0; i < 6; i++)
+		ck_assert_int_eq(send(i), i < 3 ? 0 : WEIR_PENDING);
+	ck_assert_int_eq(recv(64), 3);
+	ck_assert_uint_eq(out[2], in[2]);
+	ck_assert_uint_eq(weir_mpsc_len(ch), 3);
+	for (i = 3; i < 6; i++)
+		ck_assert_int_eq(POLL(&hs[i], &s[i]), 0);
+	ck_assert_int_eq(recv(2), 2);
+	ck_assert_uint_eq(out[0], in[3]);
+	ck_assert_int_eq(recv(2), 1);
+	ck_assert_uint_eq(out[0], in[5]);
+	ck_assert_int_eq(recv(0), -EINVAL);
+	ck_assert_int_eq(weir_mpsc_recv_many(ch, 0, out), -EINVAL);
+	ck_assert_int_eq(recv(8), WEIR_PENDING);
+	ck_assert_int_eq(send(0), 0);
+	ck_assert_int_eq(send(1), 0);
+	ck_assert_int_eq(hr.wakes, 1);
+	ck_assert_int_eq(POLL(&hr, &r), 2);
+	give_up_both();
+}
+END_TEST
+
+START_TEST(a_waiting_receive_is_woken_once)
+{
+	struct weir_mpsc_recv second;
+	struct hand h2 = { 0, 0 };
+
+	make(4);
+	ck_assert_int_eq(recv(1), WEIR_PENDING);
+	weir_mpsc_recv_init(&second, ch, 1, out);
+	ck_assert_int_eq(POLL(&h2, &second), -EBUSY);
+	ck_assert_int_eq(h2.clones, 0);
+	ck_assert_int_eq(send(0), 0);
+	ck_assert_int_eq(send(1), 0);
+	ck_assert_int_eq(hr.wakes, 1);
+	ck_assert_int_eq(POLL(&hr, &r), 1);
+	ck_assert_uint_eq(out[0], in[0]);
+	/* Woken for a message that is gone meanwhile, it waits on. */
+	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
+	ck_assert_int_eq(recv(1), WEIR_PENDING);
+	ck_assert_int_eq(send(2), 0);
+	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
+	ck_assert_int_eq(POLL(&hr, &r), WEIR_PENDING);
+	ck_assert_int_eq(send(3), 0);
+	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
+	ck_assert_int_eq(CANCEL(&hr, &r), -ECANCELED);
+	give_up_both();
+}
+END_TEST
+
+START_TEST(cancelling_loses_no_message_and_no_place)
+{
+	make(1);
+	ck_assert_int_eq(send(0), 0);
+	ck_assert_int_eq(send(1), WEIR_PENDING);
+	ck_assert_int_eq(send(2), WEIR_PENDING);
+	ck_assert_int_eq(send(3), WEIR_PENDING);
+	ck_assert_int_eq(CANCEL(&hs[1], &s[1]), -ECANCELED);
+	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
+	ck_assert_uint_eq(out[0], in[0]);
+	/* Let in before the cancel: sent. */
+	ck_assert_int_eq(CANCEL(&hs[2], &s[2]), 0);
+	ck_assert_int_eq(CANCEL(&hs[3], &s[3]), -ECANCELED);
+	ck_assert_int_eq(recv(1), 1);
+	ck_assert_uint_eq(out[0], in[2]);
+	ck_assert_int_eq(recv(1), WEIR_PENDING);
+	ck_assert_int_eq(CANCEL(&hr, &r), -ECANCELED);
+	ck_assert_int_eq(send(4), 0);
+	ck_assert_int_eq(hr.wakes, 0);
+	ck_assert_int_eq(recv(1), 1);
+	ck_assert_uint_eq(out[0], in[4]);
+	/* Woken before the cancel: the message is received, or still there. */
+	ck_assert_int_eq(recv(1), WEIR_PENDING);
+	ck_assert_int_eq(send(5), 0);
+	ck_assert_int_eq(CANCEL(&hr, &r), 1);
+	ck_assert_uint_eq(out[0], in[5]);
+	give_up_both();
+}
+END_TEST
+
+START_TEST(the_last_sender_ends_it_after_what_is_in)
+{
+	int i;
+
+	make(32);
+	weir_mpsc_ref(ch);
+	for (i = 0; i < 32; i++)
+		ck_assert_int_eq(weir_mpsc_send_try(ch, &in[i]), 0);
+	weir_mpsc_unref(ch);
+	ck_assert(!weir_mpsc_is_closed(ch));
+	weir_mpsc_unref(ch);
+	ck_assert(weir_mpsc_is_closed(ch));
+	ck_assert_uint_eq(weir_mpsc_len(ch), 32);
+	ck_assert_int_eq(recv(64), 32);
+	ck_assert_int_eq(recv(64), 0);
+	ck_assert_int_eq(recv(64), 0);
+	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 0);
+	weir_mpsc_free(ch);
+}
+END_TEST
+
+START_TEST(the_last_sender_wakes_the_receiver)
+{
+	make(1);
+	ck_assert_int_eq(recv(1), WEIR_PENDING);
+	weir_mpsc_unref(ch);
+	ck_assert_int_eq(hr.wakes, 1);
+	ck_assert_int_eq(POLL(&hr, &r), 0);
+	weir_mpsc_free(ch);
+}
+END_TEST
+
+START_TEST(close_turns_senders_away_and_keeps_what_is_in)
+{
+	make(1);
+	ck_assert_int_eq(send(0), 0);
+	ck_assert_int_eq(send(1), WEIR_PENDING);
+	ck_assert_int_eq(send(2), WEIR_PENDING);
+	weir_mpsc_close(ch);
+	ck_assert_int_eq(hs[1].wakes, 1);
+	ck_assert_int_eq(POLL(&hs[1], &s[1]), -EPIPE);
+	ck_assert_int_eq(CANCEL(&hs[2], &s[2]), -EPIPE);
+	ck_assert_int_eq(send(3), -EPIPE);
+	ck_assert_int_eq(weir_mpsc_send_try(ch, &in[0]), -EPIPE);
+	ck_assert_int_eq(recv(1), 1);
+	ck_assert_uint_eq(out[0], in[0]);
+	ck_assert_int_eq(recv(1), 0);
+	give_up_both();
+}
+END_TEST
+
+START_TEST(a_receiver_that_is_gone_turns_senders_away)
+{
+	make(1);
+	ck_assert_int_eq(send(0), 0);
+	ck_assert_int_eq(send(1), WEIR_PENDING);
+	weir_mpsc_free(ch);
+	ck_assert_int_eq(POLL(&hs[1], &s[1]), -EPIPE);
+	ck_assert_int_eq(weir_mpsc_send_try(ch, &in[0]), -EPIPE);
+	ck_assert(weir_mpsc_is_closed(ch));
+	weir_mpsc_unref(ch);
+}
+END_TEST
+
+START_TEST(odd_sizes_are_fine_and_impossible_ones_refused)
+{
+	char small[3] = "ab", back[3] = "";
+
+	ck_assert_int_eq(weir_mpsc_new(0, 8, &ch), -EINVAL);
+	ck_assert_int_eq(weir_mpsc_new(SIZE_MAX / 4, 8, &ch), -ENOMEM);
+	ck_assert_int_eq(weir_mpsc_new(2, 0, &ch), 0);
+	ck_assert_int_eq(weir_mpsc_send_try(ch, NULL), 0);
+	ck_assert_int_eq(weir_mpsc_recv_try(ch, NULL), 1);
+	ck_assert_int_eq(weir_mpsc_send(ch, NULL), -EPERM);
+	give_up_both();
+	ck_assert_int_eq(weir_mpsc_new(2, 3, &ch), 0);
+	ck_assert_int_eq(weir_mpsc_send_try(ch, small), 0);
+	ck_assert_int_eq(weir_mpsc_recv_try(ch, back), 1);
+	ck_assert_str_eq(back, "ab");
+	give_up_both();
+}
+END_TEST
+
+enum { SENDERS = 4, EACH = 3000 };
+
+static uint64_t refused;		/* atomic */
+
+/* A message says who sent it and which one it is. Every eighth may be given up. */
+static void *send_a_lot(void *arg)
+{
+	unsigned seed = *(unsigned *)arg;
+	uint64_t who = seed, i, message;
+	struct weir_mpsc_send wait;
+	int rc;
+
+	for (i = 0; i < EACH; i++) {
+		message = who << 32 | i;
+		do {
+			weir_mpsc_send_init(&wait, ch, &message);
+			rc = weir_block_on(&wait.wait.leaf.future,
+					   next_random(&seed) % 8 == 0 ? 0 : WEIR_FOREVER);
+		} while (rc == -ETIMEDOUT || rc == -ECANCELED);
+		if (rc == -EPIPE) {
+			__atomic_add_fetch(&refused, EACH - i, __ATOMIC_RELAXED);
+			break;
+		}
+		ck_assert_int_eq(rc, 0);
+	}
+	weir_mpsc_unref(ch);
+	return NULL;
+}
+
+/* Receives until the end, or until stop messages have come and then closes. */
+static void *receive_all(void *arg)
+{
+	uint64_t next[SENDERS + 1] = { 0 }, total = 0, batch[7], who;
+	size_t stop = *(size_t *)arg;
+	unsigned seed = 99;
+	int rc, i;
+
+	for (;;) {
+		struct weir_mpsc_recv wait;
+
+		weir_mpsc_recv_init(&wait, ch, 1 + next_random(&seed) % 7, batch);
+		rc = weir_block_on(&wait.wait.leaf.future,
+				   next_random(&seed) % 8 == 0 ? 0 : WEIR_FOREVER);
+		if (rc == -ETIMEDOUT || rc == -ECANCELED)
+			continue;
+		ck_assert_int_ge(rc, 0);
+		for (i = 0; i < rc; i++) {
+			who = batch[i] >> 32;
+			ck_assert_uint_eq(batch[i] & UINT32_MAX, next[who]);
+			next[who]++;
+		}
+		total += (uint64_t)rc;
+		if (rc == 0)
+			break;
+		if (stop && total >= stop)
+			weir_mpsc_close(ch);
+	}
+	*(size_t *)arg = total;
+	weir_mpsc_free(ch);
+	return NULL;
+}
+
+static size_t send_and_receive(size_t capacity, size_t stop)
+{
+	unsigned seeds[SENDERS] = { 1, 2, 3, 4 };
+	pthread_t receiver;
+	int i;
+
+	make(capacity);
+	for (i = 1; i < SENDERS; i++)
+		weir_mpsc_ref(ch);
+	ck_assert_int_eq(pthread_create(&receiver, NULL, receive_all, &stop), 0);
+	run_threads(SENDERS, send_a_lot, seeds, sizeof seeds[0]);
+	pthread_join(receiver, NULL);
+	return stop;
+}
+
+START_TEST(threads_lose_nothing_and_keep_the_order)
+{
+	static const size_t capacity[] = { 1, 2, 7, 64 };
+
+	ck_assert_uint_eq(send_and_receive(capacity[_i], 0), SENDERS * EACH);
+	ck_assert_uint_eq(refused, 0);
+}
+END_TEST
+
+START_TEST(threads_see_a_close_and_every_message_has_one_fate)
+{
+	static const size_t capacity[] = { 1, 2, 7, 64 };
+	size_t got = send_and_receive(capacity[_i], 500);
+
+	ck_assert_uint_ge(got, 500);
+	ck_assert_uint_eq(got + refused, SENDERS * EACH);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(messages_come_out_in_order_over_many_laps),
+		TESTING(the_ring_wraps_when_it_never_empties),
+		TESTING(a_full_channel_makes_senders_wait_in_line),
+		TESTING(recv_many_takes_what_is_there_and_lets_the_line_in),
+		TESTING(a_waiting_receive_is_woken_once),
+		TESTING(cancelling_loses_no_message_and_no_place),
+		TESTING(the_last_sender_ends_it_after_what_is_in),
+		TESTING(the_last_sender_wakes_the_receiver),
+		TESTING(close_turns_senders_away_and_keeps_what_is_in),
+		TESTING(a_receiver_that_is_gone_turns_senders_away),
+		TESTING(odd_sizes_are_fine_and_impossible_ones_refused),
+		TESTING(threads_lose_nothing_and_keep_the_order, .rounds = 4, .timeout_s = 60),
+		TESTING(threads_see_a_close_and_every_message_has_one_fate, .rounds = 4,
+			.timeout_s = 60),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sync_waker.h: polling by hand, with a waker that counts, for the tests of sync/.
+ */
+#ifndef WEIR_TESTS_SYNC_WAKER_H
+#define WEIR_TESTS_SYNC_WAKER_H
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "tests/support/testing.h"
+#include "weir/future.h"
+
+/* Used by one thread, but for stress tests, which do not look at it. */
+struct hand {
+	int wakes;
+	int clones;			/* minus drops */
+};
+
+static inline void hand_clone(void *data)
+{
+	((struct hand *)data)->clones++;
+}
+
+static inline void hand_wake(void *data)
+{
+	((struct hand *)data)->wakes++;
+}
+
+static inline void hand_drop(void *data)
+{
+	((struct hand *)data)->clones--;
+}
+
+static const struct weir_waker_ops hand_ops = { hand_clone, hand_wake, hand_drop };
+
+static inline int hand_poll(struct hand *hand, struct weir_future *future)
+{
+	struct weir_cx cx = { { &hand_ops, hand }, NULL, NULL };
+
+	return weir_poll(future, &cx);
+}
+
+static inline int hand_cancel(struct hand *hand, struct weir_future *future)
+{
+	weir_cancel(future);
+	return hand_poll(hand, future);
+}
+
+/* The same for the sync futures, by their wait or leaf. */
+#define POLL(hand, f) hand_poll((hand), &(f)->wait.leaf.future)
+#define CANCEL(hand, f) hand_cancel((hand), &(f)->wait.leaf.future)
+#define DISCARD(f) (f)->wait.leaf.future.ops->discard(&(f)->wait.leaf.future)
+#define BLOCK(f) weir_block_on(&(f)->wait.leaf.future, WEIR_FOREVER)
+
+/* Run count threads of fn(&arg[i]) and wait for them. */
+static inline void run_threads(size_t count, void *(*fn)(void *), void *args, size_t arg_bytes)
+{
+	pthread_t *threads = malloc(count * sizeof *threads);
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, fn,
+						(char *)args + i * arg_bytes), 0);
+	for (i = 0; i < count; i++)
+		pthread_join(threads[i], NULL);
+	free(threads);
+}
+
+/* A small generator for the stress tests: seeded, repeatable per thread. */
+static inline unsigned next_random(unsigned *state)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return *state >> 16;
+}
+
+#endif
