@@ -226,8 +226,12 @@ bool weir__lease_pool_trim(struct weir__lease_pool *pool, bool all, unsigned max
 		chill(pool, *link);
 		*link = 0;
 	}
+	if (batch < unused) {
+		pool->low -= pool->low < batch ? pool->low : batch;
+		return true;
+	}
 	pool->low = pool->hot_len;
-	return batch < unused;
+	return false;
 }
 
 uint32_t weir__lease_pool_out(const struct weir__lease_pool *pool)

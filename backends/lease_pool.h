@@ -9,7 +9,7 @@
  * owner takes over as a whole when its own list is empty.
  *
  *	fresh ──► out ──► hot ──► out …
- *	           │       └── unused for a while: memory returned ──► cold ──► out …
+ *	           │       └── unused for a while ──► cold (no memory) ──► out …
  *	           └── given by another thread ──► remote ──► hot
  *
  * Memory that a burst has touched goes back to the system by weir__lease_pool_trim
@@ -64,7 +64,7 @@ void weir__lease_pool_give(struct weir__lease_pool *pool, bool owner, uint32_t t
 
 /*
  * Return the memory of up to max blocks that were not needed since the last trim (or, if all,
- * of any that are free); true if there are more. [owner]
+ * of any that are free); true if there are more, for another call. [owner]
  */
 bool weir__lease_pool_trim(struct weir__lease_pool *pool, bool all, unsigned max);
 

@@ -34,7 +34,9 @@
 /* When to look whether leased memory may go back: after so long asleep, or so many polls. */
 #define TRIM_NS (50 * WEIR_MSEC)
 #define TRIM_POLLS 1024
-#define TRIM_BATCH 64
+/* Blocks at a time: each costs a call. */
+#define TRIM_BUSY 16
+#define TRIM_IDLE 64
 
 /* A slot's .next when it is not on the ready list, nor free. */
 #define UNLISTED UINT32_MAX
@@ -216,17 +218,13 @@ static inline bool same_tick(uint64_t a, uint64_t b)
 	return (a ^ b) < WEIR__READY_TICK;
 }
 
-/* A call found nothing (EAGAIN), whatever the events said. */
+/*
+ * A call found nothing, or took all there was. Had it been the end, it would not have (.spent
+ * says so); but an error that was told once, or urgent data, is over when a call finds nothing.
+ */
 static inline void clear_ready(struct weir__ready_handle *s, enum weir__queue q)
 {
 	set_ready(s, s->ready & ~(uint64_t)((1u | 1u << END_SHIFT) << q));
-}
-
-/* A call moved less than it could have: nothing is left, unless that was the end. */
-static inline void clear_spent(struct weir__ready_handle *s, enum weir__queue q)
-{
-	if (!(s->ready & 1u << END_SHIFT << q))
-		set_ready(s, s->ready & ~(uint64_t)(1u << q));
 }
 
 static inline struct weir_op *first_op(const struct weir__ready_handle *s, enum weir__queue q)
@@ -296,12 +294,13 @@ static void note_spent(struct weir_handle *h, enum weir__queue q, uint64_t seen)
 	if (!(seen & WEIR__READY_REGISTERED) || !weir__lock_try(&instance(be)->lock))
 		return;
 	if (same_tick(seen, s->ready))
-		clear_spent(s, q);
+		clear_ready(s, q);
 	unlock(instance(be));
 }
 
 /* Whether an op that is about to be queued must try once more, or for the first time. */
-static bool must_try(const struct weir__ready_handle *s, enum weir__queue q, uint64_t seen, bool tried)
+static bool must_try(const struct weir__ready_handle *s, enum weir__queue q, uint64_t seen,
+		     bool tried)
 {
 	bool moved = !same_tick(seen, s->ready);
 
@@ -315,7 +314,8 @@ static bool must_try(const struct weir__ready_handle *s, enum weir__queue q, uin
  * no event can be handled: what comes after the last try finds the op in its queue, and a
  * registration reports what came before it.
  */
-static void enqueue(struct weir__turn *t, struct weir_op *op, enum weir__queue q, uint64_t seen, bool tried)
+static void enqueue(struct weir__turn *t, struct weir_op *op, enum weir__queue q, uint64_t seen,
+		    bool tried)
 {
 	struct weir_handle *h = op->handle;
 	struct weir__ready_handle *s = weir__ready_of(h);
@@ -330,7 +330,7 @@ static void enqueue(struct weir__turn *t, struct weir_op *op, enum weir__queue q
 	} else if (must_try(s, q, seen, tried)) {
 		res = weir__try_op(t, op);
 		if (t->spent)
-			clear_spent(s, q);
+			clear_ready(s, q);
 		tried = true;
 	}
 	if (res == WEIR_PENDING) {
@@ -471,7 +471,7 @@ static unsigned serve(struct weir__turn *t, struct weir__readiness *home, struct
 			}
 			remove_op(s, q, s->tail[q], op);
 			if (t->spent)
-				clear_spent(s, q);
+				clear_ready(s, q);
 			weir_backend_complete(op, res);
 			count++;
 		}
@@ -555,31 +555,31 @@ static int64_t timeout_of(struct weir__readiness *r, uint64_t deadline)
 	return now >= deadline ? 0 : deadline - now > INT64_MAX ? -1 : (int64_t)(deadline - now);
 }
 
-/* Wait for the owner. One that sleeps for long returns the memory that it does not use first. */
+/* Wait for the owner. One that sleeps for long first returns the memory that it does not use. */
 static int wait_owner(struct weir__readiness *r, uint64_t deadline, bool busy)
 {
 	int max = (int)(busy ? r->busy_events : r->idle_events);
 	bool slept = false;
 
-	if (++r->polls % TRIM_POLLS == 0)
-		weir__lease_pool_trim(&r->pool, false, TRIM_BATCH);
+	if (++r->polls % TRIM_POLLS == 0 || r->trimming)
+		r->trimming = weir__lease_pool_trim(&r->pool, false, TRIM_BUSY);
 	for (;;) {
 		int64_t timeout = timeout_of(r, deadline);
 		bool trim = timeout != 0 && weir__lease_pool_excess(&r->pool);
 		int n;
 
-		if (trim && (timeout < 0 || timeout > (int64_t)TRIM_NS))
-			timeout = slept ? 0 : (int64_t)TRIM_NS;
+		if (trim && slept)
+			timeout = 0;
+		else if (trim && (timeout < 0 || timeout > (int64_t)TRIM_NS))
+			timeout = (int64_t)TRIM_NS;
 		else
 			trim = false;
 		n = r->poller->wait(r, r->events, max, timeout);
-		if (n != 0 && n != -EINTR)
-			return n;
 		if (n == 0 && trim) {
 			slept = true;
-			weir__lease_pool_trim(&r->pool, true, TRIM_BATCH);
-		} else if (n == 0) {
-			return 0;
+			weir__lease_pool_trim(&r->pool, true, TRIM_IDLE);
+		} else if (n != -EINTR) {
+			return n;
 		}
 	}
 }

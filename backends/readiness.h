@@ -63,6 +63,7 @@ struct weir__readiness {
 	struct weir__event *events;	/* the owner's, idle_events long */
 	unsigned busy_events, idle_events;
 	uint32_t polls;			/* the owner's */
+	bool trimming;			/* the last trim was not finished */
 	struct weir__lease_pool pool;
 
 	struct weir__lock lock WEIR_ALIGNED(64);

@@ -177,7 +177,8 @@ static int try_accept(struct weir_op *op)
 
 	if (fd < 0)
 		return fd == -EAGAIN ? WEIR_PENDING : fd;
-	weir__try_make_handle(op->u.accept.handle, op->backend, fd, WEIR_HANDLE_STREAM, ready & WEIR__READY_EXACT);
+	weir__try_make_handle(op->u.accept.handle, op->backend, fd, WEIR_HANDLE_STREAM,
+			      ready & WEIR__READY_EXACT);
 	return 0;
 }
 

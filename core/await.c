@@ -52,6 +52,22 @@ int weir_await(struct weir_future *future)
 	return await_on(w, future);
 }
 
+int weir__await_shielded(struct weir_future *future)
+{
+	struct weir__worker *w = fiber_worker();
+	struct weir_task *task;
+	int rc;
+
+	if (WEIR_UNLIKELY(!w))
+		return -EPERM;
+	task = w->cx.task;
+	while ((rc = weir_poll(future, &w->cx)) == WEIR_PENDING) {
+		weir__fiber_suspend(task->fiber);
+		w = weir__worker_current();
+	}
+	return rc;
+}
+
 int weir_await_until(struct weir_future *future, uint64_t deadline)
 {
 	struct weir_timeout timeout;
@@ -86,14 +102,6 @@ void weir_yield_init(struct weir_yield *yield)
 	yield->done = false;
 }
 
-void weir__yield_uncancelled(void)
-{
-	struct weir__worker *w = weir__worker_current();
-
-	w->yielded = true;
-	weir__fiber_suspend(w->cx.task->fiber);
-}
-
 int weir_yield(void)
 {
 	struct weir__worker *w = fiber_worker();
@@ -104,7 +112,8 @@ int weir_yield(void)
 	task = w->cx.task;
 	if (WEIR_UNLIKELY(weir__task_is_cancelled(task)))
 		return -ECANCELED;
-	weir__yield_uncancelled();
+	w->yielded = true;
+	weir__fiber_suspend(task->fiber);
 	return weir__task_is_cancelled(task) ? -ECANCELED : 0;
 }
 

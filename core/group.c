@@ -237,19 +237,22 @@ int weir_group_next(struct weir_group *group, uint64_t *ret_id, int *ret_result)
 
 /*
  * Waits even when the caller itself was aborted: its tasks must be gone before the group is.
- * An aborted fiber's awaits return at once, so it yields the worker in between.
+ * Where it cannot wait (-EPERM, -EBUSY: a mistake of the caller's) the group stays.
  */
 void weir_group_free(struct weir_group *group)
 {
+	struct weir_group_wait wait;
 	int rc;
 
 	if (!group)
 		return;
 	weir_group_abort(group);
 	do {
-		rc = weir_group_next(group, NULL, NULL);
-		if (rc == -ECANCELED)
-			weir__yield_uncancelled();
-	} while (rc != 0);
-	free(group);
+		weir_group_wait_init(&wait, group);
+		rc = weir__worker_current() ? weir__await_shielded(&wait.leaf.future)
+					    : weir_block_on(&wait.leaf.future, WEIR_FOREVER);
+	} while (rc == 1);
+	WEIR_ASSERT(rc == 0);
+	if (rc == 0)
+		free(group);
 }

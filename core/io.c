@@ -29,6 +29,7 @@ int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *sp
 	h->backend = be;
 	h->kind = (uint8_t)spec->kind;
 	h->fd = -1;
+	h->flags = 0;
 	rc = be->ops->attach(be, h, spec);
 	if (rc < 0)
 		h->backend = NULL;
@@ -49,10 +50,21 @@ struct close_message {
 	struct weir_handle *h;
 };
 
+/*
+ * A handle may be closed twice: by the op that discards what it accepted, which does not own the
+ * memory, and by who does. Whichever of detached and the owner's close comes last releases it.
+ */
+enum {
+	HANDLE_CLOSING = 1u << 0,	/* detach is under way, or over */
+	HANDLE_OWNED = 1u << 1,		/* .released is set */
+	HANDLE_GONE = 1u << 2,		/* nothing refers to it any more */
+};
+
 void weir_backend_detached(struct weir_handle *h)
 {
 	h->backend = NULL;
-	if (h->released)
+	/* Pairs with the one in weir__handle_close. */
+	if (weir__fetch_or(&h->flags, (uint8_t)HANDLE_GONE, WEIR_ACQ_REL) & HANDLE_OWNED)
 		h->released(h);
 }
 
@@ -67,11 +79,20 @@ static void close_at_home(struct weir__message *message, struct weir__worker *w)
 
 void weir__handle_close(struct weir_handle *h, void (*released)(struct weir_handle *h))
 {
-	struct weir_backend *be = h->backend;
+	uint8_t add = released ? HANDLE_CLOSING | HANDLE_OWNED : HANDLE_CLOSING;
 	struct close_message *m;
+	struct weir_backend *be;
+	uint8_t found;
 
-	h->released = released;
+	if (released)
+		h->released = released;
+	/* Pairs with the one in weir_backend_detached. */
+	found = weir__fetch_or(&h->flags, add, WEIR_ACQ_REL);
+	if ((found & HANDLE_CLOSING) && !(found & HANDLE_GONE))
+		return;
+	be = h->backend;
 	if (!be) {
+		weir__fetch_or(&h->flags, (uint8_t)HANDLE_GONE, WEIR_RELAXED);
 		if (released)
 			released(h);
 		return;

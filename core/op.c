@@ -26,8 +26,16 @@ struct op_message {
 	struct weir_op *op;
 };
 
-/* WEIR_OP_CANCEL_SENT: a cancel message refers to the op, so it must stay until that arrived. */
-enum { WEIR_OP_CANCEL_SENT = 1u << 9, WEIR_OP_CANCEL_EARLY = 1u << 10 };
+/*
+ * WEIR_OP_CANCEL_SENT: a cancel message refers to the op, so it must stay until that arrived.
+ * WEIR_OP_MAILED: it is on its way to its home, in a message that a cancel must not overtake; a
+ * task that has moved to that home meanwhile would.
+ */
+enum {
+	WEIR_OP_CANCEL_SENT = 1u << 9,
+	WEIR_OP_CANCEL_EARLY = 1u << 10,
+	WEIR_OP_MAILED = 1u << 11,
+};
 
 static const uint32_t caps_needed[WEIR_OP_CODES] = {
 	[WEIR_OP_ACCEPT] = WEIR_CAP_STREAM, [WEIR_OP_CONNECT] = WEIR_CAP_STREAM,
@@ -56,6 +64,7 @@ static void submit_at_home(struct weir__message *message, struct weir__worker *w
 	struct weir_op *op = m->op;
 
 	free(m);
+	weir__fetch_and(&op->flags, (uint16_t)~WEIR_OP_MAILED, WEIR_RELAXED);
 	w->driver.io->ops->submit(w->driver.io, op);
 }
 
@@ -67,6 +76,7 @@ static void submit(struct weir__worker *w, struct weir_backend *io, struct weir_
 	op->next = NULL;
 	if (WEIR_UNLIKELY((io->caps & WEIR_CAP_HOMED) && home != io)) {
 		op->backend = home;
+		op->flags |= WEIR_OP_MAILED;
 		rc = message_send(home, op, submit_at_home);
 		if (rc < 0)
 			weir_backend_complete(op, rc);
@@ -174,10 +184,11 @@ static void op_cancel(struct weir_future *future)
 		return;
 	}
 	if (weir__load(&op->state, WEIR_ACQUIRE) != WEIR_OP_INFLIGHT ||
-	    (op->flags & WEIR_OP_CANCELLING))
+	    (weir__load(&op->flags, WEIR_RELAXED) & WEIR_OP_CANCELLING))
 		return;
-	op->flags |= WEIR_OP_CANCELLING;
-	if ((be->caps & WEIR_CAP_POLL_ANY) || be->worker == w) {
+	weir__fetch_or(&op->flags, (uint16_t)WEIR_OP_CANCELLING, WEIR_RELAXED);
+	if ((be->caps & WEIR_CAP_POLL_ANY) ||
+	    (be->worker == w && !(weir__load(&op->flags, WEIR_RELAXED) & WEIR_OP_MAILED))) {
 		be->ops->cancel(be, op);
 		return;
 	}

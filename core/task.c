@@ -16,7 +16,6 @@
 #include "core/leaf.h"
 
 #define STATE_BYTES_MAX (64u * 1024)
-#define BUDGET_NONE (INT_MAX / 2)
 
 _Static_assert(offsetof(struct weir_task, state) == offsetof(struct weir__slab_head, state) &&
 		       offsetof(struct weir_task, link) == offsetof(struct weir__slab_head, link),
@@ -227,13 +226,13 @@ int weir_spawn_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
 	return weir_task_spawn(rt, &cfg, ret_task);
 }
 
-/* ---- the running of it ---- */
+/* ---- its end ---- */
 
 /*
  * Cancel what is still pending and see whether it has let go. Returns the task's
  * result once nothing is armed any more.
  */
-static int task_unwind(struct weir_task *task, struct weir_cx *cx)
+static int unwind(struct weir_task *task, struct weir_cx *cx)
 {
 	struct weir_leaf *leaf, *next;
 
@@ -252,43 +251,30 @@ static int task_unwind(struct weir_task *task, struct weir_cx *cx)
 	return task->armed ? WEIR_PENDING : task->result;
 }
 
-static int poll_stackless(struct weir__worker *w, struct weir_task *task, bool cancelled)
+int weir__task_unwind(struct weir__worker *w, struct weir_task *task, int result)
 {
-	int rc;
-
-	if (WEIR_UNLIKELY(cancelled && !(task->flags & WEIR__TASK_UNWINDING)))
-		task->result = -ECANCELED;
-	else if (WEIR_LIKELY(!(task->flags & WEIR__TASK_UNWINDING))) {
-		rc = task->body.poll(weir__task_state(task), &w->cx);
-		if (rc == WEIR_PENDING || WEIR_LIKELY(!task->armed))
-			return rc;
-		task->result = rc;
-	}
-	w->budget = BUDGET_NONE;
-	return task_unwind(task, &w->cx);
+	if (!(task->flags & WEIR__TASK_UNWINDING))
+		task->result = result;
+	w->budget = WEIR__BUDGET_NONE;
+	return unwind(task, &w->cx);
 }
 
-static int poll_stackful(struct weir__worker *w, struct weir_task *task)
+int weir__task_make_fiber(struct weir__worker *w, struct weir_task *task)
 {
-	struct weir__fiber *fiber = task->fiber;
-	int rc;
+	return weir__fiber_new(&w->stacks, task->body.fn, task->extra.arg, &task->fiber);
+}
 
-	if (WEIR_UNLIKELY(!fiber)) {
-		rc = weir__fiber_new(&w->stacks, task->body.fn, task->extra.arg, &fiber);
-		if (rc < 0)
-			return rc;
-		task->fiber = fiber;
-	}
-	if (!weir__fiber_resume(fiber))
-		return WEIR_PENDING;
+int weir__task_end_fiber(struct weir__worker *w, struct weir_task *task)
+{
+	int result = weir__fiber_result(task->fiber);
+
 	WEIR_ASSERT(!task->armed);
-	rc = weir__fiber_result(fiber);
+	weir__fiber_free(&w->stacks, task->fiber);
 	task->fiber = NULL;
-	weir__fiber_free(&w->stacks, fiber);
-	return rc;
+	return result;
 }
 
-static void task_complete(struct weir__worker *w, struct weir_task *task, int result)
+void weir__task_complete(struct weir__worker *w, struct weir_task *task, int result)
 {
 	uint64_t now;
 
@@ -296,8 +282,9 @@ static void task_complete(struct weir__worker *w, struct weir_task *task, int re
 		task->extra.fini(weir__task_state(task));
 	if (task->locals)
 		weir__local_destroy(task->locals);
+	w->cx.task = NULL;
 	task->result = result;
-	weir__store(&w->stats.finished, w->stats.finished + 1, WEIR_RELAXED);
+	weir__store(&w->stats.finished, w->stats.finished + 1, WEIR_RELEASE);
 	if (task->member)
 		weir__group_deliver(task->member);
 	now = weir__state_complete(&task->state);
@@ -308,48 +295,6 @@ static void task_complete(struct weir__worker *w, struct weir_task *task, int re
 	} else if (TASK_REFS(now) == 0) {
 		task_free(task);
 	}
-}
-
-/* A task that yielded keeps RUNNING and waits for the driver to have had its turn. */
-static void defer(struct weir__worker *w, struct weir_task *task)
-{
-	task->link.next = NULL;
-	if (w->deferred_last)
-		w->deferred_last->next = &task->link;
-	else
-		w->deferred_first = &task->link;
-	w->deferred_last = &task->link;
-	w->deferred_len++;
-}
-
-void weir__task_run(struct weir__worker *w, struct weir_task *task)
-{
-	uint64_t found = weir__state_start(&task->state);
-	int rc;
-
-	w->cx.waker.data = task;
-	w->cx.task = task;
-	w->budget = task->flags & WEIR__TASK_UNCONSTRAINED ? BUDGET_NONE : w->rt->budget;
-	w->yielded = false;
-	weir__store(&w->stats.polls, w->stats.polls + 1, WEIR_RELAXED);
-	if (task->flags & WEIR__TASK_STACKFUL) {
-		rc = poll_stackful(w, task);
-		if (WEIR_UNLIKELY(weir__worker_current() != w)) {
-			/* It blocked in place and the worker has moved on without this thread. */
-			WEIR_ASSERT(rc == WEIR_PENDING);
-			weir__context()->rt->sched->schedule(task);
-			return;
-		}
-	} else {
-		rc = poll_stackless(w, task, found & TASK_CANCELLED);
-	}
-	w->cx.task = NULL;
-	if (rc != WEIR_PENDING)
-		task_complete(w, task, rc);
-	else if (w->yielded)
-		defer(w, task);
-	else if (weir__state_suspend(&task->state) == WEIR__AFTER_RESCHEDULE)
-		w->rt->sched->schedule(task);
 }
 
 /* ---- what tasks may ask about themselves ---- */
@@ -398,7 +343,7 @@ bool weir_task_unconstrained(bool on)
 	if (on)
 		task->flags |= WEIR__TASK_UNCONSTRAINED;
 	if (on != was)
-		w->budget = on ? BUDGET_NONE : w->rt->budget;
+		w->budget = on ? WEIR__BUDGET_NONE : w->rt->budget;
 	return was;
 }
 

@@ -79,8 +79,14 @@ static inline struct weir_task *weir__task_of_link(struct weir__link *link)
 /* Wake a task: queue it unless it is queued or running. [any] */
 void weir__task_wake(struct weir_task *task);
 
-/* Poll a task that came from a queue, and do what follows from it. [worker] */
-void weir__task_run(struct weir__worker *w, struct weir_task *task);
+/* The pieces of core/task_run.h that need not be in line. [worker] */
+int weir__task_make_fiber(struct weir__worker *w, struct weir_task *task);
+int weir__task_end_fiber(struct weir__worker *w, struct weir_task *task);
+int weir__task_unwind(struct weir__worker *w, struct weir_task *task, int result);
+void weir__task_complete(struct weir__worker *w, struct weir_task *task, int result);
+
+/* The budget of a task that has none. */
+#define WEIR__BUDGET_NONE (INT_MAX / 2)
 
 /* Cancel every live task of a slab that this worker owns. [owner] */
 void weir__task_abort_all(struct weir__slab *slab);
@@ -88,8 +94,8 @@ void weir__task_abort_all(struct weir__slab *slab);
 /* Drop n references; frees the block with the last. [any] */
 void weir__task_unref(struct weir_task *task, unsigned n);
 
-/* Go behind the driver, on a fiber, even when the task was aborted. core/await.c */
-void weir__yield_uncancelled(void);
+/* Await even when the task was or is aborted: the future is not cancelled. On a fiber. core/await.c */
+int weir__await_shielded(struct weir_future *future);
 /* Destroy the task-local values. core/local.c */
 void weir__local_destroy(struct weir__local *locals);
 

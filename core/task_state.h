@@ -8,7 +8,7 @@
  *	2	COMPLETE	complete			-
  *	3	CANCELLED	cancel				-
  *	4	JOIN_INTEREST	init(joinable)			detach
- *	5	JOIN_WAKER	set_join_waker			clear_join_waker, detach, joiner_woken
+ *	5	JOIN_WAKER	set_join_waker			clear_join_waker, detach, woken
  *	6	DEFERRED	(reserved)
  *	8..63	reference count, in steps of TASK_REF
  *
@@ -127,8 +127,8 @@
 #endif
 
 enum weir__after {
-	WEIR__AFTER_IDLE,		/* nothing to do; the task may be running elsewhere already */
-	WEIR__AFTER_RESCHEDULE		/* the caller puts it into a queue, with the reference it has */
+	WEIR__AFTER_IDLE,		/* nothing to do; it may run elsewhere already */
+	WEIR__AFTER_RESCHEDULE		/* the caller queues it, with its reference */
 };
 
 /*

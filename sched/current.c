@@ -41,13 +41,9 @@ static bool root_is_done(void *arg)
 /* Be the worker until until(arg) says so. Called and left with turn_lock held. */
 static void take_turn(struct runtime *rt, bool (*until)(void *), void *arg)
 {
-	struct worker *w = worker_at(rt, 0);
-
 	rt->turn_taken = true;
 	pthread_mutex_unlock(&rt->turn_lock);
-	worker_enter(w);
-	worker_run(w, until, arg);
-	worker_leave(w);
+	worker_serve(worker_at(rt, 0), until, arg);
 	pthread_mutex_lock(&rt->turn_lock);
 	rt->turn_taken = false;
 	pthread_cond_broadcast(&rt->turn_free);

@@ -13,21 +13,7 @@
 
 static int take_over(void *arg)
 {
-	struct worker *w = arg;
-	struct weir_rt_config *cfg = &w->rt->cfg;
-	struct weir__altstack alt;
-	bool has_alt = weir__stack_altstack_init(&alt) == 0;
-
-	worker_enter(w);
-	worker_run(w, NULL, NULL);
-	if (weir__worker_current() == &w->base) {
-		if (cfg->on_worker_stop)
-			cfg->on_worker_stop(cfg->hook_arg, w->base.index);
-		worker_leave(w);
-		weir__context()->rt = &w->rt->base;
-	}
-	if (has_alt)
-		weir__stack_altstack_fini(&alt);
+	worker_serve(arg, NULL, NULL);
 	return 0;
 }
 

@@ -158,7 +158,7 @@ static inline void *ring_pop(struct ring *r)
 	return WEIR_RD(r->slots[real & RING_MASK]);
 }
 
-/* Puts the older half of victim, rounded up, aside; returns how many, and the head as it left it. */
+/* Puts the older half of victim, rounded up, aside; returns how many, and the head it left. */
 static inline uint32_t ring_claim(struct ring *victim, uint64_t *ret_head)
 {
 	uint64_t head = weir__load(&victim->head, WEIR_RELAXED), next;

@@ -7,7 +7,7 @@
  *	2 abort		every worker cancels the tasks of its slab, this thread those that
  *			foreign threads have spawned
  *	3 drain		workers go on until no task is left: operations are waited for here
- *	4 stop		workers leave their loops, threads are joined
+ *	4 stop		workers leave their loops, threads are joined, late messages delivered
  *	5 pool		waiting jobs are refused, running ones are waited for
  *	6 detach	signals do not look for this runtime any more
  *
@@ -101,7 +101,21 @@ static int join_threads(struct runtime *rt, uint64_t deadline)
 		else
 			rc = -ETIMEDOUT;
 	}
+	weir__load(&rt->drained, WEIR_ACQUIRE);
 	return rc;
+}
+
+/*
+ * 4. What one worker's last task has sent to another that had left its loop: handles to be closed
+ * at their home. This thread stands in for the workers, none of which runs any more.
+ */
+static void deliver_late(struct runtime *rt)
+{
+	unsigned i;
+
+	for (i = 0; i < rt->base.workers; i++)
+		if (!rt->started[i])
+			weir__worker_messages(rt->base.worker[i]);
 }
 
 int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
@@ -125,6 +139,7 @@ int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
 	set_phase(rt, RT_STOPPING);				/* 4 */
 	if (rt->cfg.sched == WEIR_SCHED_MULTI && join_threads(rt, deadline) < 0)
 		rc = -ETIMEDOUT;
+	deliver_late(rt);
 	pool_rc = pool_stop(&rt->pool, deadline);		/* 5 */
 	weir__signals_detach(&rt->base);			/* 6 */
 	if (rc == 0 && pool_rc == 0)

@@ -15,6 +15,7 @@
 #include "core/clock.h"
 #include "core/futex.h"
 #include "core/leaf.h"
+#include "core/task_run.h"
 
 #define AIM_NS (200 * WEIR_USEC)	/* between looks at the drivers and the inject queue */
 #define YIELD_POLL_TICKS 8u		/* yields of lone tasks per look at the drivers */
@@ -271,12 +272,6 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 
 /* ---- the loop ---- */
 
-static void run(struct worker *w, struct weir_task *task)
-{
-	w->tick++;
-	weir__task_run(&w->base, task);
-}
-
 void worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 {
 	struct weir_task *task;
@@ -294,13 +289,13 @@ void worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 			worker_park(w, until, arg);
 			continue;
 		}
-		run(w, task);
-		if (WEIR_UNLIKELY(weir__worker_current() != &w->base))
-			return;		/* the task has blocked in place: another thread is the worker now */
+		w->tick++;
+		if (WEIR_UNLIKELY(!weir__task_run(&w->base, task)))
+			return;		/* it has blocked in place: another thread is the worker now */
 	}
 }
 
-void worker_enter(struct worker *w)
+static void enter(struct worker *w)
 {
 	struct weir__context *c = weir__context();
 
@@ -309,13 +304,41 @@ void worker_enter(struct worker *w)
 	weir__store(&w->awake, 1u, WEIR_SEQ_CST);
 }
 
-void worker_leave(struct worker *w)
+static void call_start_hook(struct worker *w)
+{
+	if (w->hooked || !w->rt->cfg.on_worker_start)
+		return;
+	w->hooked = true;
+	w->rt->cfg.on_worker_start(w->rt->cfg.hook_arg, w->base.index);
+}
+
+static void call_stop_hook(struct worker *w)
+{
+	if (runtime_phase(w->rt) >= RT_STOPPING && w->rt->cfg.on_worker_stop)
+		w->rt->cfg.on_worker_stop(w->rt->cfg.hook_arg, w->base.index);
+}
+
+/* The thread is the worker up to here, or was until a task blocked in place. */
+static WEIR_NOINLINE void leave(struct worker *w)
 {
 	struct weir__context *c = weir__context();
 
-	(void)w;
+	if (c->worker)
+		call_stop_hook(w);
 	c->worker = NULL;
-	c->rt = NULL;
+}
+
+void worker_serve(struct worker *w, bool (*until)(void *arg), void *arg)
+{
+	struct weir__altstack alt;
+	bool has_alt = weir__stack_altstack_init(&alt) == 0;
+
+	enter(w);
+	call_start_hook(w);
+	worker_run(w, until, arg);
+	leave(w);
+	if (has_alt)
+		weir__stack_altstack_fini(&alt);
 }
 
 /* ---- construction ---- */

@@ -128,7 +128,7 @@ static inline void mpsc_cell_read(struct mpsc_cell *cell, void *elem, size_t byt
 #endif
 }
 
-/* [setup] cells: mpsc_ring_bytes(cap, elem_bytes) bytes; cap from 1 to half of the address space. */
+/* [setup] cells: mpsc_ring_bytes(cap, elem_bytes) bytes; cap is at least 1. */
 static inline void mpsc_ring_init(struct mpsc_ring *r, size_t cap, size_t elem_bytes, void *cells)
 {
 	uint64_t k;

@@ -81,6 +81,13 @@ static bool take_locked(struct weir_notified *notified)
 	return true;
 }
 
+/* A look without the guard, to spare the arming; the word of take_or_queue counts. */
+static bool looks_ready(const struct weir_notified *notified)
+{
+	return weir__load(&notified->notify->permit, WEIR_RELAXED) ||
+	       weir__load(&notified->notify->calls, WEIR_RELAXED) != notified->calls;
+}
+
 /* state: to be queued with, or WAIT_IDLE not to be queued. */
 static bool take_or_queue(struct weir_notified *notified, uint32_t state)
 {
@@ -115,7 +122,7 @@ static int notified_poll(struct weir_future *future, struct weir_cx *cx)
 
 	if (rc != WAIT_START)
 		return rc;
-	if (take_or_queue(notified, WAIT_IDLE))
+	if (looks_ready(notified) && take_or_queue(notified, WAIT_IDLE))
 		return wait_now(&notified->wait, 0);
 	weir__leaf_arm(&notified->wait.leaf, cx);
 	if (take_or_queue(notified, WAIT_QUEUED))

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 
+COMMENT = re.compile(r"#.*")
 NAMED = re.compile(r"'([^']+)'")
 SOURCE = (".c", ".cc", ".cpp", ".S")
 # Built by their own Makefile, which says why.
@@ -26,7 +27,7 @@ def names_in(root, folder):
         if os.path.exists(path):
             with open(path, encoding="utf-8") as handle:
                 names |= {os.path.normpath(os.path.join(folder, n))
-                          for n in NAMED.findall(handle.read())}
+                          for n in NAMED.findall(COMMENT.sub("", handle.read()))}
         if not folder:
             return names
         folder = os.path.dirname(folder)

@@ -70,7 +70,7 @@ struct weir_handle {
 	struct weir_backend *backend;	/* the instance that attached it; its home */
 	int fd;				/* -1 where the backend has none */
 	uint8_t kind;			/* enum weir_handle_kind */
-	uint8_t flags;
+	uint8_t flags;			/* the core's */
 	uint16_t unused;
 	void (*released)(struct weir_handle *h); /* the core's: frees it after detach */
 	uint64_t state[5];		/* the backend's own, zeroed before attach */

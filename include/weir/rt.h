@@ -78,6 +78,13 @@ struct weir_rt_config {
 
 	struct weir_clock *clock;	/* a test clock; NULL: the system's */
 
+	/*
+	 * A fiber that runs over its stack ends the process. Unless this is set, a SIGSEGV handler
+	 * first prints one line that names the task, and hands every other fault to the handler
+	 * that was there before.
+	 */
+	bool no_overflow_report;
+
 	/* Hooks; arg is hook_arg, worker the index. Called on the worker's thread. */
 	void (*on_worker_start)(void *arg, unsigned worker);
 	void (*on_worker_stop)(void *arg, unsigned worker);

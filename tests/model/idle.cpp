@@ -33,7 +33,8 @@ static const char *const mutants[] = {
  * wake-ups without a cause per worker.
  */
 template<int workers, int producers, int each, int children, int timers>
-struct pool : rl::test_suite<pool<workers, producers, each, children, timers>, workers + producers> {
+struct pool : rl::test_suite<pool<workers, producers, each, children, timers>,
+			     workers + producers> {
 	enum { items = producers * each + children };
 	struct idle idle;
 	struct weir__parkword pw[workers];
@@ -165,9 +166,9 @@ typedef pool<3, 1, 3, 0, 0> three;
 typedef pool<3, 1, 1, 2, 1> three_in_a_family;
 
 static const model_scenario scenarios[] = {
-	{ "two workers", &rl::simulate<two>, 150000, 2 },
-	{ "two workers, timers", &rl::simulate<two_with_timers>, 150000, 0 },
-	{ "two workers, two producers", &rl::simulate<two_producers>, 150000, 0 },
+	{ "two workers", &rl::simulate<two>, 100000, 2 },
+	{ "two workers, timers", &rl::simulate<two_with_timers>, 100000, 0 },
+	{ "two workers, two producers", &rl::simulate<two_producers>, 100000, 0 },
 	{ "parent and child", &rl::simulate<parent_and_child>, 100000, 0 },
 	{ "three workers", &rl::simulate<three>, 100000, 0 },
 	{ "three workers, a family", &rl::simulate<three_in_a_family>, 100000, 0 },

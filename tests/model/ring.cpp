@@ -236,7 +236,7 @@ struct short_queue : rl::test_suite<short_queue, 3> {
 };
 
 static const model_scenario scenarios[] = {
-	{ "two thieves", &rl::simulate<two_thieves>, 200000, 0 },
+	{ "two thieves", &rl::simulate<two_thieves>, 100000, 0 },
 	{ "a thief stolen from", &rl::simulate<stolen_thief>, 100000, 2 },
 	{ "short queue", &rl::simulate<short_queue>, 0, 2 },
 };

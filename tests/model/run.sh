@@ -21,7 +21,8 @@ if ! echo '#include <relacy/relacy.hpp>' | $cxx -std=c++11 -w -E -x c++ - >/dev/
 fi
 
 tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT INT TERM
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 1' INT TERM
 
 # Relacy defines the name $ and wants no fortified setjmp.
 check()

@@ -317,8 +317,8 @@ struct stale : rl::test_suite<stale, 3> {
 
 static const model_scenario scenarios[] = {
 	{ "wakes", &rl::simulate<wakes>, 100000, 2 },
-	{ "join", &rl::simulate<join>, 200000, 0 },
-	{ "stale", &rl::simulate<stale>, 200000, 2 },
+	{ "join", &rl::simulate<join>, 100000, 0 },
+	{ "stale", &rl::simulate<stale>, 100000, 2 },
 };
 
 MODEL_MAIN("task_state", scenarios, mutants)

@@ -82,6 +82,7 @@ struct server {
 	struct weir_task *task;
 	bool drip;			/* sends instead of echoing */
 	bool timed;			/* gives up accepting now and then */
+	bool owns;			/* its task closes the listener */
 };
 
 /* What a connection's fiber is given; it frees it. */
@@ -337,6 +338,8 @@ static int serve_fiber(void *arg)
 	/* Aborted, and still all of its tasks are over when this returns. */
 	weir_group_free(server->group);
 	server->group = NULL;
+	if (server->owns)
+		weir_listener_close(server->listener);
 	return rc;
 }
 
@@ -387,6 +390,8 @@ static void serve_fini(void *state)
 
 	if (s->started)
 		weir_accept_fini(&s->accept);
+	if (s->server->owns)
+		weir_listener_close(s->server->listener);
 }
 
 static int server_spawn(struct server *server)
@@ -873,17 +878,14 @@ static int walk_away(void *arg)
 	struct run *run = arg;
 	int rc;
 
-	server = (struct server){ .run = run };
+	server = (struct server){ .run = run, .owns = true };
 	rc = server_start(&server, false);
 	if (rc < 0)
 		return rc;
 	weir_task_detach(server.task);
 	clients_prepare(run, &server.addr, 20000);
 	clients_spawn(run, NULL);
-	weir_sleep(draw(run, 40) * run->pace_ns);
-	/* The accept holds the listener: it may be closed under it. */
-	weir_listener_close(server.listener);
-	return 0;
+	return weir_sleep(draw(run, 40) * run->pace_ns);
 }
 
 const struct program programs[] = {

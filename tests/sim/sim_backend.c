@@ -269,6 +269,8 @@ static struct sim_rec *rec_new(struct sim_instance *sim, struct weir_op *op, str
 	rec->number = ++sim->world->ops;
 	rec->object = object_of(op->handle);
 	rec->object->inflight++;
+	/* Atomic: where the op was sent here, its task may be cancelling it elsewhere by now. */
+	rec->flags = __atomic_load_n(&op->flags, __ATOMIC_RELAXED);
 	rec->check = sim_op_check(op);
 	op->next = (struct weir_op *)(void *)rec;
 	TAILQ_INSERT_TAIL(&line->recs, rec, in_line);
@@ -301,11 +303,11 @@ static int submit_locked(struct sim_instance *sim, struct weir_op *op)
 	sim_note(sim, WEIR_SIM_SUBMIT, rec->number, rec->object->number, op->code,
 		 (int)sim_op_total(op));
 	first = rec == TAILQ_FIRST(&line->recs);
-	now = (op->flags & WEIR_OP_TRY) || sim_chance(world, world->cfg.inline_permille);
+	now = (rec->flags & WEIR_OP_TRY) || sim_chance(world, world->cfg.inline_permille);
 	sim_op_poison(op);
 	if (first && now)
 		rc = attempt(rec);
-	if (rc == SIM_AGAIN && (op->flags & WEIR_OP_TRY))
+	if (rc == SIM_AGAIN && (rec->flags & WEIR_OP_TRY))
 		rc = *sim_op_done(op) ? (int)*sim_op_done(op) : -EAGAIN;
 	if (rc != SIM_AGAIN)
 		finish(rec, rc);

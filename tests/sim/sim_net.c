@@ -75,9 +75,7 @@ static bool addr_matches(struct sim_listener *listener, struct sim_addr *to)
 
 	if (at->ss.ss_family == AF_UNIX || to->ss.ss_family == AF_UNIX)
 		return at->ss.ss_family == to->ss.ss_family &&
-		       !strncmp(((struct sockaddr_un *)&at->ss)->sun_path,
-				((struct sockaddr_un *)&to->ss)->sun_path,
-				sizeof(((struct sockaddr_un *)NULL)->sun_path));
+		       !memcmp(&at->ss, &to->ss, sizeof(struct sockaddr_un)); /* zeroed behind */
 	if (*addr_port(at) != *addr_port(to))
 		return false;
 	if (at->ss.ss_family != to->ss.ss_family)

@@ -267,9 +267,9 @@ static int try_recv(struct sim_rec *rec)
 	sim_op_unpoison(op);
 	transfer(op, stream, n);
 	sim_op_poison(op);
-	if (!(op->flags & WEIR_OP_PEEK))
+	if (!(rec->flags & WEIR_OP_PEEK))
 		sim_consume(stream, n);
-	if ((op->flags & WEIR_OP_ALL) && !(op->flags & WEIR_OP_PEEK) && n < left)
+	if ((rec->flags & WEIR_OP_ALL) && !(rec->flags & WEIR_OP_PEEK) && n < left)
 		return SIM_MORE;
 	return (int)*sim_op_done(op);
 }
@@ -320,7 +320,7 @@ static int try_send(struct sim_rec *rec)
 	n = draw_length(stream->object.world, (size_t)ready < left ? (size_t)ready : left);
 	transfer(op, stream, n);
 	sim_sent(stream, n);
-	if ((op->flags & WEIR_OP_ALL) && n < left)
+	if ((rec->flags & WEIR_OP_ALL) && n < left)
 		return SIM_MORE;
 	return (int)*sim_op_done(op);
 }

@@ -37,6 +37,7 @@ struct sim_rec {
 	uint64_t cancel_ns;		/* WEIR_FOREVER: nobody asked */
 	uint64_t due_ns;		/* the earlier one; filed by it unless FOREVER */
 	uint64_t number;
+	uint16_t flags;			/* the op's at submit; later the core changes them */
 	uint64_t check;			/* of what the caller must not change */
 	bool starved;			/* found no block to lend */
 };

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,9 +76,32 @@ static void report_fd(int fd, void *arg)
 					      "\n  file %d: %s", fd, target);
 }
 
-static void *nothing(void *arg)
+static void *note_tid(void *ret_tid)
 {
-	return arg;
+	*(pid_t *)ret_tid = (pid_t)syscall(SYS_gettid);
+	return NULL;
+}
+
+static void sleep_ms(void)
+{
+	struct timespec ms = { 0, 1000000 };
+
+	nanosleep(&ms, NULL);
+}
+
+/* Makes a thread, joins it, and waits until /proc has forgotten it too. */
+static void warm_up(void)
+{
+	char path[64];
+	pthread_t thread;
+	pid_t tid = 0;
+
+	if (pthread_create(&thread, NULL, note_tid, &tid) != 0)
+		return;
+	pthread_join(thread, NULL);
+	snprintf(path, sizeof(path), "/proc/self/task/%d", tid);
+	while (access(path, F_OK) == 0)
+		sleep_ms();
 }
 
 static unsigned count_threads(void)
@@ -90,22 +114,17 @@ static unsigned threads_too_many(void)
 	unsigned now = 0;
 
 	for (unsigned waited_ms = 0; waited_ms < testing_scaled(2000); waited_ms++) {
-		struct timespec ms = { 0, 1000000 };
-
 		now = count_threads();
 		if (now <= threads_before)
 			return 0;
-		nanosleep(&ms, NULL);
+		sleep_ms();
 	}
 	return now - threads_before;
 }
 
 void testing_leaks_begin(void)
 {
-	pthread_t warm_up;
-
-	if (pthread_create(&warm_up, NULL, nothing, NULL) == 0)
-		pthread_join(warm_up, NULL);
+	warm_up();
 	memset(open_before, 0, sizeof(open_before));
 	each_entry("/proc/self/fd", note_fd, NULL);
 	threads_before = count_threads();

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,12 +37,15 @@
 
 /* ---- calls that are counted, and made to fail -------------------------------------------- */
 
-enum call { RECV, SEND, SENDMSG, RECVMSG, ACCEPT, EPOLL_WAIT, EPOLL_CTL, CALLS };
+enum call { RECV, SEND, SENDMSG, RECVMSG, ACCEPT, POLL, EPOLL_WAIT, EPOLL_CTL, CALLS };
 
 static unsigned calls[CALLS];
 /* The next so many calls fail with that errno. */
 static int fail_errno[CALLS];
 static unsigned fail_times[CALLS];
+
+/* Called once, after a call has found nothing and before its caller learns of it. */
+static void (*meanwhile)(void);
 
 static bool fails(enum call what)
 {
@@ -59,6 +63,19 @@ static void fail_next(enum call what, int err, unsigned times)
 	fail_times[what] = times;
 }
 
+/* The world goes on between a call that finds nothing and what is made of it. */
+static ssize_t found(ssize_t n)
+{
+	void (*interfere)(void) = meanwhile;
+
+	if (interfere && (n == 0 || (n < 0 && errno == EAGAIN))) {
+		meanwhile = NULL;
+		interfere();
+		errno = EAGAIN;
+	}
+	return n;
+}
+
 static void forget_calls(void)
 {
 	memset(calls, 0, sizeof(calls));
@@ -66,7 +83,16 @@ static void forget_calls(void)
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-	return fails(RECV) ? -1 : syscall(SYS_recvfrom, fd, buf, len, flags, NULL, NULL);
+	return fails(RECV) ? -1 : found(syscall(SYS_recvfrom, fd, buf, len, flags, NULL, NULL));
+}
+
+int poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	struct timespec ts = { .tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * 1000000 };
+
+	if (fails(POLL))
+		return -1;
+	return (int)found(syscall(SYS_ppoll, fds, n, timeout < 0 ? NULL : &ts, NULL, 8));
 }
 
 ssize_t send(int fd, const void *buf, size_t len, int flags)
@@ -272,7 +298,8 @@ static struct weir_op *poll_op(struct weir_op *op, struct weir_handle *h, unsign
 	return op;
 }
 
-static struct weir_op *accept_op(struct weir_op *op, struct weir_handle *h, struct weir_handle *conn)
+static struct weir_op *accept_op(struct weir_op *op, struct weir_handle *h,
+				 struct weir_handle *conn)
 {
 	memset(conn, 0, sizeof(*conn));
 	prepare(op, WEIR_OP_ACCEPT, h);
@@ -370,7 +397,7 @@ static void reset(int fd)
 
 static void small_buffers(struct weir_handle *h, int peer)
 {
-	int bytes = 4096;
+	int bytes = 65536;
 
 	ck_assert_int_eq(h->backend->ops->control(h->backend, h, WEIR_CTL_SEND_BUFFER, &bytes,
 						  sizeof(bytes)),
@@ -770,14 +797,18 @@ START_TEST(urgent_data_does_not_hide_the_rest)
 	ck_assert_int_eq(syscall(SYS_sendto, peer, "!", 1, MSG_OOB, NULL, 0), 1);
 	put(peer, "cd");
 	/* All of it is there before the first look. */
-	for (int queued = 0; queued < 4;)
-		ck_assert_int_eq(ioctl(h.fd, FIONREAD, &queued), 0);
+	for (int unacked = 1; unacked > 0;)
+		ck_assert_int_eq(ioctl(peer, TIOCOUTQ, &unacked), 0);
 	ck_assert_int_eq(finish(&op), 2);
 	ck_assert_int_eq(finish(submit(recv_op(&op, &h, buf, sizeof(buf)))), 2);
 	ck_assert_mem_eq(buf, "cd", 2);
 	submit(recv_op(&op, &h, buf, sizeof(buf)));
 	put(peer, "e");
 	ck_assert_int_eq(finish(&op), 1);
+	/* It is over: a short read says again that there is no more. */
+	forget_calls();
+	submit(recv_op(&op, &h, buf, sizeof(buf)));
+	ck_assert_uint_eq(calls[RECV], 0);
 	detach(&h);
 	close(peer);
 }
@@ -1614,6 +1645,62 @@ START_TEST(poll_reports_a_broken_poller)
 }
 END_TEST
 
+/* ---- an event between a call that found nothing and its op's place in the queue ----------- */
+
+static int meanwhile_peer;
+
+/* Data come, and a sibling handles the event, while nobody is queued. */
+static void data_and_event(void)
+{
+	put(meanwhile_peer, "now");
+	become(be1);
+	turn_of(be0, WEIR_FOREVER);
+	become(be0);
+}
+
+START_TEST(event_between_receive_and_queue)
+{
+	struct weir_handle h;
+	struct weir_op op;
+	char buf[16];
+
+	meanwhile_peer = tcp_pair(&h);
+	submit(recv_op(&op, &h, buf, sizeof(buf)));
+	cancel(&op);
+	turn();
+	/* A try leaves the handle as it was, so the next one makes a call. */
+	put(meanwhile_peer, "12");
+	ck_assert_int_eq(turn_of(be0, WEIR_FOREVER), 0);
+	ck_assert_int_eq(finish(submit(recv_op(&op, &h, buf, 2))), 2);
+	meanwhile = data_and_event;
+	submit(recv_op(&op, &h, buf, sizeof(buf)));
+	ck_assert_ptr_null(meanwhile);
+	ck_assert(is_done(&op));
+	ck_assert_int_eq(op.res, 3);
+	detach(&h);
+	close(meanwhile_peer);
+}
+END_TEST
+
+START_TEST(event_between_look_and_queue)
+{
+	struct weir_handle h;
+	struct weir_op op, other;
+
+	meanwhile_peer = unix_pair(&h);
+	/* Somebody else is waiting, for something else. */
+	submit(poll_op(&other, &h, WEIR_PRIORITY));
+	turn();
+	meanwhile = data_and_event;
+	submit(poll_op(&op, &h, WEIR_READABLE));
+	ck_assert_ptr_null(meanwhile);
+	ck_assert(is_done(&op));
+	ck_assert_int_eq(op.res, WEIR_READABLE);
+	detach(&h);
+	close(meanwhile_peer);
+}
+END_TEST
+
 /* ---- waiting and waking ------------------------------------------------------------------- */
 
 START_TEST(a_look_is_one_call)
@@ -1753,6 +1840,108 @@ START_TEST(sibling_leaves_work_behind)
 		close(client[i]);
 	}
 	detach(&listener);
+}
+END_TEST
+
+static void sibling_before_sleep(void)
+{
+	become(be1);
+	ck_assert_int_gt(be0->ops->poll(be0, 0, true), 0);
+	become(be0);
+}
+
+static int interfere_and_wait(struct weir__readiness *r, struct weir__event *events, int max,
+			      int64_t timeout_ns)
+{
+	void (*first)(void) = between;
+
+	between = NULL;
+	if (first)
+		first();
+	return real_poller->wait(r, events, max, timeout_ns);
+}
+
+/* The same when the owner has looked at the list already and is about to sleep. */
+START_TEST(sibling_wakes_the_owner_for_what_it_leaves)
+{
+	enum { OPS = 20 };
+	struct weir__poller_ops poller;
+	struct weir_handle h;
+	struct weir_op op[OPS];
+	char buf[OPS];
+	int peer = unix_pair(&h);
+
+	for (unsigned i = 0; i < OPS; i++)
+		submit(recv_op(&op[i], &h, &buf[i], 1));
+	turn();
+	held = WEIR_CONTAINER_OF(be0, struct weir__readiness, base);
+	real_poller = held->poller;
+	poller = *real_poller;
+	poller.wait = interfere_and_wait;
+	held->poller = &poller;
+	between = sibling_before_sleep;
+	put(peer, "xxxxxxxxxxxxxxxxxxxx");
+	ck_assert_int_eq(turn_of(be0, WEIR_FOREVER), 0);
+	held->poller = real_poller;
+	for (unsigned i = 0; i < OPS; i++)
+		ck_assert_int_eq(finish(&op[i]), 1);
+	detach(&h);
+	close(peer);
+}
+END_TEST
+
+/* Two workers wait on the same fresh handle at the same moment: one becomes its home. */
+static struct weir_handle *home_handle;
+static unsigned home_round, home_answer;
+
+static void *home_rival(void *arg)
+{
+	struct weir_op op;
+	char buf[4];
+
+	for (unsigned round = 1;; round++) {
+		unsigned at;
+
+		while ((at = weir__load(&home_round, WEIR_ACQUIRE)) < round)
+			sched_yield();
+		if (at == UINT_MAX)
+			return arg;
+		submit_to(be1, recv_op(&op, home_handle, buf, sizeof(buf)));
+		while (!is_done(&op)) {
+			turn_of(be1, 0);
+			sched_yield();
+		}
+		ck_assert_int_eq(op.res, 1);
+		weir__store(&home_answer, round, WEIR_RELEASE);
+	}
+}
+
+START_TEST(two_workers_race_for_the_home)
+{
+	struct weir_handle h;
+	struct weir_op op;
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, home_rival, NULL);
+	for (unsigned round = 1; round <= 2000; round++) {
+		int peer = unix_pair(&h);
+
+		home_handle = &h;
+		weir__store(&home_round, round, WEIR_RELEASE);
+		submit(poll_op(&op, &h, WEIR_READABLE));
+		put(peer, "x");
+		while (weir__load(&home_answer, WEIR_ACQUIRE) < round) {
+			turn();
+			sched_yield();
+		}
+		if (!is_done(&op))
+			cancel(&op);
+		ck_assert(is_done(&op));
+		detach(&h);
+		close(peer);
+	}
+	weir__store(&home_round, UINT_MAX, WEIR_RELEASE);
+	pthread_join(thread, NULL);
 }
 END_TEST
 
@@ -2204,7 +2393,15 @@ START_TEST(pool_grows_far)
 	for (unsigned i = 0; i < MANY; i += 1000)
 		ck_assert_mem_eq(data[i], &i, sizeof(i));
 	for (unsigned i = 0; i < MANY; i++)
-		weir__lease_pool_give(&pool, i % 3, token[i]);
+		weir__lease_pool_give(&pool, i >= 100, token[i]);
+	ck_assert_uint_eq(weir__lease_pool_out(&pool), 0);
+	/* A sibling takes one after the other from what others gave, and loses none. */
+	for (unsigned i = 0; i < 100; i++)
+		ck_assert_ptr_nonnull(weir__lease_pool_take(&pool, false, &token[i]));
+	ck_assert_uint_eq(pool.fresh, MANY);
+	ck_assert_uint_eq(weir__lease_pool_out(&pool), 100);
+	for (unsigned i = 0; i < 100; i++)
+		weir__lease_pool_give(&pool, true, token[i]);
 	ck_assert_uint_eq(weir__lease_pool_out(&pool), 0);
 	weir__lease_pool_fini(&pool);
 	free(token);
@@ -2324,6 +2521,8 @@ int main(int argc, char **argv)
 		CASE(no_room_to_register),
 		CASE(interrupted_calls_are_made_again),
 		CASE(poll_reports_a_broken_poller),
+		CASE(event_between_receive_and_queue),
+		CASE(event_between_look_and_queue),
 		CASE(a_look_is_one_call),
 		CASE(waits_until_the_deadline, .rounds = 2),
 		CASE(wake_before_and_during),
@@ -2332,6 +2531,8 @@ int main(int argc, char **argv)
 		CASE(sibling_polls_for_a_stuck_owner),
 		CASE(sibling_does_not_swallow_a_wake),
 		CASE(sibling_leaves_work_behind),
+		CASE(sibling_wakes_the_owner_for_what_it_leaves),
+		CASE(two_workers_race_for_the_home),
 		CASE(home_is_who_registers),
 		CASE(storm, .timeout_s = 60),
 		CASE(close_races_with_cancel, .timeout_s = 60),

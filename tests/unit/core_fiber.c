@@ -111,7 +111,9 @@ END_TEST
 
 START_TEST(many_interleaved)
 {
-	enum { N = 300 };
+	enum {
+		N = 300
+	};
 	struct body *b = calloc(N, sizeof(*b));
 
 	for (int i = 0; i < N; i++)
@@ -319,7 +321,10 @@ END_TEST
 
 /* Migration: two threads resume the same fibers in turn. */
 
-enum { MIGRANTS = 50, TURNS = 200 };
+enum {
+	MIGRANTS = 50,
+	TURNS = 200
+};
 
 /* Not inlined is not enough: pthread_self is declared const, and so would this be. */
 static WEIR_NOINLINE pthread_t current_thread(void)
@@ -454,7 +459,9 @@ static int park_shallow(struct body *b)
 
 START_TEST(parked_costs_one_page)
 {
-	enum { N = WEIR__TSAN ? 100 : 10000 };	/* more is too much for that checker */
+	enum {
+		N = WEIR__TSAN ? 100 : 10000
+	}; /* more is too much for that checker */
 	struct body *b = calloc(N, sizeof(*b));
 	unsigned pages = 0;
 

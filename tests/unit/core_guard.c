@@ -4,6 +4,7 @@
  * owner; how it loses that against others is what is tested.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "core/guard.h"
@@ -110,7 +111,10 @@ START_TEST(only_so_many_ownerships_end)
 }
 END_TEST
 
-enum { GUARDS = 30, EACH = 20000 };
+enum {
+	GUARDS = 30,
+	EACH = 20000
+};
 
 static struct {
 	struct weir__guard guard;
@@ -175,6 +179,46 @@ START_TEST(nobody_is_inside_with_the_owner)
 }
 END_TEST
 
+static int intruder_is_in;		/* atomic */
+
+static void *break_in(void *arg)
+{
+	struct weir__guard *g = arg;
+	bool as_owner = weir__guard_take(g);
+
+	__atomic_store_n(&intruder_is_in, 1, __ATOMIC_RELAXED);
+	weir__guard_drop(g, as_owner);
+	return NULL;
+}
+
+START_TEST(an_intruder_waits_until_the_owner_is_out)
+{
+	const void *me = weir__context();
+	struct weir__guard g;
+	bool as_owner;
+	pthread_t t;
+	int i;
+
+	if (!owners_exist())
+		return;
+	weir__guard_init(&g);
+	take_and_drop(&g);
+	as_owner = weir__guard_take(&g);
+	ck_assert(as_owner);
+	ck_assert_int_eq(pthread_create(&t, NULL, break_in, &g), 0);
+	while (__atomic_load_n(&g.owner, __ATOMIC_RELAXED) == me)
+		sched_yield();
+	/* It is at the door now; give it every chance to come in too early. */
+	for (i = 0; i < 10000; i++) {
+		ck_assert_int_eq(__atomic_load_n(&intruder_is_in, __ATOMIC_RELAXED), 0);
+		sched_yield();
+	}
+	weir__guard_drop(&g, as_owner);
+	pthread_join(t, NULL);
+	ck_assert_int_eq(intruder_is_in, 1);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -182,6 +226,7 @@ int main(int argc, char **argv)
 		TESTING(without_enable_nobody_owns),
 		TESTING(a_thread_that_is_no_worker_does_not_own),
 		TESTING(only_so_many_ownerships_end),
+		TESTING(an_intruder_waits_until_the_owner_is_out),
 		TESTING(nobody_is_inside_with_the_owner, .needs = "2cpus", .rounds = 5,
 			.timeout_s = 60),
 	};

@@ -187,7 +187,9 @@ END_TEST
 /* What was refused is not lost: once the limit is raised the region can be filled. */
 START_TEST(refused_slots_stay_available)
 {
-	enum { N = 1024 };		/* as many as one region has */
+	enum {
+		N = 1024
+	}; /* as many as one region has */
 	struct weir__stack_pool pool;
 	struct weir__stack *s = calloc(N, sizeof(*s));
 	int got = 0;
@@ -256,7 +258,9 @@ END_TEST
 
 START_TEST(no_stack_is_given_twice)
 {
-	enum { N = 3000 };
+	enum {
+		N = 3000
+	};
 	struct weir__stack_pool pool[2];
 	struct weir__stack *s = calloc(N, sizeof(*s));
 	unsigned seed = 1;
@@ -289,7 +293,9 @@ END_TEST
 /* A crowd that leaves takes its pages with it, and the guards stay. */
 START_TEST(pages_come_back)
 {
-	enum { N = 10000 };
+	enum {
+		N = 10000
+	};
 	struct weir__stack_pool pool;
 	struct weir__stack *s = calloc(N, sizeof(*s));
 	unsigned pages = 0;

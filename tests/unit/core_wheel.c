@@ -162,9 +162,18 @@ START_TEST(level_and_slot_from_the_middle)
 {
 	/* 3 * 64^2 + 62 * 64 + 61: two ticks before the group of 64, 130 before 64^2. */
 	const uint64_t now = 3 * 4096 + 62 * 64 + 61;
-	static const struct { uint64_t ahead; int index; } at[] = {
-		{ 0, 61 }, { 1, 62 }, { 2, 63 }, { 3, 64 + 63 }, { 66, 64 + 63 },
-		{ 67, 128 + 4 }, { 67 + 4095, 128 + 4 }, { 67 + 4096, 128 + 5 },
+	static const struct {
+		uint64_t ahead;
+		int index;
+	} at[] = {
+		{ 0, 61 },
+		{ 1, 62 },
+		{ 2, 63 },
+		{ 3, 64 + 63 },
+		{ 66, 64 + 63 },
+		{ 67, 128 + 4 },
+		{ 67 + 4095, 128 + 4 },
+		{ 67 + 4096, 128 + 5 },
 		{ 67 + 60 * 4096, 192 + 1 },
 	};
 	struct weir__timer t;
@@ -331,12 +340,19 @@ END_TEST
 START_TEST(beyond_the_span)
 {
 	static const uint64_t ticks[] = {
-		SPAN_TICKS - 1, SPAN_TICKS, SPAN_TICKS + 1, SPAN_TICKS + (1ull << 30) - 1,
-		SPAN_TICKS + (1ull << 30), 2 * SPAN_TICKS - 1, 2 * SPAN_TICKS,
-		5 * SPAN_TICKS + 12345, 100 * SPAN_TICKS - 1,
+		SPAN_TICKS - 1,
+		SPAN_TICKS,
+		SPAN_TICKS + 1,
+		SPAN_TICKS + (1ull << 30) - 1,
+		SPAN_TICKS + (1ull << 30),
+		2 * SPAN_TICKS - 1,
+		2 * SPAN_TICKS,
+		5 * SPAN_TICKS + 12345,
+		100 * SPAN_TICKS - 1,
 	};
-	static const uint64_t starts[] = { 0, 1, 77, (1ull << 30) - 1, 1ull << 30,
-					   SPAN_TICKS - 1, SPAN_TICKS };
+	static const uint64_t starts[] = {
+		0, 1, 77, (1ull << 30) - 1, 1ull << 30, SPAN_TICKS - 1, SPAN_TICKS
+	};
 
 	for (size_t s = 0; s < LENGTH(starts); s++)
 		for (size_t i = 0; i < LENGTH(ticks); i++) {
@@ -802,7 +818,10 @@ static void random_advance(void)
 	case 0:
 		to = model.now_ns + draw_magnitude(57);
 		break;
-	case 1: case 2: case 3: case 4:
+	case 1:
+	case 2:
+	case 3:
+	case 4:
 		to = model.now_ns + draw_magnitude(45);
 		break;
 	default:

@@ -2,13 +2,17 @@
 /*
  * sched_inject.c: order, chains, closing and four threads at once on sched/inject.
  */
-#include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "sched/inject.h"
+#include "tests/support/testing.h"
 
-enum { N = 10, THREADS = 2, EACH = 200000 };
+enum {
+	N = 10,
+	THREADS = 2,
+	EACH = 200000
+};
 
 struct item {
 	struct weir__link link;		/* first */
@@ -171,23 +175,14 @@ START_TEST(many_threads_lose_nothing)
 }
 END_TEST
 
-int main(void)
+int main(int argc, char **argv)
 {
-	Suite *suite = suite_create("sched_inject");
-	TCase *tc = tcase_create("inject");
-	SRunner *runner;
-	int failed;
+	const struct testing_case cases[] = {
+		TESTING(first_in_first_out, .timeout_s = 60),
+		TESTING(chains_keep_the_order, .timeout_s = 60),
+		TESTING(closed_takes_nothing_and_gives_the_rest, .timeout_s = 60),
+		TESTING(many_threads_lose_nothing, .timeout_s = 60),
+	};
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, first_in_first_out);
-	tcase_add_test(tc, chains_keep_the_order);
-	tcase_add_test(tc, closed_takes_nothing_and_gives_the_rest);
-	tcase_add_test(tc, many_threads_lose_nothing);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
 }

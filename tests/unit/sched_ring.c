@@ -4,13 +4,15 @@
  * steal takes and refuses, and a million items between an owner and a thief.
  * That no schedule and no stale value breaks it is tests/model/ring.cpp's job.
  */
-#include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "sched/ring.h"
+#include "tests/support/testing.h"
 
-enum { MILLION = 1000000 };
+enum {
+	MILLION = 1000000
+};
 
 static struct ring ring, thief;
 
@@ -191,27 +193,19 @@ START_TEST(a_million_items_and_a_thief)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("sched_ring");
-	TCase *tc = tcase_create("ring");
-	SRunner *runner;
-	int failed;
+#define CASE(name) TESTING(name, .setup = setup, .timeout_s = 60)
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, NULL);
-	tcase_add_test(tc, fits_256_in_order);
-	tcase_add_test(tc, counters_wrap);
-	tcase_add_test(tc, steals_the_older_half_rounded_up);
-	tcase_add_test(tc, nothing_to_steal);
-	tcase_add_test(tc, a_full_thief_is_refused);
-	tcase_add_test(tc, one_thief_at_a_time);
-	tcase_add_test(tc, a_million_items_and_a_thief);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_set_tap(runner, "-");
-	srunner_run_all(runner, CK_SILENT);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		CASE(fits_256_in_order),
+		CASE(counters_wrap),
+		CASE(steals_the_older_half_rounded_up),
+		CASE(nothing_to_steal),
+		CASE(a_full_thief_is_refused),
+		CASE(one_thief_at_a_time),
+		CASE(a_million_items_and_a_thief),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
 }

@@ -192,6 +192,32 @@ START_TEST(cancelling_loses_no_message_and_no_place)
 }
 END_TEST
 
+static int clones;
+
+/* The second clone is the sender's, on its way to the wake: the receive is cancelled just then. */
+static void cancel_at_second_clone(void *data)
+{
+	if (++clones == 2)
+		ck_assert_int_eq(hand_cancel(data, &r.wait.leaf.future), WEIR_PENDING);
+}
+
+START_TEST(a_receive_on_its_way_to_be_woken_cannot_be_cancelled)
+{
+	static const struct weir_waker_ops ops = { cancel_at_second_clone, hand_wake, hand_drop };
+	struct weir_cx cx = { { &ops, &hr }, NULL, NULL };
+
+	make(1);
+	weir_mpsc_recv_init(&r, ch, 1, out);
+	ck_assert_int_eq(weir_poll(&r.wait.leaf.future, &cx), WEIR_PENDING);
+	ck_assert_int_eq(send(0), 0);
+	ck_assert_int_eq(clones, 2);
+	ck_assert_int_eq(weir_poll(&r.wait.leaf.future, &cx), 1);
+	ck_assert_uint_eq(out[0], in[0]);
+	hr.clones += clones;		/* counted apart */
+	give_up_both();
+}
+END_TEST
+
 START_TEST(the_last_sender_ends_it_after_what_is_in)
 {
 	int i;
@@ -380,6 +406,7 @@ int main(int argc, char **argv)
 		TESTING(recv_many_takes_what_is_there_and_lets_the_line_in),
 		TESTING(a_waiting_receive_is_woken_once),
 		TESTING(cancelling_loses_no_message_and_no_place),
+		TESTING(a_receive_on_its_way_to_be_woken_cannot_be_cancelled),
 		TESTING(the_last_sender_ends_it_after_what_is_in),
 		TESTING(the_last_sender_wakes_the_receiver),
 		TESTING(close_turns_senders_away_and_keeps_what_is_in),

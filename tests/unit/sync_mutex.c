@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sync_mutex.c: the mutex, polled by hand, then between threads. */
+#include <string.h>
+
 #include "tests/unit/sync_waker.h"
 #include "weir/sync/mutex.h"
 
@@ -204,6 +206,41 @@ START_TEST(the_last_holder_may_free_it)
 }
 END_TEST
 
+static struct weir_mutex *doomed;
+static struct weir_mutex_wait doomed_wait;
+
+/* A waker that runs the one it wakes on the spot, to its end. */
+static void lock_unlock_free(void *data)
+{
+	(void)data;
+	ck_assert_int_eq(POLL(NULL, &doomed_wait), 0);
+	weir_mutex_unlock(doomed);
+	weir_mutex_fini(doomed);
+	memset(doomed, 0xff, sizeof *doomed);
+	free(doomed);
+	doomed = NULL;
+}
+
+static void nothing(void *data)
+{
+	(void)data;
+}
+
+START_TEST(unlock_is_through_with_it_before_it_wakes)
+{
+	static const struct weir_waker_ops ops = { nothing, lock_unlock_free, nothing };
+	struct weir_cx cx = { { &ops, NULL }, NULL, NULL };
+
+	doomed = malloc(sizeof *doomed);
+	weir_mutex_init(doomed);
+	ck_assert_int_eq(weir_mutex_lock_try(doomed), 0);
+	weir_mutex_wait_init(&doomed_wait, doomed);
+	ck_assert_int_eq(weir_poll(&doomed_wait.wait.leaf.future, &cx), WEIR_PENDING);
+	weir_mutex_unlock(doomed);
+	ck_assert_ptr_null(doomed);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -214,6 +251,7 @@ int main(int argc, char **argv)
 		TESTING(one_cancelled_before_its_first_poll_takes_nothing),
 		TESTING(outside_a_fiber_lock_is_refused),
 		TESTING(threads_exclude_each_other_and_none_is_forgotten, .timeout_s = 60),
+		TESTING(unlock_is_through_with_it_before_it_wakes, .timeout_s = 5),
 		TESTING(the_last_holder_may_free_it, .timeout_s = 60),
 	};
 

@@ -264,7 +264,8 @@ START_TEST(waiters_misses_none_that_looked_after_its_init)
 	for (round = 0; round < 200; round++) {
 		ready = 0;
 		for (i = 0; i < 4; i++)
-			ck_assert_int_eq(pthread_create(&t[i], NULL, wait_until_ready, &args[i]), 0);
+			ck_assert_int_eq(pthread_create(&t[i], NULL, wait_until_ready,
+							&args[i]), 0);
 		__atomic_store_n(&ready, 1, __ATOMIC_RELEASE);
 		weir_notify_waiters(&n);
 		for (i = 0; i < 4; i++)

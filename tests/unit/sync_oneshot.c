@@ -114,6 +114,30 @@ START_TEST(in_callers_memory_the_value_goes_where_it_is_wanted)
 }
 END_TEST
 
+static int clones;
+
+/* The second clone is the sender's, on its way to the wake: the receiver is polled just then. */
+static void poll_at_second_clone(void *data)
+{
+	if (++clones == 2)
+		ck_assert_int_eq(hand_poll(data, &r.leaf.future), WEIR_PENDING);
+}
+
+START_TEST(a_receive_waits_until_the_sender_has_its_waker)
+{
+	static const struct weir_waker_ops ops = { poll_at_second_clone, hand_wake, hand_drop };
+	struct weir_cx cx = { { &ops, &h }, NULL, NULL };
+
+	ck_assert_int_eq(weir_poll(&r.leaf.future, &cx), WEIR_PENDING);
+	ck_assert_int_eq(weir_oneshot_send(ch, &value), 0);
+	ck_assert_int_eq(clones, 2);
+	ck_assert_int_eq(h.wakes, 1);
+	ck_assert_int_eq(weir_poll(&r.leaf.future, &cx), 0);
+	ck_assert_uint_eq(got, 42);
+	h.clones += clones;		/* counted apart */
+}
+END_TEST
+
 static void *send_or_drop(void *arg)
 {
 	struct weir_oneshot *mine = *(struct weir_oneshot **)arg;
@@ -197,6 +221,7 @@ int main(int argc, char **argv)
 		TESTING(a_cancelled_receive_leaves_the_receiver_open, HERE),
 		TESTING(a_value_that_won_against_cancel_is_reported, HERE),
 		TESTING(in_callers_memory_the_value_goes_where_it_is_wanted, HERE),
+		TESTING(a_receive_waits_until_the_sender_has_its_waker, HERE),
 		TESTING(the_ends_race, HERE, .timeout_s = 60),
 		TESTING(callers_memory_may_go_when_recv_has_answered, HERE, .timeout_s = 60),
 	};

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mpsc.c: the bounded channel.
+ */
+#include "micro.h"
+
+#define CAPACITY 1000
+#define MESSAGES 80000
+#define ROUND_TRIPS 10000
+
+/* ---- mpsc_bounded ---- */
+
+static struct weir_mpsc *channel;
+static unsigned producers;
+
+struct producer {
+	size_t number, sent, message;
+	bool waiting;
+	struct weir_mpsc_send send;
+};
+
+struct consumer {
+	const struct micro_def *def;
+	size_t received, message;
+	bool started, waiting;
+	struct weir_mpsc_recv recv;
+};
+
+static int producer_poll(void *state, struct weir_cx *cx)
+{
+	struct producer *producer = state;
+	int rc;
+
+	for (; producer->sent < MESSAGES / producers; producer->sent++) {
+		if (!producer->waiting) {
+			producer->message = producer->number + producer->sent;
+			weir_mpsc_send_init(&producer->send, channel, &producer->message);
+			producer->waiting = true;
+		}
+		rc = weir_poll(&producer->send.wait.leaf.future, cx);
+		if (rc == WEIR_PENDING)
+			return WEIR_PENDING;
+		micro_must(rc, "send");
+		producer->waiting = false;
+	}
+	weir_mpsc_unref(channel);
+	return 0;
+}
+
+static int producer_fn(void *arg)
+{
+	size_t number = (size_t)(uintptr_t)arg;
+
+	for (size_t i = 0; i < MESSAGES / producers; i++) {
+		size_t message = number + i;
+
+		micro_must(weir_mpsc_send(channel, &message), "send");
+	}
+	weir_mpsc_unref(channel);
+	return 0;
+}
+
+static void producers_start(unsigned count)
+{
+	static const struct micro_body body = { producer_poll, sizeof(struct producer),
+						producer_fn };
+
+	producers = count;
+	micro_must(weir_mpsc_new(CAPACITY, sizeof(size_t), &channel), "channel");
+	for (unsigned i = 0; i < count; i++) {
+		struct producer producer = { .number = i };
+
+		weir_mpsc_ref(channel);
+		micro_must(micro_spawn(NULL, &body, &producer, (void *)(uintptr_t)i, NULL),
+			   "spawn");
+	}
+	weir_mpsc_unref(channel);
+}
+
+static int consumer_end(size_t received)
+{
+	weir_mpsc_free(channel);
+	return received == MESSAGES ? 0 : -EPROTO;
+}
+
+static int consumer_poll(void *state, struct weir_cx *cx)
+{
+	struct consumer *consumer = state;
+	int rc;
+
+	if (!consumer->started)
+		producers_start(consumer->def->count);
+	consumer->started = true;
+	for (;; consumer->received++) {
+		if (!consumer->waiting)
+			weir_mpsc_recv_init(&consumer->recv, channel, 1, &consumer->message);
+		consumer->waiting = true;
+		rc = weir_poll(&consumer->recv.wait.leaf.future, cx);
+		if (rc == WEIR_PENDING)
+			return WEIR_PENDING;
+		consumer->waiting = false;
+		if (rc <= 0)
+			break;
+	}
+	return consumer_end(consumer->received);
+}
+
+static int consumer_fn(void *arg)
+{
+	const struct micro_def *def = arg;
+	size_t received = 0, message;
+
+	producers_start(def->count);
+	while (weir_mpsc_recv(channel, &message) > 0)
+		received++;
+	return consumer_end(received);
+}
+
+/* ---- mpsc_ping_pong: one message there and back ---- */
+
+static struct weir_mpsc *there, *back;
+
+struct exchange {
+	const struct micro_def *def;	/* of a driver */
+	size_t done, message, answer;
+	bool started, sending, receiving;
+	struct weir_mpsc_send send;
+	struct weir_mpsc_recv recv;
+};
+
+/* Send the message: WEIR_PENDING or the result. */
+static int exchange_send(struct exchange *exchange, struct weir_mpsc *to, struct weir_cx *cx)
+{
+	int rc;
+
+	if (!exchange->sending)
+		weir_mpsc_send_init(&exchange->send, to, &exchange->message);
+	exchange->sending = true;
+	rc = weir_poll(&exchange->send.wait.leaf.future, cx);
+	if (rc != WEIR_PENDING)
+		exchange->sending = false;
+	return rc;
+}
+
+static int exchange_recv(struct exchange *exchange, struct weir_mpsc *from, size_t *message,
+			 struct weir_cx *cx)
+{
+	int rc;
+
+	if (!exchange->receiving)
+		weir_mpsc_recv_init(&exchange->recv, from, 1, message);
+	exchange->receiving = true;
+	rc = weir_poll(&exchange->recv.wait.leaf.future, cx);
+	if (rc != WEIR_PENDING)
+		exchange->receiving = false;
+	return rc;
+}
+
+static int answerer_end(void)
+{
+	weir_mpsc_free(there);
+	weir_mpsc_unref(back);
+	return 0;
+}
+
+static int answerer_poll(void *state, struct weir_cx *cx)
+{
+	struct exchange *exchange = state;
+	int rc;
+
+	for (;;) {
+		if (!exchange->sending) {
+			rc = exchange_recv(exchange, there, &exchange->message, cx);
+			if (rc == WEIR_PENDING)
+				return WEIR_PENDING;
+			if (rc <= 0)
+				return answerer_end();
+		}
+		rc = exchange_send(exchange, back, cx);
+		if (rc == WEIR_PENDING)
+			return WEIR_PENDING;
+		micro_must(rc, "send");
+	}
+}
+
+static int answerer_fn(void *arg)
+{
+	size_t message;
+
+	(void)arg;
+	while (weir_mpsc_recv(there, &message) > 0)
+		micro_must(weir_mpsc_send(back, &message), "send");
+	return answerer_end();
+}
+
+static void answerer_start(void)
+{
+	static const struct micro_body body = { answerer_poll, sizeof(struct exchange),
+						answerer_fn };
+
+	micro_must(weir_mpsc_new(1, sizeof(size_t), &there), "channel");
+	micro_must(weir_mpsc_new(1, sizeof(size_t), &back), "channel");
+	micro_must(micro_spawn(NULL, &body, NULL, NULL, NULL), "spawn");
+}
+
+static int asker_end(void)
+{
+	weir_mpsc_free(back);
+	weir_mpsc_unref(there);
+	return 0;
+}
+
+static int asker_poll(void *state, struct weir_cx *cx)
+{
+	struct exchange *exchange = state;
+	int rc;
+
+	if (!exchange->started)
+		answerer_start();
+	exchange->started = true;
+	for (; exchange->done < ROUND_TRIPS; exchange->done++) {
+		if (!exchange->receiving) {
+			exchange->message = exchange->done;
+			rc = exchange_send(exchange, there, cx);
+			if (rc == WEIR_PENDING)
+				return WEIR_PENDING;
+			micro_must(rc, "send");
+		}
+		rc = exchange_recv(exchange, back, &exchange->answer, cx);
+		if (rc == WEIR_PENDING)
+			return WEIR_PENDING;
+		micro_must(rc == 1 && exchange->answer == exchange->done ? 0 : -EPROTO, "answer");
+	}
+	return asker_end();
+}
+
+static int asker_fn(void *arg)
+{
+	size_t answer = 0;
+
+	(void)arg;
+	answerer_start();
+	for (size_t i = 0; i < ROUND_TRIPS; i++) {
+		micro_must(weir_mpsc_send(there, &i), "send");
+		micro_must(weir_mpsc_recv(back, &answer) == 1 && answer == i ? 0 : -EPROTO,
+			   "answer");
+	}
+	return asker_end();
+}
+
+#define CONSUMER { consumer_poll, sizeof(struct consumer), consumer_fn }
+
+const struct micro_def micro_mpsc_defs[] = {
+	{ .name = "mpsc_bounded_1p", .ops = MESSAGES, .driver = CONSUMER, .count = 1 },
+	{ .name = "mpsc_bounded_8p", .ops = MESSAGES, .driver = CONSUMER, .count = 8 },
+	{ .name = "mpsc_ping_pong", .ops = ROUND_TRIPS,
+	  .driver = { asker_poll, sizeof(struct exchange), asker_fn } },
+	{ 0 },
+};

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task_run.h: polling a task, and what follows from the result. In line, for
+ * the scheduler's loop; core/fiber_resume.h says why that matters.
+ */
+#ifndef WEIR_CORE_TASK_RUN_H
+#define WEIR_CORE_TASK_RUN_H
+
+#include "core/fiber_resume.h"
+#include "core/task.h"
+
+/* A task that yielded keeps RUNNING and waits for the driver to have had its turn. */
+static inline void weir__task_defer(struct weir__worker *w, struct weir_task *task)
+{
+	task->link.next = NULL;
+	if (w->deferred_last)
+		w->deferred_last->next = &task->link;
+	else
+		w->deferred_first = &task->link;
+	w->deferred_last = &task->link;
+	w->deferred_len++;
+}
+
+static inline int weir__task_poll_stackless(struct weir__worker *w, struct weir_task *task,
+					    uint64_t found)
+{
+	int rc;
+
+	if (WEIR_UNLIKELY((found & TASK_CANCELLED) || (task->flags & WEIR__TASK_UNWINDING)))
+		return weir__task_unwind(w, task, -ECANCELED);
+	rc = task->body.poll(weir__task_state(task), &w->cx);
+	if (WEIR_UNLIKELY(rc != WEIR_PENDING && task->armed))
+		return weir__task_unwind(w, task, rc);
+	return rc;
+}
+
+__attribute__((always_inline)) static inline int
+weir__task_poll_stackful(struct weir__worker *w, struct weir_task *task)
+{
+	int rc;
+
+	if (WEIR_UNLIKELY(!task->fiber) && (rc = weir__task_make_fiber(w, task)) < 0)
+		return rc;
+	if (!weir__fiber_resume_inline(task->fiber))
+		return WEIR_PENDING;
+	return weir__task_end_fiber(w, task);
+}
+
+/*
+ * Poll a task that came from a queue. False when it has blocked in place, so that
+ * this thread is not the worker any more. [worker]
+ */
+__attribute__((always_inline)) static inline bool weir__task_run(struct weir__worker *w,
+								  struct weir_task *task)
+{
+	uint64_t found = weir__state_start(&task->state);
+	int rc;
+
+	w->cx.waker.data = task;
+	w->cx.task = task;
+	w->budget = task->flags & WEIR__TASK_UNCONSTRAINED ? WEIR__BUDGET_NONE : w->rt->budget;
+	w->yielded = false;
+	weir__store(&w->stats.polls, w->stats.polls + 1, WEIR_RELAXED);
+	if (task->flags & WEIR__TASK_STACKFUL) {
+		rc = weir__task_poll_stackful(w, task);
+		if (WEIR_UNLIKELY(weir__worker_current() != w)) {
+			w->rt->sched->schedule(task);
+			return false;
+		}
+	} else {
+		rc = weir__task_poll_stackless(w, task, found);
+	}
+	if (rc != WEIR_PENDING) {
+		weir__task_complete(w, task, rc);
+		return true;
+	}
+	w->cx.task = NULL;
+	if (w->yielded)
+		weir__task_defer(w, task);
+	else if (weir__state_suspend(&task->state) == WEIR__AFTER_RESCHEDULE)
+		w->rt->sched->schedule(task);
+	return true;
+}
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * command.h: what the subcommands of `weir` have in common: how one is declared,
+ * and how the program ends.
+ *
+ * A subcommand is one line in the table of weir.c. It parses its own options
+ * (options.h), says what is wrong in one line on stderr that begins with its
+ * name, and returns an exit code.
+ */
+#ifndef TOOLS_COMMAND_H
+#define TOOLS_COMMAND_H
+
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,	/* it ran, and something went wrong */
+	EXIT_USAGE = 2,		/* what it was given cannot be meant */
+};
+
+struct command {
+	const char *name;
+	const char *summary;
+	int (*run)(int argc, char **argv);	/* argv[0] is the subcommand's name */
+	void (*help)(void);			/* on stdout */
+};
+
+int proxy_main(int argc, char **argv);
+void proxy_help(void);
+int demo_main(int argc, char **argv);
+void demo_help(void);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * weir.c: the `weir` command: finds the subcommand and hands over. Knows no
+ * option of any of them.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/command.h"
+#include "weir/base.h"
+
+static const struct command commands[] = {
+	{ "proxy", "relay TCP connections to one of several upstreams", proxy_main, proxy_help },
+	{ "demo", "the proxy before an echo server, under load, every byte checked", demo_main,
+	  demo_help },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void help(void)
+{
+	puts("usage: weir COMMAND [OPTION...] [ARGUMENT...]\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	puts("  help     what a command takes: weir help COMMAND\n\n"
+	     "  --help, --version\n\n"
+	     "exit code: 0 done, 1 it failed while running, 2 bad usage or input");
+}
+
+/* "weir: 'x' is no command: proxy, demo or help is wanted" */
+static int unknown(const char *name)
+{
+	fprintf(stderr, "weir: '%s' is no command: ", name);
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(stderr, "%s%s", i ? ", " : "", commands[i].name);
+	fputs(" or help is wanted\n", stderr);
+	return EXIT_USAGE;
+}
+
+static int help_main(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc == 0) {
+		help();
+		return EXIT_DONE;
+	}
+	command = find(argv[0]);
+	if (!command)
+		return unknown(argv[0]);
+	command->help();
+	return EXIT_DONE;
+}
+
+/* What was printed must have arrived: a full disk is no success. */
+static int flushed(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	perror("weir: standard output");
+	return code ? code : EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	/* A reader of our output that goes away is an error of that write, no more. */
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 2) {
+		fputs("weir: a command is wanted; weir --help lists them\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "help") == 0)
+		return flushed(help_main(argc - 2, argv + 2));
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return flushed(help_main(0, NULL));
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("weir %s\n", weir_version());
+		return flushed(EXIT_DONE);
+	}
+	command = find(argv[1]);
+	return flushed(command ? command->run(argc - 1, argv + 1) : unknown(argv[1]));
+}
