@@ -69,34 +69,20 @@ void weir_blocking_init(struct weir_blocking *b, int (*fn)(void *), void *arg)
 	weir__leaf_init(&b->leaf, &blocking_ops);
 }
 
-static void finish(struct weir_blocking *b, int result)
+void weir__blocking_finish(struct weir_blocking *b, int result)
 {
 	struct weir__wakeup wakeup;
 
+	if (b->detached) {
+		free(b);
+		return;
+	}
 	b->result = result;
 	weir__leaf_waker(&b->leaf, &wakeup);
 	weir__clock_hold(b->rt->clock, -1);
 	/* Pairs with the load in blocking_poll; the job may be gone after it. */
 	weir__store(&b->state, (uint8_t)WEIR__BLOCKING_DONE, WEIR_RELEASE);
 	weir__waker_fire(&wakeup);
-}
-
-void weir__blocking_execute(struct weir_blocking *b)
-{
-	int result = b->fn(b->arg);
-
-	if (b->detached)
-		free(b);
-	else
-		finish(b, result);
-}
-
-void weir__blocking_refuse(struct weir_blocking *b, int result)
-{
-	if (b->detached)
-		free(b);
-	else
-		finish(b, result);
 }
 
 int weir_blocking_run(int (*fn)(void *), void *arg)

@@ -22,9 +22,7 @@ enum weir__blocking_state {
 	WEIR__BLOCKING_CANCELLED,
 };
 
-/* Run a job that was taken from the queue, on a pool thread. */
-void weir__blocking_execute(struct weir_blocking *job);
-/* A job that will never run: its future finishes with result. [any] */
-void weir__blocking_refuse(struct weir_blocking *job, int result);
+/* A job has run, or never will: its future finishes with result. The job may be gone then. [any] */
+void weir__blocking_finish(struct weir_blocking *job, int result);
 
 #endif

@@ -14,7 +14,7 @@
 #define WEIR_CORE_DRIVER_H
 
 #include "weir/backend.h"
-#include "core/lock.h"
+#include "core/guard.h"
 #include "core/parkword.h"
 #include "core/wheel.h"
 
@@ -23,7 +23,7 @@ struct weir__worker;
 
 /* A wheel and what guards it; sleeps remember it while they are filed. */
 struct weir__wheel_home {
-	struct weir__lock lock;
+	struct weir__guard guard;	/* nearly always its worker's: no locked instruction */
 	bool enabled;
 	uint64_t next_ns;	/* no timer is due before; only lowered by insert; atomic */
 	uint64_t now_ns;	/* the time of the last turn; atomic */

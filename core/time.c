@@ -31,26 +31,27 @@ static struct weir__wheel_home *sleep_home(uintptr_t where)
 
 static void home_file(struct weir__wheel_home *home, struct weir_sleep *s)
 {
-	weir__lock_take(&home->lock);
+	bool as_owner = weir__guard_take(&home->guard);
+
 	weir__wheel_insert(&home->wheel, &s->timer);
 	if (s->timer.deadline_ns < home->next_ns)
 		weir__store(&home->next_ns, s->timer.deadline_ns, WEIR_RELAXED);
-	weir__lock_drop(&home->lock);
+	weir__guard_drop(&home->guard, as_owner);
 }
 
 /* Take a pending sleep out; false when it has fired. */
 static bool home_take_out(struct weir_sleep *s, uintptr_t where, unsigned leave_as)
 {
 	struct weir__wheel_home *home = sleep_home(where);
-	bool pending;
+	bool pending, as_owner;
 
-	weir__lock_take(&home->lock);
+	as_owner = weir__guard_take(&home->guard);
 	pending = (weir__load(&s->where, WEIR_RELAXED) & SLEEP_STATES) == SLEEP_PENDING;
 	if (pending) {
 		weir__wheel_remove(&home->wheel, &s->timer);
 		weir__store(&s->where, (uintptr_t)leave_as, WEIR_RELAXED);
 	}
-	weir__lock_drop(&home->lock);
+	weir__guard_drop(&home->guard, as_owner);
 	return pending;
 }
 
@@ -59,12 +60,13 @@ int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
 	struct weir__timer *timer, *next;
 	struct weir__wakeup wakeup;
 	struct weir_sleep *s;
+	bool as_owner;
 	int fired = 0;
 
 	weir__store(&home->now_ns, now, WEIR_RELAXED);
 	if (now < weir__load(&home->next_ns, WEIR_RELAXED))
 		return 0;
-	weir__lock_take(&home->lock);
+	as_owner = weir__guard_take(&home->guard);
 	timer = weir__wheel_advance(&home->wheel, now);
 	weir__store(&home->next_ns, weir__wheel_next(&home->wheel), WEIR_RELAXED);
 	for (; timer; timer = next, fired++) {
@@ -75,7 +77,7 @@ int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
 		weir__store(&s->where, (uintptr_t)SLEEP_FIRED, WEIR_RELEASE);
 		weir__waker_fire(&wakeup);
 	}
-	weir__lock_drop(&home->lock);
+	weir__guard_drop(&home->guard, as_owner);
 	return fired;
 }
 
@@ -153,14 +155,14 @@ void weir__sleep_stop(struct weir_sleep *s)
 static bool extend(struct weir_sleep *s, uintptr_t where, uint64_t deadline)
 {
 	struct weir__wheel_home *home = sleep_home(where);
-	bool done;
+	bool done, as_owner;
 
-	weir__lock_take(&home->lock);
+	as_owner = weir__guard_take(&home->guard);
 	done = (weir__load(&s->where, WEIR_RELAXED) & SLEEP_STATES) == SLEEP_PENDING &&
 	       deadline >= s->timer.deadline_ns;
 	if (done)
 		s->timer.deadline_ns = deadline;
-	weir__lock_drop(&home->lock);
+	weir__guard_drop(&home->guard, as_owner);
 	return done;
 }
 

@@ -166,11 +166,20 @@ static int loop_control(struct weir_backend *be, struct weir_handle *h, enum wei
 }
 
 static const struct weir_backend_ops loop_backend = {
-	.name = "loop", .abi = WEIR_BACKEND_ABI, .caps = WEIR_CAP_STREAM,
-	.instance_bytes = sizeof(struct loop), .probe = loop_probe, .init = loop_init,
-	.fini = loop_fini, .attach = loop_attach, .detach = loop_detach,
-	.control = loop_control, .submit = loop_submit, .poll = loop_poll,
-	.cancel = loop_cancel, .wake = loop_wake,
+	.name = "loop",
+	.abi = WEIR_BACKEND_ABI,
+	.caps = WEIR_CAP_STREAM,
+	.instance_bytes = sizeof(struct loop),
+	.probe = loop_probe,
+	.init = loop_init,
+	.fini = loop_fini,
+	.attach = loop_attach,
+	.detach = loop_detach,
+	.control = loop_control,
+	.submit = loop_submit,
+	.poll = loop_poll,
+	.cancel = loop_cancel,
+	.wake = loop_wake,
 };
 
 static int talk(void *arg)

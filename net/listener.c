@@ -22,7 +22,13 @@
 #define PAUSE_FIRST_NS (5 * WEIR_MSEC)
 #define PAUSE_MAX_NS WEIR_SEC
 
-enum accept_phase { START, OP, SLEEP, YIELD, DONE };
+enum accept_phase {
+	START,
+	OP,
+	SLEEP,
+	YIELD,
+	DONE,
+};
 
 /* Pairs with itself: the last holder sees what the others did. */
 static void drop(struct weir_listener *listener)

@@ -27,8 +27,19 @@
 
 #define QUARTERS 4
 
-enum way_phase { RECV, SEND, ENDED, OVER };
-enum relay_phase { IDLE, RUNNING, STOPPING, FINISHED };
+enum way_phase {
+	RECV,
+	SEND,
+	ENDED,
+	OVER,
+};
+
+enum relay_phase {
+	IDLE,
+	RUNNING,
+	STOPPING,
+	FINISHED,
+};
 
 static bool way_is_over(const struct weir__relay_way *way)
 {
@@ -156,13 +167,10 @@ static void way_receive(struct weir_relay *self, int i)
 /* End of stream: tell the other side, and give it only so long to end as well. */
 static void way_end(struct weir_relay *self, int i)
 {
-	int rc = weir_tcp_shutdown(self->side[!i], SHUT_WR);
-
+	/* If that fails the side is gone already; the other direction tells, if it still runs. */
+	(void)weir_tcp_shutdown(self->side[!i], SHUT_WR);
 	way_leave(&self->ways[i], ENDED);
-	/* A side that is gone already says so itself, in the other direction. */
-	if (rc < 0 && rc != -ENOTCONN)
-		broke(self, !i, rc);
-	else if (!way_is_over(&self->ways[!i]) && self->half_ns <= self->limit_ns) {
+	if (!way_is_over(&self->ways[!i]) && self->half_ns <= self->limit_ns) {
 		self->half = true;
 		limit_start(self, self->half_ns);
 	}

@@ -49,9 +49,7 @@ static int open_spec(const struct weir_handle_spec *spec, struct weir_tcp **ret_
 
 int weir_tcp_new(int family, struct weir_tcp **ret_conn)
 {
-	struct weir_handle_spec spec = {
-		.kind = WEIR_HANDLE_STREAM, .family = family, .fd = -1
-	};
+	struct weir_handle_spec spec = { .kind = WEIR_HANDLE_STREAM, .family = family, .fd = -1 };
 
 	if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
 		return -EAFNOSUPPORT;

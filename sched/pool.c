@@ -10,19 +10,13 @@
 
 #include "core/atomic.h"
 #include "core/blocking.h"
+#include "core/clock.h"
 #include "core/context.h"
+#include "core/futex.h"
 
 static struct timespec timespec_of(uint64_t ns)
 {
 	return (struct timespec){ (time_t)(ns / WEIR_SEC), (long)(ns % WEIR_SEC) };
-}
-
-static uint64_t monotonic(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * WEIR_SEC + (uint64_t)ts.tv_nsec;
 }
 
 int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_t max_detached,
@@ -39,7 +33,6 @@ int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->more, &attr);
 	pthread_cond_init(&pool->fewer, &attr);
 	pthread_condattr_destroy(&attr);
 	return 0;
@@ -47,7 +40,6 @@ int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_
 
 void pool_fini(struct pool *pool)
 {
-	pthread_cond_destroy(&pool->more);
 	pthread_cond_destroy(&pool->fewer);
 	pthread_mutex_destroy(&pool->lock);
 }
@@ -78,36 +70,46 @@ static void dequeue(struct pool *pool, struct weir_blocking *job)
 
 /* ---- a thread of the pool ---- */
 
-static void work(struct pool *pool)
-{
-	struct weir_blocking *job;
+/* On its own stack. */
+struct pool_thread {
+	struct pool_thread *next;	/* on the idle list */
+	uint32_t called;		/* atomic: it is off the list, look at the queue; futex */
+};
 
-	while ((job = pool->first)) {
+static struct weir_blocking *next_job(struct pool *pool)
+{
+	struct weir_blocking *job = pool->first;
+
+	if (job)
 		dequeue(pool, job);
-		pthread_mutex_unlock(&pool->lock);
-		weir__blocking_execute(job);
-		pthread_mutex_lock(&pool->lock);
-	}
+	return job;
 }
 
-/* Wait to be counted on; false when the time is over or the pool closes. */
-static bool stay_idle(struct pool *pool)
+static bool leave_idle_list(struct pool *pool, struct pool_thread *me)
 {
-	struct timespec until = timespec_of(monotonic() + pool->keep_ns);
+	struct pool_thread **at = &pool->idle;
 
-	pool->idle++;
-	while (pool->woken == 0 && !pool->closed) {
-		if (pthread_cond_timedwait(&pool->more, &pool->lock, &until) == ETIMEDOUT &&
-		    pool->woken == 0) {
-			pool->idle--;
-			return false;
-		}
-	}
-	if (pool->woken == 0) {		/* closed */
-		pool->idle--;
-		return pool->first != NULL;
-	}
-	pool->woken--;			/* the pusher took this thread out of idle */
+	while (*at && *at != me)
+		at = &(*at)->next;
+	if (!*at)
+		return false;		/* it was called meanwhile */
+	*at = me->next;
+	return true;
+}
+
+/* Sleep until called; false when the time is over. Comes back with the lock. */
+static bool stay_idle(struct pool *pool, struct pool_thread *me)
+{
+	uint64_t until = weir__clock_system() + pool->keep_ns;
+	bool over = false;
+
+	/* Pairs with the release in call_idle. */
+	while (!over && !weir__load(&me->called, WEIR_ACQUIRE))
+		over = weir__futex_wait(&me->called, 0, until) == -ETIMEDOUT;
+	pthread_mutex_lock(&pool->lock);
+	if (over && leave_idle_list(pool, me))
+		return false;
+	weir__store(&me->called, 0u, WEIR_RELAXED);
 	return true;
 }
 
@@ -129,12 +131,33 @@ static void thread_end(struct pool *pool)
 static void *thread_main(void *arg)
 {
 	struct pool *pool = arg;
+	struct pool_thread me = { NULL, 0 };
+	struct weir_blocking *job, *done = NULL;
+	bool idle;
+	int result = 0;
 
 	weir__context()->rt = pool->rt;
 	pthread_mutex_lock(&pool->lock);
-	do
-		work(pool);
-	while (stay_idle(pool));
+	for (;;) {
+		job = next_job(pool);
+		idle = !job && !pool->closed;
+		if (idle) {
+			me.next = pool->idle;
+			pool->idle = &me;
+		}
+		pthread_mutex_unlock(&pool->lock);
+		if (done)
+			weir__blocking_finish(done, result);
+		done = job;
+		if (job)
+			result = job->fn(job->arg);
+		if (!idle)
+			pthread_mutex_lock(&pool->lock);
+		else if (!stay_idle(pool, &me))
+			break;
+		if (!idle && !job)
+			break;		/* closed, and nothing left */
+	}
 	thread_end(pool);
 	return NULL;
 }
@@ -151,17 +174,33 @@ static int add_thread(struct pool *pool)
 	return 0;
 }
 
-/* Somebody must run one more job. */
-static int provide_thread(struct pool *pool, bool above_limit)
+/*
+ * Take a thread off the idle list. The caller wakes it when it has dropped the lock, or it
+ * would wake up only to wait for that; by then it may even have ended, which does not matter.
+ */
+static struct pool_thread *call_idle(struct pool *pool)
 {
-	if (pool->idle > 0) {
-		pool->idle--;
-		pool->woken++;
-		pthread_cond_signal(&pool->more);
-		return 0;
+	struct pool_thread *thread = pool->idle;
+
+	if (thread) {
+		pool->idle = thread->next;
+		weir__store(&thread->called, 1u, WEIR_RELEASE);
 	}
-	if (pool->threads >= pool->max_threads && !above_limit)
-		return 0;		/* one that is busy will come to it */
+	return thread;
+}
+
+static void wake(struct pool_thread *thread)
+{
+	if (thread)
+		weir__futex_wake(&thread->called, 1);
+}
+
+/* Somebody must run one more job. 0, with the thread to wake if there is one; or -EAGAIN. */
+static int provide_thread(struct pool *pool, bool above_limit, struct pool_thread **ret_wake)
+{
+	*ret_wake = call_idle(pool);
+	if (*ret_wake || (pool->threads >= pool->max_threads && !above_limit))
+		return 0;		/* or one that is busy will come to it */
 	return add_thread(pool);
 }
 
@@ -169,6 +208,7 @@ static int provide_thread(struct pool *pool, bool above_limit)
 
 static int push(struct pool *pool, struct weir_blocking *job, bool above_limit)
 {
+	struct pool_thread *thread = NULL;
 	int rc = 0;
 
 	pthread_mutex_lock(&pool->lock);
@@ -178,13 +218,14 @@ static int push(struct pool *pool, struct weir_blocking *job, bool above_limit)
 		rc = -EAGAIN;
 	if (rc == 0) {
 		enqueue(pool, job);
-		rc = provide_thread(pool, above_limit);
+		rc = provide_thread(pool, above_limit, &thread);
 		if (rc < 0 && (pool->threads == 0 || above_limit))
 			dequeue(pool, job);
 		else
 			rc = 0;
 	}
 	pthread_mutex_unlock(&pool->lock);
+	wake(thread);
 	return rc;
 }
 
@@ -230,7 +271,7 @@ static void refuse_queued(struct pool *pool)
 	while ((job = pool->first)) {
 		dequeue(pool, job);
 		pthread_mutex_unlock(&pool->lock);
-		weir__blocking_refuse(job, -ESHUTDOWN);
+		weir__blocking_finish(job, -ESHUTDOWN);
 		pthread_mutex_lock(&pool->lock);
 	}
 }
@@ -238,12 +279,14 @@ static void refuse_queued(struct pool *pool)
 int pool_stop(struct pool *pool, uint64_t deadline)
 {
 	struct timespec until = timespec_of(deadline);
+	struct pool_thread *thread;
 	int rc = 0;
 
 	pthread_mutex_lock(&pool->lock);
 	pool->closed = true;
 	refuse_queued(pool);
-	pthread_cond_broadcast(&pool->more);
+	while ((thread = call_idle(pool)))
+		wake(thread);
 	while (pool->threads > 0 && rc == 0) {
 		if (deadline == WEIR_FOREVER)
 			pthread_cond_wait(&pool->fewer, &pool->lock);

@@ -2,8 +2,10 @@
 /*
  * pool.h: the blocking pool: threads for calls that block. A thread is made when
  * a job comes and none is idle, up to a limit; an idle one ends after a while.
- * Who pushes does the accounting of idle threads, so that two jobs never count
- * on the same one.
+ *
+ * Who pushes takes a thread off the idle list, the one that went there last, so
+ * two jobs never count on the same thread. A thread that has run its job goes
+ * on the list before it delivers the result: whom that wakes may count on it.
  */
 #ifndef WEIR_SCHED_POOL_H
 #define WEIR_SCHED_POOL_H
@@ -13,18 +15,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct pool_thread;
 struct weir_blocking;
 struct weir_rt;
 
 struct pool {
 	pthread_mutex_t lock;
-	pthread_cond_t more;		/* a job, or the end */
 	pthread_cond_t fewer;		/* a thread has ended */
 	struct weir_rt *rt;
 	struct weir_blocking *first, **last;
 	size_t queued, detached;	/* jobs waiting; of them those nobody waits for */
-	unsigned threads, idle;		/* idle: threads that no queued job counts on */
-	unsigned woken;			/* signals on the way to idle threads */
+	struct pool_thread *idle;	/* threads that no queued job counts on */
+	unsigned threads;
 	unsigned max_threads;
 	size_t max_detached;
 	uint64_t keep_ns;

@@ -13,6 +13,7 @@
 
 #include "backends/registry.h"
 #include "core/clock.h"
+#include "core/guard.h"
 #include "core/task.h"
 #include "sched/cpus.h"
 #include "sched/worker.h"
@@ -45,9 +46,11 @@ static void forked_in_child(void)
 	weir__context()->rt = NULL;
 }
 
-static void watch_forks(void)
+/* Once per process, before the first worker. */
+static void prepare_process(void)
 {
 	pthread_atfork(NULL, NULL, forked_in_child);
+	weir__guard_enable();
 }
 
 /* A runtime that was inherited through fork: its threads are not here. */
@@ -287,7 +290,7 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	if (!cfg || cfg->size != sizeof *cfg)
 		return refuse(-EINVAL, "config.size is %zu: start from WEIR_RT_CONFIG_INIT (%zu)",
 			      cfg ? cfg->size : 0, sizeof *cfg);
-	pthread_once(&once, watch_forks);
+	pthread_once(&once, prepare_process);
 	rt = aligned_alloc(64, (sizeof *rt + 63) / 64 * 64);
 	if (!rt)
 		return refuse(-ENOMEM, "out of memory");

@@ -3,7 +3,7 @@
  * histogram.c: see histogram.h. Values below 32 have a bucket each; above, the
  * bucket is the exponent and the five bits behind the leading one.
  */
-#include "histogram.h"
+#include "tools/histogram.h"
 
 #define STEPS (1u << HISTOGRAM_STEP_BITS)
 

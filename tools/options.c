@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "options.h"
+#include "tools/options.h"
 #include "weir/base.h"
 
 #define NAME_MAX_LEN 32

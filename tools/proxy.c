@@ -239,6 +239,7 @@ static int run(struct proxy *px)
 
 	rc = weir_rt_block_on(px->rt, serve, &server);
 	served = server.code != EXIT_USAGE && rc == 0;
+	access_log_hurry(px->log);	/* its job is one that the shutdown waits for */
 	if (rc == 0)
 		rc = weir_rt_shutdown(px->rt, SHUTDOWN_NS);
 	if (rc < 0) {

@@ -163,6 +163,8 @@ void proxy_connection_start(struct proxy *px, struct weir_tcp *client);
 
 /* 0 with *ret_log (NULL for "off"), or a negative errno of the path. [any] */
 int access_log_open(const char *path, struct proxy *px, struct access_log **ret_log);
+/* From here on a reader that does not read is waited for a second at most. NULL is allowed. [any] */
+void access_log_hurry(struct access_log *log);
 /* Write what is left, for up to a second. After the runtime's shutdown; NULL is allowed. */
 void access_log_finish(struct access_log *log);
 /* Free it. After finish; NULL is allowed. */

@@ -160,7 +160,7 @@ static int write_piece(struct access_log *log, const char *data, size_t len, siz
 
 	if (!log->regular) {
 		len = len < PIECE ? len : PIECE;
-		while (poll(&ready, 1, 100) == 0)
+		while (poll(&ready, 1, has_time(log) ? 100 : 0) == 0)
 			if (!has_time(log))
 				return -ETIMEDOUT;
 	}
@@ -346,13 +346,20 @@ static bool wait_for_writer(struct access_log *log)
 	return false;
 }
 
-void access_log_finish(struct access_log *log)
+void access_log_hurry(struct access_log *log)
 {
 	if (!log)
 		return;
 	pthread_mutex_lock(&log->lock);
 	log->give_up_ns = weir_deadline_in(CLOSE_NS);
 	pthread_mutex_unlock(&log->lock);
+}
+
+void access_log_finish(struct access_log *log)
+{
+	if (!log)
+		return;
+	access_log_hurry(log);
 	if (!wait_for_writer(log))
 		return;
 	log->writing = true;

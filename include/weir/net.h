@@ -140,12 +140,13 @@ WEIR_API int weir_listener_open_addr(const struct weir_addr *addr,
  * and made non-blocking. Of the configuration only no_nodelay counts.
  *
  * Thread:   [worker]
- * Returns:  0; -EBADF; -ENOTSOCK; -EPROTOTYPE; -EINVAL if it does not listen; -ENOMEM; -ENXIO, -ENODEV
+ * Returns:  0; -EBADF; -ENOTSOCK; -EPROTOTYPE; -EINVAL if it does not listen; -ENOMEM; -ENXIO,
+ *           -ENODEV
  * Since:    0.1
  */
 WEIR_API int weir_listener_adopt(int fd, const struct weir_listener_config *cfg,
 				 struct weir_listener **ret_listener);
-/** The address it is bound to, with the port that was chosen for port 0. Thread: [worker]. Since: 0.1 */
+/** The address it is bound to, with the port chosen for port 0. Thread: [worker]. Since: 0.1 */
 WEIR_API int weir_listener_addr(struct weir_listener *listener, struct weir_addr *ret_addr);
 
 /**
@@ -251,7 +252,7 @@ WEIR_API int weir_tcp_adopt(int fd, struct weir_tcp **ret_conn);
  * Since:    0.1
  */
 WEIR_API void weir_tcp_close(struct weir_tcp *conn);
-/** The same with a reset instead of a FIN; what was not delivered yet is dropped. Thread: [worker]. Since: 0.1 */
+/** The same with a reset, which drops what was not delivered. Thread: [worker]. Since: 0.1 */
 WEIR_API void weir_tcp_reset(struct weir_tcp *conn);
 
 /**
@@ -313,7 +314,7 @@ WEIR_API int weir_tcp_send_lease(struct weir_tcp *conn, struct weir_lease *lease
 WEIR_API int weir_tcp_send_lease_until(struct weir_tcp *conn, struct weir_lease *lease,
 				       uint64_t deadline);
 
-/** End one or both directions: SHUT_RD, SHUT_WR, SHUT_RDWR. 0; -ENOTCONN; … Thread: [worker]. Since: 0.1 */
+/** End one or both directions: SHUT_RD, SHUT_WR, SHUT_RDWR. Thread: [worker]. Since: 0.1 */
 WEIR_API int weir_tcp_shutdown(struct weir_tcp *conn, int how);
 WEIR_API int weir_tcp_set_nodelay(struct weir_tcp *conn, bool on);
 /** seconds -1: off; 0: close sends a reset. */
@@ -358,7 +359,7 @@ enum weir_relay_end {
 	WEIR_RELAY_RESET_A,		/* side a broke */
 	WEIR_RELAY_RESET_B,
 	WEIR_RELAY_IDLE,		/* nothing was delivered for idle_ns */
-	WEIR_RELAY_HALF_CLOSED,		/* one direction ended, and nothing was delivered for half_ns */
+	WEIR_RELAY_HALF_CLOSED,		/* one direction ended, and nothing came for half_ns */
 	WEIR_RELAY_CANCELED,		/* by its task, or a stream was closed under it */
 	WEIR_RELAY_FAILED,		/* out of memory, no time driver, shut down: see error */
 };
@@ -377,7 +378,7 @@ struct weir_relay_config {
 struct weir_relay_stats {
 	uint64_t a_to_b, b_to_a;	/* bytes handed to the receiving side */
 	enum weir_relay_end end;
-	int error;			/* the relay's result: 0, or the negative errno that ended it */
+	int error;			/* the relay's result */
 };
 
 /* One direction of a relay; one op at a time: receiving, or sending what was received. */
@@ -422,7 +423,7 @@ WEIR_API void weir_relay_init(struct weir_relay *relay, struct weir_tcp *a, stru
  */
 WEIR_API void weir_relay_fini(struct weir_relay *relay);
 
-/** How a relay ended (or, while it runs, what it has moved so far). Thread: the polling task's. Since: 0.1 */
+/** How a relay ended; while it runs, what it has moved. Thread: the polling task's. Since: 0.1 */
 WEIR_API void weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *ret_stats);
 
 /**
@@ -447,7 +448,8 @@ WEIR_API void weir_relay_close(struct weir_relay *relay);
  * Since:    0.1
  */
 WEIR_API int weir_relay_run(struct weir_tcp *a, struct weir_tcp *b,
-			    const struct weir_relay_config *cfg, struct weir_relay_stats *ret_stats);
+			    const struct weir_relay_config *cfg,
+			    struct weir_relay_stats *ret_stats);
 
 WEIR_END_DECLS
 

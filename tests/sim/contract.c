@@ -111,7 +111,9 @@ static int recv_some(struct weir_handle *h, void *buf, size_t len)
 
 static void world_open(struct weir_sim_config cfg)
 {
-	struct weir_backend_config bc = { .workers = 1, .lease_bytes = 512, .idle_events = 64,
+	struct weir_backend_config bc = { .workers = 1,
+					  .lease_bytes = 512,
+					  .idle_events = 64,
 					  .clock = (struct weir_clock *)&now_ns };
 
 	cfg.size = sizeof(cfg);
@@ -254,8 +256,8 @@ START_TEST(recvs_of_one_stream_stay_in_order)
 	char a[2], b[2];
 	struct weir_op first = io_op(a, sizeof(a), WEIR_OP_ALL), second = io_op(b, sizeof(b), 0);
 
-	pair_open((struct weir_sim_config){ .seed = (uint64_t)_i, .reorder_permille = 500,
-					    .short_permille = 500 });
+	pair_open((struct weir_sim_config){
+		.seed = (uint64_t)_i, .reorder_permille = 500, .short_permille = 500 });
 	op_submit(&first, WEIR_OP_RECV, &server);
 	op_submit(&second, WEIR_OP_RECV, &server);
 	ck_assert_int_gt(send_some(&client, "1", 1), 0);

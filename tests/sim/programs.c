@@ -175,7 +175,11 @@ struct echo {
 	struct weir_tcp *conn;
 	struct weir_lease lease;
 	struct weir_op op;
-	enum { ECHO_START, ECHO_RECV, ECHO_SEND } phase;
+	enum {
+		ECHO_START,
+		ECHO_RECV,
+		ECHO_SEND
+	} phase;
 };
 
 static int echo_poll(void *state, struct weir_cx *cx)
@@ -524,7 +528,12 @@ struct duplex {
 	struct weir_op send, recv;
 	size_t sent, got;
 	int error;
-	enum { DUPLEX_START, DUPLEX_CONNECT, DUPLEX_RUN, DUPLEX_STOP } phase;
+	enum {
+		DUPLEX_START,
+		DUPLEX_CONNECT,
+		DUPLEX_RUN,
+		DUPLEX_STOP
+	} phase;
 	bool sending, receiving;
 	uint8_t out[CHUNK_MAX], in[700];
 };

@@ -76,8 +76,13 @@ void sim_note(struct sim_instance *sim, enum weir_sim_event_kind kind, uint64_t 
 	struct weir_sim_world *world = sim->world;
 	struct weir_sim_report *r = &world->report;
 	struct weir_sim_event ev = {
-		.kind = kind, .at_ns = weir_backend_now(&sim->base), .op = op, .object = object,
-		.worker = sim->base.index, .code = code, .result = result,
+		.kind = kind,
+		.at_ns = weir_backend_now(&sim->base),
+		.op = op,
+		.object = object,
+		.worker = sim->base.index,
+		.code = code,
+		.result = result,
 	};
 
 	r->events++;
@@ -253,7 +258,7 @@ static struct sim_line *line_of(struct weir_op *op)
 	if (h->kind != WEIR_HANDLE_STREAM || op->code == WEIR_OP_ACCEPT)
 		return NULL;
 	return sim_op_sends(op) || op->code == WEIR_OP_CONNECT ? &stream_of(h)->sends
-							   : &stream_of(h)->recvs;
+							       : &stream_of(h)->recvs;
 }
 
 static struct sim_rec *rec_new(struct sim_instance *sim, struct weir_op *op, struct sim_line *line)
@@ -296,7 +301,8 @@ static int submit_locked(struct sim_instance *sim, struct weir_op *op)
 	if (object_of(op->handle)->detaching)
 		return -ECANCELED;
 	if ((sim->base.caps & WEIR_CAP_HOMED) && op->handle->backend != &sim->base)
-		sim_violation(world, "an op away from its handle's home", object_of(op->handle)->number);
+		sim_violation(world, "an op away from its handle's home",
+			      object_of(op->handle)->number);
 	rec = rec_new(sim, op, line);
 	if (!rec)
 		return -ENOMEM;
@@ -356,7 +362,7 @@ static void cancel_line(struct sim_line *line)
 	struct sim_rec *rec;
 
 	TAILQ_FOREACH(rec, &line->recs, in_line)
-		cancel_rec(rec);
+	cancel_rec(rec);
 }
 
 static void sim_cancel(struct weir_backend *be, struct weir_op *op)

@@ -89,7 +89,7 @@ static bool piece(const struct weir_op *op, unsigned i, uint8_t **ret_at, size_t
 uint32_t *sim_op_done(struct weir_op *op)
 {
 	return op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND ? &op->u.io.done
-								     : &op->u.iov.done;
+								    : &op->u.iov.done;
 }
 
 size_t sim_op_total(const struct weir_op *op)
@@ -344,4 +344,3 @@ int sim_op_try(struct sim_rec *rec)
 		return -EOPNOTSUPP;
 	}
 }
-

@@ -38,15 +38,18 @@ static char running[128];		/* for the alarm */
 
 static void print_event(void *arg, const struct weir_sim_event *ev)
 {
-	static const char *const kinds[] = { "?", "submit", "complete", "cancel", "attach",
-					     "detach" };
-	static const char *const codes[] = { "accept", "connect", "recv", "recv_lease", "recvv",
-					     "send", "sendv", "poll" };
+	static const char *const kinds[] = {
+		"?", "submit", "complete", "cancel", "attach", "detach"
+	};
+	static const char *const codes[] = { "accept", "connect", "recv",  "recv_lease",
+					     "recvv",  "send",	  "sendv", "poll" };
 
 	(void)arg;
 	fprintf(stderr, "%12llu w%u %-8s %-10s op %-5llu object %-3u %d\n",
 		(unsigned long long)(ev->at_ns - WEIR_SEC), ev->worker, kinds[ev->kind],
-		ev->kind <= WEIR_SIM_CANCEL ? codes[ev->code] : ev->code == 1 ? "listener" : "stream",
+		ev->kind <= WEIR_SIM_CANCEL ? codes[ev->code]
+		: ev->code == 1		    ? "listener"
+					    : "stream",
 		(unsigned long long)ev->op, ev->object, ev->result);
 }
 

@@ -194,8 +194,10 @@ static void after_case(void)
 
 /* ---- the report -------------------------------------------------------------------------- */
 
-static void print_comment(const char *text)
+/* As TAP comments, and once more where whoever runs the tests shows it. */
+static void print_failure(const char *label, const char *text)
 {
+	fprintf(stderr, "%s: %s\n", label, text);
 	while (*text) {
 		size_t len = strcspn(text, "\n");
 
@@ -229,7 +231,7 @@ static bool run_round(const struct testing_case *c, int round, const char *label
 	else
 		printf("%s %u - %s\n", outcome.passed ? "ok" : "not ok", number, label);
 	if (!outcome.passed)
-		print_comment(outcome.message);
+		print_failure(label, outcome.message);
 	return outcome.passed;
 }
 

@@ -44,12 +44,12 @@ static int dump_signal(void)
 static void print_own_stack(int sig)
 {
 	void *frames[64];
-	int saved = errno;
 
 	(void)sig;
 	backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
 	sem_post(&stack_printed);
-	errno = saved;
+	for (;;)
+		pause(); /* a call that the signal interrupted must not go on: the process ends now */
 }
 
 static void print_file(int tid, const char *name)
@@ -82,7 +82,7 @@ static void print_thread(int tid)
 
 static void print_stacks_by_signal(void)
 {
-	struct sigaction action = { .sa_handler = print_own_stack, .sa_flags = SA_RESTART };
+	struct sigaction action = { .sa_handler = print_own_stack };
 	pid_t self = (pid_t)syscall(SYS_gettid);
 	DIR *dir = opendir("/proc/self/task");
 	struct dirent *entry;

@@ -129,7 +129,8 @@ int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 
 /* ---- the core's side ---------------------------------------------------------------------- */
 
-static unsigned completions, detached;
+static unsigned completions;
+static _Thread_local unsigned detached;
 
 void weir_backend_complete(struct weir_op *op, int res)
 {
@@ -144,7 +145,7 @@ void weir_backend_detached(struct weir_handle *h)
 {
 	/* What touches it from here on, touches freed memory. */
 	memset(h, 0xa5, sizeof(*h));
-	weir__fetch_add(&detached, 1u, WEIR_RELAXED);
+	detached++;
 }
 
 uint64_t weir_backend_now(const struct weir_backend *be)

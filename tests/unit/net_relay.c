@@ -20,7 +20,12 @@
 #include "weir/time.h"
 #include "tests/support/testing.h"
 
-enum mode { FIBER, STACKLESS, TWO_WORKERS, MODES };
+enum mode {
+	FIBER,
+	STACKLESS,
+	TWO_WORKERS,
+	MODES,
+};
 
 static enum mode mode;
 
@@ -612,6 +617,18 @@ CLOCK_CASE(a_longer_half_limit_leaves_the_idle_limit_in_force)
 	return 0;
 }
 
+CLOCK_CASE(a_limit_does_not_hold_up_the_end)
+{
+	struct rig *rig = arg;
+	uint64_t since = weir_now();
+
+	rig_up(rig, 0, 3600 * WEIR_SEC, 3600 * WEIR_SEC);
+	one_ends_and_then_the_other(rig->client, rig->server);
+	rig_down(rig, WEIR_RELAY_DONE, 0);
+	ck_assert_uint_lt(weir_now() - since, WEIR_SEC);
+	return 0;
+}
+
 CLOCK_CASE(no_limit_is_no_limit)
 {
 	struct rig *rig = arg;
@@ -757,6 +774,7 @@ int main(int argc, char **argv)
 		ON_CLOCK(half_closed_ends_at_its_own_limit),
 		ON_CLOCK(half_closed_without_an_idle_limit),
 		ON_CLOCK(a_longer_half_limit_leaves_the_idle_limit_in_force),
+		ON_CLOCK(a_limit_does_not_hold_up_the_end),
 		ON_CLOCK(no_limit_is_no_limit),
 		ON_ALL(a_limit_without_a_time_driver_is_refused),
 		ON_ALL(a_thousand_random_chunks_both_ways, .timeout_s = 60),

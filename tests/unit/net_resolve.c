@@ -153,7 +153,7 @@ FIBER_CASE(what_the_resolver_says)
 	static const struct {
 		int eai, result;
 	} table[] = {
-		{ EAI_NONAME, -ENOENT }, { EAI_AGAIN, -EAGAIN }, { EAI_FAIL, -EIO },
+		{ EAI_NONAME, -ENOENT }, { EAI_AGAIN, -EAGAIN },       { EAI_FAIL, -EIO },
 		{ EAI_MEMORY, -ENOMEM }, { EAI_SYSTEM, -ENETUNREACH },
 	};
 	struct weir_addr addr;

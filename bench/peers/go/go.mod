@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+module gopeers
+
+go 1.19

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Signals, drain, counters, balancing and the limit of weir proxy.
+
+Usage: drain.py WEIR [TEST...]
+"""
+
+import signal
+import socket
+import sys
+import time
+
+import harness
+from harness import (PATIENCE, SCALE, Proxy, Upstream, ask, check, check_reset, connect, echo,
+                     pattern_bytes, receive, receive_all)
+
+
+def test_nothing_to_drain():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        proxy = Proxy(Upstream(echo))
+        begin = time.monotonic()
+        proxy.signal(number)
+        check(proxy.wait() == 0)
+        check(time.monotonic() - begin < PATIENCE / 2)
+
+
+def refuses(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_drain_lets_a_transfer_end():
+    upstream = Upstream()
+    proxy = Proxy(upstream)
+    client, server = proxy.connect(), upstream.accept()
+    data = pattern_bytes(8 << 20, 3)
+    client.sendall(b"go")
+    check(receive(server, 2) == b"go")
+    server.sendall(data[:100000])
+    check(receive(client, 50000) == data[:50000])
+    proxy.signal(signal.SIGTERM)
+    proxy.err.find("stopped accepting, 1 connections")
+    check(refuses(proxy.port))
+    harness.threading.Thread(target=lambda: (server.sendall(data[100000:]), server.close()),
+                             daemon=True).start()
+    check(receive_all(client) == data[50000:])
+    client.close()
+    check(proxy.wait() == 0)
+    check(proxy.ends() == ["done"])
+
+
+def test_drain_deadline():
+    upstream = Upstream()
+    proxy = Proxy(upstream, options=["--drain-timeout", "300ms"])
+    client, server = proxy.connect(), upstream.accept()
+    client.sendall(b"x")
+    check(receive(server, 1) == b"x")
+    begin = time.monotonic()
+    check(proxy.stop() == 0)
+    took = time.monotonic() - begin
+    check(0.25 <= took < PATIENCE / 2, took)
+    check(proxy.ends() == ["drained"])
+    check(client.recv(1) == b"" and server.recv(1) == b"")
+    check(harness.parse_counters(proxy.err.lines)["drained"] == 1)
+
+
+def test_second_signal():
+    upstream = Upstream()
+    proxy = Proxy(upstream)
+    client, server = proxy.connect(), upstream.accept()
+    client.sendall(b"x")
+    check(receive(server, 1) == b"x")
+    proxy.signal(signal.SIGTERM)
+    proxy.err.find("stopped accepting, 1 connections")
+    proxy.signal(signal.SIGINT)
+    check(proxy.wait() == 1)
+    check(proxy.ends() == ["cancelled"])
+    check(client.recv(1) == b"" and server.recv(1) == b"")
+
+
+def test_signal_while_connecting():
+    """A connection that has not reached its upstream is cut off like the others."""
+    import ends
+    proxy = Proxy(ends.blackhole(), options=["--drain-timeout", "200ms", "--connect-timeout", "0"])
+    client = proxy.connect()
+    check(proxy.counters()["accepted"] == 1)
+    check(proxy.stop() == 0)
+    check(proxy.ends() == ["drained"])
+    check_reset(client)
+
+
+def test_counters():
+    upstream = Upstream(echo)
+    proxy = Proxy(upstream, options=["--workers", "2"])
+    first, second = proxy.connect(), proxy.connect()
+    ask(first, b"12345")
+    ask(second, b"123")
+    counters = proxy.counters()
+    check(counters["accepted"] == 2 and counters["active"] == 2, counters)
+    check(counters[f"upstream {upstream.url} active"] == 2, counters)
+    check(counters["worker 0 polls"] + counters["worker 1 polls"] > 0, counters)
+    first.close()
+    second.close()
+    proxy.ends(count=2)
+    proxy.stop()
+    counters = harness.parse_counters(proxy.err.lines)
+    check(counters["done"] == 2 and counters["up"] == 8 and counters["down"] == 8, counters)
+    check(counters["active"] == 0 and counters["written"] == 2, counters)
+    check(counters[f"upstream {upstream.url} up_bytes"] == 8, counters)
+
+
+def test_quiet():
+    upstream = Upstream(echo)
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    sock.close()
+    process = harness.subprocess.Popen(
+        [harness.WEIR, "proxy", "--quiet", "--access-log", "off", f"tcp://127.0.0.1:{port}",
+         upstream.url], stdin=harness.subprocess.DEVNULL, stdout=harness.subprocess.PIPE,
+        stderr=harness.subprocess.STDOUT)
+    try:
+        end = time.monotonic() + PATIENCE
+        while refuses(port):    # it says nothing, so there is nothing to wait for
+            check(time.monotonic() < end, "it does not listen")
+        with connect(port) as client:
+            ask(client)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=PATIENCE)
+        check(process.returncode == 0 and out == b"", process.returncode, out)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def test_round_robin():
+    one, two = Upstream(echo), Upstream(echo)
+    proxy = Proxy(one, two)
+    for _ in range(10):
+        with proxy.connect() as client:
+            ask(client)
+    check((one.accepted, two.accepted) == (5, 5), one.accepted, two.accepted)
+    check(proxy.stop() == 0)
+
+
+def test_least_connections():
+    one, two = Upstream(echo), Upstream(echo)
+    proxy = Proxy(one, two, options=["--balance", "leastconn"])
+    clients = []
+    for _ in range(6):
+        clients.append(proxy.connect())
+        ask(clients[-1])
+    check((one.accepted, two.accepted) == (3, 3), one.accepted, two.accepted)
+    for i in (0, 2, 4):         # those of the first upstream
+        clients[i].close()
+    proxy.ends(count=3)
+    for _ in range(3):
+        clients.append(proxy.connect())
+        ask(clients[-1])
+    check((one.accepted, two.accepted) == (6, 3), one.accepted, two.accepted)
+    for client in clients:
+        client.close()
+    check(proxy.stop() == 0)
+
+
+def test_limit_pauses_accepting():
+    upstream = Upstream(echo)
+    proxy = Proxy(upstream, options=["--max-connections", "3", "--workers", "2"])
+    served = [proxy.connect() for _ in range(3)]
+    for client in served:
+        ask(client)
+    waiting = [proxy.connect() for _ in range(6)]
+    for client in waiting:
+        client.sendall(b"x")
+    proxy.err.find("3 connections: the limit is reached")
+    check(proxy.counters()["active"] == 3)
+    waiting[0].settimeout(0.2 * SCALE)
+    check(sum(answers(client) for client in waiting) == 0, "more than the limit are served")
+    for client in served:
+        client.close()
+    proxy.ends(count=3)
+    for client in waiting:      # all in turn: whoever is served makes room
+        client.settimeout(PATIENCE)
+    left = list(waiting)
+    while left:
+        ready, _, _ = harness_select(left)
+        check(ready, "nobody is served")
+        for client in ready:
+            check(client.recv(1) == b"x")
+            client.close()
+            left.remove(client)
+    check(set(proxy.ends(count=9)) == {"done"})
+    said = [l for l in proxy.err.lines if "the limit is reached" in l]
+    check(len(said) == 1, said)
+    check(proxy.stop() == 0)
+
+
+def harness_select(socks):
+    import select
+    return select.select(socks, [], [], PATIENCE)
+
+
+def answers(client):
+    client.settimeout(0.05 * SCALE)
+    try:
+        return len(client.recv(1))
+    except socket.timeout:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: MIT
+"""What the end-to-end tests of the weir command share: the proxy as a process, upstreams as
+threads, and a runner that prints TAP.
+
+A test is a function whose name begins with test_. It gets no arguments, raises to fail, and may
+raise Skip. Every process and socket that it makes through this file is ended behind it. Nothing
+here sleeps to wait for something: lines are waited for on a condition, sockets by their timeout.
+"""
+
+import hashlib
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+SCALE = int(os.environ.get("WEIR_TEST_SCALE", "1"))
+SANITIZED = SCALE > 1
+PATIENCE = 20.0 * SCALE         # until something that must happen counts as missing
+WEIR = None                     # the program under test; set by main
+_open = []                      # what the running test has to end
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here, with the reason."""
+
+
+def check(condition, *what):
+    if not condition:
+        raise AssertionError(" ".join(str(w) for w in what))
+
+
+class Lines:
+    """The lines of a pipe, as they come."""
+
+    def __init__(self, pipe):
+        self.lines = []
+        self.changed = threading.Condition()
+        self.ended = False
+        self.thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
+        self.thread.start()
+
+    def _read(self, pipe):
+        for line in pipe:
+            with self.changed:
+                self.lines.append(line.rstrip("\n"))
+                self.changed.notify_all()
+        pipe.close()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    def find(self, pattern, after=0, count=1):
+        """The matches of the first count lines that fit, waited for."""
+        def found():
+            return [m for m in (re.search(pattern, l) for l in self.lines[after:]) if m]
+
+        with self.changed:
+            self.changed.wait_for(lambda: len(found()) >= count or self.ended, PATIENCE)
+            matches = found()
+            check(len(matches) >= count, f"{count} lines like {pattern!r} are missing in:",
+                  "\n" + "\n".join(self.lines[-40:]))
+            return matches[:count]
+
+
+class Proxy:
+    """A running `weir proxy` in front of upstreams (Upstream, or text)."""
+
+    def __init__(self, *upstreams, options=(), stdout=None, env=None):
+        targets = ",".join(u if isinstance(u, str) else u.url for u in upstreams)
+        command = [WEIR, "proxy", *options, "tcp://127.0.0.1:0", targets]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                        stdout=stdout or subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True, env={**os.environ, **(env or {})})
+        _open.append(self)
+        self.err = Lines(self.process.stderr)
+        self.log = Lines(self.process.stdout) if stdout is None else None
+        match = self.err.find(r"listening on tcp://127\.0\.0\.1:(\d+) with (\d+) workers, backend (\w+)")
+        self.port = int(match[0][1])
+        self.workers = int(match[0][2])
+
+    def connect(self, **options):
+        return connect(self.port, **options)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, patience=None):
+        """The exit code; the pipes have been read to their ends."""
+        code = self.process.wait(patience or PATIENCE)
+        for lines in (self.err, self.log):
+            if lines:
+                lines.thread.join(PATIENCE)
+        return code
+
+    def stop(self):
+        """SIGTERM; the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def ends(self, count=1, pattern=r" end=(\S+)$"):
+        """What the access log says of the first so many connections."""
+        return [m[1] for m in self.log.find(pattern, count=count)]
+
+    def counters(self):
+        """Everything that SIGUSR1 prints, as a dictionary; upstreams as 'upstream URL key'."""
+        before = len(self.err.lines)
+        self.signal(signal.SIGUSR1)
+        self.err.find(rf"^weir proxy: worker {self.workers - 1} ", after=before)
+        return parse_counters(self.err.lines[before:])
+
+    def wait_for(self, key, value):
+        """Ask until a counter has a value; each answer is waited for."""
+        end = time.monotonic() + PATIENCE
+        while (counters := self.counters()).get(key) != value:
+            check(time.monotonic() < end, f"{key} is not {value}:", counters)
+        return counters
+
+    def rss_kib(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+def parse_counters(lines):
+    found = {}
+    for line in lines:
+        prefix = ""
+        match = re.match(r"weir proxy: (upstream \S+|worker \d+) ", line)
+        if match:
+            prefix = match[1] + " "
+        for key, value in re.findall(r"([\w-]+)=(\d+)", line):
+            found[prefix + key] = int(value)
+    return found
+
+
+class Upstream:
+    """A listening socket; handler(self, conn) runs in a thread for each connection."""
+
+    def __init__(self, handler=None, backlog=512):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+        self.socket.settimeout(PATIENCE)
+        self.port = self.socket.getsockname()[1]
+        self.url = f"tcp://127.0.0.1:{self.port}"
+        self.handler = handler
+        self.errors = []
+        self.accepted = 0
+        self.changed = threading.Condition()
+        _open.append(self)
+        if handler:
+            threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                conn, _ = self.socket.accept()
+            except OSError:
+                return
+            conn.settimeout(PATIENCE)
+            _open.append(conn)
+            with self.changed:
+                self.accepted += 1
+                self.changed.notify_all()
+            threading.Thread(target=self._handle, args=(conn,), daemon=True).start()
+
+    def _handle(self, conn):
+        try:
+            self.handler(conn)
+        except Exception as error:      # pylint: disable=broad-except
+            self.errors.append(error)
+
+    def accept(self):
+        """The next connection, of an upstream without a handler."""
+        conn, _ = self.socket.accept()
+        conn.settimeout(PATIENCE)
+        _open.append(conn)
+        return conn
+
+    def close(self):
+        self.socket.close()
+
+
+def echo(conn):
+    while True:
+        data = conn.recv(65536)
+        if not data:
+            break
+        conn.sendall(data)
+    conn.close()
+
+
+def connect(port, receive_buffer=0):
+    sock = socket.socket()
+    _open.append(sock)
+    if receive_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.settimeout(PATIENCE)
+    sock.connect(("127.0.0.1", port))
+    return sock
+
+
+def receive(sock, size):
+    """Exactly size bytes."""
+    data = bytearray()
+    while len(data) < size:
+        piece = sock.recv(min(65536, size - len(data)))
+        check(piece, f"the stream ended after {len(data)} of {size} bytes")
+        data += piece
+    return bytes(data)
+
+
+def receive_all(sock):
+    """Everything up to the end of the stream."""
+    data = bytearray()
+    while piece := sock.recv(65536):
+        data += piece
+    return bytes(data)
+
+
+def ask(sock, text=b"x"):
+    """Send through an echo, and check the answer."""
+    sock.sendall(text)
+    answer = receive(sock, len(text))
+    check(answer == text, f"sent {text!r}, got {answer!r}")
+
+
+def reset(sock):
+    """Close with a RST."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def check_reset(sock):
+    """The peer's end must be a reset, not an orderly end."""
+    try:
+        data = sock.recv(65536)
+    except ConnectionResetError:
+        return
+    raise AssertionError(f"a reset was due, got {data!r}")
+
+
+def pattern_bytes(size, seed):
+    """Bytes that repeat only after a prime number, so that a shift shows."""
+    block = b"".join(hashlib.sha256(struct.pack("II", seed, i)).digest() for i in range(2053))
+    return (block * (size // len(block) + 1))[:size]
+
+
+def run_weir(*arguments, env=None, **options):
+    """Run weir to its end: (exit code, stdout, stderr)."""
+    done = subprocess.run([WEIR, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=PATIENCE, env={**os.environ, **(env or {})},
+                          check=False, **options)
+    return done.returncode, done.stdout, done.stderr
+
+
+def refused_port():
+    """A port on which nobody listens: bound, and never listening."""
+    sock = socket.socket()
+    _open.append(sock)
+    sock.bind(("127.0.0.1", 0))
+    return sock.getsockname()[1]
+
+
+def clean_up():
+    while _open:
+        _open.pop().close()
+
+
+def main(tests):
+    """Usage: TEST_FILE WEIR [NAME...]; runs the tests of a module, prints TAP."""
+    global WEIR                         # pylint: disable=global-statement
+    WEIR = os.path.abspath(sys.argv[1])
+    names = sys.argv[2:] or [n for n in tests if n.startswith("test_")]
+    failed = 0
+    print(f"1..{len(names)}", flush=True)
+    for number, name in enumerate(names, 1):
+        begin, result, note = time.monotonic(), "ok", ""
+        try:
+            tests[name]()
+        except Skip as reason:
+            note = f" # SKIP {reason}"
+        except BaseException:           # pylint: disable=broad-except
+            result = "not ok"
+            failed += 1
+            print("# " + traceback.format_exc().replace("\n", "\n# "))
+            for thing in _open:
+                if isinstance(thing, Proxy):
+                    print("# stderr: " + "\n# ".join(thing.err.lines[-30:]))
+                    print("# log: " + "\n# ".join(thing.log.lines[-30:] if thing.log else []))
+        clean_up()
+        print(f"{result} {number} - {name[5:]}{note}", flush=True)
+        print(f"# {time.monotonic() - begin:.2f} s", flush=True)
+    return 1 if failed else 0

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Bad input of the weir command: exit code 2, and one line that names the value.
+
+Usage: usage.py WEIR [TEST...]
+"""
+
+import os
+import resource
+import socket
+import sys
+
+import harness
+from harness import Skip, Upstream, check, echo, run_weir
+
+OK = ("tcp://127.0.0.1:0", "tcp://127.0.0.1:9")
+
+
+def refused(arguments, *wanted, env=None, **options):
+    """weir with these arguments must exit with 2 and say these words in one line."""
+    code, out, err = run_weir(*arguments, env=env, **options)
+    check(code == 2, f"{arguments}: exit code {code}, stderr: {err}")
+    check(out == "", f"{arguments}: stdout: {out}")
+    check(err.count("\n") == 1 and err.endswith("\n"), f"{arguments}: not one line: {err!r}")
+    for words in wanted:
+        check(words in err, f"{arguments}: {words!r} is not in {err!r}")
+
+
+def test_commands():
+    refused([], "--help")
+    refused(["proxxy"], "'proxxy'", "proxy, demo or help")
+    refused(["help", "nothing"], "'nothing'")
+    refused(["demo", "what"], "weir demo: 'what'")
+    for arguments in (["--help"], ["help"], ["help", "proxy"], ["proxy", "--help"], ["demo", "-h"]):
+        code, out, err = run_weir(*arguments)
+        check(code == 0 and out.startswith("usage: weir") and err == "", arguments, code, out, err)
+    code, out, _ = run_weir("--version")
+    check(code == 0 and out.startswith("weir 0."), code, out)
+
+
+def test_numbers():
+    for value in ("abc", "0", "257", "-1", "1.5", "99999999999999999999999", "", " 1", "1x"):
+        refused(["proxy", "--workers", value, *OK], f"weir proxy: --workers '{value}'", "1 to 256")
+    refused(["proxy", "--workers=many", *OK], "--workers 'many'", "a number from 1 to 256 is wanted")
+    refused(["proxy", "--backlog", "0", *OK], "--backlog '0'", "1 to 65535")
+    refused(["proxy", "--max-connections", "0", *OK], "--max-connections '0'")
+    if 0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 200000000:
+        refused(["proxy", "--max-connections", "100000000", *OK], "'100000000'", "RLIMIT_NOFILE")
+
+
+def test_durations():
+    for name in ("connect-timeout", "idle-timeout", "half-close-timeout", "drain-timeout"):
+        for value in ("soon", "5", "5 s", "-5s", "5sec", "99999999999h", "s", "1.5s"):
+            refused(["proxy", "--" + name, value, *OK], f"--{name} '{value}'", "10s")
+
+
+def test_options():
+    refused(["proxy", "--wrokers", "1", *OK], "--wrokers", "is --workers meant?")
+    refused(["proxy", "--colour", *OK], "--colour", "no such option")
+    refused(["proxy", "-w", *OK], "-w", "two dashes")
+    refused(["proxy", *OK, "--workers"], "--workers", "N is wanted")
+    refused(["proxy", "--pin=yes", *OK], "--pin 'yes'", "no value")
+    refused(["proxy", "--balance", "random", *OK], "--balance 'random'", "roundrobin or leastconn")
+    refused(["proxy", "--access-log", "/nonexistent/log", *OK], "--access-log '/nonexistent/log'")
+    refused(["proxy", "--access-log", "", *OK], "--access-log ''")
+
+
+def test_backend():
+    refused(["proxy", "--backend", "kpoll", *OK], "kpoll", "epoll")
+    refused(["proxy", *OK], "kpoll", env={"WEIR_BACKEND": "kpoll"})
+    refused(["proxy", *OK], "WEIR_WORKERS", "'lots'", env={"WEIR_WORKERS": "lots"})
+
+
+def test_addresses():
+    refused(["proxy"], "tcp://LISTEN tcp://UPSTREAM")
+    refused(["proxy", OK[0]], "tcp://UPSTREAM")
+    refused(["proxy", *OK, "tcp://127.0.0.1:10"], "'tcp://127.0.0.1:10'", "commas")
+    for bad in ("tcp://", "127.0.0.1", "tcp://127.0.0.1", "tcp://127.0.0.1:65536", "tcp://127.0.0.1:x",
+                "udp://127.0.0.1:1", "http://127.0.0.1:1", "tcp://1.2.3:80", "tcp://[::1:80",
+                "tcp://::1:80", "tcp://a b:80", "unix:/tmp/weir-test"):
+        refused(["proxy", bad, OK[1]], f"listen '{bad}'", "tcp://127.0.0.1:8080")
+    for bad in ("", "tcp://127.0.0.1", "tcp://127.0.0.1:0", "tcp://127.0.0.1:99999", "ftp://a:1",
+                "tcp://256.1.1.1:80", "tcp://" + "a" * 300 + ":80"):
+        refused(["proxy", OK[0], bad], f"upstream '{bad[:100]}", "is wanted")
+        refused(["proxy", OK[0], OK[1] + "," + bad], f"upstream '{bad[:100]}", "is wanted")
+    refused(["proxy", OK[0], ",".join([OK[1]] * 65)], "one too many", "64")
+    refused(["proxy", "tcp://192.0.2.1:8080", OK[1]], "'tcp://192.0.2.1:8080'",
+            "not an address of this machine")
+
+
+def test_unknown_host():
+    code, _, err = run_weir("proxy", OK[0], "tcp://nowhere.invalid:80")
+    if code == 1 and "temporar" in err.lower():
+        raise Skip("the resolver does not answer here")
+    check(code in (1, 2) and "'tcp://nowhere.invalid:80'" in err, code, err)
+
+
+def test_port_in_use():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for workers in ("1", "2"):
+            refused(["proxy", "--workers", workers, f"tcp://127.0.0.1:{port}", OK[1]],
+                    f"listen 'tcp://127.0.0.1:{port}'", "in use")
+
+
+def test_port_in_use_by_another_proxy():
+    proxy = harness.Proxy(Upstream(echo), options=["--workers", "2"])
+    refused(["proxy", "--workers", "2", f"tcp://127.0.0.1:{proxy.port}", OK[1]], "in use")
+    with proxy.connect() as client:
+        harness.ask(client)
+    check(proxy.stop() == 0)
+
+
+def test_privileged_port():
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as limit:
+        if int(limit.read()) <= 81:
+            raise Skip("every port is for everybody here")
+    options = {}
+    if os.geteuid() == 0:
+        options = {"user": 65534, "group": 65534}
+        if not reachable(options):
+            raise Skip("another user cannot run the program from this folder")
+    refused(["proxy", "tcp://127.0.0.1:81", OK[1]], "'tcp://127.0.0.1:81'", "port 81",
+            "from 1024 on", **options)
+
+
+def reachable(options):
+    try:
+        return run_weir("--version", **options)[0] == 0
+    except OSError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))
