@@ -54,18 +54,30 @@ static inline struct weir__readiness *instance(struct weir_backend *be)
 
 /* ---- the lock ---------------------------------------------------------------------------- */
 
+static inline bool lock_try(struct weir__readiness *r)
+{
+	bool as_owner, locked = weir__guard_try(&r->guard, &as_owner);
+
+	if (WEIR_LIKELY(locked))
+		r->as_owner = as_owner;
+	return locked;
+}
+
 static inline void lock(struct weir__readiness *r)
 {
-	if (WEIR_LIKELY(weir__lock_try(&r->lock)))
+	bool as_owner;
+
+	if (WEIR_LIKELY(lock_try(r)))
 		return;
 	weir__fetch_add(&r->waiters, 1u, WEIR_RELAXED);
-	weir__lock_take(&r->lock);
+	as_owner = weir__guard_take(&r->guard);
+	r->as_owner = as_owner;
 	weir__fetch_sub(&r->waiters, 1u, WEIR_RELAXED);
 }
 
 static inline void unlock(struct weir__readiness *r)
 {
-	weir__lock_drop(&r->lock);
+	weir__guard_drop(&r->guard, r->as_owner);
 }
 
 static inline bool wanted(struct weir__readiness *r)
@@ -276,7 +288,8 @@ static int register_handle(struct weir__readiness *r, struct weir_handle *h, boo
 		err = r->poller->add(r, h->fd, key_of(r, slot), priority);
 	if (err == 0) {
 		s->slot = slot;
-		set_ready(s, s->ready | WEIR__READY_REGISTERED | (priority ? WEIR__READY_PRIORITY_TOO : 0));
+		set_ready(s, s->ready | WEIR__READY_REGISTERED |
+				     (priority ? WEIR__READY_PRIORITY_TOO : 0));
 	} else if (slot && !s->slot) {
 		give_slot(r, slot);
 	}
@@ -291,7 +304,7 @@ static void note_spent(struct weir_handle *h, enum weir__queue q, uint64_t seen)
 	struct weir__ready_handle *s = weir__ready_of(h);
 	struct weir_backend *be = weir__load(&h->backend, WEIR_ACQUIRE);
 
-	if (!(seen & WEIR__READY_REGISTERED) || !weir__lock_try(&instance(be)->lock))
+	if (!(seen & WEIR__READY_REGISTERED) || !lock_try(instance(be)))
 		return;
 	if (same_tick(seen, s->ready))
 		clear_ready(s, q);
@@ -439,13 +452,24 @@ static unsigned serve_watch(struct weir_handle *h)
 		mask = op->u.poll.events | WEIR_HANGUP | WEIR_FAULT;
 		if (found < 0 || (unsigned)found & mask) {
 			remove_op(s, WATCH, before, op);
-			weir_backend_complete(op, found < 0 ? found : (int)((unsigned)found & mask));
+			weir_backend_complete(op,
+					      found < 0 ? found : (int)((unsigned)found & mask));
 			count++;
 		} else {
 			before = op;
 		}
 	} while (!end);
 	return count;
+}
+
+/*
+ * A transfer that waits alone is made by its task, on its worker and into its cache: 64
+ * messages of 16 KiB received here would be in no cache any more when their tasks run.
+ */
+static bool wants_retry(const struct weir__ready_handle *s, enum weir__queue q,
+			const struct weir_op *op)
+{
+	return s->tail[q] == op && op->code != WEIR_OP_ACCEPT && op->code != WEIR_OP_CONNECT;
 }
 
 /* Run the queues of a handle while its calls succeed. The lock is held. */
@@ -462,6 +486,12 @@ static unsigned serve(struct weir__turn *t, struct weir__readiness *home, struct
 			if (count == FAIR || (calls > 0 && wanted(home))) {
 				list_handle(home, s);
 				return count;
+			}
+			if (wants_retry(s, q, op)) {
+				remove_op(s, q, op, op);
+				weir_backend_retry(op);
+				count++;
+				break;
 			}
 			calls++;
 			res = weir__try_op(t, op);

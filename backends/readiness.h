@@ -22,7 +22,7 @@
 
 #include "weir/backend.h"
 #include "backends/lease_pool.h"
-#include "core/lock.h"
+#include "core/guard.h"
 
 struct weir__readiness;
 struct weir__slot;
@@ -66,8 +66,9 @@ struct weir__readiness {
 	bool trimming;			/* the last trim was not finished */
 	struct weir__lease_pool pool;
 
-	struct weir__lock lock WEIR_ALIGNED(64);
+	struct weir__guard guard WEIR_ALIGNED(64);	/* "the lock" */
 	uint32_t waiters;		/* threads that want the lock; atomic */
+	bool as_owner;			/* how the lock was taken; under the lock */
 	/* Under the lock. */
 	struct weir__slot *slots;	/* registered handles by number; 0 is nobody's */
 	uint32_t slots_len, slots_cap;

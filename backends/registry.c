@@ -21,7 +21,7 @@ static const struct weir_backend_ops *const table[] = {
 #define X(name) &weir__backend_##name,
 	WEIR__BACKENDS(X)
 #undef X
-	NULL
+		NULL
 };
 
 struct absent {
@@ -32,7 +32,7 @@ static const struct absent absent[] = {
 #define X(name, reason) { name, reason },
 	WEIR__BACKENDS_ABSENT(X)
 #undef X
-	{ NULL, NULL }
+		{ NULL, NULL }
 };
 
 const struct weir_backend_ops *weir__backend_at(unsigned i)

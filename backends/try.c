@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "backends/plain_calls.h"
 #include "backends/socket.h"
 #include "backends/try.h"
 
@@ -33,9 +34,10 @@ static ssize_t call_io(struct weir_op *op, size_t *ret_asked)
 	*ret_asked = len;
 	do
 		n = op->code == WEIR_OP_SEND
-			    ? send(op->handle->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL)
-			    : recv(op->handle->fd, buf, len,
-				   op->flags & WEIR_OP_PEEK ? MSG_DONTWAIT | MSG_PEEK : MSG_DONTWAIT);
+			    ? weir__plain_send(op->handle->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL)
+			    : weir__plain_recv(op->handle->fd, buf, len,
+					       op->flags & WEIR_OP_PEEK ? MSG_DONTWAIT | MSG_PEEK
+									: MSG_DONTWAIT);
 	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
 	return answer(n);
 }
@@ -105,7 +107,8 @@ static bool emptied(const struct weir_op *op)
 
 	if (weir__queue_of(op) == WRITE)
 		return !(ready & WEIR__READY_WRITE_END);
-	return ready & WEIR__READY_EXACT && !(ready & WEIR__READY_READ_END) && !(op->flags & WEIR_OP_PEEK);
+	return ready & WEIR__READY_EXACT && !(ready & WEIR__READY_READ_END) &&
+	       !(op->flags & WEIR_OP_PEEK);
 }
 
 /* RECV, SEND and their iovec forms. */
@@ -144,7 +147,7 @@ static int try_lease(struct weir__turn *t, struct weir_op *op)
 	if (op->u.lease.max && op->u.lease.max < len)
 		len = op->u.lease.max;
 	do
-		n = recv(op->handle->fd, data, len, MSG_DONTWAIT);
+		n = weir__plain_recv(op->handle->fd, data, len, MSG_DONTWAIT);
 	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
 	if (n > 0) {
 		*lease = (struct weir_lease){ data, (uint32_t)n, token, &t->r->base };
@@ -160,14 +163,15 @@ static int try_lease(struct weir__turn *t, struct weir_op *op)
 }
 
 void weir__try_make_handle(struct weir_handle *h, struct weir_backend *be, int fd,
-			enum weir_handle_kind kind, bool tcp)
+			   enum weir_handle_kind kind, bool tcp)
 {
 	memset(h, 0, sizeof(*h));
 	h->backend = be;
 	h->fd = fd;
 	h->kind = (uint8_t)kind;
 	/* Until a call has found otherwise, everything is worth one. */
-	weir__ready_of(h)->ready = WEIR__READY_READ | WEIR__READY_WRITE | (tcp ? WEIR__READY_EXACT : 0);
+	weir__ready_of(h)->ready =
+		WEIR__READY_READ | WEIR__READY_WRITE | (tcp ? WEIR__READY_EXACT : 0);
 }
 
 static int try_accept(struct weir_op *op)

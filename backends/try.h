@@ -11,7 +11,12 @@
 #include "backends/readiness.h"
 
 /* Directions, and the queues of operations that wait for them. */
-enum weir__queue { READ = 0, WRITE = 1, WATCH = 2, QUEUES };
+enum weir__queue {
+	READ = 0,
+	WRITE = 1,
+	WATCH = 2,
+	QUEUES
+};
 
 /*
  * A handle's .ready: enum weir__ready, these, and a tick above them that counts events. A

@@ -18,8 +18,8 @@
 
 #define REVOKE_MAX 32
 
-static const char shared_mark;
-#define GUARD_SHARED ((const void *)&shared_mark)
+const char weir__guard_shared;
+#define GUARD_SHARED ((const void *)&weir__guard_shared)
 
 /* Ownerships that may still end; 0 before weir__guard_enable. */
 static int revokes_left;

@@ -44,6 +44,9 @@
  */
 void weir__guard_enable(void);
 
+/* What owner points to once the guard is an ordinary spin lock. */
+extern const char weir__guard_shared;
+
 void weir__guard_take_shared(struct weir__guard *g, const struct weir__context *me);
 
 static inline void weir__guard_init(struct weir__guard *g)
@@ -67,6 +70,26 @@ static inline bool weir__guard_take(struct weir__guard *g)
 	}
 	weir__guard_take_shared(g, me);
 	return false;
+}
+
+/* Takes the guard if that needs no waiting. *ret_as_owner is for weir__guard_drop. */
+static inline bool weir__guard_try(struct weir__guard *g, bool *ret_as_owner)
+{
+	const struct weir__context *me = weir__context();
+	const void *owner = weir__load(&g->owner, WEIR_RELAXED);
+
+	*ret_as_owner = owner == (const void *)me;
+	if (WEIR_LIKELY(*ret_as_owner)) {
+		weir__store(&g->busy, 1u, WEIR_RELAXED);
+		__asm__ volatile("" ::: "memory");
+		if (WEIR_LIKELY(weir__load(&g->owner, WEIR_RELAXED) == (const void *)me))
+			return true;
+		weir__store(&g->busy, 0u, WEIR_RELEASE);
+		return false;
+	}
+	return owner == (const void *)&weir__guard_shared &&
+	       weir__load(&g->held, WEIR_RELAXED) == 0 &&
+	       weir__xchg(&g->held, 1u, WEIR_ACQUIRE) == 0;
 }
 
 /* Pairs with the next taker's exchange of held, or load of busy (c). */

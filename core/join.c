@@ -3,7 +3,7 @@
  * join.c: waiting for a task's result. The waker lies in the joined task, and
  * whose it is at any moment says core/task_state.h. A waker that is not a task's
  * of the same runtime is cloned into the task, and dropped by whoever takes it
- * out again.
+ * out again: the joiner, or the runner that calls it.
  */
 #include "core/leaf.h"
 #include "core/task.h"
@@ -20,21 +20,28 @@ static void take_back_waker(struct weir_task *task)
 		weir_waker_drop(&task->join_waker);
 }
 
+/*
+ * The runner owns the waker it found, hold included: a joiner that waited for it to be through
+ * would, on a busy processor, wait for a thread that its own wake-up has put off.
+ */
+void weir__join_wake(struct weir_task *task)
+{
+	struct weir_waker waker = task->join_waker;
+	bool held = !is_type_stable(task, &waker);
+
+	weir_waker_wake(&waker);
+	if (held)
+		weir_waker_drop(&waker);
+}
+
 /* The task is complete: the handle ends here. */
 static int join_finish(struct weir_join *join)
 {
 	struct weir_task *task = join->task;
 
 	join->result = task->result;
-	if (weir__leaf_is_armed(&join->leaf)) {
+	if (weir__leaf_is_armed(&join->leaf))
 		weir__leaf_disarm(&join->leaf);
-		/* The runner calls the waker without a hold: let it be through with it. */
-		if (!is_type_stable(task, &task->join_waker)) {
-			while (!weir__state_join_quiet(&task->state))
-				weir__cpu_relax();
-			weir_waker_drop(&task->join_waker);
-		}
-	}
 	weir_task_detach(task);
 	join->task = NULL;
 	return 0;

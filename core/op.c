@@ -4,8 +4,9 @@
  *
  *	state		who owns the op		leaves it by
  *	IDLE		the caller		poll: submit
- *	INFLIGHT	the backend		weir_backend_complete
+ *	INFLIGHT	the backend		weir_backend_complete, weir_backend_retry
  *	DONE		the caller		poll: result
+ *	RETRY		the caller		poll: submit again, or -ECANCELED
  *
  * An op goes to the instance of the worker that polls it first. Where the
  * backend keeps handles at home (WEIR_CAP_HOMED), or cannot cancel from another
@@ -95,31 +96,46 @@ static int op_take_result(struct weir_op *op)
 	return op->res;
 }
 
+/* The leaf is armed. The result if the backend has it at once. */
+static int op_submit(struct weir__worker *w, struct weir_op *op, struct weir_cx *cx)
+{
+	weir__store(&op->state, (uint8_t)WEIR_OP_INFLIGHT, WEIR_RELAXED);
+	submit(w, w->driver.io, op);
+	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_DONE)
+		return op_take_result(op);
+	weir_coop_refund(cx);
+	return WEIR_PENDING;
+}
+
 static int op_start(struct weir_op *op, struct weir_cx *cx)
 {
 	struct weir__worker *w = cx->worker;
-	struct weir_backend *io;
 
 	if (WEIR_UNLIKELY(op->flags & WEIR_OP_CANCEL_EARLY))
 		return -ECANCELED;
 	if (WEIR_UNLIKELY(!w))
 		return -ENXIO;
-	io = w->driver.io;
-	if (WEIR_UNLIKELY(!io))
+	if (WEIR_UNLIKELY(!w->driver.io))
 		return -ENODEV;
 	if (WEIR_UNLIKELY(!op->handle->backend))
 		return -EBADF;
-	if (WEIR_UNLIKELY(!(io->caps & caps_needed[op->code])))
+	if (WEIR_UNLIKELY(!(w->driver.io->caps & caps_needed[op->code])))
 		return -EOPNOTSUPP;
 	if (WEIR_UNLIKELY(!weir_coop_take(cx)))
 		return WEIR_PENDING;
 	weir__leaf_arm(&op->leaf, cx);
-	weir__store(&op->state, (uint8_t)WEIR_OP_INFLIGHT, WEIR_RELAXED);
-	submit(w, io, op);
-	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_DONE)
+	return op_submit(w, op, cx);
+}
+
+static int op_retry(struct weir_op *op, struct weir_cx *cx)
+{
+	if (WEIR_UNLIKELY(weir__load(&op->flags, WEIR_RELAXED) & WEIR_OP_CANCELLING)) {
+		op->res = -ECANCELED;
 		return op_take_result(op);
-	weir_coop_refund(cx);
-	return WEIR_PENDING;
+	}
+	if (WEIR_UNLIKELY(!weir_coop_take(cx)))
+		return WEIR_PENDING;
+	return op_submit(cx->worker, op, cx);
 }
 
 static int op_poll(struct weir_future *future, struct weir_cx *cx)
@@ -133,13 +149,23 @@ static int op_poll(struct weir_future *future, struct weir_cx *cx)
 		return WEIR_PENDING;
 	if (WEIR_UNLIKELY(weir__load(&op->flags, WEIR_ACQUIRE) & WEIR_OP_CANCEL_SENT))
 		return WEIR_PENDING;
-	return op_take_result(op);
+	return WEIR_LIKELY(state == WEIR_OP_RETRY) ? op_retry(op, cx) : op_take_result(op);
+}
+
+/* The op becomes the caller's, which is woken. */
+static void hand_back(struct weir_op *op, enum weir_op_state state)
+{
+	struct weir__wakeup wakeup;
+
+	weir__leaf_waker(&op->leaf, &wakeup);
+	/* Pairs with the load in op_poll; the op may be gone after it. */
+	weir__store(&op->state, (uint8_t)state, WEIR_RELEASE);
+	weir__waker_fire(&wakeup);
 }
 
 void weir_backend_complete(struct weir_op *op, int res)
 {
 	struct weir__worker *w = weir__worker_current();
-	struct weir__wakeup wakeup;
 
 	WEIR_ASSERT(op->state == WEIR_OP_INFLIGHT);
 	op->res = res;
@@ -150,10 +176,13 @@ void weir_backend_complete(struct weir_op *op, int res)
 			return;
 		}
 	}
-	weir__leaf_waker(&op->leaf, &wakeup);
-	/* Pairs with the load in op_poll; the op may be gone after it. */
-	weir__store(&op->state, (uint8_t)WEIR_OP_DONE, WEIR_RELEASE);
-	weir__waker_fire(&wakeup);
+	hand_back(op, WEIR_OP_DONE);
+}
+
+void weir_backend_retry(struct weir_op *op)
+{
+	WEIR_ASSERT(op->state == WEIR_OP_INFLIGHT);
+	hand_back(op, WEIR_OP_RETRY);
 }
 
 /* ---- cancel ---- */
@@ -178,15 +207,17 @@ static void op_cancel(struct weir_future *future)
 	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, leaf.future);
 	struct weir__worker *w = weir__worker_current();
 	struct weir_backend *be = op->backend;
+	uint8_t state = weir__load(&op->state, WEIR_ACQUIRE);
 
-	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_IDLE) {
+	if (state == WEIR_OP_IDLE) {
 		op->flags |= WEIR_OP_CANCEL_EARLY;
 		return;
 	}
-	if (weir__load(&op->state, WEIR_ACQUIRE) != WEIR_OP_INFLIGHT ||
-	    (weir__load(&op->flags, WEIR_RELAXED) & WEIR_OP_CANCELLING))
+	if (state == WEIR_OP_DONE || (weir__load(&op->flags, WEIR_RELAXED) & WEIR_OP_CANCELLING))
 		return;
 	weir__fetch_or(&op->flags, (uint16_t)WEIR_OP_CANCELLING, WEIR_RELAXED);
+	if (state == WEIR_OP_RETRY)
+		return;
 	if ((be->caps & WEIR_CAP_POLL_ANY) ||
 	    (be->worker == w && !(weir__load(&op->flags, WEIR_RELAXED) & WEIR_OP_MAILED))) {
 		be->ops->cancel(be, op);

@@ -289,7 +289,7 @@ void weir__task_complete(struct weir__worker *w, struct weir_task *task, int res
 		weir__group_deliver(task->member);
 	now = weir__state_complete(&task->state);
 	if (now & TASK_JOIN_WAKER) {
-		weir_waker_wake(&task->join_waker);
+		weir__join_wake(task);
 		if (weir__state_joiner_woken(&task->state))
 			task_free(task);
 	} else if (TASK_REFS(now) == 0) {

@@ -91,6 +91,9 @@ void weir__task_complete(struct weir__worker *w, struct weir_task *task, int res
 /* Cancel every live task of a slab that this worker owns. [owner] */
 void weir__task_abort_all(struct weir__slab *slab);
 
+/* Call the join waker of a complete task, and let go of it. core/join.c [worker] */
+void weir__join_wake(struct weir_task *task);
+
 /* Drop n references; frees the block with the last. [any] */
 void weir__task_unref(struct weir_task *task, unsigned n);
 

@@ -52,7 +52,8 @@
  *				runner's when complete returned a value with JOIN_WAKER, up to
  *				joiner_woken. A joiner that has seen COMPLETE leaves it alone.
  *				What the waker points to must outlive the runner's call of it:
- *				a task does (type-stable); anything else waits until
+ *				a task does (type-stable); anything else is held by the waker,
+ *				and the runner drops that hold, or its owner waits until
  *				weir__state_join_quiet.
  */
 #ifndef WEIR_CORE_TASK_STATE_H

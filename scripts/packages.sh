@@ -38,23 +38,40 @@ packages_as_root() {
 	fi
 }
 
-# packages_install GROUP...: installs what is missing of these groups, says what it does, and does
-# nothing when all is there.
+# Installs those of the named packages that are missing; says what it does, and does nothing when
+# all are there.
+packages_ensure() {
+	missing=$(packages_missing "$@")
+	[ -n "$missing" ] || return 0
+	echo "==> installing packages: $missing"
+	packages_as_root apt-get -q update </dev/null || return 1
+	# shellcheck disable=SC2086 # the list is to be split
+	packages_as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -y --no-install-recommends install $missing </dev/null
+}
+
+# clang's sanitizer runtimes and headers are in a package named after its version, where they are
+# not part of clang itself.
+packages_ensure_clang_runtime() {
+	version=$(clang -dumpversion | cut -d . -f 1)
+	if apt-cache show "libclang-rt-$version-dev" >/dev/null 2>&1; then
+		packages_ensure "libclang-rt-$version-dev"
+	fi
+}
+
+# packages_install GROUP...
 packages_install() {
 	names=
 	for group in "$@"; do
 		eval "names=\"\$names \$packages_$group\""
 	done
 	if ! command -v dpkg-query >/dev/null 2>&1; then
-		echo "==> not a Debian system: make sure that these, or their like, are installed:$names" >&2
+		echo "==> not a Debian system: make sure that these, or their like, are installed: $names" >&2
 		return 0
 	fi
-	# shellcheck disable=SC2086 # the list is to be split
-	names=$(packages_missing $names)
-	[ -n "$names" ] || return 0
-	echo "==> installing packages: $names"
-	packages_as_root apt-get -q update </dev/null || return 1
 	# shellcheck disable=SC2086
-	packages_as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -q -y --no-install-recommends install $names </dev/null
+	packages_ensure $names || return 1
+	case " $* " in
+	*' check '*) packages_ensure_clang_runtime ;;
+	esac
 }

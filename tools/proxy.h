@@ -116,8 +116,8 @@ struct proxy {
 	pthread_mutex_t lock;
 	struct counters counters;
 	unsigned next_upstream;		/* round robin */
+	uint64_t full_ns;		/* when somebody last waited for room */
 	bool draining;
-	bool full;			/* the limit has been reached, and that was said */
 	bool broken;			/* a listener has failed */
 };
 

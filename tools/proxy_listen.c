@@ -16,6 +16,8 @@
 #include "tools/proxy.h"
 
 #define RESOLVE_NS (10 * WEIR_SEC)
+/* The limit is news again when nobody had to wait for so long. */
+#define EPISODE_NS (10 * WEIR_SEC)
 
 /* ---- opening ---- */
 
@@ -108,39 +110,32 @@ int proxy_listen(struct proxy *px)
 
 /* ---- accepting ---- */
 
-/* Under the lock. Whether to say that the limit is reached: once until there is air again. */
+/* Note that the limit was met; true when that has not been so for a while. */
 static bool note_full(struct proxy *px)
 {
-	bool first = !px->full;
+	uint64_t now = weir_now();
+	bool news;
 
-	px->full = true;
-	return first && !px->cfg->quiet;
-}
-
-static void note_room(struct proxy *px)
-{
-	if (weir_sem_available(&px->room) >= px->limit / 20)
-		px->full = false;
+	pthread_mutex_lock(&px->lock);
+	news = px->full_ns == 0 || now - px->full_ns > EPISODE_NS;
+	px->full_ns = now;
+	pthread_mutex_unlock(&px->lock);
+	return news;
 }
 
 /* Take room for one connection, waiting for it. */
 static int enter(struct proxy *px)
 {
 	int rc = weir_sem_acquire_try(&px->room, 1);
-	bool say = false;
 
-	pthread_mutex_lock(&px->lock);
-	if (rc == -EAGAIN)
-		say = note_full(px);
-	else if (px->full)
-		note_room(px);
-	pthread_mutex_unlock(&px->lock);
 	if (rc != -EAGAIN)
 		return rc;
-	if (say)
+	if (note_full(px) && !px->cfg->quiet)
 		proxy_say("%llu connections: the limit is reached, accepting pauses",
 			  (unsigned long long)px->limit);
-	return weir_sem_acquire(&px->room, 1);
+	rc = weir_sem_acquire(&px->room, 1);
+	note_full(px);
+	return rc;
 }
 
 static void break_down(struct proxy *px, int rc)

@@ -159,6 +159,16 @@ WEIR_BEGIN_DECLS
 WEIR_API void weir_backend_complete(struct weir_op *op, int res);
 
 /**
+ * Give an op back for its task to submit again, as readiness backends do when an event has
+ * come: the transfer is then made by the task that wants the bytes, on its worker and into its
+ * cache, not by whoever polls. The op may be gone when this returns.
+ *
+ * Thread:   the instance's worker, or the sibling in poll; not from submit
+ * Since:    0.1
+ */
+WEIR_API void weir_backend_retry(struct weir_op *op);
+
+/**
  * Say that a detached handle is no longer referred to. Its memory is gone when this returns.
  *
  * Thread:   the instance's worker

@@ -6,8 +6,9 @@
  * the backend; cancel is a request and returns no memory.
  *
  *	weir_op_init_* ──► poll: submit ──► in flight ──► complete ──► poll: result
- *	                          │  (done at once)           ▲
- *	                          └───────────────────────────┘
+ *	                 ▲        │  (done at once)           ▲
+ *	                 │        └───────────────────────────┘
+ *	                 └── retry ◄── in flight	(readiness backends)
  *
  * An op is a leaf future: embed it in a task's state or put it on a fiber's
  * stack, initialize it with one of the functions below and poll it. One op is
@@ -45,6 +46,7 @@ enum weir_op_state {
 	WEIR_OP_IDLE = 0,	/* the caller's */
 	WEIR_OP_INFLIGHT,	/* the backend's */
 	WEIR_OP_DONE,		/* the caller's again; .res is the result */
+	WEIR_OP_RETRY,		/* the caller's: its next poll submits it again */
 };
 
 enum weir_op_flag {

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * custom_future.c: a future of one's own. This one finishes when as many signals
+ * have been raised as it was told to wait for, and so it composes with all the
+ * rest: await, deadlines, select.
+ *
+ * The contract is in weir/future.h. In short: poll either finishes or keeps a
+ * clone of the waker and returns WEIR_PENDING; cancel asks it to finish soon;
+ * whoever makes it ready wakes the waker.
+ */
+#include <pthread.h>
+#include <stdio.h>
+
+#include "weir/weir.h"
+
+/* Counts up to a goal. The lock is for raise, which comes from any thread. */
+struct tally {
+	struct weir_future future; /* first by habit; CONTAINER_OF finds it anywhere */
+	pthread_mutex_t lock;
+	struct weir_waker waker;   /* of whom to wake; empty while nobody waits */
+	unsigned count, goal;
+	bool cancelled;
+};
+
+static int tally_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct tally *self = WEIR_CONTAINER_OF(future, struct tally, future);
+	int rc = WEIR_PENDING;
+
+	pthread_mutex_lock(&self->lock);
+	if (self->count >= self->goal)
+		rc = (int)self->count;
+	else if (self->cancelled)
+		rc = -ECANCELED;
+	else if (!self->waker.ops)
+		self->waker = weir_waker_clone(&cx->waker);
+	pthread_mutex_unlock(&self->lock);
+	if (rc != WEIR_PENDING)
+		weir_waker_drop(&self->waker);
+	return rc;
+}
+
+/* Comes from the task that polls, which polls again after it: nobody is to be woken. */
+static void tally_cancel(struct weir_future *future)
+{
+	struct tally *self = WEIR_CONTAINER_OF(future, struct tally, future);
+
+	pthread_mutex_lock(&self->lock);
+	self->cancelled = true;
+	pthread_mutex_unlock(&self->lock);
+}
+
+static const struct weir_future_ops tally_ops = {
+	.name = "tally",
+	.poll = tally_poll,
+	.cancel = tally_cancel,
+};
+
+static void tally_init(struct tally *self, unsigned goal)
+{
+	*self = (struct tally){ .future.ops = &tally_ops, .goal = goal };
+	pthread_mutex_init(&self->lock, NULL);
+}
+
+/* [any] The wake is inside the lock, so that the tally is still there. */
+static void tally_raise(struct tally *self)
+{
+	pthread_mutex_lock(&self->lock);
+	if (++self->count == self->goal && self->waker.ops)
+		weir_waker_wake(&self->waker);
+	pthread_mutex_unlock(&self->lock);
+}
+
+/* ---- using it ---- */
+
+static int raise_later(void *arg)
+{
+	int rc = weir_sleep(WEIR_MSEC);
+
+	if (rc == 0)
+		tally_raise(arg);
+	return rc;
+}
+
+static int run(void *arg)
+{
+	struct weir_group *group;
+	struct tally tally;
+	int got, late, rc = weir_group_new(NULL, &group);
+
+	(void)arg;
+	if (rc < 0)
+		return rc;
+	tally_init(&tally, 10);
+	for (int i = 0; rc == 0 && i < 10; i++)
+		rc = weir_group_spawn(group, raise_later, &tally, NULL);
+	got = rc < 0 ? rc : weir_await(&tally.future);
+	printf("ten tasks have raised it: %d\n", got);
+	weir_group_free(group);
+	pthread_mutex_destroy(&tally.lock);
+
+	/* Nobody raises this one; the deadline cancels it, and waits until it has let go. */
+	tally_init(&tally, 1);
+	late = weir_await_until(&tally.future, weir_deadline_in(5 * WEIR_MSEC));
+	printf("nobody has raised it: %s\n", weir_strerror(late));
+	pthread_mutex_destroy(&tally.lock);
+	return got == 10 && late == -ETIMEDOUT ? 0 : -EIO;
+}
+
+int main(void)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	int rc = weir_rt_run(&cfg, run, NULL);
+
+	return rc < 0 ? fprintf(stderr, "custom_future: %s\n", weir_strerror(rc)), 1 : 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hundred_tasks.c: 100 tasks over 4 workers, and how many of their turns each
+ * worker ran. All are spawned on one worker; the others steal their share.
+ */
+#include <stdio.h>
+
+#include "weir/weir.h"
+
+#define TASKS 100
+#define TURNS 50
+#define WORKERS 4
+
+/* What one task did on each worker. */
+struct job {
+	unsigned turns_on[WORKERS];
+};
+
+static unsigned work(unsigned seed)
+{
+	for (int i = 0; i < 20000; i++)
+		seed = seed * 1664525u + 1013904223u;
+	return seed;
+}
+
+static int job(void *arg)
+{
+	struct job *self = arg;
+	unsigned sum = 1;
+
+	for (int i = 0; i < TURNS; i++) {
+		sum = work(sum);
+		self->turns_on[weir_rt_worker_index()]++;
+		if (weir_yield() < 0)
+			return -ECANCELED;
+	}
+	return sum != 0; /* so that the work is not optimized away */
+}
+
+static int run(void *arg)
+{
+	struct job *jobs = arg;
+	struct weir_group *group;
+	int result, done = 0, rc = weir_group_new(NULL, &group);
+
+	if (rc < 0)
+		return rc;
+	for (int i = 0; rc == 0 && i < TASKS; i++)
+		rc = weir_group_spawn(group, job, &jobs[i], NULL);
+	/* Those that finish first are joined first. */
+	while (rc >= 0 && (rc = weir_group_next(group, NULL, &result)) > 0)
+		done += result >= 0;
+	weir_group_free(group);
+	printf("%d of %d tasks done\n", done, TASKS);
+	return rc < 0 ? rc : done == TASKS ? 0 : -EIO;
+}
+
+/* How many tasks ended on each worker can be asked at any time, too. */
+static void report(const struct weir_rt *rt, const struct job *jobs)
+{
+	for (unsigned w = 0; w < WORKERS; w++) {
+		struct weir_worker_stats stats = { 0 };
+		unsigned turns = 0;
+
+		for (int i = 0; i < TASKS; i++)
+			turns += jobs[i].turns_on[w];
+		weir_rt_worker_stats(rt, w, &stats);
+		printf("worker %u: %4u turns, %3llu tasks finished, %llu steals\n", w, turns,
+		       (unsigned long long)stats.finished,
+		       (unsigned long long)stats.steal_operations);
+	}
+}
+
+int main(void)
+{
+	static struct job jobs[TASKS];
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	struct weir_rt *rt;
+	int rc;
+
+	cfg.workers = WORKERS;
+	rc = weir_rt_new(&cfg, &rt);
+	if (rc == 0) {
+		rc = weir_rt_block_on(rt, run, jobs);
+		report(rt, jobs);
+		weir_rt_free(rt);
+	}
+	return rc < 0 ? fprintf(stderr, "hundred_tasks: %s\n", weir_strerror(rc)), 1 : 0;
+}

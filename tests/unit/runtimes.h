@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * runtimes.h: for the tests of the runtime: one body run on each kind of
+ * runtime, and an event that plain threads and blocking jobs wait for.
+ *
+ * A case made with ON_EACH has RUNTIMES rounds; its body is a fiber of the
+ * runtime, and the runtime must shut down in order afterwards.
+ */
+#ifndef WEIR_TESTS_RUNTIMES_H
+#define WEIR_TESTS_RUNTIMES_H
+
+#include <pthread.h>
+
+#include "tests/support/testing.h"
+#include "weir/weir.h"
+
+#define UNUSED __attribute__((unused))
+
+enum { ON_CURRENT, ON_ONE, ON_FOUR, RUNTIMES };
+
+static inline struct weir_rt_config runtime_config(int kind)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+
+	cfg.sched = kind == ON_CURRENT ? WEIR_SCHED_CURRENT : WEIR_SCHED_MULTI;
+	cfg.workers = kind == ON_FOUR ? 4 : 1;
+	return cfg;
+}
+
+static inline struct weir_rt *runtime_new(const struct weir_rt_config *cfg)
+{
+	struct weir_rt *rt = NULL;
+	int rc = weir_rt_new(cfg, &rt);
+
+	ck_assert_msg(rc == 0, "weir_rt_new: %s: %s", weir_strerror(rc), weir_rt_why());
+	return rt;
+}
+
+static inline void runtime_end(struct weir_rt *rt)
+{
+	ck_assert_int_eq(weir_rt_shutdown(rt, testing_scaled(10) * WEIR_SEC), 0);
+	weir_rt_free(rt);
+}
+
+static inline void runtime_run(const struct weir_rt_config *cfg, int (*fn)(void *), void *arg)
+{
+	struct weir_rt *rt = runtime_new(cfg);
+
+	ck_assert_int_eq(weir_rt_block_on(rt, fn, arg), 0);
+	runtime_end(rt);
+}
+
+/* The body follows; it returns 0. */
+#define ON_EACH(name)                                                                              \
+	static int name##_body(void *arg);                                                         \
+	START_TEST(name)                                                                           \
+	{                                                                                          \
+		struct weir_rt_config cfg = runtime_config(_i);                                    \
+                                                                                                   \
+		runtime_run(&cfg, name##_body, NULL);                                              \
+	}                                                                                          \
+	END_TEST                                                                                   \
+	static int name##_body(void *arg UNUSED)
+
+#define EACH(name, ...) TESTING(name, .rounds = RUNTIMES, __VA_ARGS__)
+
+/* On a fiber: let others run until the condition holds; the watchdog ends one that never does. */
+#define YIELD_UNTIL(condition)                                                                     \
+	do {                                                                                       \
+	} while (!(condition) && weir_yield() == 0)
+
+/* ---- flags and counters that several threads share ---- */
+
+static inline unsigned get(const unsigned *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static inline void set(unsigned *word, unsigned value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+static inline unsigned add(unsigned *word, unsigned n)
+{
+	return __atomic_add_fetch(word, n, __ATOMIC_ACQ_REL);
+}
+
+/* ---- an event: raised so many times ---- */
+
+struct event {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned raised;
+};
+
+#define EVENT_INIT { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 }
+
+static inline void event_raise(struct event *e)
+{
+	pthread_mutex_lock(&e->lock);
+	e->raised++;
+	pthread_cond_broadcast(&e->changed);
+	pthread_mutex_unlock(&e->lock);
+}
+
+/* Blocks the thread. */
+static inline void event_wait(struct event *e, unsigned times)
+{
+	pthread_mutex_lock(&e->lock);
+	while (e->raised < times)
+		pthread_cond_wait(&e->changed, &e->lock);
+	pthread_mutex_unlock(&e->lock);
+}
+
+static inline unsigned event_raised(struct event *e)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&e->lock);
+	n = e->raised;
+	pthread_mutex_unlock(&e->lock);
+	return n;
+}
+
+static inline pthread_t thread_start(void *(*fn)(void *), void *arg)
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, fn, arg), 0);
+	return thread;
+}
+
+/* Milliseconds, made longer where everything takes longer. */
+static inline uint64_t scaled_ms(unsigned ms)
+{
+	return testing_scaled(ms) * WEIR_MSEC;
+}
+
+#endif
