@@ -5,6 +5,9 @@
  * Invariants, under the lock of the handle's home:
  *  - an op waits in the queue of its direction, and nowhere else; it leaves the
  *    queue before it completes, so cancel finds it or need not;
+ *  - an op that was given back to its task (weir_backend_retry) has itself as .next, and
+ *    is counted in .handed until it comes again or is cancelled; a handle that is
+ *    detached meanwhile is closed and released by the last of them;
  *  - a queue with an op in it and its ready bit set means that the handle is on
  *    the ready list, or being served;
  *  - a ready bit is cleared only by somebody who made a call that found nothing,
@@ -375,6 +378,58 @@ static int prepare_watch(struct weir__readiness *r, struct weir_op *op)
 	return err;
 }
 
+static void close_handle(struct weir_handle *h)
+{
+	int fd = h->fd;
+
+	h->fd = -1;
+	if (h->kind != WEIR_HANDLE_FOREIGN)
+		weir__socket_close(fd);
+	weir_backend_detached(h);
+}
+
+/* An op that was given back is the backend's again, or done. True: its handle is to be closed. */
+static bool unpin(struct weir__ready_handle *s)
+{
+	s->handed--;
+	return s->closing && s->handed == 0;
+}
+
+/*
+ * An op that was given back comes again. Only a registered handle gives back, so its home is
+ * settled; and it is pinned, so it is there.
+ */
+static void resubmit(struct weir__turn *t, struct weir_op *op)
+{
+	struct weir_handle *h = op->handle;
+	struct weir__ready_handle *s = weir__ready_of(h);
+	enum weir__queue q = weir__queue_of(op);
+	uint64_t seen = weir__load(&s->ready, WEIR_ACQUIRE);
+	bool closing = weir__load(&s->closing, WEIR_RELAXED), last;
+	int res = WEIR_UNLIKELY(closing) ? -ECANCELED : weir__try_op(t, op);
+	struct weir__readiness *home = lock_home(h);
+
+	op->next = NULL;
+	if (WEIR_UNLIKELY(res == WEIR_PENDING && s->closing))
+		res = -ECANCELED;
+	if (res == WEIR_PENDING) {
+		op->backend = &home->base;
+		append_op(s, q, op);
+		if (same_tick(seen, s->ready))
+			clear_ready(s, q);
+		else
+			list_handle(home, s);
+	} else if (t->spent && same_tick(seen, s->ready)) {
+		clear_ready(s, q);
+	}
+	last = unpin(s);
+	unlock(home);
+	if (WEIR_UNLIKELY(last))
+		close_handle(h);
+	if (res != WEIR_PENDING)
+		weir_backend_complete(op, res);
+}
+
 /* [owner] The common case, done at once, takes no lock. */
 void weir__readiness_submit(struct weir_backend *be, struct weir_op *op)
 {
@@ -385,6 +440,10 @@ void weir__readiness_submit(struct weir_backend *be, struct weir_op *op)
 	uint64_t seen;
 	int res = WEIR_PENDING;
 
+	if (WEIR_LIKELY(op->next == op)) {
+		resubmit(&t, op);
+		return;
+	}
 	if (q == WATCH && (res = prepare_watch(t.r, op)) < 0) {
 		weir_backend_complete(op, res);
 		return;
@@ -415,14 +474,20 @@ void weir__readiness_submit(struct weir_backend *be, struct weir_op *op)
 void weir__readiness_cancel(struct weir_backend *be, struct weir_op *op)
 {
 	struct weir__readiness *home = instance(op->backend);
-	bool found;
+	struct weir_handle *h = op->handle;
+	bool found, last = false;
 
 	(void)be;
 	lock(home);
 	found = op->next != NULL;
-	if (found)
-		find_and_remove(weir__ready_of(op->handle), op);
+	if (found && op->next == op && weir__ready_of(h)->tail[weir__queue_of(op)] != op)
+		last = unpin(weir__ready_of(h));
+	else if (found)
+		find_and_remove(weir__ready_of(h), op);
+	op->next = NULL;
 	unlock(home);
+	if (WEIR_UNLIKELY(last))
+		close_handle(h);
 	if (found)
 		weir_backend_complete(op, -ECANCELED);
 }
@@ -472,6 +537,14 @@ static bool wants_retry(const struct weir__ready_handle *s, enum weir__queue q,
 	return s->tail[q] == op && op->code != WEIR_OP_ACCEPT && op->code != WEIR_OP_CONNECT;
 }
 
+static void hand_back(struct weir__ready_handle *s, enum weir__queue q, struct weir_op *op)
+{
+	remove_op(s, q, op, op);
+	op->next = op;
+	s->handed++;
+	weir_backend_retry(op);
+}
+
 /* Run the queues of a handle while its calls succeed. The lock is held. */
 static unsigned serve(struct weir__turn *t, struct weir__readiness *home, struct weir_handle *h)
 {
@@ -488,8 +561,7 @@ static unsigned serve(struct weir__turn *t, struct weir__readiness *home, struct
 				return count;
 			}
 			if (wants_retry(s, q, op)) {
-				remove_op(s, q, op, op);
-				weir_backend_retry(op);
+				hand_back(s, q, op);
 				count++;
 				break;
 			}
@@ -694,7 +766,7 @@ void weir__readiness_detach(struct weir_backend *be, struct weir_handle *h)
 {
 	struct weir__readiness *home = lock_home(h);
 	struct weir__ready_handle *s = weir__ready_of(h);
-	int fd = h->fd;
+	bool pinned;
 
 	(void)be;
 	for (enum weir__queue q = READ; q < QUEUES; q++)
@@ -704,13 +776,13 @@ void weir__readiness_detach(struct weir_backend *be, struct weir_handle *h)
 		s->slot = 0;
 		/* Closing our own unregisters it. */
 		if (h->kind == WEIR_HANDLE_FOREIGN)
-			home->poller->del(home, fd);
+			home->poller->del(home, h->fd);
 	}
-	h->fd = -1;
+	weir__store(&s->closing, true, WEIR_RELAXED);
+	pinned = s->handed > 0;
 	unlock(home);
-	if (h->kind != WEIR_HANDLE_FOREIGN)
-		weir__socket_close(fd);
-	weir_backend_detached(h);
+	if (!pinned)
+		close_handle(h);
 }
 
 int weir__readiness_control(struct weir_backend *be, struct weir_handle *h, enum weir_control what,

@@ -32,7 +32,8 @@ struct weir__ready_handle {
 	uint64_t ready;			/* atomic */
 	struct weir_op *tail[QUEUES];	/* the last op, whose next is the first; atomic */
 	uint32_t slot;			/* 0: not registered */
-	uint32_t unused;
+	uint16_t handed;		/* ops given back that have not come again; they pin the handle */
+	bool closing;			/* detached, once nothing pins it; atomic */
 } __attribute__((may_alias));
 
 _Static_assert(sizeof(struct weir__ready_handle) <= sizeof(((struct weir_handle *)0)->state),

@@ -9,7 +9,7 @@
  */
 #include <string.h>
 
-#include "micro/micro.h"
+#include "bench/micro/micro.h"
 
 static struct weir_rt_config rt_cfg = WEIR_RT_CONFIG_INIT;
 static const char *only = "", *label = "weir";

@@ -69,20 +69,54 @@ static void drop_unstarted(struct weir_select *s, int winner)
 	}
 }
 
+/* Each fair select of a thread starts one further than the one before. */
+static unsigned fair_start(unsigned count)
+{
+	static _Thread_local unsigned turn;
+
+	return turn++ % count;
+}
+
+/* What a select that was cancelled reports: who completed all the same, or nobody. */
+static int survivor(const struct weir_select *s)
+{
+	unsigned i;
+
+	if (s->results[s->winner] != -ECANCELED)
+		return s->winner;
+	for (i = 0; i < s->count; i++)
+		if (s->results[i] != -ECANCELED)
+			return (int)i;
+	return -ECANCELED;
+}
+
+static int cancel_unstarted(struct weir_select *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->count; i++)
+		s->results[i] = -ECANCELED;
+	return -ECANCELED;
+}
+
 static int select_poll(struct weir_future *future, struct weir_cx *cx)
 {
 	struct weir_select *s = WEIR_CONTAINER_OF(future, struct weir_select, future);
-	bool started = s->winner == -1;
+	bool started = s->winner != -2;
 	int first;
 
 	if (s->count == 0)
 		return -EINVAL;
+	if (!started && s->cancelled)
+		return cancel_unstarted(s);
+	if (!started && s->fair)
+		s->start = fair_start(s->count);
 	if (s->winner < 0) {
 		s->winner = -1;
 		first = poll_round(s, cx, s->cancelled);
 		if (first < 0)
 			return WEIR_PENDING;
-		if (!started && !s->cancelled)
+		if (!started)
 			drop_unstarted(s, first);
 		s->winner = first;
 		cancel_pending(s->futures, s->results, s->count);
@@ -90,7 +124,7 @@ static int select_poll(struct weir_future *future, struct weir_cx *cx)
 	poll_round(s, cx, true);
 	if (any_pending(s->results, s->count))
 		return WEIR_PENDING;
-	return s->winner;
+	return s->cancelled ? survivor(s) : s->winner;
 }
 
 static void select_cancel(struct weir_future *future)
@@ -145,13 +179,19 @@ static int join_all_poll(struct weir_future *future, struct weir_cx *cx)
 		if (all->results[i] != WEIR_PENDING)
 			all->left--;
 	}
-	return all->left ? WEIR_PENDING : 0;
+	if (all->left)
+		return WEIR_PENDING;
+	for (i = 0; all->cancelled && i < all->count; i++)
+		if (all->results[i] == -ECANCELED)
+			return -ECANCELED;
+	return 0;
 }
 
 static void join_all_cancel(struct weir_future *future)
 {
 	struct weir_join_all *all = WEIR_CONTAINER_OF(future, struct weir_join_all, future);
 
+	all->cancelled = true;
 	cancel_pending(all->futures, all->results, all->count);
 }
 

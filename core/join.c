@@ -5,6 +5,8 @@
  * of the same runtime is cloned into the task, and dropped by whoever takes it
  * out again: the joiner, or the runner that calls it.
  */
+#include <sched.h>
+
 #include "core/leaf.h"
 #include "core/task.h"
 
@@ -34,14 +36,37 @@ void weir__join_wake(struct weir_task *task)
 		weir_waker_drop(&waker);
 }
 
+static bool is_far_task(const struct weir_task *joined, const struct weir_waker *waker)
+{
+	return waker->ops == &weir__task_waker_ops && !is_type_stable(joined, waker);
+}
+
+/*
+ * A hold keeps a task's block, not its runtime's memory: a joiner of another runtime, which may
+ * be freed at once, lets the runner be through with the wake. Rare, so it may cost a slice.
+ */
+static void wait_for_runner(struct weir_task *task)
+{
+	unsigned spins = 0;
+
+	while (!weir__state_join_quiet(&task->state))
+		if (++spins % 64 == 0)
+			sched_yield();
+		else
+			weir__cpu_relax();
+}
+
 /* The task is complete: the handle ends here. */
 static int join_finish(struct weir_join *join)
 {
 	struct weir_task *task = join->task;
 
 	join->result = task->result;
-	if (weir__leaf_is_armed(&join->leaf))
+	if (weir__leaf_is_armed(&join->leaf)) {
+		if (WEIR_UNLIKELY(is_far_task(task, &join->leaf.waker)))
+			wait_for_runner(task);
 		weir__leaf_disarm(&join->leaf);
+	}
 	weir_task_detach(task);
 	join->task = NULL;
 	return 0;

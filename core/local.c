@@ -52,12 +52,13 @@ void *weir_local_get(const struct weir_local_key *key)
 	return l ? l->value : NULL;
 }
 
-void weir__local_destroy(struct weir__local *l)
+/* A destructor may look at the values that are left, and set some: each is off the list first. */
+void weir__local_destroy(struct weir_task *task)
 {
-	struct weir__local *next;
+	struct weir__local *l;
 
-	for (; l; l = next) {
-		next = l->next;
+	while ((l = task->locals)) {
+		task->locals = l->next;
 		if (l->key->destroy && l->value)
 			l->key->destroy(l->value);
 		free(l);

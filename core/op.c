@@ -71,10 +71,9 @@ static void submit_at_home(struct weir__message *message, struct weir__worker *w
 
 static void submit(struct weir__worker *w, struct weir_backend *io, struct weir_op *op)
 {
-	struct weir_backend *home = op->handle->backend;
+	struct weir_backend *home = weir__load(&op->handle->backend, WEIR_RELAXED);
 	int rc;
 
-	op->next = NULL;
 	if (WEIR_UNLIKELY((io->caps & WEIR_CAP_HOMED) && home != io)) {
 		op->backend = home;
 		op->flags |= WEIR_OP_MAILED;
@@ -117,22 +116,34 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 		return -ENXIO;
 	if (WEIR_UNLIKELY(!w->driver.io))
 		return -ENODEV;
-	if (WEIR_UNLIKELY(!op->handle->backend))
+	if (WEIR_UNLIKELY(!weir__load(&op->handle->backend, WEIR_RELAXED)))
 		return -EBADF;
 	if (WEIR_UNLIKELY(!(w->driver.io->caps & caps_needed[op->code])))
 		return -EOPNOTSUPP;
 	if (WEIR_UNLIKELY(!weir_coop_take(cx)))
 		return WEIR_PENDING;
 	weir__leaf_arm(&op->leaf, cx);
+	op->next = NULL;
 	return op_submit(w, op, cx);
+}
+
+/* It was given back and is not wanted any more: the backend hears of it, and completes it. */
+static int op_give_up(struct weir_op *op)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	weir__store(&op->state, (uint8_t)WEIR_OP_INFLIGHT, WEIR_RELAXED);
+	w->submitting = op;
+	op->backend->ops->cancel(op->backend, op);
+	w->submitting = NULL;
+	WEIR_ASSERT(op->state == WEIR_OP_DONE);
+	return op_take_result(op);
 }
 
 static int op_retry(struct weir_op *op, struct weir_cx *cx)
 {
-	if (WEIR_UNLIKELY(weir__load(&op->flags, WEIR_RELAXED) & WEIR_OP_CANCELLING)) {
-		op->res = -ECANCELED;
-		return op_take_result(op);
-	}
+	if (WEIR_UNLIKELY(weir__load(&op->flags, WEIR_RELAXED) & WEIR_OP_CANCELLING))
+		return op_give_up(op);
 	if (WEIR_UNLIKELY(!weir_coop_take(cx)))
 		return WEIR_PENDING;
 	return op_submit(cx->worker, op, cx);

@@ -281,7 +281,7 @@ void weir__task_complete(struct weir__worker *w, struct weir_task *task, int res
 	if (!(task->flags & WEIR__TASK_STACKFUL) && task->extra.fini)
 		task->extra.fini(weir__task_state(task));
 	if (task->locals)
-		weir__local_destroy(task->locals);
+		weir__local_destroy(task);
 	w->cx.task = NULL;
 	task->result = result;
 	weir__store(&w->stats.finished, w->stats.finished + 1, WEIR_RELEASE);

@@ -100,7 +100,7 @@ void weir__task_unref(struct weir_task *task, unsigned n);
 /* Await even when the task was or is aborted: the future is not cancelled. On a fiber. core/await.c */
 int weir__await_shielded(struct weir_future *future);
 /* Destroy the task-local values. core/local.c */
-void weir__local_destroy(struct weir__local *locals);
+void weir__local_destroy(struct weir_task *task);
 
 /* How the running task is asked to stop. */
 static inline bool weir__task_is_cancelled(const struct weir_task *task)

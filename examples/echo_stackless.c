@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * echo_stackless.c: the server of echo.c with poll functions instead of fibers.
- * A connection is a struct of about 200 bytes in one block with its task, and no
+ * A connection is a struct of 128 bytes, in one block with its task, and has no
  * stack: this is the body for a million of them.
  *
  *	echo_stackless ADDRESS	serves there until it is stopped
@@ -69,7 +69,6 @@ static void start_echo(struct weir_tcp *conn)
 	cfg.state = &echo;	/* copied */
 	cfg.state_bytes = sizeof(echo);
 	cfg.fini = echo_fini;
-	cfg.where = WEIR_HERE;
 	if (weir_task_spawn(NULL, &cfg, NULL) < 0)
 		weir_tcp_close(conn);
 }

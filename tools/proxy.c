@@ -252,7 +252,7 @@ static int run(struct proxy *px)
 		proxy_say("the runtime would not stop: %s", weir_strerror(rc));
 		server.code = EXIT_FAILED;
 	}
-	access_log_finish(px->log);
+	access_log_finish(px->log, rc == 0);
 	if (served && px->acceptors && !px->cfg->quiet)
 		proxy_counters_print(px);
 	return server.code;

@@ -165,8 +165,11 @@ void proxy_connection_start(struct proxy *px, struct weir_tcp *client);
 int access_log_open(const char *path, struct proxy *px, struct access_log **ret_log);
 /* From here on a reader that does not read is waited for a second at most. NULL is allowed. [any] */
 void access_log_hurry(struct access_log *log);
-/* Write what is left, for up to a second. After the runtime's shutdown; NULL is allowed. */
-void access_log_finish(struct access_log *log);
+/*
+ * Write what is left, for up to a second. After the runtime's shutdown; stopped: that has left
+ * nothing behind. NULL is allowed.
+ */
+void access_log_finish(struct access_log *log, bool stopped);
 /* Free it. After finish; NULL is allowed. */
 void access_log_close(struct access_log *log);
 /* Queue a line; never waits: a full queue drops it. [worker] */

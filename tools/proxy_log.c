@@ -355,12 +355,13 @@ void access_log_hurry(struct access_log *log)
 	pthread_mutex_unlock(&log->lock);
 }
 
-void access_log_finish(struct access_log *log)
+void access_log_finish(struct access_log *log, bool stopped)
 {
 	if (!log)
 		return;
 	access_log_hurry(log);
-	if (!wait_for_writer(log))
+	/* A runtime that has stopped has refused the job, or waited for it. */
+	if (!stopped && !wait_for_writer(log))
 		return;
 	log->writing = true;
 	write_all(log);

@@ -19,7 +19,7 @@ static void run(benchmark::State &state, const struct micro_def *def, bool fiber
 	for (auto _ : state)
 		micro_run(rt, def);
 	state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * def->ops));
-	state.counters["cpu_s/op"] = benchmark::Counter(
+	state.counters["s/op"] = benchmark::Counter(
 		static_cast<double>(def->ops),
 		benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }

@@ -118,10 +118,14 @@ static int consumer_fn(void *arg)
 
 /* ---- mpsc_ping_pong: one message there and back ---- */
 
-static struct weir_mpsc *there, *back;
+/* Each side has its own: an answerer may see the end when the next batch has begun. */
+struct channels {
+	struct weir_mpsc *there, *back;
+};
 
 struct exchange {
 	const struct micro_def *def;	/* of a driver */
+	struct channels ch;
 	size_t done, message, answer;
 	bool started, sending, receiving;
 	struct weir_mpsc_send send;
@@ -156,10 +160,10 @@ static int exchange_recv(struct exchange *exchange, struct weir_mpsc *from, size
 	return rc;
 }
 
-static int answerer_end(void)
+static int answerer_end(const struct channels *ch)
 {
-	weir_mpsc_free(there);
-	weir_mpsc_unref(back);
+	weir_mpsc_free(ch->there);
+	weir_mpsc_unref(ch->back);
 	return 0;
 }
 
@@ -170,13 +174,13 @@ static int answerer_poll(void *state, struct weir_cx *cx)
 
 	for (;;) {
 		if (!exchange->sending) {
-			rc = exchange_recv(exchange, there, &exchange->message, cx);
+			rc = exchange_recv(exchange, exchange->ch.there, &exchange->message, cx);
 			if (rc == WEIR_PENDING)
 				return WEIR_PENDING;
 			if (rc <= 0)
-				return answerer_end();
+				return answerer_end(&exchange->ch);
 		}
-		rc = exchange_send(exchange, back, cx);
+		rc = exchange_send(exchange, exchange->ch.back, cx);
 		if (rc == WEIR_PENDING)
 			return WEIR_PENDING;
 		micro_must(rc, "send");
@@ -185,28 +189,31 @@ static int answerer_poll(void *state, struct weir_cx *cx)
 
 static int answerer_fn(void *arg)
 {
+	struct channels ch = *(struct channels *)arg;
 	size_t message;
 
-	(void)arg;
-	while (weir_mpsc_recv(there, &message) > 0)
-		micro_must(weir_mpsc_send(back, &message), "send");
-	return answerer_end();
+	while (weir_mpsc_recv(ch.there, &message) > 0)
+		micro_must(weir_mpsc_send(ch.back, &message), "send");
+	return answerer_end(&ch);
 }
 
-static void answerer_start(void)
+/* ch stays until the answerer has answered. */
+static void answerer_start(struct channels *ch)
 {
 	static const struct micro_body body = { answerer_poll, sizeof(struct exchange),
 						answerer_fn };
+	struct exchange answerer = { 0 };
 
-	micro_must(weir_mpsc_new(1, sizeof(size_t), &there), "channel");
-	micro_must(weir_mpsc_new(1, sizeof(size_t), &back), "channel");
-	micro_must(micro_spawn(NULL, &body, NULL, NULL, NULL), "spawn");
+	micro_must(weir_mpsc_new(1, sizeof(size_t), &ch->there), "channel");
+	micro_must(weir_mpsc_new(1, sizeof(size_t), &ch->back), "channel");
+	answerer.ch = *ch;
+	micro_must(micro_spawn(NULL, &body, &answerer, ch, NULL), "spawn");
 }
 
-static int asker_end(void)
+static int asker_end(const struct channels *ch)
 {
-	weir_mpsc_free(back);
-	weir_mpsc_unref(there);
+	weir_mpsc_free(ch->back);
+	weir_mpsc_unref(ch->there);
 	return 0;
 }
 
@@ -216,36 +223,37 @@ static int asker_poll(void *state, struct weir_cx *cx)
 	int rc;
 
 	if (!exchange->started)
-		answerer_start();
+		answerer_start(&exchange->ch);
 	exchange->started = true;
 	for (; exchange->done < ROUND_TRIPS; exchange->done++) {
 		if (!exchange->receiving) {
 			exchange->message = exchange->done;
-			rc = exchange_send(exchange, there, cx);
+			rc = exchange_send(exchange, exchange->ch.there, cx);
 			if (rc == WEIR_PENDING)
 				return WEIR_PENDING;
 			micro_must(rc, "send");
 		}
-		rc = exchange_recv(exchange, back, &exchange->answer, cx);
+		rc = exchange_recv(exchange, exchange->ch.back, &exchange->answer, cx);
 		if (rc == WEIR_PENDING)
 			return WEIR_PENDING;
 		micro_must(rc == 1 && exchange->answer == exchange->done ? 0 : -EPROTO, "answer");
 	}
-	return asker_end();
+	return asker_end(&exchange->ch);
 }
 
 static int asker_fn(void *arg)
 {
+	struct channels ch;
 	size_t answer = 0;
 
 	(void)arg;
-	answerer_start();
+	answerer_start(&ch);
 	for (size_t i = 0; i < ROUND_TRIPS; i++) {
-		micro_must(weir_mpsc_send(there, &i), "send");
-		micro_must(weir_mpsc_recv(back, &answer) == 1 && answer == i ? 0 : -EPROTO,
+		micro_must(weir_mpsc_send(ch.there, &i), "send");
+		micro_must(weir_mpsc_recv(ch.back, &answer) == 1 && answer == i ? 0 : -EPROTO,
 			   "answer");
 	}
-	return asker_end();
+	return asker_end(&ch);
 }
 
 #define CONSUMER { consumer_poll, sizeof(struct consumer), consumer_fn }
@@ -253,7 +261,8 @@ static int asker_fn(void *arg)
 const struct micro_def micro_mpsc_defs[] = {
 	{ .name = "mpsc_bounded_1p", .ops = MESSAGES, .driver = CONSUMER, .count = 1 },
 	{ .name = "mpsc_bounded_8p", .ops = MESSAGES, .driver = CONSUMER, .count = 8 },
-	{ .name = "mpsc_ping_pong", .ops = ROUND_TRIPS,
+	{ .name = "mpsc_ping_pong",
+	  .ops = ROUND_TRIPS,
 	  .driver = { asker_poll, sizeof(struct exchange), asker_fn } },
 	{ 0 },
 };

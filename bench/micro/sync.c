@@ -102,7 +102,11 @@ static int oneshot_new_fn(void *arg)
 static struct weir_mutex mutex;
 static uint64_t guarded;
 
-enum lock_step { LOCK_NEXT, LOCK_WAIT, LOCK_YIELD };
+enum lock_step {
+	LOCK_NEXT,
+	LOCK_WAIT,
+	LOCK_YIELD
+};
 
 struct locker {
 	const struct micro_def *def;	/* of a driver */
@@ -391,24 +395,38 @@ static int notify_fn(void *arg)
 }
 
 const struct micro_def micro_sync_defs[] = {
-	{ .name = "oneshot", .ops = ONESHOTS,
+	{ .name = "oneshot",
+	  .ops = ONESHOTS,
 	  .driver = { oneshot_poll, sizeof(struct oneshots), oneshot_fn } },
-	{ .name = "oneshot_new", .ops = ONESHOTS,
+	{ .name = "oneshot_new",
+	  .ops = ONESHOTS,
 	  .driver = { oneshot_new_poll, sizeof(struct oneshots), oneshot_new_fn } },
-	{ .name = "mutex_uncontended", .ops = ALONE,
+	{ .name = "mutex_uncontended",
+	  .ops = ALONE,
 	  .driver = { mutex_alone_poll, sizeof(struct locker), mutex_alone_fn } },
-	{ .name = "mutex_100", .ops = TASKS * LOCKS, .driver = MICRO_JOIN_MANY, .count = TASKS,
+	{ .name = "mutex_100",
+	  .ops = TASKS * LOCKS,
+	  .driver = MICRO_JOIN_MANY,
+	  .count = TASKS,
 	  .child = { mutex_child_poll, sizeof(struct locker), mutex_child_fn },
 	  .setup = mutex_setup },
-	{ .name = "mutex_100_handoff", .ops = TASKS * HANDOFFS, .driver = MICRO_JOIN_MANY,
-	  .count = TASKS, .child = { handoff_poll, sizeof(struct locker), handoff_fn },
+	{ .name = "mutex_100_handoff",
+	  .ops = TASKS * HANDOFFS,
+	  .driver = MICRO_JOIN_MANY,
+	  .count = TASKS,
+	  .child = { handoff_poll, sizeof(struct locker), handoff_fn },
 	  .setup = mutex_setup },
-	{ .name = "semaphore_uncontended", .ops = ALONE,
+	{ .name = "semaphore_uncontended",
+	  .ops = ALONE,
 	  .driver = { sem_alone_poll, sizeof(struct taker), sem_alone_fn } },
-	{ .name = "semaphore_100_10", .ops = TASKS * HANDOFFS, .driver = MICRO_JOIN_MANY,
-	  .count = TASKS, .child = { sem_child_poll, sizeof(struct taker), sem_child_fn },
+	{ .name = "semaphore_100_10",
+	  .ops = TASKS * HANDOFFS,
+	  .driver = MICRO_JOIN_MANY,
+	  .count = TASKS,
+	  .child = { sem_child_poll, sizeof(struct taker), sem_child_fn },
 	  .setup = sem_setup },
-	{ .name = "notify_ping_pong", .ops = ROUND_TRIPS,
+	{ .name = "notify_ping_pong",
+	  .ops = ROUND_TRIPS,
 	  .driver = { notify_poll, sizeof(struct notifier), notify_fn } },
 	{ 0 },
 };

@@ -56,7 +56,8 @@ static int reg_cancel_poll(void *state, struct weir_cx *cx)
 }
 
 const struct micro_def micro_time_defs[] = {
-	{ .name = "timer_reg_cancel", .ops = REGISTRATIONS,
+	{ .name = "timer_reg_cancel",
+	  .ops = REGISTRATIONS,
 	  .driver = { reg_cancel_poll, sizeof(struct registrar), NULL } },
 	{ 0 },
 };
@@ -225,7 +226,7 @@ void micro_timer_fire(struct weir_rt *rt, struct micro_timer_fire *ret)
 {
 	static const struct micro_def def = { .name = "timer_fire_100k",
 					      .driver = { fire_poll, sizeof(struct fire), NULL } };
-	static const size_t rank[3] = { (FIRES - 1) / 2, (FIRES - 1) / 100 * 99, FIRES - 1 };
+	static const size_t rank[3] = { (FIRES - 1) / 2, (FIRES - 1) * 99ull / 100, FIRES - 1 };
 	uint64_t before = micro_cpu_ns();
 
 	micro_run(rt, &def);
@@ -259,7 +260,9 @@ static void forever_cancel(struct weir_future *future)
 }
 
 static const struct weir_future_ops forever_ops = {
-	.name = "forever", .poll = forever_poll, .cancel = forever_cancel,
+	.name = "forever",
+	.poll = forever_poll,
+	.cancel = forever_cancel,
 };
 
 static int park_poll(void *state, struct weir_cx *cx)

@@ -161,7 +161,9 @@ WEIR_API void weir_backend_complete(struct weir_op *op, int res);
 /**
  * Give an op back for its task to submit again, as readiness backends do when an event has
  * come: the transfer is then made by the task that wants the bytes, on its worker and into its
- * cache, not by whoever polls. The op may be gone when this returns.
+ * cache, not by whoever polls. It comes back by submit, or by a cancel, which must complete it
+ * at once; .next is as the backend left it, where a first submit has NULL. So the backend keeps
+ * the handle until then. The op may be gone when this returns.
  *
  * Thread:   the instance's worker, or the sibling in poll; not from submit
  * Since:    0.1

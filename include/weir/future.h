@@ -175,7 +175,8 @@ WEIR_API void weir_waker_drop(struct weir_waker *waker);
  *
  * Thread:   the polling task's
  * Owns:     futures[] and results[] are the caller's and must live as long
- * Returns:  the winner's index; -EINVAL for count 0
+ * Cancel:   cancels all; the index of one that completed all the same, else -ECANCELED
+ * Returns:  the winner's index; -ECANCELED; -EINVAL for count 0
  * Since:    0.1
  */
 struct weir_select {
@@ -183,10 +184,10 @@ struct weir_select {
 	struct weir_future **futures;
 	int *results;			/* one per future; WEIR_PENDING while it runs */
 	unsigned count;
-	unsigned start;			/* first index to poll */
+	unsigned start;			/* first index to poll; fair: set when first polled */
 	int winner;			/* -2 before the first poll, -1 until one finished */
 	bool fair;
-	bool cancelled;			/* the losers have been asked to stop */
+	bool cancelled;			/* all have been asked to stop */
 };
 
 WEIR_API void weir_select_init(struct weir_select *select, struct weir_future **futures,
@@ -198,7 +199,8 @@ WEIR_API void weir_select_init(struct weir_select *select, struct weir_future **
  *
  * Thread:   the polling task's
  * Owns:     futures[] and results[] are the caller's and must live as long
- * Returns:  0; cancelling it cancels all that are pending
+ * Cancel:   cancels all that are pending; results[] has what each came to
+ * Returns:  0; -ECANCELED if it was cancelled and one of them stopped for that
  * Since:    0.1
  */
 struct weir_join_all {
@@ -207,6 +209,7 @@ struct weir_join_all {
 	int *results;
 	unsigned count;
 	unsigned left;
+	bool cancelled;
 };
 
 WEIR_API void weir_join_all_init(struct weir_join_all *all, struct weir_future **futures,

@@ -173,6 +173,7 @@ int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 /* ---- the core's side ---------------------------------------------------------------------- */
 
 static _Thread_local unsigned detached;
+static unsigned detached_by_all;	/* atomic */
 
 void weir_backend_complete(struct weir_op *op, int res)
 {
@@ -191,9 +192,14 @@ void weir_backend_retry(struct weir_op *op)
 
 void weir_backend_detached(struct weir_handle *h)
 {
+	void (*released)(struct weir_handle *) = h->released;
+
 	/* What touches it from here on, touches freed memory. */
 	memset(h, 0xa5, sizeof(*h));
 	detached++;
+	weir__fetch_add(&detached_by_all, 1u, WEIR_RELAXED);
+	if (released)
+		released(h);
 }
 
 uint64_t weir_backend_now(const struct weir_backend *be)
@@ -283,7 +289,6 @@ static struct weir_op *submit_to(struct weir_backend *be, struct weir_op *op)
 {
 	op->state = WEIR_OP_INFLIGHT;
 	op->backend = be;
-	op->next = NULL;
 	become(be);
 	be->ops->submit(be, op);
 	return op;
@@ -325,8 +330,11 @@ static int finish(struct weir_op *op)
 	return finish_at(be0, op);
 }
 
+/* One that was given back goes to the backend again, to be cancelled there. */
 static void cancel(struct weir_op *op)
 {
+	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_RETRY)
+		op->state = WEIR_OP_INFLIGHT;
 	op->backend->ops->cancel(op->backend, op);
 }
 
@@ -437,6 +445,12 @@ static int unix_pair(struct weir_handle *h)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	adopt(be0, h, fds[0], WEIR_HANDLE_STREAM);
 	return fds[1];
+}
+
+/* Perhaps later: an op that was given back and has not come again keeps the handle. */
+static void detach_some_time(struct weir_handle *h)
+{
+	h->backend->ops->detach(h->backend, h);
 }
 
 static void detach(struct weir_handle *h)
@@ -1134,7 +1148,7 @@ static struct weir_handle *stale_victim;
 static void *detach_victim(void *arg)
 {
 	(void)arg;
-	detach(stale_victim);
+	detach_some_time(stale_victim);
 	return NULL;
 }
 
@@ -1161,6 +1175,7 @@ START_TEST(stale_event_finds_nobody)
 		pthread_join(thread, NULL);
 		ck_assert(is_done(&op[1]));
 		ck_assert(op[1].res == 1 || op[1].res == -ECANCELED);
+		ck_assert_uint_eq(weir__load(&detached_by_all, WEIR_RELAXED), 2 * round + 1);
 		close(peer[1]);
 		next_peer = unix_pair(&next);
 		ck_assert_int_eq(next.fd, fd);
@@ -2200,7 +2215,6 @@ START_TEST(storm)
 END_TEST
 
 /* Closing a connection while another task's receive on it is being cancelled or completed. */
-static struct weir_handle *race_handle;
 static struct weir_op *race_op;
 static unsigned race_round, race_done;
 
@@ -2220,6 +2234,11 @@ static void *race_canceller(void *arg)
 	}
 }
 
+static void free_handle(struct weir_handle *h)
+{
+	free(h);
+}
+
 START_TEST(close_races_with_cancel)
 {
 	struct weir_op op;
@@ -2232,18 +2251,18 @@ START_TEST(close_races_with_cancel)
 		struct weir_handle *h = malloc(sizeof(*h));
 		int peer = unix_pair(h);
 
-		race_handle = h;
+		h->released = free_handle;
 		submit(recv_op(&op, h, buf, sizeof(buf)));
 		weir__store(&race_round, round, WEIR_RELEASE);
 		if (round % 3 == 0)
 			put(peer, "x");
 		if (round % 5 == 0)
 			turn();
-		detach(h);
-		free(h);
+		detach_some_time(h);
 		while (weir__load(&race_done, WEIR_ACQUIRE) < round)
 			sched_yield();
 		ck_assert(is_done(&op));
+		ck_assert_uint_eq(weir__load(&detached_by_all, WEIR_RELAXED), round);
 		close(peer);
 	}
 	weir__store(&race_round, UINT_MAX, WEIR_RELEASE);

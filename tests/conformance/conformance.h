@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conformance.h: the suite that every backend must pass, written once over the
+ * public API, and run for each backend on each scheduler:
+ *
+ *	conformance --backend epoll --workers 4 [CASE]
+ *
+ * --workers 0 is the current-thread scheduler. A case is the body of a fiber:
+ *
+ *	CASE(eof_comes_after_the_bytes, 0)
+ *	{
+ *		...
+ *		return 0;
+ *	}
+ *
+ * The second word says what a backend must declare (enum weir_cap) besides
+ * streams. Where it does not, the case is skipped, and that is the only way to
+ * skip one. A case listed with BOTH runs with the tasks that await an operation
+ * (begin, below) as fibers and once more as stackless tasks.
+ *
+ * After each case the runtime must shut down in time, and nothing may be left:
+ * no descriptor, thread or block, and in the simulated backend no stream, lease
+ * or operation.
+ */
+#ifndef WEIR_TESTS_CONFORMANCE_H
+#define WEIR_TESTS_CONFORMANCE_H
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/testing.h"
+#include "weir/weir.h"
+
+#define CASE(name, caps)                                                                           \
+	static int name##_body(void *arg);                                                         \
+	START_TEST(name)                                                                           \
+	{                                                                                          \
+		conformance_run(name##_body, (caps), _i);                                          \
+	}                                                                                          \
+	END_TEST                                                                                   \
+	static int name##_body(void *arg __attribute__((unused)))
+
+#define ONCE(list, name, ...) \
+	conformance_add((list), (struct testing_case){ .test = (name), __VA_ARGS__ }, 1)
+#define BOTH(list, name, ...) \
+	conformance_add((list), (struct testing_case){ .test = (name), __VA_ARGS__ }, 2)
+
+struct conformance_list;
+
+/* What a run was asked for, and the part of it that a case may want to know. */
+struct conformance_env {
+	unsigned workers;		/* 0: current-thread */
+	uint64_t seed;			/* of this round */
+	bool stackless;			/* what begin makes */
+	struct weir_rt *rt;		/* the case's */
+	uint32_t caps;
+};
+extern struct conformance_env env;
+
+void conformance_add(struct conformance_list *list, struct testing_case test, unsigned bodies);
+/* A runtime on the backend that was asked for; body on it; its end, and that nothing is left. */
+void conformance_run(int (*body)(void *), uint32_t caps, int round);
+
+/* The areas, one file each. */
+void conformance_listen(struct conformance_list *list);
+void conformance_stream(struct conformance_list *list);
+void conformance_deadline(struct conformance_list *list);
+void conformance_cancel(struct conformance_list *list);
+void conformance_broken(struct conformance_list *list);
+void conformance_many(struct conformance_list *list);
+void conformance_fd(struct conformance_list *list);
+void conformance_relay(struct conformance_list *list);
+
+/* ---- parts.c: what cases are made of; everything asserts that it works ---- */
+
+#define OK(expr) ck_assert_int_ge((expr), 0)
+
+/* How long a wait is that ends by its deadline, and one that is not to end. */
+#define SHORT_NS (20 * WEIR_MSEC)
+/* More than any backend holds for a stream that nobody reads. */
+#define LARGE_BYTES ((size_t)32 << 20)
+
+struct weir_listener *open_listener(struct weir_addr *ret_addr);
+/* Two ends of a connection. */
+void connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other);
+void close_both(struct weir_tcp *one, struct weir_tcp *other);
+/* An address that refuses connections. */
+void nobodys_addr(struct weir_addr *ret_addr);
+/* Fill the queue of a listener with a backlog of 1, so that a connect waits. */
+struct crowd {
+	struct weir_listener *listener;
+	struct weir_addr addr;
+	struct weir_tcp *conns[16];
+	unsigned count;
+};
+void crowd_open(struct crowd *crowd);
+void crowd_close(struct crowd *crowd);
+
+struct weir_task *spawn(int (*fn)(void *), void *arg);
+/* Join; the task's result. */
+int finish(struct weir_task *task);
+
+/* The i-th byte of the stream that a seed stands for; any part can be written and checked. */
+void pattern_fill(uint64_t seed, size_t at, void *buf, size_t len);
+void pattern_check(uint64_t seed, size_t at, const void *buf, size_t len);
+void pattern_send(struct weir_tcp *conn, uint64_t seed, size_t at, size_t len);
+void pattern_recv(struct weir_tcp *conn, uint64_t seed, size_t at, size_t len);
+/* A small stream of random numbers. */
+uint64_t draw(uint64_t *state, uint64_t below);
+
+/*
+ * A task that awaits one future, as the round's body, and says when it waits: after pending()
+ * the operation is in flight, or over.
+ */
+struct waiter {
+	struct weir_future future;
+	struct weir_future *inner;
+	struct weir_notify waits;
+	struct weir_task *task;
+	bool told;
+};
+void begin(struct waiter *waiter, struct weir_future *inner);
+void pending(struct waiter *waiter);
+/* Join; the future's result, or the task's. */
+int ended(struct waiter *waiter);
+int aborted(struct waiter *waiter);
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listen.c: listeners and connecting: addresses, queues, refusals, running out of
+ * descriptors.
+ */
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "tests/conformance/conformance.h"
+
+static void same_addr(const struct weir_addr *a, const struct weir_addr *b)
+{
+	char x[128], y[128];
+
+	weir_addr_format(a, x, sizeof(x));
+	weir_addr_format(b, y, sizeof(y));
+	ck_assert_str_eq(x, y);
+}
+
+CASE(both_ends_know_both_addresses, 0)
+{
+	struct weir_addr at, near, far;
+	struct weir_listener *listener = open_listener(&at);
+	struct weir_tcp *one, *other;
+
+	ck_assert_uint_ne(weir_addr_port(&at), 0);
+	OK(weir_tcp_connect_addr(&at, WEIR_FOREVER, &one));
+	OK(weir_listener_accept(listener, &other));
+	OK(weir_tcp_peer_addr(one, &far));
+	same_addr(&far, &at);
+	OK(weir_tcp_local_addr(other, &near));
+	same_addr(&near, &at);
+	OK(weir_tcp_local_addr(one, &near));
+	OK(weir_tcp_peer_addr(other, &far));
+	same_addr(&near, &far);
+	ck_assert_uint_ne(weir_addr_port(&near), weir_addr_port(&at));
+	close_both(one, other);
+	weir_listener_close(listener);
+	return 0;
+}
+
+CASE(a_port_is_had_by_one_listener, 0)
+{
+	struct weir_addr at, other;
+	struct weir_listener *first = open_listener(&at), *second;
+
+	ck_assert_int_eq(weir_listener_open_addr(&at, NULL, &second), -EADDRINUSE);
+	second = open_listener(&other);
+	ck_assert_uint_ne(weir_addr_port(&at), weir_addr_port(&other));
+	weir_listener_close(second);
+	weir_listener_close(first);
+	return 0;
+}
+
+CASE(options_can_be_set, 0)
+{
+	const struct weir_keepalive keepalive = { 60, 10, 3 };
+	struct weir_tcp *one, *other;
+
+	connected(&one, &other);
+	OK(weir_tcp_set_nodelay(one, false));
+	OK(weir_tcp_set_nodelay(one, true));
+	OK(weir_tcp_set_keepalive(one, &keepalive));
+	OK(weir_tcp_set_linger(one, 5));
+	OK(weir_tcp_set_linger(one, -1));
+	close_both(one, other);
+	return 0;
+}
+
+CASE(nobody_listens, 0)
+{
+	struct weir_tcp *conn;
+	struct weir_addr addr;
+
+	nobodys_addr(&addr);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &conn), -ECONNREFUSED);
+	return 0;
+}
+
+CASE(nobody_listens_to_an_operation, 0)
+{
+	struct waiter waiter;
+	struct weir_tcp *conn;
+	struct weir_addr addr;
+	struct weir_op op;
+
+	nobodys_addr(&addr);
+	OK(weir_tcp_new(AF_INET, &conn));
+	weir_op_init_connect(&op, &conn->handle, &addr.u.sa, addr.len);
+	begin(&waiter, &op.leaf.future);
+	ck_assert_int_eq(ended(&waiter), -ECONNREFUSED);
+	weir_tcp_close(conn);
+	return 0;
+}
+
+/* An operation each, on a handle that was made before. */
+CASE(connect_and_accept_as_operations, 0)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *one, *other;
+	struct weir_accept accept;
+	struct waiter a, c;
+	struct weir_op op;
+
+	weir_accept_init(&accept, listener, &other);
+	begin(&a, &accept.future);
+	pending(&a);
+	OK(weir_tcp_new(AF_INET, &one));
+	weir_op_init_connect(&op, &one->handle, &addr.u.sa, addr.len);
+	begin(&c, &op.leaf.future);
+	ck_assert_int_eq(ended(&c), 0);
+	ck_assert_int_eq(ended(&a), 0);
+	pattern_send(one, 1, 0, 1000);
+	pattern_recv(other, 1, 0, 1000);
+	close_both(one, other);
+	weir_listener_close(listener);
+	return 0;
+}
+
+CASE(several_wait_for_a_connection, 0)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *near[4], *far[4];
+	struct weir_accept accept[4];
+	struct waiter waiter[4];
+	char byte;
+
+	for (int i = 0; i < 4; i++) {
+		weir_accept_init(&accept[i], listener, &far[i]);
+		begin(&waiter[i], &accept[i].future);
+		pending(&waiter[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &near[i]));
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(ended(&waiter[i]), 0);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(weir_tcp_send(near[i], "x", 1), 1);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(weir_tcp_recv(far[i], &byte, 1), 1);
+		close_both(near[i], far[i]);
+	}
+	weir_listener_close(listener);
+	return 0;
+}
+
+CASE(closing_a_listener_ends_its_accepts, 0)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_accept accept[4];
+	struct waiter waiter[4];
+	struct weir_tcp *conn;
+
+	for (int i = 0; i < 4; i++) {
+		weir_accept_init(&accept[i], listener, &conn);
+		begin(&waiter[i], &accept[i].future);
+		pending(&waiter[i]);
+	}
+	weir_listener_close(listener);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(ended(&waiter[i]), -ECANCELED);
+	return 0;
+}
+
+/* A connection that nobody accepted is reset with its listener, and not left hanging. */
+CASE(closing_a_listener_resets_its_queue, 0)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *conn;
+	char byte;
+
+	OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &conn));
+	weir_listener_close(listener);
+	ck_assert_int_eq(weir_tcp_recv(conn, &byte, 1), -ECONNRESET);
+	weir_tcp_close(conn);
+	return 0;
+}
+
+CASE(a_connect_waits_while_the_queue_is_full, 0)
+{
+	struct weir_tcp *conn, *accepted;
+	struct crowd crowd;
+	struct waiter waiter;
+	struct weir_op op;
+
+	crowd_open(&crowd);
+	OK(weir_tcp_new(AF_INET, &conn));
+	weir_op_init_connect(&op, &conn->handle, &crowd.addr.u.sa, crowd.addr.len);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	for (unsigned i = 0; i < crowd.count; i++) {
+		OK(weir_listener_accept(crowd.listener, &accepted));
+		weir_tcp_close(accepted);
+	}
+	ck_assert_int_eq(ended(&waiter), 0);
+	weir_tcp_close(conn);
+	crowd_close(&crowd);
+	return 0;
+}
+
+CASE(an_abstract_unix_name, WEIR_CAP_UNIX)
+{
+	struct weir_listener *listener;
+	struct weir_tcp *one, *other;
+	char name[64];
+
+	snprintf(name, sizeof(name), "unix:@weir-conformance-%d", (int)getpid());
+	OK(weir_listener_open(name, NULL, &listener));
+	OK(weir_tcp_connect(name, WEIR_FOREVER, &one));
+	OK(weir_listener_accept(listener, &other));
+	pattern_send(one, 3, 0, 5000);
+	pattern_recv(other, 3, 0, 5000);
+	close_both(one, other);
+	weir_listener_close(listener);
+	return 0;
+}
+
+/*
+ * No descriptor is left: the accept waits, and when there is one again it has the connection
+ * that stood in the queue.
+ */
+CASE(out_of_descriptors, WEIR_CAP_FD)
+{
+	struct rlimit old, low;
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *near, *far;
+	struct weir_accept accept;
+	struct waiter waiter;
+	int next;
+
+	OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &near));
+	next = dup(0);
+	OK(next);
+	close(next);
+	OK(getrlimit(RLIMIT_NOFILE, &old));
+	low = (struct rlimit){ (rlim_t)next, old.rlim_max };
+	OK(setrlimit(RLIMIT_NOFILE, &low));
+	ck_assert_int_eq(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &far), -EMFILE);
+
+	weir_accept_init(&accept, listener, &far);
+	begin(&waiter, &accept.future);
+	pending(&waiter);
+	ck_assert_int_eq(weir_listener_accept_until(listener, weir_deadline_in(SHORT_NS), &far),
+			 -ETIMEDOUT);
+	ck_assert(!weir_task_is_complete(waiter.task));
+	OK(setrlimit(RLIMIT_NOFILE, &old));
+	ck_assert_int_eq(ended(&waiter), 0);
+	pattern_send(near, 4, 0, 100);
+	pattern_recv(far, 4, 0, 100);
+	close_both(near, far);
+	weir_listener_close(listener);
+	return 0;
+}
+
+/* What a backend does not declare it refuses, and the core before it. */
+CASE(what_is_not_declared_is_refused, 0)
+{
+	struct weir_tcp *one, *other;
+	struct weir_lease lease;
+	struct weir_fd *foreign;
+	struct weir_op op;
+
+	connected(&one, &other);
+	if (!(env.caps & WEIR_CAP_LEASE))
+		ck_assert_int_eq(weir_tcp_recv_lease(one, &lease), -EOPNOTSUPP);
+	if (!(env.caps & WEIR_CAP_FD)) {
+		ck_assert_int_eq(weir_fd_open(0, &foreign), -EOPNOTSUPP);
+		weir_op_init_poll(&op, &one->handle, WEIR_READABLE);
+		ck_assert_int_eq(weir_await(&op.leaf.future), -EOPNOTSUPP);
+	}
+	close_both(one, other);
+	return 0;
+}
+
+void conformance_listen(struct conformance_list *list)
+{
+	ONCE(list, both_ends_know_both_addresses);
+	ONCE(list, a_port_is_had_by_one_listener);
+	ONCE(list, options_can_be_set);
+	ONCE(list, nobody_listens);
+	BOTH(list, nobody_listens_to_an_operation);
+	BOTH(list, connect_and_accept_as_operations);
+	BOTH(list, several_wait_for_a_connection);
+	BOTH(list, closing_a_listener_ends_its_accepts);
+	ONCE(list, closing_a_listener_resets_its_queue);
+	BOTH(list, a_connect_waits_while_the_queue_is_full);
+	ONCE(list, an_abstract_unix_name);
+	BOTH(list, out_of_descriptors);
+	ONCE(list, what_is_not_declared_is_refused);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c: the runner of the conformance suite: which backend, which scheduler,
+ * what is skipped. See conformance.h.
+ *
+ * The simulated backend, which completes operations late and in another order,
+ * runs each case with several seeds: with the current-thread scheduler in virtual
+ * time. Its world must be empty at the end.
+ */
+#include "tests/conformance/conformance.h"
+#include "tests/sim/sim_backend.h"
+
+#define CASES_MAX 128
+
+struct conformance_list {
+	struct testing_case cases[CASES_MAX];
+	size_t count;
+};
+
+struct conformance_env env;
+static const char *backend;
+static unsigned seeds = 1;
+static bool homed;
+
+static bool is_sim(void)
+{
+	return strcmp(backend, "sim") == 0;
+}
+
+void conformance_add(struct conformance_list *list, struct testing_case test, unsigned count)
+{
+	if (list->count == CASES_MAX)
+		abort();
+	test.rounds = count > seeds ? count : seeds;
+	list->cases[list->count++] = test;
+}
+
+/* ---- one case ---- */
+
+static struct weir_sim_world *world_new(uint64_t seed)
+{
+	struct weir_sim_config cfg = WEIR_SIM_CONFIG_INIT;
+	struct weir_sim_world *world;
+
+	cfg.seed = seed;
+	cfg.delay_min_ns = 100;
+	cfg.delay_max_ns = 20 * WEIR_USEC;
+	cfg.reorder_permille = 100;
+	cfg.short_permille = 200;
+	cfg.inline_permille = 200;
+	cfg.cancel_lose_permille = 300;
+	cfg.buffer_bytes = 16384;
+	cfg.lease_blocks = 256;
+	cfg.homed = homed;
+	ck_assert_int_eq(weir_sim_world_new(&cfg, &world), 0);
+	return world;
+}
+
+static void world_end(struct weir_sim_world *world)
+{
+	struct weir_sim_report report;
+
+	weir_sim_world_report(world, &report);
+	weir_sim_world_free(world);
+	ck_assert_msg(!report.streams && !report.listeners && !report.leases && !report.ops &&
+			      !report.violations,
+		      "left in the world: %u streams, %u listeners, %u leases, %u ops; %u violations",
+		      report.streams, report.listeners, report.leases, report.ops,
+		      report.violations);
+}
+
+/* What the backend declares is what its instances say. */
+static int read_caps(void *arg)
+{
+	struct weir_listener *listener;
+	int rc = weir_listener_open("127.0.0.1:0", NULL, &listener);
+
+	if (rc < 0)
+		return rc;
+	*(uint32_t *)arg = listener->handle.backend->caps;
+	weir_listener_close(listener);
+	return 0;
+}
+
+static const char *cap_name(uint32_t cap)
+{
+	switch (cap) {
+	case WEIR_CAP_STREAM:
+		return "STREAM";
+	case WEIR_CAP_FD:
+		return "FD";
+	case WEIR_CAP_LEASE:
+		return "LEASE";
+	case WEIR_CAP_UNIX:
+		return "UNIX";
+	default:
+		return "a capability that no case needs";
+	}
+}
+
+static void skip_for(uint32_t missing)
+{
+	testing_skip("the backend %s does not declare %s", backend,
+		     cap_name(missing & ~(missing - 1)));
+}
+
+void conformance_run(int (*body)(void *), uint32_t caps, int round)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	struct weir_sim_world *world = NULL;
+	int rc;
+
+	env.seed = (uint64_t)round + 1;
+	env.stackless = round & 1;
+	cfg.sched = env.workers ? WEIR_SCHED_MULTI : WEIR_SCHED_CURRENT;
+	cfg.workers = env.workers;
+	if (is_sim()) {
+		world = world_new(env.seed);
+		cfg.backend_ops = &weir_sim_backend;
+		cfg.backend_config = world;
+		if (!env.workers)
+			ck_assert_int_eq(weir_clock_new(&cfg.clock), 0);
+	} else {
+		cfg.backend = backend;
+	}
+	rc = weir_rt_new(&cfg, &env.rt);
+	ck_assert_msg(rc == 0, "%s", weir_rt_why());
+	ck_assert_int_eq(weir_rt_block_on(env.rt, read_caps, &env.caps), 0);
+	caps |= WEIR_CAP_STREAM;
+	if (caps & ~env.caps)
+		skip_for(caps & ~env.caps);
+	else
+		ck_assert_int_eq(weir_rt_block_on(env.rt, body, NULL), 0);
+	ck_assert_int_eq(weir_rt_shutdown(env.rt, testing_scaled(5) * WEIR_SEC), 0);
+	weir_rt_free(env.rt);
+	weir_clock_free(cfg.clock);
+	if (world)
+		world_end(world);
+}
+
+/* ---- the command line ---- */
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: conformance --backend epoll|sim --workers 0..256 [--homed] [CASE]\n");
+	return 99;
+}
+
+int main(int argc, char **argv)
+{
+	static struct conformance_list list;
+	char *words[3] = { argv[0], NULL, NULL };
+	int count = 1;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--backend") == 0 && i + 1 < argc)
+			backend = argv[++i];
+		else if (strcmp(argv[i], "--workers") == 0 && i + 1 < argc)
+			env.workers = (unsigned)atoi(argv[++i]);
+		else if (strcmp(argv[i], "--homed") == 0)
+			homed = true;
+		else if (count < 2)
+			words[count++] = argv[i];
+		else
+			return usage();
+	}
+	backend = backend ? backend : "epoll";
+	if (is_sim())
+		seeds = env.workers ? 2 : 4;
+	conformance_listen(&list);
+	conformance_stream(&list);
+	conformance_deadline(&list);
+	conformance_cancel(&list);
+	conformance_broken(&list);
+	conformance_many(&list);
+	conformance_fd(&list);
+	conformance_relay(&list);
+	return testing_main(count, words, list.cases, list.count);
+}

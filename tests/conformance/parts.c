@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * parts.c: what the cases are made of; see conformance.h. Everything runs on a
+ * fiber and asserts that it works.
+ */
+#include "tests/conformance/conformance.h"
+
+/* ---- connections ---- */
+
+struct weir_listener *open_listener(struct weir_addr *ret_addr)
+{
+	struct weir_listener *listener;
+
+	OK(weir_listener_open("127.0.0.1:0", NULL, &listener));
+	OK(weir_listener_addr(listener, ret_addr));
+	return listener;
+}
+
+void connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+
+	OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, ret_one));
+	OK(weir_listener_accept(listener, ret_other));
+	weir_listener_close(listener);
+}
+
+void close_both(struct weir_tcp *one, struct weir_tcp *other)
+{
+	weir_tcp_close(one);
+	weir_tcp_close(other);
+}
+
+void nobodys_addr(struct weir_addr *ret_addr)
+{
+	weir_listener_close(open_listener(ret_addr));
+}
+
+void crowd_open(struct crowd *crowd)
+{
+	struct weir_listener_config cfg = WEIR_LISTENER_CONFIG_INIT;
+	int rc = 0;
+
+	cfg.backlog = 1;
+	crowd->count = 0;
+	OK(weir_listener_open("127.0.0.1:0", &cfg, &crowd->listener));
+	OK(weir_listener_addr(crowd->listener, &crowd->addr));
+	while (rc == 0) {
+		ck_assert_uint_lt(crowd->count, 16);
+		rc = weir_tcp_connect_addr(&crowd->addr, weir_deadline_in(5 * SHORT_NS),
+					   &crowd->conns[crowd->count]);
+		crowd->count += rc == 0;
+	}
+	ck_assert_int_eq(rc, -ETIMEDOUT);
+}
+
+void crowd_close(struct crowd *crowd)
+{
+	while (crowd->count > 0)
+		weir_tcp_close(crowd->conns[--crowd->count]);
+	weir_listener_close(crowd->listener);
+}
+
+/* ---- tasks ---- */
+
+struct weir_task *spawn(int (*fn)(void *), void *arg)
+{
+	struct weir_task *task;
+
+	OK(weir_spawn(fn, arg, &task));
+	return task;
+}
+
+int finish(struct weir_task *task)
+{
+	int result;
+
+	OK(weir_task_join(task, &result));
+	return result;
+}
+
+/* ---- bytes ---- */
+
+static uint8_t pattern_byte(uint64_t seed, size_t at)
+{
+	uint64_t x = (seed + 1) * 0x9e3779b97f4a7c15ull + at / 8 * 0xbf58476d1ce4e5b9ull;
+
+	x ^= x >> 31;
+	return (uint8_t)((x * 0x94d049bb133111ebull >> (at % 8 * 8)) & 0xff);
+}
+
+void pattern_fill(uint64_t seed, size_t at, void *buf, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		((uint8_t *)buf)[i] = pattern_byte(seed, at + i);
+}
+
+void pattern_check(uint64_t seed, size_t at, const void *buf, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		ck_assert_msg(((const uint8_t *)buf)[i] == pattern_byte(seed, at + i),
+			      "byte %zu of stream %llu is wrong", at + i, (unsigned long long)seed);
+}
+
+void pattern_send(struct weir_tcp *conn, uint64_t seed, size_t at, size_t len)
+{
+	uint8_t *buf = malloc(len + 1);
+
+	pattern_fill(seed, at, buf, len);
+	ck_assert_int_eq(weir_tcp_send_all(conn, buf, len, WEIR_FOREVER, NULL), (int)len);
+	free(buf);
+}
+
+void pattern_recv(struct weir_tcp *conn, uint64_t seed, size_t at, size_t len)
+{
+	uint8_t *buf = malloc(len + 1);
+
+	ck_assert_int_eq(weir_tcp_recv_exact(conn, buf, len, WEIR_FOREVER, NULL), (int)len);
+	pattern_check(seed, at, buf, len);
+	free(buf);
+}
+
+uint64_t draw(uint64_t *state, uint64_t below)
+{
+	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
+	return (*state >> 33) % below;
+}
+
+/* ---- a task that awaits ---- */
+
+static void tell(struct waiter *waiter)
+{
+	if (!waiter->told) {
+		waiter->told = true;
+		weir_notify_one(&waiter->waits);
+	}
+}
+
+static int waiter_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct waiter *waiter = WEIR_CONTAINER_OF(future, struct waiter, future);
+	int rc = weir_poll(waiter->inner, cx);
+
+	tell(waiter);
+	return rc;
+}
+
+static void waiter_cancel(struct weir_future *future)
+{
+	weir_cancel(WEIR_CONTAINER_OF(future, struct waiter, future)->inner);
+}
+
+static void waiter_discard(struct weir_future *future)
+{
+	struct weir_future *inner = WEIR_CONTAINER_OF(future, struct waiter, future)->inner;
+
+	if (inner->ops->discard)
+		inner->ops->discard(inner);
+}
+
+static const struct weir_future_ops waiter_ops = { "waiter", waiter_poll, waiter_cancel,
+						   waiter_discard };
+
+static int await_fiber(void *arg)
+{
+	struct waiter *waiter = arg;
+	int rc = weir_await(&waiter->future);
+
+	tell(waiter); /* aborted before it began */
+	return rc;
+}
+
+static int await_stackless(void *state, struct weir_cx *cx)
+{
+	return weir_poll(&(*(struct waiter **)state)->future, cx);
+}
+
+static void await_fini(void *state)
+{
+	tell(*(struct waiter **)state);
+}
+
+void begin(struct waiter *waiter, struct weir_future *inner)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+
+	*waiter = (struct waiter){ .future.ops = &waiter_ops, .inner = inner };
+	weir_notify_init(&waiter->waits);
+	if (env.stackless) {
+		cfg.poll = await_stackless;
+		cfg.fini = await_fini;
+		cfg.state = &waiter;
+		cfg.state_bytes = sizeof(waiter);
+	} else {
+		cfg.fn = await_fiber;
+		cfg.arg = waiter;
+	}
+	OK(weir_task_spawn(NULL, &cfg, &waiter->task));
+}
+
+void pending(struct waiter *waiter)
+{
+	OK(weir_notify_wait(&waiter->waits));
+}
+
+int ended(struct waiter *waiter)
+{
+	int rc = finish(waiter->task);
+
+	weir_notify_fini(&waiter->waits);
+	return rc;
+}
+
+int aborted(struct waiter *waiter)
+{
+	weir_task_abort(waiter->task);
+	return ended(waiter);
+}

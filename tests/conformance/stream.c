@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stream.c: bytes on a stream that nothing disturbs: every way to send and to
+ * receive, half-closes, the end, back-pressure.
+ */
+#include "tests/conformance/conformance.h"
+
+#define ECHO_BYTES (256 * 1024)
+
+/* ---- echo, in chunks of random sizes, by three kinds of server ---- */
+
+static int echo_copy(void *arg)
+{
+	struct weir_tcp *conn = arg;
+	uint64_t random = env.seed;
+	uint8_t *buf = malloc(20000);
+	int rc;
+
+	while ((rc = weir_tcp_recv(conn, buf, 1 + draw(&random, 20000))) > 0)
+		OK(weir_tcp_send_all(conn, buf, (size_t)rc, WEIR_FOREVER, NULL));
+	free(buf);
+	weir_tcp_close(conn);
+	return rc;
+}
+
+static int echo_lease(void *arg)
+{
+	struct weir_tcp *conn = arg;
+	struct weir_lease lease;
+	int rc;
+
+	while ((rc = weir_tcp_recv_lease(conn, &lease)) > 0) {
+		ck_assert_int_eq((int)lease.len, rc);
+		ck_assert_int_eq(weir_tcp_send_lease(conn, &lease), rc);
+		ck_assert_ptr_null(lease.data);
+	}
+	ck_assert_ptr_null(lease.data);
+	weir_tcp_close(conn);
+	return rc;
+}
+
+/* Three pieces, one of them empty; the answer goes out in one iovec with what is left of each. */
+static int echo_vectored(void *arg)
+{
+	struct weir_tcp *conn = arg;
+	uint8_t *buf = malloc(9000);
+	uint64_t random = env.seed;
+	int rc;
+
+	for (;;) {
+		size_t first = 1 + draw(&random, 3000);
+		struct iovec in[] = { { buf, first }, { NULL, 0 }, { buf + first, 3000 } };
+		struct iovec out[2];
+		int sent = 0;
+
+		rc = weir_tcp_recvv(conn, in, 3);
+		if (rc <= 0)
+			break;
+		while (sent < rc) {
+			size_t half = (size_t)(rc - sent + 1) / 2;
+			int n;
+
+			out[0] = (struct iovec){ buf + sent, half };
+			out[1] = (struct iovec){ buf + sent + half, (size_t)(rc - sent) - half };
+			n = weir_tcp_sendv(conn, out, 2);
+			ck_assert_int_gt(n, 0);
+			sent += n;
+		}
+	}
+	free(buf);
+	weir_tcp_close(conn);
+	return rc;
+}
+
+/* A stackless one: a poll function that sends back what came in a lease. */
+struct echo_state {
+	struct weir_tcp *conn;
+	struct weir_lease lease;
+	struct weir_op op;
+	bool sending;
+};
+
+static int echo_poll(void *state, struct weir_cx *cx)
+{
+	struct echo_state *self = state;
+	int rc;
+
+	if (!self->op.leaf.future.ops)
+		weir_op_init_recv_lease(&self->op, &self->conn->handle, &self->lease);
+	while ((rc = weir_poll(&self->op.leaf.future, cx)) != WEIR_PENDING) {
+		if (rc < 0 || (rc == 0 && !self->sending))
+			return rc;
+		self->sending = !self->sending;
+		if (self->sending) {
+			weir_op_init_send(&self->op, &self->conn->handle, self->lease.data,
+					  self->lease.len, WEIR_OP_ALL);
+		} else {
+			weir_lease_return(&self->lease);
+			weir_op_init_recv_lease(&self->op, &self->conn->handle, &self->lease);
+		}
+	}
+	return WEIR_PENDING;
+}
+
+static void echo_fini(void *state)
+{
+	struct echo_state *self = state;
+
+	weir_lease_return(&self->lease);
+	weir_tcp_close(self->conn);
+}
+
+static struct weir_task *spawn_stackless_echo(struct weir_tcp *conn)
+{
+	struct echo_state state = { .conn = conn };
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct weir_task *task;
+
+	cfg.poll = echo_poll;
+	cfg.state = &state;
+	cfg.state_bytes = sizeof(state);
+	cfg.fini = echo_fini;
+	OK(weir_task_spawn(NULL, &cfg, &task));
+	return task;
+}
+
+static int send_chunks(void *arg)
+{
+	struct weir_tcp *conn = arg;
+	uint64_t random = env.seed + 99;
+	size_t at = 0, n;
+
+	while (at < ECHO_BYTES) {
+		n = 1 + draw(&random, 30000);
+		n = n < ECHO_BYTES - at ? n : ECHO_BYTES - at;
+		pattern_send(conn, env.seed, at, n);
+		at += n;
+	}
+	return weir_tcp_shutdown(conn, SHUT_WR);
+}
+
+static void through(struct weir_tcp *conn, struct weir_task *echo)
+{
+	struct weir_task *sender = spawn(send_chunks, conn);
+	uint64_t random = env.seed + 7;
+	uint8_t *buf = malloc(40000);
+	size_t at = 0;
+	int rc;
+
+	while ((rc = weir_tcp_recv(conn, buf, 1 + draw(&random, 40000))) > 0) {
+		pattern_check(env.seed, at, buf, (size_t)rc);
+		at += (size_t)rc;
+	}
+	ck_assert_int_eq(rc, 0);
+	ck_assert_uint_eq(at, ECHO_BYTES);
+	ck_assert_int_eq(finish(sender), 0);
+	ck_assert_int_eq(finish(echo), 0);
+	free(buf);
+	weir_tcp_close(conn);
+}
+
+CASE(echo_of_random_chunks, 0)
+{
+	struct weir_tcp *one, *other;
+
+	connected(&one, &other);
+	through(one, spawn(echo_copy, other));
+	return 0;
+}
+
+CASE(echo_of_leases, WEIR_CAP_LEASE)
+{
+	struct weir_tcp *one, *other;
+
+	connected(&one, &other);
+	through(one, env.stackless ? spawn_stackless_echo(other) : spawn(echo_lease, other));
+	return 0;
+}
+
+CASE(echo_of_vectors, 0)
+{
+	struct weir_tcp *one, *other;
+
+	connected(&one, &other);
+	through(one, spawn(echo_vectored, other));
+	return 0;
+}
+
+/* ---- the single calls ---- */
+
+CASE(peek_leaves_the_bytes, 0)
+{
+	struct weir_tcp *one, *other;
+	struct waiter waiter;
+	struct weir_op op;
+	char buf[8];
+
+	connected(&one, &other);
+	weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), WEIR_OP_PEEK);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	ck_assert_int_eq(weir_tcp_send_all(one, "abc", 3, WEIR_FOREVER, NULL), 3);
+	ck_assert_int_ge(ended(&waiter), 1);
+	ck_assert_int_eq(buf[0], 'a');
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_ge(weir_tcp_peek(other, buf, sizeof(buf)), 1);
+		ck_assert_int_eq(buf[0], 'a');
+	}
+	ck_assert_int_eq(weir_tcp_recv_exact(other, buf, 3, WEIR_FOREVER, NULL), 3);
+	ck_assert_mem_eq(buf, "abc", 3);
+	weir_tcp_close(one);
+	ck_assert_int_eq(weir_tcp_peek(other, buf, sizeof(buf)), 0);
+	weir_tcp_close(other);
+	return 0;
+}
+
+/* Trying answers at once; what it could not have is there for the next. */
+CASE(trying_never_waits, 0)
+{
+	struct weir_tcp *one, *other;
+	size_t sent = 0, got = 0;
+	uint8_t *buf = malloc(65536);
+	int rc;
+
+	connected(&one, &other);
+	ck_assert_int_eq(weir_tcp_recv_try(other, buf, 10), -EAGAIN);
+	for (;;) {
+		pattern_fill(8, sent, buf, 65536);
+		rc = weir_tcp_send_try(one, buf, 65536);
+		if (rc < 0)
+			break;
+		sent += (size_t)rc;
+		ck_assert_uint_lt(sent, LARGE_BYTES);
+	}
+	ck_assert_int_eq(rc, -EAGAIN);
+	ck_assert_uint_gt(sent, 0);
+	while (got < sent) {
+		rc = weir_tcp_recv_try(other, buf, 65536);
+		if (rc == -EAGAIN)
+			rc = weir_tcp_recv(other, buf, 65536);
+		ck_assert_int_gt(rc, 0);
+		pattern_check(8, got, buf, (size_t)rc);
+		got += (size_t)rc;
+	}
+	ck_assert_int_eq(weir_tcp_recv_try(other, buf, 10), -EAGAIN);
+	weir_tcp_close(one);
+	ck_assert_int_eq(weir_tcp_recv(other, buf, 10), 0);
+	ck_assert_int_eq(weir_tcp_recv_try(other, buf, 10), 0);
+	weir_tcp_close(other);
+	free(buf);
+	return 0;
+}
+
+CASE(nothing_to_move_is_moved_at_once, 0)
+{
+	struct weir_tcp *one, *other;
+
+	connected(&one, &other);
+	ck_assert_int_eq(weir_tcp_send_all(one, "", 0, WEIR_FOREVER, NULL), 0);
+	ck_assert_int_eq(weir_tcp_recv_exact(one, NULL, 0, WEIR_FOREVER, NULL), 0);
+	close_both(one, other);
+	return 0;
+}
+
+CASE(an_early_end_says_what_came, 0)
+{
+	struct weir_tcp *one, *other;
+	size_t done = 99;
+	char buf[100];
+
+	connected(&one, &other);
+	pattern_send(one, 5, 0, 60);
+	weir_tcp_close(one);
+	ck_assert_int_eq(weir_tcp_recv_exact(other, buf, 100, WEIR_FOREVER, &done), -EPIPE);
+	ck_assert_uint_eq(done, 60);
+	pattern_check(5, 0, buf, 60);
+	weir_tcp_close(other);
+	return 0;
+}
+
+CASE(the_end_comes_behind_the_bytes_and_stays, 0)
+{
+	struct weir_tcp *one, *other;
+	char byte;
+
+	connected(&one, &other);
+	pattern_send(one, 6, 0, 3000);
+	OK(weir_tcp_shutdown(one, SHUT_WR));
+	pattern_recv(other, 6, 0, 3000);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(weir_tcp_recv(other, &byte, 1), 0);
+	close_both(one, other);
+	return 0;
+}
+
+/* ---- half-close, in both orders ---- */
+
+CASE(one_direction_goes_on_after_the_other_ended, 0)
+{
+	struct weir_tcp *side[2];
+	char byte;
+
+	for (int first = 0; first < 2; first++) {
+		connected(&side[0], &side[1]);
+		pattern_send(side[first], 1, 0, 2000);
+		OK(weir_tcp_shutdown(side[first], SHUT_WR));
+		ck_assert_int_eq(weir_tcp_send(side[first], "x", 1), -EPIPE);
+		pattern_recv(side[!first], 1, 0, 2000);
+		ck_assert_int_eq(weir_tcp_recv(side[!first], &byte, 1), 0);
+		pattern_send(side[!first], 2, 0, 50000 / 8);
+		pattern_recv(side[first], 2, 0, 50000 / 8);
+		OK(weir_tcp_shutdown(side[!first], SHUT_WR));
+		ck_assert_int_eq(weir_tcp_recv(side[first], &byte, 1), 0);
+		close_both(side[0], side[1]);
+	}
+	return 0;
+}
+
+/* An end that arrives while a read waits for it. */
+CASE(a_waiting_read_sees_the_end, 0)
+{
+	struct weir_tcp *one, *other;
+	struct waiter waiter;
+	struct weir_op op;
+	char buf[10];
+
+	connected(&one, &other);
+	weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), 0);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	OK(weir_tcp_shutdown(one, SHUT_WR));
+	ck_assert_int_eq(ended(&waiter), 0);
+	close_both(one, other);
+	return 0;
+}
+
+/* ---- back-pressure ---- */
+
+
+CASE(a_writer_waits_for_its_reader, 0)
+{
+	struct weir_tcp *one, *other;
+	uint8_t *out = malloc(LARGE_BYTES), *in = malloc(262144);
+	struct waiter waiter;
+	struct weir_op op;
+	size_t at = 0;
+	int rc;
+
+	connected(&one, &other);
+	pattern_fill(env.seed, 0, out, LARGE_BYTES);
+	weir_op_init_send(&op, &one->handle, out, LARGE_BYTES, WEIR_OP_ALL);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	OK(weir_sleep(SHORT_NS));
+	ck_assert(!weir_task_is_complete(waiter.task));
+	while (at < LARGE_BYTES && (rc = weir_tcp_recv(other, in, 262144)) > 0) {
+		pattern_check(env.seed, at, in, (size_t)rc);
+		at += (size_t)rc;
+	}
+	ck_assert_uint_eq(at, LARGE_BYTES);
+	ck_assert_int_eq(ended(&waiter), (int)LARGE_BYTES);
+	close_both(one, other);
+	free(out);
+	free(in);
+	return 0;
+}
+
+void conformance_stream(struct conformance_list *list)
+{
+	ONCE(list, echo_of_random_chunks);
+	BOTH(list, echo_of_leases);
+	ONCE(list, echo_of_vectors);
+	BOTH(list, peek_leaves_the_bytes);
+	ONCE(list, trying_never_waits);
+	ONCE(list, nothing_to_move_is_moved_at_once);
+	ONCE(list, an_early_end_says_what_came);
+	ONCE(list, the_end_comes_behind_the_bytes_and_stays);
+	ONCE(list, one_direction_goes_on_after_the_other_ended);
+	BOTH(list, a_waiting_read_sees_the_end);
+	BOTH(list, a_writer_waits_for_its_reader, .timeout_s = 40);
+}

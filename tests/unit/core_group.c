@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core_group.c: structured concurrency: joined in the order of finishing,
+ * abort by group, one waiter, and nobody left when the group is freed.
+ */
+#include "tests/unit/runtimes.h"
+
+#define LONG (3600 * WEIR_SEC)
+
+static int sleep_ms(void *arg)
+{
+	uint64_t ms = *(uint64_t *)arg;
+	int rc = weir_sleep(ms * WEIR_MSEC);
+
+	return rc ? rc : (int)ms;
+}
+
+static int give(void *arg)
+{
+	return *(int *)arg;
+}
+
+static int sleep_long(void *arg)
+{
+	(void)arg;
+	return weir_sleep(LONG);
+}
+
+ON_EACH(tasks_are_joined_as_they_finish)
+{
+	uint64_t delays[] = { 30, 1, 15 }, ids[3], id;
+	static const int order[] = { 1, 2, 0 };
+	struct weir_group *group;
+	int i, result;
+
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(weir_group_spawn(group, sleep_ms, &delays[i], &ids[i]), 0);
+	ck_assert_uint_eq(weir_group_len(group), 3);
+	for (i = 0; i < 3; i++) {
+		ck_assert_int_eq(weir_group_next(group, &id, &result), 1);
+		ck_assert_uint_eq(id, ids[order[i]]);
+		ck_assert_int_eq(result, (int)delays[order[i]]);
+		ck_assert_uint_eq(weir_group_len(group), 2u - (unsigned)i);
+	}
+	ck_assert_int_eq(weir_group_next(group, &id, &result), 0);
+	ck_assert_int_eq(weir_group_next(group, NULL, NULL), 0);
+	weir_group_free(group);
+	weir_group_free(NULL);
+	return 0;
+}
+
+ON_EACH(an_aborted_group_is_still_to_be_joined)
+{
+	struct weir_group *group;
+	int i, result, value = 4, cancelled = 0;
+
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_group_spawn(group, give, &value, NULL), 0);
+	ck_assert_int_eq(weir_group_next(group, NULL, &result), 1);
+	for (i = 0; i < 100; i++)
+		ck_assert_int_eq(weir_group_spawn(group, i % 10 ? sleep_long : give, &value, NULL), 0);
+	weir_yield();
+	weir_group_abort(group);
+	for (i = 0; i < 100; i++) {
+		ck_assert_int_eq(weir_group_next(group, NULL, &result), 1);
+		cancelled += result == -ECANCELED;
+	}
+	ck_assert_int_eq(cancelled, 90);
+	ck_assert_int_eq(weir_group_next(group, NULL, &result), 0);
+	weir_group_free(group);
+	return 0;
+}
+
+ON_EACH(freeing_a_group_waits_for_its_tasks)
+{
+	struct weir_group *group;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+		ck_assert_int_eq(weir_group_spawn(group, sleep_long, NULL, NULL), 0);
+		ck_assert_int_eq(weir_group_spawn(group, sleep_long, NULL, NULL), 0);
+		if (i % 2)
+			weir_yield();
+		weir_group_free(group);
+		ck_assert_uint_eq(weir_rt_alive(weir_rt_current()), 1);
+	}
+	return 0;
+}
+
+/* A member that spawns another when it is told to stop. */
+static int spawn_when_aborted(void *arg)
+{
+	struct weir_group *group = arg;
+
+	ck_assert_int_eq(weir_sleep(LONG), -ECANCELED);
+	return weir_group_spawn(group, sleep_long, NULL, NULL);
+}
+
+ON_EACH(a_member_born_while_the_group_is_freed_is_aborted)
+{
+	struct weir_group *group;
+
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_group_spawn(group, spawn_when_aborted, group, NULL), 0);
+	weir_yield();
+	weir_group_free(group);
+	ck_assert_uint_eq(weir_rt_alive(weir_rt_current()), 1);
+	return 0;
+}
+
+struct waiting {
+	struct weir_group *group;
+	unsigned started;
+	int rc, result;
+};
+
+static int wait_next(void *arg)
+{
+	struct waiting *w = arg;
+
+	set(&w->started, 1);
+	w->rc = weir_group_next(w->group, NULL, &w->result);
+	return w->rc;
+}
+
+ON_EACH(one_waiter_at_a_time)
+{
+	struct waiting w = { .rc = 7 };
+	struct weir_task *waiter;
+	struct weir_sem sem;
+	int result, rc;
+
+	weir_sem_init(&sem, 0);
+	ck_assert_int_eq(weir_group_new(NULL, &w.group), 0);
+	ck_assert_int_eq(weir_group_spawn(w.group, sleep_long, NULL, NULL), 0);
+	ck_assert_int_eq(weir_spawn(wait_next, &w, &waiter), 0);
+	/* Whoever comes second is refused; which of the two that is, is open on several workers. */
+	YIELD_UNTIL(get(&w.started));
+	weir_sleep(2 * WEIR_MSEC);
+	ck_assert_int_eq(weir_group_next(w.group, NULL, &result), -EBUSY);
+	weir_task_abort(waiter);
+	ck_assert_int_eq(weir_task_join(waiter, &rc), 0);
+	ck_assert_int_eq(rc, -ECANCELED);
+	weir_group_abort(w.group);
+	ck_assert_int_eq(weir_group_next(w.group, NULL, &result), 1);
+	ck_assert_int_eq(result, -ECANCELED);
+	weir_group_free(w.group);
+	weir_sem_fini(&sem);
+	return 0;
+}
+
+static int wait_with_deadline(struct weir_group *group, uint64_t deadline)
+{
+	struct weir_group_wait wait;
+
+	weir_group_wait_init(&wait, group);
+	return weir_await_until(&wait.leaf.future, deadline);
+}
+
+ON_EACH(a_wait_that_times_out_loses_nobody)
+{
+	struct weir_group *group;
+	uint64_t delay = 1;
+	int i, got = 0, rc;
+
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	for (i = 0; i < 20; i++)
+		ck_assert_int_eq(weir_group_spawn(group, sleep_ms, &delay, NULL), 0);
+	while ((rc = wait_with_deadline(group, weir_deadline_in(500 * WEIR_USEC))) != 0) {
+		ck_assert(rc == 1 || rc == -ETIMEDOUT);
+		got += rc == 1;
+	}
+	ck_assert_int_eq(got, 20);
+	weir_group_free(group);
+	return 0;
+}
+
+/* Every task may spawn two more, so the group grows while it is joined. */
+struct tree {
+	struct weir_group *group;
+	unsigned left;
+};
+
+static int grow(void *arg)
+{
+	struct tree *t = arg;
+	unsigned left = get(&t->left);
+
+	while (left && !__atomic_compare_exchange_n(&t->left, &left, left - 1, false,
+						    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+	if (left) {
+		ck_assert_int_eq(weir_group_spawn(t->group, grow, t, NULL), 0);
+		ck_assert_int_eq(weir_group_spawn(t->group, grow, t, NULL), 0);
+	}
+	return 1;
+}
+
+ON_EACH(a_group_that_grows)
+{
+	struct tree t = { NULL, 1000 };
+	int got = 0, result;
+
+	ck_assert_int_eq(weir_group_new(NULL, &t.group), 0);
+	ck_assert_int_eq(weir_group_spawn(t.group, grow, &t, NULL), 0);
+	while (weir_group_next(t.group, NULL, &result) == 1)
+		got += result;
+	ck_assert_int_eq(got, 2001);
+	weir_group_free(t.group);
+	return 0;
+}
+
+static void *use_group(void *arg)
+{
+	struct weir_rt *rt = arg;
+	struct weir_group *group;
+	int i, result, got = 0, value = 1;
+
+	ck_assert_int_eq(weir_group_new(NULL, &group), -ENXIO);
+	ck_assert_int_eq(weir_group_new(rt, &group), 0);
+	for (i = 0; i < 500; i++)
+		ck_assert_int_eq(weir_group_spawn(group, give, &value, NULL), 0);
+	while (weir_group_next(group, NULL, &result) == 1)
+		got += result;
+	ck_assert_int_eq(got, 500);
+	ck_assert_int_eq(weir_group_spawn(group, sleep_long, NULL, NULL), 0);
+	weir_group_free(group);
+	return NULL;
+}
+
+START_TEST(plain_threads_use_groups)
+{
+	struct weir_rt_config cfg = runtime_config(ON_FOUR);
+	struct weir_rt *rt = runtime_new(&cfg);
+	pthread_t threads[3];
+	int i;
+
+	for (i = 0; i < 3; i++)
+		threads[i] = thread_start(use_group, rt);
+	for (i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	runtime_end(rt);
+}
+END_TEST
+
+/* A thread that waits while spawns are being refused must learn that the group is empty. */
+static void *spawn_until_refused(void *arg)
+{
+	struct waiting *w = arg;
+	int rc, value = 0;
+
+	do {
+		rc = weir_group_spawn(w->group, give, &value, NULL);
+		ck_assert(rc == 0 || rc == -ESHUTDOWN);
+	} while (rc == 0);
+	for (int i = 0; i < 20000; i++)
+		ck_assert_int_eq(weir_group_spawn(w->group, give, &value, NULL), -ESHUTDOWN);
+	set(&w->started, 1);
+	return NULL;
+}
+
+static void *join_until_empty(void *arg)
+{
+	struct waiting *w = arg;
+
+	while (!get(&w->started))
+		ck_assert_int_ge(weir_group_next(w->group, NULL, NULL), 0);
+	while (weir_group_next(w->group, NULL, NULL) == 1)
+		;
+	return NULL;
+}
+
+START_TEST(a_refused_spawn_does_not_strand_the_waiter)
+{
+	struct weir_rt_config cfg = runtime_config(ON_FOUR);
+	struct weir_rt *rt = runtime_new(&cfg);
+	struct waiting w = { .rc = 0 };
+	pthread_t spawner, joiner;
+
+	ck_assert_int_eq(weir_group_new(rt, &w.group), 0);
+	joiner = thread_start(join_until_empty, &w);
+	spawner = thread_start(spawn_until_refused, &w);
+	ck_assert_int_eq(weir_rt_shutdown(rt, testing_scaled(10) * WEIR_SEC), 0);
+	pthread_join(spawner, NULL);
+	pthread_join(joiner, NULL);
+	weir_group_free(w.group);
+	weir_rt_free(rt);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		EACH(tasks_are_joined_as_they_finish),
+		EACH(an_aborted_group_is_still_to_be_joined),
+		EACH(freeing_a_group_waits_for_its_tasks),
+		EACH(a_member_born_while_the_group_is_freed_is_aborted),
+		EACH(one_waiter_at_a_time),
+		EACH(a_wait_that_times_out_loses_nobody),
+		EACH(a_group_that_grows),
+		TESTING(plain_threads_use_groups),
+		TESTING(a_refused_spawn_does_not_strand_the_waiter, .rounds = 5),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}
