@@ -6,8 +6,9 @@
  *	          [--buf BYTES] [--backend NAME] [--no-steal]
  *
  * Each connection is a task: stackless unless --fiber; in leased buffers unless
- * --copy, which gives every connection a buffer of its own. It does nothing that
- * an echo does not need, and it is ended by a signal.
+ * --copy, which gives every connection a buffer of its own (16 KiB, or --buf). A
+ * lease has the runtime's default size, or --buf. It does nothing that an echo does
+ * not need, and it is ended by a signal.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ struct echo {
 
 static struct weir_rt_config rt_cfg = WEIR_RT_CONFIG_INIT;
 static unsigned port = 7000;
-static size_t buf_bytes = 16384;
+static size_t buf_bytes = 16384;	/* of a connection, with --copy */
 static bool fibers, copying;
 
 static void start_recv(struct echo *echo)
@@ -171,7 +172,7 @@ static int take_flag(char **argv)
 	if (!strcmp(argv[0], "--workers"))
 		return rt_cfg.workers = (unsigned)strtoul(value, NULL, 10), 2;
 	if (!strcmp(argv[0], "--buf"))
-		return buf_bytes = strtoul(value, NULL, 10), 2;
+		return rt_cfg.lease_bytes = buf_bytes = strtoul(value, NULL, 10), 2;
 	if (!strcmp(argv[0], "--backend"))
 		return rt_cfg.backend = value, 2;
 	return 0;
@@ -189,7 +190,6 @@ int main(int argc, char **argv)
 	}
 	if (rt_cfg.sched == WEIR_SCHED_CURRENT)
 		rt_cfg.workers = 0;
-	rt_cfg.lease_bytes = buf_bytes;
 	raise_descriptor_limit();
 	rc = weir_rt_run(&rt_cfg, serve, NULL);
 	fprintf(stderr, "weir-echo: %s %s\n", weir_strerror(rc), weir_rt_why());

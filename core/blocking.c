@@ -71,18 +71,20 @@ void weir_blocking_init(struct weir_blocking *b, int (*fn)(void *), void *arg)
 
 void weir__blocking_finish(struct weir_blocking *b, int result)
 {
+	struct weir_rt *rt = b->rt;	/* stays: a shutdown waits for this thread */
 	struct weir__wakeup wakeup;
 
 	if (b->detached) {
 		free(b);
-		return;
+	} else {
+		b->result = result;
+		weir__leaf_waker(&b->leaf, &wakeup);
+		/* Pairs with the load in blocking_poll; the job may be gone after it. */
+		weir__store(&b->state, (uint8_t)WEIR__BLOCKING_DONE, WEIR_RELEASE);
+		weir__waker_fire(&wakeup);
 	}
-	b->result = result;
-	weir__leaf_waker(&b->leaf, &wakeup);
-	weir__clock_hold(b->rt->clock, -1);
-	/* Pairs with the load in blocking_poll; the job may be gone after it. */
-	weir__store(&b->state, (uint8_t)WEIR__BLOCKING_DONE, WEIR_RELEASE);
-	weir__waker_fire(&wakeup);
+	/* Last, or the clock could be moved before the woken task is queued. */
+	weir__clock_hold(rt->clock, -1);
 }
 
 int weir_blocking_run(int (*fn)(void *), void *arg)
@@ -109,8 +111,11 @@ int weir_blocking_spawn(struct weir_rt *rt, int (*fn)(void *), void *arg)
 	b->detached = true;
 	b->rt = rt;
 	b->state = WEIR__BLOCKING_QUEUED;
+	weir__clock_hold(rt->clock, 1);
 	rc = rt->sched->blocking_push(rt, b);
-	if (rc < 0)
+	if (rc < 0) {
+		weir__clock_hold(rt->clock, -1);
 		free(b);
+	}
 	return rc;
 }

@@ -143,11 +143,33 @@ bool weir__clock_skip_to(struct weir_clock *clock, uint64_t ns)
 
 void weir__clock_hold(struct weir_clock *clock, int by)
 {
+	bool released;
+
 	if (!clock)
 		return;
 	weir__lock_take(&clock->lock);
 	clock->holds += by;
+	released = clock->holds == 0;
 	weir__lock_drop(&clock->lock);
+	if (released)
+		wake_runtime(clock);
+}
+
+static uint64_t transpose(uint64_t t, uint64_t now, uint64_t now_there)
+{
+	if (t == WEIR_FOREVER || t <= now)
+		return t == WEIR_FOREVER ? t : 0;
+	return t - now > WEIR_FOREVER - now_there ? WEIR_FOREVER : now_there + (t - now);
+}
+
+uint64_t weir__clock_from_system(const struct weir_clock *clock, uint64_t system_ns)
+{
+	return clock ? transpose(system_ns, weir__clock_system(), weir_clock_now(clock)) : system_ns;
+}
+
+uint64_t weir__clock_to_system(const struct weir_clock *clock, uint64_t ns)
+{
+	return clock ? transpose(ns, weir_clock_now(clock), weir__clock_system()) : ns;
 }
 
 bool weir__clock_paused(const struct weir_clock *clock)

@@ -21,13 +21,20 @@ static inline uint64_t weir__clock_now(const struct weir_clock *clock)
  */
 bool weir__clock_skip_to(struct weir_clock *clock, uint64_t ns);
 
-/* Blocking jobs under way hold the clock. [any] */
+/* Blocking jobs under way hold the clock; the last one lets the runtime look again. [any] */
 void weir__clock_hold(struct weir_clock *clock, int by);
 
 /* Whether timers of this clock are not the system's: a wait must not use them as a time-out. */
 bool weir__clock_paused(const struct weir_clock *clock);
 
-/* Who is to be woken when the clock is moved; one runtime. [setup] */
+/*
+ * A moment of the system's clock on this one, and the reverse: as far ahead of now as it is there.
+ * What is not ahead becomes 0, WEIR_FOREVER stays. [any]
+ */
+uint64_t weir__clock_from_system(const struct weir_clock *clock, uint64_t system_ns);
+uint64_t weir__clock_to_system(const struct weir_clock *clock, uint64_t ns);
+
+/* Who is to be woken when the clock is moved; one runtime, NULL when it is gone. [setup] */
 void weir__clock_attach(struct weir_clock *clock, struct weir_rt *rt);
 
 #endif

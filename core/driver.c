@@ -87,11 +87,11 @@ int weir__driver_poll(struct weir__driver *d, struct weir__worker *w, bool busy)
 	return (n > 0 ? n : 0) + after_io(d, w);
 }
 
-static void wait_without_io(struct weir__driver *d, uint64_t deadline)
+static void wait_without_io(struct weir__driver *d, struct weir__worker *w, uint64_t deadline)
 {
 	/* Pairs with the exchange in weir__driver_wake. */
 	if (weir__load(&d->futex, WEIR_ACQUIRE) == 0)
-		weir__futex_wait(&d->futex, 0, deadline);
+		weir__futex_wait(&d->futex, 0, weir__clock_to_system(w->rt->clock, deadline));
 	weir__xchg(&d->futex, 0u, WEIR_ACQUIRE);
 }
 
@@ -121,7 +121,7 @@ int weir__driver_wait(struct weir__driver *d, struct weir__worker *w, uint64_t d
 	if (d->io)
 		n = d->io->ops->poll(d->io, bound, false);
 	else if (bound)
-		wait_without_io(d, bound);
+		wait_without_io(d, w, bound);
 	return (n > 0 ? n : 0) + after_io(d, w);
 }
 

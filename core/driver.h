@@ -49,7 +49,7 @@ void weir__driver_fini(struct weir__driver *d);
 int weir__driver_poll(struct weir__driver *d, struct weir__worker *w, bool busy);
 
 /*
- * Wait until something happens, the deadline passes or weir__driver_wake. The caller has
+ * Wait until something happens, the deadline (on the runtime's clock) passes or weir__driver_wake. The caller has
  * prepared d->parked and looked at its queues once more. [owner]
  */
 int weir__driver_wait(struct weir__driver *d, struct weir__worker *w, uint64_t deadline);

@@ -27,6 +27,7 @@ struct weir_group {
 	struct weir__member *done, **done_last;
 	size_t len;			/* not joined yet; atomic for weir_group_len */
 	struct weir_group_wait *waiter;
+	bool closing;			/* being freed: who comes now is aborted at once */
 };
 
 static void unlink_member(struct weir__member *m)
@@ -82,34 +83,49 @@ void weir__group_fill(struct weir__member *m, struct weir_task *task)
 {
 	weir__lock_take(&m->group->lock);
 	m->task = task;
+	if (m->group->closing)
+		weir_task_abort(task);
 	weir__lock_drop(&m->group->lock);
+}
+
+/* Under the lock; true: the caller fires the wakeup when it has dropped that. */
+static bool take_waiter(struct weir_group *group, struct weir__wakeup *ret_wakeup)
+{
+	if (!group->waiter)
+		return false;
+	weir__leaf_waker(&group->waiter->leaf, ret_wakeup);
+	group->waiter = NULL;
+	return true;
 }
 
 void weir__group_leave(struct weir__member *m)
 {
-	weir__lock_take(&m->group->lock);
+	struct weir_group *group = m->group;
+	struct weir__wakeup wakeup;
+	bool wake;
+
+	weir__lock_take(&group->lock);
 	unlink_member(m);
-	set_len(m->group, m->group->len - 1);
-	weir__lock_drop(&m->group->lock);
+	set_len(group, group->len - 1);
+	wake = group->len == 0 && take_waiter(group, &wakeup);
+	weir__lock_drop(&group->lock);
 	free(m);
+	if (wake)
+		weir__waker_fire(&wakeup);
 }
 
 void weir__group_deliver(struct weir__member *m)
 {
 	struct weir_group *group = m->group;
 	struct weir__wakeup wakeup;
-	bool wake = false;
+	bool wake;
 
 	weir__lock_take(&group->lock);
 	unlink_member(m);
 	m->next = NULL;
 	*group->done_last = m;
 	group->done_last = &m->next;
-	if (group->waiter) {
-		weir__leaf_waker(&group->waiter->leaf, &wakeup);
-		group->waiter = NULL;
-		wake = true;
-	}
+	wake = take_waiter(group, &wakeup);
 	weir__lock_drop(&group->lock);
 	if (wake)
 		weir__waker_fire(&wakeup);
@@ -246,6 +262,9 @@ void weir_group_free(struct weir_group *group)
 
 	if (!group)
 		return;
+	weir__lock_take(&group->lock);
+	group->closing = true;
+	weir__lock_drop(&group->lock);
 	weir_group_abort(group);
 	do {
 		weir_group_wait_init(&wait, group);

@@ -40,6 +40,8 @@ int weir__handle_control(struct weir_handle *h, enum weir_control what, void *va
 {
 	if (!h->backend)
 		return -EBADF;
+	if (!h->backend->ops->control)
+		return -EOPNOTSUPP;
 	return h->backend->ops->control(h->backend, h, what, value, len);
 }
 

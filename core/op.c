@@ -28,15 +28,14 @@ struct op_message {
 };
 
 /*
- * WEIR_OP_CANCEL_SENT: a cancel message refers to the op, so it must stay until that arrived.
- * WEIR_OP_MAILED: it is on its way to its home, in a message that a cancel must not overtake; a
- * task that has moved to that home meanwhile would.
+ * op->asked, the core's notes on a request:
+ *	CANCEL_EARLY	cancelled before it was started
+ *	CANCELLING	the backend has been asked to cancel it, or is to be
+ *	CANCEL_SENT	a cancel message refers to the op, so it must stay until that arrived
+ *	MAILED		it is on its way to its home, in a message that a cancel must not overtake;
+ *			a task that has moved to that home meanwhile would
  */
-enum {
-	WEIR_OP_CANCEL_SENT = 1u << 9,
-	WEIR_OP_CANCEL_EARLY = 1u << 10,
-	WEIR_OP_MAILED = 1u << 11,
-};
+enum { CANCEL_EARLY = 1u << 0, CANCELLING = 1u << 1, CANCEL_SENT = 1u << 2, MAILED = 1u << 3 };
 
 static const uint32_t caps_needed[WEIR_OP_CODES] = {
 	[WEIR_OP_ACCEPT] = WEIR_CAP_STREAM, [WEIR_OP_CONNECT] = WEIR_CAP_STREAM,
@@ -65,7 +64,7 @@ static void submit_at_home(struct weir__message *message, struct weir__worker *w
 	struct weir_op *op = m->op;
 
 	free(m);
-	weir__fetch_and(&op->flags, (uint16_t)~WEIR_OP_MAILED, WEIR_RELAXED);
+	weir__fetch_and(&op->asked, (uint8_t)~MAILED, WEIR_RELAXED);
 	w->driver.io->ops->submit(w->driver.io, op);
 }
 
@@ -76,7 +75,7 @@ static void submit(struct weir__worker *w, struct weir_backend *io, struct weir_
 
 	if (WEIR_UNLIKELY((io->caps & WEIR_CAP_HOMED) && home != io)) {
 		op->backend = home;
-		op->flags |= WEIR_OP_MAILED;
+		op->asked |= MAILED;
 		rc = message_send(home, op, submit_at_home);
 		if (rc < 0)
 			weir_backend_complete(op, rc);
@@ -110,7 +109,7 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 {
 	struct weir__worker *w = cx->worker;
 
-	if (WEIR_UNLIKELY(op->flags & WEIR_OP_CANCEL_EARLY))
+	if (WEIR_UNLIKELY(op->asked & CANCEL_EARLY))
 		return -ECANCELED;
 	if (WEIR_UNLIKELY(!w))
 		return -ENXIO;
@@ -142,7 +141,7 @@ static int op_give_up(struct weir_op *op)
 
 static int op_retry(struct weir_op *op, struct weir_cx *cx)
 {
-	if (WEIR_UNLIKELY(weir__load(&op->flags, WEIR_RELAXED) & WEIR_OP_CANCELLING))
+	if (WEIR_UNLIKELY(weir__load(&op->asked, WEIR_RELAXED) & CANCELLING))
 		return op_give_up(op);
 	if (WEIR_UNLIKELY(!weir_coop_take(cx)))
 		return WEIR_PENDING;
@@ -158,7 +157,7 @@ static int op_poll(struct weir_future *future, struct weir_cx *cx)
 		return op_start(op, cx);
 	if (state == WEIR_OP_INFLIGHT)
 		return WEIR_PENDING;
-	if (WEIR_UNLIKELY(weir__load(&op->flags, WEIR_ACQUIRE) & WEIR_OP_CANCEL_SENT))
+	if (WEIR_UNLIKELY(weir__load(&op->asked, WEIR_ACQUIRE) & CANCEL_SENT))
 		return WEIR_PENDING;
 	return WEIR_LIKELY(state == WEIR_OP_RETRY) ? op_retry(op, cx) : op_take_result(op);
 }
@@ -209,7 +208,7 @@ static void cancel_at_home(struct weir__message *message, struct weir__worker *w
 		w->driver.io->ops->cancel(w->driver.io, op);
 	/* Until here the op could not be taken back; whatever its state, look again. */
 	weir__leaf_waker(&op->leaf, &wakeup);
-	weir__fetch_and(&op->flags, (uint16_t)~WEIR_OP_CANCEL_SENT, WEIR_ACQ_REL);
+	weir__fetch_and(&op->asked, (uint8_t)~CANCEL_SENT, WEIR_ACQ_REL);
 	weir__waker_fire(&wakeup);
 }
 
@@ -221,22 +220,22 @@ static void op_cancel(struct weir_future *future)
 	uint8_t state = weir__load(&op->state, WEIR_ACQUIRE);
 
 	if (state == WEIR_OP_IDLE) {
-		op->flags |= WEIR_OP_CANCEL_EARLY;
+		op->asked |= CANCEL_EARLY;
 		return;
 	}
-	if (state == WEIR_OP_DONE || (weir__load(&op->flags, WEIR_RELAXED) & WEIR_OP_CANCELLING))
+	if (state == WEIR_OP_DONE || (weir__load(&op->asked, WEIR_RELAXED) & CANCELLING))
 		return;
-	weir__fetch_or(&op->flags, (uint16_t)WEIR_OP_CANCELLING, WEIR_RELAXED);
+	weir__fetch_or(&op->asked, (uint8_t)CANCELLING, WEIR_RELAXED);
 	if (state == WEIR_OP_RETRY)
 		return;
 	if ((be->caps & WEIR_CAP_POLL_ANY) ||
-	    (be->worker == w && !(weir__load(&op->flags, WEIR_RELAXED) & WEIR_OP_MAILED))) {
+	    (be->worker == w && !(weir__load(&op->asked, WEIR_RELAXED) & MAILED))) {
 		be->ops->cancel(be, op);
 		return;
 	}
-	weir__fetch_or(&op->flags, (uint16_t)WEIR_OP_CANCEL_SENT, WEIR_ACQ_REL);
+	weir__fetch_or(&op->asked, (uint8_t)CANCEL_SENT, WEIR_ACQ_REL);
 	if (message_send(be, op, cancel_at_home) < 0)
-		weir__fetch_and(&op->flags, (uint16_t)~(WEIR_OP_CANCEL_SENT | WEIR_OP_CANCELLING),
+		weir__fetch_and(&op->asked, (uint8_t)~(CANCEL_SENT | CANCELLING),
 				WEIR_ACQ_REL);
 }
 
@@ -261,7 +260,8 @@ static void op_init(struct weir_op *op, enum weir_op_code code, struct weir_hand
 	weir__leaf_init(&op->leaf, &op_ops);
 	op->code = (uint8_t)code;
 	op->state = WEIR_OP_IDLE;
-	op->flags = (uint16_t)flags;
+	op->flags = (uint8_t)flags;
+	op->asked = 0;
 	op->res = 0;
 	op->handle = handle;
 }

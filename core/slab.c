@@ -16,6 +16,9 @@
 
 #define CHUNK_BYTES (256u * 1024)
 #define CHUNK_HEAD 64u
+#define SMALL_BLOCK 8192u		/* larger ones come eight to a chunk */
+#define HUGE_FROM 8u			/* small chunks, after which a slab grows by huge pages */
+#define HUGE_BYTES (2u * 1024 * 1024)
 
 static const uint32_t class_bytes[WEIR__SLAB_CLASSES] = {
 	128,  192,  256,  320,	384,  448,  512,   576,	  640,
@@ -52,15 +55,41 @@ int weir__slab_class(size_t bytes)
 	return -EINVAL;
 }
 
+static void *map(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+/* One huge page where the system has them: many tasks then cost few faults and TLB entries. */
+static void *map_huge(void)
+{
+	char *at = map(2 * HUGE_BYTES);
+	size_t head;
+
+	if (!at)
+		return NULL;
+	head = -(uintptr_t)at % HUGE_BYTES;
+	if (head)
+		munmap(at, head);
+	munmap(at + head + HUGE_BYTES, HUGE_BYTES - head);
+	madvise(at + head, HUGE_BYTES, MADV_HUGEPAGE);
+	return at + head;
+}
+
 static bool chunk_new(struct weir__slab *slab, unsigned size_class)
 {
 	uint32_t block = class_bytes[size_class];
-	size_t bytes = block <= 8192 ? CHUNK_BYTES : (size_t)block * 8 + 4096;
-	struct weir__slab_chunk *c =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool huge = block <= SMALL_BLOCK && slab->small_chunks >= HUGE_FROM;
+	size_t bytes = huge		     ? HUGE_BYTES
+		       : block <= SMALL_BLOCK ? CHUNK_BYTES
+					      : (size_t)block * 8 + 4096;
+	struct weir__slab_chunk *c = huge ? map_huge() : map(bytes);
 
-	if (c == MAP_FAILED)
+	if (!c)
 		return false;
+	slab->small_chunks += block <= SMALL_BLOCK;
 	c->bytes = bytes;
 	c->block_bytes = block;
 	c->blocks = (uint32_t)((bytes - CHUNK_HEAD) / block);

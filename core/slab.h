@@ -38,6 +38,7 @@ struct weir__slab {
 	struct weir__link *free[WEIR__SLAB_CLASSES];
 	struct weir__slab_chunk *fresh[WEIR__SLAB_CLASSES];	/* not wholly carved yet */
 	struct weir__slab_chunk *chunks;
+	unsigned small_chunks;
 	struct weir__inbox remote;
 };
 

@@ -206,6 +206,21 @@ static int timeout_finish(struct weir_timeout *t, int rc)
 	return t->expired && rc == -ECANCELED && !t->cancelled ? -ETIMEDOUT : rc;
 }
 
+/* The deadline counts also when the inner future has used the budget up. */
+static int poll_deadline(struct weir_timeout *t, struct weir_cx *cx)
+{
+	struct weir__worker *w = cx->worker;
+	bool spent = w && w->budget <= 0;
+	int rc;
+
+	if (spent)
+		w->budget = 1;
+	rc = weir_poll(&t->sleep.leaf.future, cx);
+	if (spent)
+		w->budget = 0;
+	return rc;
+}
+
 static int timeout_poll(struct weir_future *future, struct weir_cx *cx)
 {
 	struct weir_timeout *t = WEIR_CONTAINER_OF(future, struct weir_timeout, future);
@@ -215,7 +230,7 @@ static int timeout_poll(struct weir_future *future, struct weir_cx *cx)
 		return timeout_finish(t, rc);
 	if (t->expired || t->cancelled)
 		return WEIR_PENDING;
-	slept = weir_poll(&t->sleep.leaf.future, cx);
+	slept = poll_deadline(t, cx);
 	if (slept == WEIR_PENDING)
 		return WEIR_PENDING;
 	t->expired = true;

@@ -75,7 +75,7 @@ int weir__adoptable(int fd, int *ret_listening)
 int weir_tcp_adopt(int fd, struct weir_tcp **ret_conn)
 {
 	struct weir_handle_spec spec = { .kind = WEIR_HANDLE_STREAM, .fd = fd };
-	int listening;
+	int listening = 0;
 	int rc = weir__adoptable(fd, &listening);
 
 	if (rc < 0)

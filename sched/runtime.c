@@ -105,7 +105,7 @@ static int fill_defaults(struct weir_rt_config *c)
 	DEFAULT(c->watch_ns, 10 * WEIR_MSEC);
 	DEFAULT(c->tick_ns, WEIR_MSEC);
 	DEFAULT(c->stack_bytes, 64 * 1024);
-	DEFAULT(c->lease_bytes, 16 * 1024);
+	DEFAULT(c->lease_bytes, 32 * 1024);
 	DEFAULT(c->blocking_max, 512);
 	DEFAULT(c->blocking_queue, 65536);
 	DEFAULT(c->blocking_keep_ns, 10 * WEIR_SEC);
@@ -270,6 +270,8 @@ static void runtime_release(struct runtime *rt)
 	for (i = 0; rt->base.worker && i < rt->base.workers; i++)
 		if (rt->base.worker[i])
 			worker_free(worker_at(rt, i));
+	if (rt->base.clock)
+		weir__clock_attach(rt->base.clock, NULL);
 	weir__slab_fini(&rt->base.foreign);
 	pool_fini(&rt->pool);
 	pthread_cond_destroy(&rt->turn_free);

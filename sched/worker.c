@@ -218,7 +218,7 @@ static void wait_for_events(struct worker *w, bool (*until)(void *), void *arg)
 	if (!anything_arrived(w, until, arg)) {
 		limit = watch_begin(w);
 		if (WEIR_UNLIKELY(w->rt->drain_deadline < limit))
-			limit = w->rt->drain_deadline;
+			limit = weir__clock_from_system(w->rt->cfg.clock, w->rt->drain_deadline);
 		weir__store(&stats->parks, stats->parks + 1, WEIR_RELAXED);
 		n = weir__driver_wait(&w->base.driver, &w->base, limit);
 		n += watch_end(w);

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Sums the meson test logs of all build folders: "N passed, N failed, N skipped".
+"""Sums meson's test logs: "N passed, N failed, N skipped".
 
 A TAP program counts by its lines, anything else as one. A program that failed
-without a failed line (it crashed, or hung) counts as one failure. Says which
-failed; exits 1 if any did, or if nothing ran.
+without a failed line (it crashed, or hung) counts as one failure, and so does a
+log that is not there: its suite did not get as far as running. Says which failed;
+exits 1 if any did.
 
-Usage: count_tests.py BUILD_FOLDER...
+Usage: count_tests.py LOG...   (patterns, each of which must fit a testlog*.json)
 """
 
 import glob
 import json
-import os
 import re
 import sys
 
@@ -33,18 +33,28 @@ def count_one(test):
     return passed, failed + int(not good and failed == 0), skipped
 
 
-def main(folders):
+def count_log(path):
     totals = [0, 0, 0]
-    for folder in folders:
-        for log in sorted(glob.glob(os.path.join(folder, "meson-logs", "testlog*.json"))):
-            with open(log, encoding="utf-8") as handle:
-                for test in map(json.loads, handle):
-                    counts = count_one(test)
-                    totals = [a + b for a, b in zip(totals, counts)]
-                    if counts[1]:
-                        print(f"failed: {folder}: {test['name']} ({test['result']})")
+    with open(path, encoding="utf-8") as handle:
+        for test in map(json.loads, handle):
+            counts = count_one(test)
+            totals = [a + b for a, b in zip(totals, counts)]
+            if counts[1]:
+                print(f"failed: {path}: {test['name']} ({test['result']})")
+    return totals
+
+
+def main(patterns):
+    totals = [0, 0, 0]
+    for pattern in patterns:
+        logs = sorted(glob.glob(pattern))
+        if not logs:
+            print(f"failed: {pattern}: there is no such log, its suite did not run")
+            totals[1] += 1
+        for path in logs:
+            totals = [a + b for a, b in zip(totals, count_log(path))]
     print("{} passed, {} failed, {} skipped".format(*totals))
-    return 1 if totals[1] or not totals[0] else 0
+    return 1 if totals[1] else 0
 
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ struct demo {
 };
 
 static const struct option_spec specs[] = {
-	{ "connections", OPTION_COUNT, offsetof(struct demo_config, connections), 1, 4096, NULL, "N",
-	  "clients at a time [64]" },
+	{ "connections", OPTION_COUNT, offsetof(struct demo_config, connections), 1, 4096, NULL,
+	  "N", "clients at a time [64]" },
 	{ "time", OPTION_DURATION, offsetof(struct demo_config, run_ns), 0, 3600 * WEIR_SEC, NULL,
 	  "TIME", "for each message size [1s]" },
 	{ "workers", OPTION_COUNT, offsetof(struct demo_config, workers), 1, WORKERS_MAX, NULL, "N",
@@ -54,8 +54,8 @@ static const struct option_spec specs[] = {
 void demo_help(void)
 {
 	puts("usage: weir demo [OPTION...]\n\n"
-	     "Runs weir proxy in front of an echo server, sends real load through it, checks every\n"
-	     "byte, and prints what it took. Nothing leaves this machine.\n");
+	     "Runs weir proxy in front of an echo server, sends real load through it, checks\n"
+	     "every byte, and prints what it took. Nothing leaves this machine.\n");
 	options_help(specs, SPECS);
 	puts("\nexit code: 0 every byte was right, 1 not, 2 bad usage");
 }
@@ -132,7 +132,8 @@ static void print_head(const struct demo *demo)
 	printf("weir %s, backend %s: %u clients -> weir proxy (%u workers) -> echo server\n\n",
 	       weir_version(), weir_rt_backend(demo->proxy_rt), (unsigned)demo->cfg.connections,
 	       weir_rt_workers(demo->proxy_rt));
-	puts("  message    requests/s    p50 us    p99 us    proxy CPU us/request    bytes checked    errors");
+	puts("  message    requests/s    p50 us    p99 us    proxy CPU us/request    bytes checked"
+	     "    errors");
 }
 
 static void print_row(const struct load *load, uint64_t cpu_ns)
@@ -215,6 +216,7 @@ static int make_runtimes(struct demo *demo)
 	rc = weir_rt_new(&cfg, &demo->load_rt);
 	if (rc == 0) {
 		cfg.name = "proxy";
+		cfg.lease_bytes = PROXY_LEASE_BYTES;
 		cfg.on_worker_start = note_clock;
 		cfg.hook_arg = demo;
 		rc = weir_rt_new(&cfg, &demo->proxy_rt);

@@ -65,7 +65,7 @@ int options_duration(const char *text, uint64_t *ret_ns)
 		const char *unit;
 		uint64_t ns;
 	} units[] = {
-		{ "us", WEIR_USEC },	{ "ms", WEIR_MSEC },	   { "s", WEIR_SEC },
+		{ "us", WEIR_USEC },	{ "ms", WEIR_MSEC },	  { "s", WEIR_SEC },
 		{ "m", 60 * WEIR_SEC }, { "h", 3600 * WEIR_SEC },
 	};
 	uint64_t value;
@@ -88,6 +88,14 @@ int options_duration(const char *text, uint64_t *ret_ns)
 	return OPTIONS_BAD;
 }
 
+/* What stands before the i-th choice of a list. */
+static const char *separator(const struct option_spec *spec, size_t i)
+{
+	if (i == 0)
+		return "";
+	return spec->choices[i + 1] ? ", " : " or ";
+}
+
 static enum options_result bad_choice(struct parser *p, const struct option_spec *spec,
 				      const char *text)
 {
@@ -96,7 +104,7 @@ static enum options_result bad_choice(struct parser *p, const struct option_spec
 
 	for (size_t i = 0; spec->choices[i] && used < sizeof(list); i++)
 		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
-					 i == 0 ? "" : spec->choices[i + 1] ? ", " : " or ",
+					 separator(spec, i),
 					 spec->choices[i]);
 	return bad(p, "--%s '%s': %s is wanted", spec->name, text, list);
 }
@@ -120,7 +128,8 @@ static enum options_result set_duration(struct parser *p, const struct option_sp
 	uint64_t ns;
 
 	if (options_duration(text, &ns) < 0 || (spec->max && ns > spec->max))
-		return bad(p, "--%s '%s': a time such as 500ms, 10s or 2m is wanted, or 0 for none%s",
+		return bad(p,
+			   "--%s '%s': a time such as 500ms, 10s or 2m is wanted, or 0 for none%s",
 			   spec->name, text, spec->max ? ", and not that long" : "");
 	memcpy(p->config + spec->offset, &ns, sizeof(ns));
 	return OPTIONS_OK;
@@ -250,7 +259,8 @@ enum options_result options_parse(const struct option_spec *specs, size_t count,
 		} else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
 			return OPTIONS_HELP;
 		} else if (word[1] != '-') {
-			return bad(&p, "%s: options begin with two dashes; --help lists them", word);
+			return bad(&p, "%s: options begin with two dashes; --help lists them",
+				   word);
 		} else {
 			if (option(&p, word + 2, i + 1 < argc ? argv[i + 1] : NULL, &used) < 0)
 				return OPTIONS_BAD;

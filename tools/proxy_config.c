@@ -52,13 +52,13 @@ static const struct option_spec specs[] = {
 void proxy_help(void)
 {
 	puts("usage: weir proxy [OPTION...] tcp://LISTEN tcp://UPSTREAM[,tcp://UPSTREAM...]\n\n"
-	     "Relays TCP connections. Each goes to one upstream; when that does not answer, to the\n"
-	     "next, each tried once.\n\n"
+	     "Relays TCP connections. Each goes to one upstream; when that does not answer, to\n"
+	     "the next, each tried once.\n\n"
 	     "  LISTEN    127.0.0.1:8080, [::1]:8080, *:8080 (any IPv4), [::]:8080 (any)\n"
 	     "  UPSTREAM  the same, or a name: example.org:80; or unix:/path\n");
 	options_help(specs, SPECS);
 	puts("\nA TIME is 500ms, 10s, 2m, 1h; 0 is no limit.\n\n"
-	     "signals:  SIGTERM, SIGINT  stop accepting, let connections end; the second: stop now\n"
+	     "signals:  SIGTERM, SIGINT  stop accepting, let connections end; twice: stop now\n"
 	     "          SIGUSR1          print the counters on standard error\n"
 	     "          SIGHUP           open the access log anew\n\n"
 	     "exit code: 0 drained, 1 failed or stopped at once, 2 bad usage or input\n"
@@ -94,11 +94,14 @@ int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg)
 		break;
 	}
 	if (arguments < 2)
-		return usage(arguments ? "where to is missing: tcp://LISTEN tcp://UPSTREAM are wanted" :
-					 "tcp://LISTEN tcp://UPSTREAM are wanted; --help has the rest");
+		return usage(
+			arguments ? "where to is missing: tcp://LISTEN tcp://UPSTREAM are wanted"
+				  : "tcp://LISTEN tcp://UPSTREAM are wanted; --help has the rest");
 	if (arguments > 2) {
-		snprintf(why, sizeof(why), "'%.100s' is one address too many: several upstreams are "
-					   "joined with commas", argv[3]);
+		snprintf(why, sizeof(why),
+			 "'%.100s' is one address too many: several upstreams are "
+			 "joined with commas",
+			 argv[3]);
 		return usage(why);
 	}
 	cfg.listen = argv[1];
@@ -130,12 +133,14 @@ int proxy_config_limit(const struct proxy_config *cfg, unsigned workers, uint64_
 	uint64_t most = have > reserved ? (have - reserved) / 2 : 0;
 
 	if (most == 0) {
-		proxy_say("RLIMIT_NOFILE %llu leaves no descriptors for connections: at least %llu are wanted",
+		proxy_say("RLIMIT_NOFILE %llu leaves no descriptors for connections: at least %llu "
+			  "are wanted",
 			  (unsigned long long)have, (unsigned long long)reserved + 2);
 		return EXIT_USAGE;
 	}
 	if (cfg->max_connections > most) {
-		proxy_say("--max-connections '%llu': RLIMIT_NOFILE %llu allows %llu (two descriptors each)",
+		proxy_say("--max-connections '%llu': RLIMIT_NOFILE %llu allows %llu (two "
+			  "descriptors each)",
 			  (unsigned long long)cfg->max_connections, (unsigned long long)have,
 			  (unsigned long long)most);
 		return EXIT_USAGE;

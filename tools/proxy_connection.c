@@ -19,7 +19,11 @@
 
 #include "tools/proxy.h"
 
-enum phase { START, CONNECT, RELAY };
+enum phase {
+	START,
+	CONNECT,
+	RELAY
+};
 
 #define NO_UPSTREAM 0xff
 
@@ -248,7 +252,9 @@ static void count(struct proxy *px, const struct log_record *record)
 static void connection_fini(void *state)
 {
 	struct connection *c = state;
-	struct log_record record = { .upstream = -1, .connect_us = c->connect_us, .client = c->peer };
+	struct log_record record = { .upstream = -1,
+				     .connect_us = c->connect_us,
+				     .client = c->peer };
 	struct timespec wall;
 
 	close_both(c, &record);

@@ -66,8 +66,9 @@ static void print_connections(FILE *out, const struct proxy *px, const struct co
 
 static void print_upstream(FILE *out, const struct upstream *up)
 {
-	fprintf(out, "weir proxy: upstream %s connections=%llu active=%llu connect-failures=%llu "
-		     "up_bytes=%llu down_bytes=%llu\n",
+	fprintf(out,
+		"weir proxy: upstream %s connections=%llu active=%llu connect-failures=%llu "
+		"up_bytes=%llu down_bytes=%llu\n",
 		up->name, U(up->connections), U(up->active), U(up->failures), U(up->up_bytes),
 		U(up->down_bytes));
 }
@@ -86,8 +87,9 @@ static void print_worker(FILE *out, struct weir_rt *rt, unsigned worker)
 
 	if (weir_rt_worker_stats(rt, worker, &s) < 0)
 		return;
-	fprintf(out, "weir proxy: worker %u polls=%llu completions=%llu driver_polls=%llu parks=%llu "
-		     "steals=%llu local=%llu remote=%llu overflows=%llu budget_yields=%llu queue=%llu\n",
+	fprintf(out,
+		"weir proxy: worker %u polls=%llu completions=%llu driver_polls=%llu parks=%llu "
+		"steals=%llu local=%llu remote=%llu overflows=%llu budget_yields=%llu queue=%llu\n",
 		worker, U(s.polls), U(s.completions), U(s.driver_polls), U(s.parks), U(s.steals),
 		U(s.local_schedules), U(s.remote_schedules), U(s.overflows), U(s.budget_yields),
 		U(s.queue_len));

@@ -31,7 +31,8 @@ static int refuse(struct proxy *px, int rc)
 		return EXIT_USAGE;
 	case -EACCES:
 	case -EPERM:
-		proxy_say("listen '%s': port %u is for root or CAP_NET_BIND_SERVICE; one from 1024 on is wanted",
+		proxy_say("listen '%s': port %u is for root or CAP_NET_BIND_SERVICE; one from 1024 "
+			  "on is wanted",
 			  text, weir_addr_port(&px->addr));
 		return EXIT_USAGE;
 	case -EADDRNOTAVAIL:
@@ -43,8 +44,10 @@ static int refuse(struct proxy *px, int rc)
 	case -EINVAL:
 	case -ENAMETOOLONG:
 	case -EAFNOSUPPORT:
-		proxy_say("listen '%s': an address such as tcp://127.0.0.1:8080, tcp://[::1]:8080 or "
-			  "tcp://*:8080 is wanted", text);
+		proxy_say(
+			"listen '%s': an address such as tcp://127.0.0.1:8080, tcp://[::1]:8080 or "
+			"tcp://*:8080 is wanted",
+			text);
 		return EXIT_USAGE;
 	default:
 		proxy_say("listen '%s': %s", text, weir_strerror(rc));

@@ -23,8 +23,10 @@ static int refuse(const char *text, int rc)
 		return EXIT_USAGE;
 	}
 	if (rc == -EINVAL || rc == -ENAMETOOLONG) {
-		proxy_say("upstream '%s': an address such as tcp://127.0.0.1:8080, tcp://[::1]:8080, "
-			  "tcp://example.org:80 or unix:/path is wanted", text);
+		proxy_say(
+			"upstream '%s': an address such as tcp://127.0.0.1:8080, tcp://[::1]:8080, "
+			"tcp://example.org:80 or unix:/path is wanted",
+			text);
 		return EXIT_USAGE;
 	}
 	proxy_say("upstream '%s': %s", text, weir_strerror(rc));

@@ -30,7 +30,8 @@
  *    another instance of the same kind. With WEIR_CAP_HOMED the core sends
  *    operations to the handle's home worker itself.
  *
- * What a backend lacks it leaves out of caps; the core answers -EOPNOTSUPP.
+ * What a backend lacks it leaves out of caps; the core answers -EOPNOTSUPP. probe and
+ * control may be NULL, and lease_return without WEIR_CAP_LEASE.
  */
 #ifndef WEIR_BACKEND_H
 #define WEIR_BACKEND_H
@@ -122,7 +123,8 @@ struct weir_backend_ops {
 	size_t instance_bytes;		/* sizeof the struct that embeds struct weir_backend */
 
 	/* Cold. */
-	int (*probe)(char *reason, size_t len);	/* 0, or errno and one line why not. [any] */
+	/* 0, or errno and one line why not; NULL: it always can. [any] */
+	int (*probe)(char *reason, size_t len);
 	int (*init)(struct weir_backend *be, const struct weir_backend_config *cfg);
 	void (*fini)(struct weir_backend *be);	/* [setup]; nothing is in flight */
 	int (*attach)(struct weir_backend *be, struct weir_handle *h,

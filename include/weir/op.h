@@ -53,7 +53,6 @@ enum weir_op_flag {
 	WEIR_OP_ALL = 1u << 0,		/* finish only when every byte has moved (or an error) */
 	WEIR_OP_PEEK = 1u << 1,		/* RECV: leave the bytes there */
 	WEIR_OP_TRY = 1u << 2,		/* never wait: -EAGAIN instead */
-	WEIR_OP_CANCELLING = 1u << 8,	/* set by cancel */
 };
 
 enum weir_poll_event {
@@ -79,7 +78,8 @@ struct weir_op {
 	struct weir_leaf leaf;
 	uint8_t code;			/* enum weir_op_code */
 	uint8_t state;			/* enum weir_op_state, atomic */
-	uint16_t flags;			/* enum weir_op_flag */
+	uint8_t flags;			/* enum weir_op_flag */
+	uint8_t asked;			/* the core's, atomic: how far a cancel has come */
 	int32_t res;			/* a count, 0, or a negative errno; once DONE */
 	struct weir_handle *handle;
 	struct weir_backend *backend;	/* that it was submitted to */

@@ -69,7 +69,8 @@ struct weir_rt_config {
 					 * for so long: 10 ms; WEIR_FOREVER: never */
 	uint64_t tick_ns;		/* of the timer wheel: 1 ms; at least 64 us */
 	size_t stack_bytes;		/* of a fiber, guard page included: 64 KiB */
-	size_t lease_bytes;		/* of a leased buffer: 16 KiB */
+	size_t lease_bytes;		/* of a leased buffer: 32 KiB, so that a message of 16 KiB
+					 * does not fill it, and nobody looks for more */
 
 	/* The blocking pool. */
 	unsigned blocking_max;		/* threads: 512 */

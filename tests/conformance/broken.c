@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * broken.c: connections that end badly or under somebody: resets, closing with
+ * operations pending, halves with an owner each, a runtime that shuts down with
+ * everything in flight.
+ */
+#include "tests/conformance/conformance.h"
+
+/* ---- resets: from either side, with a read, a write or nothing pending ---- */
+
+static void reset_under_a_read(int by)
+{
+	struct weir_tcp *side[2];
+	struct waiter waiter;
+	struct weir_op op;
+	char byte;
+
+	connected(&side[0], &side[1]);
+	weir_op_init_recv(&op, &side[!by]->handle, &byte, 1, 0);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	weir_tcp_reset(side[by]);
+	ck_assert_int_eq(ended(&waiter), -ECONNRESET);
+	ck_assert_int_eq(weir_tcp_send(side[!by], "x", 1), -EPIPE);
+	weir_tcp_close(side[!by]);
+}
+
+static void reset_under_a_write(int by)
+{
+	struct weir_tcp *side[2];
+	uint8_t *out = calloc(1, LARGE_BYTES);
+	struct waiter waiter;
+	struct weir_op op;
+	int rc;
+
+	connected(&side[0], &side[1]);
+	weir_op_init_send(&op, &side[!by]->handle, out, LARGE_BYTES, WEIR_OP_ALL);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	weir_tcp_reset(side[by]);
+	rc = ended(&waiter);
+	ck_assert_msg(rc == -ECONNRESET || rc == -EPIPE, "it ended with %s", weir_strerror(rc));
+	ck_assert_uint_lt(op.u.io.done, LARGE_BYTES);
+	weir_tcp_close(side[!by]);
+	free(out);
+}
+
+CASE(a_reset_ends_a_read, 0)
+{
+	reset_under_a_read(0);
+	reset_under_a_read(1);
+	return 0;
+}
+
+CASE(a_reset_ends_a_write, 0)
+{
+	reset_under_a_write(0);
+	reset_under_a_write(1);
+	return 0;
+}
+
+CASE(a_reset_ends_both_at_once, 0)
+{
+	struct weir_tcp *one, *other;
+	uint8_t *out = calloc(1, LARGE_BYTES);
+	struct waiter reader, writer;
+	struct weir_op in_op, out_op;
+	char byte;
+	int rc[2];
+
+	connected(&one, &other);
+	weir_op_init_recv(&in_op, &one->handle, &byte, 1, 0);
+	weir_op_init_send(&out_op, &one->handle, out, LARGE_BYTES, WEIR_OP_ALL);
+	begin(&reader, &in_op.leaf.future);
+	begin(&writer, &out_op.leaf.future);
+	pending(&reader);
+	pending(&writer);
+	weir_tcp_reset(other);
+	rc[0] = ended(&reader);
+	rc[1] = ended(&writer);
+	/* One of them hears of the reset, and the other one of a stream that has ended. */
+	ck_assert_msg(rc[0] == -ECONNRESET || rc[1] == -ECONNRESET, "they ended with %d and %d",
+		      rc[0], rc[1]);
+	ck_assert_int_le(rc[0], 0);
+	ck_assert_int_lt(rc[1], 0);
+	weir_tcp_close(one);
+	free(out);
+	return 0;
+}
+
+CASE(closing_with_unread_bytes_resets, 0)
+{
+	struct weir_tcp *one, *other;
+	struct waiter waiter;
+	struct weir_op op;
+	char byte;
+
+	connected(&one, &other);
+	weir_op_init_recv(&op, &one->handle, &byte, 1, 0);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	pattern_send(one, 1, 0, 100);
+	ck_assert_int_ge(weir_tcp_peek(other, &byte, 1), 1);
+	weir_tcp_close(other);
+	ck_assert_int_eq(ended(&waiter), -ECONNRESET);
+	weir_tcp_close(one);
+	return 0;
+}
+
+CASE(sending_to_one_that_is_gone_fails, 0)
+{
+	struct weir_tcp *one, *other;
+	char byte;
+	int rc = 0;
+
+	connected(&one, &other);
+	weir_tcp_close(other);
+	ck_assert_int_eq(weir_tcp_recv(one, &byte, 1), 0);
+	for (int i = 0; rc >= 0 && i < 1000; i++)
+		rc = weir_tcp_send(one, "x", 1);
+	ck_assert_msg(rc == -EPIPE || rc == -ECONNRESET, "it ended with %s", weir_strerror(rc));
+	weir_tcp_close(one);
+	return 0;
+}
+
+/* ---- closing under others ---- */
+
+CASE(closing_ends_both_directions, 0)
+{
+	struct weir_tcp *one, *other;
+	uint8_t *out = calloc(1, LARGE_BYTES);
+	struct waiter reader, writer;
+	struct weir_op in_op, out_op;
+	char byte;
+
+	connected(&one, &other);
+	weir_op_init_recv(&in_op, &one->handle, &byte, 1, 0);
+	weir_op_init_send(&out_op, &one->handle, out, LARGE_BYTES, WEIR_OP_ALL);
+	begin(&reader, &in_op.leaf.future);
+	begin(&writer, &out_op.leaf.future);
+	pending(&reader);
+	pending(&writer);
+	weir_tcp_close(one);
+	ck_assert_int_eq(ended(&reader), -ECANCELED);
+	ck_assert_int_eq(ended(&writer), -ECANCELED);
+	weir_tcp_close(other);
+	free(out);
+	return 0;
+}
+
+static int own_read_half(void *arg)
+{
+	pattern_recv(arg, 1, 0, 30000);
+	ck_assert_int_eq(weir_tcp_recv(arg, &(char){ 0 }, 1), 0);
+	weir_tcp_close_half(arg, WEIR_HALF_READ);
+	return 0;
+}
+
+static int own_write_half(void *arg)
+{
+	pattern_send(arg, 1, 0, 30000);
+	weir_tcp_close_half(arg, WEIR_HALF_WRITE);
+	return 0;
+}
+
+CASE(each_half_is_closed_by_its_owner, 0)
+{
+	struct weir_tcp *side[2];
+	struct weir_task *tasks[4];
+
+	for (int round = 0; round < 30; round++) {
+		connected(&side[0], &side[1]);
+		for (int i = 0; i < 2; i++) {
+			OK(weir_tcp_split(side[i]));
+			ck_assert_int_eq(weir_tcp_split(side[i]), -EBUSY);
+		}
+		for (int i = 0; i < 4; i++)
+			tasks[i] = spawn(i % 2 ? own_read_half : own_write_half, side[i / 2]);
+		for (int i = 0; i < 4; i++)
+			ck_assert_int_eq(finish(tasks[i]), 0);
+	}
+	return 0;
+}
+
+/* The write half goes first, the read half still works; and the other way round. */
+CASE(halves_close_in_any_order, 0)
+{
+	struct weir_tcp *one, *other;
+	char byte;
+
+	connected(&one, &other);
+	OK(weir_tcp_split(one));
+	weir_tcp_close_half(one, WEIR_HALF_WRITE);
+	ck_assert_int_eq(weir_tcp_recv(other, &byte, 1), 0);
+	pattern_send(other, 1, 0, 100);
+	pattern_recv(one, 1, 0, 100);
+	weir_tcp_close_half(one, WEIR_HALF_READ);
+	weir_tcp_close(other);
+
+	connected(&one, &other);
+	OK(weir_tcp_split(one));
+	weir_tcp_close_half(one, WEIR_HALF_READ);
+	pattern_send(one, 1, 0, 100);
+	pattern_recv(other, 1, 0, 100);
+	weir_tcp_close_half(one, WEIR_HALF_WRITE);
+	ck_assert_int_eq(weir_tcp_recv(other, &byte, 1), 0);
+	weir_tcp_close(other);
+	return 0;
+}
+
+/* ---- shutdown ---- */
+
+/* A task that owns what it waits on, and will not be told by anybody but the shutdown. */
+static int wait_in_accept(void *arg)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *conn;
+
+	weir_notify_one(arg);
+	ck_assert_int_eq(weir_listener_accept(listener, &conn), -ECANCELED);
+	weir_listener_close(listener);
+	return 0;
+}
+
+static int wait_in_connect(void *arg)
+{
+	struct weir_tcp *conn;
+	struct crowd crowd;
+
+	crowd_open(&crowd);
+	weir_notify_one(arg);
+	ck_assert_int_eq(weir_tcp_connect_addr(&crowd.addr, WEIR_FOREVER, &conn), -ECANCELED);
+	crowd_close(&crowd);
+	return 0;
+}
+
+static int wait_in_recv(void *arg)
+{
+	struct weir_tcp *one, *other;
+	char byte;
+
+	connected(&one, &other);
+	weir_notify_one(arg);
+	ck_assert_int_eq(weir_tcp_recv_until(one, &byte, 1, weir_deadline_in(3600 * WEIR_SEC)),
+			 -ECANCELED);
+	close_both(one, other);
+	return 0;
+}
+
+static int wait_in_lease(void *arg)
+{
+	struct weir_tcp *one, *other;
+	struct weir_lease lease;
+
+	connected(&one, &other);
+	weir_notify_one(arg);
+	if (env.caps & WEIR_CAP_LEASE)
+		ck_assert_int_eq(weir_tcp_recv_lease(one, &lease), -ECANCELED);
+	close_both(one, other);
+	return 0;
+}
+
+static int wait_in_send(void *arg)
+{
+	struct weir_tcp *one, *other;
+	uint8_t *out = calloc(1, LARGE_BYTES);
+
+	connected(&one, &other);
+	weir_notify_one(arg);
+	ck_assert_int_eq(weir_tcp_send_all(one, out, LARGE_BYTES, WEIR_FOREVER, NULL), -ECANCELED);
+	close_both(one, other);
+	free(out);
+	return 0;
+}
+
+struct stackless_wait {
+	struct weir_tcp *one, *other;
+	struct weir_op op;
+	char byte;
+};
+
+static int wait_stackless(void *state, struct weir_cx *cx)
+{
+	struct stackless_wait *self = state;
+
+	if (!self->op.leaf.future.ops)
+		weir_op_init_recv(&self->op, &self->one->handle, &self->byte, 1, 0);
+	return weir_poll(&self->op.leaf.future, cx);
+}
+
+static void wait_stackless_fini(void *state)
+{
+	struct stackless_wait *self = state;
+
+	close_both(self->one, self->other);
+}
+
+static void spawn_stackless_wait(void)
+{
+	struct stackless_wait state = { .byte = 0 };
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+
+	connected(&state.one, &state.other);
+	cfg.poll = wait_stackless;
+	cfg.fini = wait_stackless_fini;
+	cfg.state = &state;
+	cfg.state_bytes = sizeof(state);
+	OK(weir_task_spawn(NULL, &cfg, NULL));
+}
+
+CASE(a_shutdown_ends_everything, 0)
+{
+	static int (*const waits[])(void *) = { wait_in_accept, wait_in_connect, wait_in_recv,
+						wait_in_lease, wait_in_send };
+	static struct weir_notify ready; /* outlives this body */
+
+	weir_notify_init(&ready);
+	for (size_t round = 0; round < 4; round++)
+		for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+			OK(weir_spawn(waits[i], &ready, NULL));
+			OK(weir_notify_wait(&ready));
+			spawn_stackless_wait();
+		}
+	return 0;
+}
+
+void conformance_broken(struct conformance_list *list)
+{
+	BOTH(list, a_reset_ends_a_read);
+	BOTH(list, a_reset_ends_a_write);
+	BOTH(list, a_reset_ends_both_at_once);
+	BOTH(list, closing_with_unread_bytes_resets);
+	ONCE(list, sending_to_one_that_is_gone_fails);
+	BOTH(list, closing_ends_both_directions);
+	ONCE(list, each_half_is_closed_by_its_owner);
+	ONCE(list, halves_close_in_any_order);
+	ONCE(list, a_shutdown_ends_everything);
+}

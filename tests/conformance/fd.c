@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fd.c: waiting for descriptors that are not weir's: pipes.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "tests/conformance/conformance.h"
+
+struct foreign {
+	int ends[2];			/* read, write */
+	struct weir_fd *fd[2];
+};
+
+static void foreign_open(struct foreign *f)
+{
+	ck_assert_int_eq(pipe2(f->ends, O_NONBLOCK | O_CLOEXEC), 0);
+	OK(weir_fd_open(f->ends[0], &f->fd[0]));
+	OK(weir_fd_open(f->ends[1], &f->fd[1]));
+}
+
+static void foreign_close(struct foreign *f)
+{
+	for (int i = 0; i < 2; i++) {
+		weir_fd_close(f->fd[i]);
+		if (f->ends[i] >= 0)
+			close(f->ends[i]);
+	}
+}
+
+static void fill_pipe(int fd)
+{
+	static char page[4096];
+
+	while (write(fd, page, sizeof(page)) > 0)
+		;
+}
+
+static void empty_pipe(int fd)
+{
+	char page[4096];
+
+	while (read(fd, page, sizeof(page)) > 0)
+		;
+}
+
+CASE(a_pipe_becomes_readable, WEIR_CAP_FD)
+{
+	struct foreign f;
+	struct waiter waiter;
+	struct weir_op op;
+
+	foreign_open(&f);
+	for (int round = 0; round < 3; round++) {
+		weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
+		begin(&waiter, &op.leaf.future);
+		pending(&waiter);
+		ck_assert_int_eq((int)write(f.ends[1], "x", 1), 1);
+		ck_assert_int_eq(ended(&waiter), WEIR_READABLE);
+		/* It is the level that counts: readable until it has been read. */
+		ck_assert_int_eq(weir_fd_wait(f.fd[0], WEIR_READABLE, WEIR_FOREVER), WEIR_READABLE);
+		empty_pipe(f.ends[0]);
+	}
+	foreign_close(&f);
+	return 0;
+}
+
+CASE(a_full_pipe_becomes_writable, WEIR_CAP_FD)
+{
+	struct foreign f;
+	struct waiter waiter;
+	struct weir_op op;
+
+	foreign_open(&f);
+	ck_assert_int_eq(weir_fd_wait(f.fd[1], WEIR_WRITABLE, WEIR_FOREVER), WEIR_WRITABLE);
+	fill_pipe(f.ends[1]);
+	weir_op_init_poll(&op, &f.fd[1]->handle, WEIR_WRITABLE);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	empty_pipe(f.ends[0]);
+	ck_assert_int_eq(ended(&waiter), WEIR_WRITABLE);
+	foreign_close(&f);
+	return 0;
+}
+
+CASE(a_hang_up_is_always_told, WEIR_CAP_FD)
+{
+	struct foreign f;
+	struct waiter waiter;
+	struct weir_op op;
+
+	foreign_open(&f);
+	weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	weir_fd_close(f.fd[1]);
+	f.fd[1] = NULL;
+	close(f.ends[1]);
+	f.ends[1] = -1;
+	ck_assert_int_eq(ended(&waiter) & WEIR_HANGUP, WEIR_HANGUP);
+	foreign_close(&f);
+	return 0;
+}
+
+CASE(waiting_for_a_descriptor_ends, WEIR_CAP_FD)
+{
+	uint64_t deadline = weir_deadline_in(SHORT_NS);
+	struct foreign f;
+	struct waiter waiter;
+	struct weir_op op;
+
+	foreign_open(&f);
+	ck_assert_int_eq(weir_fd_wait(f.fd[0], WEIR_READABLE, deadline), -ETIMEDOUT);
+	ck_assert_uint_ge(weir_now(), deadline);
+
+	weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	ck_assert_int_eq(aborted(&waiter), -ECANCELED);
+
+	weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	weir_fd_close(f.fd[0]);
+	f.fd[0] = NULL;
+	ck_assert_int_eq(ended(&waiter), -ECANCELED);
+
+	/* It is its owner's, and as good as before. */
+	ck_assert_int_eq((int)write(f.ends[1], "x", 1), 1);
+	OK(weir_fd_open(f.ends[0], &f.fd[0]));
+	ck_assert_int_eq(weir_fd_wait(f.fd[0], WEIR_READABLE, WEIR_FOREVER), WEIR_READABLE);
+	foreign_close(&f);
+	return 0;
+}
+
+CASE(two_wait_for_one_descriptor, WEIR_CAP_FD)
+{
+	struct foreign f;
+	struct waiter waiter[2];
+	struct weir_op op[2];
+
+	foreign_open(&f);
+	for (int i = 0; i < 2; i++) {
+		weir_op_init_poll(&op[i], &f.fd[0]->handle, WEIR_READABLE);
+		begin(&waiter[i], &op[i].leaf.future);
+		pending(&waiter[i]);
+	}
+	ck_assert_int_eq((int)write(f.ends[1], "x", 1), 1);
+	ck_assert_int_eq(ended(&waiter[0]), WEIR_READABLE);
+	ck_assert_int_eq(ended(&waiter[1]), WEIR_READABLE);
+	foreign_close(&f);
+	return 0;
+}
+
+CASE(a_regular_file_is_refused, WEIR_CAP_FD)
+{
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct weir_fd *foreign;
+	int rc;
+
+	OK(fd);
+	rc = weir_fd_open(fd, &foreign);
+	if (rc == 0) {
+		rc = weir_fd_wait(foreign, WEIR_READABLE, WEIR_FOREVER);
+		weir_fd_close(foreign);
+	}
+	ck_assert_int_eq(rc, -EPERM);
+	ck_assert_int_eq(weir_fd_open(-1, &foreign), -EBADF);
+	close(fd);
+	return 0;
+}
+
+void conformance_fd(struct conformance_list *list)
+{
+	BOTH(list, a_pipe_becomes_readable);
+	BOTH(list, a_full_pipe_becomes_writable);
+	BOTH(list, a_hang_up_is_always_told);
+	BOTH(list, waiting_for_a_descriptor_ends);
+	BOTH(list, two_wait_for_one_descriptor);
+	ONCE(list, a_regular_file_is_refused);
+}
