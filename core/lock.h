@@ -17,8 +17,22 @@
 #include "core/atomic.h"
 
 struct weir__lock {
-	uint32_t held;
+	WEIR_ATOMIC(uint32_t) held;
 };
+
+/* Between two looks at a word that another thread will change soon. */
+static inline void weir__lock_pause(unsigned *spins)
+{
+#ifdef WEIR_MODEL
+	(void)spins;
+	weir__model_yield();
+#else
+	if (++*spins % 64 == 0)
+		sched_yield();
+	else
+		weir__cpu_relax();
+#endif
+}
 
 static inline bool weir__lock_try(struct weir__lock *l)
 {
@@ -31,12 +45,9 @@ static inline void weir__lock_take(struct weir__lock *l)
 	unsigned spins = 0;
 
 	while (WEIR_UNLIKELY(weir__xchg(&l->held, 1u, WEIR_ACQUIRE) != 0))
-		do {
-			if (++spins % 64 == 0)
-				sched_yield();
-			else
-				weir__cpu_relax();
-		} while (weir__load(&l->held, WEIR_RELAXED) != 0);
+		do
+			weir__lock_pause(&spins);
+		while (weir__load(&l->held, WEIR_RELAXED) != 0);
 }
 
 /* Pairs with the exchange in weir__lock_take and weir__lock_try. */

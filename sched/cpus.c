@@ -86,10 +86,29 @@ static unsigned quota_up(const char *mount, const char *group, unsigned (*read_q
 	}
 }
 
-/* Where a cgroup hierarchy is mounted: type "cgroup2", or "cgroup" with the cpu controller. */
-static bool find_mount(const char *root, bool v2, char *ret_mount, size_t len)
+/* Whether a word stands in a list that commas separate. */
+static bool has_word(const char *list, const char *word)
 {
-	char path[PATH_MAX], line[1024], point[512], type[32], options[256], *rest;
+	size_t len = strlen(word);
+
+	for (;; list++) {
+		if (!strncmp(list, word, len) && (list[len] == ',' || !list[len]))
+			return true;
+		list = strchr(list, ',');
+		if (!list)
+			return false;
+	}
+}
+
+/* A mounted cgroup hierarchy: where, and which of its groups is to be found there. */
+struct mount {
+	char point[PATH_MAX], group[512];
+};
+
+/* Of type "cgroup2", or "cgroup" with the cpu controller. */
+static bool find_mount(const char *root, bool v2, struct mount *ret_mount)
+{
+	char path[PATH_MAX], line[2048], point[512], type[32], options[256], *rest;
 	FILE *f;
 	bool found = false;
 
@@ -97,18 +116,27 @@ static bool find_mount(const char *root, bool v2, char *ret_mount, size_t len)
 	f = fopen(path, "re");
 	while (f && !found && fgets(line, sizeof line, f)) {
 		rest = strstr(line, " - ");
-		if (!rest || sscanf(line, "%*s %*s %*s %*s %511s", point) != 1 ||
+		if (!rest || sscanf(line, "%*s %*s %*s %511s %511s", ret_mount->group, point) != 2 ||
 		    sscanf(rest, " - %31s %*s %255s", type, options) != 2)
 			continue;
 		found = v2 ? !strcmp(type, "cgroup2")
-			   : !strcmp(type, "cgroup") && strstr(options, "cpu") &&
-				     !strstr(options, "cpuset");
+			   : !strcmp(type, "cgroup") && has_word(options, "cpu");
 	}
 	if (f)
 		fclose(f);
 	if (found)
-		found = (size_t)snprintf(ret_mount, len, "%s%s", root, point) < len;
+		found = (size_t)snprintf(ret_mount->point, PATH_MAX, "%s%s", root, point) < PATH_MAX;
 	return found;
+}
+
+/* The path of a group below the mount point; a container's mount may begin in mid-hierarchy. */
+static const char *path_below(const struct mount *mount, const char *group)
+{
+	size_t len = strlen(mount->group);
+
+	if (!strncmp(group, mount->group, len) && (group[len] == '/' || !group[len]))
+		return group + len;
+	return group;
 }
 
 /* "0::/path" is version 2; "4:cpu,cpuacct:/path" version 1. */
@@ -126,11 +154,12 @@ static bool is_cpu_line(const char *line, bool v2)
 
 static unsigned quota_of(const char *root, bool v2)
 {
-	char path[PATH_MAX], mount[PATH_MAX], line[1024], *group;
+	char path[PATH_MAX], line[1024], *group;
+	struct mount mount;
 	unsigned least = 0;
 	FILE *f;
 
-	if (!find_mount(root, v2, mount, sizeof mount))
+	if (!find_mount(root, v2, &mount))
 		return 0;
 	snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
 	f = fopen(path, "re");
@@ -139,7 +168,8 @@ static unsigned quota_of(const char *root, bool v2)
 		group = strchr(line, ':');
 		group = group ? strchr(group + 1, ':') : NULL;
 		if (group && is_cpu_line(line, v2))
-			least = smaller(least, quota_up(mount, group + 1, v2 ? quota_v2 : quota_v1));
+			least = smaller(least, quota_up(mount.point, path_below(&mount, group + 1),
+							v2 ? quota_v2 : quota_v1));
 	}
 	if (f)
 		fclose(f);

@@ -5,18 +5,24 @@
  * root function has returned. Others in block_on meanwhile wait for their own
  * root to return, or for the turn.
  */
+#include <stdlib.h>
 #include <time.h>
 
 #include "core/clock.h"
 #include "sched/worker.h"
 
-/* A function that block_on runs; on the caller's stack. */
+/*
+ * A function that block_on runs. The caller and the task share it: after a shutdown that timed
+ * out the caller is gone, and the task may still come to its end.
+ */
 struct root {
 	struct runtime *rt;
+	struct weir_task *task;
 	int (*fn)(void *arg);
 	void *arg;
 	int result;
-	bool done;		/* atomic; set under turn_lock, after which the task leaves it alone */
+	bool done;		/* fn has returned; atomic, written under turn_lock */
+	bool left;		/* the caller is gone; under turn_lock */
 };
 
 static int root_main(void *arg)
@@ -24,18 +30,58 @@ static int root_main(void *arg)
 	struct root *root = arg;
 	struct runtime *rt = root->rt;
 	int result = root->fn(root->arg);
+	bool left;
 
 	pthread_mutex_lock(&rt->turn_lock);
+	left = root->left;
 	root->result = result;
 	weir__store(&root->done, true, WEIR_RELEASE);
 	pthread_cond_broadcast(&rt->turn_free);
 	pthread_mutex_unlock(&rt->turn_lock);
+	if (left)
+		free(root);
 	return result;
 }
 
+/* A task that got no stack is complete without having run. */
 static bool root_is_done(void *arg)
 {
-	return weir__load(&((struct root *)arg)->done, WEIR_ACQUIRE);
+	struct root *root = arg;
+
+	return weir__load(&root->done, WEIR_ACQUIRE) || weir_task_is_complete(root->task);
+}
+
+static struct root *root_new(struct runtime *rt, int (*fn)(void *), void *arg, int *ret_err)
+{
+	struct root *root = malloc(sizeof *root);
+
+	*ret_err = -ENOMEM;
+	if (!root)
+		return NULL;
+	*root = (struct root){ .rt = rt, .fn = fn, .arg = arg };
+	*ret_err = weir_rt_spawn(&rt->base, root_main, root, &root->task);
+	if (*ret_err == 0)
+		return root;
+	free(root);
+	return NULL;
+}
+
+/* The caller's end of it, with turn_lock held. */
+static int root_leave(struct root *root)
+{
+	int result = root->result;
+
+	if (!root_is_done(root)) {
+		weir_task_detach(root->task);
+		root->left = true;
+		return -ESHUTDOWN;
+	}
+	if (root->done)
+		weir_task_detach(root->task);
+	else
+		weir_task_join(root->task, &result);
+	free(root);
+	return result;
 }
 
 /* Be the worker until until(arg) says so. Called and left with turn_lock held. */
@@ -51,22 +97,23 @@ static void take_turn(struct runtime *rt, bool (*until)(void *), void *arg)
 
 int current_block_on(struct runtime *rt, int (*fn)(void *), void *arg)
 {
-	struct root root = { rt, fn, arg, -ESHUTDOWN, false };
 	struct weir_rt *entered = weir__context()->rt;
-	int rc = weir_rt_spawn(&rt->base, root_main, &root, NULL);
+	int rc;
+	struct root *root = root_new(rt, fn, arg, &rc);
 
-	if (rc < 0)
+	if (!root)
 		return rc;
 	pthread_mutex_lock(&rt->turn_lock);
-	while (!root_is_done(&root) && runtime_phase(rt) < RT_STOPPING) {
+	while (!root_is_done(root) && runtime_phase(rt) < RT_STOPPING) {
 		if (rt->turn_taken)
 			pthread_cond_wait(&rt->turn_free, &rt->turn_lock);
 		else
-			take_turn(rt, root_is_done, &root);
+			take_turn(rt, root_is_done, root);
 	}
+	rc = root_leave(root);
 	pthread_mutex_unlock(&rt->turn_lock);
 	weir__context()->rt = entered;
-	return root.result;
+	return rc;
 }
 
 static bool drained(void *arg)

@@ -33,5 +33,7 @@
 #define weir__fetch_or(p, v, order) ((p)->fetch_or((v), (order), $))
 #define weir__fetch_and(p, v, order) ((p)->fetch_and((v), (order), $))
 #define weir__fence(order) rl::atomic_thread_fence((order), $)
+/* In place of a pause in a loop that waits for another thread. */
+#define weir__model_yield() rl::yield(1, $)
 
 #endif

@@ -170,7 +170,7 @@ START_TEST(two_threads_give_back)
 
 		size_class = i % 3;
 		task = alloc(size_class);
-		memset(task + 1, 0xaa, 16);
+		task->id = UINT64_MAX;
 		if (!__atomic_compare_exchange_n(&h.slots[i % 64], &none, task, false,
 						 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			weir__slab_free(&slab, task, size_class);

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched_shutdown.c: how a runtime ends: every task is told and has ended, once,
+ * and its fini has run; what would not stop is reported in time, and let go
+ * when it stops after all.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/unit/runtimes.h"
+
+#define LONG (3600 * WEIR_SEC)
+
+/* ---- tasks that wait --------------------------------------------------------------------- */
+
+enum wait { ON_SLEEP, ON_LOCK, ON_PIPE, ON_NOTHING, ON_YIELDS, WAITS };
+
+struct crew {
+	struct weir_sem sem;
+	int fds[2];
+	unsigned started, ended, finis;
+};
+
+struct member {
+	struct crew *crew;
+	enum wait wait;
+	bool started;
+	struct weir_sleep sleep;
+	struct weir_sem_wait lock;
+	struct weir_fd *fd;
+	struct weir_op op;
+};
+
+static int member_wait(struct member *m)
+{
+	int rc;
+
+	switch (m->wait) {
+	case ON_LOCK:
+		return weir_sem_acquire(&m->crew->sem, 1);
+	case ON_PIPE:
+		rc = weir_fd_open(m->crew->fds[0], &m->fd);
+		if (rc < 0)
+			return rc;
+		rc = weir_fd_wait(m->fd, WEIR_READABLE, WEIR_FOREVER);
+		weir_fd_close(m->fd);
+		return rc;
+	case ON_YIELDS:
+		while ((rc = weir_yield()) == 0)
+			;
+		return rc;
+	default:
+		return weir_sleep(LONG);
+	}
+}
+
+static int member_main(void *arg)
+{
+	struct member *m = arg;
+	int rc;
+
+	add(&m->crew->started, 1);
+	rc = member_wait(m);
+	ck_assert_msg(rc == -ECANCELED, "wait %d: %d", m->wait, rc);
+	add(&m->crew->ended, 1);
+	return rc;
+}
+
+static void member_start(struct member *m)
+{
+	m->started = true;
+	add(&m->crew->started, 1);
+	weir_sleep_init(&m->sleep, weir_deadline_in(LONG));
+	weir_sem_wait_init(&m->lock, &m->crew->sem, 1);
+	if (m->wait != ON_PIPE)
+		return;
+	ck_assert_int_eq(weir_fd_open(m->crew->fds[0], &m->fd), 0);
+	weir_op_init_poll(&m->op, &m->fd->handle, WEIR_READABLE);
+}
+
+static int member_poll(void *state, struct weir_cx *cx)
+{
+	struct member *m = state;
+
+	if (!m->started)
+		member_start(m);
+	if (m->wait == ON_YIELDS)
+		weir_waker_wake(&cx->waker);
+	if (m->wait == ON_NOTHING || m->wait == ON_YIELDS)
+		return WEIR_PENDING;
+	return weir_poll(m->wait == ON_PIPE ? &m->op.leaf.future
+			 : m->wait == ON_LOCK ? &m->lock.wait.leaf.future : &m->sleep.leaf.future, cx);
+}
+
+static void member_fini(void *state)
+{
+	struct member *m = state;
+
+	if (m->fd)
+		weir_fd_close(m->fd);
+	add(&m->crew->finis, 1);
+}
+
+#define EACH_WAIT 6
+#define CREW (2 * WAITS * EACH_WAIT)
+
+/* Both bodies, every wait. The stackful ones read members, which must stay. */
+static void crew_spawn(struct weir_rt *rt, struct crew *crew, struct member *members)
+{
+	unsigned i;
+
+	memset(crew, 0, sizeof *crew);
+	weir_sem_init(&crew->sem, 0);
+	ck_assert_int_eq(pipe2(crew->fds, O_NONBLOCK | O_CLOEXEC), 0);
+	for (i = 0; i < CREW; i++) {
+		struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+
+		members[i] = (struct member){ .crew = crew, .wait = (enum wait)(i / 2 % WAITS) };
+		if (i % 2) {
+			cfg.fn = member_main;
+			cfg.arg = &members[i];
+		} else {
+			cfg.poll = member_poll;
+			cfg.fini = member_fini;
+			cfg.state = &members[i];
+			cfg.state_bytes = sizeof members[i];
+		}
+		ck_assert_int_eq(weir_task_spawn(rt, &cfg, NULL), 0);
+	}
+}
+
+static void crew_check(struct crew *crew)
+{
+	ck_assert_uint_eq(crew->ended, CREW / 2);
+	ck_assert_uint_eq(crew->finis, CREW / 2);
+	weir_sem_release(&crew->sem, 1);
+	ck_assert_int_eq(weir_sem_acquire_try(&crew->sem, 1), 0);
+	weir_sem_fini(&crew->sem);
+	close(crew->fds[0]);
+	close(crew->fds[1]);
+}
+
+static int spawn_inside(void *arg)
+{
+	static struct member members[CREW];
+	struct crew *crew = arg;
+
+	crew_spawn(NULL, crew, members);
+	YIELD_UNTIL(get(&crew->started) == CREW);
+	return 0;
+}
+
+static int do_nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+START_TEST(every_task_is_stopped_once)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_rt *rt;
+	struct crew crew;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		rt = runtime_new(&cfg);
+		ck_assert_int_eq(weir_rt_block_on(rt, spawn_inside, &crew), 0);
+		ck_assert_uint_eq(weir_rt_alive(rt), CREW);
+		runtime_end(rt);
+		crew_check(&crew);
+	}
+}
+END_TEST
+
+/* Spawned from outside, and perhaps never polled. */
+START_TEST(tasks_that_never_ran_are_stopped_too)
+{
+	static struct member members[CREW];
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_rt *rt;
+	struct crew crew;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		rt = runtime_new(&cfg);
+		crew_spawn(rt, &crew, members);
+		runtime_end(rt);
+		crew_check(&crew);
+	}
+}
+END_TEST
+
+START_TEST(free_shuts_down)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_rt *rt = runtime_new(&cfg);
+	struct crew crew;
+
+	ck_assert_int_eq(weir_rt_block_on(rt, spawn_inside, &crew), 0);
+	weir_rt_free(rt);
+	crew_check(&crew);
+	weir_rt_free(NULL);
+}
+END_TEST
+
+/* No time at all: what stops when it is told to has stopped. */
+START_TEST(a_shutdown_without_time)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_rt *rt = runtime_new(&cfg);
+	struct crew crew;
+
+	ck_assert_int_eq(weir_rt_block_on(rt, spawn_inside, &crew), 0);
+	ck_assert_int_eq(weir_rt_shutdown(rt, 0), 0);
+	crew_check(&crew);
+	weir_rt_free(rt);
+}
+END_TEST
+
+START_TEST(a_shutdown_with_nothing_to_stop)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_rt *rt;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		rt = runtime_new(&cfg);
+		if (i % 2)
+			ck_assert_int_eq(weir_rt_block_on(rt, do_nothing, NULL), 0);
+		ck_assert_int_eq(weir_rt_shutdown(rt, i % 3 ? WEIR_FOREVER : 0), 0);
+		ck_assert_int_eq(weir_rt_shutdown(rt, 0), 0);
+		ck_assert_int_eq(weir_rt_block_on(rt, do_nothing, NULL), -ESHUTDOWN);
+		weir_rt_free(rt);
+	}
+}
+END_TEST
+
+static int shut_down_inside(void *arg)
+{
+	struct weir_rt *rt = arg;
+
+	weir_rt_free(rt);
+	return weir_rt_shutdown(rt, 0);
+}
+
+START_TEST(not_from_inside)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_rt *rt = runtime_new(&cfg);
+
+	ck_assert_int_eq(weir_rt_block_on(rt, shut_down_inside, rt), -EPERM);
+	ck_assert_int_eq(weir_rt_block_on(rt, do_nothing, NULL), 0);
+	runtime_end(rt);
+}
+END_TEST
+
+/* ---- what does not stop ------------------------------------------------------------------ */
+
+struct stubborn {
+	struct weir_rt *rt;
+	unsigned running, release;
+	struct event let_go;
+	int rc;
+};
+
+static int spin(void *arg)
+{
+	struct stubborn *s = arg;
+
+	set(&s->running, 1);
+	while (!get(&s->release))
+		;
+	return 1;
+}
+
+static void *spin_in_block_on(void *arg)
+{
+	struct stubborn *s = arg;
+
+	s->rc = weir_rt_block_on(s->rt, spin, s);
+	return NULL;
+}
+
+START_TEST(a_fiber_that_spins_is_reported)
+{
+	struct weir_rt_config cfg = runtime_config(_i % RUNTIMES);
+	struct stubborn s = { .rc = 1 };
+	uint64_t before, timeout_ns = _i < RUNTIMES ? 0 : 20 * WEIR_MSEC;
+	pthread_t thread;
+
+	s.rt = runtime_new(&cfg);
+	thread = thread_start(spin_in_block_on, &s);
+	while (!get(&s.running))
+		;
+	before = weir_now();
+	ck_assert_int_eq(weir_rt_shutdown(s.rt, timeout_ns), -ETIMEDOUT);
+	ck_assert_uint_lt(weir_now() - before, scaled_ms(2000));
+	set(&s.release, 1);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(s.rc, 1);
+	ck_assert_int_eq(weir_rt_shutdown(s.rt, testing_scaled(10) * WEIR_SEC), 0);
+	weir_rt_free(s.rt);
+}
+END_TEST
+
+static int wait_event(void *arg)
+{
+	struct stubborn *s = arg;
+
+	set(&s->running, 1);
+	event_wait(&s->let_go, 1);
+	return 7;
+}
+
+static int block_for_long(void *arg)
+{
+	return weir_blocking_run(wait_event, arg);
+}
+
+static WEIR_NOINLINE void scribble(void)
+{
+	volatile unsigned char waste[16384];
+	unsigned i;
+
+	for (i = 0; i < sizeof waste; i++)
+		waste[i] = 0x5a;
+}
+
+static void *block_on_job(void *arg)
+{
+	struct stubborn *s = arg;
+
+	s->rc = weir_rt_block_on(s->rt, block_for_long, s);
+	scribble();
+	return NULL;
+}
+
+/* The root waits for a job that goes on: block_on may give up, but nothing may use its stack then. */
+START_TEST(a_root_that_waits_for_a_job_is_reported)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct stubborn s = { .rc = 1, .let_go = EVENT_INIT };
+	struct weir_clock *clock = NULL;
+	pthread_t thread;
+
+	if (_i == RUNTIMES) {
+		cfg = runtime_config(ON_CURRENT);
+		ck_assert_int_eq(weir_clock_new(&clock), 0);
+		cfg.clock = clock;
+	}
+	s.rt = runtime_new(&cfg);
+	thread = thread_start(block_on_job, &s);
+	while (!get(&s.running))
+		;
+	ck_assert_int_eq(weir_rt_shutdown(s.rt, 20 * WEIR_MSEC), -ETIMEDOUT);
+	if (cfg.sched == WEIR_SCHED_CURRENT) {
+		pthread_join(thread, NULL);
+		ck_assert_int_eq(s.rc, -ESHUTDOWN);
+	}
+	event_raise(&s.let_go);
+	ck_assert_int_eq(weir_rt_shutdown(s.rt, testing_scaled(10) * WEIR_SEC), 0);
+	if (cfg.sched == WEIR_SCHED_MULTI) {
+		pthread_join(thread, NULL);
+		ck_assert_int_eq(s.rc, 7);
+	}
+	weir_rt_free(s.rt);
+	weir_clock_free(clock);
+}
+END_TEST
+
+/* ---- others at the same time ------------------------------------------------------------- */
+
+static int sleep_a_little(void *arg)
+{
+	add(arg, 1);
+	return weir_sleep(50 * WEIR_USEC);
+}
+
+struct caller {
+	struct weir_rt *rt;
+	unsigned *calls;
+};
+
+static void *block_on_until_refused(void *arg)
+{
+	struct caller *c = arg;
+	int rc;
+
+	do {
+		rc = weir_rt_block_on(c->rt, sleep_a_little, c->calls);
+		ck_assert_msg(rc == 0 || rc == -ECANCELED || rc == -ESHUTDOWN, "block_on: %d", rc);
+	} while (rc != -ESHUTDOWN);
+	return NULL;
+}
+
+START_TEST(shutdown_while_others_block_on)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	pthread_t threads[4];
+	int i, round;
+
+	for (round = 0; round < 20; round++) {
+		struct weir_rt *rt = runtime_new(&cfg);
+		unsigned calls = 0;
+		struct caller caller = { rt, &calls };
+
+		for (i = 0; i < 4; i++)
+			threads[i] = thread_start(block_on_until_refused, &caller);
+		while (get(&calls) < 20)
+			;
+		ck_assert_int_eq(weir_rt_shutdown(rt, testing_scaled(10) * WEIR_SEC), 0);
+		for (i = 0; i < 4; i++)
+			pthread_join(threads[i], NULL);
+		weir_rt_free(rt);
+	}
+}
+END_TEST
+
+static int wait_and_die(void *arg)
+{
+	(void)arg;
+	return weir_sleep(LONG);
+}
+
+static void *spawn_until_refused(void *arg)
+{
+	struct caller *c = arg;
+	int rc;
+
+	while ((rc = weir_rt_spawn(c->rt, wait_and_die, NULL, NULL)) == 0)
+		add(c->calls, 1);
+	ck_assert_int_eq(rc, -ESHUTDOWN);
+	return NULL;
+}
+
+START_TEST(shutdown_while_others_spawn)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	pthread_t threads[3];
+	int i, round;
+
+	for (round = 0; round < 10; round++) {
+		struct weir_rt *rt = runtime_new(&cfg);
+		unsigned calls = 0;
+		struct caller caller = { rt, &calls };
+
+		for (i = 0; i < 3; i++)
+			threads[i] = thread_start(spawn_until_refused, &caller);
+		while (get(&calls) < 30)
+			;
+		ck_assert_int_eq(weir_rt_shutdown(rt, testing_scaled(15) * WEIR_SEC), 0);
+		for (i = 0; i < 3; i++)
+			pthread_join(threads[i], NULL);
+		ck_assert_uint_eq(weir_rt_alive(rt), 0);
+		weir_rt_free(rt);
+	}
+}
+END_TEST
+
+/* A worker whose thread is one of the pool's, because a task has blocked in place. */
+static int in_place_root(void *arg)
+{
+	struct stubborn *s = arg;
+	struct weir_fd *fd;
+	int fds[2], rc;
+
+	ck_assert_int_eq(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+	ck_assert_int_eq(weir_fd_open(fds[0], &fd), 0);
+	ck_assert_int_eq(weir_block_in_place(do_nothing, s), 0);
+	rc = weir_fd_wait(fd, WEIR_READABLE, WEIR_FOREVER);
+	weir_fd_close(fd);
+	close(fds[0]);
+	close(fds[1]);
+	return rc;
+}
+
+START_TEST(shutdown_after_a_worker_has_changed_its_thread)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	int i, j;
+
+	for (i = 0; i < 50; i++) {
+		struct weir_rt *rt = runtime_new(&cfg);
+		struct stubborn s = { .rc = 1 };
+
+		for (j = 0; j < 6; j++)
+			ck_assert_int_eq(weir_rt_spawn(rt, in_place_root, &s, NULL), 0);
+		ck_assert_int_eq(weir_rt_block_on(rt, do_nothing, NULL), 0);
+		ck_assert_int_eq(weir_rt_shutdown(rt, testing_scaled(10) * WEIR_SEC), 0);
+		weir_rt_free(rt);
+	}
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		EACH(every_task_is_stopped_once),
+		EACH(tasks_that_never_ran_are_stopped_too),
+		EACH(free_shuts_down),
+		EACH(a_shutdown_without_time),
+		EACH(a_shutdown_with_nothing_to_stop),
+		EACH(not_from_inside),
+		TESTING(a_fiber_that_spins_is_reported, .rounds = 2 * RUNTIMES),
+		TESTING(a_root_that_waits_for_a_job_is_reported, .rounds = RUNTIMES + 1),
+		EACH(shutdown_while_others_block_on),
+		EACH(shutdown_while_others_spawn),
+		TESTING(shutdown_after_a_worker_has_changed_its_thread, .rounds = RUNTIMES),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}
