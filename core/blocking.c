@@ -15,7 +15,7 @@ static int blocking_start(struct weir_blocking *b, struct weir_cx *cx)
 
 	if (b->cancelled)
 		return -ECANCELED;
-	if (!rt)
+	if (!rt || weir__rt_is_inherited(rt))
 		return -ENXIO;
 	if (!weir_coop_take(cx))
 		return WEIR_PENDING;
@@ -75,6 +75,8 @@ void weir__blocking_finish(struct weir_blocking *b, int result)
 	struct weir__wakeup wakeup;
 
 	if (b->detached) {
+		if (b->dropped && weir__load(&b->state, WEIR_RELAXED) == WEIR__BLOCKING_REFUSED)
+			b->dropped(b->arg);
 		free(b);
 	} else {
 		b->result = result;
@@ -87,28 +89,39 @@ void weir__blocking_finish(struct weir_blocking *b, int result)
 	weir__clock_hold(rt->clock, -1);
 }
 
-int weir_blocking_run(int (*fn)(void *), void *arg)
+int weir_blocking_run_until(int (*fn)(void *), void *arg, uint64_t deadline)
 {
 	struct weir_blocking b;
 
 	weir_blocking_init(&b, fn, arg);
-	return weir_await(&b.leaf.future);
+	return weir_await_until(&b.leaf.future, deadline);
+}
+
+int weir_blocking_run(int (*fn)(void *), void *arg)
+{
+	return weir_blocking_run_until(fn, arg, WEIR_FOREVER);
 }
 
 int weir_blocking_spawn(struct weir_rt *rt, int (*fn)(void *), void *arg)
+{
+	return weir__blocking_detach(rt, fn, NULL, arg);
+}
+
+int weir__blocking_detach(struct weir_rt *rt, int (*fn)(void *), void (*dropped)(void *), void *arg)
 {
 	struct weir_blocking *b;
 	int rc;
 
 	if (!rt)
 		rt = weir__context()->rt;
-	if (!rt)
+	if (!rt || weir__rt_is_inherited(rt))
 		return -ENXIO;
 	b = malloc(sizeof *b);
 	if (!b)
 		return -ENOMEM;
 	weir_blocking_init(b, fn, arg);
 	b->detached = true;
+	b->dropped = dropped;
 	b->rt = rt;
 	b->state = WEIR__BLOCKING_QUEUED;
 	weir__clock_hold(rt->clock, 1);

@@ -2,6 +2,10 @@
 /* context.c: the one thread-local of the runtime. See context.h for why nothing inlines it. */
 #include "core/context.h"
 
+#include "core/rt.h"
+
+unsigned weir__fork_generation;
+
 static _Thread_local struct weir__context context;
 
 struct weir__context *weir__context(void)

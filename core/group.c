@@ -28,6 +28,7 @@ struct weir_group {
 	size_t len;			/* not joined yet; atomic for weir_group_len */
 	struct weir_group_wait *waiter;
 	bool closing;			/* being freed: who comes now is aborted at once */
+	bool orphan;			/* freed by who could not wait: the last member frees it */
 };
 
 static void unlink_member(struct weir__member *m)
@@ -102,16 +103,19 @@ void weir__group_leave(struct weir__member *m)
 {
 	struct weir_group *group = m->group;
 	struct weir__wakeup wakeup;
-	bool wake;
+	bool wake, last;
 
 	weir__lock_take(&group->lock);
 	unlink_member(m);
 	set_len(group, group->len - 1);
 	wake = group->len == 0 && take_waiter(group, &wakeup);
+	last = group->len == 0 && group->orphan;
 	weir__lock_drop(&group->lock);
 	free(m);
 	if (wake)
 		weir__waker_fire(&wakeup);
+	if (last)
+		free(group);
 }
 
 void weir__group_deliver(struct weir__member *m)
@@ -121,6 +125,12 @@ void weir__group_deliver(struct weir__member *m)
 	bool wake;
 
 	weir__lock_take(&group->lock);
+	if (WEIR_UNLIKELY(group->orphan)) {
+		weir__lock_drop(&group->lock);
+		weir_task_detach(m->task);
+		weir__group_leave(m);
+		return;
+	}
 	unlink_member(m);
 	m->next = NULL;
 	*group->done_last = m;
@@ -236,14 +246,15 @@ void weir_group_wait_init(struct weir_group_wait *wait, struct weir_group *group
 	wait->cancelled = false;
 }
 
-int weir_group_next(struct weir_group *group, uint64_t *ret_id, int *ret_result)
+int weir_group_next_until(struct weir_group *group, uint64_t deadline, uint64_t *ret_id,
+			  int *ret_result)
 {
 	struct weir_group_wait wait;
 	int rc;
 
 	weir_group_wait_init(&wait, group);
-	rc = weir__worker_current() ? weir_await(&wait.leaf.future)
-				    : weir_block_on(&wait.leaf.future, WEIR_FOREVER);
+	rc = weir__worker_current() ? weir_await_until(&wait.leaf.future, deadline)
+				    : weir_block_on(&wait.leaf.future, deadline);
 	if (rc == 1 && ret_id)
 		*ret_id = wait.id;
 	if (rc == 1 && ret_result)
@@ -251,9 +262,32 @@ int weir_group_next(struct weir_group *group, uint64_t *ret_id, int *ret_result)
 	return rc;
 }
 
+int weir_group_next(struct weir_group *group, uint64_t *ret_id, int *ret_result)
+{
+	return weir_group_next_until(group, WEIR_FOREVER, ret_id, ret_result);
+}
+
+/* Nobody will join what is left: each task's handle goes when it delivers. */
+static void make_orphan(struct weir_group *group)
+{
+	struct weir__member *m;
+	bool last;
+
+	weir__lock_take(&group->lock);
+	while ((m = pop_done(group))) {
+		weir_task_detach(m->task);
+		free(m);
+	}
+	group->orphan = true;
+	last = group->len == 0;
+	weir__lock_drop(&group->lock);
+	if (last)
+		free(group);
+}
+
 /*
  * Waits even when the caller itself was aborted: its tasks must be gone before the group is.
- * Where it cannot wait (-EPERM, -EBUSY: a mistake of the caller's) the group stays.
+ * A stackless task cannot wait here: the group goes with its last task.
  */
 void weir_group_free(struct weir_group *group)
 {
@@ -271,7 +305,9 @@ void weir_group_free(struct weir_group *group)
 		rc = weir__worker_current() ? weir__await_shielded(&wait.leaf.future)
 					    : weir_block_on(&wait.leaf.future, WEIR_FOREVER);
 	} while (rc == 1);
-	WEIR_ASSERT(rc == 0);
+	WEIR_ASSERT(rc == 0 || rc == -EPERM);	/* -EBUSY: freed under another's weir_group_next */
 	if (rc == 0)
 		free(group);
+	else if (rc == -EPERM)
+		make_orphan(group);
 }

@@ -38,7 +38,7 @@ int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *sp
 
 int weir__handle_control(struct weir_handle *h, enum weir_control what, void *value, size_t len)
 {
-	if (!h->backend)
+	if (!h || !h->backend)
 		return -EBADF;
 	if (!h->backend->ops->control)
 		return -EOPNOTSUPP;

@@ -14,7 +14,7 @@ struct weir_backend *weir__io_backend(int *ret_err);
 /* Attach a zeroed handle to the calling worker's instance. 0 or a negative errno. */
 int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *spec);
 
-/* -EBADF for a handle that is not attached, else the backend's answer. */
+/* -EBADF for NULL and for a handle that is not attached, else the backend's answer. */
 int weir__handle_control(struct weir_handle *h, enum weir_control what, void *value, size_t len);
 
 /*

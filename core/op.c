@@ -115,7 +115,7 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 		return -ENXIO;
 	if (WEIR_UNLIKELY(!w->driver.io))
 		return -ENODEV;
-	if (WEIR_UNLIKELY(!weir__load(&op->handle->backend, WEIR_RELAXED)))
+	if (WEIR_UNLIKELY(!op->handle || !weir__load(&op->handle->backend, WEIR_RELAXED)))
 		return -EBADF;
 	if (WEIR_UNLIKELY(!(w->driver.io->caps & caps_needed[op->code])))
 		return -EOPNOTSUPP;

@@ -33,8 +33,8 @@ struct weir_rt {
 	int budget;
 	size_t stack_bytes;
 	bool no_time, no_signal;
-	bool fiber_unsafe;		/* after fork, in the child */
 	bool closed;			/* no new tasks; atomic */
+	unsigned fork_generation;	/* weir__fork_generation when it was made */
 	unsigned workers;
 	struct weir__worker **worker;	/* by index */
 	struct weir__lock foreign_lock;
@@ -45,6 +45,15 @@ struct weir_rt {
 	uint32_t signal_seen;		/* generation handed out last; atomic */
 	unsigned signal_slot;		/* 1 + index in os/signal.c's table, 0 none */
 };
+
+/* How often this process, since weir's first runtime, was forked off another. */
+extern unsigned weir__fork_generation;
+
+/* Whether it came here through fork: its threads did not. [any] */
+static inline bool weir__rt_is_inherited(const struct weir_rt *rt)
+{
+	return rt->fork_generation != weir__fork_generation;
+}
 
 /* The owner number of blocks from rt->foreign. */
 #define WEIR__SLAB_FOREIGN UINT16_MAX

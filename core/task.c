@@ -160,6 +160,17 @@ static uint64_t fresh_id(void)
 	return mine++;
 }
 
+/*
+ * A shutdown that walked the foreign slab before the state was stored has passed this task by.
+ * Pairs with close_runtime: it stores closed, fences and walks; here state is stored, fence, closed.
+ */
+static void abort_if_closed(struct weir_task *task)
+{
+	weir__fence(WEIR_SEQ_CST);
+	if (WEIR_UNLIKELY(weir__load(&task->rt->closed, WEIR_RELAXED)))
+		weir_task_abort(task);
+}
+
 int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 		    struct weir_task **ret_task)
 {
@@ -181,6 +192,8 @@ int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 		return -ESHUTDOWN;
 	if (w && w->rt != rt)
 		w = NULL;
+	if (WEIR_UNLIKELY(!w && weir__rt_is_inherited(rt)))
+		return -ENXIO;
 	if ((cfg->flags & WEIR_TASK_PINNED) && !w && !cfg->worker)
 		return -EINVAL;
 
@@ -211,6 +224,8 @@ int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 		*cfg->ret_id = task->id;
 	if (member)
 		weir__group_fill(member, task);
+	if (!w)
+		abort_if_closed(task);
 	rt->sched->schedule(task);
 	return 0;
 }

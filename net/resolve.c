@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/blocking.h"
 #include "core/atomic.h"
 #include "core/leaf.h"
 #include "core/lock.h"
@@ -40,6 +41,12 @@ static void drop(struct request *r)
 {
 	if (weir__fetch_sub(&r->holders, 1u, WEIR_ACQ_REL) == 1)
 		free(r);
+}
+
+/* The job was dropped at shutdown. */
+static void drop_unrun(void *arg)
+{
+	drop(arg);
 }
 
 /* ---- the job: on a thread of the pool ---- */
@@ -193,7 +200,7 @@ int weir_resolve(const char *host_port, uint64_t deadline, struct weir_addr *ret
 		return -ENOMEM;
 	rc = weir__addr_split(host_port, r->host, &r->port);
 	if (rc == 0)
-		rc = weir_blocking_spawn(NULL, resolve_job, r);
+		rc = weir__blocking_detach(NULL, resolve_job, drop_unrun, r);
 	if (rc < 0) {
 		free(r);
 		return rc;

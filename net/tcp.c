@@ -206,20 +206,31 @@ int weir_tcp_recv(struct weir_tcp *conn, void *buf, size_t len)
 	return weir_await(&op.leaf.future);
 }
 
-int weir_tcp_recvv(struct weir_tcp *conn, const struct iovec *iov, unsigned count)
+int weir_tcp_recvv_until(struct weir_tcp *conn, const struct iovec *iov, unsigned count,
+			 uint64_t deadline)
 {
 	struct weir_op op;
 
 	weir_op_init_recvv(&op, &conn->handle, iov, count);
-	return weir_await(&op.leaf.future);
+	return weir__net_await(&op.leaf.future, deadline);
 }
 
-int weir_tcp_peek(struct weir_tcp *conn, void *buf, size_t len)
+int weir_tcp_recvv(struct weir_tcp *conn, const struct iovec *iov, unsigned count)
+{
+	return weir_tcp_recvv_until(conn, iov, count, WEIR_FOREVER);
+}
+
+int weir_tcp_peek_until(struct weir_tcp *conn, void *buf, size_t len, uint64_t deadline)
 {
 	struct weir_op op;
 
 	weir_op_init_recv(&op, &conn->handle, buf, weir__io_clamp(len), WEIR_OP_PEEK);
-	return weir_await(&op.leaf.future);
+	return weir__net_await(&op.leaf.future, deadline);
+}
+
+int weir_tcp_peek(struct weir_tcp *conn, void *buf, size_t len)
+{
+	return weir_tcp_peek_until(conn, buf, len, WEIR_FOREVER);
 }
 
 int weir_tcp_recv_try(struct weir_tcp *conn, void *buf, size_t len)
@@ -282,12 +293,26 @@ int weir_tcp_send(struct weir_tcp *conn, const void *buf, size_t len)
 	return weir_await(&op.leaf.future);
 }
 
-int weir_tcp_sendv(struct weir_tcp *conn, const struct iovec *iov, unsigned count)
+int weir_tcp_send_until(struct weir_tcp *conn, const void *buf, size_t len, uint64_t deadline)
+{
+	struct weir_op op;
+
+	weir_op_init_send(&op, &conn->handle, buf, weir__io_clamp(len), 0);
+	return weir__net_await(&op.leaf.future, deadline);
+}
+
+int weir_tcp_sendv_until(struct weir_tcp *conn, const struct iovec *iov, unsigned count,
+			 uint64_t deadline)
 {
 	struct weir_op op;
 
 	weir_op_init_sendv(&op, &conn->handle, iov, count, 0);
-	return weir_await(&op.leaf.future);
+	return weir__net_await(&op.leaf.future, deadline);
+}
+
+int weir_tcp_sendv(struct weir_tcp *conn, const struct iovec *iov, unsigned count)
+{
+	return weir_tcp_sendv_until(conn, iov, count, WEIR_FOREVER);
 }
 
 int weir_tcp_send_try(struct weir_tcp *conn, const void *buf, size_t len)

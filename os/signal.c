@@ -174,6 +174,7 @@ int weir_signal_open(struct weir_signal *s, int signo)
 	struct weir__worker *w = weir__worker_current();
 	int rc;
 
+	s->rt = NULL;
 	if (!w)
 		return -ENXIO;
 	if (w->rt->no_signal)
@@ -202,6 +203,8 @@ int weir_signal_open(struct weir_signal *s, int signo)
 
 void weir_signal_close(struct weir_signal *s)
 {
+	if (!s->rt)
+		return;
 	weir__lock_take(&s->rt->signal_lock);
 	weir__store(s->pprev, s->next, WEIR_RELAXED);
 	if (s->next)

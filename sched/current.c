@@ -140,3 +140,15 @@ void current_drain(struct runtime *rt, uint64_t deadline)
 	pthread_mutex_unlock(&rt->turn_lock);
 	weir__context()->rt = entered;
 }
+
+/* Nobody need be in block_on when the runtime stops: then the worker ends here. */
+void current_stop(struct runtime *rt)
+{
+	bool idle;
+
+	pthread_mutex_lock(&rt->turn_lock);
+	idle = !rt->turn_taken;
+	pthread_mutex_unlock(&rt->turn_lock);
+	if (idle)
+		worker_stopped(worker_at(rt, 0));
+}

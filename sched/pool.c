@@ -263,17 +263,23 @@ int pool_run_now(struct pool *pool, int (*fn)(void *), void *arg)
 	return rc;
 }
 
-/* The jobs that have not started; their futures learn it. */
+/* The jobs that have not started; their futures learn it. All at once, before a thread is free. */
 static void refuse_queued(struct pool *pool)
 {
-	struct weir_blocking *job;
+	struct weir_blocking *job, *refused = NULL;
 
 	while ((job = pool->first)) {
 		dequeue(pool, job);
-		pthread_mutex_unlock(&pool->lock);
-		weir__blocking_finish(job, -ESHUTDOWN);
-		pthread_mutex_lock(&pool->lock);
+		weir__store(&job->state, (uint8_t)WEIR__BLOCKING_REFUSED, WEIR_RELAXED);
+		job->next = refused;
+		refused = job;
 	}
+	pthread_mutex_unlock(&pool->lock);
+	while ((job = refused)) {
+		refused = job->next;
+		weir__blocking_finish(job, -ESHUTDOWN);
+	}
+	pthread_mutex_lock(&pool->lock);
 }
 
 int pool_stop(struct pool *pool, uint64_t deadline)

@@ -37,11 +37,9 @@ static int WEIR_PRINTF(2, 3) refuse(int rc, const char *fmt, ...)
 
 /* ---- fork ---- */
 
-static unsigned fork_generation;
-
 static void forked_in_child(void)
 {
-	fork_generation++;
+	weir__fork_generation++;
 	weir__context()->worker = NULL;
 	weir__context()->rt = NULL;
 }
@@ -51,12 +49,6 @@ static void prepare_process(void)
 {
 	pthread_atfork(NULL, NULL, forked_in_child);
 	weir__guard_enable();
-}
-
-/* A runtime that was inherited through fork: its threads are not here. */
-static bool is_inherited(const struct runtime *rt)
-{
-	return rt->fork_generation != fork_generation;
 }
 
 /* ---- configuration ---- */
@@ -182,6 +174,7 @@ static void init_base(struct runtime *rt)
 	struct weir_rt *base = &rt->base;
 
 	base->sched = &schedule_ops;
+	base->fork_generation = weir__fork_generation;
 	base->clock = rt->cfg.clock;
 	base->budget = (int)rt->cfg.budget;
 	base->stack_bytes = rt->cfg.stack_bytes;
@@ -201,7 +194,6 @@ static void init_shared(struct runtime *rt)
 	rt->cfg.name = rt->name;
 	rt->stealing = rt->cfg.workers > 1 && rt->cfg.steal != WEIR_STEAL_OFF;
 	rt->drain_deadline = WEIR_FOREVER;
-	rt->fork_generation = fork_generation;
 	inject_init(&rt->inject);
 	idle_init(&rt->idle, rt->cfg.workers);
 	pool_init(&rt->pool, &rt->base, rt->cfg.blocking_max, rt->cfg.blocking_queue,
@@ -289,6 +281,8 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	int rc;
 
 	why[0] = '\0';
+	if (weir__worker_current())
+		return refuse(-EPERM, "a task does not make a runtime: do it on a thread of your own");
 	if (!cfg || cfg->size != sizeof *cfg)
 		return refuse(-EINVAL, "config.size is %zu: start from WEIR_RT_CONFIG_INIT (%zu)",
 			      cfg ? cfg->size : 0, sizeof *cfg);
@@ -326,18 +320,18 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 
 int weir_rt_shutdown(struct weir_rt *base, uint64_t timeout_ns)
 {
-	struct runtime *rt = runtime_of(base);
-
 	if (weir__worker_current())
 		return -EPERM;
-	return is_inherited(rt) ? -ENXIO : runtime_shutdown(rt, timeout_ns);
+	if (!base)
+		return -EINVAL;
+	return weir__rt_is_inherited(base) ? -ENXIO : runtime_shutdown(runtime_of(base), timeout_ns);
 }
 
 void weir_rt_free(struct weir_rt *base)
 {
 	struct runtime *rt = runtime_of(base);
 
-	if (!base || is_inherited(rt) || weir__worker_current())
+	if (!base || weir__rt_is_inherited(base) || weir__worker_current())
 		return;
 	if (runtime_shutdown(rt, 100 * WEIR_MSEC) == 0)
 		runtime_release(rt);
@@ -353,7 +347,9 @@ int weir_rt_block_on(struct weir_rt *base, int (*fn)(void *), void *arg)
 
 	if (weir__worker_current())
 		return -EPERM;
-	if (is_inherited(rt))
+	if (!base || !fn)
+		return -EINVAL;
+	if (weir__rt_is_inherited(base))
 		return -ENXIO;
 	if (rt->cfg.sched == WEIR_SCHED_CURRENT)
 		return current_block_on(rt, fn, arg);

@@ -33,7 +33,6 @@ struct runtime {
 	uint32_t phase;			/* enum rt_phase; atomic */
 	uint32_t drained;		/* bumped by workers while aborting: look again; futex */
 	bool stealing;			/* several workers share their queues */
-	unsigned fork_generation;
 
 	struct inject inject;
 	struct idle idle;
@@ -75,5 +74,6 @@ uint64_t runtime_alive(struct runtime *rt);
 /* In current.c: the current-thread scheduler. */
 int current_block_on(struct runtime *rt, int (*fn)(void *), void *arg);
 void current_drain(struct runtime *rt, uint64_t deadline);
+void current_stop(struct runtime *rt);
 
 #endif

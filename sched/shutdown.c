@@ -7,11 +7,13 @@
  *	2 abort		every worker cancels the tasks of its slab, this thread those that
  *			foreign threads have spawned
  *	3 drain		workers go on until no task is left: operations are waited for here
- *	4 stop		workers leave their loops, threads are joined, late messages delivered
- *	5 pool		waiting jobs are refused, running ones are waited for
- *	6 detach	signals do not look for this runtime any more
+ *	4 stop		workers leave their loops, threads are joined
+ *	5 pool		waiting jobs are refused, running ones are waited for, and with them the
+ *			threads that a block in place has made workers
+ *	6 late		messages that no worker will take are delivered
+ *	7 detach	signals do not look for this runtime any more
  *
- * Memory is given back by weir_rt_free, which runs after 6 whatever came of it.
+ * Memory is given back by weir_rt_free, which runs after 7 whatever came of it.
  */
 #define _GNU_SOURCE
 #include <time.h>
@@ -22,6 +24,7 @@
 #include "sched/worker.h"
 
 #define LOOK_AGAIN_NS (10 * WEIR_MSEC)
+#define GRACE_NS (50 * WEIR_MSEC)	/* what stops at once has stopped, however short the time */
 
 uint64_t runtime_alive(struct runtime *rt)
 {
@@ -47,6 +50,8 @@ static void close_runtime(struct runtime *rt)
 	weir__lock_take(&rt->base.foreign_lock);
 	weir__store(&rt->base.closed, true, WEIR_RELEASE);
 	weir__lock_drop(&rt->base.foreign_lock);
+	/* Pairs with abort_if_closed in core/task.c. */
+	weir__fence(WEIR_SEQ_CST);
 }
 
 static void abort_foreign(struct runtime *rt)
@@ -93,8 +98,8 @@ static int join_threads(struct runtime *rt, uint64_t deadline)
 			continue;
 		limit = deadline == WEIR_FOREVER ? (uint64_t)INT64_MAX : deadline;
 		/* Even past the deadline a thread that is on its way out is waited for. */
-		if (limit < weir__clock_system() + LOOK_AGAIN_NS * 5)
-			limit = weir__clock_system() + LOOK_AGAIN_NS * 5;
+		if (limit < weir__clock_system() + GRACE_NS)
+			limit = weir__clock_system() + GRACE_NS;
 		until = (struct timespec){ (time_t)(limit / WEIR_SEC), (long)(limit % WEIR_SEC) };
 		if (pthread_clockjoin_np(rt->threads[i], NULL, CLOCK_MONOTONIC, &until) == 0)
 			rt->started[i] = false;
@@ -106,7 +111,7 @@ static int join_threads(struct runtime *rt, uint64_t deadline)
 }
 
 /*
- * 4. What one worker's last task has sent to another that had left its loop: handles to be closed
+ * 6. What one worker's last task has sent to another that had left its loop: handles to be closed
  * at their home. This thread stands in for the workers, none of which runs any more.
  */
 static void deliver_late(struct runtime *rt)
@@ -122,6 +127,7 @@ int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
 {
 	uint64_t now = weir__clock_system();
 	uint64_t deadline = timeout_ns > WEIR_FOREVER - now ? WEIR_FOREVER : now + timeout_ns;
+	uint64_t drain_deadline = deadline < now + GRACE_NS ? now + GRACE_NS : deadline;
 	int rc = 0, pool_rc;
 
 	if (runtime_phase(rt) == RT_STOPPED)
@@ -130,18 +136,21 @@ int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
 	set_phase(rt, RT_ABORTING);				/* 2 */
 	if (rt->cfg.sched == WEIR_SCHED_CURRENT) {		/* 3 */
 		abort_foreign(rt);
-		current_drain(rt, deadline);
+		current_drain(rt, drain_deadline);
 	} else {
-		drain(rt, deadline);
+		drain(rt, drain_deadline);
 	}
 	if (runtime_alive(rt) > 0)
 		rc = -ETIMEDOUT;
 	set_phase(rt, RT_STOPPING);				/* 4 */
-	if (rt->cfg.sched == WEIR_SCHED_MULTI && join_threads(rt, deadline) < 0)
+	if (rt->cfg.sched == WEIR_SCHED_CURRENT)
+		current_stop(rt);
+	else if (join_threads(rt, deadline) < 0)
 		rc = -ETIMEDOUT;
-	deliver_late(rt);
 	pool_rc = pool_stop(&rt->pool, deadline);		/* 5 */
-	weir__signals_detach(&rt->base);			/* 6 */
+	if (pool_rc == 0)
+		deliver_late(rt);				/* 6 */
+	weir__signals_detach(&rt->base);			/* 7 */
 	if (rc == 0 && pool_rc == 0)
 		set_phase(rt, RT_STOPPED);
 	return rc ? rc : pool_rc;

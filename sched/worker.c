@@ -306,15 +306,19 @@ static void enter(struct worker *w)
 
 static void call_start_hook(struct worker *w)
 {
-	if (w->hooked || !w->rt->cfg.on_worker_start)
+	if (w->hooked)
 		return;
 	w->hooked = true;
-	w->rt->cfg.on_worker_start(w->rt->cfg.hook_arg, w->base.index);
+	if (w->rt->cfg.on_worker_start)
+		w->rt->cfg.on_worker_start(w->rt->cfg.hook_arg, w->base.index);
 }
 
-static void call_stop_hook(struct worker *w)
+void worker_stopped(struct worker *w)
 {
-	if (runtime_phase(w->rt) >= RT_STOPPING && w->rt->cfg.on_worker_stop)
+	if (!w->hooked || runtime_phase(w->rt) < RT_STOPPING)
+		return;
+	w->hooked = false;
+	if (w->rt->cfg.on_worker_stop)
 		w->rt->cfg.on_worker_stop(w->rt->cfg.hook_arg, w->base.index);
 }
 
@@ -324,7 +328,7 @@ static WEIR_NOINLINE void leave(struct worker *w)
 	struct weir__context *c = weir__context();
 
 	if (c->worker)
-		call_stop_hook(w);
+		worker_stopped(w);
 	c->worker = NULL;
 }
 

@@ -39,7 +39,7 @@ struct worker {
 	struct own_queue own;
 	bool own_next;			/* take turns between own and ring */
 	bool searching;
-	bool hooked;			/* on_worker_start has been called */
+	bool hooked;			/* started, and on_worker_stop has not been called */
 	bool aborted_all;		/* this worker has cancelled its tasks (shutdown) */
 	unsigned tick;			/* polls so far */
 	unsigned turn_at;		/* tick of the next look at the drivers */
@@ -80,6 +80,9 @@ void worker_run(struct worker *w, bool (*until)(void *arg), void *arg);
 
 /* Make this thread the worker, run the loop, stop being it. The context keeps the runtime. */
 void worker_serve(struct worker *w, bool (*until)(void *arg), void *arg);
+
+/* The stop hook, if the worker has started and the runtime stops. [the worker's thread, or none runs] */
+void worker_stopped(struct worker *w);
 
 /* queue.c: the ready queues of a worker. [owner], except worker_steal_from's victim. */
 void worker_push(struct worker *w, struct weir_task *task);

@@ -322,7 +322,8 @@ static int recv_fast(struct weir_mpsc *ch, size_t max, void *ret_messages)
 	return recv_or_wait(ch, max, ret_messages, NULL);
 }
 
-int weir_mpsc_recv_many(struct weir_mpsc *mpsc, size_t max, void *ret_messages)
+int weir_mpsc_recv_many_until(struct weir_mpsc *mpsc, size_t max, uint64_t deadline,
+			      void *ret_messages)
 {
 	struct weir_mpsc_recv recv;
 	int rc;
@@ -333,23 +334,22 @@ int weir_mpsc_recv_many(struct weir_mpsc *mpsc, size_t max, void *ret_messages)
 	if (WEIR_LIKELY(rc != -EAGAIN))
 		return rc;
 	weir_mpsc_recv_init(&recv, mpsc, max, ret_messages);
-	return weir_await(&recv.wait.leaf.future);
+	return weir_await_until(&recv.wait.leaf.future, deadline);
+}
+
+int weir_mpsc_recv_many(struct weir_mpsc *mpsc, size_t max, void *ret_messages)
+{
+	return weir_mpsc_recv_many_until(mpsc, max, WEIR_FOREVER, ret_messages);
 }
 
 int weir_mpsc_recv(struct weir_mpsc *mpsc, void *ret_message)
 {
-	return weir_mpsc_recv_many(mpsc, 1, ret_message);
+	return weir_mpsc_recv_many_until(mpsc, 1, WEIR_FOREVER, ret_message);
 }
 
 int weir_mpsc_recv_until(struct weir_mpsc *mpsc, uint64_t deadline, void *ret_message)
 {
-	struct weir_mpsc_recv recv;
-	int rc = recv_fast(mpsc, 1, ret_message);
-
-	if (WEIR_LIKELY(rc != -EAGAIN))
-		return rc;
-	weir_mpsc_recv_init(&recv, mpsc, 1, ret_message);
-	return weir_await_until(&recv.wait.leaf.future, deadline);
+	return weir_mpsc_recv_many_until(mpsc, 1, deadline, ret_message);
 }
 
 /*

@@ -27,6 +27,7 @@ struct weir_blocking {
 	uint8_t state;			/* atomic */
 	bool cancelled;
 	bool detached;			/* weir_blocking_spawn's: on the heap, nobody waits */
+	void (*dropped)(void *arg);	/* detached: called instead of fn at shutdown, or NULL */
 };
 
 WEIR_BEGIN_DECLS
@@ -45,7 +46,14 @@ WEIR_API void weir_blocking_init(struct weir_blocking *blocking, int (*fn)(void 
 WEIR_API int weir_blocking_run(int (*fn)(void *), void *arg);
 
 /**
- * Hand fn(arg) to the pool of rt (NULL: the current one) and do not wait for it.
+ * The same, if fn starts before the deadline: one that has started is waited for.
+ * -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1
+ */
+WEIR_API int weir_blocking_run_until(int (*fn)(void *), void *arg, uint64_t deadline);
+
+/**
+ * Hand fn(arg) to the pool of rt (NULL: the current one) and do not wait for it. A job that has
+ * not started when the runtime shuts down is never run.
  *
  * Thread:   [any]
  * Returns:  0; -EAGAIN when the queue is full; -ESHUTDOWN; -ENXIO; -ENOMEM

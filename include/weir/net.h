@@ -283,7 +283,10 @@ WEIR_API void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half);
 WEIR_API int weir_tcp_recv(struct weir_tcp *conn, void *buf, size_t len);
 WEIR_API int weir_tcp_recv_until(struct weir_tcp *conn, void *buf, size_t len, uint64_t deadline);
 WEIR_API int weir_tcp_recvv(struct weir_tcp *conn, const struct iovec *iov, unsigned count);
+WEIR_API int weir_tcp_recvv_until(struct weir_tcp *conn, const struct iovec *iov, unsigned count,
+				  uint64_t deadline);
 WEIR_API int weir_tcp_peek(struct weir_tcp *conn, void *buf, size_t len);
+WEIR_API int weir_tcp_peek_until(struct weir_tcp *conn, void *buf, size_t len, uint64_t deadline);
 /** Never waits for bytes: -EAGAIN when there are none. Thread: [worker] on a fiber. Since: 0.1 */
 WEIR_API int weir_tcp_recv_try(struct weir_tcp *conn, void *buf, size_t len);
 /**
@@ -306,7 +309,11 @@ WEIR_API int weir_tcp_recv_lease_until(struct weir_tcp *conn, struct weir_lease 
  * Since:    0.1
  */
 WEIR_API int weir_tcp_send(struct weir_tcp *conn, const void *buf, size_t len);
+WEIR_API int weir_tcp_send_until(struct weir_tcp *conn, const void *buf, size_t len,
+				 uint64_t deadline);
 WEIR_API int weir_tcp_sendv(struct weir_tcp *conn, const struct iovec *iov, unsigned count);
+WEIR_API int weir_tcp_sendv_until(struct weir_tcp *conn, const struct iovec *iov, unsigned count,
+				  uint64_t deadline);
 WEIR_API int weir_tcp_send_try(struct weir_tcp *conn, const void *buf, size_t len);
 WEIR_API int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len,
 			       uint64_t deadline, size_t *ret_done);

@@ -86,7 +86,10 @@ struct weir_rt_config {
 	 */
 	bool no_overflow_report;
 
-	/* Hooks; arg is hook_arg, worker the index. Called on the worker's thread. */
+	/*
+	 * Hooks; arg is hook_arg, worker the index. Called on the worker's thread; with the
+	 * current-thread scheduler start by who first is in block_on, stop by who shuts down.
+	 */
 	void (*on_worker_start)(void *arg, unsigned worker);
 	void (*on_worker_stop)(void *arg, unsigned worker);
 	void (*on_worker_park)(void *arg, unsigned worker);
@@ -103,9 +106,9 @@ WEIR_BEGIN_DECLS
  *
  * Thread:   [any] but a worker
  * Owns:     the caller frees it with weir_rt_free
- * Returns:  0; -EINVAL for a value out of range; -ENOENT for a backend name that does not
- *           exist; the backend's errno when a named one cannot run here; -EAGAIN or -ENOMEM
- *           when threads or memory run out. weir_rt_why() has the sentence.
+ * Returns:  0; -EPERM on a worker; -EINVAL for a value out of range; -ENOENT for a backend
+ *           name that does not exist; the backend's errno when a named one cannot run here;
+ *           -EAGAIN or -ENOMEM when threads or memory run out. weir_rt_why() has the sentence.
  * Since:    0.1
  */
 WEIR_API WEIR_MUST_CHECK int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt);
@@ -124,8 +127,8 @@ WEIR_API const char *weir_rt_why(void);
  *
  * Thread:   [any] but a worker; on the current-thread scheduler the caller is the worker
  * Waits:    until fn returns
- * Returns:  fn's result; -EPERM on a worker; -ESHUTDOWN; -ECANCELED if shutdown
- *           aborted it
+ * Returns:  fn's result; -EPERM on a worker; -EINVAL without rt or fn; -ESHUTDOWN; -ECANCELED
+ *           if shutdown aborted it; -ENOMEM; -ENXIO in a forked child
  * Since:    0.1
  */
 WEIR_API int weir_rt_block_on(struct weir_rt *rt, int (*fn)(void *), void *arg);
@@ -146,7 +149,7 @@ WEIR_API int weir_rt_run(const struct weir_rt_config *cfg, int (*fn)(void *), vo
  * Thread:   [any] but a worker
  * Waits:    up to timeout_ns (WEIR_FOREVER allowed)
  * Returns:  0; -ETIMEDOUT if a task or a blocking job would not stop (the rest has);
- *           -EPERM on a worker
+ *           -EPERM on a worker; -EINVAL without rt; -ENXIO in a forked child
  * Since:    0.1
  */
 WEIR_API int weir_rt_shutdown(struct weir_rt *rt, uint64_t timeout_ns);

@@ -205,6 +205,15 @@ WEIR_API void *weir_local_get(const struct weir_local_key *key);
  *
  *	weir_group_new ──► spawn … ──► weir_group_next … ──► weir_group_free
  */
+
+/**
+ * Make a group of tasks of a runtime (NULL: the current one).
+ *
+ * Thread:   [any]
+ * Owns:     the caller frees it with weir_group_free, before the runtime
+ * Returns:  0; -ENXIO without a runtime; -ENOMEM
+ * Since:    0.1
+ */
 WEIR_API int weir_group_new(struct weir_rt *rt, struct weir_group **ret_group);
 /** Spawn fn(arg) into the group. As weir_spawn. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_group_spawn_at(struct weir_group *group, int (*fn)(void *), void *arg,
@@ -219,11 +228,21 @@ WEIR_API int weir_group_spawn_at(struct weir_group *group, int (*fn)(void *), vo
  * Since:    0.1
  */
 WEIR_API int weir_group_next(struct weir_group *group, uint64_t *ret_id, int *ret_result);
+/** The same up to a deadline; -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1 */
+WEIR_API int weir_group_next_until(struct weir_group *group, uint64_t deadline, uint64_t *ret_id,
+				   int *ret_result);
 /** Abort every task of the group; they are still to be joined. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_group_abort(struct weir_group *group);
 /** Tasks not joined yet. Thread: [any]. Since: 0.1 */
 WEIR_API size_t weir_group_len(const struct weir_group *group);
-/** Abort what is left, wait for it, free the group. Thread: as weir_group_next. Since: 0.1 */
+/**
+ * Abort what is left, wait for it, free the group. NULL is allowed.
+ *
+ * Thread:   as weir_group_next; in a stackless task it does not wait, and the group goes with
+ *           its last task
+ * Waits:    until every task of the group is complete, even if the caller is aborted
+ * Since:    0.1
+ */
 WEIR_API void weir_group_free(struct weir_group *group);
 
 /** The future of weir_group_next: finishes with 1 or 0 as it does. */

@@ -194,10 +194,10 @@ struct users : rl::test_suite<users<count, workers, times>, count> {
 };
 
 static const model_scenario scenarios[] = {
-	{ "an owner and another", &rl::simulate<users<2, 1, 2> >, 30000, 2 },
-	{ "two workers", &rl::simulate<users<2, 2, 2> >, 30000, 0 },
-	{ "an owner and two others", &rl::simulate<users<3, 1, 2> >, 40000, 0 },
-	{ "three workers", &rl::simulate<users<3, 3, 1> >, 40000, 0 },
+	{ "an owner and another", &rl::simulate<users<2, 1, 2> >, 200000, 3 },
+	{ "two workers", &rl::simulate<users<2, 2, 2> >, 100000, 2 },
+	{ "an owner and two others", &rl::simulate<users<3, 1, 2> >, 200000, 0 },
+	{ "three workers", &rl::simulate<users<3, 3, 1> >, 200000, 0 },
 };
 
 MODEL_MAIN("guard", scenarios, mutants)

@@ -119,6 +119,10 @@ WEIR_API int weir_mpsc_recv_try(struct weir_mpsc *mpsc, void *ret_message);
  */
 WEIR_API int weir_mpsc_recv_many(struct weir_mpsc *mpsc, size_t max, void *ret_messages);
 
+/** The same up to a deadline; -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1 */
+WEIR_API int weir_mpsc_recv_many_until(struct weir_mpsc *mpsc, size_t max, uint64_t deadline,
+				       void *ret_messages);
+
 /** Messages in the channel now. Thread: [any]. Since: 0.1 */
 WEIR_API size_t weir_mpsc_len(const struct weir_mpsc *mpsc);
 /** How many it has room for. Thread: [any]. Since: 0.1 */

@@ -1,0 +1,627 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * misuse.c: every public call from where it does not belong: a plain thread, with
+ * and without a runtime, a stackless task, after shutdown, a runtime that lacks
+ * the driver. Each answers its errno and nothing crashes, hangs or leaks.
+ *
+ * One table names each call once, with what it answers in each place.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/support/testing.h"
+#include "weir/backend.h"
+#include "weir/weir.h"
+
+#define UNUSED __attribute__((unused))
+
+/* What the calls are made on; all of it is real, made by a fiber of the runtime. */
+static struct {
+	struct weir_rt *rt;
+	struct weir_listener *listener;
+	struct weir_tcp *conn, *peer;
+	struct weir_fd *fd;
+	struct weir_task *task;			/* one that waits */
+	struct weir_group *group;		/* with one that waits */
+	struct weir_notify *go;			/* for what they wait */
+	struct weir_signal *listening;
+	struct weir_mutex mutex;		/* locked */
+	struct weir_sem sem;			/* empty */
+	struct weir_notify notify;
+	struct weir_oneshot *oneshot;
+	struct weir_mpsc *mpsc;			/* of one message, full */
+	struct weir_mpsc *empty;
+	struct weir_addr addr;
+	int pipe[2];
+} on;
+
+static char buf[64];
+static struct iovec iov = { buf, sizeof buf };
+static uint64_t soon(void) { return weir_deadline_in(WEIR_SEC); }
+static int nothing(void *arg UNUSED) { return 7; }
+static int wait_for_go(void *go) { return weir_notify_wait(go); }
+
+/* ---- the calls ---- */
+
+#define CALL(name, ...) static int call_##name(void) { __VA_ARGS__ }
+
+CALL(await, struct weir_yield y; weir_yield_init(&y); return weir_await(&y.future);)
+CALL(await_until, struct weir_sleep s; weir_sleep_init(&s, soon());
+     return weir_await_until(&s.leaf.future, soon());)
+CALL(block_on, struct weir_yield y; weir_yield_init(&y); return weir_block_on(&y.future, soon());)
+CALL(block_on_sleep, struct weir_sleep s; weir_sleep_init(&s, soon());
+     return weir_block_on(&s.leaf.future, soon());)
+CALL(block_on_recv, struct weir_op op; weir_op_init_recv(&op, &on.conn->handle, buf, 1, 0);
+     return weir_block_on(&op.leaf.future, soon());)
+CALL(block_on_accept, struct weir_accept a; struct weir_tcp *c;
+     weir_accept_init(&a, on.listener, &c); return weir_block_on(&a.future, soon());)
+CALL(block_on_relay, struct weir_relay r; weir_relay_init(&r, on.conn, on.peer, NULL);
+     return weir_block_on(&r.future, soon());)
+CALL(block_on_blocking, struct weir_blocking b; weir_blocking_init(&b, nothing, NULL);
+     return weir_block_on(&b.leaf.future, soon());)
+CALL(sleep, return weir_sleep(WEIR_MSEC);)
+CALL(sleep_until, return weir_sleep_until(soon());)
+CALL(interval_tick, struct weir_interval i; uint64_t due;
+     weir_interval_init(&i, weir_now(), WEIR_MSEC, WEIR_TICK_BURST);
+     return weir_interval_tick(&i, &due);)
+CALL(yield, return weir_yield();)
+
+CALL(rt_new, struct weir_rt *rt; struct weir_rt_config c = WEIR_RT_CONFIG_INIT; c.workers = 1;
+     int rc = weir_rt_new(&c, &rt); if (rc == 0) weir_rt_free(rt); return rc;)
+CALL(rt_run, struct weir_rt_config c = WEIR_RT_CONFIG_INIT; c.workers = 1;
+     return weir_rt_run(&c, nothing, NULL);)
+CALL(rt_block_on, return weir_rt_block_on(on.rt, nothing, NULL);)
+CALL(rt_block_on_null, return weir_rt_block_on(NULL, nothing, NULL);)
+CALL(rt_shutdown_null, return weir_rt_shutdown(NULL, 0);)
+CALL(rt_worker_stats, struct weir_worker_stats s; return weir_rt_worker_stats(on.rt, 99, &s);)
+CALL(rt_worker_index, return weir_rt_worker_index() >= 0;)
+
+CALL(spawn, return weir_spawn(nothing, NULL, NULL);)
+CALL(rt_spawn, return weir_rt_spawn(on.rt, nothing, NULL, NULL);)
+CALL(task_spawn, struct weir_task_config c = WEIR_TASK_CONFIG_INIT;
+     return weir_task_spawn(on.rt, &c, NULL);)
+CALL(task_join, int result; return weir_task_join(NULL, &result);)
+CALL(task_join_until, return weir_task_join_until(on.task, weir_now(), NULL);)
+CALL(task_detach, weir_task_detach(NULL); return 0;)
+CALL(task_abort, weir_task_abort(NULL); return 0;)
+CALL(task_is_complete, return weir_task_is_complete(on.task);)
+CALL(task_asks, return weir_task_cancelled() || weir_task_unconstrained(false) ||
+     weir_task_id(NULL) || weir_task_name(NULL)[0] || weir_task_where(NULL);)
+CALL(local, static const struct weir_local_key key; return weir_local_set(&key, NULL);)
+CALL(local_get, static const struct weir_local_key key; return weir_local_get(&key) != NULL;)
+CALL(group_new, struct weir_group *g; int rc = weir_group_new(NULL, &g);
+     if (rc == 0) weir_group_free(g); return rc;)
+CALL(group_free, struct weir_group *g; int rc = weir_group_new(on.rt, &g);
+     for (int i = 0; rc == 0 && i < 3; i++)
+	rc = weir_group_spawn(g, i ? wait_for_go : nothing, on.go, NULL) == -ESHUTDOWN ? 0 : rc;
+     weir_group_free(g); return rc;)
+CALL(group_spawn, return weir_group_spawn(on.group, nothing, NULL, NULL);)
+CALL(group_next_until, return weir_group_next_until(on.group, weir_now(), NULL, NULL);)
+
+CALL(blocking_run, return weir_blocking_run(nothing, NULL);)
+CALL(blocking_spawn, return weir_blocking_spawn(NULL, nothing, NULL);)
+CALL(block_in_place, return weir_block_in_place(nothing, NULL);)
+
+CALL(signal_open, struct weir_signal s; int rc = weir_signal_open(&s, SIGUSR2);
+     weir_signal_close(&s); return rc;)
+CALL(signal_wait, return weir_signal_wait(on.listening, soon());)
+CALL(ctrl_c, return weir_ctrl_c();)
+
+CALL(resolve, struct weir_addr a; return weir_resolve("localhost:80", soon(), &a, 1);)
+CALL(listener_open, struct weir_listener *l; int rc = weir_listener_open("127.0.0.1:0", NULL, &l);
+     if (rc == 0) weir_listener_close(l); return rc;)
+CALL(listener_adopt, struct weir_listener *l; return weir_listener_adopt(on.pipe[0], NULL, &l);)
+CALL(listener_addr, struct weir_addr a; return weir_listener_addr(on.listener, &a);)
+CALL(listener_accept, struct weir_tcp *c; return weir_listener_accept(on.listener, &c);)
+CALL(listener_accept_until, struct weir_tcp *c;
+     return weir_listener_accept_until(on.listener, soon(), &c);)
+CALL(tcp_new, struct weir_tcp *c; int rc = weir_tcp_new(AF_INET, &c);
+     if (rc == 0) weir_tcp_close(c); return rc;)
+CALL(tcp_adopt, struct weir_tcp *c; return weir_tcp_adopt(on.pipe[0], &c);)
+CALL(tcp_connect, struct weir_tcp *c; return weir_tcp_connect("127.0.0.1:9", soon(), &c);)
+CALL(tcp_connect_addr, struct weir_tcp *c; return weir_tcp_connect_addr(&on.addr, soon(), &c);)
+CALL(tcp_split_twice, weir_tcp_split(on.conn); return weir_tcp_split(on.conn);)
+CALL(tcp_recv, return weir_tcp_recv(on.conn, buf, 1);)
+CALL(tcp_recv_null, return weir_tcp_recv(NULL, buf, 1);)
+CALL(tcp_recv_until, return weir_tcp_recv_until(on.conn, buf, 1, soon());)
+CALL(tcp_recvv, return weir_tcp_recvv(on.conn, &iov, 1);)
+CALL(tcp_recvv_until, return weir_tcp_recvv_until(on.conn, &iov, 1, soon());)
+CALL(tcp_peek, return weir_tcp_peek(on.conn, buf, 1);)
+CALL(tcp_peek_until, return weir_tcp_peek_until(on.conn, buf, 1, soon());)
+CALL(tcp_recv_try, return weir_tcp_recv_try(on.conn, buf, 1);)
+CALL(tcp_recv_exact, return weir_tcp_recv_exact(on.conn, buf, 1, soon(), NULL);)
+CALL(tcp_recv_lease, struct weir_lease l; return weir_tcp_recv_lease(on.conn, &l);)
+CALL(tcp_recv_lease_until, struct weir_lease l;
+     return weir_tcp_recv_lease_until(on.conn, &l, soon());)
+CALL(tcp_send, return weir_tcp_send(on.conn, buf, 1);)
+CALL(tcp_send_until, return weir_tcp_send_until(on.conn, buf, 1, soon());)
+CALL(tcp_sendv, return weir_tcp_sendv(on.conn, &iov, 1);)
+CALL(tcp_sendv_until, return weir_tcp_sendv_until(on.conn, &iov, 1, soon());)
+CALL(tcp_send_try, return weir_tcp_send_try(on.conn, buf, 1);)
+CALL(tcp_send_all, return weir_tcp_send_all(on.conn, buf, 1, soon(), NULL);)
+CALL(tcp_send_lease, struct weir_lease l = { NULL, 0, 0, NULL };
+     return weir_tcp_send_lease(on.conn, &l);)
+CALL(tcp_send_lease_until, struct weir_lease l = { NULL, 0, 0, NULL };
+     return weir_tcp_send_lease_until(on.conn, &l, soon());)
+CALL(tcp_shutdown, return weir_tcp_shutdown(on.conn, 99);)
+CALL(tcp_shutdown_null, return weir_tcp_shutdown(NULL, SHUT_WR);)
+CALL(tcp_options, struct weir_keepalive k = { 60, 10, 3 }; struct weir_addr a;
+     int rc = weir_tcp_set_nodelay(on.conn, true);
+     rc = rc ? rc : weir_tcp_set_linger(on.conn, -1);
+     rc = rc ? rc : weir_tcp_set_keepalive(on.conn, &k);
+     rc = rc ? rc : weir_tcp_local_addr(on.conn, &a);
+     return rc ? rc : weir_tcp_peer_addr(on.conn, &a);)
+CALL(fd_open, struct weir_fd *f; int rc = weir_fd_open(on.pipe[0], &f);
+     if (rc == 0) weir_fd_close(f); return rc;)
+CALL(fd_wait, return weir_fd_wait(on.fd, WEIR_READABLE, soon());)
+CALL(relay_run, return weir_relay_run(on.conn, on.peer, NULL, NULL);)
+
+CALL(mutex_lock, return weir_mutex_lock(&on.mutex);)
+CALL(mutex_lock_until, return weir_mutex_lock_until(&on.mutex, soon());)
+CALL(mutex_lock_try, return weir_mutex_lock_try(&on.mutex);)
+CALL(sem_acquire, return weir_sem_acquire(&on.sem, 1);)
+CALL(sem_acquire_until, return weir_sem_acquire_until(&on.sem, 1, soon());)
+CALL(sem_acquire_try, return weir_sem_acquire_try(&on.sem, 1);)
+CALL(notify_wait, return weir_notify_wait(&on.notify);)
+CALL(notify_wait_until, return weir_notify_wait_until(&on.notify, soon());)
+CALL(oneshot_recv, return weir_oneshot_recv(on.oneshot, NULL);)
+CALL(oneshot_recv_until, return weir_oneshot_recv_until(on.oneshot, soon(), NULL);)
+CALL(oneshot_recv_try, return weir_oneshot_recv_try(on.oneshot, NULL);)
+CALL(mpsc_send, return weir_mpsc_send(on.mpsc, buf);)
+CALL(mpsc_send_until, return weir_mpsc_send_until(on.mpsc, buf, soon());)
+CALL(mpsc_send_try, return weir_mpsc_send_try(on.mpsc, buf);)
+CALL(mpsc_recv, return weir_mpsc_recv(on.empty, buf);)
+CALL(mpsc_recv_until, return weir_mpsc_recv_until(on.empty, soon(), buf);)
+CALL(mpsc_recv_try, return weir_mpsc_recv_try(on.empty, buf);)
+CALL(mpsc_recv_many, return weir_mpsc_recv_many(on.empty, 1, buf);)
+
+/* ---- what they answer ---- */
+
+enum place { PLAIN, ENTERED, STACKLESS, STOPPED, PLACES };
+static const char *const place_names[PLACES] = { "on a plain thread", "on a thread that entered",
+						  "in a stackless task", "after shutdown" };
+
+#define ANY 9999	/* no errno of its own here: it is enough that it comes back */
+
+#define ALL(rc) { rc, rc, rc, rc }
+#define ROW(name, ...) { #name, call_##name, __VA_ARGS__ }
+
+static const struct row {
+	const char *name;
+	int (*call)(void);
+	int want[PLACES];	/* PLAIN, ENTERED, STACKLESS, STOPPED (entered, too) */
+} rows[] = {
+	/* Waiting calls want a fiber. */
+	ROW(await, ALL(-EPERM)),
+	ROW(await_until, ALL(-EPERM)),
+	ROW(sleep, ALL(-EPERM)),
+	ROW(sleep_until, ALL(-EPERM)),
+	ROW(interval_tick, ALL(-EPERM)),
+	ROW(yield, ALL(-EPERM)),
+	ROW(blocking_run, ALL(-EPERM)),
+	ROW(signal_wait, ALL(-EPERM)),
+	ROW(resolve, { -ENXIO, -EPERM, -EPERM, -ESHUTDOWN }),
+	ROW(listener_accept, ALL(-EPERM)),
+	ROW(listener_accept_until, ALL(-EPERM)),
+	ROW(tcp_recv, ALL(-EPERM)),
+	ROW(tcp_recv_null, ALL(-EPERM)),
+	ROW(tcp_recv_until, ALL(-EPERM)),
+	ROW(tcp_recvv, ALL(-EPERM)),
+	ROW(tcp_recvv_until, ALL(-EPERM)),
+	ROW(tcp_peek, ALL(-EPERM)),
+	ROW(tcp_peek_until, ALL(-EPERM)),
+	ROW(tcp_recv_try, ALL(-EPERM)),
+	ROW(tcp_recv_exact, ALL(-EPERM)),
+	ROW(tcp_recv_lease, ALL(-EPERM)),
+	ROW(tcp_recv_lease_until, ALL(-EPERM)),
+	ROW(tcp_send, ALL(-EPERM)),
+	ROW(tcp_send_until, ALL(-EPERM)),
+	ROW(tcp_sendv, ALL(-EPERM)),
+	ROW(tcp_sendv_until, ALL(-EPERM)),
+	ROW(tcp_send_try, ALL(-EPERM)),
+	ROW(tcp_send_all, ALL(-EPERM)),
+	ROW(tcp_send_lease, ALL(-EPERM)),
+	ROW(tcp_send_lease_until, ALL(-EPERM)),
+	ROW(fd_wait, ALL(-EPERM)),
+	ROW(relay_run, ALL(-EPERM)),
+	ROW(mutex_lock, ALL(-EPERM)),
+	ROW(mutex_lock_until, ALL(-EPERM)),
+	ROW(sem_acquire, ALL(-EPERM)),
+	ROW(sem_acquire_until, ALL(-EPERM)),
+	ROW(notify_wait, ALL(-EPERM)),
+	ROW(notify_wait_until, ALL(-EPERM)),
+	ROW(oneshot_recv, ALL(-EPERM)),
+	ROW(oneshot_recv_until, ALL(-EPERM)),
+	ROW(mpsc_send, ALL(-EPERM)),
+	ROW(mpsc_send_until, ALL(-EPERM)),
+	ROW(mpsc_recv, ALL(-EPERM)),
+	ROW(mpsc_recv_until, ALL(-EPERM)),
+	ROW(mpsc_recv_many, ALL(-EPERM)),
+
+	/* What makes an I/O object wants a worker. */
+	ROW(listener_open, { -ENXIO, -ENXIO, 0, -ENXIO }),
+	ROW(tcp_new, { -ENXIO, -ENXIO, 0, -ENXIO }),
+	ROW(tcp_connect, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
+	ROW(tcp_connect_addr, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
+	ROW(fd_open, { -ENXIO, -ENXIO, 0, -ENXIO }),
+	ROW(signal_open, { -ENXIO, -ENXIO, 0, -ENXIO }),
+	ROW(ctrl_c, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
+	ROW(listener_adopt, ALL(-ENOTSOCK)),
+	ROW(tcp_adopt, ALL(-ENOTSOCK)),
+
+	/* Asking an object is allowed from anywhere while its runtime exists. */
+	ROW(listener_addr, { 0, 0, 0, ANY }),
+	ROW(tcp_options, { 0, 0, 0, ANY }),
+	ROW(tcp_shutdown, { -EINVAL, -EINVAL, -EINVAL, ANY }),
+	ROW(tcp_shutdown_null, ALL(-EBADF)),
+	ROW(tcp_split_twice, ALL(-EBUSY)),
+
+	/* Plain threads wait with weir_block_on; workers must not. */
+	ROW(block_on, { 0, 0, -EPERM, 0 }),
+	ROW(block_on_sleep, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
+	ROW(block_on_recv, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
+	ROW(block_on_accept, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
+	ROW(block_on_relay, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
+	ROW(block_on_blocking, { -ENXIO, 7, -EPERM, -ESHUTDOWN }),
+
+	/* Runtimes are made and stopped by plain threads. */
+	ROW(rt_new, { 0, 0, -EPERM, 0 }),
+	ROW(rt_run, { 7, 7, -EPERM, 7 }),
+	ROW(rt_block_on, { 7, 7, -EPERM, -ESHUTDOWN }),
+	ROW(rt_block_on_null, { -EINVAL, -EINVAL, -EPERM, -EINVAL }),
+	ROW(rt_shutdown_null, { -EINVAL, -EINVAL, -EPERM, -EINVAL }),
+	ROW(rt_worker_stats, ALL(-EINVAL)),
+	ROW(rt_worker_index, { 0, 0, 1, 0 }),
+
+	/* Tasks come from anywhere where there is a runtime. */
+	ROW(spawn, { -ENXIO, 0, 0, -ESHUTDOWN }),
+	ROW(rt_spawn, { 0, 0, 0, -ESHUTDOWN }),
+	ROW(task_spawn, ALL(-EINVAL)),
+	ROW(task_join, ALL(-EINVAL)),
+	ROW(task_join_until, { -ETIMEDOUT, -ETIMEDOUT, -EPERM, ANY }),
+	ROW(task_detach, ALL(0)),
+	ROW(task_abort, ALL(0)),
+	ROW(task_is_complete, { 0, 0, 0, 1 }),
+	ROW(task_asks, ALL(0)),
+	ROW(local, { -EPERM, -EPERM, 0, -EPERM }),
+	ROW(local_get, ALL(0)),
+	ROW(group_new, { -ENXIO, 0, 0, 0 }),
+	ROW(group_free, ALL(0)),
+	ROW(group_spawn, { 0, 0, 0, -ESHUTDOWN }),
+	ROW(group_next_until, { ANY, ANY, -EPERM, ANY }),
+	ROW(blocking_spawn, { -ENXIO, 0, 0, -ESHUTDOWN }),
+	ROW(block_in_place, { 7, 7, -EPERM, 7 }),
+
+	/* What never waits works anywhere. */
+	ROW(mutex_lock_try, ALL(-EAGAIN)),
+	ROW(sem_acquire_try, ALL(-EAGAIN)),
+	ROW(oneshot_recv_try, ALL(-EAGAIN)),
+	ROW(mpsc_send_try, ALL(-EAGAIN)),
+	ROW(mpsc_recv_try, ALL(-EAGAIN)),
+};
+
+static void make_calls(enum place place)
+{
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		int want = rows[i].want[place];
+		int rc = rows[i].call();
+
+		ck_assert_msg(want == ANY || rc == want, "%s %s: %d (%s), want %d (%s)",
+			      rows[i].name, place_names[place], rc, weir_strerror(rc), want,
+			      weir_strerror(want));
+	}
+}
+
+static int calls_in_stackless(void *state UNUSED, struct weir_cx *cx UNUSED)
+{
+	make_calls(STACKLESS);
+	return 0;
+}
+
+/* ---- what they are made on ---- */
+
+static int make_objects(void *arg UNUSED)
+{
+	struct weir_tcp *peer;
+	struct weir_addr addr;
+
+	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", NULL, &on.listener), 0);
+	ck_assert_int_eq(weir_listener_addr(on.listener, &addr), 0);
+	on.addr = addr;
+	ck_assert_int_eq(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &on.conn), 0);
+	ck_assert_int_eq(weir_listener_accept(on.listener, &peer), 0);
+	on.peer = peer;
+	ck_assert_int_eq(weir_fd_open(on.pipe[0], &on.fd), 0);
+	on.go = calloc(1, sizeof *on.go);
+	weir_notify_init(on.go);
+	ck_assert_int_eq(weir_spawn(wait_for_go, on.go, &on.task), 0);
+	ck_assert_int_eq(weir_group_new(NULL, &on.group), 0);
+	ck_assert_int_eq(weir_group_spawn(on.group, wait_for_go, on.go, NULL), 0);
+	on.listening = calloc(1, sizeof *on.listening);
+	ck_assert_int_eq(weir_signal_open(on.listening, SIGUSR2), 0);
+	weir_mutex_init(&on.mutex);
+	ck_assert_int_eq(weir_mutex_lock_try(&on.mutex), 0);
+	ck_assert_int_eq(weir_sem_init(&on.sem, 0), 0);
+	weir_notify_init(&on.notify);
+	ck_assert_int_eq(weir_oneshot_new(0, &on.oneshot), 0);
+	ck_assert_int_eq(weir_mpsc_new(1, sizeof buf, &on.mpsc), 0);
+	ck_assert_int_eq(weir_mpsc_send_try(on.mpsc, buf), 0);
+	ck_assert_int_eq(weir_mpsc_new(1, sizeof buf, &on.empty), 0);
+	return 0;
+}
+
+/* From a plain thread, after shutdown: what closes is allowed there too. */
+static void close_objects(void)
+{
+	weir_signal_close(on.listening);
+	weir_fd_close(on.fd);
+	weir_tcp_close_half(on.conn, WEIR_HALF_WRITE);
+	weir_tcp_close_half(on.conn, WEIR_HALF_READ);
+	weir_tcp_reset(on.peer);
+	weir_listener_close(on.listener);
+	weir_task_detach(on.task);
+	weir_group_free(on.group);
+	weir_oneshot_drop(on.oneshot);
+	ck_assert_int_eq(weir_oneshot_close(on.oneshot, NULL), -EPIPE);
+	weir_mpsc_unref(on.mpsc);
+	weir_mpsc_free(on.mpsc);
+	weir_mpsc_unref(on.empty);
+	weir_mpsc_free(on.empty);
+	weir_sem_fini(&on.sem);
+	weir_mutex_unlock(&on.mutex);
+	weir_mutex_fini(&on.mutex);
+	weir_notify_fini(on.go);
+	free(on.listening);
+	free(on.go);
+}
+
+static struct weir_rt *open_all(int round)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+
+	cfg.sched = round ? WEIR_SCHED_MULTI : WEIR_SCHED_CURRENT;
+	cfg.workers = round ? 2 : 1;
+	ck_assert_int_eq(weir_rt_new(&cfg, &on.rt), 0);
+	ck_assert_int_eq(pipe(on.pipe), 0);
+	ck_assert_int_eq(weir_rt_block_on(on.rt, make_objects, NULL), 0);
+	return on.rt;
+}
+
+static void close_all(void)
+{
+	ck_assert_int_eq(weir_rt_shutdown(on.rt, 10 * WEIR_SEC), 0);
+	close_objects();
+	weir_rt_free(on.rt);
+	close(on.pipe[0]);
+	close(on.pipe[1]);
+}
+
+/* ---- the places ---- */
+
+START_TEST(every_call_on_a_plain_thread_answers_its_errno)
+{
+	open_all(_i);
+	make_calls(PLAIN);
+	close_all();
+}
+END_TEST
+
+START_TEST(every_call_on_a_thread_that_entered_a_runtime_answers_its_errno)
+{
+	struct weir_rt *before;
+
+	open_all(1);
+	before = weir_rt_enter(on.rt);
+	make_calls(ENTERED);
+	weir_rt_leave(before);
+	close_all();
+}
+END_TEST
+
+static int run_stackless(void *arg UNUSED)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct weir_task *task;
+
+	cfg.poll = calls_in_stackless;
+	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, &task), 0);
+	return weir_task_join(task, NULL);
+}
+
+START_TEST(every_call_in_a_stackless_task_answers_its_errno)
+{
+	open_all(_i);
+	ck_assert_int_eq(weir_rt_block_on(on.rt, run_stackless, NULL), 0);
+	close_all();
+}
+END_TEST
+
+START_TEST(every_call_after_shutdown_answers_its_errno)
+{
+	struct weir_rt *before;
+
+	open_all(_i);
+	ck_assert_int_eq(weir_rt_shutdown(on.rt, 10 * WEIR_SEC), 0);
+	before = weir_rt_enter(on.rt);
+	make_calls(STOPPED);
+	weir_rt_leave(before);
+	close_all();
+}
+END_TEST
+
+/* ---- without a driver ---- */
+
+static int without_io(void *arg UNUSED)
+{
+	struct weir_listener *l;
+	struct weir_addr addr;
+	struct weir_tcp *c;
+	struct weir_fd *f;
+
+	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", NULL, &l), -ENODEV);
+	ck_assert_int_eq(weir_tcp_new(AF_INET, &c), -ENODEV);
+	ck_assert_int_eq(weir_tcp_connect("127.0.0.1:9", soon(), &c), -ENODEV);
+	ck_assert_int_eq(weir_fd_open(0, &f), -ENODEV);
+	ck_assert_int_eq(weir_resolve("127.0.0.1:9", WEIR_FOREVER, &addr, 1), 1);
+	ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
+	return 0;
+}
+
+static int without_time(void *arg UNUSED)
+{
+	struct weir_interval beat;
+	struct weir_notify n;
+	struct weir_task *task;
+	struct weir_tcp *c;
+	int rc;
+
+	ck_assert_int_eq(weir_sleep(WEIR_MSEC), -ENODEV);
+	ck_assert_int_eq(weir_interval_init(&beat, weir_now(), WEIR_MSEC, WEIR_TICK_SKIP), 0);
+	ck_assert_int_eq(weir_interval_tick(&beat, NULL), -ENODEV);
+	weir_notify_init(&n);
+	ck_assert_int_eq(weir_notify_wait_until(&n, soon()), -ENODEV);
+	ck_assert_int_eq(weir_spawn(wait_for_go, &n, &task), 0);
+	ck_assert_int_eq(weir_task_join_until(task, soon(), NULL), -ENODEV);
+	weir_notify_one(&n);
+	ck_assert_int_eq(weir_task_join(task, NULL), 0);
+	ck_assert_int_eq(weir_listener_accept_until(on.listener, soon(), &c), -ENODEV);
+	rc = weir_tcp_connect_addr(&on.addr, soon(), &c);
+	ck_assert_int_eq(rc, -ENODEV);
+	return 0;
+}
+
+static int open_listener(void *arg UNUSED)
+{
+	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", NULL, &on.listener), 0);
+	return weir_listener_addr(on.listener, &on.addr);
+}
+
+static int close_listener(void *arg UNUSED)
+{
+	weir_listener_close(on.listener);
+	return 0;
+}
+
+static int without_signals(void *arg UNUSED)
+{
+	struct weir_signal s;
+
+	ck_assert_int_eq(weir_signal_open(&s, SIGUSR2), -ENODEV);
+	ck_assert_int_eq(weir_ctrl_c(), -ENODEV);
+	return 0;
+}
+
+START_TEST(a_missing_driver_is_enodev_and_the_others_work)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	struct weir_rt *rt;
+
+	cfg.workers = 1;
+	cfg.no_io = true;
+	ck_assert_int_eq(weir_rt_run(&cfg, without_io, NULL), 0);
+	cfg.no_io = false;
+	cfg.no_signal = true;
+	ck_assert_int_eq(weir_rt_run(&cfg, without_signals, NULL), 0);
+	cfg.no_time = true;
+	ck_assert_int_eq(weir_rt_new(&cfg, &rt), 0);
+	ck_assert_int_eq(weir_rt_block_on(rt, open_listener, NULL), 0);
+	ck_assert_int_eq(weir_rt_block_on(rt, without_time, NULL), 0);
+	ck_assert_int_eq(weir_rt_block_on(rt, close_listener, NULL), 0);
+	ck_assert_int_eq(weir_rt_shutdown(rt, WEIR_SEC), 0);
+	weir_rt_free(rt);
+	cfg.no_io = true;
+	ck_assert_int_eq(weir_rt_run(&cfg, without_signals, NULL), 0);
+}
+END_TEST
+
+/* ---- a forked child ---- */
+
+START_TEST(an_inherited_runtime_is_enxio_in_the_child)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	struct weir_rt *rt;
+	pid_t pid;
+	int status;
+
+	cfg.workers = 2;
+	ck_assert_int_eq(weir_rt_new(&cfg, &rt), 0);
+	pid = fork();
+	if (pid == 0) {
+		int ok = weir_rt_spawn(rt, nothing, NULL, NULL) == -ENXIO &&
+			 weir_rt_block_on(rt, nothing, NULL) == -ENXIO &&
+			 weir_blocking_spawn(rt, nothing, NULL) == -ENXIO &&
+			 weir_rt_shutdown(rt, WEIR_SEC) == -ENXIO;
+
+		weir_rt_free(rt);
+		_exit(ok && weir_rt_run(&cfg, nothing, NULL) == 7 ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(weir_rt_shutdown(rt, WEIR_SEC), 0);
+	weir_rt_free(rt);
+}
+END_TEST
+
+/* ---- bad configurations ---- */
+
+#define REFUSED(field, value, rc, word)                                                            \
+	do {                                                                                       \
+		struct weir_rt_config c = WEIR_RT_CONFIG_INIT;                                     \
+		struct weir_rt *none;                                                              \
+		c.field = (value);                                                                 \
+		ck_assert_int_eq(weir_rt_new(&c, &none), (rc));                                     \
+		ck_assert_msg(strstr(weir_rt_why(), (word)), "\"%s\" does not say %s",             \
+			      weir_rt_why(), (word));                                              \
+		ck_assert_ptr_eq(strchr(weir_rt_why(), '\n'), NULL);                               \
+	} while (0)
+
+START_TEST(a_bad_configuration_is_refused_by_name)
+{
+	struct weir_rt *rt;
+
+	REFUSED(size, 8, -EINVAL, "size");
+	REFUSED(workers, 257, -EINVAL, "workers 257");
+	REFUSED(workers, UINT_MAX, -EINVAL, "workers 4294967295");
+	REFUSED(sched, (enum weir_sched_kind)7, -EINVAL, "sched 7");
+	REFUSED(steal, (enum weir_steal_mode)7, -EINVAL, "steal 7");
+	REFUSED(backend, "nosuch", -ENOENT, "nosuch");
+	REFUSED(event_interval, UINT_MAX, -EINVAL, "event_interval");
+	REFUSED(inject_interval, UINT_MAX, -EINVAL, "inject_interval");
+	REFUSED(lifo_max, UINT_MAX, -EINVAL, "lifo_max");
+	REFUSED(budget, UINT_MAX, -EINVAL, "budget");
+	REFUSED(busy_events, 100000, -EINVAL, "busy_events");
+	REFUSED(idle_events, 100000, -EINVAL, "idle_events");
+	REFUSED(tick_ns, 1, -EINVAL, "tick_ns 1");
+	REFUSED(stack_bytes, 1, -EINVAL, "stack_bytes 1");
+	REFUSED(stack_bytes, SIZE_MAX, -EINVAL, "stack_bytes");
+	REFUSED(lease_bytes, 1, -EINVAL, "lease_bytes 1");
+	REFUSED(blocking_max, 1000000, -EINVAL, "blocking_max");
+	ck_assert_int_eq(weir_rt_new(NULL, &rt), -EINVAL);
+	setenv("WEIR_BACKEND", "bogus", 1);
+	REFUSED(workers, 1, -ENOENT, "bogus");
+	unsetenv("WEIR_BACKEND");
+	setenv("WEIR_WORKERS", "many", 1);
+	REFUSED(workers, 0, -EINVAL, "many");
+	unsetenv("WEIR_WORKERS");
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(every_call_on_a_plain_thread_answers_its_errno, .rounds = 2),
+		TESTING(every_call_on_a_thread_that_entered_a_runtime_answers_its_errno),
+		TESTING(every_call_in_a_stackless_task_answers_its_errno, .rounds = 2),
+		TESTING(every_call_after_shutdown_answers_its_errno, .rounds = 2),
+		TESTING(a_missing_driver_is_enodev_and_the_others_work),
+		TESTING(an_inherited_runtime_is_enxio_in_the_child),
+		TESTING(a_bad_configuration_is_refused_by_name),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}
