@@ -41,15 +41,6 @@
 #define TRIM_BUSY 16
 #define TRIM_IDLE 64
 
-/* A slot's .next when it is not on the ready list, nor free. */
-#define UNLISTED UINT32_MAX
-
-struct weir__slot {
-	struct weir_handle *handle;	/* NULL: free, or free once off the ready list */
-	uint32_t generation;
-	uint32_t next;
-};
-
 static inline struct weir__readiness *instance(struct weir_backend *be)
 {
 	return WEIR_CONTAINER_OF(be, struct weir__readiness, base);
@@ -126,101 +117,6 @@ static struct weir__readiness *lock_new_home(struct weir__readiness *r, struct w
 	}
 }
 
-/* ---- slots: registered handles, and the list of those to be served again ------------------ */
-
-static int grow_slots(struct weir__readiness *r)
-{
-	uint32_t cap = r->slots_cap ? r->slots_cap * 2 : 64;
-	struct weir__slot *slots = realloc(r->slots, cap * sizeof(*slots));
-
-	if (!slots)
-		return -ENOMEM;
-	r->slots = slots;
-	r->slots_cap = cap;
-	if (r->slots_len == 0)
-		r->slots[r->slots_len++] = (struct weir__slot){ NULL, 0, UNLISTED };
-	return 0;
-}
-
-static int take_slot(struct weir__readiness *r, struct weir_handle *h, uint32_t *ret_slot)
-{
-	uint32_t i = r->free_slot;
-	int err;
-
-	if (i) {
-		r->free_slot = r->slots[i].next;
-	} else {
-		if (r->slots_len == r->slots_cap) {
-			err = grow_slots(r);
-			if (err < 0)
-				return err;
-		}
-		i = r->slots_len++;
-		r->slots[i].generation = 0;
-	}
-	r->slots[i].handle = h;
-	r->slots[i].next = UNLISTED;
-	*ret_slot = i;
-	return 0;
-}
-
-static void free_slot(struct weir__readiness *r, uint32_t i)
-{
-	r->slots[i].next = r->free_slot;
-	r->free_slot = i;
-}
-
-/* One that is on the ready list is freed when it gets to the front. */
-static void give_slot(struct weir__readiness *r, uint32_t i)
-{
-	r->slots[i].handle = NULL;
-	r->slots[i].generation++;
-	if (r->slots[i].next == UNLISTED)
-		free_slot(r, i);
-}
-
-static inline uint64_t key_of(const struct weir__readiness *r, uint32_t slot)
-{
-	return (uint64_t)r->slots[slot].generation << 32 | slot;
-}
-
-/* Who an event is for; NULL if it was detached meanwhile. */
-static inline struct weir_handle *by_key(const struct weir__readiness *r, uint64_t key)
-{
-	uint32_t slot = (uint32_t)key;
-
-	if (WEIR_UNLIKELY(r->slots[slot].generation != key >> 32))
-		return NULL;
-	return r->slots[slot].handle;
-}
-
-static void list_handle(struct weir__readiness *r, const struct weir__ready_handle *s)
-{
-	if (r->slots[s->slot].next != UNLISTED)
-		return;
-	r->slots[s->slot].next = 0;
-	if (r->listed_first)
-		r->slots[r->listed_last].next = s->slot;
-	else
-		r->listed_first = s->slot;
-	r->listed_last = s->slot;
-	weir__store(&r->listed, r->listed + 1, WEIR_RELAXED);
-}
-
-/* The first of the ready list, off it; NULL if that one was detached. */
-static struct weir_handle *unlist_first(struct weir__readiness *r)
-{
-	uint32_t i = r->listed_first;
-	struct weir_handle *h = r->slots[i].handle;
-
-	r->listed_first = r->slots[i].next;
-	r->slots[i].next = UNLISTED;
-	weir__store(&r->listed, r->listed - 1, WEIR_RELAXED);
-	if (!h)
-		free_slot(r, i);
-	return h;
-}
-
 /* ---- a handle's readiness and queues; under its home's lock ------------------------------- */
 
 static inline void set_ready(struct weir__ready_handle *s, uint64_t ready)
@@ -286,15 +182,15 @@ static int register_handle(struct weir__readiness *r, struct weir_handle *h, boo
 	/* A short read may have stopped at urgent data; for TCP it costs nothing to be told. */
 	priority |= (s->ready & WEIR__READY_EXACT) != 0;
 	if (slot)
-		err = r->poller->change(r, h->fd, key_of(r, slot), priority);
-	else if ((err = take_slot(r, h, &slot)) == 0)
-		err = r->poller->add(r, h->fd, key_of(r, slot), priority);
+		err = r->poller->change(r, h->fd, weir__slots_key(&r->slots, slot), priority);
+	else if ((err = weir__slots_take(&r->slots, h, &slot)) == 0)
+		err = r->poller->add(r, h->fd, weir__slots_key(&r->slots, slot), priority);
 	if (err == 0) {
 		s->slot = slot;
 		set_ready(s, s->ready | WEIR__READY_REGISTERED |
 				     (priority ? WEIR__READY_PRIORITY_TOO : 0));
 	} else if (slot && !s->slot) {
-		give_slot(r, slot);
+		weir__slots_give(&r->slots, slot);
 	}
 	return err;
 }
@@ -418,7 +314,7 @@ static void resubmit(struct weir__turn *t, struct weir_op *op)
 		if (same_tick(seen, s->ready))
 			clear_ready(s, q);
 		else
-			list_handle(home, s);
+			weir__slots_list(&home->slots, s->slot);
 	} else if (t->spent && same_tick(seen, s->ready)) {
 		clear_ready(s, q);
 	}
@@ -557,7 +453,7 @@ static unsigned serve(struct weir__turn *t, struct weir__readiness *home, struct
 			int res;
 
 			if (count == FAIR || (calls > 0 && wanted(home))) {
-				list_handle(home, s);
+				weir__slots_list(&home->slots, s->slot);
 				return count;
 			}
 			if (wants_retry(s, q, op)) {
@@ -579,7 +475,7 @@ static unsigned serve(struct weir__turn *t, struct weir__readiness *home, struct
 		}
 	if (WEIR_UNLIKELY(s->ready & WEIR__READY_WATCH)) {
 		if (calls > 0 && wanted(home))
-			list_handle(home, s);
+			weir__slots_list(&home->slots, s->slot);
 		else
 			count += serve_watch(h);
 	}
@@ -593,8 +489,8 @@ static unsigned serve_listed(struct weir__turn *t, unsigned max)
 	unsigned count = 0;
 
 	lock(r);
-	for (uint32_t left = r->listed; left > 0 && r->listed_first && count < max; left--) {
-		struct weir_handle *h = unlist_first(r);
+	for (uint32_t left = r->slots.listed; left > 0 && r->slots.first && count < max; left--) {
+		struct weir_handle *h = weir__slots_unlist(&r->slots);
 
 		if (h)
 			count += serve(t, r, h);
@@ -630,7 +526,7 @@ static unsigned serve_events(struct weir__turn *t, const struct weir__event *eve
 			woken = true;
 			continue;
 		}
-		h = by_key(r, events[i].key);
+		h = weir__slots_find(&r->slots, events[i].key);
 		if (WEIR_UNLIKELY(!h))
 			continue;
 		mark_ready(weir__ready_of(h), events[i].ready);
@@ -703,12 +599,12 @@ static WEIR_NOINLINE int poll_sibling(struct weir__turn *t, uint64_t deadline)
 	unsigned count = 0;
 	int n;
 
-	if (weir__load(&t->r->listed, WEIR_RELAXED) != 0)
+	if (weir__slots_listed(&t->r->slots) != 0)
 		count = serve_listed(t, SIBLING_EVENTS);
 	n = wait_sibling(t->r, events, count > 0 ? 0 : deadline);
 	if (n > 0)
 		count += serve_events(t, events, n);
-	if (weir__load(&t->r->listed, WEIR_RELAXED) != 0)
+	if (weir__slots_listed(&t->r->slots) != 0)
 		t->r->poller->wake(t->r);
 	return n < 0 && count == 0 ? n : (int)count;
 }
@@ -722,9 +618,9 @@ int weir__readiness_poll(struct weir_backend *be, uint64_t deadline, bool busy)
 
 	if (WEIR_UNLIKELY(!t.owner))
 		return poll_sibling(&t, deadline);
-	if (WEIR_UNLIKELY(weir__load(&r->listed, WEIR_RELAXED) != 0)) {
+	if (WEIR_UNLIKELY(weir__slots_listed(&r->slots) != 0)) {
 		count = serve_listed(&t, busy ? r->busy_events : r->idle_events);
-		if (count > 0 || weir__load(&r->listed, WEIR_RELAXED) != 0)
+		if (count > 0 || weir__slots_listed(&r->slots) != 0)
 			deadline = 0;
 	}
 	n = wait_owner(r, deadline, busy);
@@ -772,7 +668,7 @@ void weir__readiness_detach(struct weir_backend *be, struct weir_handle *h)
 	for (enum weir__queue q = READ; q < QUEUES; q++)
 		cancel_queue(s, q);
 	if (s->slot) {
-		give_slot(home, s->slot);
+		weir__slots_give(&home->slots, s->slot);
 		s->slot = 0;
 		/* Closing our own unregisters it. */
 		if (h->kind == WEIR_HANDLE_FOREIGN)
@@ -818,8 +714,7 @@ void weir__readiness_fini(struct weir__readiness *r)
 {
 	WEIR_ASSERT(r->waiters == 0);
 	weir__lease_pool_fini(&r->pool);
-	free(r->slots);
+	weir__slots_fini(&r->slots);
 	free(r->events);
-	r->slots = NULL;
 	r->events = NULL;
 }

@@ -10,7 +10,8 @@
  *	        register once, queue ◄── known not to be ready: no call at all
  *	              │ event
  *	              ▼
- *	        poll: the op at the head makes its call again, completes or stays
+ *	        poll: a transfer that waits alone goes back to its task, which submits it
+ *	        again; else the op at the head makes its call, and completes or stays
  *
  * A handle's home is the instance that registered its descriptor, at the first
  * EAGAIN. Until then any instance may become it; from then on events come there,
@@ -22,10 +23,10 @@
 
 #include "weir/backend.h"
 #include "backends/lease_pool.h"
+#include "backends/slots.h"
 #include "core/guard.h"
 
 struct weir__readiness;
-struct weir__slot;
 
 enum weir__ready {
 	WEIR__READY_READ = 1u << 0,
@@ -69,12 +70,7 @@ struct weir__readiness {
 	struct weir__guard guard WEIR_ALIGNED(64);	/* "the lock" */
 	uint32_t waiters;		/* threads that want the lock; atomic */
 	bool as_owner;			/* how the lock was taken; under the lock */
-	/* Under the lock. */
-	struct weir__slot *slots;	/* registered handles by number; 0 is nobody's */
-	uint32_t slots_len, slots_cap;
-	uint32_t free_slot;
-	uint32_t listed;		/* handles on the ready list; read without the lock too */
-	uint32_t listed_first, listed_last;
+	struct weir__slots slots;	/* under the lock */
 };
 
 /* For a backend's init and fini. */

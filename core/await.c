@@ -15,12 +15,15 @@
 #include "core/task.h"
 #include "weir/time.h"
 
-/* The stackful task that runs on this thread; NULL when there is none. */
+/*
+ * The worker, if a fiber runs on this thread; else NULL. A stackful task has no fiber any more
+ * when the destructors of its task-local values run.
+ */
 static WEIR_NOINLINE struct weir__worker *fiber_worker(void)
 {
 	struct weir__worker *w = weir__worker_current();
 
-	return w && w->cx.task && (w->cx.task->flags & WEIR__TASK_STACKFUL) ? w : NULL;
+	return w && w->cx.task && w->cx.task->fiber ? w : NULL;
 }
 
 /* Poll to the end; cancels the future once if the task is aborted meanwhile. */

@@ -111,7 +111,9 @@ int weir_clock_advance(struct weir_clock *clock, uint64_t by_ns)
 
 	weir__lock_take(&clock->lock);
 	if (!clock->running) {
-		clock->at_ns += by_ns;
+		/* As far as time goes, and never back. */
+		clock->at_ns = by_ns < WEIR_FOREVER - clock->at_ns ? clock->at_ns + by_ns
+								   : WEIR_FOREVER - 1;
 		rc = 0;
 	}
 	weir__lock_drop(&clock->lock);

@@ -49,7 +49,7 @@ int weir_group_new(struct weir_rt *rt, struct weir_group **ret_group)
 
 	if (!rt)
 		rt = weir_rt_current();
-	if (!rt)
+	if (!rt || weir__rt_is_inherited(rt))
 		return -ENXIO;
 	group = calloc(1, sizeof *group);
 	if (!group)
@@ -206,7 +206,9 @@ static int wait_poll(struct weir_future *future, struct weir_cx *cx)
 	struct weir__member *m;
 	int rc = WEIR_PENDING;
 
-	if (!armed && !wait->cancelled && !weir_coop_take(cx))
+	if (!armed && wait->cancelled)
+		return -ECANCELED;
+	if (!armed && !weir_coop_take(cx))
 		return WEIR_PENDING;
 	weir__lock_take(&group->lock);
 	m = pop_done(group);
@@ -252,6 +254,8 @@ int weir_group_next_until(struct weir_group *group, uint64_t deadline, uint64_t 
 	struct weir_group_wait wait;
 	int rc;
 
+	if (weir__rt_is_inherited(group->rt))
+		return -ENXIO;
 	weir_group_wait_init(&wait, group);
 	rc = weir__worker_current() ? weir_await_until(&wait.leaf.future, deadline)
 				    : weir_block_on(&wait.leaf.future, deadline);
@@ -294,7 +298,7 @@ void weir_group_free(struct weir_group *group)
 	struct weir_group_wait wait;
 	int rc;
 
-	if (!group)
+	if (!group || weir__rt_is_inherited(group->rt))
 		return;
 	weir__lock_take(&group->lock);
 	group->closing = true;

@@ -23,9 +23,10 @@ static bool tried;
 static int membarrier(bool registering)
 {
 #if defined(__linux__) && defined(SYS_membarrier)
-	return (int)syscall(SYS_membarrier,
-			    registering ? MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED
-					: MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	int cmd = registering ? MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED
+			      : MEMBARRIER_CMD_PRIVATE_EXPEDITED;
+
+	return (int)syscall(SYS_membarrier, cmd, 0, 0);
 #else
 	(void)registering;
 	return -1;
@@ -54,9 +55,10 @@ static void fence_everywhere(void)
 
 void weir__guard_take_shared(struct weir__guard *g, const struct weir__context *me)
 {
-	const void *heir = weir__load(&revokes_left, WEIR_RELAXED) <= 0 ? GUARD_SHARED
-			   : me->worker ? (const void *)me : NULL;
+	const void *heir = me->worker ? me : NULL;
 
+	if (weir__load(&revokes_left, WEIR_RELAXED) <= 0)
+		heir = GUARD_SHARED;
 	if (weir__guard_take_word(g, heir, fence_everywhere) &&
 	    weir__load(&revokes_left, WEIR_RELAXED) > 0)
 		weir__fetch_sub(&revokes_left, 1, WEIR_RELAXED);

@@ -21,10 +21,12 @@ int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *sp
 	struct weir_backend *be;
 	int rc;
 
+	if (spec->family == AF_UNIX)
+		need |= WEIR_CAP_UNIX;
 	be = weir__io_backend(&rc);
 	if (!be)
 		return rc;
-	if (!(be->caps & need))
+	if ((be->caps & need) != need)
 		return -EOPNOTSUPP;
 	h->backend = be;
 	h->kind = (uint8_t)spec->kind;
@@ -38,11 +40,14 @@ int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *sp
 
 int weir__handle_control(struct weir_handle *h, enum weir_control what, void *value, size_t len)
 {
-	if (!h || !h->backend)
+	/* The task of the other direction may be moving the handle to its worker. */
+	struct weir_backend *be = h ? weir__load(&h->backend, WEIR_RELAXED) : NULL;
+
+	if (!be)
 		return -EBADF;
-	if (!h->backend->ops->control)
+	if (!be->ops->control)
 		return -EOPNOTSUPP;
-	return h->backend->ops->control(h->backend, h, what, value, len);
+	return be->ops->control(be, h, what, value, len);
 }
 
 /* ---- close ---- */

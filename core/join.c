@@ -134,6 +134,8 @@ int weir_task_join_until(struct weir_task *task, uint64_t deadline, int *ret_res
 
 	if (!task)
 		return -EINVAL;
+	if (weir__rt_is_inherited(task->rt))
+		return -ENXIO;
 	weir_join_init(&join, task);
 	if (weir__worker_current())
 		rc = weir_await_until(&join.leaf.future, deadline);

@@ -173,11 +173,18 @@ static void hand_back(struct weir_op *op, enum weir_op_state state)
 	weir__waker_fire(&wakeup);
 }
 
+/* Given back counts, if a cancel was on its way to the backend at that moment. */
+static bool may_complete(struct weir_op *op)
+{
+	return op->state == WEIR_OP_INFLIGHT ||
+	       (op->state == WEIR_OP_RETRY && (weir__load(&op->asked, WEIR_RELAXED) & CANCELLING));
+}
+
 void weir_backend_complete(struct weir_op *op, int res)
 {
 	struct weir__worker *w = weir__worker_current();
 
-	WEIR_ASSERT(op->state == WEIR_OP_INFLIGHT);
+	WEIR_ASSERT(may_complete(op));
 	op->res = res;
 	if (w) {
 		weir__store(&w->stats.completions, w->stats.completions + 1, WEIR_RELAXED);

@@ -31,7 +31,6 @@ struct weir_rt {
 	const struct weir__sched_ops *sched;
 	struct weir_clock *clock;	/* test clock, or NULL */
 	int budget;
-	size_t stack_bytes;
 	bool no_time, no_signal;
 	bool closed;			/* no new tasks; atomic */
 	unsigned fork_generation;	/* weir__fork_generation when it was made */
@@ -39,7 +38,7 @@ struct weir_rt {
 	struct weir__worker **worker;	/* by index */
 	struct weir__lock foreign_lock;
 	struct weir__slab foreign;	/* blocks of tasks spawned by other threads */
-	uint64_t foreign_spawned;	/* under foreign_lock */
+	uint64_t foreign_spawned;	/* written under foreign_lock; atomic */
 	struct weir__lock signal_lock;
 	struct weir_signal *signals;	/* listeners; under signal_lock */
 	uint32_t signal_seen;		/* generation handed out last; atomic */

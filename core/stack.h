@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack.h: memory for fiber stacks, and the report when one overflows.
+ * stack.h: memory for fiber stacks. What is said when one overflows: core/overflow.h.
  *
  *	region  |hdr|guard stack 0|guard stack 1| ... |guard stack n-1|   process-wide
  *	           ^ lowest page of each slot, no access
@@ -89,35 +89,6 @@ void weir__stack_pool_trim(struct weir__stack_pool *pool, unsigned keep);
  * Thread: [any].
  */
 bool weir__stack_is_guard(const void *addr, size_t *ret_stack_bytes);
-
-/*
- * Overflow report, only on request: a handler for the fault signal that writes
- *
- *	weir: fiber stack overflow in task "<name>" (stack N bytes); raise stack_bytes
- *
- * to standard error when the fault address is in a guard page, then puts the
- * previous handler back and lets the instruction fault again, so that the process
- * ends (or dumps core) as it would have. Every other fault goes to the previous
- * handler. Each thread that resumes fibers needs an alternate signal stack.
- * Returns 0 (also when already installed) or a negative errno. Thread: [setup].
- */
-int weir__stack_report_overflow_install(void);
-
-/* Puts the previous handler back, unless somebody else's is on top. Thread: [setup]. */
-void weir__stack_report_overflow_remove(void);
-
-/* The running task's name, or NULL; set by the task layer. Called in a signal handler. */
-extern const char *(*weir__stack_overflow_name)(void);
-
-/* One thread's alternate signal stack. */
-struct weir__altstack {
-	void *base;				/* NULL: the thread already had one, left alone */
-	size_t bytes;
-};
-
-/* Returns 0 or a negative errno. Thread: [any]; fini on the same thread. */
-int weir__stack_altstack_init(struct weir__altstack *alt);
-void weir__stack_altstack_fini(struct weir__altstack *alt);
 
 /* For tests: pretend to be an older kernel, or one with another limit. */
 struct weir__stack_hooks {

@@ -124,7 +124,7 @@ static struct weir_task *task_alloc_foreign(struct weir_rt *rt, size_t bytes, in
 			task->slab_owner = WEIR__SLAB_FOREIGN;
 			task->size_class = (uint8_t)size_class;
 			task->rt = rt;
-			rt->foreign_spawned++;
+			weir__store(&rt->foreign_spawned, rt->foreign_spawned + 1, WEIR_RELAXED);
 		}
 	}
 	weir__lock_drop(&rt->foreign_lock);

@@ -9,7 +9,6 @@
  *	3	CANCELLED	cancel				-
  *	4	JOIN_INTEREST	init(joinable)			detach
  *	5	JOIN_WAKER	set_join_waker			clear_join_waker, detach, woken
- *	6	DEFERRED	(reserved)
  *	8..63	reference count, in steps of TASK_REF
  *
  * Who may do what
@@ -72,7 +71,6 @@
 #define TASK_CANCELLED ((uint64_t)8)
 #define TASK_JOIN_INTEREST ((uint64_t)16)
 #define TASK_JOIN_WAKER ((uint64_t)32)
-#define TASK_DEFERRED ((uint64_t)64)
 #define TASK_REF ((uint64_t)256)
 #define TASK_REFS(state) ((state) / TASK_REF)
 

@@ -206,11 +206,14 @@ static int timeout_finish(struct weir_timeout *t, int rc)
 	return t->expired && rc == -ECANCELED && !t->cancelled ? -ETIMEDOUT : rc;
 }
 
-/* The deadline counts also when the inner future has used the budget up. */
-static int poll_deadline(struct weir_timeout *t, struct weir_cx *cx)
+/*
+ * The deadline counts also when the inner future has used the budget up; but not when there was
+ * none left to begin with, for then the inner future has had no chance yet.
+ */
+static int poll_deadline(struct weir_timeout *t, struct weir_cx *cx, bool had_budget)
 {
 	struct weir__worker *w = cx->worker;
-	bool spent = w && w->budget <= 0;
+	bool spent = had_budget && w->budget <= 0;
 	int rc;
 
 	if (spent)
@@ -224,13 +227,14 @@ static int poll_deadline(struct weir_timeout *t, struct weir_cx *cx)
 static int timeout_poll(struct weir_future *future, struct weir_cx *cx)
 {
 	struct weir_timeout *t = WEIR_CONTAINER_OF(future, struct weir_timeout, future);
+	bool had_budget = cx->worker && cx->worker->budget > 0;
 	int rc = weir_poll(t->inner, cx), slept;
 
 	if (rc != WEIR_PENDING)
 		return timeout_finish(t, rc);
 	if (t->expired || t->cancelled)
 		return WEIR_PENDING;
-	slept = poll_deadline(t, cx);
+	slept = poll_deadline(t, cx, had_budget);
 	if (slept == WEIR_PENDING)
 		return WEIR_PENDING;
 	t->expired = true;

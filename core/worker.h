@@ -25,7 +25,6 @@ struct weir__worker {
 	int budget;			/* units left in this poll */
 	bool yielded;			/* the task asked to go behind the driver */
 	uint16_t index;
-	uint32_t lifo_streak;
 	struct weir_op *submitting;	/* its completion needs no wake */
 	struct weir__link *deferred_first, *deferred_last; /* tasks that yielded */
 	unsigned deferred_len;

@@ -28,7 +28,7 @@ static int echo_poll(void *state, struct weir_cx *cx)
 	struct echo *self = state;
 	int rc;
 
-	if (!self->op.leaf.future.ops) /* the first poll; from here on the state stays where it is */
+	if (!self->op.leaf.future.ops) /* the first poll */
 		weir_op_init_recv_lease(&self->op, &self->conn->handle, &self->lease);
 	while ((rc = weir_poll(&self->op.leaf.future, cx)) != WEIR_PENDING) {
 		if (rc < 0 || (rc == 0 && !self->sending))

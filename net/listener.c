@@ -42,6 +42,37 @@ static void listener_released(struct weir_handle *handle)
 	drop(WEIR_CONTAINER_OF(handle, struct weir_listener, handle));
 }
 
+/*
+ * The gate, so that no accept starts an operation while the handle is being closed: a count of
+ * those who are inside, and a bit that lets nobody in any more. The last one out closes.
+ */
+#define GATE_CLOSED 1u
+#define GATE_ONE 2u
+
+static bool gate_is_closed(const struct weir_listener *listener)
+{
+	return weir__load(&listener->gate, WEIR_ACQUIRE) & GATE_CLOSED;
+}
+
+static bool gate_enter(struct weir_listener *listener)
+{
+	uint32_t found = weir__load(&listener->gate, WEIR_RELAXED);
+
+	do {
+		if (found & GATE_CLOSED)
+			return false;
+	} while (!weir__cas_weak(&listener->gate, &found, found + GATE_ONE, WEIR_ACQUIRE,
+				 WEIR_RELAXED));
+	return true;
+}
+
+/* Pairs with itself, and with the one in weir_listener_close: who closes sees what the others did. */
+static void gate_leave(struct weir_listener *listener)
+{
+	if (weir__fetch_sub(&listener->gate, GATE_ONE, WEIR_ACQ_REL) == (GATE_CLOSED | GATE_ONE))
+		weir__handle_close(&listener->handle, listener_released);
+}
+
 /* Make a listener from what is to be attached. */
 static int open_spec(const struct weir_handle_spec *spec, bool nodelay,
 		     struct weir_listener **ret_listener)
@@ -142,9 +173,8 @@ void weir_listener_close(struct weir_listener *listener)
 {
 	if (!listener)
 		return;
-	/* Pairs with the acquire in stopped: an accept that pauses must not touch the handle. */
-	weir__store(&listener->closed, 1u, WEIR_RELEASE);
-	weir__handle_close(&listener->handle, listener_released);
+	if (weir__fetch_or(&listener->gate, GATE_CLOSED, WEIR_ACQ_REL) == 0)
+		weir__handle_close(&listener->handle, listener_released);
 }
 
 /* ---- the future ---- */
@@ -172,7 +202,7 @@ static int begin(struct weir_accept *self)
 {
 	struct weir_listener *listener = self->listener;
 
-	if (self->cancelled || weir__load(&listener->closed, WEIR_ACQUIRE)) {
+	if (self->cancelled || gate_is_closed(listener)) {
 		self->listener = NULL;
 		return leave(self, -ECANCELED);
 	}
@@ -205,7 +235,7 @@ static void submit(struct weir_accept *self)
 
 static bool stopped(const struct weir_accept *self)
 {
-	return self->cancelled || weir__load(&self->listener->closed, WEIR_ACQUIRE);
+	return self->cancelled || gate_is_closed(self->listener);
 }
 
 /* Take in what the operation answered; true if that ends the future, with *ret_rc. */
@@ -257,6 +287,20 @@ static int resume(struct weir_accept *self, int res)
 	return 0;
 }
 
+/* An operation that has started is polled to its end; none starts on a closed listener. */
+static int poll_op(struct weir_accept *self, struct weir_cx *cx)
+{
+	struct weir_listener *listener = self->listener;
+	int rc;
+
+	if (!gate_enter(listener))
+		return weir__load(&self->u.op.state, WEIR_RELAXED) == WEIR_OP_IDLE
+			       ? -ECANCELED : weir_poll(&self->u.op.leaf.future, cx);
+	rc = weir_poll(&self->u.op.leaf.future, cx);
+	gate_leave(listener);
+	return rc;
+}
+
 static int accept_poll(struct weir_future *future, struct weir_cx *cx)
 {
 	struct weir_accept *self = WEIR_CONTAINER_OF(future, struct weir_accept, future);
@@ -271,7 +315,7 @@ static int accept_poll(struct weir_future *future, struct weir_cx *cx)
 	for (;;) {
 		switch (self->phase) {
 		case OP:
-			rc = weir_poll(&self->u.op.leaf.future, cx);
+			rc = poll_op(self, cx);
 			if (rc == WEIR_PENDING || answered(self, rc, &rc))
 				return rc;
 			break;

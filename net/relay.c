@@ -312,7 +312,9 @@ static void relay_cancel(struct weir_future *future)
 {
 	struct weir_relay *self = WEIR_CONTAINER_OF(future, struct weir_relay, future);
 
-	if (self->phase == RUNNING)
+	if (self->phase == IDLE)
+		self->ways[0].phase = self->ways[1].phase = OVER;
+	if (self->phase == IDLE || self->phase == RUNNING)
 		stop(self, WEIR_RELAY_CANCELED, -ECANCELED);
 }
 

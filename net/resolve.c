@@ -195,6 +195,8 @@ int weir_resolve(const char *host_port, uint64_t deadline, struct weir_addr *ret
 	rc = weir_addr_parse(host_port, ret_addrs);
 	if (rc != -EINVAL)
 		return rc < 0 ? rc : 1;
+	if (weir_task_cancelled())
+		return -ECANCELED;
 	r = request_new(max < ADDRS_MAX ? max : ADDRS_MAX);
 	if (!r)
 		return -ENOMEM;

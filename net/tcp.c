@@ -248,6 +248,8 @@ int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 	size_t done = 0;
 	int rc = 0;
 
+	if (ret_done)
+		*ret_done = 0;
 	if (len > INT_MAX)
 		return -EINVAL;
 	while (done < len) {
@@ -330,6 +332,8 @@ int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len, uint64
 	size_t done = 0;
 	int rc = 0;
 
+	if (ret_done)
+		*ret_done = 0;
 	if (len > INT_MAX)
 		return -EINVAL;
 	while (rc >= 0 && done < len) {

@@ -146,7 +146,9 @@ static int signal_poll(struct weir_future *future, struct weir_cx *cx)
 	struct weir_signal *s = WEIR_CONTAINER_OF(future, struct weir_signal, leaf.future);
 	uint32_t now;
 
-	if (!s->cancelled && !weir__leaf_is_armed(&s->leaf)) {
+	if (!weir__leaf_is_armed(&s->leaf)) {
+		if (s->cancelled)
+			return finish(s, -ECANCELED);
 		if (!weir_coop_take(cx))
 			return WEIR_PENDING;
 		weir__leaf_arm(&s->leaf, cx);

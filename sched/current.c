@@ -120,7 +120,7 @@ static bool drained(void *arg)
 {
 	struct runtime *rt = arg;
 
-	return runtime_alive(rt) == 0 || weir__clock_system() >= rt->drain_deadline;
+	return runtime_alive(rt) == 0 || weir__clock_system() >= weir__load(&rt->drain_deadline, WEIR_RELAXED);
 }
 
 void current_drain(struct runtime *rt, uint64_t deadline)
@@ -130,7 +130,8 @@ void current_drain(struct runtime *rt, uint64_t deadline)
 	struct timespec until = { (time_t)(limit / WEIR_SEC), (long)(limit % WEIR_SEC) };
 
 	pthread_mutex_lock(&rt->turn_lock);
-	rt->drain_deadline = deadline;
+	/* A thread in block_on may be the worker now. */
+	weir__store(&rt->drain_deadline, deadline, WEIR_RELAXED);
 	while (!drained(rt)) {
 		if (!rt->turn_taken)
 			take_turn(rt, drained, rt);
@@ -141,14 +142,21 @@ void current_drain(struct runtime *rt, uint64_t deadline)
 	weir__context()->rt = entered;
 }
 
-/* Nobody need be in block_on when the runtime stops: then the worker ends here. */
-void current_stop(struct runtime *rt)
+/*
+ * Wait for the thread that is the worker to give its turn back. Nobody need be in block_on when
+ * the runtime stops: then the worker ends here.
+ */
+int current_stop(struct runtime *rt, uint64_t deadline)
 {
-	bool idle;
+	uint64_t limit = deadline == WEIR_FOREVER ? (uint64_t)INT64_MAX : deadline;
+	struct timespec until = { (time_t)(limit / WEIR_SEC), (long)(limit % WEIR_SEC) };
+	int rc = 0;
 
 	pthread_mutex_lock(&rt->turn_lock);
-	idle = !rt->turn_taken;
+	while (rt->turn_taken && rc == 0)
+		rc = -pthread_cond_timedwait(&rt->turn_free, &rt->turn_lock, &until);
 	pthread_mutex_unlock(&rt->turn_lock);
-	if (idle)
+	if (rc == 0)
 		worker_stopped(worker_at(rt, 0));
+	return rc;
 }

@@ -86,6 +86,7 @@
 struct idle {
 	WEIR_ATOMIC(uint32_t) searching WEIR_ALIGNED(64);
 	uint32_t workers;
+	uint32_t searchers;		/* so many may search at a time; set before it runs */
 	WEIR_ATOMIC(uint64_t) asleep[IDLE_WORDS];
 };
 
@@ -96,6 +97,7 @@ static inline void idle_init(struct idle *i, unsigned workers)
 
 	WEIR_ASSERT(workers <= IDLE_MAX);
 	i->workers = workers;
+	i->searchers = (workers + 1) / 2;
 	weir__store(&i->searching, 0u, WEIR_RELAXED);
 	for (w = 0; w < IDLE_WORDS; w++)
 		weir__store(&i->asleep[w], (uint64_t)0, WEIR_RELAXED);
@@ -104,7 +106,7 @@ static inline void idle_init(struct idle *i, unsigned workers)
 /* [owner] False: enough others search. The limit is against contention, so it may be sloppy. */
 static inline bool idle_begin_search(struct idle *i)
 {
-	if (2 * weir__load(&i->searching, WEIR_RELAXED) >= i->workers)
+	if (weir__load(&i->searching, WEIR_RELAXED) >= i->searchers)
 		return false;
 	weir__fetch_add(&i->searching, 1u, WEIR_RELAXED);
 	return true;
@@ -224,22 +226,6 @@ static inline int idle_pick(struct idle *i, int near)
 		weir__fetch_sub(&i->searching, 1u, WEIR_RELAXED);
 	} while (IDLE_PICK_AGAIN);
 	return -1;
-}
-
-/* [any] For the metrics. */
-static inline unsigned idle_searchers(struct idle *i)
-{
-	return weir__load(&i->searching, WEIR_RELAXED);
-}
-
-/* [any] For the metrics. */
-static inline unsigned idle_sleepers(struct idle *i)
-{
-	unsigned w, n = 0;
-
-	for (w = 0; w < IDLE_WORDS; w++)
-		n += (unsigned)__builtin_popcountll(weir__load(&i->asleep[w], WEIR_RELAXED));
-	return n;
 }
 
 #endif

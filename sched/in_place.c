@@ -39,7 +39,7 @@ int weir_block_in_place(int (*fn)(void *), void *arg)
 	if (!base)
 		return fn(arg);
 	w = worker_of(base);
-	if (!task || !(task->flags & WEIR__TASK_STACKFUL) || w->rt->cfg.sched == WEIR_SCHED_CURRENT)
+	if (!task || !task->fiber || w->rt->cfg.sched == WEIR_SCHED_CURRENT)
 		return -EPERM;
 	leave_worker(w);
 	rc = pool_run_now(&w->rt->pool, take_over, w);

@@ -46,12 +46,17 @@ void pool_fini(struct pool *pool)
 
 /* ---- the queue, under the lock ---- */
 
-static void enqueue(struct pool *pool, struct weir_blocking *job)
+static void enqueue(struct pool *pool, struct weir_blocking *job, bool first)
 {
-	job->next = NULL;
-	job->pprev = pool->last;
-	*pool->last = job;
-	pool->last = &job->next;
+	struct weir_blocking **at = first ? &pool->first : pool->last;
+
+	job->next = *at;
+	job->pprev = at;
+	if (job->next)
+		job->next->pprev = &job->next;
+	else
+		pool->last = &job->next;
+	*at = job;
 	pool->queued++;
 	pool->detached += job->detached;
 }
@@ -100,7 +105,8 @@ static bool leave_idle_list(struct pool *pool, struct pool_thread *me)
 /* Sleep until called; false when the time is over. Comes back with the lock. */
 static bool stay_idle(struct pool *pool, struct pool_thread *me)
 {
-	uint64_t until = weir__clock_system() + pool->keep_ns;
+	uint64_t now = weir__clock_system();
+	uint64_t until = pool->keep_ns > WEIR_FOREVER - now ? WEIR_FOREVER : now + pool->keep_ns;
 	bool over = false;
 
 	/* Pairs with the release in call_idle. */
@@ -199,30 +205,32 @@ static void wake(struct pool_thread *thread)
 static int provide_thread(struct pool *pool, bool above_limit, struct pool_thread **ret_wake)
 {
 	*ret_wake = call_idle(pool);
-	if (*ret_wake || (pool->threads >= pool->max_threads && !above_limit))
+	if (*ret_wake || (pool->threads - pool->lent >= pool->max_threads && !above_limit))
 		return 0;		/* or one that is busy will come to it */
 	return add_thread(pool);
 }
 
 /* ---- what others call ---- */
 
-static int push(struct pool *pool, struct weir_blocking *job, bool above_limit)
+/* now: before all others and above the limits; its thread is lent to it. */
+static int push(struct pool *pool, struct weir_blocking *job, bool now)
 {
 	struct pool_thread *thread = NULL;
 	int rc = 0;
 
 	pthread_mutex_lock(&pool->lock);
-	if (pool->closed && !above_limit)
+	if (pool->closed && !now)
 		rc = -ESHUTDOWN;
-	else if (job->detached && pool->detached >= pool->max_detached && !above_limit)
+	else if (job->detached && pool->detached >= pool->max_detached && !now)
 		rc = -EAGAIN;
 	if (rc == 0) {
-		enqueue(pool, job);
-		rc = provide_thread(pool, above_limit, &thread);
-		if (rc < 0 && (pool->threads == 0 || above_limit))
+		enqueue(pool, job, now);
+		rc = provide_thread(pool, now, &thread);
+		if (rc < 0 && (pool->threads == pool->lent || now))
 			dequeue(pool, job);
 		else
 			rc = 0;
+		pool->lent += now && rc == 0;
 	}
 	pthread_mutex_unlock(&pool->lock);
 	wake(thread);
@@ -246,20 +254,40 @@ bool pool_remove(struct pool *pool, struct weir_blocking *job)
 	return queued;
 }
 
+/* What pool_run_now runs; freed as its job. */
+struct lent_call {
+	struct weir_blocking job;
+	struct pool *pool;
+	int (*fn)(void *arg);
+	void *arg;
+};
+
+static int run_lent(void *arg)
+{
+	struct lent_call *call = arg;
+	int rc = call->fn(call->arg);
+
+	pthread_mutex_lock(&call->pool->lock);
+	call->pool->lent--;
+	pthread_mutex_unlock(&call->pool->lock);
+	return rc;
+}
+
 int pool_run_now(struct pool *pool, int (*fn)(void *), void *arg)
 {
-	struct weir_blocking *job = malloc(sizeof *job);
+	struct lent_call *call = malloc(sizeof *call);
 	int rc;
 
-	if (!job)
+	if (!call)
 		return -ENOMEM;
-	weir_blocking_init(job, fn, arg);
-	job->detached = true;
-	job->rt = pool->rt;
-	job->state = WEIR__BLOCKING_QUEUED;
-	rc = push(pool, job, true);
+	*call = (struct lent_call){ .pool = pool, .fn = fn, .arg = arg };
+	weir_blocking_init(&call->job, run_lent, call);
+	call->job.detached = true;
+	call->job.rt = pool->rt;
+	call->job.state = WEIR__BLOCKING_QUEUED;
+	rc = push(pool, &call->job, true);
 	if (rc < 0)
-		free(job);
+		free(call);
 	return rc;
 }
 

@@ -27,6 +27,7 @@ struct pool {
 	size_t queued, detached;	/* jobs waiting; of them those nobody waits for */
 	struct pool_thread *idle;	/* threads that no queued job counts on */
 	unsigned threads;
+	unsigned lent;			/* of them, those that run a pool_run_now; not limited */
 	unsigned max_threads;
 	size_t max_detached;
 	uint64_t keep_ns;
@@ -39,11 +40,14 @@ struct pool {
 int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_t max_detached,
 	      uint64_t keep_ns, const char *name);
 
-/* Queue a job. -EAGAIN (detached, queue full), -ESHUTDOWN, -ENOMEM (no thread at all). [any] */
+/* Queue a job. -EAGAIN (detached, queue full; or no thread at all), -ESHUTDOWN. [any] */
 int pool_push(struct pool *pool, struct weir_blocking *job);
 /* Take back a job that has not started. [any] */
 bool pool_remove(struct pool *pool, struct weir_blocking *job);
-/* Run fn(arg) on a pool thread at once, above the limit if need be. 0 or -EAGAIN. [any] */
+/*
+ * Run fn(arg) on a pool thread at once: before what is queued, and above the limit, for however
+ * long. 0, -EAGAIN or -ENOMEM. [any]
+ */
 int pool_run_now(struct pool *pool, int (*fn)(void *), void *arg);
 
 /*

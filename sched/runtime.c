@@ -13,10 +13,14 @@
 
 #include "backends/registry.h"
 #include "core/clock.h"
+#include "core/futex.h"
 #include "core/guard.h"
+#include "core/overflow.h"
 #include "core/task.h"
 #include "sched/cpus.h"
 #include "sched/worker.h"
+
+#define SPIN_MAX_NS (5 * WEIR_MSEC)	/* half of the default watch_ns */
 
 static _Thread_local char why[256];
 
@@ -95,6 +99,7 @@ static int fill_defaults(struct weir_rt_config *c)
 	DEFAULT(c->busy_events, 64);
 	DEFAULT(c->idle_events, 1024);
 	DEFAULT(c->watch_ns, 10 * WEIR_MSEC);
+	DEFAULT(c->tune_ns, 200 * WEIR_USEC);
 	DEFAULT(c->tick_ns, WEIR_MSEC);
 	DEFAULT(c->stack_bytes, 64 * 1024);
 	DEFAULT(c->lease_bytes, 32 * 1024);
@@ -127,6 +132,8 @@ static int check_config(const struct weir_rt_config *c)
 	    (rc = check_range("budget", c->budget, 1, 1u << 20)) < 0 ||
 	    (rc = check_range("busy_events", c->busy_events, 1, 4096)) < 0 ||
 	    (rc = check_range("idle_events", c->idle_events, 1, 4096)) < 0 ||
+	    (rc = check_range("searchers", c->searchers, 0, IDLE_MAX)) < 0 ||
+	    (rc = check_range("spin_ns", c->spin_ns, 0, SPIN_MAX_NS)) < 0 ||
 	    (rc = check_range("tick_ns", c->tick_ns, 64 * WEIR_USEC, WEIR_SEC)) < 0 ||
 	    (rc = check_range("stack_bytes", c->stack_bytes, 16 * 1024, 1u << 30)) < 0 ||
 	    (rc = check_range("lease_bytes", c->lease_bytes, 1024, 1u << 20)) < 0 ||
@@ -177,7 +184,6 @@ static void init_base(struct runtime *rt)
 	base->fork_generation = weir__fork_generation;
 	base->clock = rt->cfg.clock;
 	base->budget = (int)rt->cfg.budget;
-	base->stack_bytes = rt->cfg.stack_bytes;
 	base->no_time = rt->cfg.no_time;
 	base->no_signal = rt->cfg.no_signal;
 	base->workers = rt->cfg.workers;
@@ -196,6 +202,8 @@ static void init_shared(struct runtime *rt)
 	rt->drain_deadline = WEIR_FOREVER;
 	inject_init(&rt->inject);
 	idle_init(&rt->idle, rt->cfg.workers);
+	if (rt->cfg.searchers)
+		rt->idle.searchers = rt->cfg.searchers;
 	pool_init(&rt->pool, &rt->base, rt->cfg.blocking_max, rt->cfg.blocking_queue,
 		  rt->cfg.blocking_keep_ns, rt->name);
 	pthread_mutex_init(&rt->turn_lock, NULL);
@@ -207,11 +215,12 @@ static void init_shared(struct runtime *rt)
 
 static void *worker_main(void *arg)
 {
-	struct runtime *rt = ((struct worker *)arg)->rt;
+	struct worker *w = arg;
 
-	worker_serve(arg, NULL, NULL);
-	/* Pairs with the load in join_threads, for race detectors that do not know clockjoin. */
-	weir__fetch_add(&rt->drained, 1u, WEIR_RELEASE);
+	worker_serve(w, NULL, NULL);
+	/* Pairs with the load in thread_is_over. */
+	weir__store(&w->thread_over, 1u, WEIR_RELEASE);
+	weir__futex_wake(&w->thread_over, 1);
 	return NULL;
 }
 
@@ -309,9 +318,10 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	if (rc == 0 && rt->cfg.sched == WEIR_SCHED_MULTI)
 		rc = start_threads(rt);
 	if (rc < 0) {
-		if (rt->base.worker && rt->base.worker[rt->base.workers - 1])
-			runtime_shutdown(rt, WEIR_SEC);
-		runtime_release(rt);
+		/* Threads that will not end, for a hook holds them, keep what they need. */
+		if (!rt->base.worker || !rt->base.worker[rt->base.workers - 1] ||
+		    runtime_shutdown(rt, WEIR_SEC) == 0)
+			runtime_release(rt);
 		return rc;
 	}
 	*ret_rt = &rt->base;

@@ -17,7 +17,7 @@
 
 struct worker;
 
-/* How far shutdown has come; only grows; atomic. See shutdown.c for the steps. */
+/* How far shutdown has come; atomic. A second shutdown, after one that timed out, starts over. */
 enum rt_phase {
 	RT_RUNNING = 0,
 	RT_ABORTING,		/* every worker cancels its tasks, and goes on until none is left */
@@ -43,7 +43,8 @@ struct runtime {
 	pthread_mutex_t turn_lock;
 	pthread_cond_t turn_free;	/* the turn was given back, or a root function returned */
 	bool turn_taken;
-	uint64_t drain_deadline;	/* no wait lasts longer; WEIR_FOREVER unless shutting down */
+	bool in_shutdown;		/* a thread is in runtime_shutdown; by turn_lock and turn_free too */
+	uint64_t drain_deadline;	/* no wait lasts longer; WEIR_FOREVER unless shutting down; atomic */
 
 	pthread_t *threads;		/* one per worker; multi-thread scheduler */
 	bool *started;
@@ -74,6 +75,7 @@ uint64_t runtime_alive(struct runtime *rt);
 /* In current.c: the current-thread scheduler. */
 int current_block_on(struct runtime *rt, int (*fn)(void *), void *arg);
 void current_drain(struct runtime *rt, uint64_t deadline);
-void current_stop(struct runtime *rt);
+/* 0; -ETIMEDOUT when a thread would not stop being the worker. */
+int current_stop(struct runtime *rt, uint64_t deadline);
 
 #endif

@@ -15,7 +15,6 @@
  *
  * Memory is given back by weir_rt_free, which runs after 7 whatever came of it.
  */
-#define _GNU_SOURCE
 #include <time.h>
 
 #include "core/clock.h"
@@ -43,6 +42,14 @@ uint64_t runtime_alive(struct runtime *rt)
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+/* The deadline, or a moment from now if that is later. */
+static uint64_t with_grace(uint64_t deadline)
+{
+	uint64_t least = weir__clock_system() + GRACE_NS;
+
+	return deadline < least ? least : deadline;
 }
 
 static void close_runtime(struct runtime *rt)
@@ -85,28 +92,34 @@ static void drain(struct runtime *rt, uint64_t deadline)
 	}
 }
 
-/* 4. A thread that is stuck in a task gets the rest of the time. */
+/* Not pthread_clockjoin_np, which race detectors do not know: to them nothing would ever be joined. */
+static bool thread_is_over(struct worker *w, uint64_t deadline)
+{
+	while (!weir__load(&w->thread_over, WEIR_ACQUIRE))
+		if (weir__futex_wait(&w->thread_over, 0, deadline) == -ETIMEDOUT)
+			return weir__load(&w->thread_over, WEIR_ACQUIRE);
+	return true;
+}
+
+/*
+ * 4. A thread that is stuck in a task gets the rest of the time; even past the deadline one that is
+ * on its way out is waited for.
+ */
 static int join_threads(struct runtime *rt, uint64_t deadline)
 {
-	struct timespec until;
-	uint64_t limit;
 	int rc = 0;
 	unsigned i;
 
 	for (i = 0; i < rt->base.workers; i++) {
 		if (!rt->started[i])
 			continue;
-		limit = deadline == WEIR_FOREVER ? (uint64_t)INT64_MAX : deadline;
-		/* Even past the deadline a thread that is on its way out is waited for. */
-		if (limit < weir__clock_system() + GRACE_NS)
-			limit = weir__clock_system() + GRACE_NS;
-		until = (struct timespec){ (time_t)(limit / WEIR_SEC), (long)(limit % WEIR_SEC) };
-		if (pthread_clockjoin_np(rt->threads[i], NULL, CLOCK_MONOTONIC, &until) == 0)
-			rt->started[i] = false;
-		else
+		if (!thread_is_over(worker_at(rt, i), with_grace(deadline))) {
 			rc = -ETIMEDOUT;
+			continue;
+		}
+		pthread_join(rt->threads[i], NULL);
+		rt->started[i] = false;
 	}
-	weir__load(&rt->drained, WEIR_ACQUIRE);
 	return rc;
 }
 
@@ -119,19 +132,38 @@ static void deliver_late(struct runtime *rt)
 	unsigned i;
 
 	for (i = 0; i < rt->base.workers; i++)
-		if (!rt->started[i])
-			weir__worker_messages(rt->base.worker[i]);
+		weir__worker_messages(rt->base.worker[i]);
 }
 
-int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
+/* One at a time: threads are joined once. */
+static int begin(struct runtime *rt, uint64_t deadline)
 {
-	uint64_t now = weir__clock_system();
-	uint64_t deadline = timeout_ns > WEIR_FOREVER - now ? WEIR_FOREVER : now + timeout_ns;
-	uint64_t drain_deadline = deadline < now + GRACE_NS ? now + GRACE_NS : deadline;
-	int rc = 0, pool_rc;
+	uint64_t limit = deadline == WEIR_FOREVER ? (uint64_t)INT64_MAX : deadline;
+	struct timespec until = { (time_t)(limit / WEIR_SEC), (long)(limit % WEIR_SEC) };
+	int rc = 0;
 
-	if (runtime_phase(rt) == RT_STOPPED)
-		return 0;
+	pthread_mutex_lock(&rt->turn_lock);
+	while (rt->in_shutdown && rc == 0)
+		rc = -pthread_cond_timedwait(&rt->turn_free, &rt->turn_lock, &until);
+	if (rc == 0)
+		rt->in_shutdown = true;
+	pthread_mutex_unlock(&rt->turn_lock);
+	return rc;
+}
+
+static void end(struct runtime *rt)
+{
+	pthread_mutex_lock(&rt->turn_lock);
+	rt->in_shutdown = false;
+	pthread_cond_broadcast(&rt->turn_free);
+	pthread_mutex_unlock(&rt->turn_lock);
+}
+
+static int take_steps(struct runtime *rt, uint64_t deadline)
+{
+	uint64_t drain_deadline = with_grace(deadline);
+	int rc = 0, stop_rc, pool_rc;
+
 	close_runtime(rt);					/* 1 */
 	set_phase(rt, RT_ABORTING);				/* 2 */
 	if (rt->cfg.sched == WEIR_SCHED_CURRENT) {		/* 3 */
@@ -143,15 +175,29 @@ int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
 	if (runtime_alive(rt) > 0)
 		rc = -ETIMEDOUT;
 	set_phase(rt, RT_STOPPING);				/* 4 */
-	if (rt->cfg.sched == WEIR_SCHED_CURRENT)
-		current_stop(rt);
-	else if (join_threads(rt, deadline) < 0)
-		rc = -ETIMEDOUT;
-	pool_rc = pool_stop(&rt->pool, deadline);		/* 5 */
-	if (pool_rc == 0)
+	stop_rc = rt->cfg.sched == WEIR_SCHED_CURRENT ? current_stop(rt, with_grace(deadline))
+						      : join_threads(rt, deadline);
+	if (stop_rc < 0)
+		rc = stop_rc;
+	pool_rc = pool_stop(&rt->pool, with_grace(deadline));	/* 5 */
+	if (stop_rc == 0 && pool_rc == 0)
 		deliver_late(rt);				/* 6 */
 	weir__signals_detach(&rt->base);			/* 7 */
 	if (rc == 0 && pool_rc == 0)
 		set_phase(rt, RT_STOPPED);
 	return rc ? rc : pool_rc;
+}
+
+int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
+{
+	uint64_t now = weir__clock_system();
+	uint64_t deadline = timeout_ns > WEIR_FOREVER - now ? WEIR_FOREVER : now + timeout_ns;
+	int rc = begin(rt, deadline);
+
+	if (rc < 0)
+		return rc;
+	if (runtime_phase(rt) != RT_STOPPED)
+		rc = take_steps(rt, deadline);
+	end(rt);
+	return rc;
 }

@@ -7,7 +7,7 @@
 
 static bool is_awake(struct worker *v)
 {
-	return weir__load(&v->awake, WEIR_SEQ_CST);
+	return weir__load(&v->awake, WEIR_RELAXED);
 }
 
 /* Whether nobody else is awake and nothing has turned since the last look. */
@@ -56,19 +56,18 @@ uint64_t watch_begin(struct worker *w)
 {
 	struct watch *watch = &w->rt->watch;
 	uint64_t every = w->rt->cfg.watch_ns;
-	uint32_t nobody = 0;
 	bool quiet;
 
 	if (!w->rt->stealing || every == WEIR_FOREVER || weir__clock_paused(w->rt->cfg.clock) ||
-	    !weir__cas(&watch->watcher, &nobody, w->base.index + 1u, WEIR_ACQ_REL, WEIR_RELAXED))
+	    !watch_claim(watch, w->base.index))
 		return WEIR_FOREVER;
 	quiet = all_quiet(w);
 	note_turns(w);
 	if (quiet) {
-		weir__store(&watch->deep, 1u, WEIR_SEQ_CST);
-		if (!anyone_awake(w))	/* pairs with watch_notice */
+		watch_go_deep(watch);
+		if (!anyone_awake(w))
 			return WEIR_FOREVER;
-		weir__store(&watch->deep, 0u, WEIR_RELAXED);
+		watch_come_up(watch);
 	}
 	return weir__clock_system() + every;
 }
@@ -101,24 +100,40 @@ int watch_end(struct worker *w)
 
 	if (weir__load(&watch->watcher, WEIR_RELAXED) != w->base.index + 1u)
 		return 0;
-	weir__store(&watch->deep, 0u, WEIR_RELAXED);
+	watch_come_up(watch);
 	for (i = 0; i < w->rt->base.workers; i++)
 		if (worker_at(w->rt, i) != w)
 			n += rescue(w, worker_at(w->rt, i));
-	weir__store(&watch->watcher, 0u, WEIR_RELEASE);
+	watch_leave(watch);
 	return n;
+}
+
+static void wake(struct worker *v)
+{
+	if (weir__parkword_notify(&v->base.driver.parked))
+		weir__driver_wake(&v->base.driver);
 }
 
 void watch_notice(struct worker *w)
 {
-	struct watch *watch = &w->rt->watch;
-	uint32_t watcher;
+	uint32_t watcher = watch_disturb(&w->rt->watch);
 
-	if (WEIR_LIKELY(!weir__load(&watch->deep, WEIR_SEQ_CST)) ||
-	    !weir__xchg(&watch->deep, 0u, WEIR_SEQ_CST))
+	if (WEIR_UNLIKELY(watcher && watcher != w->base.index + 1u))
+		wake(worker_at(w->rt, watcher - 1));
+}
+
+void watch_pass_on(struct worker *w)
+{
+	unsigned i;
+
+	if (WEIR_LIKELY(!watch_vacant(&w->rt->watch)) || w->rt->cfg.watch_ns == WEIR_FOREVER)
 		return;
-	watcher = weir__load(&watch->watcher, WEIR_ACQUIRE);
-	if (watcher && watcher != w->base.index + 1u &&
-	    weir__parkword_notify(&worker_at(w->rt, watcher - 1)->base.driver.parked))
-		weir__driver_wake(&worker_at(w->rt, watcher - 1)->base.driver);
+	for (i = 0; i < w->rt->base.workers; i++) {
+		struct worker *v = worker_at(w->rt, i);
+
+		if (v != w && !is_awake(v)) {
+			wake(v);
+			return;
+		}
+	}
 }

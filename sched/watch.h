@@ -7,23 +7,18 @@
  *
  * When everybody sleeps and nothing has turned between two looks, the watcher
  * sleeps without a limit (deep). Whoever wakes up after that wakes the watcher,
- * once.
- *
- *	watcher: deep = 1; fence; read who is awake	(somebody: not deep)
- *	other:	 awake; fence; read deep		(set: wake the watcher)
+ * once. A worker that wakes up with work when nobody watches, because it was the
+ * watcher itself, wakes a sibling to take that over. sched/watch_state.h says why
+ * nobody gets stuck unseen.
  */
 #ifndef WEIR_SCHED_WATCH_H
 #define WEIR_SCHED_WATCH_H
 
+#include "sched/watch_state.h"
 #include "weir/base.h"
 
 struct runtime;
 struct worker;
-
-struct watch {
-	uint32_t watcher;	/* 1 + index of the watching worker, 0 nobody; atomic */
-	uint32_t deep;		/* the watcher sleeps without a limit; atomic */
-};
 
 /* The worker is about to sleep: how long may it, at most? WEIR_FOREVER when another watches. */
 uint64_t watch_begin(struct worker *w);
@@ -31,5 +26,7 @@ uint64_t watch_begin(struct worker *w);
 int watch_end(struct worker *w);
 /* A worker that was asleep is awake: let a watcher in deep sleep know. */
 void watch_notice(struct worker *w);
+/* It has something to run: let there be a watcher meanwhile. */
+void watch_pass_on(struct worker *w);
 
 #endif

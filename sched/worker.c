@@ -15,9 +15,9 @@
 #include "core/clock.h"
 #include "core/futex.h"
 #include "core/leaf.h"
+#include "core/overflow.h"
 #include "core/task_run.h"
 
-#define AIM_NS (200 * WEIR_USEC)	/* between looks at the drivers and the inject queue */
 #define YIELD_POLL_TICKS 8u		/* yields of lone tasks per look at the drivers */
 
 static bool worker_done(struct worker *w, bool (*until)(void *), void *arg)
@@ -31,14 +31,14 @@ static bool worker_done(struct worker *w, bool (*until)(void *), void *arg)
 static void tune_intervals(struct worker *w)
 {
 	unsigned polls = w->tick - w->stats_from_tick, n;
-	uint64_t from = w->stats_from_ns, now = weir__clock_system();
+	uint64_t from = w->stats_from_ns, now = weir__clock_system(), aim = w->rt->cfg.tune_ns;
 
 	w->stats_from_ns = now;
 	w->stats_from_tick = w->tick;
 	if (!from || !polls)
 		return;
 	w->poll_ns += 0.1 * ((double)(now - from) / polls - w->poll_ns);
-	n = w->poll_ns * 127 <= AIM_NS ? 127 : (unsigned)(AIM_NS / w->poll_ns);
+	n = w->poll_ns * 127 <= (double)aim ? 127 : (unsigned)((double)aim / w->poll_ns);
 	n = n < 2 ? 2 : n;
 	w->inject_interval = w->rt->cfg.inject_interval ? w->rt->cfg.inject_interval : n;
 	w->turn_interval = n < w->rt->cfg.event_interval ? n : w->rt->cfg.event_interval;
@@ -210,15 +210,16 @@ static bool anything_arrived(struct worker *w, bool (*until)(void *), void *arg)
 static void wait_for_events(struct worker *w, bool (*until)(void *), void *arg)
 {
 	struct weir_worker_stats *stats = &w->base.stats;
-	uint64_t limit;
+	uint64_t limit, drain;
 	int n;
 
 	if (!weir__parkword_prepare(&w->base.driver.parked))
 		return;
 	if (!anything_arrived(w, until, arg)) {
 		limit = watch_begin(w);
-		if (WEIR_UNLIKELY(w->rt->drain_deadline < limit))
-			limit = weir__clock_from_system(w->rt->cfg.clock, w->rt->drain_deadline);
+		drain = weir__load(&w->rt->drain_deadline, WEIR_RELAXED);
+		if (WEIR_UNLIKELY(drain < limit))
+			limit = weir__clock_from_system(w->rt->cfg.clock, drain);
 		weir__store(&stats->parks, stats->parks + 1, WEIR_RELAXED);
 		n = weir__driver_wait(&w->base.driver, &w->base, limit);
 		n += watch_end(w);
@@ -232,7 +233,7 @@ static void leave_idle(struct worker *w)
 {
 	if (!idle_unpark_self(&w->rt->idle, w->base.index))
 		w->searching = true;
-	weir__store(&w->awake, 1u, WEIR_SEQ_CST);
+	watch_set_awake(&w->awake);
 	watch_notice(w);
 }
 
@@ -240,12 +241,35 @@ static void park_shared(struct worker *w, bool (*until)(void *), void *arg)
 {
 	bool look;
 
-	weir__store(&w->awake, 0u, WEIR_SEQ_CST);
+	watch_set_asleep(&w->awake);
 	look = idle_park(&w->rt->idle, w->base.index, w->searching);
 	w->searching = false;
 	if (!look || !anything_to_steal(w))
 		wait_for_events(w, until, arg);
 	leave_idle(w);
+}
+
+/*
+ * Look around for a while before going to sleep, if the configuration says so. Others see a worker
+ * that is awake; one that searches goes on searching. True: there is something to do.
+ */
+static bool spin(struct worker *w, bool (*until)(void *), void *arg)
+{
+	uint64_t most = w->rt->cfg.spin_ns, end;
+
+	if (WEIR_LIKELY(!most))
+		return false;
+	end = weir__clock_system() + w->spin_ns;
+	do {
+		if (weir__driver_poll(&w->base.driver, &w->base, false) > 0 || worker_has_local(w) ||
+		    anything_arrived(w, until, arg) || (w->rt->stealing && anything_to_steal(w))) {
+			w->spin_ns = most;
+			return true;
+		}
+		weir__cpu_relax();
+	} while (weir__clock_system() < end);
+	w->spin_ns = w->spin_ns > most / 16 ? w->spin_ns / 2 : w->spin_ns;
+	return false;
 }
 
 static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
@@ -255,7 +279,7 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 	report_drained(w);
 	if (cfg->on_worker_park)
 		cfg->on_worker_park(cfg->hook_arg, w->base.index);
-	if (!worker_has_local(w)) {
+	if (!worker_has_local(w) && !spin(w, until, arg)) {
 		if (w->rt->stealing)
 			park_shared(w, until, arg);
 		else
@@ -265,6 +289,8 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 		cfg->on_worker_unpark(cfg->hook_arg, w->base.index);
 	take_in(w);
 	share_backlog(w);
+	if (w->rt->stealing && worker_has_local(w))
+		watch_pass_on(w);
 	w->polled_at = w->tick;
 	w->turn_at = w->tick + w->turn_interval;
 	w->stats_from_ns = 0;		/* the stretch ended: what was slept is no poll time */
@@ -301,7 +327,8 @@ static void enter(struct worker *w)
 
 	c->worker = &w->base;
 	c->rt = &w->rt->base;
-	weir__store(&w->awake, 1u, WEIR_SEQ_CST);
+	watch_set_awake(&w->awake);
+	watch_notice(w);
 }
 
 static void call_start_hook(struct worker *w)
@@ -383,6 +410,7 @@ static void worker_init(struct worker *w, struct runtime *rt, unsigned index)
 	w->base.cx.worker = &w->base;
 	w->rng = index * 2654435761u + 1;
 	w->lifo_left = rt->cfg.lifo_max;
+	w->spin_ns = rt->cfg.spin_ns;
 	w->turn_interval = rt->cfg.event_interval;
 	w->inject_interval = rt->cfg.inject_interval ? rt->cfg.inject_interval
 			     : rt->cfg.sched == WEIR_SCHED_CURRENT ? 31 : 61;

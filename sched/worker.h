@@ -48,6 +48,7 @@ struct worker {
 	unsigned polled_at;		/* tick of the last driver poll */
 	uint64_t stats_from_ns;		/* when the running stretch began */
 	unsigned stats_from_tick;
+	uint64_t spin_ns;		/* how long to look around before the next sleep */
 	double poll_ns;			/* mean length of a poll (EWMA) */
 	uint32_t rng;
 
@@ -55,8 +56,9 @@ struct worker {
 	struct ring ring;
 	struct inject overflow;
 	struct weir__inbox arrivals;	/* pinned tasks woken elsewhere; [any] */
-	uint32_t awake;			/* not in park; atomic, for the watcher */
+	WEIR_ATOMIC(uint32_t) awake;	/* not in park; for the watcher */
 	uint32_t turns_seen;		/* the watcher's note of driver.turns */
+	uint32_t thread_over;		/* the thread that start_threads made is about to end; futex */
 } WEIR_ALIGNED(128);
 
 static inline struct worker *worker_of(struct weir__worker *base)

@@ -175,9 +175,12 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 {
 	struct weir_oneshot_recv *recv =
 		WEIR_CONTAINER_OF(future, struct weir_oneshot_recv, leaf.future);
-	/* Pairs with the sender's exchange, and with that of weir__oneshot_tx_done. */
-	enum weir__oneshot_rx spoken = weir__oneshot_poll(&recv->oneshot->word);
+	enum weir__oneshot_rx spoken;
 
+	if (WEIR_UNLIKELY(recv->cancelled && !weir__leaf_is_armed(&recv->leaf)))
+		return -ECANCELED;
+	/* Pairs with the sender's exchange, and with that of weir__oneshot_tx_done. */
+	spoken = weir__oneshot_poll(&recv->oneshot->word);
 	if (spoken == WEIR__ONESHOT_RX_PENDING)
 		return wait(recv, cx);
 	if (!(weir__load(&recv->oneshot->word, WEIR_ACQUIRE) & WEIR__ONESHOT_TX_CLOSED))

@@ -13,7 +13,7 @@ import re
 import sys
 
 COMMENT = re.compile(r"#.*")
-NAMED = re.compile(r"'([^']+)'")
+NAMED = re.compile(r"'([^'\n]*)'")
 SOURCE = (".c", ".cc", ".cpp", ".S")
 # Built by their own Makefile, which says why.
 ELSEWHERE = ("bench/peers/",)

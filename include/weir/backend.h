@@ -26,9 +26,10 @@
  *  - attach and submit are called on the thread of the instance's worker. cancel
  *    and detach too (the core sends a message there), except that with
  *    WEIR_CAP_POLL_ANY the instance locks itself and they come from any worker.
- *  - Without WEIR_CAP_HOMED a handle is used from whatever worker its task runs on, so op->handle may have been attached by
- *    another instance of the same kind. With WEIR_CAP_HOMED the core sends
- *    operations to the handle's home worker itself.
+ *  - Without WEIR_CAP_HOMED a handle is used from whatever worker its task runs
+ *    on, so op->handle may have been attached by another instance of the same
+ *    kind. With WEIR_CAP_HOMED the core sends operations to the handle's home
+ *    worker itself.
  *
  * What a backend lacks it leaves out of caps; the core answers -EOPNOTSUPP. probe and
  * control may be NULL, and lease_return without WEIR_CAP_LEASE.
@@ -165,7 +166,8 @@ WEIR_API void weir_backend_complete(struct weir_op *op, int res);
  * come: the transfer is then made by the task that wants the bytes, on its worker and into its
  * cache, not by whoever polls. It comes back by submit, or by a cancel, which must complete it
  * at once; .next is as the backend left it, where a first submit has NULL. So the backend keeps
- * the handle until then. The op may be gone when this returns.
+ * the handle until then. The cancel may have crossed the giving back, and come from any worker:
+ * only for backends with WEIR_CAP_POLL_ANY. The op may be gone when this returns.
  *
  * Thread:   the instance's worker, or the sibling in poll; not from submit
  * Since:    0.1
@@ -180,7 +182,7 @@ WEIR_API void weir_backend_retry(struct weir_op *op);
  */
 WEIR_API void weir_backend_detached(struct weir_handle *h);
 
-/** The runtime's time, for deadlines: a test clock's where there is one. Since: 0.1 */
+/** The runtime's time, a test clock's where there is one. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_backend_now(const struct weir_backend *be);
 
 WEIR_END_DECLS

@@ -39,15 +39,17 @@ WEIR_API void weir_blocking_init(struct weir_blocking *blocking, int (*fn)(void 
  * Run fn(arg) on the blocking pool and wait for its result.
  *
  * Thread:   [worker] on a fiber
+ * Waits:    until fn has returned
  * Cancel:   a call that has not started is taken back (-ECANCELED); one that runs is waited for
- * Returns:  what fn returned; -ECANCELED; -ESHUTDOWN; -EPERM outside a fiber; -ENOMEM
+ * Returns:  what fn returned; -ECANCELED; -ESHUTDOWN; -EPERM outside a fiber; -EAGAIN when no
+ *           thread can be made to run it; -ENXIO in the child of a fork
  * Since:    0.1
  */
 WEIR_API int weir_blocking_run(int (*fn)(void *), void *arg);
 
 /**
- * The same, if fn starts before the deadline: one that has started is waited for.
- * -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1
+ * The same, if fn starts before the deadline; one that has started is waited for.
+ * -ETIMEDOUT, -ENODEV as weir_await_until. Thread: [worker] on a fiber. Since: 0.1
  */
 WEIR_API int weir_blocking_run_until(int (*fn)(void *), void *arg, uint64_t deadline);
 
@@ -56,7 +58,8 @@ WEIR_API int weir_blocking_run_until(int (*fn)(void *), void *arg, uint64_t dead
  * not started when the runtime shuts down is never run.
  *
  * Thread:   [any]
- * Returns:  0; -EAGAIN when the queue is full; -ESHUTDOWN; -ENXIO; -ENOMEM
+ * Returns:  0; -EAGAIN when the queue is full, or no thread can be made; -ESHUTDOWN; -ENXIO;
+ *           -ENOMEM
  * Since:    0.1
  */
 WEIR_API int weir_blocking_spawn(struct weir_rt *rt, int (*fn)(void *), void *arg);

@@ -57,7 +57,7 @@ struct weir_tcp {
 struct weir_listener {
 	struct weir_handle handle;
 	uint32_t holds;			/* the owner's and one per running accept; atomic */
-	uint32_t closed;		/* atomic */
+	uint32_t gate;			/* accepts that are starting, and whether it is closed; atomic */
 };
 
 struct weir_listener_config {
@@ -115,7 +115,8 @@ WEIR_API void weir_addr_set_port(struct weir_addr *addr, uint16_t port);
  * Waits:    until the resolver answers or the deadline passes
  * Returns:  the number of addresses (up to max, at most 32); -EINVAL; -ENAMETOOLONG; -ENOENT for
  *           an unknown name; -EAGAIN for a resolver or a pool that cannot answer now; -EIO for
- *           a resolver that failed; -ETIMEDOUT; -ECANCELED; -EPERM outside a fiber; -ENOMEM
+ *           a resolver that failed; -ETIMEDOUT; -ECANCELED; -EPERM outside a fiber; -ENXIO
+ *           without a runtime; -ESHUTDOWN; -ENOMEM
  * Since:    0.1
  */
 WEIR_API int weir_resolve(const char *host_port, uint64_t deadline, struct weir_addr *ret_addrs,
@@ -150,15 +151,18 @@ WEIR_API int weir_listener_adopt(int fd, const struct weir_listener_config *cfg,
 WEIR_API int weir_listener_addr(struct weir_listener *listener, struct weir_addr *ret_addr);
 
 /**
- * Accept a connection.
+ * Accept a connection; _until: up to a deadline.
  *
  * Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) it waits a little, longer
  * each time up to a second, and tries again; a connection that died in the queue is passed
  * over. TCP_NODELAY is set unless the configuration says otherwise.
  *
  * Thread:   [worker] on a fiber
+ * Waits:    until there is a connection
+ * Owns:     *ret_conn is the caller's, to be closed
  * Cancel:   a connection that was accepted in the race is returned, not lost
- * Returns:  0; -ECANCELED; -EPERM outside a fiber; the listener's error
+ * Returns:  0; -ECANCELED, also when the listener is closed; -ETIMEDOUT; -ENODEV for a deadline
+ *           without a time driver; -EPERM outside a fiber; the listener's error
  * Since:    0.1
  */
 WEIR_API int weir_listener_accept(struct weir_listener *listener, struct weir_tcp **ret_conn);
@@ -167,7 +171,9 @@ WEIR_API int weir_listener_accept_until(struct weir_listener *listener, uint64_t
 
 /**
  * Close a listener. Pending accepts of other tasks return -ECANCELED, at once or when their pause
- * is over; connections in the queue are reset by the system. NULL is allowed.
+ * is over; connections in the queue are reset by the system. NULL is allowed. An accept that is
+ * called after this finds no listener: a task that accepts in a loop is aborted and joined first,
+ * or closes the listener itself.
  *
  * Thread:   [worker]
  * Waits:    never
@@ -193,6 +199,15 @@ struct weir_accept {
 		struct weir_yield yield;
 	} u;
 };
+
+/**
+ * Set the future of an accept up. It holds the listener from its first poll to its result.
+ *
+ * Thread:   [any]
+ * Owns:     *ret_conn is written when it finishes with 0, and must stay until then
+ * Cancel:   as weir_listener_accept
+ * Since:    0.1
+ */
 WEIR_API void weir_accept_init(struct weir_accept *accept, struct weir_listener *listener,
 			       struct weir_tcp **ret_conn);
 /**
@@ -274,10 +289,15 @@ WEIR_API int weir_tcp_split(struct weir_tcp *conn);
 WEIR_API void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half);
 
 /**
- * Receive up to len bytes (peek: leaving them there).
+ * Receive up to len bytes, into a buffer or an iovec; peek leaves them there. _until: up to a
+ * deadline.
  *
  * Thread:   [worker] on a fiber
- * Returns:  the bytes; 0 at the end of the stream; -ECONNRESET, …; -ECANCELED; -ETIMEDOUT
+ * Waits:    until there are bytes, or the stream has ended or broken
+ * Owns:     the buffer is the backend's until the call returns
+ * Cancel:   nothing was received; bytes that came first are returned, not lost
+ * Returns:  the bytes; 0 at the end of the stream; -ECONNRESET, …; -ECANCELED, also when the stream
+ *           is closed meanwhile; -ETIMEDOUT; -EBADF for no stream; -EPERM outside a fiber
  * Since:    0.1
  */
 WEIR_API int weir_tcp_recv(struct weir_tcp *conn, void *buf, size_t len);
@@ -290,22 +310,42 @@ WEIR_API int weir_tcp_peek_until(struct weir_tcp *conn, void *buf, size_t len, u
 /** Never waits for bytes: -EAGAIN when there are none. Thread: [worker] on a fiber. Since: 0.1 */
 WEIR_API int weir_tcp_recv_try(struct weir_tcp *conn, void *buf, size_t len);
 /**
- * Receive exactly len bytes (up to INT_MAX). len; -EPIPE at an early end; *ret_done (may be NULL)
- * says what arrived, whatever the result.
+ * Receive exactly len bytes (up to INT_MAX).
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    until all have come, up to the deadline
+ * Owns:     *ret_done (may be NULL) says what has come, whatever the result
+ * Cancel:   *ret_done bytes were received
+ * Returns:  len; -EPIPE at an early end; -EINVAL for more than INT_MAX; else as weir_tcp_recv
+ * Since:    0.1
  */
 WEIR_API int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, uint64_t deadline,
 				 size_t *ret_done);
-/** Receive into a buffer lent by the backend; nothing is held while it waits. The bytes, or 0. */
+/**
+ * Receive into a buffer that the backend lends; nothing is held while it waits. _until: up to a
+ * deadline.
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    as weir_tcp_recv
+ * Owns:     the lease is the caller's where bytes are returned, else it is empty; it goes back
+ *           by weir_tcp_send_lease or weir_lease_return
+ * Cancel:   as weir_tcp_recv
+ * Returns:  as weir_tcp_recv; -EOPNOTSUPP if the backend lends none; -ENOMEM
+ * Since:    0.1
+ */
 WEIR_API int weir_tcp_recv_lease(struct weir_tcp *conn, struct weir_lease *ret_lease);
 WEIR_API int weir_tcp_recv_lease_until(struct weir_tcp *conn, struct weir_lease *ret_lease,
 				       uint64_t deadline);
 
 /**
- * Send up to len bytes / all of them / an iovec / a lease (all of it; the lease is given back
- * whatever the result).
+ * Send up to len bytes, from a buffer or an iovec. _until: up to a deadline.
  *
  * Thread:   [worker] on a fiber
- * Returns:  the bytes; -EPIPE, -ECONNRESET, …; -ECANCELED; -ETIMEDOUT
+ * Waits:    until the system takes at least one byte
+ * Owns:     the buffer is the backend's until the call returns
+ * Cancel:   nothing was sent; a send that came first returns its bytes
+ * Returns:  the bytes; -EPIPE, -ECONNRESET, …; -ECANCELED, also when the stream is closed
+ *           meanwhile; -ETIMEDOUT; -EBADF for no stream; -EPERM outside a fiber
  * Since:    0.1
  */
 WEIR_API int weir_tcp_send(struct weir_tcp *conn, const void *buf, size_t len);
@@ -314,38 +354,99 @@ WEIR_API int weir_tcp_send_until(struct weir_tcp *conn, const void *buf, size_t 
 WEIR_API int weir_tcp_sendv(struct weir_tcp *conn, const struct iovec *iov, unsigned count);
 WEIR_API int weir_tcp_sendv_until(struct weir_tcp *conn, const struct iovec *iov, unsigned count,
 				  uint64_t deadline);
+/** Never waits for room: -EAGAIN when there is none. Thread: [worker] on a fiber. Since: 0.1 */
 WEIR_API int weir_tcp_send_try(struct weir_tcp *conn, const void *buf, size_t len);
+/**
+ * Send all len bytes (up to INT_MAX).
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    until the system has taken all of them, up to the deadline
+ * Owns:     *ret_done (may be NULL) says what it has taken, whatever the result
+ * Cancel:   *ret_done bytes were sent
+ * Returns:  len; -EINVAL for more than INT_MAX; else as weir_tcp_send
+ * Since:    0.1
+ */
 WEIR_API int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len,
 			       uint64_t deadline, size_t *ret_done);
+/**
+ * Send all of a lease. _until: up to a deadline.
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    until the system has taken all of it
+ * Owns:     the lease is given back, whatever the result
+ * Cancel:   a part may have been sent
+ * Returns:  the bytes; else as weir_tcp_send
+ * Since:    0.1
+ */
 WEIR_API int weir_tcp_send_lease(struct weir_tcp *conn, struct weir_lease *lease);
 WEIR_API int weir_tcp_send_lease_until(struct weir_tcp *conn, struct weir_lease *lease,
 				       uint64_t deadline);
 
-/** End one or both directions: SHUT_RD, SHUT_WR, SHUT_RDWR. Thread: [worker]. Since: 0.1 */
+/**
+ * End one or both directions: SHUT_RD, SHUT_WR, SHUT_RDWR.
+ *
+ * Thread:   [worker]
+ * Waits:    never
+ * Returns:  0; -EINVAL; -ENOTCONN; -EBADF for no stream
+ * Since:    0.1
+ */
 WEIR_API int weir_tcp_shutdown(struct weir_tcp *conn, int how);
+
+/**
+ * Options of the socket: small segments at once; what close does about bytes not yet delivered
+ * (seconds -1: sends them in the background; 0: drops them, and resets); probing a silent peer.
+ *
+ * Thread:   [worker]
+ * Waits:    never
+ * Returns:  0; -EINVAL; -EOPNOTSUPP where the kind of socket has no such option; -EBADF
+ * Since:    0.1
+ */
 WEIR_API int weir_tcp_set_nodelay(struct weir_tcp *conn, bool on);
-/** seconds -1: off; 0: close sends a reset. */
 WEIR_API int weir_tcp_set_linger(struct weir_tcp *conn, int seconds);
 WEIR_API int weir_tcp_set_keepalive(struct weir_tcp *conn, const struct weir_keepalive *keepalive);
+
+/**
+ * The addresses of the two ends.
+ *
+ * Thread:   [worker]
+ * Waits:    never
+ * Returns:  0; -ENOTCONN; -EBADF for no stream
+ * Since:    0.1
+ */
 WEIR_API int weir_tcp_local_addr(struct weir_tcp *conn, struct weir_addr *ret_addr);
 WEIR_API int weir_tcp_peer_addr(struct weir_tcp *conn, struct weir_addr *ret_addr);
 
 /* ---- foreign descriptors ---- */
 
-/**
- * Wait until a descriptor that is not weir's (a library's, a pipe) is ready.
- *
- * weir_fd_open registers it; its owner closes it after weir_fd_close.
- *
- * Thread:   [worker]; weir_fd_wait on a fiber
- * Returns:  enum weir_poll_event that came; -EPERM for a regular file; -ECANCELED; -ETIMEDOUT
- * Since:    0.1
- */
+/* A descriptor that is not weir's: a library's, a pipe. */
 struct weir_fd {
 	struct weir_handle handle;
 };
+
+/**
+ * Register a descriptor, so that tasks can wait for it.
+ *
+ * Thread:   [worker]
+ * Owns:     the descriptor stays its owner's, who closes it after weir_fd_close
+ * Returns:  0; -EBADF; -EPERM for a regular file, which is always ready; -EOPNOTSUPP if the
+ *           backend has no descriptors; -ENOMEM; -ENXIO, -ENODEV
+ * Since:    0.1
+ */
 WEIR_API int weir_fd_open(int fd, struct weir_fd **ret_fd);
+
+/**
+ * Wait until it is ready for one of the events (enum weir_poll_event).
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    until one has come, up to the deadline
+ * Cancel:   nothing was consumed
+ * Returns:  the events that came, WEIR_HANGUP and WEIR_FAULT unasked; -ECANCELED, also when it
+ *           is closed meanwhile; -ETIMEDOUT; -EBADF; -EPERM outside a fiber
+ * Since:    0.1
+ */
 WEIR_API int weir_fd_wait(struct weir_fd *fd, unsigned events, uint64_t deadline);
+
+/** Unregister it; pending waits return -ECANCELED. NULL: nothing. Thread: [worker]. Since: 0.1 */
 WEIR_API void weir_fd_close(struct weir_fd *fd);
 
 /* ---- relay ---- */
@@ -418,6 +519,15 @@ struct weir_relay {
 	bool timing;			/* the sleep is to be polled */
 	bool half;			/* limit_ns is half_ns */
 };
+
+/**
+ * Set a relay up; cfg NULL: no limits.
+ *
+ * Thread:   [any]
+ * Owns:     the streams stay the caller's, who must not use them before it has finished
+ * Cancel:   ends it with -ECANCELED; bytes on their way may be lost
+ * Since:    0.1
+ */
 WEIR_API void weir_relay_init(struct weir_relay *relay, struct weir_tcp *a, struct weir_tcp *b,
 			      const struct weir_relay_config *cfg);
 

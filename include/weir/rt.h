@@ -32,6 +32,7 @@ enum weir_sched_kind {
 	WEIR_SCHED_CURRENT = 1,		/* the thread in block_on */
 };
 
+/* With a flat topology, which is all that this version knows, the first three are the same. */
 enum weir_steal_mode {
 	WEIR_STEAL_ALL = 0,
 	WEIR_STEAL_NODE = 1,		/* within a NUMA node */
@@ -56,10 +57,15 @@ struct weir_rt_config {
 	bool no_signal;
 	bool pin;			/* bind worker i to the i-th allowed CPU */
 
-	/* Policies; each default is a measured one (docs/decisions/). */
+	/* Policies, each to be measured against another. */
 	enum weir_steal_mode steal;
-	unsigned event_interval;	/* polls between looks at the driver: 61 */
+	unsigned event_interval;	/* polls between looks at the driver: 61, tuned down */
 	unsigned inject_interval;	/* polls between looks at the inject queue: self-tuned */
+	uint64_t tune_ns;		/* what the two are tuned to take: 200 us; WEIR_FOREVER:
+					 * they are not, and the second is 127 */
+	unsigned searchers;		/* workers that look for work at a time: half of them */
+	uint64_t spin_ns;		/* look around for so long before sleeping, less where that
+					 * was in vain: 0, at most 5 ms */
 	unsigned lifo_max;		/* LIFO polls in a row: 3 */
 	bool no_lifo;			/* no LIFO slot at all */
 	unsigned budget;		/* units per poll: 128 */
@@ -144,7 +150,7 @@ WEIR_API int weir_rt_run(const struct weir_rt_config *cfg, int (*fn)(void *), vo
 
 /**
  * Stop: no new tasks, abort every task and wait for its operations, stop the
- * workers, empty the blocking pool. The numbered steps are in sched/runtime.c.
+ * workers, empty the blocking pool. The numbered steps are in sched/shutdown.c.
  *
  * Thread:   [any] but a worker
  * Waits:    up to timeout_ns (WEIR_FOREVER allowed)

@@ -34,10 +34,12 @@ WEIR_BEGIN_DECLS
  *
  * Thread:   [worker]
  * Owns:     the struct is linked into the runtime until weir_signal_close
- * Returns:  0; -EINVAL for a signal that cannot be caught; -ENXIO; -ENODEV without the driver
+ * Returns:  0; -EINVAL for a signal that cannot be caught; -ENXIO outside a worker; -ENODEV without
+ *           the driver; -EMFILE when 64 runtimes listen
  * Since:    0.1
  */
 WEIR_API int weir_signal_open(struct weir_signal *listener, int signo);
+/** Stop listening; nothing for one whose open failed. Thread: [worker]. Since: 0.1 */
 WEIR_API void weir_signal_close(struct weir_signal *listener);
 
 /**
@@ -45,12 +47,14 @@ WEIR_API void weir_signal_close(struct weir_signal *listener);
  * signal's number, and may be polled again for the next.
  *
  * Thread:   [worker] on a fiber
- * Returns:  the signal's number; -ECANCELED; -ETIMEDOUT; -EPERM
+ * Waits:    until a delivery that it has not reported, up to the deadline
+ * Cancel:   no delivery was used up
+ * Returns:  the signal's number; -ECANCELED; -ETIMEDOUT; -EPERM outside a fiber
  * Since:    0.1
  */
 WEIR_API int weir_signal_wait(struct weir_signal *listener, uint64_t deadline);
 
-/** Wait for ctrl-c (SIGINT) once. As weir_signal_wait. */
+/** Wait for ctrl-c (SIGINT) once: 0, or as open, wait. Thread: [worker] on a fiber. Since: 0.1 */
 WEIR_API int weir_ctrl_c(void);
 
 WEIR_END_DECLS

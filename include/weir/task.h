@@ -77,7 +77,8 @@ WEIR_BEGIN_DECLS
  * Thread:   [any]
  * Waits:    never
  * Owns:     *ret_task is the caller's handle, to join or detach; a NULL ret_task detaches
- *           at birth. A spawn that failed has called nothing, not even fini.
+ *           at birth. A spawn that failed has called nothing, not even fini. A fiber for which
+ *           there is no stack when it first runs completes with -ENOMEM, and fn was not called.
  * Returns:  0; -EINVAL (both bodies, none, too much state, a pinned worker that does not exist);
  *           -ENOMEM; -ENXIO without a runtime; -ESHUTDOWN
  * Since:    0.1
@@ -85,7 +86,7 @@ WEIR_BEGIN_DECLS
 WEIR_API int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 			     struct weir_task **ret_task);
 
-/* The functions behind the two macros below. */
+/** The function behind the two macros below; where NULL: no origin. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_spawn_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
 			   const struct weir_location *where, struct weir_task **ret_task);
 
@@ -132,7 +133,7 @@ WEIR_API void weir_task_abort(struct weir_task *task);
 /** Whether the task is complete, so that a join would not wait. Thread: [any]. Since: 0.1 */
 WEIR_API bool weir_task_is_complete(const struct weir_task *task);
 
-/**
+/*
  * The future of a join. Finishes with 0 and the task's own result in .result; the handle is
  * gone then. Cancelled, it finishes with -ECANCELED and the handle stays.
  */
@@ -142,6 +143,7 @@ struct weir_join {
 	int result;
 	bool cancelled;
 };
+/** Set a join up. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_join_init(struct weir_join *join, struct weir_task *task);
 
 /** The running task; NULL outside. Thread: [any]. Since: 0.1 */
@@ -164,11 +166,12 @@ WEIR_API bool weir_task_cancelled(void);
  */
 WEIR_API int weir_yield(void);
 
-/** The future of a yield: pending once, then 0. */
+/* The future of a yield: pending once, then 0. */
 struct weir_yield {
 	struct weir_future future;
 	bool done;
 };
+/** Set a yield up. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_yield_init(struct weir_yield *yield);
 
 /**
@@ -224,7 +227,10 @@ WEIR_API int weir_group_spawn_at(struct weir_group *group, int (*fn)(void *), vo
  * Wait for the next task of the group to finish.
  *
  * Thread:   [worker] on a fiber, or [any] but a worker; one caller at a time
- * Returns:  1 with its id and result; 0 when the group is empty; -ECANCELED; -EBUSY
+ * Waits:    until one is complete, or the group is empty
+ * Cancel:   no task was taken from the group
+ * Returns:  1 with its id and result; 0 when the group is empty; -ECANCELED; -EBUSY for a second
+ *           caller; -EPERM in a stackless task (use struct weir_group_wait there)
  * Since:    0.1
  */
 WEIR_API int weir_group_next(struct weir_group *group, uint64_t *ret_id, int *ret_result);
@@ -245,7 +251,7 @@ WEIR_API size_t weir_group_len(const struct weir_group *group);
  */
 WEIR_API void weir_group_free(struct weir_group *group);
 
-/** The future of weir_group_next: finishes with 1 or 0 as it does. */
+/* The future of weir_group_next: finishes with 1 or 0 as it does. */
 struct weir_group_wait {
 	struct weir_leaf leaf;
 	struct weir_group *group;
@@ -253,6 +259,7 @@ struct weir_group_wait {
 	int result;
 	bool cancelled;
 };
+/** Set the wait for a group's next task up. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_group_wait_init(struct weir_group_wait *wait, struct weir_group *group);
 
 WEIR_END_DECLS

@@ -56,7 +56,7 @@ struct weir_interval {
 
 WEIR_BEGIN_DECLS
 
-/** Monotonic time in ns: the current runtime's clock, the system's outside one. Thread: [any]. Since: 0.1 */
+/** Monotonic time in ns: the current runtime's, the system's outside. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_now(void);
 
 /** now + delay, saturating at WEIR_FOREVER. Thread: [any]. Since: 0.1 */
@@ -90,11 +90,18 @@ WEIR_API void weir_sleep_init(struct weir_sleep *sleep, uint64_t deadline);
  */
 WEIR_API void weir_sleep_reset(struct weir_sleep *sleep, uint64_t deadline);
 
-/** Set a timeout around a future up. A future that is ready at once wins over a past deadline. */
+/**
+ * Set a timeout around a future up. A future that is ready at once wins over a past deadline.
+ *
+ * Thread:   [any]
+ * Owns:     inner is the caller's, polled by the timeout alone, and must live as long
+ * Cancel:   cancels inner; finishes with its result
+ * Since:    0.1
+ */
 WEIR_API void weir_timeout_init(struct weir_timeout *timeout, struct weir_future *inner,
 				uint64_t deadline);
 
-/** Start an interval whose first tick is at first_ns. 0; -EINVAL for period 0. Since: 0.1 */
+/** Start an interval, first tick at first_ns. 0; -EINVAL for period 0. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_interval_init(struct weir_interval *interval, uint64_t first_ns,
 				uint64_t period_ns, enum weir_missed_tick missed);
 
@@ -102,7 +109,10 @@ WEIR_API int weir_interval_init(struct weir_interval *interval, uint64_t first_n
  * Sleep until the next tick.
  *
  * Thread:   [worker] on a fiber
- * Returns:  0 with the instant the tick was due; -ECANCELED, -EPERM, -ENODEV
+ * Waits:    until the tick is due
+ * Cancel:   the tick is still to come
+ * Returns:  0 with the instant the tick was due (ret_due_ns may be NULL); -ECANCELED; -EPERM
+ *           outside a fiber; -ENODEV without a time driver
  * Since:    0.1
  */
 WEIR_API int weir_interval_tick(struct weir_interval *interval, uint64_t *ret_due_ns);
@@ -110,17 +120,38 @@ WEIR_API int weir_interval_tick(struct weir_interval *interval, uint64_t *ret_du
 /** Account for a tick seen at now and set the next; for stackless tasks. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_interval_advance(struct weir_interval *interval, uint64_t now_ns);
 
-/* A clock for tests: starts at 1 s, paused. Belongs to one runtime at a time. */
+/**
+ * Make a clock for tests: it starts at 1 s, paused, and belongs to one runtime at a time.
+ *
+ * Thread:   [any]
+ * Owns:     the caller frees it, after the runtime
+ * Returns:  0; -ENOMEM
+ * Since:    0.1
+ */
 WEIR_API int weir_clock_new(struct weir_clock **ret_clock);
+/** Free a clock that no runtime uses any more. NULL is allowed. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_clock_free(struct weir_clock *clock);
+/** What it shows. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_clock_now(const struct weir_clock *clock);
 /** Stop the clock; -EBUSY if it is stopped already. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_clock_pause(struct weir_clock *clock);
 /** Let it run with the system's; -EBUSY if it runs already. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_clock_resume(struct weir_clock *clock);
-/** Move a paused clock; timers up to then fire on the worker's next turn. -EINVAL if it runs. */
+/**
+ * Move a paused clock; timers up to then fire on the worker's next turn.
+ *
+ * Thread:   [any]
+ * Waits:    never
+ * Returns:  0; -EINVAL if it runs
+ * Since:    0.1
+ */
 WEIR_API int weir_clock_advance(struct weir_clock *clock, uint64_t by_ns);
-/** Whether the runtime may move the paused clock to the next timer when idle: on by default. */
+/**
+ * Whether the runtime may move the paused clock to the next timer when idle: on by default.
+ *
+ * Thread:   [any]
+ * Since:    0.1
+ */
 WEIR_API void weir_clock_auto_advance(struct weir_clock *clock, bool on);
 
 WEIR_END_DECLS

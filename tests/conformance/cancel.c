@@ -9,7 +9,16 @@
 
 /* ---- an operation that waits, and what must be true of its object afterwards ---- */
 
-enum kind { ACCEPT, CONNECT, RECV, LEASE, RECVV, EXACT, SEND, SENDV };
+enum kind {
+	ACCEPT,
+	CONNECT,
+	RECV,
+	LEASE,
+	RECVV,
+	EXACT,
+	SEND,
+	SENDV
+};
 
 struct scene {
 	enum kind kind;

@@ -62,11 +62,11 @@ static void world_end(struct weir_sim_world *world)
 
 	weir_sim_world_report(world, &report);
 	weir_sim_world_free(world);
-	ck_assert_msg(!report.streams && !report.listeners && !report.leases && !report.ops &&
-			      !report.violations,
-		      "left in the world: %u streams, %u listeners, %u leases, %u ops; %u violations",
-		      report.streams, report.listeners, report.leases, report.ops,
-		      report.violations);
+	ck_assert_msg(
+		!report.streams && !report.listeners && !report.leases && !report.ops &&
+			!report.violations,
+		"left in the world: %u streams, %u listeners, %u leases, %u ops; %u violations",
+		report.streams, report.listeners, report.leases, report.ops, report.violations);
 }
 
 /* What the backend declares is what its instances say. */
@@ -142,7 +142,8 @@ void conformance_run(int (*body)(void *), uint32_t caps, int round)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: conformance --backend epoll|sim --workers 0..256 [--homed] [CASE]\n");
+	fprintf(stderr,
+		"usage: conformance --backend epoll|sim --workers 0..256 [--homed] [CASE]\n");
 	return 99;
 }
 

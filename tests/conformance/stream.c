@@ -336,7 +336,6 @@ CASE(a_waiting_read_sees_the_end, 0)
 
 /* ---- back-pressure ---- */
 
-
 CASE(a_writer_waits_for_its_reader, 0)
 {
 	struct weir_tcp *one, *other;

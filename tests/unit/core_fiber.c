@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "core/fiber.h"
+#include "core/overflow.h"
 #include "core/sanitizer.h"
 #include "tests/support/testing.h"
 

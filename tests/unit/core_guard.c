@@ -3,9 +3,13 @@
  * core_guard.c: the guard. A thread that says it is a worker may become an
  * owner; how it loses that against others is what is tested.
  */
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "core/guard.h"
 #include "tests/support/testing.h"
@@ -219,6 +223,111 @@ START_TEST(an_intruder_waits_until_the_owner_is_out)
 }
 END_TEST
 
+/* ---- owners that are not there any more ---- */
+
+static const void *old_owner;
+
+static void *own_and_end(void *arg)
+{
+	be_a_worker();
+	take_and_drop(arg);
+	ck_assert(take_and_drop(arg));
+	old_owner = weir__context();
+	return NULL;
+}
+
+static void own_elsewhere(struct weir__guard *g)
+{
+	pthread_t t;
+
+	ck_assert_int_eq(pthread_create(&t, NULL, own_and_end, g), 0);
+	pthread_join(t, NULL);
+}
+
+START_TEST(an_owner_that_has_ended_hinders_nobody)
+{
+	struct weir__guard g;
+
+	if (!owners_exist())
+		return;
+	weir__guard_init(&g);
+	own_elsewhere(&g);
+	ck_assert_ptr_eq(g.owner, old_owner);
+	ck_assert(!take_and_drop(&g));
+	ck_assert_ptr_eq(g.owner, &weir__guard_shared);
+	ck_assert(!take_and_drop(&g));
+}
+END_TEST
+
+/* No worker, and it inherits all the same: what counts is that it is the only one there. */
+static void *be_the_heir(void *arg)
+{
+	bool as_owner = take_and_drop(arg);
+
+	if (as_owner != (weir__context() == old_owner))
+		return (void *)"an heir is who has the owner's context";
+	return as_owner ? NULL : (void *)"";
+}
+
+START_TEST(a_thread_in_the_place_of_an_owner_is_the_owner)
+{
+	struct weir__guard g;
+	const char *why;
+	void *result;
+	pthread_t t;
+
+	if (!owners_exist())
+		return;
+	weir__guard_init(&g);
+	own_elsewhere(&g);
+	ck_assert_int_eq(pthread_create(&t, NULL, be_the_heir, &g), 0);
+	pthread_join(t, &result);
+	why = result;
+	ck_assert_msg(!why || !*why, "%s", why);
+	if (why)
+		testing_skip("the system did not use the first thread's memory again");
+	ck_assert(!take_and_drop(&g));
+}
+END_TEST
+
+/* In the child: owned by this thread, and by one that is not there. */
+static int use_in_child(struct weir__guard *mine, struct weir__guard *orphan)
+{
+	bool as_owner;
+
+	if (!take_and_drop(mine))
+		return 1;
+	if (take_and_drop(orphan))
+		return 2;
+	if (orphan->owner != &weir__guard_shared)
+		return 3;
+	/* A build without assertions would not notice that the barrier had failed. */
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
+		return 4;
+	return weir__guard_try(orphan, &as_owner) ? 0 : 5;
+}
+
+START_TEST(a_child_of_fork_uses_guards_that_were_free)
+{
+	struct weir__guard mine, orphan;
+	int status;
+	pid_t pid;
+
+	if (!owners_exist())
+		return;
+	weir__guard_init(&mine);
+	take_and_drop(&mine);
+	weir__guard_init(&orphan);
+	own_elsewhere(&orphan);
+	pid = fork();
+	if (pid == 0)
+		_exit(use_in_child(&mine, &orphan));
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -227,6 +336,9 @@ int main(int argc, char **argv)
 		TESTING(a_thread_that_is_no_worker_does_not_own),
 		TESTING(only_so_many_ownerships_end),
 		TESTING(an_intruder_waits_until_the_owner_is_out),
+		TESTING(an_owner_that_has_ended_hinders_nobody),
+		TESTING(a_thread_in_the_place_of_an_owner_is_the_owner),
+		TESTING(a_child_of_fork_uses_guards_that_were_free),
 		TESTING(nobody_is_inside_with_the_owner, .needs = "2cpus", .rounds = 5,
 			.timeout_s = 60),
 	};

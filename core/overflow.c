@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * overflow.c: see overflow.h. What runs in the handler is async-signal-safe: no
+ * stdio, no lock, no allocation; whose stack was hit it reads from the list of
+ * regions, which only grows. The other half is the signal stack that the handler
+ * needs, for a thread that has none.
+ */
+#include "core/overflow.h"
+
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/stack.h"
+
+#ifdef __APPLE__
+#define FAULT_SIGNAL SIGBUS
+#else
+#define FAULT_SIGNAL SIGSEGV
+#endif
+
+const char *(*weir__stack_overflow_name)(void);
+
+static struct sigaction previous;
+static bool installed;
+
+/* A line built without stdio, cut off when it is full. */
+struct line {
+	char text[192];
+	size_t len;
+};
+
+static void line_add(struct line *l, const char *s, size_t max)
+{
+	while (*s && max-- > 0 && l->len < sizeof(l->text))
+		l->text[l->len++] = *s++;
+}
+
+static void line_add_number(struct line *l, size_t n)
+{
+	char digits[24];
+	size_t i = sizeof(digits);
+
+	digits[--i] = '\0';
+	do
+		digits[--i] = (char)('0' + n % 10);
+	while (n /= 10);
+	line_add(l, digits + i, sizeof(digits));
+}
+
+static void report(size_t stack_bytes)
+{
+	const char *name = weir__stack_overflow_name ? weir__stack_overflow_name() : NULL;
+	struct line l = { .len = 0 };
+
+	line_add(&l, "weir: fiber stack overflow in task \"", SIZE_MAX);
+	line_add(&l, name ? name : "?", 80);
+	line_add(&l, "\" (stack ", SIZE_MAX);
+	line_add_number(&l, stack_bytes);
+	line_add(&l, " bytes); raise stack_bytes\n", SIZE_MAX);
+	if (write(STDERR_FILENO, l.text, l.len) < 0)
+		return;			/* nobody is left to be told */
+}
+
+/* A fault that is not ours, as if this handler had never been there. */
+static void chain(int sig, siginfo_t *info, void *uc)
+{
+	if (previous.sa_flags & SA_SIGINFO) {
+		previous.sa_sigaction(sig, info, uc);
+	} else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
+		if (info->si_code <= 0 && previous.sa_handler == SIG_IGN)
+			return;		/* sent by kill and ignored */
+		sigaction(sig, &previous, NULL);
+		if (info->si_code <= 0)
+			raise(sig);	/* would not fault again by itself */
+	} else {
+		previous.sa_handler(sig);
+	}
+}
+
+static void on_fault(int sig, siginfo_t *info, void *uc)
+{
+	size_t stack_bytes;
+	int saved = errno;
+
+	if (info->si_code > 0 && weir__stack_is_guard(info->si_addr, &stack_bytes)) {
+		report(stack_bytes);
+		sigaction(sig, &previous, NULL);	/* the instruction faults again */
+	} else {
+		chain(sig, info, uc);
+	}
+	errno = saved;
+}
+
+int weir__stack_report_overflow_install(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	if (installed)
+		return 0;
+	sigemptyset(&sa.sa_mask);
+	if (sigaction(FAULT_SIGNAL, NULL, &previous) < 0 || sigaction(FAULT_SIGNAL, &sa, NULL) < 0)
+		return -errno;
+	installed = true;
+	return 0;
+}
+
+void weir__stack_report_overflow_remove(void)
+{
+	struct sigaction now;
+
+	if (!installed || sigaction(FAULT_SIGNAL, NULL, &now) < 0)
+		return;
+	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault) {
+		sigaction(FAULT_SIGNAL, &previous, NULL);
+		installed = false;
+	}
+}
+
+/* What the kernel wants for a signal frame (wide vector registers), and room to report. */
+static size_t altstack_bytes(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), frame = SIGSTKSZ;
+#ifdef _SC_SIGSTKSZ
+	long n = sysconf(_SC_SIGSTKSZ);
+
+	if (n > 0 && (size_t)n > frame)
+		frame = (size_t)n;
+#endif
+	return (frame + 16384 + page - 1) / page * page;
+}
+
+int weir__stack_altstack_init(struct weir__altstack *alt)
+{
+	stack_t now, ours = { .ss_size = altstack_bytes() };
+	int rc;
+
+	*alt = (struct weir__altstack){ NULL, 0 };
+	if (sigaltstack(NULL, &now) < 0)
+		return -errno;
+	if (!(now.ss_flags & SS_DISABLE))
+		return 0;		/* a sanitizer's, or the program's own */
+	ours.ss_sp = mmap(NULL, ours.ss_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANON, -1, 0);
+	if (ours.ss_sp == MAP_FAILED)
+		return -errno;
+	if (sigaltstack(&ours, NULL) < 0) {
+		rc = -errno;
+		munmap(ours.ss_sp, ours.ss_size);
+		return rc;
+	}
+	*alt = (struct weir__altstack){ ours.ss_sp, ours.ss_size };
+	return 0;
+}
+
+void weir__stack_altstack_fini(struct weir__altstack *alt)
+{
+	stack_t off = { .ss_flags = SS_DISABLE, .ss_size = alt->bytes };
+
+	if (!alt->base)
+		return;
+	/* Only ours is taken down; munmap alone would leave the kernel a dangling stack. */
+	if (sigaltstack(&off, NULL) == 0)
+		munmap(alt->base, alt->bytes);
+	alt->base = NULL;
+}

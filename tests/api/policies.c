@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policies.c: whatever a runtime's policies are set to, the same program has the
+ * same result: tasks that wake each other, sleep, yield, move bytes and are
+ * spawned from outside.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "tests/support/testing.h"
+#include "weir/weir.h"
+
+#define UNUSED __attribute__((unused))
+#define TASKS 40
+#define TURNS 25
+
+/* ---- the program ---- */
+
+struct pair {
+	struct weir_tcp *one, *other;
+	struct weir_notify ball;
+	char answer;
+};
+
+static int echo_once(void *arg)
+{
+	struct pair *pair = arg;
+	char byte;
+
+	for (int i = 0; i < TURNS; i++) {
+		ck_assert_int_eq(weir_tcp_recv(pair->other, &byte, 1), 1);
+		byte++;
+		ck_assert_int_eq(weir_tcp_send(pair->other, &byte, 1), 1);
+		weir_notify_one(&pair->ball);
+	}
+	return 0;
+}
+
+static int play(void *arg)
+{
+	struct pair *pair = arg;
+
+	for (int i = 0; i < TURNS; i++) {
+		pair->answer = (char)i;
+		ck_assert_int_eq(weir_tcp_send(pair->one, &pair->answer, 1), 1);
+		ck_assert_int_eq(weir_notify_wait(&pair->ball), 0);
+		ck_assert_int_eq(weir_tcp_recv(pair->one, &pair->answer, 1), 1);
+		ck_assert_int_eq(pair->answer, (char)(i + 1));
+		ck_assert_int_eq(i % 8 ? weir_yield() : weir_sleep(WEIR_MSEC), 0);
+	}
+	return 0;
+}
+
+static int program(void *arg UNUSED)
+{
+	static struct pair pairs[TASKS];
+	struct weir_listener *listener;
+	struct weir_group *group;
+	struct weir_addr addr;
+	int result, left;
+
+	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", NULL, &listener), 0);
+	ck_assert_int_eq(weir_listener_addr(listener, &addr), 0);
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	for (int i = 0; i < TASKS; i++) {
+		weir_notify_init(&pairs[i].ball);
+		ck_assert_int_eq(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &pairs[i].one), 0);
+		ck_assert_int_eq(weir_listener_accept(listener, &pairs[i].other), 0);
+		ck_assert_int_eq(weir_group_spawn(group, echo_once, &pairs[i], NULL), 0);
+		ck_assert_int_eq(weir_group_spawn(group, play, &pairs[i], NULL), 0);
+	}
+	for (left = 2 * TASKS; weir_group_next(group, NULL, &result) == 1; left--)
+		ck_assert_int_eq(result, 0);
+	ck_assert_int_eq(left, 0);
+	weir_group_free(group);
+	for (int i = 0; i < TASKS; i++) {
+		weir_tcp_close(pairs[i].one);
+		weir_tcp_close(pairs[i].other);
+	}
+	weir_listener_close(listener);
+	return 0;
+}
+
+/* ---- the policies ---- */
+
+static int one_more(void *counter)
+{
+	atomic_fetch_add((atomic_int *)counter, 1);
+	return 0;
+}
+
+static void run(struct weir_rt_config cfg)
+{
+	struct weir_task *task;
+	struct weir_rt *rt;
+	atomic_int counter = 0;
+
+	if (cfg.sched == WEIR_SCHED_MULTI)
+		cfg.workers = 4;
+	ck_assert_msg(weir_rt_new(&cfg, &rt) == 0, "%s", weir_rt_why());
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(weir_rt_spawn(rt, one_more, &counter, NULL), 0);
+	ck_assert_int_eq(weir_rt_block_on(rt, program, NULL), 0);
+	ck_assert_int_eq(weir_rt_spawn(rt, one_more, &counter, &task), 0);
+	if (cfg.sched == WEIR_SCHED_MULTI)
+		ck_assert_int_eq(weir_task_join(task, NULL), 0);
+	else
+		weir_task_detach(task);
+	ck_assert_int_ge(atomic_load(&counter), 100);
+	ck_assert_int_eq(weir_rt_shutdown(rt, testing_scaled(5) * WEIR_SEC), 0);
+	weir_rt_free(rt);
+}
+
+#define POLICY(name, ...)                                                                          \
+	START_TEST(name)                                                                           \
+	{                                                                                          \
+		struct weir_rt_config cfg = { .size = sizeof cfg, __VA_ARGS__ };                   \
+		run(cfg);                                                                          \
+	}                                                                                          \
+	END_TEST
+
+POLICY(with_the_defaults, .workers = 0)
+POLICY(on_the_current_thread, .sched = WEIR_SCHED_CURRENT)
+POLICY(with_stealing_off, .steal = WEIR_STEAL_OFF)
+POLICY(with_stealing_in_the_group, .steal = WEIR_STEAL_GROUP)
+POLICY(with_one_searcher, .searchers = 1)
+POLICY(with_every_worker_searching, .searchers = 4)
+POLICY(with_a_look_at_the_drivers_each_poll, .event_interval = 1, .inject_interval = 1)
+POLICY(with_rare_looks, .event_interval = 4096, .inject_interval = 4096)
+POLICY(without_tuning, .tune_ns = WEIR_FOREVER)
+POLICY(with_tight_tuning, .tune_ns = 1)
+POLICY(without_the_lifo_slot, .no_lifo = true)
+POLICY(with_long_lifo_runs, .lifo_max = 1000)
+POLICY(with_a_budget_of_one, .budget = 1)
+POLICY(with_one_event_at_a_time, .busy_events = 1, .idle_events = 1)
+POLICY(without_the_watch, .watch_ns = WEIR_FOREVER)
+POLICY(with_a_close_watch, .watch_ns = 1)
+POLICY(with_a_fine_tick, .tick_ns = 64 * WEIR_USEC)
+POLICY(spinning_before_sleep, .spin_ns = 200 * WEIR_USEC)
+POLICY(spinning_alone, .spin_ns = 200 * WEIR_USEC, .sched = WEIR_SCHED_CURRENT)
+POLICY(spinning_without_stealing, .spin_ns = 50 * WEIR_USEC, .steal = WEIR_STEAL_OFF)
+POLICY(pinned_to_cpus, .pin = true)
+POLICY(with_the_smallest_stacks, .stack_bytes = 16 * 1024)
+POLICY(without_an_overflow_report, .no_overflow_report = true)
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(with_the_defaults),
+		TESTING(on_the_current_thread),
+		TESTING(with_stealing_off),
+		TESTING(with_stealing_in_the_group),
+		TESTING(with_one_searcher),
+		TESTING(with_every_worker_searching),
+		TESTING(with_a_look_at_the_drivers_each_poll),
+		TESTING(with_rare_looks),
+		TESTING(without_tuning),
+		TESTING(with_tight_tuning),
+		TESTING(without_the_lifo_slot),
+		TESTING(with_long_lifo_runs),
+		TESTING(with_a_budget_of_one),
+		TESTING(with_one_event_at_a_time),
+		TESTING(without_the_watch),
+		TESTING(with_a_close_watch),
+		TESTING(with_a_fine_tick),
+		TESTING(spinning_before_sleep),
+		TESTING(spinning_alone),
+		TESTING(spinning_without_stealing),
+		TESTING(pinned_to_cpus),
+		TESTING(with_the_smallest_stacks),
+		TESTING(without_an_overflow_report),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}

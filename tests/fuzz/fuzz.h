@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fuzz.h: what a fuzz target is: one function over some bytes, which aborts when
+ * something is wrong. libFuzzer calls it with what it makes up, replay.c with the
+ * files of corpus/.
+ */
+#ifndef WEIR_TESTS_FUZZ_H
+#define WEIR_TESTS_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define FUZZ_ASSERT(cond)                                                                          \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #cond);       \
+			abort();                                                                   \
+		}                                                                                  \
+	} while (0)
+
+#endif

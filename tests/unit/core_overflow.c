@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core_overflow.c: tests of core/overflow.c, on a guard without a fiber: the report,
+ * the handlers that were there before, the alternate signal stack. With a fiber:
+ * core_fiber.c.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/overflow.h"
+#include "core/stack.h"
+#include "tests/support/testing.h"
+
+static bool starts_with(const char *text, const char *want)
+{
+	return strncmp(text, want, strlen(want)) == 0;
+}
+
+static const char *fault_in_child(void (*child)(void), int *ret_status)
+{
+	static char text[4096];
+	int fd[2], n = 0, got;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(fd), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct rlimit none = { 0, 0 };
+
+		setrlimit(RLIMIT_CORE, &none);
+		dup2(fd[1], STDERR_FILENO);
+		close(fd[0]);
+		child();
+		_exit(99);
+	}
+	close(fd[1]);
+	while ((got = (int)read(fd[0], text + n, sizeof(text) - 1 - (size_t)n)) > 0)
+		n += got;
+	text[n] = '\0';
+	close(fd[0]);
+	ck_assert_int_eq(waitpid(pid, ret_status, 0), pid);
+	return text;
+}
+
+static void earlier_handler(int sig, siginfo_t *info, void *uc)
+{
+	(void)sig;
+	(void)uc;
+	_exit(info->si_addr == (void *)8 ? 42 : 43);
+}
+
+static void touch_guard(void)
+{
+	struct weir__stack_pool pool;
+	struct weir__stack s;
+
+	signal(SIGSEGV, SIG_DFL);
+	weir__stack_pool_init(&pool, 0);
+	if (weir__stack_get(&pool, &s) < 0 || weir__stack_report_overflow_install() < 0)
+		_exit(1);
+	s.low[-1] = 1;
+}
+
+/* Not ours; volatile, so that the compiler does not know it either. */
+static volatile char *volatile bad = (volatile char *)8;
+
+static void touch_nothing(void)
+{
+	signal(SIGSEGV, SIG_DFL);
+	weir__stack_report_overflow_install();
+	*bad = 1;
+}
+
+static void touch_with_earlier(void)
+{
+	struct sigaction sa = { .sa_sigaction = earlier_handler, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGSEGV, &sa, NULL);
+	weir__stack_report_overflow_install();
+	*bad = 1;
+}
+
+static void sent_by_kill(void)
+{
+	signal(SIGSEGV, SIG_DFL);
+	weir__stack_report_overflow_install();
+	kill(getpid(), SIGSEGV);
+	for (;;)
+		pause();
+}
+
+START_TEST(report_and_chain)
+{
+	const char *text;
+	int status;
+
+	text = fault_in_child(touch_guard, &status);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	ck_assert(starts_with(text, "weir: fiber stack overflow in task \"?\" (stack 65536 "
+				    "bytes); raise stack_bytes\n"));
+	text = fault_in_child(touch_nothing, &status);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	ck_assert(!starts_with(text, "weir:"));
+	text = fault_in_child(touch_with_earlier, &status);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 42);
+	ck_assert(!starts_with(text, "weir:"));
+	text = fault_in_child(sent_by_kill, &status);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	ck_assert(!starts_with(text, "weir:"));
+}
+END_TEST
+
+START_TEST(install_and_remove)
+{
+	struct sigaction before, now;
+
+	ck_assert_int_eq(sigaction(SIGSEGV, NULL, &before), 0);
+	ck_assert_int_eq(weir__stack_report_overflow_install(), 0);
+	ck_assert_int_eq(weir__stack_report_overflow_install(), 0);
+	ck_assert_int_eq(sigaction(SIGSEGV, NULL, &now), 0);
+	ck_assert(now.sa_sigaction != before.sa_sigaction);
+	weir__stack_report_overflow_remove();
+	ck_assert_int_eq(sigaction(SIGSEGV, NULL, &now), 0);
+	ck_assert(now.sa_sigaction == before.sa_sigaction);
+}
+END_TEST
+
+static void *altstack_thread(void *arg)
+{
+	struct weir__altstack alt;
+	stack_t now;
+
+	(void)arg;
+	if (weir__stack_altstack_init(&alt) < 0 || sigaltstack(NULL, &now) < 0)
+		return "init";
+	if (now.ss_flags & SS_DISABLE || now.ss_size < (size_t)SIGSTKSZ)
+		return "no alternate stack";
+	if (alt.base && alt.base != now.ss_sp)
+		return "not ours";
+	weir__stack_altstack_fini(&alt);
+	weir__stack_altstack_fini(&alt);
+	return NULL;
+}
+
+START_TEST(altstack_per_thread)
+{
+	pthread_t th;
+	void *err;
+
+	ck_assert_int_eq(pthread_create(&th, NULL, altstack_thread, NULL), 0);
+	ck_assert_int_eq(pthread_join(th, &err), 0);
+	ck_assert_msg(!err, "%s", (char *)err);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(report_and_chain, .timeout_s = 30),
+		TESTING(install_and_remove, .timeout_s = 30),
+		TESTING(altstack_per_thread, .timeout_s = 30),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}

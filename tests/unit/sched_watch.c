@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sched_watch.c: a worker that is stuck in a task has its drivers turned by a
+ * sibling that sleeps, whoever of them was the watcher when the task was woken.
+ */
+#include "tests/unit/runtimes.h"
+
+enum {
+	STUCK_ROUNDS = 30
+};
+
+struct second {
+	uint64_t due;
+	unsigned at;			/* 1 + the worker whose wheel it sleeps by */
+	unsigned done;
+};
+
+static int sleep_by(void *arg)
+{
+	struct second *s = arg;
+
+	set(&s->at, 1 + (unsigned)weir_rt_worker_index());
+	ck_assert_int_eq(weir_sleep_until(s->due), 0);
+	set(&s->done, 1);
+	return 0;
+}
+
+/*
+ * Two sleepers on one worker. The first computes when it has woken up, until the second has run:
+ * that needs another worker. True: they were on one worker.
+ */
+static bool get_stuck(void)
+{
+	uint64_t first_due = weir_deadline_in(scaled_ms(15)), limit;
+	struct second s = { .due = first_due + scaled_ms(5) };
+	struct weir_task *task;
+	bool together;
+
+	ck_assert_int_eq(weir_spawn(sleep_by, &s, &task), 0);
+	YIELD_UNTIL(get(&s.at));
+	ck_assert_int_eq(weir_sleep_until(first_due), 0);
+	together = get(&s.at) == 1 + (unsigned)weir_rt_worker_index();
+	limit = weir_deadline_in(scaled_ms(3000));
+	while (!get(&s.done) && weir_now() < limit)
+		;
+	ck_assert_msg(get(&s.done), "nobody turned the drivers of a worker that is stuck");
+	ck_assert_int_eq(weir_task_join(task, NULL), 0);
+	return together;
+}
+
+static int get_stuck_often(void *arg UNUSED)
+{
+	unsigned i, together = 0;
+
+	for (i = 0; i < STUCK_ROUNDS; i++)
+		together += get_stuck();
+	ck_assert_uint_gt(together, 0);
+	return 0;
+}
+
+START_TEST(a_stuck_worker_is_looked_after)
+{
+	struct weir_rt_config cfg = runtime_config(ON_FOUR);
+
+	cfg.workers = 2 + (unsigned)_i;
+	runtime_run(&cfg, get_stuck_often, NULL);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(a_stuck_worker_is_looked_after, .rounds = 3, .timeout_s = 30),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}
