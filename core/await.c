@@ -123,19 +123,19 @@ int weir_yield(void)
 /* ---- plain threads ---- */
 
 /* A thread that sleeps until it is woken; on the heap, because a waker may outlive the wait. */
-struct parker {
+struct weir__parker {
 	uint32_t woken;
 	uint32_t refs;
 };
 
 static void parker_clone(void *data)
 {
-	weir__fetch_add(&((struct parker *)data)->refs, 1u, WEIR_RELAXED);
+	weir__fetch_add(&((struct weir__parker *)data)->refs, 1u, WEIR_RELAXED);
 }
 
 static void parker_wake(void *data)
 {
-	struct parker *p = data;
+	struct weir__parker *p = data;
 
 	/* Pairs with the exchange in parker_wait. */
 	if (weir__xchg(&p->woken, 1u, WEIR_RELEASE) == 0)
@@ -144,7 +144,7 @@ static void parker_wake(void *data)
 
 static void parker_drop(void *data)
 {
-	struct parker *p = data;
+	struct weir__parker *p = data;
 
 	if (weir__fetch_sub(&p->refs, 1u, WEIR_ACQ_REL) == 1)
 		free(p);
@@ -153,7 +153,7 @@ static void parker_drop(void *data)
 static const struct weir_waker_ops parker_ops = { parker_clone, parker_wake, parker_drop };
 
 /* False when the deadline passed. */
-static bool parker_wait(struct parker *p, uint64_t deadline)
+static bool parker_wait(struct weir__parker *p, uint64_t deadline)
 {
 	while (weir__xchg(&p->woken, 0u, WEIR_ACQUIRE) == 0)
 		if (weir__futex_wait(&p->woken, 0, deadline) == -ETIMEDOUT)
@@ -161,26 +161,45 @@ static bool parker_wait(struct parker *p, uint64_t deadline)
 	return true;
 }
 
-int weir_block_on(struct weir_future *future, uint64_t deadline)
+struct weir__parker *weir__parker_new(void)
 {
-	struct weir_cx cx = { { &parker_ops, NULL }, NULL, NULL };
-	struct parker *p;
+	struct weir__parker *p = malloc(sizeof *p);
+
+	if (p)
+		*p = (struct weir__parker){ 0, 1 };
+	return p;
+}
+
+void weir__parker_free(struct weir__parker *p)
+{
+	parker_drop(p);
+}
+
+int weir__parker_block_on(struct weir__parker *p, struct weir_future *future, uint64_t deadline)
+{
+	struct weir_cx cx = { { &parker_ops, p }, NULL, NULL };
 	bool expired = false;
 	int rc;
 
-	if (weir__worker_current())
-		return -EPERM;
-	p = malloc(sizeof *p);
-	if (!p)
-		return -ENOMEM;
-	p->woken = 0;
-	p->refs = 1;
-	cx.waker.data = p;
 	while ((rc = weir_poll(future, &cx)) == WEIR_PENDING)
 		if (!parker_wait(p, expired ? WEIR_FOREVER : deadline)) {
 			expired = true;
 			weir_cancel(future);
 		}
-	weir_waker_drop(&cx.waker);
 	return expired && rc == -ECANCELED ? -ETIMEDOUT : rc;
+}
+
+int weir_block_on(struct weir_future *future, uint64_t deadline)
+{
+	struct weir__parker *p;
+	int rc;
+
+	if (weir__worker_current())
+		return -EPERM;
+	p = weir__parker_new();
+	if (!p)
+		return -ENOMEM;
+	rc = weir__parker_block_on(p, future, deadline);
+	weir__parker_free(p);
+	return rc;
 }

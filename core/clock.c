@@ -166,7 +166,8 @@ static uint64_t transpose(uint64_t t, uint64_t now, uint64_t now_there)
 
 uint64_t weir__clock_from_system(const struct weir_clock *clock, uint64_t system_ns)
 {
-	return clock ? transpose(system_ns, weir__clock_system(), weir_clock_now(clock)) : system_ns;
+	return clock ? transpose(system_ns, weir__clock_system(), weir_clock_now(clock))
+		     : system_ns;
 }
 
 uint64_t weir__clock_to_system(const struct weir_clock *clock, uint64_t ns)

@@ -99,6 +99,13 @@ void weir__task_unref(struct weir_task *task, unsigned n);
 
 /* Await even when the task was or is aborted: the future is not cancelled. On a fiber. core/await.c */
 int weir__await_shielded(struct weir_future *future);
+
+/* What weir_block_on sleeps by, for one that cannot fail after it has begun. core/await.c */
+struct weir__parker;
+struct weir__parker *weir__parker_new(void);
+void weir__parker_free(struct weir__parker *p);
+int weir__parker_block_on(struct weir__parker *p, struct weir_future *future, uint64_t deadline);
+
 /* Destroy the task-local values. core/local.c */
 void weir__local_destroy(struct weir_task *task);
 

@@ -116,7 +116,8 @@ static bool find_mount(const char *root, bool v2, struct mount *ret_mount)
 	f = fopen(path, "re");
 	while (f && !found && fgets(line, sizeof line, f)) {
 		rest = strstr(line, " - ");
-		if (!rest || sscanf(line, "%*s %*s %*s %511s %511s", ret_mount->group, point) != 2 ||
+		if (!rest ||
+		    sscanf(line, "%*s %*s %*s %511s %511s", ret_mount->group, point) != 2 ||
 		    sscanf(rest, " - %31s %*s %255s", type, options) != 2)
 			continue;
 		found = v2 ? !strcmp(type, "cgroup2")
@@ -125,7 +126,8 @@ static bool find_mount(const char *root, bool v2, struct mount *ret_mount)
 	if (f)
 		fclose(f);
 	if (found)
-		found = (size_t)snprintf(ret_mount->point, PATH_MAX, "%s%s", root, point) < PATH_MAX;
+		found = (size_t)snprintf(ret_mount->point, PATH_MAX, "%s%s", root, point) <
+			PATH_MAX;
 	return found;
 }
 
@@ -148,8 +150,8 @@ static bool is_cpu_line(const char *line, bool v2)
 		return false;
 	if (v2)
 		return !strncmp(line, "0::", 3);
-	return !strncmp(names, ":cpu,", 5) || !strncmp(names, ":cpu:", 5) || strstr(names, ",cpu,") ||
-	       strstr(names, ",cpu:");
+	return !strncmp(names, ":cpu,", 5) || !strncmp(names, ":cpu:", 5) ||
+	       strstr(names, ",cpu,") || strstr(names, ",cpu:");
 }
 
 static unsigned quota_of(const char *root, bool v2)

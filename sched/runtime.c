@@ -349,11 +349,28 @@ void weir_rt_free(struct weir_rt *base)
 
 /* ---- running ---- */
 
+/* All that it needs is there before fn starts: a caller that left early would take arg with it. */
+static int spawn_and_join(struct weir_rt *rt, int (*fn)(void *), void *arg)
+{
+	struct weir__parker *parker = weir__parker_new();
+	struct weir_task *task;
+	struct weir_join join;
+	int rc;
+
+	if (!parker)
+		return -ENOMEM;
+	rc = weir_rt_spawn(rt, fn, arg, &task);
+	if (rc == 0) {
+		weir_join_init(&join, task);
+		rc = weir__parker_block_on(parker, &join.leaf.future, WEIR_FOREVER);
+	}
+	weir__parker_free(parker);
+	return rc < 0 ? rc : join.result;
+}
+
 int weir_rt_block_on(struct weir_rt *base, int (*fn)(void *), void *arg)
 {
 	struct runtime *rt = runtime_of(base);
-	struct weir_task *task;
-	int rc, result;
 
 	if (weir__worker_current())
 		return -EPERM;
@@ -363,11 +380,7 @@ int weir_rt_block_on(struct weir_rt *base, int (*fn)(void *), void *arg)
 		return -ENXIO;
 	if (rt->cfg.sched == WEIR_SCHED_CURRENT)
 		return current_block_on(rt, fn, arg);
-	rc = weir_rt_spawn(base, fn, arg, &task);
-	if (rc < 0)
-		return rc;
-	rc = weir_task_join(task, &result);
-	return rc < 0 ? rc : result;
+	return spawn_and_join(base, fn, arg);
 }
 
 int weir_rt_run(const struct weir_rt_config *cfg, int (*fn)(void *), void *arg)

@@ -61,7 +61,10 @@ def test_upstream_down_goes_to_the_next():
 def test_every_upstream_down():
     one, two = refused_port(), refused_port()
     proxy = Proxy(f"tcp://127.0.0.1:{one}", f"tcp://127.0.0.1:{two}")
-    check_reset(proxy.connect())
+    try:
+        check_reset(proxy.connect())
+    except ConnectionResetError:
+        pass  # so soon that connect has seen it
     check(proxy.ends(pattern=r" upstream=(\S+) up_bytes=0 ") == ["-"])
     check(proxy.ends() == ["connect-failed:ECONNREFUSED"])
     check(proxy.counters()["connect-failures"] == 2, "each upstream is tried once")

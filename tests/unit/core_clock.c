@@ -107,8 +107,9 @@ CLOCKED(timers_come_in_order)
 {
 	unsigned count = 0, i;
 	struct sleeper sleepers[] = {
-		{ 5 * HOUR, 0, &count }, { WEIR_MSEC, 0, &count },	   { HOUR, 0, &count },
-		{ 100 * HOUR, 0, &count }, { 70 * WEIR_MSEC, 0, &count }, { 2 * WEIR_MSEC, 0, &count },
+		{ 5 * HOUR, 0, &count },       { WEIR_MSEC, 0, &count },
+		{ HOUR, 0, &count },	       { 100 * HOUR, 0, &count },
+		{ 70 * WEIR_MSEC, 0, &count }, { 2 * WEIR_MSEC, 0, &count },
 	};
 	static const unsigned expected[] = { 5, 1, 4, 6, 3, 2 };
 

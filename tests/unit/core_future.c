@@ -422,7 +422,8 @@ ON_EACH(join_all_of_sleeps_and_its_timeout)
 
 	for (round = 0; round < 2; round++) {
 		for (i = 0; i < 20; i++) {
-			weir_sleep_init(&sleeps[i], weir_deadline_in(i == 19 && round ? LONG : i * 100000));
+			weir_sleep_init(&sleeps[i],
+					weir_deadline_in(i == 19 && round ? LONG : i * 100000));
 			wait[i] = &sleeps[i].leaf.future;
 		}
 		weir_join_all_init(&every, wait, rc, 20);

@@ -59,7 +59,8 @@ ON_EACH(an_aborted_group_is_still_to_be_joined)
 	ck_assert_int_eq(weir_group_spawn(group, give, &value, NULL), 0);
 	ck_assert_int_eq(weir_group_next(group, NULL, &result), 1);
 	for (i = 0; i < 100; i++)
-		ck_assert_int_eq(weir_group_spawn(group, i % 10 ? sleep_long : give, &value, NULL), 0);
+		ck_assert_int_eq(weir_group_spawn(group, i % 10 ? sleep_long : give, &value, NULL),
+				 0);
 	weir_yield();
 	weir_group_abort(group);
 	for (i = 0; i < 100; i++) {

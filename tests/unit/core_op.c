@@ -122,7 +122,8 @@ ON_EACH(cancelled_at_every_moment)
 		weir_cancel(&op.leaf.future);
 		ck_assert_int_eq(weir_await(&op.leaf.future), -ECANCELED);
 		ck_assert_int_eq(await_poll(&p, &op, 0), -ETIMEDOUT);
-		ck_assert_int_eq(await_poll(&p, &op, weir_deadline_in(100 * WEIR_USEC)), -ETIMEDOUT);
+		ck_assert_int_eq(await_poll(&p, &op, weir_deadline_in(100 * WEIR_USEC)),
+				 -ETIMEDOUT);
 		/* What is there wins over a deadline that has passed. */
 		pipe_put(&p);
 		ck_assert_int_eq(await_poll(&p, &op, 0), WEIR_READABLE);

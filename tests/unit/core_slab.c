@@ -145,7 +145,8 @@ static void *give_back(void *arg)
 	unsigned i, found = 0;
 
 	for (i = 0; !get(&h->stop) || found; i++) {
-		struct weir_task *task = __atomic_exchange_n(&h->slots[i % 64], NULL, __ATOMIC_ACQ_REL);
+		struct weir_task *task =
+			__atomic_exchange_n(&h->slots[i % 64], NULL, __ATOMIC_ACQ_REL);
 
 		found = i % 64 ? found : 0;
 		if (!task)

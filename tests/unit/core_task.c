@@ -16,8 +16,25 @@
 
 /* ---- every end at every moment ----------------------------------------------------------- */
 
-enum moment { UNPOLLED, ON_SLEEP, ON_PIPE, ON_LOCK, COMPLETE, MOMENTS };
-enum end { JOIN, DETACH, DETACH_LATE, BORN_DETACHED, ABORT_JOIN, ABORT_DETACH, GROUP, GROUP_ABORT, ENDS };
+enum moment {
+	UNPOLLED,
+	ON_SLEEP,
+	ON_PIPE,
+	ON_LOCK,
+	COMPLETE,
+	MOMENTS
+};
+enum end {
+	JOIN,
+	DETACH,
+	DETACH_LATE,
+	BORN_DETACHED,
+	ABORT_JOIN,
+	ABORT_DETACH,
+	GROUP,
+	GROUP_ABORT,
+	ENDS
+};
 
 /* One task's fate, seen from outside. */
 struct victim {
@@ -100,8 +117,10 @@ static int victim_poll(void *state, struct weir_cx *cx)
 		victim_start(s);
 	if (s->v->moment == COMPLETE)
 		return 42;
-	rc = weir_poll(s->v->moment == ON_PIPE ? &s->op.leaf.future
-		       : s->v->moment == ON_LOCK ? &s->lock.wait.leaf.future : &s->sleep.leaf.future, cx);
+	rc = weir_poll(s->v->moment == ON_PIPE	 ? &s->op.leaf.future
+		       : s->v->moment == ON_LOCK ? &s->lock.wait.leaf.future
+						 : &s->sleep.leaf.future,
+		       cx);
 	return rc < 0 ? rc : 42;
 }
 
@@ -193,8 +212,9 @@ static void combine(enum moment moment, enum end end, bool stackless)
 	weir_sem_init(&v.sem, 0);
 	if (end == GROUP || end == GROUP_ABORT)
 		ck_assert_int_eq(weir_group_new(NULL, &group), 0);
-	ck_assert_int_eq(victim_spawn(&v, stackless, group,
-				      group || end == BORN_DETACHED ? NULL : &task), 0);
+	ck_assert_int_eq(
+		victim_spawn(&v, stackless, group, group || end == BORN_DETACHED ? NULL : &task),
+		0);
 	if (moment != UNPOLLED)
 		YIELD_UNTIL(get(moment == COMPLETE ? &v.ended : &v.waiting));
 	if (group)
@@ -221,7 +241,7 @@ static int combine_all(void *arg)
 	return 0;
 }
 
-/* An abort before the first poll runs a fiber, whose waits all fail, and only the fini of the other. */
+/* Aborted before its first poll, a fiber runs and its waits fail; of the other only fini runs. */
 START_TEST(every_end_at_every_moment)
 {
 	struct weir_rt_config cfg = runtime_config(_i / 2);
@@ -346,8 +366,9 @@ ON_EACH(a_plain_thread_joins)
 	weir_sem_init(&sem, 0);
 	for (i = 0; i < 200; i++) {
 		j.done = 0;
-		ck_assert_int_eq(weir_spawn(i % 2 ? give : wait_sem, i % 2 ? (void *)&value : &sem,
-					    &j.task), 0);
+		ck_assert_int_eq(
+			weir_spawn(i % 2 ? give : wait_sem, i % 2 ? (void *)&value : &sem, &j.task),
+			0);
 		thread = thread_start(join_thread, &j);
 		weir_sem_release(&sem, i % 2 ? 0 : 1);
 		YIELD_UNTIL(get(&j.done));
@@ -811,7 +832,8 @@ ON_EACH(drivers_have_their_turn_while_tasks_yield_for_ever)
 	cfg.state_bytes = sizeof state;
 	for (i = 0; i < 6; i++)
 		ck_assert_int_eq(i % 2 ? weir_spawn(take_turns, &turns, &tasks[i])
-				       : weir_task_spawn(NULL, &cfg, &tasks[i]), 0);
+				       : weir_task_spawn(NULL, &cfg, &tasks[i]),
+				 0);
 	ck_assert_int_eq(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
 	ck_assert_int_eq(weir_fd_open(fds[0], &fd), 0);
 	for (i = 0; i < 10; i++) {
@@ -882,7 +904,9 @@ ON_EACH(another_thread_wakes_a_task)
 	for (i = 0; i < 200; i++) {
 		pthread_t thread;
 
-		f = (struct flag){ { &flag_ops }, { NULL, NULL }, PTHREAD_MUTEX_INITIALIZER, false, 0 };
+		f = (struct flag){
+			{ &flag_ops }, { NULL, NULL }, PTHREAD_MUTEX_INITIALIZER, false, 0
+		};
 		thread = thread_start(raise_flag, &f);
 		ck_assert_int_eq(weir_await(&f.future), 6);
 		pthread_join(thread, NULL);
@@ -1023,7 +1047,7 @@ ON_EACH(names_ids_and_origins)
 	int line;
 
 	line = __LINE__ + 1;
-	ck_assert_int_eq(weir_spawn(look_at_self, (void *)(uintptr_t)__func__, &task), 0);
+	ck_assert_int_eq(weir_spawn(look_at_self, (void *)(uintptr_t) __func__, &task), 0);
 	where = weir_task_where(task);
 	ck_assert_int_eq(where->line, line);
 	ck_assert_str_eq(where->func, __func__);
@@ -1032,7 +1056,7 @@ ON_EACH(names_ids_and_origins)
 	expect_result(task, 0);
 
 	cfg.fn = look_at_self;
-	cfg.arg = (void *)(uintptr_t)"given";
+	cfg.arg = (void *)(uintptr_t) "given";
 	cfg.name = "given";
 	cfg.ret_id = &id;
 	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, &task), 0);

@@ -22,8 +22,9 @@ static void sleep_and_check(uint64_t delay_ns)
 
 ON_EACH(no_sleep_is_early)
 {
-	static const uint64_t delays[] = { 0, 1, 999, 1000, 100000, 999999, 1000000, 1000001, 1500000,
-					   3000000, 7654321, 63000000, 64000000, 65000000 };
+	static const uint64_t delays[] = { 0,	    1,	      999,	1000,	 100000,
+					   999999,  1000000,  1000001,	1500000, 3000000,
+					   7654321, 63000000, 64000000, 65000000 };
 	unsigned i, round;
 
 	for (i = 0; i < TESTING_COUNT(delays); i++)
@@ -98,7 +99,8 @@ ON_EACH(thousands_of_sleepers_of_both_sorts)
 		cfg.state = &state;
 		cfg.state_bytes = sizeof state;
 		ck_assert_int_eq(i % 2 ? weir_spawn(sleeper_main, &sleepers[i], NULL)
-				       : weir_task_spawn(NULL, &cfg, NULL), 0);
+				       : weir_task_spawn(NULL, &cfg, NULL),
+				 0);
 	}
 	while (get(&done) < 3000)
 		ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
@@ -166,7 +168,9 @@ static int resetter_poll(void *state, struct weir_cx *cx)
 static void reset_case(uint64_t first_ns, uint64_t trigger_ns, uint64_t reset_ns)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
-	struct resetter r = { .first_ns = first_ns, .trigger_ns = trigger_ns, .reset_ns = reset_ns };
+	struct resetter r = { .first_ns = first_ns,
+			      .trigger_ns = trigger_ns,
+			      .reset_ns = reset_ns };
 	struct weir_task *task;
 	int result;
 
@@ -341,7 +345,8 @@ ON_EACH(a_future_that_exhausts_the_budget_still_times_out)
 {
 	struct hog hog = { { &hog_ops }, false };
 
-	ck_assert_int_eq(weir_await_until(&hog.future, weir_deadline_in(2 * WEIR_MSEC)), -ETIMEDOUT);
+	ck_assert_int_eq(weir_await_until(&hog.future, weir_deadline_in(2 * WEIR_MSEC)),
+			 -ETIMEDOUT);
 	hog.cancelled = false;
 	ck_assert_int_eq(weir_await_until(&hog.future, 0), -ETIMEDOUT);
 	return 0;
@@ -447,7 +452,8 @@ START_TEST(ticks_that_were_missed)
 
 	ck_assert_int_eq(weir_interval_init(&interval, 100, 10, t->missed), 0);
 	for (i = 0; i < 6; i++)
-		ck_assert_msg(weir_interval_advance(&interval, t->seen[i]) == t->due[i], "tick %d", i);
+		ck_assert_msg(weir_interval_advance(&interval, t->seen[i]) == t->due[i], "tick %d",
+			      i);
 }
 END_TEST
 

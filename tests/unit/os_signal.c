@@ -27,7 +27,8 @@ ON_EACH(any_signal_again_and_again)
 			ck_assert_int_eq(weir_spawn(raise_later, &signals[i], NULL), 0);
 			ck_assert_int_eq(weir_signal_wait(&listener, WEIR_FOREVER), signals[i]);
 		}
-		ck_assert_int_eq(weir_signal_wait(&listener, weir_deadline_in(WEIR_MSEC)), -ETIMEDOUT);
+		ck_assert_int_eq(weir_signal_wait(&listener, weir_deadline_in(WEIR_MSEC)),
+				 -ETIMEDOUT);
 		weir_signal_close(&listener);
 	}
 	return 0;
@@ -108,8 +109,11 @@ static int listen_on(void *arg)
 
 ON_EACH(every_listener_hears_it)
 {
-	struct ear ears[5] = { { .signo = SIGUSR1 }, { .signo = SIGUSR1 }, { .signo = SIGUSR2 },
-			       { .signo = SIGUSR1 }, { .signo = SIGUSR2 } };
+	struct ear ears[5] = { { .signo = SIGUSR1 },
+			       { .signo = SIGUSR1 },
+			       { .signo = SIGUSR2 },
+			       { .signo = SIGUSR1 },
+			       { .signo = SIGUSR2 } };
 	struct weir_task *tasks[5];
 	int i, round;
 
@@ -120,7 +124,8 @@ ON_EACH(every_listener_hears_it)
 	for (round = 1; round <= 20; round++) {
 		kill(getpid(), SIGUSR1);
 		for (i = 0; i < 5; i++)
-			YIELD_UNTIL(ears[i].signo == SIGUSR2 || get(&ears[i].heard) == (unsigned)round);
+			YIELD_UNTIL(ears[i].signo == SIGUSR2 ||
+				    get(&ears[i].heard) == (unsigned)round);
 	}
 	ck_assert_uint_eq(ears[2].heard + ears[4].heard, 0);
 	/* One that is aborted leaves the others alone. */
@@ -153,7 +158,9 @@ static void *serve_current(void *rt)
 /* Three runtimes of three kinds hear the same; when one ends the others go on hearing. */
 START_TEST(every_runtime_hears_it)
 {
-	struct ear ears[RUNTIMES] = { { .signo = SIGUSR1 }, { .signo = SIGUSR1 }, { .signo = SIGUSR1 } };
+	struct ear ears[RUNTIMES] = { { .signo = SIGUSR1 },
+				      { .signo = SIGUSR1 },
+				      { .signo = SIGUSR1 } };
 	struct weir_rt *rts[RUNTIMES];
 	unsigned i, round;
 	pthread_t thread;

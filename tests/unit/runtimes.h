@@ -16,7 +16,12 @@
 
 #define UNUSED __attribute__((unused))
 
-enum { ON_CURRENT, ON_ONE, ON_FOUR, RUNTIMES };
+enum {
+	ON_CURRENT,
+	ON_ONE,
+	ON_FOUR,
+	RUNTIMES
+};
 
 static inline struct weir_rt_config runtime_config(int kind)
 {

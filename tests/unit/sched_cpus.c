@@ -78,10 +78,18 @@ START_TEST(version_2)
 		const char *text;
 		unsigned milli;
 	} cases[] = {
-		{ "50000 100000\n", 500 },   { "250000 100000\n", 2500 }, { "max 100000\n", 0 },
-		{ "max\n", 0 },		     { "", 0 },			  { "nonsense\n", 0 },
-		{ "1000 100000", 10 },	     { "1 1000000\n", 1 },	  { "0 100000\n", 0 },
-		{ "-1 100000\n", 0 },	     { "100000 0\n", 0 },	  { "400000 100000\n", 4000 },
+		{ "50000 100000\n", 500 },
+		{ "250000 100000\n", 2500 },
+		{ "max 100000\n", 0 },
+		{ "max\n", 0 },
+		{ "", 0 },
+		{ "nonsense\n", 0 },
+		{ "1000 100000", 10 },
+		{ "1 1000000\n", 1 },
+		{ "0 100000\n", 0 },
+		{ "-1 100000\n", 0 },
+		{ "100000 0\n", 0 },
+		{ "400000 100000\n", 4000 },
 		{ "9000000000000000 1\n", 0 },
 	};
 	unsigned i;
@@ -89,8 +97,8 @@ START_TEST(version_2)
 	mounts("0::/app\n", V2_MOUNT);
 	for (i = 0; i < TESTING_COUNT(cases); i++) {
 		put("/sys/fs/cgroup/app/cpu.max", cases[i].text);
-		ck_assert_msg(cpus_quota_milli(root) == cases[i].milli, "'%s' gives %u", cases[i].text,
-			      cpus_quota_milli(root));
+		ck_assert_msg(cpus_quota_milli(root) == cases[i].milli, "'%s' gives %u",
+			      cases[i].text, cpus_quota_milli(root));
 	}
 }
 END_TEST
@@ -150,8 +158,9 @@ END_TEST
 
 START_TEST(both_versions_at_once)
 {
-	mounts("1:cpu:/app\n0::/app\n", V1_MOUNT("cpu", "cpu")
-	       "40 32 0:40 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
+	mounts("1:cpu:/app\n0::/app\n",
+	       V1_MOUNT("cpu",
+			"cpu") "40 32 0:40 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
 	put_v1("/sys/fs/cgroup/cpu/app", "300000\n", "100000\n");
 	ck_assert_uint_eq(cpus_quota_milli(root), 3000);
 	put("/sys/fs/cgroup/unified/app/cpu.max", "200000 100000\n");

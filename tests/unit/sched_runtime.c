@@ -118,7 +118,9 @@ END_TEST
 
 START_TEST(the_environment_sets_the_workers)
 {
-	static const char *const bad[] = { "0", "-1", "257", "x", "4x", " ", "99999999999999999999" };
+	static const char *const bad[] = {
+		"0", "-1", "257", "x", "4x", " ", "99999999999999999999"
+	};
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
 	struct weir_rt *rt;
 	unsigned i;
@@ -223,7 +225,8 @@ static void *block_on_often(void *arg)
 	unsigned i;
 
 	for (i = 0; i < m->rounds; i++)
-		ck_assert_int_eq(weir_rt_block_on(m->rt, i % 2 ? pause_and_count : count_one, m->count), 0);
+		ck_assert_int_eq(
+			weir_rt_block_on(m->rt, i % 2 ? pause_and_count : count_one, m->count), 0);
 	return NULL;
 }
 
@@ -253,7 +256,8 @@ START_TEST(nothing_runs_while_nobody_is_in_block_on)
 	int value = 3, i;
 
 	ck_assert_int_eq(weir_rt_spawn(rt, count_one, &count, &task), 0);
-	ck_assert_int_eq(weir_task_join_until(task, weir_deadline_in(2 * WEIR_MSEC), NULL), -ETIMEDOUT);
+	ck_assert_int_eq(weir_task_join_until(task, weir_deadline_in(2 * WEIR_MSEC), NULL),
+			 -ETIMEDOUT);
 	ck_assert_uint_eq(count, 0);
 	for (i = 0; !weir_task_is_complete(task); i++)
 		ck_assert_int_eq(weir_rt_block_on(rt, give, &value), 3);

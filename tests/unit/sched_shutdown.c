@@ -14,7 +14,14 @@
 
 /* ---- tasks that wait --------------------------------------------------------------------- */
 
-enum wait { ON_SLEEP, ON_LOCK, ON_PIPE, ON_NOTHING, ON_YIELDS, WAITS };
+enum wait {
+	ON_SLEEP,
+	ON_LOCK,
+	ON_PIPE,
+	ON_NOTHING,
+	ON_YIELDS,
+	WAITS
+};
 
 struct crew {
 	struct weir_sem sem;
@@ -104,8 +111,10 @@ static int member_poll(void *state, struct weir_cx *cx)
 		weir_waker_wake(&cx->waker);
 	if (m->wait == ON_NOTHING || m->wait == ON_YIELDS)
 		return WEIR_PENDING;
-	return weir_poll(m->wait == ON_PIPE ? &m->op.leaf.future
-			 : m->wait == ON_LOCK ? &m->lock.wait.leaf.future : &m->sleep.leaf.future, cx);
+	return weir_poll(m->wait == ON_PIPE   ? &m->op.leaf.future
+			 : m->wait == ON_LOCK ? &m->lock.wait.leaf.future
+					      : &m->sleep.leaf.future,
+			 cx);
 }
 
 static void member_fini(void *state)
@@ -377,7 +386,7 @@ START_TEST(a_root_that_waits_for_a_job_is_reported)
 }
 END_TEST
 
-/* On several workers a task that outlasts the shutdown keeps its memory, which stays referred to. */
+/* On several workers a task that outlasts the shutdown keeps its memory; it stays referred to. */
 static struct weir_rt *left_behind;
 
 START_TEST(a_task_that_waits_for_a_job_is_reported)

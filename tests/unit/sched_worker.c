@@ -516,7 +516,8 @@ static int watch_the_interval(void *arg)
 		clock_gettime(CLOCK_MONOTONIC, &start);
 		do {
 			clock_gettime(CLOCK_MONOTONIC, &now);
-		} while ((now.tv_sec - start.tv_sec) * 1000000000 + now.tv_nsec - start.tv_nsec < 500000);
+		} while ((now.tv_sec - start.tv_sec) * 1000000000 + now.tv_nsec - start.tv_nsec <
+			 500000);
 		ck_assert_int_eq(weir_yield(), 0);
 	} while (my_inject_interval() > 8);
 	low = my_inject_interval();
@@ -734,7 +735,12 @@ END_TEST
  * The first task starts a second, which will run on the same worker next, and waits there for a
  * timer, a descriptor, or a third task; the second blocks the thread until the first has gone on.
  */
-enum wait_for { FOR_TIMER, FOR_PIPE, FOR_LIFO, WAITS };
+enum wait_for {
+	FOR_TIMER,
+	FOR_PIPE,
+	FOR_LIFO,
+	WAITS
+};
 
 struct deadlock {
 	enum wait_for wait;
@@ -867,7 +873,8 @@ int main(int argc, char **argv)
 		TESTING(every_policy_runs_everything, .rounds = 8 * RUNTIMES),
 		EACH(pinned_tasks_stay),
 		TESTING(nobody_steals_where_it_is_off),
-		TESTING(the_inject_interval_follows_the_polls, .rounds = 2, .needs = "nosan native"),
+		TESTING(the_inject_interval_follows_the_polls, .rounds = 2,
+			.needs = "nosan native"),
 		EACH(an_inject_interval_that_is_given_stays),
 		TESTING(blocking_in_place_hands_the_worker_on, .rounds = 2),
 		TESTING(in_and_out_of_place, .rounds = 2),
