@@ -34,7 +34,8 @@ static ssize_t call_io(struct weir_op *op, size_t *ret_asked)
 	*ret_asked = len;
 	do
 		n = op->code == WEIR_OP_SEND
-			    ? weir__plain_send(op->handle->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL)
+			    ? weir__plain_send(op->handle->fd, buf, len,
+					       MSG_DONTWAIT | MSG_NOSIGNAL)
 			    : weir__plain_recv(op->handle->fd, buf, len,
 					       op->flags & WEIR_OP_PEEK ? MSG_DONTWAIT | MSG_PEEK
 									: MSG_DONTWAIT);

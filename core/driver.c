@@ -16,8 +16,8 @@
 #include "core/timer.h"
 #include "core/worker.h"
 
-static int io_init(struct weir__driver *d, struct weir__worker *w, const struct weir_backend_ops *ops,
-		   const struct weir_backend_config *cfg)
+static int io_init(struct weir__driver *d, struct weir__worker *w,
+		   const struct weir_backend_ops *ops, const struct weir_backend_config *cfg)
 {
 	size_t bytes = (ops->instance_bytes + 63) / 64 * 64;
 	struct weir_backend *be;
@@ -104,7 +104,8 @@ static uint64_t wait_bound(struct weir__driver *d, struct weir__worker *w, uint6
 	struct weir_clock *clock = w->rt->clock;
 	uint64_t next = weir__load(&d->time.next_ns, WEIR_RELAXED);
 
-	if (WEIR_LIKELY(!weir__clock_paused(clock)) || (d->io && (d->io->caps & WEIR_CAP_OWN_CLOCK)))
+	if (WEIR_LIKELY(!weir__clock_paused(clock)) ||
+	    (d->io && (d->io->caps & WEIR_CAP_OWN_CLOCK)))
 		return next < deadline ? next : deadline;
 	if (next == WEIR_FOREVER)
 		return deadline;

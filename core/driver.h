@@ -41,8 +41,9 @@ struct weir__driver {
 struct weir_backend_config;
 
 /* Build the stack of a worker. 0, or the backend's error. [setup] */
-int weir__driver_init(struct weir__driver *d, struct weir__worker *w, const struct weir_backend_ops *io,
-		      const struct weir_backend_config *io_cfg, uint64_t tick_ns);
+int weir__driver_init(struct weir__driver *d, struct weir__worker *w,
+		      const struct weir_backend_ops *io, const struct weir_backend_config *io_cfg,
+		      uint64_t tick_ns);
 void weir__driver_fini(struct weir__driver *d);
 
 /* Look at all drivers without waiting; the completions delivered, timers included. [owner] */

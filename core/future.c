@@ -62,7 +62,8 @@ static void drop_unstarted(struct weir_select *s, int winner)
 {
 	unsigned n, i;
 
-	for (n = (unsigned)(winner + (int)s->count - (int)s->start) % s->count + 1; n < s->count; n++) {
+	for (n = (unsigned)(winner + (int)s->count - (int)s->start) % s->count + 1; n < s->count;
+	     n++) {
 		i = (s->start + n) % s->count;
 		if (s->results[i] == WEIR_PENDING)
 			s->results[i] = -ECANCELED;

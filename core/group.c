@@ -200,7 +200,8 @@ static int wait_finish(struct weir_group_wait *wait, struct weir__member *m)
 /* The future is armed exactly while it is, or just was, the group's waiter. */
 static int wait_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_group_wait *wait = WEIR_CONTAINER_OF(future, struct weir_group_wait, leaf.future);
+	struct weir_group_wait *wait =
+		WEIR_CONTAINER_OF(future, struct weir_group_wait, leaf.future);
 	struct weir_group *group = wait->group;
 	bool armed = weir__leaf_is_armed(&wait->leaf);
 	struct weir__member *m;
@@ -223,7 +224,10 @@ static int wait_poll(struct weir_future *future, struct weir_cx *cx)
 		weir__leaf_arm(&wait->leaf, cx);
 		armed = true;
 	}
-	group->waiter = !m && rc == WEIR_PENDING ? wait : group->waiter == wait ? NULL : group->waiter;
+	if (!m && rc == WEIR_PENDING)
+		group->waiter = wait;
+	else if (group->waiter == wait)
+		group->waiter = NULL;
 	weir__lock_drop(&group->lock);
 	if (!m && rc == WEIR_PENDING)
 		return WEIR_PENDING;

@@ -35,7 +35,12 @@ struct op_message {
  *	MAILED		it is on its way to its home, in a message that a cancel must not overtake;
  *			a task that has moved to that home meanwhile would
  */
-enum { CANCEL_EARLY = 1u << 0, CANCELLING = 1u << 1, CANCEL_SENT = 1u << 2, MAILED = 1u << 3 };
+enum {
+	CANCEL_EARLY = 1u << 0,
+	CANCELLING = 1u << 1,
+	CANCEL_SENT = 1u << 2,
+	MAILED = 1u << 3
+};
 
 static const uint32_t caps_needed[WEIR_OP_CODES] = {
 	[WEIR_OP_ACCEPT] = WEIR_CAP_STREAM, [WEIR_OP_CONNECT] = WEIR_CAP_STREAM,
@@ -242,8 +247,7 @@ static void op_cancel(struct weir_future *future)
 	}
 	weir__fetch_or(&op->asked, (uint8_t)CANCEL_SENT, WEIR_ACQ_REL);
 	if (message_send(be, op, cancel_at_home) < 0)
-		weir__fetch_and(&op->asked, (uint8_t)~(CANCEL_SENT | CANCELLING),
-				WEIR_ACQ_REL);
+		weir__fetch_and(&op->asked, (uint8_t) ~(CANCEL_SENT | CANCELLING), WEIR_ACQ_REL);
 }
 
 /* A result that nobody will look at: give back what it holds. */

@@ -17,7 +17,7 @@ static inline bool weir__signals_pending(struct weir_rt *rt)
 {
 	return weir__load(&rt->signals, WEIR_RELAXED) &&
 	       weir__load(&weir__signal_generation, WEIR_ACQUIRE) !=
-				      weir__load(&rt->signal_seen, WEIR_RELAXED);
+		       weir__load(&rt->signal_seen, WEIR_RELAXED);
 }
 
 /* Wake the listeners whose signal came; how many. [worker] */

@@ -82,7 +82,7 @@ static bool chunk_new(struct weir__slab *slab, unsigned size_class)
 {
 	uint32_t block = class_bytes[size_class];
 	bool huge = block <= SMALL_BLOCK && slab->small_chunks >= HUGE_FROM;
-	size_t bytes = huge		     ? HUGE_BYTES
+	size_t bytes = huge		      ? HUGE_BYTES
 		       : block <= SMALL_BLOCK ? CHUNK_BYTES
 					      : (size_t)block * 8 + 4096;
 	struct weir__slab_chunk *c = huge ? map_huge() : map(bytes);
@@ -121,7 +121,8 @@ static void take_remote(struct weir__slab *slab)
 	struct weir__link *link = weir__inbox_take(&slab->remote), *next;
 
 	for (; link; link = next) {
-		struct weir__slab_head *head = WEIR_CONTAINER_OF(link, struct weir__slab_head, link);
+		struct weir__slab_head *head =
+			WEIR_CONTAINER_OF(link, struct weir__slab_head, link);
 
 		next = link->next;
 		weir__slab_free(slab, head, weir__slab_class_of(head));

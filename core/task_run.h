@@ -51,7 +51,7 @@ weir__task_poll_stackful(struct weir__worker *w, struct weir_task *task)
  * this thread is not the worker any more. [worker]
  */
 __attribute__((always_inline)) static inline bool weir__task_run(struct weir__worker *w,
-								  struct weir_task *task)
+								 struct weir_task *task)
 {
 	uint64_t found = weir__state_start(&task->state);
 	int rc;

@@ -29,13 +29,19 @@ static struct weir__wheel_home *sleep_home(uintptr_t where)
 
 /* ---- the wheel's side ---- */
 
+/* Guard held. */
+static void file_locked(struct weir__wheel_home *home, struct weir__timer *timer)
+{
+	weir__wheel_insert(&home->wheel, timer);
+	if (timer->deadline_ns < home->next_ns)
+		weir__store(&home->next_ns, timer->deadline_ns, WEIR_RELAXED);
+}
+
 static void home_file(struct weir__wheel_home *home, struct weir_sleep *s)
 {
 	bool as_owner = weir__guard_take(&home->guard);
 
-	weir__wheel_insert(&home->wheel, &s->timer);
-	if (s->timer.deadline_ns < home->next_ns)
-		weir__store(&home->next_ns, s->timer.deadline_ns, WEIR_RELAXED);
+	file_locked(home, &s->timer);
 	weir__guard_drop(&home->guard, as_owner);
 }
 
@@ -55,9 +61,25 @@ static bool home_take_out(struct weir_sleep *s, uintptr_t where, unsigned leave_
 	return pending;
 }
 
+/*
+ * A waker that is not weir's may call anything, so the guard is dropped for it. The sleeps that
+ * are still to fire stay linked meanwhile, for they may be stopped, or given another deadline.
+ */
+static WEIR_NOINLINE bool fire_unguarded(struct weir__wheel_home *home, bool as_owner,
+					 struct weir__wakeup *wakeup, struct weir__timer **rest)
+{
+	struct weir__timer **at;
+
+	for (at = rest; *at; at = &(*at)->next)
+		(*at)->pprev = at;
+	weir__guard_drop(&home->guard, as_owner);
+	weir__waker_fire(wakeup);
+	return weir__guard_take(&home->guard);
+}
+
 int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
 {
-	struct weir__timer *timer, *next;
+	struct weir__timer *timer, *due;
 	struct weir__wakeup wakeup;
 	struct weir_sleep *s;
 	bool as_owner;
@@ -67,15 +89,24 @@ int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
 	if (now < weir__load(&home->next_ns, WEIR_RELAXED))
 		return 0;
 	as_owner = weir__guard_take(&home->guard);
-	timer = weir__wheel_advance(&home->wheel, now);
+	due = weir__wheel_advance(&home->wheel, now);
 	weir__store(&home->next_ns, weir__wheel_next(&home->wheel), WEIR_RELAXED);
-	for (; timer; timer = next, fired++) {
-		next = timer->next;
+	while ((timer = due)) {
+		due = timer->next;
+		timer->pprev = NULL;
+		if (WEIR_UNLIKELY(timer->deadline_ns > now)) {	/* reset in fire_unguarded */
+			file_locked(home, timer);
+			continue;
+		}
 		s = WEIR_CONTAINER_OF(timer, struct weir_sleep, timer);
 		weir__leaf_waker(&s->leaf, &wakeup);
 		/* Pairs with the load in sleep_poll; the sleep may be gone after it. */
 		weir__store(&s->where, (uintptr_t)SLEEP_FIRED, WEIR_RELEASE);
-		weir__waker_fire(&wakeup);
+		if (WEIR_LIKELY(wakeup.waker.ops == &weir__task_waker_ops))
+			weir__waker_fire(&wakeup);
+		else
+			as_owner = fire_unguarded(home, as_owner, &wakeup, &due);
+		fired++;
 	}
 	weir__guard_drop(&home->guard, as_owner);
 	return fired;
@@ -203,7 +234,7 @@ int weir_sleep(uint64_t delay_ns)
 static int timeout_finish(struct weir_timeout *t, int rc)
 {
 	weir__sleep_stop(&t->sleep);
-	return t->expired && rc == -ECANCELED && !t->cancelled ? -ETIMEDOUT : rc;
+	return t->expired && rc == -ECANCELED && !t->cancelled ? t->expired : rc;
 }
 
 /*
@@ -237,16 +268,10 @@ static int timeout_poll(struct weir_future *future, struct weir_cx *cx)
 	slept = poll_deadline(t, cx, had_budget);
 	if (slept == WEIR_PENDING)
 		return WEIR_PENDING;
-	t->expired = true;
+	t->expired = slept < 0 ? slept : -ETIMEDOUT;	/* below 0: there is no time driver */
 	weir_cancel(t->inner);
 	rc = weir_poll(t->inner, cx);
-	if (rc == WEIR_PENDING)
-		return WEIR_PENDING;
-	if (slept < 0 && rc == -ECANCELED) {	/* no time driver: say so */
-		timeout_finish(t, rc);
-		return slept;
-	}
-	return timeout_finish(t, rc);
+	return rc == WEIR_PENDING ? rc : timeout_finish(t, rc);
 }
 
 static void timeout_cancel(struct weir_future *future)
@@ -274,7 +299,7 @@ void weir_timeout_init(struct weir_timeout *t, struct weir_future *inner, uint64
 	t->future.ops = &timeout_ops;
 	t->inner = inner;
 	weir_sleep_init(&t->sleep, deadline);
-	t->expired = false;
+	t->expired = 0;
 	t->cancelled = false;
 }
 

@@ -66,7 +66,7 @@ static bool gate_enter(struct weir_listener *listener)
 	return true;
 }
 
-/* Pairs with itself, and with the one in weir_listener_close: who closes sees what the others did. */
+/* Pairs with itself and weir_listener_close: who closes sees what the others did. */
 static void gate_leave(struct weir_listener *listener)
 {
 	if (weir__fetch_sub(&listener->gate, GATE_ONE, WEIR_ACQ_REL) == (GATE_CLOSED | GATE_ONE))
@@ -295,7 +295,8 @@ static int poll_op(struct weir_accept *self, struct weir_cx *cx)
 
 	if (!gate_enter(listener))
 		return weir__load(&self->u.op.state, WEIR_RELAXED) == WEIR_OP_IDLE
-			       ? -ECANCELED : weir_poll(&self->u.op.leaf.future, cx);
+			       ? -ECANCELED
+			       : weir_poll(&self->u.op.leaf.future, cx);
 	rc = weir_poll(&self->u.op.leaf.future, cx);
 	gate_leave(listener);
 	return rc;

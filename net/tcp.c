@@ -14,6 +14,12 @@
 #include "core/io.h"
 #include "net/net.h"
 
+/* NULL for none, which every operation answers with -EBADF. */
+static inline struct weir_handle *handle_of(struct weir_tcp *conn)
+{
+	return conn ? &conn->handle : NULL;
+}
+
 /* ---- life ---- */
 
 struct weir_tcp *weir__tcp_alloc(void)
@@ -194,7 +200,7 @@ int weir_tcp_recv_until(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 {
 	struct weir_op op;
 
-	weir_op_init_recv(&op, &conn->handle, buf, weir__io_clamp(len), 0);
+	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
 	return weir__net_await(&op.leaf.future, deadline);
 }
 
@@ -202,7 +208,7 @@ int weir_tcp_recv(struct weir_tcp *conn, void *buf, size_t len)
 {
 	struct weir_op op;
 
-	weir_op_init_recv(&op, &conn->handle, buf, weir__io_clamp(len), 0);
+	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
 	return weir_await(&op.leaf.future);
 }
 
@@ -211,7 +217,7 @@ int weir_tcp_recvv_until(struct weir_tcp *conn, const struct iovec *iov, unsigne
 {
 	struct weir_op op;
 
-	weir_op_init_recvv(&op, &conn->handle, iov, count);
+	weir_op_init_recvv(&op, handle_of(conn), iov, count);
 	return weir__net_await(&op.leaf.future, deadline);
 }
 
@@ -224,7 +230,7 @@ int weir_tcp_peek_until(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 {
 	struct weir_op op;
 
-	weir_op_init_recv(&op, &conn->handle, buf, weir__io_clamp(len), WEIR_OP_PEEK);
+	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), WEIR_OP_PEEK);
 	return weir__net_await(&op.leaf.future, deadline);
 }
 
@@ -237,7 +243,7 @@ int weir_tcp_recv_try(struct weir_tcp *conn, void *buf, size_t len)
 {
 	struct weir_op op;
 
-	weir_op_init_recv(&op, &conn->handle, buf, weir__io_clamp(len), WEIR_OP_TRY);
+	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), WEIR_OP_TRY);
 	return weir_await(&op.leaf.future);
 }
 
@@ -255,7 +261,7 @@ int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 	while (done < len) {
 		size_t part = weir__io_clamp(len - done);
 
-		weir_op_init_recv(&op, &conn->handle, (char *)buf + done, part, WEIR_OP_ALL);
+		weir_op_init_recv(&op, handle_of(conn), (char *)buf + done, part, WEIR_OP_ALL);
 		rc = weir__net_await(&op.leaf.future, deadline);
 		done += op.u.io.done;
 		if (rc >= 0 && op.u.io.done < part)
@@ -273,7 +279,7 @@ int weir_tcp_recv_lease_until(struct weir_tcp *conn, struct weir_lease *ret_leas
 {
 	struct weir_op op;
 
-	weir_op_init_recv_lease(&op, &conn->handle, ret_lease);
+	weir_op_init_recv_lease(&op, handle_of(conn), ret_lease);
 	return weir__net_await(&op.leaf.future, deadline);
 }
 
@@ -281,7 +287,7 @@ int weir_tcp_recv_lease(struct weir_tcp *conn, struct weir_lease *ret_lease)
 {
 	struct weir_op op;
 
-	weir_op_init_recv_lease(&op, &conn->handle, ret_lease);
+	weir_op_init_recv_lease(&op, handle_of(conn), ret_lease);
 	return weir_await(&op.leaf.future);
 }
 
@@ -291,7 +297,7 @@ int weir_tcp_send(struct weir_tcp *conn, const void *buf, size_t len)
 {
 	struct weir_op op;
 
-	weir_op_init_send(&op, &conn->handle, buf, weir__io_clamp(len), 0);
+	weir_op_init_send(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
 	return weir_await(&op.leaf.future);
 }
 
@@ -299,7 +305,7 @@ int weir_tcp_send_until(struct weir_tcp *conn, const void *buf, size_t len, uint
 {
 	struct weir_op op;
 
-	weir_op_init_send(&op, &conn->handle, buf, weir__io_clamp(len), 0);
+	weir_op_init_send(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
 	return weir__net_await(&op.leaf.future, deadline);
 }
 
@@ -308,7 +314,7 @@ int weir_tcp_sendv_until(struct weir_tcp *conn, const struct iovec *iov, unsigne
 {
 	struct weir_op op;
 
-	weir_op_init_sendv(&op, &conn->handle, iov, count, 0);
+	weir_op_init_sendv(&op, handle_of(conn), iov, count, 0);
 	return weir__net_await(&op.leaf.future, deadline);
 }
 
@@ -321,7 +327,7 @@ int weir_tcp_send_try(struct weir_tcp *conn, const void *buf, size_t len)
 {
 	struct weir_op op;
 
-	weir_op_init_send(&op, &conn->handle, buf, weir__io_clamp(len), WEIR_OP_TRY);
+	weir_op_init_send(&op, handle_of(conn), buf, weir__io_clamp(len), WEIR_OP_TRY);
 	return weir_await(&op.leaf.future);
 }
 
@@ -337,7 +343,7 @@ int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len, uint64
 	if (len > INT_MAX)
 		return -EINVAL;
 	while (rc >= 0 && done < len) {
-		weir_op_init_send(&op, &conn->handle, (const char *)buf + done,
+		weir_op_init_send(&op, handle_of(conn), (const char *)buf + done,
 				  weir__io_clamp(len - done), WEIR_OP_ALL);
 		rc = weir__net_await(&op.leaf.future, deadline);
 		done += op.u.io.done;
@@ -352,7 +358,7 @@ int weir_tcp_send_lease_until(struct weir_tcp *conn, struct weir_lease *lease, u
 	struct weir_op op;
 	int rc;
 
-	weir_op_init_send(&op, &conn->handle, lease->data, lease->len, WEIR_OP_ALL);
+	weir_op_init_send(&op, handle_of(conn), lease->data, lease->len, WEIR_OP_ALL);
 	rc = weir__net_await(&op.leaf.future, deadline);
 	weir_lease_return(lease);
 	return rc;
@@ -363,7 +369,7 @@ int weir_tcp_send_lease(struct weir_tcp *conn, struct weir_lease *lease)
 	struct weir_op op;
 	int rc;
 
-	weir_op_init_send(&op, &conn->handle, lease->data, lease->len, WEIR_OP_ALL);
+	weir_op_init_send(&op, handle_of(conn), lease->data, lease->len, WEIR_OP_ALL);
 	rc = weir_await(&op.leaf.future);
 	weir_lease_return(lease);
 	return rc;
@@ -373,34 +379,34 @@ int weir_tcp_send_lease(struct weir_tcp *conn, struct weir_lease *lease)
 
 int weir_tcp_shutdown(struct weir_tcp *conn, int how)
 {
-	return weir__handle_control(&conn->handle, WEIR_CTL_SHUTDOWN, &how, sizeof(how));
+	return weir__handle_control(handle_of(conn), WEIR_CTL_SHUTDOWN, &how, sizeof(how));
 }
 
 int weir_tcp_set_nodelay(struct weir_tcp *conn, bool on)
 {
 	int value = on;
 
-	return weir__handle_control(&conn->handle, WEIR_CTL_NODELAY, &value, sizeof(value));
+	return weir__handle_control(handle_of(conn), WEIR_CTL_NODELAY, &value, sizeof(value));
 }
 
 int weir_tcp_set_linger(struct weir_tcp *conn, int seconds)
 {
-	return weir__handle_control(&conn->handle, WEIR_CTL_LINGER, &seconds, sizeof(seconds));
+	return weir__handle_control(handle_of(conn), WEIR_CTL_LINGER, &seconds, sizeof(seconds));
 }
 
 int weir_tcp_set_keepalive(struct weir_tcp *conn, const struct weir_keepalive *keepalive)
 {
 	struct weir_keepalive value = *keepalive;
 
-	return weir__handle_control(&conn->handle, WEIR_CTL_KEEPALIVE, &value, sizeof(value));
+	return weir__handle_control(handle_of(conn), WEIR_CTL_KEEPALIVE, &value, sizeof(value));
 }
 
 int weir_tcp_local_addr(struct weir_tcp *conn, struct weir_addr *ret_addr)
 {
-	return weir__handle_addr(&conn->handle, WEIR_CTL_LOCAL_ADDR, ret_addr);
+	return weir__handle_addr(handle_of(conn), WEIR_CTL_LOCAL_ADDR, ret_addr);
 }
 
 int weir_tcp_peer_addr(struct weir_tcp *conn, struct weir_addr *ret_addr)
 {
-	return weir__handle_addr(&conn->handle, WEIR_CTL_PEER_ADDR, ret_addr);
+	return weir__handle_addr(handle_of(conn), WEIR_CTL_PEER_ADDR, ret_addr);
 }

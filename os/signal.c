@@ -59,7 +59,7 @@ static int install(int signo)
 	if (!installed[signo]) {
 		memset(&sa, 0, sizeof sa);
 		sa.sa_handler = on_signal;
-		sa.sa_flags = SA_RESTART;
+		sa.sa_flags = SA_RESTART | SA_ONSTACK;
 		sigfillset(&sa.sa_mask);
 		rc = sigaction(signo, &sa, NULL) < 0 ? -errno : 0;
 		installed[signo] = rc == 0;
@@ -100,24 +100,34 @@ void weir__signals_detach(struct weir_rt *rt)
 		weir__cpu_relax();
 }
 
-int weir__signals_deliver(struct weir_rt *rt)
+/* A listener that waits, and whose signal came: its waker, to be called without the lock. */
+static bool take_due(struct weir_rt *rt, struct weir__wakeup *ret_wakeup)
 {
 	struct weir_signal *s;
+
+	weir__lock_take(&rt->signal_lock);
+	for (s = rt->signals; s; s = s->next)
+		if (s->waiting && s->seen != weir__load(&deliveries[s->signo], WEIR_RELAXED)) {
+			s->waiting = false;	/* its next poll finishes */
+			weir__leaf_waker(&s->leaf, ret_wakeup);
+			break;
+		}
+	weir__lock_drop(&rt->signal_lock);
+	return s != NULL;
+}
+
+int weir__signals_deliver(struct weir_rt *rt)
+{
 	struct weir__wakeup wakeup;
 	int woken = 0;
 
 	/* Acquire: the counts that the handler raised before the generation. */
 	weir__store(&rt->signal_seen, weir__load(&weir__signal_generation, WEIR_ACQUIRE),
 		    WEIR_RELAXED);
-	weir__lock_take(&rt->signal_lock);
-	for (s = rt->signals; s; s = s->next) {
-		if (!s->waiting || s->seen == weir__load(&deliveries[s->signo], WEIR_RELAXED))
-			continue;
-		weir__leaf_waker(&s->leaf, &wakeup);
+	while (take_due(rt, &wakeup)) {
 		weir__waker_fire(&wakeup);
 		woken++;
 	}
-	weir__lock_drop(&rt->signal_lock);
 	return woken;
 }
 
@@ -171,6 +181,13 @@ static void signal_cancel(struct weir_future *future)
 
 static const struct weir_future_ops signal_ops = { "signal", signal_poll, signal_cancel, NULL };
 
+/* Not those that cannot be caught, nor those by which the processor reports a fault. */
+static bool can_be_listened_to(int signo)
+{
+	return signo > 0 && signo < NSIG && signo != SIGKILL && signo != SIGSTOP &&
+	       signo != SIGSEGV && signo != SIGBUS && signo != SIGFPE && signo != SIGILL;
+}
+
 int weir_signal_open(struct weir_signal *s, int signo)
 {
 	struct weir__worker *w = weir__worker_current();
@@ -181,7 +198,7 @@ int weir_signal_open(struct weir_signal *s, int signo)
 		return -ENXIO;
 	if (w->rt->no_signal)
 		return -ENODEV;
-	if (signo <= 0 || signo >= NSIG || signo == SIGKILL || signo == SIGSTOP)
+	if (!can_be_listened_to(signo))
 		return -EINVAL;
 	rc = attach_runtime(w->rt);
 	if (rc == 0)

@@ -120,7 +120,8 @@ static bool drained(void *arg)
 {
 	struct runtime *rt = arg;
 
-	return runtime_alive(rt) == 0 || weir__clock_system() >= weir__load(&rt->drain_deadline, WEIR_RELAXED);
+	return runtime_alive(rt) == 0 ||
+	       weir__clock_system() >= weir__load(&rt->drain_deadline, WEIR_RELAXED);
 }
 
 void current_drain(struct runtime *rt, uint64_t deadline)

@@ -171,7 +171,8 @@ static inline int idle_nearest_bit(uint64_t bits, int near)
 	if (!up || !down)
 		return up ? __builtin_ctzll(up) : 63 - __builtin_clzll(down);
 	return __builtin_ctzll(up) - near <= near - (63 - __builtin_clzll(down))
-		       ? __builtin_ctzll(up) : 63 - __builtin_clzll(down);
+		       ? __builtin_ctzll(up)
+		       : 63 - __builtin_clzll(down);
 }
 
 /* The sleeper nearest to near by index, or -1. */

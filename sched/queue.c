@@ -200,8 +200,9 @@ bool worker_has_local(struct worker *w)
 
 size_t worker_queue_len(struct worker *w)
 {
-	return (weir__load(&w->lifo, WEIR_RELAXED) ? 1u : 0u) + weir__load(&w->own.len, WEIR_RELAXED) +
-	       ring_len(&w->ring) + inject_len(&w->overflow);
+	return (weir__load(&w->lifo, WEIR_RELAXED) ? 1u : 0u) +
+	       weir__load(&w->own.len, WEIR_RELAXED) + ring_len(&w->ring) +
+	       inject_len(&w->overflow);
 }
 
 /* ---- steal ---- */
@@ -211,8 +212,9 @@ static struct weir_task *steal_overflow(struct worker *w, struct worker *victim)
 	size_t len = inject_len(&victim->overflow);
 	struct weir__link *first, *link, *next;
 
-	if (!len || !inject_pop_chain(&victim->overflow,
-				      len / 2 + 1 > REFILL ? REFILL : (unsigned)(len / 2 + 1), &first))
+	if (!len ||
+	    !inject_pop_chain(&victim->overflow,
+			      len / 2 + 1 > REFILL ? REFILL : (unsigned)(len / 2 + 1), &first))
 		return NULL;
 	for (link = first->next; link; link = next) {
 		next = link->next;

@@ -61,8 +61,8 @@ static int check_range(const char *name, uint64_t value, uint64_t low, uint64_t 
 {
 	if (value >= low && value <= high)
 		return 0;
-	return refuse(-EINVAL, "%s %llu is out of range: %llu to %llu", name, (unsigned long long)value,
-		      (unsigned long long)low, (unsigned long long)high);
+	return refuse(-EINVAL, "%s %llu is out of range: %llu to %llu", name,
+		      (unsigned long long)value, (unsigned long long)low, (unsigned long long)high);
 }
 
 #define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
@@ -77,8 +77,8 @@ static int workers_from_env(unsigned *ret_workers)
 		return 0;
 	n = strtol(text, &end, 10);
 	if (*end || n < 1 || n > (long)IDLE_MAX)
-		return refuse(-EINVAL, "WEIR_WORKERS is '%s': a number from 1 to %u is wanted", text,
-			      IDLE_MAX);
+		return refuse(-EINVAL, "WEIR_WORKERS is '%s': a number from 1 to %u is wanted",
+			      text, IDLE_MAX);
 	*ret_workers = (unsigned)n;
 	return 0;
 }
@@ -118,7 +118,8 @@ static int check_config(const struct weir_rt_config *c)
 	int rc;
 
 	if (c->sched > WEIR_SCHED_CURRENT)
-		return refuse(-EINVAL, "sched %d is neither WEIR_SCHED_MULTI nor WEIR_SCHED_CURRENT",
+		return refuse(-EINVAL,
+			      "sched %d is neither WEIR_SCHED_MULTI nor WEIR_SCHED_CURRENT",
 			      (int)c->sched);
 	if (c->sched == WEIR_SCHED_CURRENT && c->workers != 1)
 		return refuse(-EINVAL, "workers %u with the current-thread scheduler: it has 1",
@@ -169,7 +170,8 @@ static int choose_backend(struct runtime *rt)
 		rt->backend = rt->cfg.backend_ops;
 		rc = rt->backend->probe ? rt->backend->probe(reason, sizeof reason) : 0;
 		if (rc < 0)
-			return refuse(rc, "backend '%s' cannot run here: %s", rt->backend->name, reason);
+			return refuse(rc, "backend '%s' cannot run here: %s", rt->backend->name,
+				      reason);
 		return 0;
 	}
 	rc = weir__backend_choose(rt->cfg.backend, &rt->backend, reason, sizeof reason);
@@ -259,7 +261,8 @@ static int start_threads(struct runtime *rt)
 		snprintf(name, sizeof name, "%.9s-w%u", rt->name, i);
 		pthread_setname_np(rt->threads[i], name);
 		if (rt->cfg.pin && (rc = cpus_pin(rt->threads[i], i)) < 0)
-			return refuse(rc, "worker %u cannot be bound to a CPU: %s", i, weir_strerror(rc));
+			return refuse(rc, "worker %u cannot be bound to a CPU: %s", i,
+				      weir_strerror(rc));
 	}
 	return 0;
 }
@@ -291,7 +294,8 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 
 	why[0] = '\0';
 	if (weir__worker_current())
-		return refuse(-EPERM, "a task does not make a runtime: do it on a thread of your own");
+		return refuse(-EPERM,
+			      "a task does not make a runtime: do it on a thread of your own");
 	if (!cfg || cfg->size != sizeof *cfg)
 		return refuse(-EINVAL, "config.size is %zu: start from WEIR_RT_CONFIG_INIT (%zu)",
 			      cfg ? cfg->size : 0, sizeof *cfg);
@@ -334,7 +338,8 @@ int weir_rt_shutdown(struct weir_rt *base, uint64_t timeout_ns)
 		return -EPERM;
 	if (!base)
 		return -EINVAL;
-	return weir__rt_is_inherited(base) ? -ENXIO : runtime_shutdown(runtime_of(base), timeout_ns);
+	return weir__rt_is_inherited(base) ? -ENXIO
+					   : runtime_shutdown(runtime_of(base), timeout_ns);
 }
 
 void weir_rt_free(struct weir_rt *base)

@@ -44,7 +44,8 @@ struct runtime {
 	pthread_cond_t turn_free;	/* the turn was given back, or a root function returned */
 	bool turn_taken;
 	bool in_shutdown;		/* a thread is in runtime_shutdown; by turn_lock and turn_free too */
-	uint64_t drain_deadline;	/* no wait lasts longer; WEIR_FOREVER unless shutting down; atomic */
+	uint64_t
+		drain_deadline; /* no wait lasts longer; WEIR_FOREVER unless shutting down; atomic */
 
 	pthread_t *threads;		/* one per worker; multi-thread scheduler */
 	bool *started;

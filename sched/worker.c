@@ -261,8 +261,9 @@ static bool spin(struct worker *w, bool (*until)(void *), void *arg)
 		return false;
 	end = weir__clock_system() + w->spin_ns;
 	do {
-		if (weir__driver_poll(&w->base.driver, &w->base, false) > 0 || worker_has_local(w) ||
-		    anything_arrived(w, until, arg) || (w->rt->stealing && anything_to_steal(w))) {
+		if (weir__driver_poll(&w->base.driver, &w->base, false) > 0 ||
+		    worker_has_local(w) || anything_arrived(w, until, arg) ||
+		    (w->rt->stealing && anything_to_steal(w))) {
 			w->spin_ns = most;
 			return true;
 		}
@@ -386,7 +387,8 @@ void weir__worker_messages(struct weir__worker *base)
 	}
 }
 
-static void backend_config(const struct runtime *rt, unsigned index, struct weir_backend_config *ret)
+static void backend_config(const struct runtime *rt, unsigned index,
+			   struct weir_backend_config *ret)
 {
 	*ret = (struct weir_backend_config){
 		.rt = (struct weir_rt *)(uintptr_t)&rt->base,
@@ -412,8 +414,9 @@ static void worker_init(struct worker *w, struct runtime *rt, unsigned index)
 	w->lifo_left = rt->cfg.lifo_max;
 	w->spin_ns = rt->cfg.spin_ns;
 	w->turn_interval = rt->cfg.event_interval;
-	w->inject_interval = rt->cfg.inject_interval ? rt->cfg.inject_interval
-			     : rt->cfg.sched == WEIR_SCHED_CURRENT ? 31 : 61;
+	w->inject_interval = rt->cfg.inject_interval		   ? rt->cfg.inject_interval
+			     : rt->cfg.sched == WEIR_SCHED_CURRENT ? 31
+								   : 61;
 	ring_init(&w->ring);
 	inject_init(&w->overflow);
 	weir__inbox_init(&w->arrivals);

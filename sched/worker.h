@@ -88,7 +88,8 @@ void worker_stopped(struct worker *w);
 
 /* queue.c: the ready queues of a worker. [owner], except worker_steal_from's victim. */
 void worker_push(struct worker *w, struct weir_task *task);
-void worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last, unsigned n);
+void worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last,
+		       unsigned n);
 void worker_push_lifo(struct worker *w, struct weir_task *task);
 struct weir_task *worker_next_local(struct worker *w);
 struct weir_task *worker_next_injected(struct worker *w);

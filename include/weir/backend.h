@@ -136,7 +136,8 @@ struct weir_backend_ops {
 
 	/* Hot. */
 	void (*submit)(struct weir_backend *be, struct weir_op *op);
-	int (*poll)(struct weir_backend *be, uint64_t deadline, bool busy);	/* completions, or errno */
+	/* The completions delivered, or errno. */
+	int (*poll)(struct weir_backend *be, uint64_t deadline, bool busy);
 	void (*cancel)(struct weir_backend *be, struct weir_op *op);
 	void (*wake)(struct weir_backend *be);
 	void (*lease_return)(struct weir_backend *be, struct weir_lease *lease);	/* [any] */

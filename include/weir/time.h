@@ -38,7 +38,8 @@ struct weir_timeout {
 	struct weir_future future;
 	struct weir_future *inner;
 	struct weir_sleep sleep;
-	bool expired, cancelled;
+	int expired;			/* once it is over: what to answer for -ECANCELED; else 0 */
+	bool cancelled;
 };
 
 enum weir_missed_tick {

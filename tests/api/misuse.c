@@ -645,7 +645,8 @@ int main(int argc, char **argv)
 		TESTING(every_call_in_a_stackless_task_answers_its_errno, .rounds = 2),
 		TESTING(every_call_after_shutdown_answers_its_errno, .rounds = 2),
 		TESTING(a_missing_driver_is_enodev_and_the_others_work),
-		TESTING(an_inherited_runtime_is_enxio_in_the_child),
+		/* ThreadSanitizer ends a forked child that starts a thread. */
+		TESTING(an_inherited_runtime_is_enxio_in_the_child, .needs = "nosan"),
 		TESTING(a_bad_configuration_is_refused_by_name),
 	};
 

@@ -34,7 +34,7 @@ static unsigned model_factor = 1;
 /* A cell that may be freed: after model_free every further use is an error. */
 static const unsigned model_poison = 0xdeadu;
 
-template<typename Cell> static unsigned model_use(Cell &cell)
+template <typename Cell> static unsigned model_use(Cell &cell)
 {
 	unsigned v = WEIR_RD(cell);
 
@@ -42,7 +42,7 @@ template<typename Cell> static unsigned model_use(Cell &cell)
 	return v;
 }
 
-template<typename Cell> static void model_free(Cell &cell)
+template <typename Cell> static void model_free(Cell &cell)
 {
 	model_use(cell);
 	WEIR_WR(cell, model_poison);
@@ -52,10 +52,22 @@ template<typename Cell> static void model_free(Cell &cell)
 struct model_bell {
 	rl::generic_event event;
 
-	void init() { event.init(false, false, $); }
-	void fini() { event.deinit($); }
-	void ring() { event.set($); }
-	void wait() { event.wait(false, false, $); }
+	void init()
+	{
+		event.init(false, false, $);
+	}
+	void fini()
+	{
+		event.deinit($);
+	}
+	void ring()
+	{
+		event.set($);
+	}
+	void wait()
+	{
+		event.wait(false, false, $);
+	}
 };
 
 struct model_scenario {
@@ -66,7 +78,10 @@ struct model_scenario {
 };
 
 struct model_null_buf : std::streambuf {
-	int overflow(int c) { return c; }
+	int overflow(int c)
+	{
+		return c;
+	}
 };
 
 static bool model_run(const model_scenario &s, bool random, bool verbose)
@@ -105,7 +120,8 @@ static int model_fork(const model_scenario *s, unsigned n)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		struct rlimit seconds = { 60, 60 };	/* of processor time: a busy machine is no fault */
+		/* Of processor time: a busy machine is no fault. */
+		struct rlimit seconds = { 60, 60 };
 
 		setrlimit(RLIMIT_CPU, &seconds);
 		_exit(model_run_all(s, n, false) ? 0 : 1);

@@ -301,7 +301,10 @@ START_TEST(odd_sizes_are_fine_and_impossible_ones_refused)
 }
 END_TEST
 
-enum { SENDERS = 4, EACH = 3000 };
+enum {
+	SENDERS = 4,
+	EACH = 3000
+};
 
 static uint64_t refused;		/* atomic */
 
