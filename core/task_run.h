@@ -12,13 +12,33 @@
 /* A task that yielded keeps RUNNING and waits for the driver to have had its turn. */
 static inline void weir__task_defer(struct weir__worker *w, struct weir_task *task)
 {
+	struct weir__deferred *d = &w->deferred;
+	bool as_owner;
+
 	task->link.next = NULL;
-	if (w->deferred_last)
-		w->deferred_last->next = &task->link;
+	as_owner = weir__guard_take(&d->guard);
+	if (d->last)
+		d->last->next = &task->link;
 	else
-		w->deferred_first = &task->link;
-	w->deferred_last = &task->link;
-	w->deferred_len++;
+		d->first = &task->link;
+	d->last = &task->link;
+	weir__store(&d->len, d->len + 1, WEIR_RELAXED);
+	weir__guard_drop(&d->guard, as_owner);
+}
+
+/* Take all of them, in order; how many. [any worker] */
+static inline unsigned weir__deferred_take(struct weir__deferred *d, struct weir__link **ret_first,
+					   struct weir__link **ret_last)
+{
+	bool as_owner = weir__guard_take(&d->guard);
+	unsigned n = d->len;
+
+	*ret_first = d->first;
+	*ret_last = d->last;
+	d->first = d->last = NULL;
+	weir__store(&d->len, 0u, WEIR_RELAXED);
+	weir__guard_drop(&d->guard, as_owner);
+	return n;
 }
 
 static inline int weir__task_poll_stackless(struct weir__worker *w, struct weir_task *task,

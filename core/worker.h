@@ -11,6 +11,7 @@
 #include "weir/rt.h"
 #include "core/context.h"
 #include "core/driver.h"
+#include "core/guard.h"
 #include "core/inbox.h"
 #include "core/rt.h"
 #include "core/slab.h"
@@ -19,6 +20,16 @@
 struct weir_op;
 struct weir__fiber;
 
+/*
+ * Tasks that yielded, until the drivers have had their turn. The guard is for the sibling that
+ * takes them from a worker which is stuck in another task.
+ */
+struct weir__deferred {
+	struct weir__guard guard;
+	struct weir__link *first, *last;
+	unsigned len;			/* atomic, for the owner's look without the guard */
+};
+
 struct weir__worker {
 	/* Hot: one poll touches these. */
 	struct weir_cx cx;		/* .task is NULL between polls */
@@ -26,8 +37,7 @@ struct weir__worker {
 	bool yielded;			/* the task asked to go behind the driver */
 	uint16_t index;
 	struct weir_op *submitting;	/* its completion needs no wake */
-	struct weir__link *deferred_first, *deferred_last; /* tasks that yielded */
-	unsigned deferred_len;
+	struct weir__deferred deferred;
 	struct weir_rt *rt;
 	struct weir_worker_stats stats;
 

@@ -3,6 +3,7 @@
 #include "sched/watch.h"
 
 #include "core/clock.h"
+#include "core/task_run.h"
 #include "sched/worker.h"
 
 static bool is_awake(struct worker *v)
@@ -72,6 +73,22 @@ uint64_t watch_begin(struct worker *w)
 	return weir__clock_system() + every;
 }
 
+/* What has yielded on the stuck worker; a pinned task only comes to that worker's inbox. */
+static int take_deferred(struct worker *v)
+{
+	struct weir__link *link, *next, *last;
+	int n = 0;
+
+	if (!weir__load(&v->base.deferred.len, WEIR_RELAXED))
+		return 0;
+	weir__deferred_take(&v->base.deferred, &link, &last);
+	for (; link; link = next, n++) {
+		next = link->next;
+		v->rt->base.sched->schedule(weir__task_of_link(link));
+	}
+	return n;
+}
+
 /* A worker that is awake and has not turned since the last look. */
 static int rescue(struct worker *w, struct worker *v)
 {
@@ -81,7 +98,7 @@ static int rescue(struct worker *w, struct worker *v)
 
 	if (!is_awake(v) || weir__load(&v->base.driver.turns, WEIR_RELAXED) != v->turns_seen)
 		return 0;
-	n = weir__driver_rescue(&v->base.driver, &w->base);
+	n = weir__driver_rescue(&v->base.driver, &w->base) + take_deferred(v);
 	task = worker_steal_lifo(v);
 	if (task) {
 		worker_push(w, task);

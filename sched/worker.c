@@ -72,14 +72,14 @@ static void take_in(struct worker *w)
 /* The tasks that yielded go behind what the drivers have just made ready. */
 static void requeue_deferred(struct worker *w)
 {
-	struct weir__link *first = w->base.deferred_first, *last = w->base.deferred_last;
-	unsigned n = w->base.deferred_len;
+	struct weir__link *first, *last;
+	unsigned n;
 
-	if (!n)
+	if (!weir__load(&w->base.deferred.len, WEIR_RELAXED))
 		return;
-	w->base.deferred_first = w->base.deferred_last = NULL;
-	w->base.deferred_len = 0;
-	worker_push_chain(w, first, last, n);
+	n = weir__deferred_take(&w->base.deferred, &first, &last);
+	if (n)
+		worker_push_chain(w, first, last, n);
 }
 
 static void share_backlog(struct worker *w)
@@ -126,9 +126,11 @@ static struct weir_task *next_task(struct worker *w)
 /* The tasks that yielded are all there is: the drivers first, though not before every one. */
 static struct weir_task *next_deferred(struct worker *w)
 {
-	if (!w->base.deferred_len)
+	unsigned n = weir__load(&w->base.deferred.len, WEIR_RELAXED);
+
+	if (!n)
 		return NULL;
-	if (w->base.deferred_len > YIELD_POLL_TICKS || w->tick - w->polled_at >= YIELD_POLL_TICKS)
+	if (n > YIELD_POLL_TICKS || w->tick - w->polled_at >= YIELD_POLL_TICKS)
 		poll_drivers(w);
 	else
 		requeue_deferred(w);

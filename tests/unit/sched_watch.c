@@ -67,10 +67,47 @@ START_TEST(a_stuck_worker_is_looked_after)
 }
 END_TEST
 
+/* It holds its worker until the task that spawned it, and has yielded since, goes on. */
+static int hold_until_released(void *arg)
+{
+	unsigned *released = arg;
+	uint64_t limit = weir_deadline_in(scaled_ms(3000));
+
+	while (!get(released) && weir_now() < limit)
+		;
+	ck_assert_msg(get(released), "nobody took what had yielded on a worker that is stuck");
+	return 0;
+}
+
+static int yield_before_it(void *arg UNUSED)
+{
+	struct weir_task *task;
+	unsigned released, i;
+
+	for (i = 0; i < STUCK_ROUNDS; i++) {
+		set(&released, 0);
+		ck_assert_int_eq(weir_spawn(hold_until_released, &released, &task), 0);
+		ck_assert_int_eq(weir_yield(), 0);
+		set(&released, 1);
+		ck_assert_int_eq(weir_task_join(task, NULL), 0);
+	}
+	return 0;
+}
+
+START_TEST(what_yielded_on_a_stuck_worker_goes_on)
+{
+	struct weir_rt_config cfg = runtime_config(ON_FOUR);
+
+	cfg.workers = 2 + (unsigned)_i;
+	runtime_run(&cfg, yield_before_it, NULL);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(a_stuck_worker_is_looked_after, .rounds = 3, .timeout_s = 30),
+		TESTING(what_yielded_on_a_stuck_worker_goes_on, .rounds = 3, .timeout_s = 30),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
