@@ -16,6 +16,14 @@
 #include "weir/base.h"
 #include "core/atomic.h"
 
+/* Each order on its own, for the models' mutants. */
+#ifndef LOCK_TAKE_ACQUIRE
+#define LOCK_TAKE_ACQUIRE WEIR_ACQUIRE
+#endif
+#ifndef LOCK_DROP_RELEASE
+#define LOCK_DROP_RELEASE WEIR_RELEASE
+#endif
+
 struct weir__lock {
 	WEIR_ATOMIC(uint32_t) held;
 };
@@ -37,14 +45,14 @@ static inline void weir__lock_pause(unsigned *spins)
 static inline bool weir__lock_try(struct weir__lock *l)
 {
 	return weir__load(&l->held, WEIR_RELAXED) == 0 &&
-	       weir__xchg(&l->held, 1u, WEIR_ACQUIRE) == 0;
+	       weir__xchg(&l->held, 1u, LOCK_TAKE_ACQUIRE) == 0;
 }
 
 static inline void weir__lock_take(struct weir__lock *l)
 {
 	unsigned spins = 0;
 
-	while (WEIR_UNLIKELY(weir__xchg(&l->held, 1u, WEIR_ACQUIRE) != 0))
+	while (WEIR_UNLIKELY(weir__xchg(&l->held, 1u, LOCK_TAKE_ACQUIRE) != 0))
 		do
 			weir__lock_pause(&spins);
 		while (weir__load(&l->held, WEIR_RELAXED) != 0);
@@ -53,7 +61,7 @@ static inline void weir__lock_take(struct weir__lock *l)
 /* Pairs with the exchange in weir__lock_take and weir__lock_try. */
 static inline void weir__lock_drop(struct weir__lock *l)
 {
-	weir__store(&l->held, 0u, WEIR_RELEASE);
+	weir__store(&l->held, 0u, LOCK_DROP_RELEASE);
 }
 
 #endif

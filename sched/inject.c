@@ -15,9 +15,9 @@ void inject_init(struct inject *q)
 {
 	weir__store(&q->lock.held, 0u, WEIR_RELAXED);
 	weir__store(&q->len, (size_t)0, WEIR_RELAXED);
-	q->closed = false;
-	q->first = NULL;
-	q->last = NULL;
+	WEIR_WR(q->closed, false);
+	WEIR_WR(q->first, (struct weir__link *)NULL);
+	WEIR_WR(q->last, (struct weir__link *)NULL);
 }
 
 bool inject_push_chain(struct inject *q, struct weir__link *first, struct weir__link *last,
@@ -27,16 +27,16 @@ bool inject_push_chain(struct inject *q, struct weir__link *first, struct weir__
 
 	if (n == 0)
 		return true;
-	last->next = NULL;
+	WEIR_WR(last->next, (struct weir__link *)NULL);
 	weir__lock_take(&q->lock);
-	open = !q->closed;
+	open = !WEIR_RD(q->closed);
 	if (open) {
-		if (q->first)
-			q->last->next = first;
+		if (WEIR_RD(q->first))
+			WEIR_WR(WEIR_RD(q->last)->next, first);
 		else
-			q->first = first;
-		q->last = last;
-		weir__store(&q->len, q->len + n, WEIR_RELAXED);
+			WEIR_WR(q->first, first);
+		WEIR_WR(q->last, last);
+		weir__store(&q->len, inject_len(q) + n, WEIR_RELAXED);
 	}
 	weir__lock_drop(&q->lock);
 	return open;
@@ -49,22 +49,24 @@ bool inject_push(struct inject *q, struct weir__link *link)
 
 unsigned inject_pop_chain(struct inject *q, unsigned max, struct weir__link **ret_first)
 {
-	struct weir__link *last = NULL;
+	struct weir__link *last = NULL, *next;
 	unsigned n = 0;
 
 	*ret_first = NULL;
 	if (max == 0 || inject_len(q) == 0)
 		return 0;
 	weir__lock_take(&q->lock);
-	WEIR_ASSERT((q->first == NULL) == (q->len == 0));
-	*ret_first = q->first;
-	for (; n < max && q->first; n++) {
-		last = q->first;
-		q->first = last->next;
+	next = WEIR_RD(q->first);
+	WEIR_ASSERT((next == NULL) == (inject_len(q) == 0));
+	*ret_first = next;
+	for (; n < max && next; n++) {
+		last = next;
+		next = WEIR_RD(last->next);
 	}
+	WEIR_WR(q->first, next);
 	if (last)
-		last->next = NULL;
-	weir__store(&q->len, q->len - n, WEIR_RELAXED);
+		WEIR_WR(last->next, (struct weir__link *)NULL);
+	weir__store(&q->len, inject_len(q) - n, WEIR_RELAXED);
 	weir__lock_drop(&q->lock);
 	return n;
 }
@@ -80,6 +82,6 @@ struct weir__link *inject_pop(struct inject *q)
 void inject_close(struct inject *q)
 {
 	weir__lock_take(&q->lock);
-	q->closed = true;
+	WEIR_WR(q->closed, true);
 	weir__lock_drop(&q->lock);
 }

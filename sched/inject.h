@@ -21,9 +21,9 @@
 struct inject {
 	WEIR_ATOMIC(size_t) len WEIR_ALIGNED(64);	/* written under the lock */
 	struct weir__lock lock;
-	bool closed;
-	struct weir__link *first;	/* NULL when empty */
-	struct weir__link *last;	/* valid unless empty */
+	WEIR_PLAIN(bool) closed;
+	WEIR_PLAIN(struct weir__link *) first;	/* NULL when empty */
+	WEIR_PLAIN(struct weir__link *) last;	/* valid unless empty */
 };
 
 /* [setup] */
