@@ -308,13 +308,15 @@ static void resubmit(struct weir__turn *t, struct weir_op *op)
 	op->next = NULL;
 	if (WEIR_UNLIKELY(res == WEIR_PENDING && s->closing))
 		res = -ECANCELED;
+	/* An event has come since. With the lock held, the next one finds the op in its queue. */
+	if (WEIR_UNLIKELY(res == WEIR_PENDING && !same_tick(seen, s->ready))) {
+		seen = s->ready;
+		res = weir__try_op(t, op);
+	}
 	if (res == WEIR_PENDING) {
 		op->backend = &home->base;
 		append_op(s, q, op);
-		if (same_tick(seen, s->ready))
-			clear_ready(s, q);
-		else
-			weir__slots_list(&home->slots, s->slot);
+		clear_ready(s, q);
 	} else if (t->spent && same_tick(seen, s->ready)) {
 		clear_ready(s, q);
 	}
