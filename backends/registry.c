@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "weir/rt.h"
 #include "backends/list.h"
 #include "backends/registry.h"
 
-#define REASON_BYTES 160
+#define REASON_BYTES (sizeof(((struct weir_backend_info *)0)->reason))
 
 #define X(name) extern const struct weir_backend_ops weir__backend_##name;
 WEIR__BACKENDS(X)
@@ -46,6 +47,29 @@ const struct weir_backend_ops *weir__backend_find(const char *name)
 		if (strcmp(table[i]->name, name) == 0)
 			return table[i];
 	return NULL;
+}
+
+int weir_backend_info(unsigned i, struct weir_backend_info *ret_info)
+{
+	unsigned built = sizeof(table) / sizeof(table[0]) - 1;
+	unsigned lacking = sizeof(absent) / sizeof(absent[0]) - 1;
+
+	if (!ret_info)
+		return -EINVAL;
+	if (i >= built + lacking)
+		return -ENOENT;
+	memset(ret_info, 0, sizeof(*ret_info));
+	if (i < built) {
+		ret_info->name = table[i]->name;
+		ret_info->caps = table[i]->caps;
+		ret_info->err = table[i]->probe(ret_info->reason, sizeof(ret_info->reason));
+	} else {
+		ret_info->name = absent[i - built].name;
+		ret_info->err = -ENOENT;
+		snprintf(ret_info->reason, sizeof(ret_info->reason), "not in this build: %s",
+			 absent[i - built].reason);
+	}
+	return 0;
 }
 
 /* Add to a line that may be full. */

@@ -218,6 +218,24 @@ struct weir_worker_stats {
 WEIR_API int weir_rt_worker_stats(const struct weir_rt *rt, unsigned worker,
 				  struct weir_worker_stats *ret_stats);
 
+/* A backend by name, and whether it can run here. */
+struct weir_backend_info {
+	const char *name;
+	uint32_t caps;			/* enum weir_cap, see backend.h */
+	int err;			/* 0; -ENOENT: not in this build; else why it cannot run here */
+	char reason[160];		/* the same as a sentence; "" when it can */
+};
+
+/**
+ * The i-th backend in the order in which "auto" prefers them, then those that this build lacks.
+ * It is really tried: a ring or a poller is made, and closed again.
+ *
+ * Thread:   [any]
+ * Returns:  0; -ENOENT behind the last; -EINVAL without ret_info
+ * Since:    0.1
+ */
+WEIR_API int weir_backend_info(unsigned i, struct weir_backend_info *ret_info);
+
 /**
  * CPUs that this process may use: affinity mask, cgroup cpuset and CPU quota (v1 and
  * v2) taken together; at least 1.
