@@ -41,10 +41,18 @@ const struct weir_backend_ops *weir__backend_at(unsigned i)
 	return i < sizeof(table) / sizeof(table[0]) ? table[i] : NULL;
 }
 
-const struct weir_backend_ops *weir__backend_find(const char *name)
+/* Whether text is name, or name, a colon and options. */
+static bool names(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(text, name, len) == 0 && (!text[len] || text[len] == ':');
+}
+
+const struct weir_backend_ops *weir__backend_find(const char *text)
 {
 	for (unsigned i = 0; table[i]; i++)
-		if (strcmp(table[i]->name, name) == 0)
+		if (names(text, table[i]->name))
 			return table[i];
 	return NULL;
 }
@@ -62,7 +70,7 @@ int weir_backend_info(unsigned i, struct weir_backend_info *ret_info)
 	if (i < built) {
 		ret_info->name = table[i]->name;
 		ret_info->caps = table[i]->caps;
-		ret_info->err = table[i]->probe(ret_info->reason, sizeof(ret_info->reason));
+		ret_info->err = table[i]->probe(NULL, ret_info->reason, sizeof(ret_info->reason));
 	} else {
 		ret_info->name = absent[i - built].name;
 		ret_info->err = -ENOENT;
@@ -83,16 +91,17 @@ static void WEIR_PRINTF(3, 4) add(char *why, size_t len, const char *fmt, ...)
 	va_end(args);
 }
 
-static int choose_named(const char *name, const struct weir_backend_ops **ret_ops, char *why,
-			size_t len)
+static int choose_named(const char *name, const struct weir_backend_ops **ret_ops,
+			const char **ret_options, char *why, size_t len)
 {
 	const struct weir_backend_ops *ops = weir__backend_find(name);
+	const char *options = strchr(name, ':');
 	char reason[REASON_BYTES] = "";
 	int err;
 
 	if (!ops) {
 		for (const struct absent *a = absent; a->name; a++)
-			if (strcmp(a->name, name) == 0) {
+			if (names(name, a->name)) {
 				add(why, len, "backend '%s' is not in this build: %s", name,
 				    a->reason);
 				return -ENOENT;
@@ -102,12 +111,14 @@ static int choose_named(const char *name, const struct weir_backend_ops **ret_op
 			add(why, len, "%s %s", i ? "," : "", table[i]->name);
 		return -ENOENT;
 	}
-	err = ops->probe(reason, sizeof(reason));
+	options = options ? options + 1 : NULL;
+	err = ops->probe(options, reason, sizeof(reason));
 	if (err < 0) {
 		add(why, len, "backend '%s' cannot run here: %s", name, reason);
 		return err;
 	}
 	*ret_ops = ops;
+	*ret_options = options;
 	return 0;
 }
 
@@ -116,7 +127,7 @@ static int choose_auto(const struct weir_backend_ops **ret_ops, char *why, size_
 	for (unsigned i = 0; table[i]; i++) {
 		char reason[REASON_BYTES] = "";
 
-		if (table[i]->probe(reason, sizeof(reason)) == 0) {
+		if (table[i]->probe(NULL, reason, sizeof(reason)) == 0) {
 			*ret_ops = table[i];
 			return 0;
 		}
@@ -127,13 +138,14 @@ static int choose_auto(const struct weir_backend_ops **ret_ops, char *why, size_
 	return -ENODEV;
 }
 
-int weir__backend_choose(const char *name, const struct weir_backend_ops **ret_ops, char *why,
-			 size_t len)
+int weir__backend_choose(const char *name, const struct weir_backend_ops **ret_ops,
+			 const char **ret_options, char *why, size_t len)
 {
 	why[0] = '\0';
+	*ret_options = NULL;
 	if (!name || !*name)
 		name = getenv("WEIR_BACKEND");
 	if (name && *name && strcmp(name, "auto") != 0)
-		return choose_named(name, ret_ops, why, len);
+		return choose_named(name, ret_ops, ret_options, why, len);
 	return choose_auto(ret_ops, why, len);
 }

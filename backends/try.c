@@ -8,95 +8,8 @@
 
 #include "backends/plain_calls.h"
 #include "backends/socket.h"
+#include "backends/transfer.h"
 #include "backends/try.h"
-
-/* Most bytes of one call, so that its result is an int. */
-#define CALL_BYTES (1u << 30)
-/* Elements of an iovec that are copied when a call starts in the middle of it. */
-#define IOV_COPY 16
-/* Elements that one call takes. */
-#define IOV_CALL 1024
-
-/* -errno, or the bytes. */
-static inline ssize_t answer(ssize_t n)
-{
-	return n >= 0 ? n : -errno;
-}
-
-static ssize_t call_io(struct weir_op *op, size_t *ret_asked)
-{
-	uint8_t *buf = op->u.io.buf + op->u.io.done;
-	size_t len = op->u.io.len - op->u.io.done;
-	ssize_t n;
-
-	if (len > CALL_BYTES)
-		len = CALL_BYTES;
-	*ret_asked = len;
-	do
-		n = op->code == WEIR_OP_SEND
-			    ? weir__plain_send(op->handle->fd, buf, len,
-					       MSG_DONTWAIT | MSG_NOSIGNAL)
-			    : weir__plain_recv(op->handle->fd, buf, len,
-					       op->flags & WEIR_OP_PEEK ? MSG_DONTWAIT | MSG_PEEK
-									: MSG_DONTWAIT);
-	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
-	return answer(n);
-}
-
-static ssize_t call_msg(struct weir_op *op, const struct iovec *iov, unsigned count,
-			size_t *ret_asked)
-{
-	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = count };
-	ssize_t n;
-
-	*ret_asked = 0;
-	for (unsigned i = 0; i < count; i++)
-		*ret_asked += iov[i].iov_len;
-	do
-		n = op->code == WEIR_OP_SENDV
-			    ? sendmsg(op->handle->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)
-			    : recvmsg(op->handle->fd, &msg, MSG_DONTWAIT);
-	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
-	return answer(n);
-}
-
-/* From the middle of the caller's iovec, which stays as it is. */
-static WEIR_NOINLINE ssize_t call_msg_rest(struct weir_op *op, size_t *ret_asked)
-{
-	const struct iovec *iov = op->u.iov.iov, *end = iov + op->u.iov.count;
-	struct iovec part[IOV_COPY];
-	size_t skip = op->u.iov.done;
-	unsigned n = 0;
-
-	for (; iov < end && skip >= iov->iov_len; iov++)
-		skip -= iov->iov_len;
-	for (; iov < end && n < IOV_COPY; iov++, n++, skip = 0)
-		part[n] = (struct iovec){ (uint8_t *)iov->iov_base + skip, iov->iov_len - skip };
-	return call_msg(op, part, n, ret_asked);
-}
-
-static ssize_t call_iov(struct weir_op *op, size_t *ret_asked)
-{
-	unsigned count = op->u.iov.count < IOV_CALL ? op->u.iov.count : IOV_CALL;
-
-	if (op->u.iov.done > 0)
-		return call_msg_rest(op, ret_asked);
-	return call_msg(op, op->u.iov.iov, count, ret_asked);
-}
-
-static bool all_moved(const struct weir_op *op, uint32_t done)
-{
-	size_t left = done;
-
-	if (op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND)
-		return done >= op->u.io.len;
-	for (unsigned i = 0; i < op->u.iov.count; i++) {
-		if (op->u.iov.iov[i].iov_len > left)
-			return false;
-		left -= op->u.iov.iov[i].iov_len;
-	}
-	return true;
-}
 
 /*
  * Whether a call that moved less than it was asked to has used up what there was, and an event
@@ -115,20 +28,17 @@ static bool emptied(const struct weir_op *op)
 /* RECV, SEND and their iovec forms. */
 static int try_bytes(struct weir__turn *t, struct weir_op *op)
 {
-	bool single = op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND;
-	uint32_t *done = single ? &op->u.io.done : &op->u.iov.done;
-	bool all = op->flags & WEIR_OP_ALL && !(op->flags & WEIR_OP_PEEK);
+	bool all = weir__transfer_wants_all(op);
 	size_t asked;
 
 	for (;;) {
-		ssize_t n = single ? call_io(op, &asked) : call_iov(op, &asked);
+		ssize_t n = weir__transfer_call(op, &asked);
 
 		if (n < 0)
 			return n == -EAGAIN ? WEIR_PENDING : (int)n;
-		*done += (uint32_t)n;
 		t->spent = n > 0 && (size_t)n < asked && emptied(op);
-		if (WEIR_LIKELY(!all || n == 0 || all_moved(op, *done)))
-			return *done < INT_MAX ? (int)*done : INT_MAX;
+		if (WEIR_LIKELY(!all || n == 0 || weir__transfer_is_complete(op)))
+			return weir__transfer_result(op);
 		if (t->spent)
 			return WEIR_PENDING;
 	}
@@ -155,7 +65,7 @@ static int try_lease(struct weir__turn *t, struct weir_op *op)
 		t->spent = (size_t)n < len && emptied(op);
 		return (int)n;
 	}
-	n = answer(n);
+	n = n == 0 ? 0 : -errno;
 	weir__lease_pool_give(&t->r->pool, t->owner, token);
 	if (n == -EAGAIN)
 		return WEIR_PENDING;

@@ -32,6 +32,7 @@ int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *sp
 	h->kind = (uint8_t)spec->kind;
 	h->fd = -1;
 	h->flags = 0;
+	h->homed = 0;
 	rc = be->ops->attach(be, h, spec);
 	if (rc < 0)
 		h->backend = NULL;
@@ -65,7 +66,13 @@ enum {
 	HANDLE_CLOSING = 1u << 0,	/* detach is under way, or over */
 	HANDLE_OWNED = 1u << 1,		/* .released is set */
 	HANDLE_GONE = 1u << 2,		/* nothing refers to it any more */
+	HANDLE_MAILED = 1u << 3,	/* operations went to its home by message: so must its close */
 };
+
+void weir__handle_mailed(struct weir_handle *h)
+{
+	weir__fetch_or(&h->flags, (uint8_t)HANDLE_MAILED, WEIR_RELAXED);
+}
 
 void weir_backend_detached(struct weir_handle *h)
 {
@@ -104,7 +111,8 @@ void weir__handle_close(struct weir_handle *h, void (*released)(struct weir_hand
 			released(h);
 		return;
 	}
-	if ((be->caps & WEIR_CAP_POLL_ANY) || be->worker == weir__worker_current()) {
+	if ((be->caps & WEIR_CAP_POLL_ANY) ||
+	    (be->worker == weir__worker_current() && !(found & HANDLE_MAILED))) {
 		be->ops->detach(be, h);
 		return;
 	}

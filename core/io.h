@@ -17,6 +17,9 @@ int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *sp
 /* -EBADF for NULL and for a handle that is not attached, else the backend's answer. */
 int weir__handle_control(struct weir_handle *h, enum weir_control what, void *value, size_t len);
 
+/* An operation on the handle travels to its home: a close must not overtake it. [worker] */
+void weir__handle_mailed(struct weir_handle *h);
+
 /*
  * Cancel what is in flight on the handle, detach it, and have released(h) called when nothing
  * refers to it any more (often before this returns): that is where its memory is freed.

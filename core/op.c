@@ -8,8 +8,8 @@
  *	DONE		the caller		poll: result
  *	RETRY		the caller		poll: submit again, or -ECANCELED
  *
- * An op goes to the instance of the worker that polls it first. Where the
- * backend keeps handles at home (WEIR_CAP_HOMED), or cannot cancel from another
+ * An op goes to the instance of the worker that polls it first. Where a handle
+ * wants it at home (WEIR_CAP_HOMED), or the backend cannot cancel from another
  * thread, a message carries the request to the instance's worker.
  */
 #include "weir/op.h"
@@ -63,32 +63,59 @@ static int message_send(struct weir_backend *to, struct weir_op *op,
 	return 0;
 }
 
+static enum weir_homed side_of(const struct weir_op *op)
+{
+	switch (op->code) {
+	case WEIR_OP_CONNECT:
+	case WEIR_OP_SEND:
+	case WEIR_OP_SENDV:
+		return WEIR_HOMED_WRITES;
+	default:
+		return WEIR_HOMED_READS;
+	}
+}
+
+static void submit_at_home(struct weir__message *message, struct weir__worker *w);
+
+/* Whether the op has to go to the home of its handle, and went; if that fails it has completed. */
+static bool send_home(struct weir_backend *io, struct weir_op *op)
+{
+	struct weir_handle *h = op->handle;
+	struct weir_backend *home = weir__load(&h->backend, WEIR_RELAXED);
+	int rc;
+
+	if (WEIR_LIKELY(home == io) || !(io->caps & WEIR_CAP_HOMED) ||
+	    !(weir__load(&h->homed, WEIR_RELAXED) & side_of(op)))
+		return false;
+	op->backend = home;
+	weir__fetch_or(&op->asked, (uint8_t)MAILED, WEIR_RELAXED);
+	weir__handle_mailed(h);
+	rc = message_send(home, op, submit_at_home);
+	if (rc < 0)
+		weir_backend_complete(op, rc);
+	return true;
+}
+
 static void submit_at_home(struct weir__message *message, struct weir__worker *w)
 {
 	struct op_message *m = WEIR_CONTAINER_OF(message, struct op_message, message);
 	struct weir_op *op = m->op;
 
 	free(m);
+	/* The handle may have moved on meanwhile. */
+	if (send_home(w->driver.io, op))
+		return;
 	weir__fetch_and(&op->asked, (uint8_t)~MAILED, WEIR_RELAXED);
 	w->driver.io->ops->submit(w->driver.io, op);
 }
 
 static void submit(struct weir__worker *w, struct weir_backend *io, struct weir_op *op)
 {
-	struct weir_backend *home = weir__load(&op->handle->backend, WEIR_RELAXED);
-	int rc;
-
-	if (WEIR_UNLIKELY((io->caps & WEIR_CAP_HOMED) && home != io)) {
-		op->backend = home;
-		op->asked |= MAILED;
-		rc = message_send(home, op, submit_at_home);
-		if (rc < 0)
-			weir_backend_complete(op, rc);
-		return;
-	}
-	op->backend = io;
 	w->submitting = op;
-	io->ops->submit(io, op);
+	if (WEIR_LIKELY(!send_home(io, op))) {
+		op->backend = io;
+		io->ops->submit(io, op);
+	}
 	w->submitting = NULL;
 }
 

@@ -5,6 +5,9 @@
  *
  *	old thread	fiber: hand over ─► fn ─► suspend ─► worker_run returns, thread ends
  *	pool thread	          └► worker_run (as the worker) ……… ─► runs the fiber on
+ *
+ * A backend that belongs to its thread (WEIR_CAP_BOUND) cannot be handed over: then fn runs on
+ * the pool's thread, and the worker stays where it is.
  */
 #define _GNU_SOURCE
 #include "core/fiber.h"
@@ -41,6 +44,8 @@ int weir_block_in_place(int (*fn)(void *), void *arg)
 	w = worker_of(base);
 	if (!task || !task->fiber || w->rt->cfg.sched == WEIR_SCHED_CURRENT)
 		return -EPERM;
+	if (base->driver.io && base->driver.io->caps & WEIR_CAP_BOUND)
+		return weir_blocking_run(fn, arg);
 	leave_worker(w);
 	rc = pool_run_now(&w->rt->pool, take_over, w);
 	if (rc < 0) {		/* no thread to be had: block the worker after all */

@@ -161,20 +161,21 @@ static int report_overflows(void)
 
 static int choose_backend(struct runtime *rt)
 {
-	char reason[192] = "";
+	char *reason = rt->backend_note;
+	size_t len = sizeof rt->backend_note;
 	int rc;
 
 	if (rt->cfg.no_io)
 		return 0;
 	if (rt->cfg.backend_ops) {
 		rt->backend = rt->cfg.backend_ops;
-		rc = rt->backend->probe ? rt->backend->probe(reason, sizeof reason) : 0;
+		rc = rt->backend->probe ? rt->backend->probe(NULL, reason, len) : 0;
 		if (rc < 0)
 			return refuse(rc, "backend '%s' cannot run here: %s", rt->backend->name,
 				      reason);
 		return 0;
 	}
-	rc = weir__backend_choose(rt->cfg.backend, &rt->backend, reason, sizeof reason);
+	rc = weir__backend_choose(rt->cfg.backend, &rt->backend, &rt->backend_options, reason, len);
 	return rc < 0 ? refuse(rc, "%s", reason) : 0;
 }
 
@@ -439,6 +440,13 @@ const char *weir_rt_backend(const struct weir_rt *rt)
 	const struct runtime *r = (const struct runtime *)(const void *)rt;
 
 	return r->backend ? r->backend->name : "none";
+}
+
+const char *weir_rt_backend_note(const struct weir_rt *rt)
+{
+	const struct runtime *r = WEIR_CONTAINER_OF(rt, const struct runtime, base);
+
+	return rt ? r->backend_note : "";
 }
 
 uint64_t weir_rt_now(const struct weir_rt *rt)

@@ -30,6 +30,8 @@ struct runtime {
 	struct weir_rt_config cfg;	/* with the defaults filled in */
 	char name[12];
 	const struct weir_backend_ops *backend;
+	const char *backend_options;	/* while the workers are made */
+	char backend_note[192];		/* what the choice has passed over, and why */
 	uint32_t phase;			/* enum rt_phase; atomic */
 	uint32_t drained;		/* bumped by workers while aborting: look again; futex */
 	bool stealing;			/* several workers share their queues */

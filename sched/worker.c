@@ -402,6 +402,8 @@ static void backend_config(const struct runtime *rt, unsigned index,
 		.lease_bytes = rt->cfg.lease_bytes,
 		.custom = rt->cfg.backend_config,
 		.clock = rt->cfg.clock,
+		.options = rt->backend_options,
+		.moves = rt->cfg.sched == WEIR_SCHED_CURRENT,
 	};
 }
 

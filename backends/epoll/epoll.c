@@ -137,11 +137,17 @@ static const struct weir__poller_ops poller = {
 	.wake = epoll_wake,
 };
 
-static int epoll_probe(char *reason, size_t len)
+static int epoll_probe(const char *options, char *reason, size_t len)
 {
-	int fd = epoll_create1(EPOLL_CLOEXEC), err = errno;
+	int fd, err;
 
+	if (options) {
+		snprintf(reason, len, "it has no options, so not '%s'", options);
+		return -EINVAL;
+	}
+	fd = epoll_create1(EPOLL_CLOEXEC);
 	if (fd < 0) {
+		err = errno;
 		snprintf(reason, len, "epoll_create1: %s", strerror(err));
 		return -err;
 	}

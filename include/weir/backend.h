@@ -26,10 +26,13 @@
  *  - attach and submit are called on the thread of the instance's worker. cancel
  *    and detach too (the core sends a message there), except that with
  *    WEIR_CAP_POLL_ANY the instance locks itself and they come from any worker.
- *  - Without WEIR_CAP_HOMED a handle is used from whatever worker its task runs
- *    on, so op->handle may have been attached by another instance of the same
- *    kind. With WEIR_CAP_HOMED the core sends operations to the handle's home
- *    worker itself.
+ *  - A handle is used from whatever worker its task runs on, so op->handle may
+ *    have been attached by another instance of the same kind; unless the backend
+ *    declares WEIR_CAP_HOMED and says in handle.homed which operations on the
+ *    handle are to be made at its home: the core sends those to that worker.
+ *  - An instance is used by one thread at a time. Between polls that may become
+ *    another one (the current-thread scheduler, when cfg.moves says so; a block
+ *    in place, unless WEIR_CAP_BOUND).
  *
  * What a backend lacks it leaves out of caps; the core answers -EOPNOTSUPP. probe and
  * control may be NULL, and lease_return without WEIR_CAP_LEASE.
@@ -52,9 +55,10 @@ enum weir_cap {
 	WEIR_CAP_FD = 1u << 1,		/* foreign descriptors: POLL */
 	WEIR_CAP_LEASE = 1u << 2,	/* RECV_LEASE */
 	WEIR_CAP_POLL_ANY = 1u << 3,	/* poll by a sibling of a stuck worker */
-	WEIR_CAP_HOMED = 1u << 4,	/* a handle stays on the worker that attached it */
+	WEIR_CAP_HOMED = 1u << 4,	/* handles may stay on one worker: handle.homed */
 	WEIR_CAP_UNIX = 1u << 5,	/* Unix-domain streams */
 	WEIR_CAP_OWN_CLOCK = 1u << 6,	/* moves the configured test clock itself, in poll */
+	WEIR_CAP_BOUND = 1u << 7,	/* belongs to the thread that polls it first, unless cfg.moves */
 };
 
 enum weir_handle_kind {
@@ -64,16 +68,23 @@ enum weir_handle_kind {
 	WEIR_HANDLE_FOREIGN,		/* a descriptor that is not weir's to close */
 };
 
+/* Operations on a handle that are made at its home only. */
+enum weir_homed {
+	WEIR_HOMED_READS = 1u << 0,	/* RECV*, ACCEPT, POLL */
+	WEIR_HOMED_WRITES = 1u << 1,	/* SEND*, CONNECT */
+};
+
 /*
  * An I/O object. Embedded in the objects of net/; a user-space connection has
  * no fd, so everything that needs one asks the backend.
  */
 struct weir_handle {
-	struct weir_backend *backend;	/* the instance that attached it; its home */
+	struct weir_backend *backend;	/* its home: at first the instance that attached it; atomic */
 	int fd;				/* -1 where the backend has none */
 	uint8_t kind;			/* enum weir_handle_kind */
 	uint8_t flags;			/* the core's */
-	uint16_t unused;
+	uint8_t homed;			/* enum weir_homed, the backend's; atomic */
+	uint8_t unused;
 	void (*released)(struct weir_handle *h); /* the core's: frees it after detach */
 	uint64_t state[5];		/* the backend's own, zeroed before attach */
 };
@@ -115,6 +126,8 @@ struct weir_backend_config {
 	size_t lease_bytes;
 	const void *custom;		/* weir_rt_config.backend_config */
 	struct weir_clock *clock;	/* the test clock, or NULL */
+	const char *options;		/* what follows the name and a colon, or NULL; probed before */
+	bool moves;			/* another thread may become this worker between polls */
 };
 
 struct weir_backend_ops {
@@ -124,8 +137,9 @@ struct weir_backend_ops {
 	size_t instance_bytes;		/* sizeof the struct that embeds struct weir_backend */
 
 	/* Cold. */
-	/* 0, or errno and one line why not; NULL: it always can. [any] */
-	int (*probe)(char *reason, size_t len);
+	/* 0, or errno and one line why not: options (NULL: none) are checked too. NULL: it always
+	 * can, and has no options. [any] */
+	int (*probe)(const char *options, char *reason, size_t len);
 	int (*init)(struct weir_backend *be, const struct weir_backend_config *cfg);
 	void (*fini)(struct weir_backend *be);	/* [setup]; nothing is in flight */
 	int (*attach)(struct weir_backend *be, struct weir_handle *h,
@@ -178,7 +192,7 @@ WEIR_API void weir_backend_retry(struct weir_op *op);
 /**
  * Say that a detached handle is no longer referred to. Its memory is gone when this returns.
  *
- * Thread:   the instance's worker
+ * Thread:   [any]; once for each detach
  * Since:    0.1
  */
 WEIR_API void weir_backend_detached(struct weir_handle *h);

@@ -49,7 +49,8 @@ struct weir_rt_config {
 	const char *name;		/* of the threads: "NAME-w0"; default "weir" */
 	enum weir_sched_kind sched;
 	unsigned workers;		/* 0: every allowed CPU; at most 256 */
-	const char *backend;		/* "epoll", …; NULL: WEIR_BACKEND, then the best */
+	const char *backend;		/* "epoll", …, its options behind a colon; NULL: WEIR_BACKEND,
+					 * then the best */
 	const struct weir_backend_ops *backend_ops; /* a backend from outside the library */
 	const void *backend_config;	/* handed to backend_ops->init */
 	bool no_io;			/* leave a driver out; its calls answer -ENODEV */
@@ -192,6 +193,16 @@ WEIR_API int weir_rt_worker_index(void);
 
 /** The name of the backend that was chosen ("none" without I/O). Thread: [any]. Since: 0.1 */
 WEIR_API const char *weir_rt_backend(const struct weir_rt *rt);
+
+/**
+ * What "auto" has passed over to come to that backend, and why, as one line; "" when it took its
+ * first choice, or the backend was named. For a program's log.
+ *
+ * Thread:   [any]
+ * Returns:  valid as long as the runtime
+ * Since:    0.1
+ */
+WEIR_API const char *weir_rt_backend_note(const struct weir_rt *rt);
 
 /** The runtime's time now, in ns; a test clock's when there is one. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_rt_now(const struct weir_rt *rt);

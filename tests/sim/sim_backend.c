@@ -550,8 +550,9 @@ static void sim_lease_return(struct weir_backend *be, struct weir_lease *lease)
 
 /* ---- cold ---- */
 
-static int sim_probe(char *reason, size_t len)
+static int sim_probe(const char *options, char *reason, size_t len)
 {
+	(void)options;
 	(void)reason;
 	(void)len;
 	return 0;
@@ -631,6 +632,7 @@ static int attach_locked(struct sim_instance *sim, struct weir_handle *h,
 	if (rc < 0)
 		return rc;
 	h->backend = &sim->base;
+	h->homed = sim_homed(world);
 	h->fd = -1;
 	h->kind = (uint8_t)spec->kind;
 	h->state[0] = spec->kind == WEIR_HANDLE_LISTENER ? (uintptr_t)listener : (uintptr_t)stream;

@@ -207,6 +207,7 @@ static int try_accept(struct sim_rec *rec)
 	}
 	memset(h->state, 0, sizeof(h->state));
 	h->backend = &rec->home->base;
+	h->homed = sim_homed(rec->home->world);
 	h->fd = -1;
 	h->kind = WEIR_HANDLE_STREAM;
 	h->state[0] = (uintptr_t)stream;

@@ -142,6 +142,12 @@ static inline uint64_t sim_mix(uint64_t hash, uint64_t value)
 void sim_note(struct sim_instance *sim, enum weir_sim_event_kind kind, uint64_t op,
 	      uint32_t object, int code, int result);
 void sim_ready(struct sim_line *line);
+/* What handle.homed is to be. */
+static inline uint8_t sim_homed(const struct weir_sim_world *world)
+{
+	return world->cfg.homed ? WEIR_HOMED_READS | WEIR_HOMED_WRITES : 0;
+}
+
 uint64_t sim_random(struct weir_sim_world *world);
 bool sim_chance(struct weir_sim_world *world, unsigned permille);
 void sim_violation(struct weir_sim_world *world, const char *what, uint64_t number);

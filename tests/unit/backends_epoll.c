@@ -2570,27 +2570,31 @@ END_TEST
 START_TEST(choice_by_name_environment_and_itself)
 {
 	const struct weir_backend_ops *ops = NULL;
+	const char *options = "";
 	char why[200];
 
 	unsetenv("WEIR_BACKEND");
-	ck_assert_int_eq(weir__backend_choose(NULL, &ops, why, sizeof(why)), 0);
+	ck_assert_int_eq(weir__backend_choose(NULL, &ops, &options, why, sizeof(why)), 0);
 	ck_assert_ptr_nonnull(ops);
-	ck_assert_int_eq(weir__backend_choose("epoll", &ops, why, sizeof(why)), 0);
+	ck_assert_int_eq(weir__backend_choose("epoll", &ops, &options, why, sizeof(why)), 0);
 	ck_assert_str_eq(ops->name, "epoll");
 	ck_assert_str_eq(why, "");
-	ck_assert_int_eq(weir__backend_choose("nix", &ops, why, sizeof(why)), -ENOENT);
+	ck_assert_ptr_null(options);
+	ck_assert_int_eq(weir__backend_choose("epoll:fast", &ops, &options, why, sizeof(why)), -EINVAL);
+	ck_assert_str_eq(why, "backend 'epoll:fast' cannot run here: it has no options, so not 'fast'");
+	ck_assert_int_eq(weir__backend_choose("nix", &ops, &options, why, sizeof(why)), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(why, "unknown backend 'nix'; this build has:"));
 	ck_assert_ptr_nonnull(strstr(why, "epoll"));
 	setenv("WEIR_BACKEND", "nope", 1);
-	ck_assert_int_eq(weir__backend_choose(NULL, &ops, why, sizeof(why)), -ENOENT);
+	ck_assert_int_eq(weir__backend_choose(NULL, &ops, &options, why, sizeof(why)), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(why, "'nope'"));
 	/* A name counts for more than the environment, auto too. */
-	ck_assert_int_eq(weir__backend_choose("epoll", &ops, why, sizeof(why)), 0);
-	ck_assert_int_eq(weir__backend_choose("auto", &ops, why, sizeof(why)), 0);
+	ck_assert_int_eq(weir__backend_choose("epoll", &ops, &options, why, sizeof(why)), 0);
+	ck_assert_int_eq(weir__backend_choose("auto", &ops, &options, why, sizeof(why)), 0);
 	setenv("WEIR_BACKEND", "", 1);
-	ck_assert_int_eq(weir__backend_choose(NULL, &ops, why, sizeof(why)), 0);
+	ck_assert_int_eq(weir__backend_choose(NULL, &ops, &options, why, sizeof(why)), 0);
 	/* A line that has no room for it all. */
-	ck_assert_int_eq(weir__backend_choose("nix", &ops, why, 10), -ENOENT);
+	ck_assert_int_eq(weir__backend_choose("nix", &ops, &options, why, 10), -ENOENT);
 	ck_assert_str_eq(why, "unknown b");
 	unsetenv("WEIR_BACKEND");
 }
@@ -2599,6 +2603,7 @@ END_TEST
 START_TEST(named_backend_that_cannot_run)
 {
 	const struct weir_backend_ops *ops = NULL;
+	const char *options = "";
 	struct rlimit was, none;
 	char why[200];
 	int err;
@@ -2606,7 +2611,7 @@ START_TEST(named_backend_that_cannot_run)
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
 	none = (struct rlimit){ 3, was.rlim_max };
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-	err = weir__backend_choose("epoll", &ops, why, sizeof(why));
+	err = weir__backend_choose("epoll", &ops, &options, why, sizeof(why));
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
 	ck_assert_int_eq(err, -EMFILE);
 	ck_assert_ptr_nonnull(strstr(why, "backend 'epoll' cannot run here: epoll_create1"));

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* transfer.c: see transfer.h. Interrupted calls are made again. */
+#include <errno.h>
+
+#include "backends/plain_calls.h"
+#include "backends/transfer.h"
+
+bool weir__transfer_is_complete(const struct weir_op *op)
+{
+	size_t left = op->u.iov.done;
+
+	if (weir__transfer_is_single(op))
+		return op->u.io.done >= op->u.io.len;
+	for (unsigned i = 0; i < op->u.iov.count; i++) {
+		if (op->u.iov.iov[i].iov_len > left)
+			return false;
+		left -= op->u.iov.iov[i].iov_len;
+	}
+	return true;
+}
+
+unsigned weir__transfer_rest(const struct weir_op *op, struct iovec *part,
+			     const struct iovec **ret_iov)
+{
+	const struct iovec *iov = op->u.iov.iov, *end = iov + op->u.iov.count;
+	size_t skip = op->u.iov.done;
+	unsigned n = 0;
+
+	if (skip == 0) {
+		*ret_iov = iov;
+		return op->u.iov.count < WEIR__TRANSFER_IOV ? op->u.iov.count : WEIR__TRANSFER_IOV;
+	}
+	for (; iov < end && skip >= iov->iov_len; iov++)
+		skip -= iov->iov_len;
+	for (; iov < end && n < WEIR__TRANSFER_PART; iov++, n++, skip = 0)
+		part[n] = (struct iovec){ (uint8_t *)iov->iov_base + skip, iov->iov_len - skip };
+	*ret_iov = part;
+	return n;
+}
+
+static ssize_t call_single(struct weir_op *op, size_t *ret_asked)
+{
+	uint8_t *buf = op->u.io.buf + op->u.io.done;
+	size_t len = op->u.io.len - op->u.io.done;
+	ssize_t n;
+
+	if (len > WEIR__TRANSFER_BYTES)
+		len = WEIR__TRANSFER_BYTES;
+	*ret_asked = len;
+	do
+		n = op->code == WEIR_OP_SEND
+			    ? weir__plain_send(op->handle->fd, buf, len,
+					       MSG_DONTWAIT | MSG_NOSIGNAL)
+			    : weir__plain_recv(op->handle->fd, buf, len,
+					       op->flags & WEIR_OP_PEEK ? MSG_DONTWAIT | MSG_PEEK
+									: MSG_DONTWAIT);
+	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
+	return n;
+}
+
+static WEIR_NOINLINE ssize_t call_iov(struct weir_op *op, size_t *ret_asked)
+{
+	struct iovec part[WEIR__TRANSFER_PART];
+	const struct iovec *iov;
+	struct msghdr msg = { 0 };
+	ssize_t n;
+
+	msg.msg_iovlen = weir__transfer_rest(op, part, &iov);
+	msg.msg_iov = (struct iovec *)(uintptr_t)iov;
+	*ret_asked = 0;
+	for (size_t i = 0; i < msg.msg_iovlen; i++)
+		*ret_asked += iov[i].iov_len;
+	do
+		n = op->code == WEIR_OP_SENDV
+			    ? sendmsg(op->handle->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)
+			    : recvmsg(op->handle->fd, &msg, MSG_DONTWAIT);
+	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
+	return n;
+}
+
+ssize_t weir__transfer_call(struct weir_op *op, size_t *ret_asked)
+{
+	ssize_t n = weir__transfer_is_single(op) ? call_single(op, ret_asked)
+						 : call_iov(op, ret_asked);
+
+	if (n < 0)
+		return -errno;
+	*weir__transfer_done(op) += (uint32_t)n;
+	return n;
+}
