@@ -118,7 +118,7 @@ int weir__socket_open(const struct weir_handle_spec *spec, int *ret_fd, bool *re
 }
 
 /* Errors of one connection in the queue, not of the listener: accept(2), "Error handling". */
-static bool died_in_queue(int err)
+bool weir__socket_died(int err)
 {
 	switch (err) {
 	case EINTR:
@@ -145,7 +145,7 @@ int weir__socket_accept(int fd)
 
 	do
 		conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	while (conn < 0 && died_in_queue(errno));
+	while (conn < 0 && weir__socket_died(errno));
 	return conn >= 0 ? conn : -errno;
 }
 

@@ -16,6 +16,8 @@
  */
 int weir__socket_open(const struct weir_handle_spec *spec, int *ret_fd, bool *ret_tcp);
 
+/* Whether an errno of accept is that of one connection in the queue, not of the listener. */
+bool weir__socket_died(int err);
 /* The next connection that is alive, or -EAGAIN, or the error. */
 int weir__socket_accept(int fd);
 

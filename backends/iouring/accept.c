@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * accept.c: ACCEPT. One multishot request per listener accepts for good; what it
+ * brings goes to the op that waits longest, or into a queue, of which the next op
+ * takes it at once. Past QUEUE_MAX the request is stopped, and the kernel's own queue
+ * fills, as it should when nobody accepts. Without multishot the request is made
+ * again for each connection; the rest is the same.
+ *
+ * No connection is lost: one that came while its op was being cancelled is queued,
+ * and one that came while the listener was being closed is closed.
+ */
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "backends/iouring/iouring.h"
+#include "backends/socket.h"
+
+#define QUEUE_MAX 64u
+
+/* ---- the queue ---- */
+
+static bool queue_fd(struct uring_fds *fds, int fd)
+{
+	unsigned cap = fds->cap ? 2 * fds->cap : QUEUE_MAX;
+	int *bigger;
+
+	if (fds->first + fds->len == fds->cap) {
+		bigger = realloc(fds->fd, cap * sizeof(*bigger));
+		if (!bigger)
+			return false;
+		fds->fd = bigger;
+		fds->cap = cap;
+	}
+	fds->fd[fds->first + fds->len++] = fd;
+	return true;
+}
+
+static int unqueue_fd(struct uring_fds *fds)
+{
+	int fd = fds->fd[fds->first++];
+
+	if (--fds->len == 0)
+		fds->first = 0;
+	return fd;
+}
+
+void uring_accept_forget(struct weir_handle *h)
+{
+	struct uring_fds *fds = state_of(h)->fds;
+
+	if (!fds)
+		return;
+	while (fds->len > 0)
+		weir__socket_close(unqueue_fd(fds));
+	free(fds->fd);
+	*fds = (struct uring_fds){ .fd = NULL };
+}
+
+/* ---- the request ---- */
+
+static bool arm(struct uring *u, struct weir_handle *h)
+{
+	struct io_uring_sqe *sqe = uring_sqe(u);
+
+	if (!sqe)
+		return false;
+	if (u->options.multishot_accept)
+		io_uring_prep_multishot_accept(sqe, h->fd, NULL, NULL,
+					       SOCK_NONBLOCK | SOCK_CLOEXEC);
+	else
+		io_uring_prep_accept(sqe, h->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	uring_tag(sqe, h, TAG_ACCEPT);
+	state_of(h)->flags |= ARMED;
+	uring_handle_hold(u, h);
+	return true;
+}
+
+static void stop(struct uring *u, struct weir_handle *h)
+{
+	struct uring_handle *s = state_of(h);
+
+	if ((s->flags & (ARMED | STOPPING)) != ARMED)
+		return;
+	s->flags |= STOPPING;
+	uring_cancel_request(u, (uint64_t)(uintptr_t)h | TAG_ACCEPT);
+}
+
+/* Hand out what there is, in order; and see to it that more comes, if somebody waits. */
+static void serve(struct uring *u, struct weir_handle *h)
+{
+	struct uring_handle *s = state_of(h);
+	struct weir_op *op;
+
+	while ((op = uring_first_waiter(s)) != NULL && s->fds->len > 0) {
+		uring_remove_waiter(s, op);
+		uring_handle_make(u, op->u.accept.handle, unqueue_fd(s->fds), WEIR_HANDLE_STREAM);
+		weir_backend_complete(op, 0);
+	}
+	if (op && !(s->flags & ARMED) && !arm(u, h))
+		uring_fail_waiters(s, -ENOMEM);
+}
+
+void uring_submit_accept(struct uring *u, struct weir_op *op)
+{
+	uring_append_waiter(state_of(op->handle), op);
+	serve(u, op->handle);
+}
+
+/* Errors of one connection, or of the request: neither is the listener's. */
+static bool is_passing(int res)
+{
+	return res == -ECANCELED || res == -EAGAIN || res == -EFAULT || weir__socket_died(-res);
+}
+
+void uring_accept_done(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
+{
+	struct uring_handle *s = state_of(h);
+	bool over = !(cqe->flags & IORING_CQE_F_MORE), closing = s->refs & CLOSING;
+	int res = cqe->res;
+
+	if (over)
+		s->flags &= (uint8_t) ~(ARMED | STOPPING);
+	if (closing) {
+		if (res >= 0)
+			weir__socket_close(res);
+		if (over) {
+			uring_unlist_closing(u, h);
+			uring_handle_drop(u, h);
+		}
+		return;
+	}
+	if (res >= 0 && !queue_fd(s->fds, res)) {
+		weir__socket_close(res);
+		res = -ENOMEM;
+	}
+	if (res < 0 && !is_passing(res))
+		uring_fail_waiters(s, res);
+	serve(u, h);
+	if (s->fds->len > QUEUE_MAX)
+		stop(u, h);
+	if (over)
+		uring_handle_drop(u, h);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* buffers.c: see buffers.h. Only the owner is here, but for leases that come back. */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "core/assert.h"
+#include "backends/iouring/buffers.h"
+
+#define WANT_FIRST 32u
+#define WANT_LEAST 16u
+
+static size_t ring_bytes(uint32_t entries)
+{
+	return entries * sizeof(struct io_uring_buf);
+}
+
+static int open_ring(struct uring_buffers *b, struct io_uring *ring, uint32_t entries)
+{
+	struct io_uring_buf_reg reg = { .ring_entries = entries, .bgid = URING_GROUP };
+	void *at = mmap(NULL, ring_bytes(entries), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int rc;
+
+	if (at == MAP_FAILED)
+		return -ENOMEM;
+	reg.ring_addr = (uintptr_t)at;
+	rc = io_uring_register_buf_ring(ring, &reg, 0);
+	if (rc < 0) {
+		munmap(at, ring_bytes(entries));
+		return rc;
+	}
+	/* After a fork this process must keep the pages that the kernel knows. */
+	madvise(at, ring_bytes(entries), MADV_DONTFORK);
+	b->ring = at;
+	b->entries = entries;
+	io_uring_buf_ring_init(b->ring);
+	return 0;
+}
+
+int uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint32_t entries,
+		       size_t lease_bytes)
+{
+	int rc;
+
+	weir__lease_pool_init(&b->pool, lease_bytes);
+	if (!entries)
+		return 0;
+	b->token = calloc(entries, sizeof(*b->token));
+	b->free = calloc(entries, sizeof(*b->free));
+	rc = b->token && b->free ? open_ring(b, ring, entries) : -ENOMEM;
+	if (rc < 0) {
+		uring_buffers_fini(b);
+		return rc;
+	}
+	for (uint32_t i = 0; i < entries; i++)
+		b->free[i] = (uint16_t)(entries - 1 - i);
+	b->free_len = entries;
+	b->want = WANT_FIRST < entries ? WANT_FIRST : entries;
+	return 0;
+}
+
+/* The blocks that are still in the ring go back. */
+static void take_back(struct uring_buffers *b)
+{
+	bool *is_free = calloc(b->entries, sizeof(*is_free));
+
+	for (uint32_t i = 0; is_free && i < b->free_len; i++)
+		is_free[b->free[i]] = true;
+	for (uint32_t i = 0; is_free && i < b->entries; i++)
+		if (!is_free[i])
+			uring_buffers_give(b, b->token[i]);
+	free(is_free);
+}
+
+void uring_buffers_fini(struct uring_buffers *b)
+{
+	if (b->ring) {
+		take_back(b);
+		munmap(b->ring, ring_bytes(b->entries));
+		b->ring = NULL;
+	}
+	weir__lease_pool_fini(&b->pool);
+	free(b->token);
+	free(b->free);
+	free(b->block);
+	b->token = NULL;
+	b->free = NULL;
+	b->block = NULL;
+}
+
+static bool room_for(struct uring_buffers *b, uint32_t token)
+{
+	uint32_t blocks = b->blocks ? b->blocks : WEIR__LEASE_FIRST;
+	struct uring_block *block;
+
+	if (WEIR_LIKELY(token < b->blocks))
+		return true;
+	while (blocks <= token)
+		blocks *= 2;
+	block = realloc(b->block, blocks * sizeof(*block));
+	if (!block)
+		return false;
+	b->block = block;
+	b->blocks = blocks;
+	return true;
+}
+
+bool uring_buffers_take(struct uring_buffers *b, uint32_t *ret_token)
+{
+	uint8_t *data = weir__lease_pool_take(&b->pool, true, ret_token);
+
+	if (!data)
+		return false;
+	if (!room_for(b, *ret_token)) {
+		uring_buffers_give(b, *ret_token);
+		return false;
+	}
+	b->block[*ret_token].data = data;
+	return true;
+}
+
+void uring_buffers_give(struct uring_buffers *b, uint32_t token)
+{
+	weir__lease_pool_give(&b->pool, true, token);
+}
+
+static void provide(struct uring_buffers *b)
+{
+	int mask = io_uring_buf_ring_mask(b->entries), n = 0;
+	uint32_t token;
+
+	while (b->provided < b->want && uring_buffers_take(b, &token)) {
+		uint16_t number = b->free[--b->free_len];
+
+		b->token[number] = token;
+		io_uring_buf_ring_add(b->ring, b->block[token].data, (unsigned)b->pool.bytes,
+				      number, mask, n++);
+		b->provided++;
+	}
+	if (n > 0)
+		io_uring_buf_ring_advance(b->ring, n);
+}
+
+void uring_buffers_refill(struct uring_buffers *b)
+{
+	uint32_t used, want;
+
+	if (b->provided >= b->want)
+		return;
+	used = 16 * (b->want - b->provided);
+	b->peak = used > b->peak ? used : b->peak - (b->peak - used) / 64;
+	want = b->peak / 8;
+	b->want = want < WANT_LEAST ? WANT_LEAST : want < b->entries ? want : b->entries;
+	provide(b);
+}
+
+bool uring_buffers_more(struct uring_buffers *b)
+{
+	if (b->provided == 0) {
+		b->want = 2 * b->want < b->entries ? 2 * b->want : b->entries;
+		b->peak = 8 * b->want;
+		provide(b);
+	}
+	return b->provided > 0;
+}
+
+uint32_t uring_buffers_filled(struct uring_buffers *b, unsigned number, uint32_t len)
+{
+	uint32_t token = b->token[number];
+	struct uring_block *block = &b->block[token];
+
+	WEIR_ASSERT(number < b->entries && b->provided > 0 && len <= b->pool.bytes);
+	b->free[b->free_len++] = (uint16_t)number;
+	b->provided--;
+	block->start = 0;
+	block->len = len;
+	block->next = 0;
+	return token;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handle.c: the life of a handle: attach, who is its home, how it is closed.
+ *
+ * Closing: waiting ops are cancelled here; a multishot request is cancelled in the
+ * ring; what else the kernel has, on whatever ring, ends because the socket is shut
+ * down. Whoever drops the last reference closes the descriptor. Closing it earlier
+ * would neither complete those requests nor tell the peer.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "backends/iouring/iouring.h"
+#include "backends/socket.h"
+#include "core/assert.h"
+
+/* ---- lists of waiting ops ---- */
+
+struct weir_op *uring_first_waiter(const struct uring_handle *s)
+{
+	return s->waiters ? s->waiters->next : NULL;
+}
+
+void uring_append_waiter(struct uring_handle *s, struct weir_op *op)
+{
+	op->next = s->waiters ? s->waiters->next : op;
+	if (s->waiters)
+		s->waiters->next = op;
+	s->waiters = op;
+}
+
+bool uring_remove_waiter(struct uring_handle *s, struct weir_op *op)
+{
+	struct weir_op *before = s->waiters;
+
+	if (!before)
+		return false;
+	while (before->next != op) {
+		before = before->next;
+		if (before == s->waiters)
+			return false;
+	}
+	before->next = op->next;
+	if (s->waiters == op)
+		s->waiters = before == op ? NULL : before;
+	op->next = NULL;
+	return true;
+}
+
+void uring_fail_waiters(struct uring_handle *s, int res)
+{
+	struct weir_op *op;
+
+	while ((op = uring_first_waiter(s)) != NULL) {
+		uring_remove_waiter(s, op);
+		weir_backend_complete(op, res);
+	}
+}
+
+/* ---- references ---- */
+
+static void close_handle(struct uring *u, struct weir_handle *h)
+{
+	int fd = h->fd;
+
+	(void)u;
+	h->fd = -1;
+	if (h->kind != WEIR_HANDLE_FOREIGN)
+		weir__socket_close(fd);
+	weir_backend_detached(h);
+}
+
+void uring_handle_hold(struct uring *u, struct weir_handle *h)
+{
+	struct uring_handle *s = state_of(h);
+
+	if (WEIR_LIKELY(u->alone))
+		weir__store(&s->refs, s->refs + 1, WEIR_RELAXED);
+	else
+		weir__fetch_add(&s->refs, 1u, WEIR_RELAXED);
+}
+
+void uring_handle_drop(struct uring *u, struct weir_handle *h)
+{
+	struct uring_handle *s = state_of(h);
+	uint32_t left;
+
+	WEIR_ASSERT((weir__load(&s->refs, WEIR_RELAXED) & ~CLOSING) > 0);
+	if (WEIR_LIKELY(u->alone)) {
+		left = s->refs - 1;
+		weir__store(&s->refs, left, WEIR_RELAXED);
+	} else {
+		/* Pairs with itself, and with uring_detach: who closes sees what the others did. */
+		left = weir__fetch_sub(&s->refs, 1u, WEIR_ACQ_REL) - 1;
+	}
+	if (WEIR_UNLIKELY(left == CLOSING))
+		close_handle(u, h);
+}
+
+bool uring_handle_adopt(struct uring *u, struct weir_handle *h)
+{
+	struct uring_handle *s = state_of(h);
+	uint32_t none = 0;
+
+	/* Pairs with the drop of the last who had something in flight. */
+	if (!weir__cas(&s->refs, &none, 1u, WEIR_ACQ_REL, WEIR_RELAXED))
+		return false;
+	weir__store(&h->backend, &u->base, WEIR_RELAXED);
+	s->calm = 0;
+	return true;
+}
+
+/* ---- attach ---- */
+
+void uring_handle_make(struct uring *u, struct weir_handle *h, int fd, enum weir_handle_kind kind)
+{
+	memset(h, 0, sizeof(*h));
+	h->backend = &u->base;
+	h->fd = fd;
+	h->kind = (uint8_t)kind;
+	if (kind != WEIR_HANDLE_STREAM)
+		h->homed = WEIR_HOMED_READS;
+}
+
+/* Files that the kernel cannot wait for, which it says of none: POLL on one completes at once. */
+static bool is_regular(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
+}
+
+int uring_attach(struct weir_backend *be, struct weir_handle *h,
+		 const struct weir_handle_spec *spec)
+{
+	struct uring *u = uring_of(be);
+	struct uring_fds *fds = NULL;
+	bool tcp;
+	int fd, rc;
+
+	if (spec->kind == WEIR_HANDLE_LISTENER) {
+		fds = calloc(1, sizeof(*fds));
+		if (!fds)
+			return -ENOMEM;
+	}
+	rc = weir__socket_open(spec, &fd, &tcp);
+	if (rc < 0) {
+		free(fds);
+		return rc;
+	}
+	uring_handle_make(u, h, fd, spec->kind);
+	state_of(h)->fds = fds;
+	if (spec->kind == WEIR_HANDLE_FOREIGN && is_regular(fd))
+		state_of(h)->flags = REGULAR;
+	return 0;
+}
+
+int uring_control(struct weir_backend *be, struct weir_handle *h, enum weir_control what,
+		  void *value, size_t len)
+{
+	(void)be;
+	return weir__socket_control(h->fd, what, value, len);
+}
+
+/* ---- detach ---- */
+
+static void list_closing(struct uring *u, struct weir_handle *h)
+{
+	struct uring_handle *s = state_of(h);
+
+	s->prev = NULL;
+	s->next = u->closing;
+	if (u->closing)
+		state_of(u->closing)->prev = h;
+	u->closing = h;
+}
+
+void uring_unlist_closing(struct uring *u, struct weir_handle *h)
+{
+	struct uring_handle *s = state_of(h);
+
+	if (s->next)
+		state_of(s->next)->prev = s->prev;
+	if (s->prev)
+		state_of(s->prev)->next = s->next;
+	else
+		u->closing = s->next;
+}
+
+/* The polls that wait on a foreign descriptor are in the kernel; so they end there. */
+static void cancel_polls(struct uring *u, struct uring_handle *s)
+{
+	struct weir_op *last = s->waiters, *op = last;
+
+	while (op) {
+		op = op->next;
+		uring_cancel_request(u, (uint64_t)(uintptr_t)op);
+		if (op == last)
+			break;
+	}
+}
+
+static uint32_t mark_closing(struct uring *u, struct uring_handle *s)
+{
+	uint32_t refs = s->refs;
+
+	if (!u->alone)
+		return weir__fetch_or(&s->refs, CLOSING, WEIR_ACQ_REL);
+	s->refs = refs | CLOSING;
+	return refs;
+}
+
+/* [home] */
+void uring_detach(struct weir_backend *be, struct weir_handle *h)
+{
+	struct uring *u = uring_of(be);
+	struct uring_handle *s = state_of(h);
+	bool armed = s->flags & ARMED;
+	uint32_t refs;
+
+	if (h->kind == WEIR_HANDLE_FOREIGN) {
+		cancel_polls(u, s);
+	} else {
+		uring_fail_waiters(s, -ECANCELED);
+		uring_recv_forget(u, s);
+		uring_accept_forget(h);
+	}
+	refs = mark_closing(u, s);
+	if (armed) {
+		uring_cancel_request(u, (uint64_t)(uintptr_t)h |
+						(s->fds ? TAG_ACCEPT : TAG_RECV));
+		list_closing(u, h);
+	}
+	if (h->kind == WEIR_HANDLE_LISTENER) {
+		free(s->fds);
+		s->fds = NULL;
+	}
+	if (refs == 0)
+		close_handle(u, h);
+	else if (refs > armed && h->kind == WEIR_HANDLE_STREAM)
+		(void)shutdown(h->fd, SHUT_RDWR);
+}
+
+void uring_handles_fini(struct uring *u)
+{
+	while (u->closing) {
+		struct weir_handle *h = u->closing;
+
+		uring_unlist_closing(u, h);
+		close_handle(u, h);
+	}
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * iouring.c: the backend over io_uring: its table, a turn, and where operations and
+ * completions go. iouring.h has the picture.
+ */
+#include <limits.h>
+#include <unistd.h>
+
+#include "backends/iouring/iouring.h"
+#include "backends/iouring/probe.h"
+#include "core/assert.h"
+#include "core/context.h"
+
+/* What looking after leased memory costs is paid this often, or after so long asleep. */
+#define TRIM_TURNS 1024u
+#define TRIM_NS (50 * WEIR_MSEC)
+#define TRIM_BLOCKS 64u
+
+/* ---- completions ---- */
+
+void uring_finish(struct uring *u, struct weir_op *op, int res)
+{
+	struct weir_handle *h = op->handle;
+
+	weir_backend_complete(op, uring_result(h, res));
+	uring_handle_drop(u, h);
+}
+
+static void op_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
+{
+	switch ((enum weir_op_code)op->code) {
+	case WEIR_OP_RECV:
+	case WEIR_OP_RECVV:
+	case WEIR_OP_RECV_LEASE:
+		uring_recv_done(u, op, cqe);
+		break;
+	case WEIR_OP_SEND:
+	case WEIR_OP_SENDV:
+		uring_transfer_done(u, op, cqe);
+		break;
+	case WEIR_OP_CONNECT:
+		uring_connect_done(u, op, cqe->res);
+		break;
+	case WEIR_OP_POLL:
+		uring_poll_done(u, op, cqe->res);
+		break;
+	default:
+		WEIR_ASSERT(!"an op that is never in the ring by itself");
+	}
+}
+
+static void deliver(struct uring *u, const struct io_uring_cqe *cqe)
+{
+	void *pointer = (void *)(uintptr_t)(cqe->user_data & ~TAG_MASK);
+
+	switch ((enum uring_tag)(cqe->user_data & TAG_MASK)) {
+	case TAG_OP:
+		op_done(u, pointer, cqe);
+		break;
+	case TAG_RECV:
+		uring_multishot_done(u, pointer, cqe);
+		break;
+	case TAG_ACCEPT:
+		uring_accept_done(u, pointer, cqe);
+		break;
+	case TAG_NOBODY:
+		if (cqe->user_data == UD_WAKE && !(cqe->flags & IORING_CQE_F_MORE))
+			u->wake_armed = false;
+		break;
+	}
+}
+
+/* Deliver up to max completions; how many were somebody's. */
+static unsigned reap(struct uring *u, unsigned max)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, seen = 0, count = 0;
+
+	io_uring_for_each_cqe(&u->ring, head, cqe) {
+		if (seen == max)
+			break;
+		seen++;
+		count += (cqe->user_data & TAG_MASK) != TAG_NOBODY;
+		deliver(u, cqe);
+	}
+	if (seen > 0)
+		io_uring_cq_advance(&u->ring, seen);
+	return count;
+}
+
+int uring_turn(struct uring *u, uint64_t deadline, unsigned max)
+{
+	unsigned count;
+	int rc;
+
+	uring_buffers_refill(&u->buffers);
+	count = reap(u, max);
+	rc = uring_enter(u, count > 0 ? 0 : deadline);
+	if (count < max)
+		count += reap(u, max - count);
+	return rc < 0 && count == 0 ? rc : (int)count;
+}
+
+/* Wait no longer than until memory that nobody uses may go back, if there is any. */
+static uint64_t until_trim(struct uring *u, uint64_t deadline)
+{
+	uint64_t trim;
+
+	if (!weir__lease_pool_excess(&u->buffers.pool))
+		return deadline;
+	trim = weir_backend_now(&u->base) + TRIM_NS;
+	return trim < deadline ? trim : deadline;
+}
+
+static int uring_poll(struct weir_backend *be, uint64_t deadline, bool busy)
+{
+	struct uring *u = uring_of(be);
+	uint64_t until = deadline ? until_trim(u, deadline) : 0;
+	int n = uring_turn(u, until, busy ? u->busy_events : u->idle_events);
+
+	if (n == 0 && until < deadline)
+		weir__lease_pool_trim(&u->buffers.pool, true, TRIM_BLOCKS);
+	else if (WEIR_UNLIKELY(++u->turns % TRIM_TURNS == 0))
+		weir__lease_pool_trim(&u->buffers.pool, false, TRIM_BLOCKS);
+	u->batch = n > 0 ? (unsigned)n : 0;
+	return n;
+}
+
+/* ---- operations ---- */
+
+static void uring_submit(struct weir_backend *be, struct weir_op *op)
+{
+	struct uring *u = uring_of(be);
+
+	op->next = NULL;
+	switch ((enum weir_op_code)op->code) {
+	case WEIR_OP_RECV:
+	case WEIR_OP_RECVV:
+	case WEIR_OP_RECV_LEASE:
+		uring_submit_recv(u, op);
+		break;
+	case WEIR_OP_SEND:
+	case WEIR_OP_SENDV:
+		uring_submit_send(u, op);
+		break;
+	case WEIR_OP_ACCEPT:
+		uring_submit_accept(u, op);
+		break;
+	case WEIR_OP_CONNECT:
+		uring_submit_connect(u, op);
+		break;
+	case WEIR_OP_POLL:
+		uring_submit_poll(u, op);
+		break;
+	default:
+		weir_backend_complete(op, -EOPNOTSUPP);
+	}
+}
+
+/* One that waits in a list is in nobody else's hands; else the kernel is asked. */
+static void uring_cancel(struct weir_backend *be, struct weir_op *op)
+{
+	struct uring *u = uring_of(be);
+
+	if (op->code == WEIR_OP_POLL) {
+		op->u.poll.events |= POLL_CANCELLED;
+	} else if (uring_remove_waiter(state_of(op->handle), op)) {
+		weir_backend_complete(op, -ECANCELED);
+		return;
+	} else {
+		op->next = (struct weir_op *)((uintptr_t)op->next | OP_CANCELLED);
+	}
+	uring_cancel_request(u, (uint64_t)(uintptr_t)op);
+}
+
+static void uring_wake(struct weir_backend *be)
+{
+	static const uint64_t one = 1;
+	int saved = errno;
+
+	/* Fails only when the counter is full, which takes 2^64 wakes. */
+	while (write(uring_of(be)->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		continue;
+	errno = saved;
+}
+
+static void uring_lease_return(struct weir_backend *be, struct weir_lease *lease)
+{
+	weir__lease_pool_give(&uring_of(be)->buffers.pool, weir__worker_current() == be->worker,
+			      lease->token);
+}
+
+/* ---- life ---- */
+
+static int uring_init(struct weir_backend *be, const struct weir_backend_config *cfg)
+{
+	struct uring *u = uring_of(be);
+	char why[8];
+	int rc;
+
+	uring_options_init(&u->options);
+	rc = uring_options_parse(cfg->options, &u->options, why, sizeof(why));
+	if (rc < 0)
+		return rc;
+	u->alone = cfg->workers == 1;
+	u->moves = cfg->moves;
+	u->busy_events = cfg->busy_events ? cfg->busy_events : 64;
+	u->idle_events = cfg->idle_events ? cfg->idle_events : 1024;
+	if (u->moves)
+		be->caps &= ~(uint32_t)WEIR_CAP_BOUND;
+	rc = uring_ring_open(u);
+	if (rc < 0)
+		return rc;
+	rc = uring_buffers_init(&u->buffers, &u->ring,
+				u->options.buffers ? u->options.buffer_entries : 0,
+				cfg->lease_bytes ? cfg->lease_bytes : 32768);
+	if (rc < 0)
+		uring_ring_close(u);
+	return rc;
+}
+
+/*
+ * Nothing of a task's is in flight. The multishot requests of handles that were closed last may
+ * be: they end here, or ended with their thread.
+ */
+static void uring_fini(struct weir_backend *be)
+{
+	struct uring *u = uring_of(be);
+
+	uring_ring_quiesce(u);
+	while (reap(u, UINT_MAX) > 0)
+		continue;
+	uring_handles_fini(u);
+	uring_ring_close(u);
+	uring_vecs_fini(u);
+	uring_buffers_fini(&u->buffers);
+}
+
+extern const struct weir_backend_ops weir__backend_iouring;
+const struct weir_backend_ops weir__backend_iouring = {
+	.name = "io_uring",
+	.abi = WEIR_BACKEND_ABI,
+	.caps = WEIR_CAP_STREAM | WEIR_CAP_UNIX | WEIR_CAP_FD | WEIR_CAP_LEASE | WEIR_CAP_HOMED |
+		WEIR_CAP_BOUND,
+	.instance_bytes = sizeof(struct uring),
+	.probe = uring_probe,
+	.init = uring_init,
+	.fini = uring_fini,
+	.attach = uring_attach,
+	.detach = uring_detach,
+	.control = uring_control,
+	.submit = uring_submit,
+	.poll = uring_poll,
+	.cancel = uring_cancel,
+	.wake = uring_wake,
+	.lease_return = uring_lease_return,
+};

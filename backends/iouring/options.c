@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* options.c: see options.h. One table says every word, its kind and its bounds. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/iouring/options.h"
+
+struct word {
+	const char *name;
+	size_t at;			/* of the field */
+	unsigned long low, high;	/* of a number; 0, 0: a switch, off after "no-" */
+};
+
+#define SWITCH(name, field) { name, offsetof(struct uring_options, field), 0, 0 }
+#define NUMBER(name, field, low, high) \
+	{ name, offsetof(struct uring_options, field), low, high }
+
+static const struct word words[] = {
+	SWITCH("no-defer", defer),
+	SWITCH("no-multishot-accept", multishot_accept),
+	SWITCH("no-multishot-recv", multishot_recv),
+	SWITCH("no-buffers", buffers),
+	SWITCH("no-ring-fd", ring_fd),
+	SWITCH("no-inline-send", inline_send),
+	NUMBER("entries", entries, 8, 32768),
+	NUMBER("buffer-entries", buffer_entries, 8, 32768),
+	NUMBER("zero-copy", zero_copy_bytes, 1, UINT32_MAX),
+};
+#define WORDS (sizeof(words) / sizeof(words[0]))
+
+void uring_options_init(struct uring_options *options)
+{
+	*options = (struct uring_options){
+		.defer = true,
+		.multishot_accept = true,
+		.multishot_recv = true,
+		.buffers = true,
+		.ring_fd = true,
+		.inline_send = true,
+		.entries = 1024,
+		.buffer_entries = 4096,
+	};
+}
+
+static int unknown(const char *text, size_t text_len, char *why, size_t len)
+{
+	size_t used = (size_t)snprintf(why, len, "no option '%.*s'; there are:", (int)text_len,
+				       text);
+
+	for (size_t i = 0; i < WORDS && used < len; i++)
+		used += (size_t)snprintf(why + used, len - used, "%s %s%s", i ? "," : "",
+					 words[i].name, words[i].high ? "=N" : "");
+	return -EINVAL;
+}
+
+static int set_number(const struct word *word, const char *value, size_t value_len,
+		      struct uring_options *options, char *why, size_t len)
+{
+	char *end;
+	unsigned long number = strtoul(value, &end, 10);
+
+	if (value_len == 0 || *value < '0' || *value > '9' || end != value + value_len ||
+	    number < word->low || number > word->high) {
+		snprintf(why, len, "option %s is '%.*s': a number from %lu to %lu is wanted",
+			 word->name, (int)value_len, value, word->low, word->high);
+		return -EINVAL;
+	}
+	*(uint32_t *)(void *)((char *)options + word->at) = (uint32_t)number;
+	return 0;
+}
+
+static int set_word(const char *text, size_t text_len, struct uring_options *options, char *why,
+		    size_t len)
+{
+	const char *equals = memchr(text, '=', text_len);
+	size_t name_len = equals ? (size_t)(equals - text) : text_len;
+
+	for (size_t i = 0; i < WORDS; i++) {
+		if (strlen(words[i].name) != name_len ||
+		    memcmp(words[i].name, text, name_len) != 0 || !equals != !words[i].high)
+			continue;
+		if (equals)
+			return set_number(&words[i], equals + 1, text_len - name_len - 1, options,
+					  why, len);
+		*((char *)options + words[i].at) = false;
+		return 0;
+	}
+	return unknown(text, text_len, why, len);
+}
+
+/* The entries of a ring that the kernel is to index by its low bits. */
+static bool power_of_two(uint32_t n)
+{
+	return (n & (n - 1)) == 0;
+}
+
+int uring_options_parse(const char *text, struct uring_options *options, char *why, size_t len)
+{
+	while (text && *text) {
+		size_t word_len = strcspn(text, ",");
+		int rc = set_word(text, word_len, options, why, len);
+
+		if (rc < 0)
+			return rc;
+		text += word_len;
+		text += *text == ',';
+	}
+	if (!power_of_two(options->entries) || !power_of_two(options->buffer_entries)) {
+		snprintf(why, len, "entries and buffer-entries have to be powers of two");
+		return -EINVAL;
+	}
+	/* A multishot receive has nowhere else to put what it receives. */
+	options->multishot_recv = options->multishot_recv && options->buffers;
+	return 0;
+}

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * recv.c: RECV, RECVV and RECV_LEASE.
+ *
+ * A receive is an entry of its own, into the caller's memory or, for a lease, into a
+ * buffer that the kernel picks when bytes have come. A stream of requests and
+ * answers does with less: once CALM leases in a row have found no more than one
+ * buffer holds, the handle gets a multishot request, which receives for good.
+ *
+ *	single ──(calm)──► ARMED ──► completions: to the waiting op, or queued
+ *	   ▲                 │ queued > QUEUE_MAX, reads from elsewhere, a copying read
+ *	   │                 ▼
+ *	   └───(all read)── STOPPING ──(the kernel gave it up)
+ *
+ * A buffer that the kernel has filled belongs to the stream's order: as long as one
+ * is queued, or the request is armed, every read takes from the queue.
+ */
+#include <poll.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "backends/iouring/iouring.h"
+#include "backends/plain_calls.h"
+#include "backends/transfer.h"
+#include "core/worker.h"
+
+#define CALM 2u
+/* What the stream's task may fall behind before its multishot is stopped. */
+#define QUEUE_MAX 4u
+/* Reads in a row from other workers, after which the stream is let go. */
+#define AWAY_MAX 16u
+
+static inline bool is_homed(const struct uring_handle *s)
+{
+	return s->flags & (ARMED | ENDED) || s->queued;
+}
+
+static void set_homed(struct uring *u, struct weir_handle *h)
+{
+	uint8_t homed = is_homed(state_of(h)) || state_of(h)->waiters ? WEIR_HOMED_READS : 0;
+
+	if (!u->alone && h->homed != homed)
+		weir__store(&h->homed, homed, WEIR_RELAXED);
+}
+
+/* ---- the queue of filled buffers ---- */
+
+static void queue_buffer(struct uring *u, struct uring_handle *s, uint32_t token)
+{
+	u->buffers.block[token].next = 0;
+	if (s->queued++)
+		u->buffers.block[s->last - 1].next = token + 1;
+	else
+		s->first = token + 1;
+	s->last = token + 1;
+}
+
+static uint32_t unqueue_buffer(struct uring *u, struct uring_handle *s)
+{
+	uint32_t token = s->first - 1;
+
+	s->first = u->buffers.block[token].next;
+	s->queued--;
+	return token;
+}
+
+void uring_recv_forget(struct uring *u, struct uring_handle *s)
+{
+	while (s->queued)
+		uring_buffers_give(&u->buffers, unqueue_buffer(u, s));
+}
+
+static int lend(struct uring *u, struct weir_op *op, uint32_t token)
+{
+	struct uring_block *block = &u->buffers.block[token];
+
+	*op->u.lease.lease = (struct weir_lease){ block->data + block->start, block->len, token,
+						  &u->base };
+	return (int)block->len;
+}
+
+/* The first of the queue, or as much of it as the op has asked for. */
+static int take_lease(struct uring *u, struct uring_handle *s, struct weir_op *op)
+{
+	struct uring_block *part, *block = &u->buffers.block[s->first - 1];
+	uint32_t max = op->u.lease.max, token;
+
+	if (WEIR_LIKELY(!max || block->len <= max))
+		return lend(u, op, unqueue_buffer(u, s));
+	if (!uring_buffers_take(&u->buffers, &token))
+		return -ENOMEM;
+	block = &u->buffers.block[s->first - 1];
+	part = &u->buffers.block[token];
+	memcpy(part->data, block->data + block->start, max);
+	part->start = 0;
+	part->len = max;
+	block->start += max;
+	block->len -= max;
+	return lend(u, op, token);
+}
+
+/* Copy from the queue into the rest of one iovec element; the bytes. */
+static size_t copy_some(struct uring *u, struct uring_handle *s, uint8_t *to, size_t room,
+			bool peek)
+{
+	uint32_t at = s->first;
+	size_t copied = 0;
+
+	while (room > 0 && at) {
+		struct uring_block *block = &u->buffers.block[at - 1];
+		size_t n = block->len < room ? block->len : room;
+
+		memcpy(to + copied, block->data + block->start, n);
+		copied += n;
+		room -= n;
+		at = block->next;
+		if (peek)
+			continue;
+		block->start += (uint32_t)n;
+		block->len -= (uint32_t)n;
+		if (block->len == 0)
+			uring_buffers_give(&u->buffers, unqueue_buffer(u, s));
+	}
+	return copied;
+}
+
+static void copy_out(struct uring *u, struct uring_handle *s, struct weir_op *op)
+{
+	struct iovec part[WEIR__TRANSFER_PART];
+	const struct iovec *iov = part;
+	unsigned count = 1;
+
+	if (weir__transfer_is_single(op))
+		part[0] = (struct iovec){ op->u.io.buf + op->u.io.done,
+					  op->u.io.len - op->u.io.done };
+	else
+		count = weir__transfer_rest(op, part, &iov);
+	for (unsigned i = 0; i < count && s->queued; i++) {
+		size_t n = copy_some(u, s, iov[i].iov_base, iov[i].iov_len,
+				     op->flags & WEIR_OP_PEEK);
+
+		*weir__transfer_done(op) += (uint32_t)n;
+		if (n < iov[i].iov_len || op->flags & WEIR_OP_PEEK)
+			break;
+	}
+}
+
+/* What the queue has for an op: its result, or WEIR_PENDING. */
+static int take(struct uring *u, struct uring_handle *s, struct weir_op *op)
+{
+	if (s->queued) {
+		if (op->code == WEIR_OP_RECV_LEASE)
+			return take_lease(u, s, op);
+		copy_out(u, s, op);
+		if (!weir__transfer_wants_all(op) || weir__transfer_is_complete(op))
+			return weir__transfer_result(op);
+	}
+	if (s->queued || !(s->flags & ENDED))
+		return WEIR_PENDING;
+	/* Told once; what follows, the kernel knows. */
+	s->flags &= (uint8_t)~ENDED;
+	if (s->end == 0 && op->code != WEIR_OP_RECV_LEASE)
+		return weir__transfer_result(op);
+	return s->end;
+}
+
+/* ---- entries ---- */
+
+/* A lease without a buffer ring: wait for bytes, then take a buffer and receive. */
+static void prep_poll(struct io_uring_sqe *sqe, int fd)
+{
+	io_uring_prep_poll_add(sqe, fd, POLLIN | POLLRDHUP);
+}
+
+static void prep_lease(struct uring *u, struct weir_op *op, struct io_uring_sqe *sqe)
+{
+	size_t len = op->u.lease.max;
+
+	if (!u->buffers.ring) {
+		prep_poll(sqe, op->handle->fd);
+		return;
+	}
+	if (len > u->buffers.pool.bytes)
+		len = 0;	/* as much as the buffer holds */
+	io_uring_prep_recv(sqe, op->handle->fd, NULL, len, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = URING_GROUP;
+}
+
+static void queue_single(struct uring *u, struct weir_op *op)
+{
+	struct io_uring_sqe *sqe;
+
+	if (op->code != WEIR_OP_RECV_LEASE) {
+		uring_queue_transfer(u, op);
+		return;
+	}
+	sqe = uring_sqe(u);
+	if (!sqe) {
+		uring_finish(u, op, -ENOMEM);
+		return;
+	}
+	prep_lease(u, op, sqe);
+	uring_tag(sqe, op, TAG_OP);
+}
+
+static bool arm(struct uring *u, struct weir_handle *h)
+{
+	struct io_uring_sqe *sqe = uring_sqe(u);
+
+	if (!sqe)
+		return false;
+	io_uring_prep_recv_multishot(sqe, h->fd, NULL, 0, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = URING_GROUP;
+	uring_tag(sqe, h, TAG_RECV);
+	state_of(h)->flags |= ARMED;
+	return true;
+}
+
+void uring_recv_stop(struct uring *u, struct weir_handle *h)
+{
+	struct uring_handle *s = state_of(h);
+
+	if ((s->flags & (ARMED | STOPPING)) != ARMED)
+		return;
+	s->flags |= STOPPING;
+	s->calm = 0;
+	uring_cancel_request(u, (uint64_t)(uintptr_t)h | TAG_RECV);
+}
+
+/* ---- submit ---- */
+
+/* Serve those who wait, in order. */
+static void serve(struct uring *u, struct weir_handle *h)
+{
+	struct uring_handle *s = state_of(h);
+	struct weir_op *op;
+	int res;
+
+	while ((op = uring_first_waiter(s)) != NULL && (res = take(u, s, op)) != WEIR_PENDING) {
+		uring_remove_waiter(s, op);
+		weir_backend_complete(op, res);
+	}
+}
+
+/* The kernel has nothing for the handle any more: those who still wait get entries of their own. */
+static void release_waiters(struct uring *u, struct weir_handle *h)
+{
+	struct uring_handle *s = state_of(h);
+	struct weir_op *op;
+
+	while ((op = uring_first_waiter(s)) != NULL) {
+		uring_remove_waiter(s, op);
+		uring_handle_hold(u, h);
+		queue_single(u, op);
+	}
+}
+
+/* A read of a handle that has a multishot, or had one and is not yet empty. */
+static void submit_homed(struct uring *u, struct weir_op *op)
+{
+	struct weir_handle *h = op->handle;
+	struct uring_handle *s = state_of(h);
+
+	if (weir__worker_current()->submitting == op)
+		s->away = 0;
+	else
+		s->away++;
+	if (op->code != WEIR_OP_RECV_LEASE || s->away == AWAY_MAX)
+		uring_recv_stop(u, h);
+	uring_append_waiter(s, op);
+	serve(u, h);
+	if (!(s->flags & ARMED))
+		release_waiters(u, h);
+	set_homed(u, h);
+}
+
+static int recv_now(struct uring *u, struct weir_op *op)
+{
+	ssize_t n;
+	size_t asked;
+	uint32_t token, len;
+
+	if (op->code != WEIR_OP_RECV_LEASE) {
+		n = weir__transfer_call(op, &asked);
+		return n < 0 ? (int)n : weir__transfer_result(op);
+	}
+	if (!uring_buffers_take(&u->buffers, &token))
+		return -ENOMEM;
+	len = (uint32_t)u->buffers.pool.bytes;
+	if (op->u.lease.max && op->u.lease.max < len)
+		len = op->u.lease.max;
+	do
+		n = weir__plain_recv(op->handle->fd, u->buffers.block[token].data, len,
+				     MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		u->buffers.block[token].start = 0;
+		u->buffers.block[token].len = (uint32_t)n;
+		return lend(u, op, token);
+	}
+	n = n < 0 ? -errno : 0;
+	uring_buffers_give(&u->buffers, token);
+	return (int)n;
+}
+
+/* Never waits. What the kernel has fetched comes first, so it is asked to deliver. */
+static void submit_try(struct uring *u, struct weir_op *op)
+{
+	struct weir_handle *h = op->handle;
+	struct uring_handle *s = state_of(h);
+	int res = WEIR_PENDING;
+
+	if (is_home(u, h) && is_homed(s)) {
+		if (!s->queued && !(s->flags & ENDED))
+			(void)uring_turn(u, 0, u->idle_events);
+		if (!s->waiters)
+			res = take(u, s, op);
+		if (res == WEIR_PENDING && op->code != WEIR_OP_RECV_LEASE &&
+		    *weir__transfer_done(op))
+			res = weir__transfer_result(op);
+		if (res == WEIR_PENDING && s->flags & ARMED)
+			res = -EAGAIN;
+		set_homed(u, h);
+	}
+	weir_backend_complete(op, res == WEIR_PENDING ? recv_now(u, op) : res);
+}
+
+static void submit_here(struct uring *u, struct weir_op *op)
+{
+	struct weir_handle *h = op->handle;
+	struct uring_handle *s = state_of(h);
+
+	if (is_homed(s) || s->waiters) {
+		submit_homed(u, op);
+		return;
+	}
+	uring_handle_hold(u, h);
+	if (op->code == WEIR_OP_RECV_LEASE && s->calm >= CALM && u->options.multishot_recv &&
+	    !op->u.lease.max && arm(u, h)) {
+		uring_append_waiter(s, op);
+		set_homed(u, h);
+		return;
+	}
+	queue_single(u, op);
+}
+
+void uring_submit_recv(struct uring *u, struct weir_op *op)
+{
+	struct weir_handle *h = op->handle;
+
+	op->next = NULL;
+	if (WEIR_UNLIKELY(op->flags & WEIR_OP_TRY)) {
+		submit_try(u, op);
+	} else if (WEIR_LIKELY(is_home(u, h))) {
+		submit_here(u, op);
+	} else {
+		if (!uring_handle_adopt(u, h))
+			uring_handle_hold(u, h);
+		queue_single(u, op);
+	}
+}
+
+/* ---- completions ---- */
+
+/* Whether a stream looks like requests and answers, after a lease of len bytes. */
+static void note_calm(struct uring *u, struct weir_handle *h, uint32_t len, unsigned flags)
+{
+	struct uring_handle *s = state_of(h);
+
+	if (!is_home(u, h))
+		return;
+	if (len == u->buffers.pool.bytes || flags & IORING_CQE_F_SOCK_NONEMPTY)
+		s->calm = 0;
+	else if (s->calm < CALM)
+		s->calm++;
+}
+
+static int leased(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
+{
+	uint32_t len = (uint32_t)cqe->res;
+
+	note_calm(u, op->handle, len, cqe->flags);
+	return lend(u, op,
+		    uring_buffers_filled(&u->buffers, cqe->flags >> IORING_CQE_BUFFER_SHIFT, len));
+}
+
+void uring_recv_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
+{
+	int res = cqe->res;
+
+	if (op->code != WEIR_OP_RECV_LEASE) {
+		uring_transfer_done(u, op, cqe);
+		return;
+	}
+	if (!u->buffers.ring && res > 0)
+		res = uring_is_cancelled(op) ? -ECANCELED : recv_now(u, op);
+	else if (res > 0)
+		res = leased(u, op, cqe);
+	else if (res == -ENOBUFS)
+		res = uring_buffers_more(&u->buffers) && !uring_is_cancelled(op) ? -EAGAIN
+										: -ENOMEM;
+	if (WEIR_UNLIKELY(uring_must_repeat(op, res)))
+		queue_single(u, op);
+	else
+		uring_finish(u, op, res);
+}
+
+static void multishot_over(struct uring *u, struct weir_handle *h, int res)
+{
+	struct uring_handle *s = state_of(h);
+	bool rearm = !(s->flags & (STOPPING | ENDED)) && s->waiters;
+
+	s->flags &= (uint8_t) ~(ARMED | STOPPING);
+	if (res == -ENOBUFS && !uring_buffers_more(&u->buffers)) {
+		uring_fail_waiters(s, -ENOMEM);
+		rearm = false;
+	}
+	if (rearm) {
+		uring_handle_hold(u, h);
+		if (arm(u, h))
+			return;
+		uring_handle_drop(u, h);
+	}
+	if (!(s->flags & ENDED))
+		release_waiters(u, h);
+}
+
+static void multishot_result(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
+{
+	struct uring_handle *s = state_of(h);
+	uint32_t token = 0;
+
+	if (cqe->res > 0)
+		token = uring_buffers_filled(&u->buffers, cqe->flags >> IORING_CQE_BUFFER_SHIFT,
+					     (uint32_t)cqe->res);
+	if (s->refs & CLOSING) {
+		if (cqe->res > 0)
+			uring_buffers_give(&u->buffers, token);
+	} else if (cqe->res > 0) {
+		queue_buffer(u, s, token);
+	} else if (cqe->res != -ENOBUFS && cqe->res != -ECANCELED && cqe->res != -EINTR &&
+		   cqe->res != -EAGAIN && cqe->res != -EFAULT) {
+		s->flags |= ENDED;
+		s->end = (int16_t)cqe->res;
+	}
+}
+
+void uring_multishot_done(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
+{
+	struct uring_handle *s = state_of(h);
+
+	multishot_result(u, h, cqe);
+	if (s->refs & CLOSING) {
+		if (!(cqe->flags & IORING_CQE_F_MORE)) {
+			uring_unlist_closing(u, h);
+			uring_handle_drop(u, h);
+		}
+		return;
+	}
+	serve(u, h);
+	if (!(cqe->flags & IORING_CQE_F_MORE)) {
+		multishot_over(u, h, cqe->res);
+		set_homed(u, h);
+		uring_handle_drop(u, h);
+		return;
+	}
+	if (s->queued > QUEUE_MAX)
+		uring_recv_stop(u, h);
+	set_homed(u, h);
+}

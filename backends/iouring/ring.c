@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ring.c: the ring itself: made on whatever thread makes the runtime, switched on
+ * by the one that first turns it, whose it then is.
+ *
+ * An entry that is in the ring counts as in flight, whatever the call that hands it
+ * over answers.
+ */
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/assert.h"
+#include "backends/iouring/iouring.h"
+
+/* Completions that fit between two turns, as a multiple of the submissions. */
+#define CQ_FACTOR 8u
+/* Threads that the kernel may start for requests that would block: files, Unix connects. */
+#define WORKERS_UNBOUNDED 64u
+
+static unsigned setup_flags(const struct uring *u)
+{
+	unsigned flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL |
+			 IORING_SETUP_R_DISABLED | IORING_SETUP_TASKRUN_FLAG;
+
+	/* A ring that works only when its issuer asks cannot change threads. */
+	if (u->options.defer && !u->moves)
+		return flags | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
+	return flags | IORING_SETUP_COOP_TASKRUN;
+}
+
+int uring_ring_open(struct uring *u)
+{
+	struct io_uring_params params = {
+		.flags = setup_flags(u),
+		.cq_entries = u->options.entries * CQ_FACTOR,
+	};
+	int rc = io_uring_queue_init_params(u->options.entries, &u->ring, &params);
+
+	if (rc < 0)
+		return rc;
+	/* A child has no use for the ring, and must not share its pages. */
+	io_uring_ring_dontfork(&u->ring);
+	u->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (u->wake_fd < 0) {
+		rc = -errno;
+		io_uring_queue_exit(&u->ring);
+	}
+	return rc;
+}
+
+void uring_ring_quiesce(struct uring *u)
+{
+	struct io_uring_sync_cancel_reg all = {
+		.fd = -1,
+		.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL,
+		.timeout = { .tv_sec = -1, .tv_nsec = -1 },
+	};
+
+	/* Refused to any but the issuer, which is the worker's thread and is over: so are they. */
+	if (!u->enabled || io_uring_register_sync_cancel(&u->ring, &all) == -EEXIST)
+		return;
+	(void)io_uring_submit_and_get_events(&u->ring);
+}
+
+void uring_ring_close(struct uring *u)
+{
+	io_uring_queue_exit(&u->ring);
+	close(u->wake_fd);
+}
+
+/* The first turn, on the worker's own thread. */
+static WEIR_NOINLINE int enable(struct uring *u)
+{
+	unsigned workers[2] = { 0, WORKERS_UNBOUNDED };	/* 0: as it is */
+	/* Not io_uring_enable_rings, which the library of 2.3 forgets to export. */
+	int rc = io_uring_register((unsigned)u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+
+	if (rc < 0)
+		return rc;
+	u->enabled = true;
+	/* Both are savings that the rest does not depend on. */
+	(void)io_uring_register_iowq_max_workers(&u->ring, workers);
+	if (u->options.ring_fd && !u->moves)
+		(void)io_uring_register_ring_fd(&u->ring);
+	return 0;
+}
+
+static WEIR_NOINLINE struct io_uring_sqe *make_room(struct uring *u)
+{
+	struct io_uring_sqe *sqe;
+
+	for (int i = 0; i < 100; i++) {
+		if ((!u->enabled && enable(u) < 0) || io_uring_submit(&u->ring) == -EEXIST)
+			return NULL;
+		sqe = io_uring_get_sqe(&u->ring);
+		if (sqe)
+			return sqe;
+	}
+	return NULL;
+}
+
+struct io_uring_sqe *uring_sqe(struct uring *u)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+	return WEIR_LIKELY(sqe != NULL) ? sqe : make_room(u);
+}
+
+void uring_cancel_request(struct uring *u, uint64_t user_data)
+{
+	struct io_uring_sqe *sqe = uring_sqe(u);
+
+	if (!sqe)
+		return;
+	io_uring_prep_cancel64(sqe, user_data, 0);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	io_uring_sqe_set_data64(sqe, UD_IGNORE);
+}
+
+/* Every wake is new data to the eventfd, which is therefore never read. */
+static void arm_wake(struct uring *u)
+{
+	struct io_uring_sqe *sqe = uring_sqe(u);
+
+	if (!sqe)
+		return;
+	io_uring_prep_poll_multishot(sqe, u->wake_fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, UD_WAKE);
+	u->wake_armed = true;
+}
+
+/* The kernel has work that it does only when it is called, or completions that did not fit. */
+static bool has_deferred(const struct uring *u)
+{
+	return IO_URING_READ_ONCE(*u->ring.sq.kflags) &
+	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+static int wait_until(struct uring *u, uint64_t deadline)
+{
+	struct __kernel_timespec ts, *limit = NULL;
+	struct io_uring_cqe *cqe;
+	uint64_t now;
+
+	if (deadline != WEIR_FOREVER) {
+		now = weir_backend_now(&u->base);
+		deadline = deadline > now ? deadline - now : 0;
+		ts.tv_sec = (int64_t)(deadline / WEIR_SEC);
+		ts.tv_nsec = (long long)(deadline % WEIR_SEC);
+		limit = &ts;
+	}
+	return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, limit, NULL);
+}
+
+int uring_enter(struct uring *u, uint64_t deadline)
+{
+	int rc;
+
+	if (WEIR_UNLIKELY(!u->enabled) && (rc = enable(u)) < 0)
+		return rc;
+	if (WEIR_UNLIKELY(!u->wake_armed))
+		arm_wake(u);
+	if (deadline != 0)
+		rc = wait_until(u, deadline);
+	else if (io_uring_sq_ready(&u->ring) || has_deferred(u))
+		rc = io_uring_submit_and_get_events(&u->ring);
+	else
+		return 0;
+	/* Nothing came, or not now: the next turn tries again. */
+	if (rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY || rc == -ENOMEM)
+		return 0;
+	return rc < 0 ? rc : 0;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * send.c: SEND and SENDV; and for RECV and RECVV what is the same: an entry for the
+ * rest of a transfer, and what its completion means.
+ *
+ * A send nearly always succeeds at once. With a batch of them an entry in the ring
+ * costs less, for one call then makes them all; a lone one is made here and now,
+ * which also saves its task a round through the scheduler.
+ *
+ * A send of all the bytes does not ask the kernel to wait for that (MSG_WAITALL):
+ * .done would not move meanwhile, and a relay takes that for a peer that is stuck.
+ */
+#include <stdlib.h>
+
+#include "backends/iouring/iouring.h"
+#include "backends/transfer.h"
+
+/* Completions in a turn that are still no batch. */
+#define FEW 2u
+
+/* The msghdr of an iovec op, from its first entry to its result. */
+struct uring_vec {
+	struct msghdr msg;
+	struct iovec part[WEIR__TRANSFER_PART];
+	struct uring_vec *next;
+};
+
+static inline struct uring_vec *vec_of(const struct weir_op *op)
+{
+	return (struct uring_vec *)((uintptr_t)op->next & ~(uintptr_t)OP_CANCELLED);
+}
+
+static struct uring_vec *vec_take(struct uring *u, struct weir_op *op)
+{
+	struct uring_vec *vec = vec_of(op);
+
+	if (vec)
+		return vec;
+	vec = u->vecs ? u->vecs : malloc(sizeof(*vec));
+	if (!vec)
+		return NULL;
+	if (vec == u->vecs)
+		u->vecs = vec->next;
+	op->next = (struct weir_op *)((uintptr_t)vec | (uintptr_t)op->next);
+	return vec;
+}
+
+static void vec_give(struct uring *u, struct weir_op *op)
+{
+	struct uring_vec *vec = vec_of(op);
+
+	if (!vec)
+		return;
+	vec->next = u->vecs;
+	u->vecs = vec;
+	op->next = NULL;
+}
+
+void uring_vecs_fini(struct uring *u)
+{
+	while (u->vecs) {
+		struct uring_vec *vec = u->vecs;
+
+		u->vecs = vec->next;
+		free(vec);
+	}
+}
+
+/* ---- entries ---- */
+
+static void prep_single(struct uring *u, struct weir_op *op, struct io_uring_sqe *sqe)
+{
+	uint8_t *buf = op->u.io.buf + op->u.io.done;
+	size_t len = op->u.io.len - op->u.io.done;
+	int fd = op->handle->fd, flags = 0;
+
+	if (len > WEIR__TRANSFER_BYTES)
+		len = WEIR__TRANSFER_BYTES;
+	if (op->code == WEIR_OP_RECV) {
+		if (op->flags & WEIR_OP_PEEK)
+			flags = MSG_PEEK;
+		else if (op->flags & WEIR_OP_ALL)
+			flags = MSG_WAITALL;
+		io_uring_prep_recv(sqe, fd, buf, len, flags);
+	} else if (u->options.zero_copy_bytes && len >= u->options.zero_copy_bytes) {
+		io_uring_prep_send_zc(sqe, fd, buf, len, MSG_NOSIGNAL, 0);
+	} else {
+		io_uring_prep_send(sqe, fd, buf, len, MSG_NOSIGNAL);
+	}
+}
+
+static int prep_vec(struct uring *u, struct weir_op *op, struct io_uring_sqe *sqe)
+{
+	struct uring_vec *vec = vec_take(u, op);
+	const struct iovec *iov;
+
+	if (!vec) {
+		io_uring_prep_nop(sqe);
+		io_uring_sqe_set_data64(sqe, UD_IGNORE);
+		return -ENOMEM;
+	}
+	vec->msg = (struct msghdr){ .msg_iovlen = weir__transfer_rest(op, vec->part, &iov) };
+	vec->msg.msg_iov = (struct iovec *)(uintptr_t)iov;
+	if (op->code == WEIR_OP_RECVV)
+		io_uring_prep_recvmsg(sqe, op->handle->fd, &vec->msg, 0);
+	else
+		io_uring_prep_sendmsg(sqe, op->handle->fd, &vec->msg, MSG_NOSIGNAL);
+	return 0;
+}
+
+void uring_queue_transfer(struct uring *u, struct weir_op *op)
+{
+	struct io_uring_sqe *sqe = uring_sqe(u);
+	int rc = sqe ? 0 : -ENOMEM;
+
+	if (sqe && weir__transfer_is_single(op))
+		prep_single(u, op, sqe);
+	else if (sqe)
+		rc = prep_vec(u, op, sqe);
+	if (WEIR_UNLIKELY(rc < 0))
+		uring_finish(u, op, rc);
+	else
+		uring_tag(sqe, op, TAG_OP);
+}
+
+/* ---- completions ---- */
+
+static void finish_transfer(struct uring *u, struct weir_op *op, int res)
+{
+	vec_give(u, op);
+	uring_finish(u, op, res);
+}
+
+void uring_transfer_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
+{
+	int res = cqe->res;
+
+	/* Of a send without copying: the buffer is still in use, and a second one will come. */
+	if (WEIR_UNLIKELY(cqe->flags & IORING_CQE_F_MORE)) {
+		op->res = res;
+		return;
+	}
+	if (WEIR_UNLIKELY(cqe->flags & IORING_CQE_F_NOTIF))
+		res = op->res;
+	if (WEIR_UNLIKELY(uring_must_repeat(op, res))) {
+		uring_queue_transfer(u, op);
+		return;
+	}
+	if (res > 0) {
+		*weir__transfer_done(op) += (uint32_t)res;
+		if (WEIR_UNLIKELY(weir__transfer_wants_all(op) &&
+				  !weir__transfer_is_complete(op))) {
+			if (!uring_is_cancelled(op)) {
+				uring_queue_transfer(u, op);
+				return;
+			}
+			finish_transfer(u, op, -ECANCELED);
+			return;
+		}
+	}
+	finish_transfer(u, op, res < 0 ? res : weir__transfer_result(op));
+}
+
+/* ---- send ---- */
+
+/* The result of a call made at once, or WEIR_PENDING with what is left to be sent. */
+static int send_now(struct weir_op *op)
+{
+	size_t asked;
+	ssize_t n = weir__transfer_call(op, &asked);
+
+	if (n == -EAGAIN)
+		return op->flags & WEIR_OP_TRY ? -EAGAIN : WEIR_PENDING;
+	if (n < 0)
+		return (int)n;
+	if (weir__transfer_wants_all(op) && !(op->flags & WEIR_OP_TRY) &&
+	    !weir__transfer_is_complete(op))
+		return WEIR_PENDING;
+	return weir__transfer_result(op);
+}
+
+void uring_submit_send(struct uring *u, struct weir_op *op)
+{
+	int res;
+
+	if (op->flags & WEIR_OP_TRY || (u->options.inline_send && u->batch <= FEW)) {
+		res = send_now(op);
+		if (res != WEIR_PENDING) {
+			weir_backend_complete(op, res);
+			return;
+		}
+	}
+	uring_handle_hold(u, op->handle);
+	uring_queue_transfer(u, op);
+}
