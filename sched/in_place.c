@@ -11,8 +11,64 @@
  */
 #define _GNU_SOURCE
 #include "core/fiber.h"
+#include "core/task.h"
 #include "sched/worker.h"
 #include "weir/blocking.h"
+#include "weir/future.h"
+
+/* ---- a driver that cannot be handed over ---- */
+
+/* A call on a thread of the pool. It ends when fn does: no leaf, so nothing cancels it. */
+struct elsewhere {
+	struct weir_future future;
+	struct pool *pool;
+	struct weir_waker waker;
+	int (*fn)(void *arg);
+	void *arg;
+	int rc;
+	bool started, done;		/* done: atomic */
+};
+
+static int run_elsewhere(void *arg)
+{
+	struct elsewhere *call = arg;
+	struct weir_waker waker = call->waker;
+
+	call->rc = call->fn(call->arg);
+	/* Pairs with the load in elsewhere_poll; the call may be gone after it. */
+	weir__store(&call->done, true, WEIR_RELEASE);
+	weir_waker_wake(&waker);
+	weir_waker_drop(&waker);
+	return 0;
+}
+
+static int elsewhere_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct elsewhere *call = WEIR_CONTAINER_OF(future, struct elsewhere, future);
+
+	if (weir__load(&call->done, WEIR_ACQUIRE))
+		return 0;
+	if (call->started)
+		return WEIR_PENDING;
+	call->started = true;
+	call->waker = weir_waker_clone(&cx->waker);
+	if (pool_run_now(call->pool, run_elsewhere, call) == 0)
+		return WEIR_PENDING;
+	weir_waker_drop(&call->waker);	/* no thread to be had: here after all */
+	call->rc = call->fn(call->arg);
+	return 0;
+}
+
+static int call_elsewhere(struct worker *w, int (*fn)(void *), void *arg)
+{
+	static const struct weir_future_ops ops = { "block in place", elsewhere_poll, NULL, NULL };
+	struct elsewhere call = { { &ops }, .pool = &w->rt->pool, .fn = fn, .arg = arg };
+
+	(void)weir__await_shielded(&call.future);
+	return call.rc;
+}
+
+/* ---- one that can ---- */
 
 static int take_over(void *arg)
 {
@@ -45,7 +101,7 @@ int weir_block_in_place(int (*fn)(void *), void *arg)
 	if (!task || !task->fiber || w->rt->cfg.sched == WEIR_SCHED_CURRENT)
 		return -EPERM;
 	if (base->driver.io && base->driver.io->caps & WEIR_CAP_BOUND)
-		return weir_blocking_run(fn, arg);
+		return call_elsewhere(w, fn, arg);
 	leave_worker(w);
 	rc = pool_run_now(&w->rt->pool, take_over, w);
 	if (rc < 0) {		/* no thread to be had: block the worker after all */

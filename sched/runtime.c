@@ -349,8 +349,10 @@ void weir_rt_free(struct weir_rt *base)
 
 	if (!base || weir__rt_is_inherited(base) || weir__worker_current())
 		return;
-	if (runtime_shutdown(rt, 100 * WEIR_MSEC) == 0)
-		runtime_release(rt);
+	if (runtime_shutdown(rt, 100 * WEIR_MSEC) < 0)
+		return;
+	runtime_deliver_late(rt);
+	runtime_release(rt);
 }
 
 /* ---- running ---- */

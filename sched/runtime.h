@@ -72,6 +72,7 @@ void schedule_wake_all(struct runtime *rt);
 
 /* In shutdown.c. */
 int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns);
+void runtime_deliver_late(struct runtime *rt);
 /* Tasks that have not finished. [any] */
 uint64_t runtime_alive(struct runtime *rt);
 

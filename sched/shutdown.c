@@ -125,9 +125,10 @@ static int join_threads(struct runtime *rt, uint64_t deadline)
 
 /*
  * 6. What one worker's last task has sent to another that had left its loop: handles to be closed
- * at their home. This thread stands in for the workers, none of which runs any more.
+ * at their home. This thread stands in for the workers, none of which runs any more. What is closed after that waits for
+ * weir_rt_free, which delivers once more.
  */
-static void deliver_late(struct runtime *rt)
+void runtime_deliver_late(struct runtime *rt)
 {
 	unsigned i;
 
@@ -181,7 +182,7 @@ static int take_steps(struct runtime *rt, uint64_t deadline)
 		rc = stop_rc;
 	pool_rc = pool_stop(&rt->pool, with_grace(deadline));	/* 5 */
 	if (stop_rc == 0 && pool_rc == 0)
-		deliver_late(rt);				/* 6 */
+		runtime_deliver_late(rt);			/* 6 */
 	weir__signals_detach(&rt->base);			/* 7 */
 	if (rc == 0 && pool_rc == 0)
 		set_phase(rt, RT_STOPPED);

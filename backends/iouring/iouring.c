@@ -64,7 +64,10 @@ static void deliver(struct uring *u, const struct io_uring_cqe *cqe)
 		uring_accept_done(u, pointer, cqe);
 		break;
 	case TAG_NOBODY:
-		if (cqe->user_data == UD_WAKE && !(cqe->flags & IORING_CQE_F_MORE))
+		if (cqe->user_data != UD_WAKE)
+			break;
+		u->woken = true;
+		if (!(cqe->flags & IORING_CQE_F_MORE))
 			u->wake_armed = false;
 		break;
 	}
@@ -94,8 +97,9 @@ int uring_turn(struct uring *u, uint64_t deadline, unsigned max)
 	int rc;
 
 	uring_buffers_refill(&u->buffers);
+	u->woken = false;
 	count = reap(u, max);
-	rc = uring_enter(u, count > 0 ? 0 : deadline);
+	rc = uring_enter(u, count > 0 || u->woken ? 0 : deadline);
 	if (count < max)
 		count += reap(u, max - count);
 	return rc < 0 && count == 0 ? rc : (int)count;

@@ -40,6 +40,7 @@ struct uring {
 	bool moves;			/* any thread may poll; see weir_backend_config */
 	bool enabled;
 	bool wake_armed;
+	bool woken;			/* in this turn */
 	unsigned busy_events, idle_events;
 	unsigned batch;			/* completions of the last turn */
 	uint32_t turns;

@@ -67,8 +67,8 @@ WEIR_API int weir_blocking_spawn(struct weir_rt *rt, int (*fn)(void *), void *ar
 /**
  * Call fn(arg) here and now, on this fiber's stack and this thread, after handing the
  * worker's other tasks and its driver to another thread (block in place). With a backend whose
- * driver cannot change its thread (io_uring) it is fn that goes to the other thread, as with
- * weir_blocking_run.
+ * driver cannot change its thread (io_uring) it is fn that goes to the other thread, while the
+ * fiber waits.
  *
  * Thread:   [worker] on a fiber of the multi-thread scheduler; runs fn plainly anywhere else
  *           that is not a worker; -EPERM on the current-thread scheduler
