@@ -44,7 +44,7 @@ static int unqueue_fd(struct uring_fds *fds)
 	return fd;
 }
 
-void uring_accept_forget(struct weir_handle *h)
+void weir__uring_accept_forget(struct weir_handle *h)
 {
 	struct uring_fds *fds = state_of(h)->fds;
 
@@ -60,7 +60,7 @@ void uring_accept_forget(struct weir_handle *h)
 
 static bool arm(struct uring *u, struct weir_handle *h)
 {
-	struct io_uring_sqe *sqe = uring_sqe(u);
+	struct io_uring_sqe *sqe = weir__uring_sqe(u);
 
 	if (!sqe)
 		return false;
@@ -71,7 +71,7 @@ static bool arm(struct uring *u, struct weir_handle *h)
 		io_uring_prep_accept(sqe, h->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	uring_tag(sqe, h, TAG_ACCEPT);
 	state_of(h)->flags |= ARMED;
-	uring_handle_hold(u, h);
+	weir__uring_handle_hold(u, h);
 	return true;
 }
 
@@ -82,7 +82,7 @@ static void stop(struct uring *u, struct weir_handle *h)
 	if ((s->flags & (ARMED | STOPPING)) != ARMED)
 		return;
 	s->flags |= STOPPING;
-	uring_cancel_request(u, (uint64_t)(uintptr_t)h | TAG_ACCEPT);
+	weir__uring_cancel_request(u, (uint64_t)(uintptr_t)h | TAG_ACCEPT);
 }
 
 /* Hand out what there is, in order; and see to it that more comes, if somebody waits. */
@@ -91,18 +91,19 @@ static void serve(struct uring *u, struct weir_handle *h)
 	struct uring_handle *s = state_of(h);
 	struct weir_op *op;
 
-	while ((op = uring_first_waiter(s)) != NULL && s->fds->len > 0) {
-		uring_remove_waiter(s, op);
-		uring_handle_make(u, op->u.accept.handle, unqueue_fd(s->fds), WEIR_HANDLE_STREAM);
+	while ((op = weir__uring_first_waiter(s)) != NULL && s->fds->len > 0) {
+		weir__uring_remove_waiter(s, op);
+		weir__uring_handle_make(u, op->u.accept.handle, unqueue_fd(s->fds),
+					WEIR_HANDLE_STREAM);
 		weir_backend_complete(op, 0);
 	}
 	if (op && !(s->flags & ARMED) && !arm(u, h))
-		uring_fail_waiters(s, -ENOMEM);
+		weir__uring_fail_waiters(s, -ENOMEM);
 }
 
-void uring_submit_accept(struct uring *u, struct weir_op *op)
+void weir__uring_submit_accept(struct uring *u, struct weir_op *op)
 {
-	uring_append_waiter(state_of(op->handle), op);
+	weir__uring_append_waiter(state_of(op->handle), op);
 	serve(u, op->handle);
 }
 
@@ -112,7 +113,7 @@ static bool is_passing(int res)
 	return res == -ECANCELED || res == -EAGAIN || res == -EFAULT || weir__socket_died(-res);
 }
 
-void uring_accept_done(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
+void weir__uring_accept_done(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
 {
 	struct uring_handle *s = state_of(h);
 	bool over = !(cqe->flags & IORING_CQE_F_MORE), closing = s->refs & CLOSING;
@@ -124,8 +125,8 @@ void uring_accept_done(struct uring *u, struct weir_handle *h, const struct io_u
 		if (res >= 0)
 			weir__socket_close(res);
 		if (over) {
-			uring_unlist_closing(u, h);
-			uring_handle_drop(u, h);
+			weir__uring_unlist_closing(u, h);
+			weir__uring_handle_drop(u, h);
 		}
 		return;
 	}
@@ -134,10 +135,10 @@ void uring_accept_done(struct uring *u, struct weir_handle *h, const struct io_u
 		res = -ENOMEM;
 	}
 	if (res < 0 && !is_passing(res))
-		uring_fail_waiters(s, res);
+		weir__uring_fail_waiters(s, res);
 	serve(u, h);
 	if (s->fds->len > QUEUE_MAX)
 		stop(u, h);
 	if (over)
-		uring_handle_drop(u, h);
+		weir__uring_handle_drop(u, h);
 }

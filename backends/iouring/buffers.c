@@ -6,8 +6,11 @@
 #include "core/assert.h"
 #include "backends/iouring/buffers.h"
 
-#define WANT_FIRST 32u
-#define WANT_LEAST 16u
+#define WANT_FIRST 16u
+#define WANT_LEAST 8u
+/* What the provided buffers may come to hold, as full as they are of late. */
+#define WANT_BYTES (4u << 20)
+#define PAGE 4096u
 
 static size_t ring_bytes(uint32_t entries)
 {
@@ -37,8 +40,17 @@ static int open_ring(struct uring_buffers *b, struct io_uring *ring, uint32_t en
 	return 0;
 }
 
-int uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint32_t entries,
-		       size_t lease_bytes)
+static void set_want(struct uring_buffers *b, uint32_t want)
+{
+	uint32_t most = WANT_BYTES / (b->filled / 16 + PAGE);
+
+	if (most > b->entries)
+		most = b->entries;
+	b->want = want > most ? most : want < WANT_LEAST ? WANT_LEAST : want;
+}
+
+int weir__uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint32_t entries,
+			     size_t lease_bytes)
 {
 	int rc;
 
@@ -49,13 +61,13 @@ int uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint32_t 
 	b->free = calloc(entries, sizeof(*b->free));
 	rc = b->token && b->free ? open_ring(b, ring, entries) : -ENOMEM;
 	if (rc < 0) {
-		uring_buffers_fini(b);
+		weir__uring_buffers_fini(b);
 		return rc;
 	}
 	for (uint32_t i = 0; i < entries; i++)
 		b->free[i] = (uint16_t)(entries - 1 - i);
 	b->free_len = entries;
-	b->want = WANT_FIRST < entries ? WANT_FIRST : entries;
+	set_want(b, WANT_FIRST);
 	return 0;
 }
 
@@ -68,11 +80,11 @@ static void take_back(struct uring_buffers *b)
 		is_free[b->free[i]] = true;
 	for (uint32_t i = 0; is_free && i < b->entries; i++)
 		if (!is_free[i])
-			uring_buffers_give(b, b->token[i]);
+			weir__uring_buffers_give(b, b->token[i]);
 	free(is_free);
 }
 
-void uring_buffers_fini(struct uring_buffers *b)
+void weir__uring_buffers_fini(struct uring_buffers *b)
 {
 	if (b->ring) {
 		take_back(b);
@@ -105,21 +117,21 @@ static bool room_for(struct uring_buffers *b, uint32_t token)
 	return true;
 }
 
-bool uring_buffers_take(struct uring_buffers *b, uint32_t *ret_token)
+bool weir__uring_buffers_take(struct uring_buffers *b, uint32_t *ret_token)
 {
 	uint8_t *data = weir__lease_pool_take(&b->pool, true, ret_token);
 
 	if (!data)
 		return false;
 	if (!room_for(b, *ret_token)) {
-		uring_buffers_give(b, *ret_token);
+		weir__uring_buffers_give(b, *ret_token);
 		return false;
 	}
 	b->block[*ret_token].data = data;
 	return true;
 }
 
-void uring_buffers_give(struct uring_buffers *b, uint32_t token)
+void weir__uring_buffers_give(struct uring_buffers *b, uint32_t token)
 {
 	weir__lease_pool_give(&b->pool, true, token);
 }
@@ -129,7 +141,7 @@ static void provide(struct uring_buffers *b)
 	int mask = io_uring_buf_ring_mask(b->entries), n = 0;
 	uint32_t token;
 
-	while (b->provided < b->want && uring_buffers_take(b, &token)) {
+	while (b->provided < b->want && weir__uring_buffers_take(b, &token)) {
 		uint16_t number = b->free[--b->free_len];
 
 		b->token[number] = token;
@@ -141,30 +153,29 @@ static void provide(struct uring_buffers *b)
 		io_uring_buf_ring_advance(b->ring, n);
 }
 
-void uring_buffers_refill(struct uring_buffers *b)
+void weir__uring_buffers_refill(struct uring_buffers *b)
 {
-	uint32_t used, want;
+	uint32_t used;
 
 	if (b->provided >= b->want)
 		return;
 	used = 16 * (b->want - b->provided);
 	b->peak = used > b->peak ? used : b->peak - (b->peak - used) / 64;
-	want = b->peak / 8;
-	b->want = want < WANT_LEAST ? WANT_LEAST : want < b->entries ? want : b->entries;
+	set_want(b, b->peak / 8);
 	provide(b);
 }
 
-bool uring_buffers_more(struct uring_buffers *b)
+bool weir__uring_buffers_more(struct uring_buffers *b)
 {
 	if (b->provided == 0) {
-		b->want = 2 * b->want < b->entries ? 2 * b->want : b->entries;
+		set_want(b, 2 * b->want);
 		b->peak = 8 * b->want;
 		provide(b);
 	}
 	return b->provided > 0;
 }
 
-uint32_t uring_buffers_filled(struct uring_buffers *b, unsigned number, uint32_t len)
+uint32_t weir__uring_buffers_filled(struct uring_buffers *b, unsigned number, uint32_t len)
 {
 	uint32_t token = b->token[number];
 	struct uring_block *block = &b->block[token];
@@ -172,6 +183,7 @@ uint32_t uring_buffers_filled(struct uring_buffers *b, unsigned number, uint32_t
 	WEIR_ASSERT(number < b->entries && b->provided > 0 && len <= b->pool.bytes);
 	b->free[b->free_len++] = (uint16_t)number;
 	b->provided--;
+	b->filled += len - b->filled / 16;
 	block->start = 0;
 	block->len = len;
 	block->next = 0;

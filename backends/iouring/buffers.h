@@ -6,7 +6,8 @@
  *	pool ──► provided (the kernel's, by number) ──► filled ──► queued ──► lent ──► pool
  *
  * As few as a turn needs are provided at a time: the kernel takes them in order, so
- * that many would be cold ones. How many that is follows from the turns before.
+ * that many would be cold ones, and a stream that is read slowly could fill them all.
+ * How many that is follows from the turns before.
  */
 #ifndef WEIR_BACKENDS_IOURING_BUFFERS_H
 #define WEIR_BACKENDS_IOURING_BUFFERS_H
@@ -32,6 +33,7 @@ struct uring_buffers {
 	uint32_t provided;		/* in it now */
 	uint32_t want;			/* that there should be */
 	uint32_t peak;			/* taken in a turn, of late; times 16 */
+	uint32_t filled;		/* bytes in one, of late; times 16 */
 	uint32_t *token;		/* by buffer number */
 	uint16_t *free;			/* numbers that are not in the ring */
 	uint32_t free_len;
@@ -40,21 +42,21 @@ struct uring_buffers {
 };
 
 /* [setup] entries 0: the kernel is given none. -errno when the ring is refused. */
-int uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint32_t entries,
-		       size_t lease_bytes);
+int weir__uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint32_t entries,
+			     size_t lease_bytes);
 /* [setup] After the ring is closed. */
-void uring_buffers_fini(struct uring_buffers *b);
+void weir__uring_buffers_fini(struct uring_buffers *b);
 
 /* Provide what is wanted. */
-void uring_buffers_refill(struct uring_buffers *b);
+void weir__uring_buffers_refill(struct uring_buffers *b);
 /* The kernel has found none: provide more. False when there is no memory. */
-bool uring_buffers_more(struct uring_buffers *b);
+bool weir__uring_buffers_more(struct uring_buffers *b);
 
 /* The block that the kernel has filled with len bytes. */
-uint32_t uring_buffers_filled(struct uring_buffers *b, unsigned number, uint32_t len);
+uint32_t weir__uring_buffers_filled(struct uring_buffers *b, unsigned number, uint32_t len);
 /* A block that the kernel need not know of; false when there is no memory. */
-bool uring_buffers_take(struct uring_buffers *b, uint32_t *ret_token);
+bool weir__uring_buffers_take(struct uring_buffers *b, uint32_t *ret_token);
 /* Back to the pool. [owner] */
-void uring_buffers_give(struct uring_buffers *b, uint32_t token);
+void weir__uring_buffers_give(struct uring_buffers *b, uint32_t token);
 
 #endif

@@ -18,12 +18,12 @@
 
 /* ---- lists of waiting ops ---- */
 
-struct weir_op *uring_first_waiter(const struct uring_handle *s)
+struct weir_op *weir__uring_first_waiter(const struct uring_handle *s)
 {
 	return s->waiters ? s->waiters->next : NULL;
 }
 
-void uring_append_waiter(struct uring_handle *s, struct weir_op *op)
+void weir__uring_append_waiter(struct uring_handle *s, struct weir_op *op)
 {
 	op->next = s->waiters ? s->waiters->next : op;
 	if (s->waiters)
@@ -31,7 +31,7 @@ void uring_append_waiter(struct uring_handle *s, struct weir_op *op)
 	s->waiters = op;
 }
 
-bool uring_remove_waiter(struct uring_handle *s, struct weir_op *op)
+bool weir__uring_remove_waiter(struct uring_handle *s, struct weir_op *op)
 {
 	struct weir_op *before = s->waiters;
 
@@ -49,12 +49,12 @@ bool uring_remove_waiter(struct uring_handle *s, struct weir_op *op)
 	return true;
 }
 
-void uring_fail_waiters(struct uring_handle *s, int res)
+void weir__uring_fail_waiters(struct uring_handle *s, int res)
 {
 	struct weir_op *op;
 
-	while ((op = uring_first_waiter(s)) != NULL) {
-		uring_remove_waiter(s, op);
+	while ((op = weir__uring_first_waiter(s)) != NULL) {
+		weir__uring_remove_waiter(s, op);
 		weir_backend_complete(op, res);
 	}
 }
@@ -72,7 +72,7 @@ static void close_handle(struct uring *u, struct weir_handle *h)
 	weir_backend_detached(h);
 }
 
-void uring_handle_hold(struct uring *u, struct weir_handle *h)
+void weir__uring_handle_hold(struct uring *u, struct weir_handle *h)
 {
 	struct uring_handle *s = state_of(h);
 
@@ -82,7 +82,7 @@ void uring_handle_hold(struct uring *u, struct weir_handle *h)
 		weir__fetch_add(&s->refs, 1u, WEIR_RELAXED);
 }
 
-void uring_handle_drop(struct uring *u, struct weir_handle *h)
+void weir__uring_handle_drop(struct uring *u, struct weir_handle *h)
 {
 	struct uring_handle *s = state_of(h);
 	uint32_t left;
@@ -99,7 +99,7 @@ void uring_handle_drop(struct uring *u, struct weir_handle *h)
 		close_handle(u, h);
 }
 
-bool uring_handle_adopt(struct uring *u, struct weir_handle *h)
+bool weir__uring_handle_adopt(struct uring *u, struct weir_handle *h)
 {
 	struct uring_handle *s = state_of(h);
 	uint32_t none = 0;
@@ -114,7 +114,8 @@ bool uring_handle_adopt(struct uring *u, struct weir_handle *h)
 
 /* ---- attach ---- */
 
-void uring_handle_make(struct uring *u, struct weir_handle *h, int fd, enum weir_handle_kind kind)
+void weir__uring_handle_make(struct uring *u, struct weir_handle *h, int fd,
+			     enum weir_handle_kind kind)
 {
 	memset(h, 0, sizeof(*h));
 	h->backend = &u->base;
@@ -132,8 +133,8 @@ static bool is_regular(int fd)
 	return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
 }
 
-int uring_attach(struct weir_backend *be, struct weir_handle *h,
-		 const struct weir_handle_spec *spec)
+int weir__uring_attach(struct weir_backend *be, struct weir_handle *h,
+		       const struct weir_handle_spec *spec)
 {
 	struct uring *u = uring_of(be);
 	struct uring_fds *fds = NULL;
@@ -150,15 +151,15 @@ int uring_attach(struct weir_backend *be, struct weir_handle *h,
 		free(fds);
 		return rc;
 	}
-	uring_handle_make(u, h, fd, spec->kind);
+	weir__uring_handle_make(u, h, fd, spec->kind);
 	state_of(h)->fds = fds;
 	if (spec->kind == WEIR_HANDLE_FOREIGN && is_regular(fd))
 		state_of(h)->flags = REGULAR;
 	return 0;
 }
 
-int uring_control(struct weir_backend *be, struct weir_handle *h, enum weir_control what,
-		  void *value, size_t len)
+int weir__uring_control(struct weir_backend *be, struct weir_handle *h, enum weir_control what,
+			void *value, size_t len)
 {
 	(void)be;
 	return weir__socket_control(h->fd, what, value, len);
@@ -177,7 +178,7 @@ static void list_closing(struct uring *u, struct weir_handle *h)
 	u->closing = h;
 }
 
-void uring_unlist_closing(struct uring *u, struct weir_handle *h)
+void weir__uring_unlist_closing(struct uring *u, struct weir_handle *h)
 {
 	struct uring_handle *s = state_of(h);
 
@@ -196,7 +197,7 @@ static void cancel_polls(struct uring *u, struct uring_handle *s)
 
 	while (op) {
 		op = op->next;
-		uring_cancel_request(u, (uint64_t)(uintptr_t)op);
+		weir__uring_cancel_request(u, (uint64_t)(uintptr_t)op);
 		if (op == last)
 			break;
 	}
@@ -213,7 +214,7 @@ static uint32_t mark_closing(struct uring *u, struct uring_handle *s)
 }
 
 /* [home] */
-void uring_detach(struct weir_backend *be, struct weir_handle *h)
+void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 {
 	struct uring *u = uring_of(be);
 	struct uring_handle *s = state_of(h);
@@ -223,14 +224,14 @@ void uring_detach(struct weir_backend *be, struct weir_handle *h)
 	if (h->kind == WEIR_HANDLE_FOREIGN) {
 		cancel_polls(u, s);
 	} else {
-		uring_fail_waiters(s, -ECANCELED);
-		uring_recv_forget(u, s);
-		uring_accept_forget(h);
+		weir__uring_fail_waiters(s, -ECANCELED);
+		weir__uring_recv_forget(u, s);
+		weir__uring_accept_forget(h);
 	}
 	refs = mark_closing(u, s);
 	if (armed) {
-		uring_cancel_request(u, (uint64_t)(uintptr_t)h |
-						(s->fds ? TAG_ACCEPT : TAG_RECV));
+		weir__uring_cancel_request(u, (uint64_t)(uintptr_t)h |
+						      (s->fds ? TAG_ACCEPT : TAG_RECV));
 		list_closing(u, h);
 	}
 	if (h->kind == WEIR_HANDLE_LISTENER) {
@@ -243,12 +244,12 @@ void uring_detach(struct weir_backend *be, struct weir_handle *h)
 		(void)shutdown(h->fd, SHUT_RDWR);
 }
 
-void uring_handles_fini(struct uring *u)
+void weir__uring_handles_fini(struct uring *u)
 {
 	while (u->closing) {
 		struct weir_handle *h = u->closing;
 
-		uring_unlist_closing(u, h);
+		weir__uring_unlist_closing(u, h);
 		close_handle(u, h);
 	}
 }

@@ -18,12 +18,12 @@
 
 /* ---- completions ---- */
 
-void uring_finish(struct uring *u, struct weir_op *op, int res)
+void weir__uring_finish(struct uring *u, struct weir_op *op, int res)
 {
 	struct weir_handle *h = op->handle;
 
 	weir_backend_complete(op, uring_result(h, res));
-	uring_handle_drop(u, h);
+	weir__uring_handle_drop(u, h);
 }
 
 static void op_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
@@ -32,17 +32,17 @@ static void op_done(struct uring *u, struct weir_op *op, const struct io_uring_c
 	case WEIR_OP_RECV:
 	case WEIR_OP_RECVV:
 	case WEIR_OP_RECV_LEASE:
-		uring_recv_done(u, op, cqe);
+		weir__uring_recv_done(u, op, cqe);
 		break;
 	case WEIR_OP_SEND:
 	case WEIR_OP_SENDV:
-		uring_transfer_done(u, op, cqe);
+		weir__uring_transfer_done(u, op, cqe);
 		break;
 	case WEIR_OP_CONNECT:
-		uring_connect_done(u, op, cqe->res);
+		weir__uring_connect_done(u, op, cqe->res);
 		break;
 	case WEIR_OP_POLL:
-		uring_poll_done(u, op, cqe->res);
+		weir__uring_poll_done(u, op, cqe->res);
 		break;
 	default:
 		WEIR_ASSERT(!"an op that is never in the ring by itself");
@@ -58,10 +58,10 @@ static void deliver(struct uring *u, const struct io_uring_cqe *cqe)
 		op_done(u, pointer, cqe);
 		break;
 	case TAG_RECV:
-		uring_multishot_done(u, pointer, cqe);
+		weir__uring_multishot_done(u, pointer, cqe);
 		break;
 	case TAG_ACCEPT:
-		uring_accept_done(u, pointer, cqe);
+		weir__uring_accept_done(u, pointer, cqe);
 		break;
 	case TAG_NOBODY:
 		if (cqe->user_data != UD_WAKE)
@@ -79,7 +79,8 @@ static unsigned reap(struct uring *u, unsigned max)
 	struct io_uring_cqe *cqe;
 	unsigned head, seen = 0, count = 0;
 
-	io_uring_for_each_cqe(&u->ring, head, cqe) {
+	io_uring_for_each_cqe(&u->ring, head, cqe)
+	{
 		if (seen == max)
 			break;
 		seen++;
@@ -91,15 +92,15 @@ static unsigned reap(struct uring *u, unsigned max)
 	return count;
 }
 
-int uring_turn(struct uring *u, uint64_t deadline, unsigned max)
+int weir__uring_turn(struct uring *u, uint64_t deadline, unsigned max)
 {
 	unsigned count;
 	int rc;
 
-	uring_buffers_refill(&u->buffers);
+	weir__uring_buffers_refill(&u->buffers);
 	u->woken = false;
 	count = reap(u, max);
-	rc = uring_enter(u, count > 0 || u->woken ? 0 : deadline);
+	rc = weir__uring_enter(u, count > 0 || u->woken ? 0 : deadline);
 	if (count < max)
 		count += reap(u, max - count);
 	return rc < 0 && count == 0 ? rc : (int)count;
@@ -120,7 +121,7 @@ static int uring_poll(struct weir_backend *be, uint64_t deadline, bool busy)
 {
 	struct uring *u = uring_of(be);
 	uint64_t until = deadline ? until_trim(u, deadline) : 0;
-	int n = uring_turn(u, until, busy ? u->busy_events : u->idle_events);
+	int n = weir__uring_turn(u, until, busy ? u->busy_events : u->idle_events);
 
 	if (n == 0 && until < deadline)
 		weir__lease_pool_trim(&u->buffers.pool, true, TRIM_BLOCKS);
@@ -141,20 +142,20 @@ static void uring_submit(struct weir_backend *be, struct weir_op *op)
 	case WEIR_OP_RECV:
 	case WEIR_OP_RECVV:
 	case WEIR_OP_RECV_LEASE:
-		uring_submit_recv(u, op);
+		weir__uring_submit_recv(u, op);
 		break;
 	case WEIR_OP_SEND:
 	case WEIR_OP_SENDV:
-		uring_submit_send(u, op);
+		weir__uring_submit_send(u, op);
 		break;
 	case WEIR_OP_ACCEPT:
-		uring_submit_accept(u, op);
+		weir__uring_submit_accept(u, op);
 		break;
 	case WEIR_OP_CONNECT:
-		uring_submit_connect(u, op);
+		weir__uring_submit_connect(u, op);
 		break;
 	case WEIR_OP_POLL:
-		uring_submit_poll(u, op);
+		weir__uring_submit_poll(u, op);
 		break;
 	default:
 		weir_backend_complete(op, -EOPNOTSUPP);
@@ -168,13 +169,13 @@ static void uring_cancel(struct weir_backend *be, struct weir_op *op)
 
 	if (op->code == WEIR_OP_POLL) {
 		op->u.poll.events |= POLL_CANCELLED;
-	} else if (uring_remove_waiter(state_of(op->handle), op)) {
+	} else if (weir__uring_remove_waiter(state_of(op->handle), op)) {
 		weir_backend_complete(op, -ECANCELED);
 		return;
 	} else {
 		op->next = (struct weir_op *)((uintptr_t)op->next | OP_CANCELLED);
 	}
-	uring_cancel_request(u, (uint64_t)(uintptr_t)op);
+	weir__uring_cancel_request(u, (uint64_t)(uintptr_t)op);
 }
 
 static void uring_wake(struct weir_backend *be)
@@ -202,8 +203,8 @@ static int uring_init(struct weir_backend *be, const struct weir_backend_config 
 	char why[8];
 	int rc;
 
-	uring_options_init(&u->options);
-	rc = uring_options_parse(cfg->options, &u->options, why, sizeof(why));
+	weir__uring_options_init(&u->options);
+	rc = weir__uring_options_parse(cfg->options, &u->options, why, sizeof(why));
 	if (rc < 0)
 		return rc;
 	u->alone = cfg->workers == 1;
@@ -212,14 +213,14 @@ static int uring_init(struct weir_backend *be, const struct weir_backend_config 
 	u->idle_events = cfg->idle_events ? cfg->idle_events : 1024;
 	if (u->moves)
 		be->caps &= ~(uint32_t)WEIR_CAP_BOUND;
-	rc = uring_ring_open(u);
+	rc = weir__uring_ring_open(u);
 	if (rc < 0)
 		return rc;
-	rc = uring_buffers_init(&u->buffers, &u->ring,
+	rc = weir__uring_buffers_init(&u->buffers, &u->ring,
 				u->options.buffers ? u->options.buffer_entries : 0,
 				cfg->lease_bytes ? cfg->lease_bytes : 32768);
 	if (rc < 0)
-		uring_ring_close(u);
+		weir__uring_ring_close(u);
 	return rc;
 }
 
@@ -231,13 +232,13 @@ static void uring_fini(struct weir_backend *be)
 {
 	struct uring *u = uring_of(be);
 
-	uring_ring_quiesce(u);
+	weir__uring_ring_quiesce(u);
 	while (reap(u, UINT_MAX) > 0)
 		continue;
-	uring_handles_fini(u);
-	uring_ring_close(u);
-	uring_vecs_fini(u);
-	uring_buffers_fini(&u->buffers);
+	weir__uring_handles_fini(u);
+	weir__uring_ring_close(u);
+	weir__uring_vecs_fini(u);
+	weir__uring_buffers_fini(&u->buffers);
 }
 
 extern const struct weir_backend_ops weir__backend_iouring;
@@ -247,12 +248,12 @@ const struct weir_backend_ops weir__backend_iouring = {
 	.caps = WEIR_CAP_STREAM | WEIR_CAP_UNIX | WEIR_CAP_FD | WEIR_CAP_LEASE | WEIR_CAP_HOMED |
 		WEIR_CAP_BOUND,
 	.instance_bytes = sizeof(struct uring),
-	.probe = uring_probe,
+	.probe = weir__uring_probe,
 	.init = uring_init,
 	.fini = uring_fini,
-	.attach = uring_attach,
-	.detach = uring_detach,
-	.control = uring_control,
+	.attach = weir__uring_attach,
+	.detach = weir__uring_detach,
+	.control = weir__uring_control,
 	.submit = uring_submit,
 	.poll = uring_poll,
 	.cancel = uring_cancel,

@@ -91,7 +91,7 @@ struct uring_handle {
 	uint32_t refs;			/* what the kernel has, and CLOSING; atomic */
 	uint16_t queued;		/* buffers nobody has asked for */
 	uint8_t flags;			/* enum uring_handle_flag */
-	uint8_t calm;			/* leases in a row that found less than a buffer holds */
+	uint8_t calm;			/* leases in a row that found little */
 	union {
 		struct {
 			uint32_t first, last;	/* of them: tokens plus one */
@@ -125,23 +125,24 @@ static inline struct uring_handle *state_of(struct weir_handle *h)
 }
 
 /* Make an open descriptor a handle of this instance. */
-void uring_handle_make(struct uring *u, struct weir_handle *h, int fd, enum weir_handle_kind kind);
+void weir__uring_handle_make(struct uring *u, struct weir_handle *h, int fd,
+			     enum weir_handle_kind kind);
 /* One more thing that the kernel has for it, or one less. The handle may be gone after a drop. */
-void uring_handle_hold(struct uring *u, struct weir_handle *h);
-void uring_handle_drop(struct uring *u, struct weir_handle *h);
+void weir__uring_handle_hold(struct uring *u, struct weir_handle *h);
+void weir__uring_handle_drop(struct uring *u, struct weir_handle *h);
 /* Make this instance its home, if nothing of it is in flight; true: that, and held. */
-bool uring_handle_adopt(struct uring *u, struct weir_handle *h);
+bool weir__uring_handle_adopt(struct uring *u, struct weir_handle *h);
 /* A detached one's multishot request is over. */
-void uring_unlist_closing(struct uring *u, struct weir_handle *h);
+void weir__uring_unlist_closing(struct uring *u, struct weir_handle *h);
 /* [setup] Close those that are detached, when the kernel has nothing any more. */
-void uring_handles_fini(struct uring *u);
+void weir__uring_handles_fini(struct uring *u);
 
 /* For the table. */
-int uring_attach(struct weir_backend *be, struct weir_handle *h,
-		 const struct weir_handle_spec *spec);
-void uring_detach(struct weir_backend *be, struct weir_handle *h);
-int uring_control(struct weir_backend *be, struct weir_handle *h, enum weir_control what,
-		  void *value, size_t len);
+int weir__uring_attach(struct weir_backend *be, struct weir_handle *h,
+		       const struct weir_handle_spec *spec);
+void weir__uring_detach(struct weir_backend *be, struct weir_handle *h);
+int weir__uring_control(struct weir_backend *be, struct weir_handle *h, enum weir_control what,
+			void *value, size_t len);
 
 /* What to tell an op that ended like this: of a handle that is being closed, -ECANCELED. */
 static inline int uring_result(struct weir_handle *h, int res)
@@ -152,25 +153,25 @@ static inline int uring_result(struct weir_handle *h, int res)
 
 /* ---- lists of waiting ops; [home] ---- */
 
-struct weir_op *uring_first_waiter(const struct uring_handle *s);
-void uring_append_waiter(struct uring_handle *s, struct weir_op *op);
+struct weir_op *weir__uring_first_waiter(const struct uring_handle *s);
+void weir__uring_append_waiter(struct uring_handle *s, struct weir_op *op);
 /* False if it is not among them. */
-bool uring_remove_waiter(struct uring_handle *s, struct weir_op *op);
+bool weir__uring_remove_waiter(struct uring_handle *s, struct weir_op *op);
 /* Complete all of them. */
-void uring_fail_waiters(struct uring_handle *s, int res);
+void weir__uring_fail_waiters(struct uring_handle *s, int res);
 
 /* ---- ring.c: the ring ---- */
 
-int uring_ring_open(struct uring *u);
+int weir__uring_ring_open(struct uring *u);
 /* [setup] Make the kernel give up everything. */
-void uring_ring_quiesce(struct uring *u);
-void uring_ring_close(struct uring *u);
+void weir__uring_ring_quiesce(struct uring *u);
+void weir__uring_ring_close(struct uring *u);
 /* A fresh entry; NULL when the kernel would not take the ones before. [owner] */
-struct io_uring_sqe *uring_sqe(struct uring *u);
+struct io_uring_sqe *weir__uring_sqe(struct uring *u);
 /* Hand over what has collected; wait for a completion, up to the deadline (0: do not wait). */
-int uring_enter(struct uring *u, uint64_t deadline);
+int weir__uring_enter(struct uring *u, uint64_t deadline);
 /* Ask the kernel to give up the request with that user data. */
-void uring_cancel_request(struct uring *u, uint64_t user_data);
+void weir__uring_cancel_request(struct uring *u, uint64_t user_data);
 
 static inline void uring_tag(struct io_uring_sqe *sqe, const void *pointer, enum uring_tag tag)
 {
@@ -180,9 +181,9 @@ static inline void uring_tag(struct io_uring_sqe *sqe, const void *pointer, enum
 /* ---- what an op does ---- */
 
 /* Deliver what has completed, hand over what has collected, deliver again; see uring_enter. */
-int uring_turn(struct uring *u, uint64_t deadline, unsigned max);
+int weir__uring_turn(struct uring *u, uint64_t deadline, unsigned max);
 /* Complete, and let go of the handle. */
-void uring_finish(struct uring *u, struct weir_op *op, int res);
+void weir__uring_finish(struct uring *u, struct weir_op *op, int res);
 /* Whether the op was told that it is not wanted any more; it then ends as it is. Not of a POLL. */
 static inline bool uring_is_cancelled(const struct weir_op *op)
 {
@@ -200,28 +201,30 @@ static inline bool uring_must_repeat(const struct weir_op *op, int res)
 }
 
 /* recv.c */
-void uring_submit_recv(struct uring *u, struct weir_op *op);
-void uring_recv_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe);
-void uring_multishot_done(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe);
-void uring_recv_stop(struct uring *u, struct weir_handle *h);
+void weir__uring_submit_recv(struct uring *u, struct weir_op *op);
+void weir__uring_recv_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe);
+void weir__uring_multishot_done(struct uring *u, struct weir_handle *h,
+				const struct io_uring_cqe *cqe);
+void weir__uring_recv_stop(struct uring *u, struct weir_handle *h);
 /* Give back the buffers that nobody has asked for. */
-void uring_recv_forget(struct uring *u, struct uring_handle *s);
+void weir__uring_recv_forget(struct uring *u, struct uring_handle *s);
 
 /* send.c: SEND*, and the entries and completions of RECV and RECVV, which are alike */
-void uring_submit_send(struct uring *u, struct weir_op *op);
-void uring_queue_transfer(struct uring *u, struct weir_op *op);
-void uring_transfer_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe);
-void uring_vecs_fini(struct uring *u);
+void weir__uring_submit_send(struct uring *u, struct weir_op *op);
+void weir__uring_queue_transfer(struct uring *u, struct weir_op *op);
+void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe);
+void weir__uring_vecs_fini(struct uring *u);
 
 /* accept.c */
-void uring_submit_accept(struct uring *u, struct weir_op *op);
-void uring_accept_done(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe);
-void uring_accept_forget(struct weir_handle *h);
+void weir__uring_submit_accept(struct uring *u, struct weir_op *op);
+void weir__uring_accept_done(struct uring *u, struct weir_handle *h,
+			     const struct io_uring_cqe *cqe);
+void weir__uring_accept_forget(struct weir_handle *h);
 
 /* wait.c: CONNECT and POLL */
-void uring_submit_connect(struct uring *u, struct weir_op *op);
-void uring_connect_done(struct uring *u, struct weir_op *op, int res);
-void uring_submit_poll(struct uring *u, struct weir_op *op);
-void uring_poll_done(struct uring *u, struct weir_op *op, int res);
+void weir__uring_submit_connect(struct uring *u, struct weir_op *op);
+void weir__uring_connect_done(struct uring *u, struct weir_op *op, int res);
+void weir__uring_submit_poll(struct uring *u, struct weir_op *op);
+void weir__uring_poll_done(struct uring *u, struct weir_op *op, int res);
 
 #endif

@@ -30,7 +30,7 @@ static const struct word words[] = {
 };
 #define WORDS (sizeof(words) / sizeof(words[0]))
 
-void uring_options_init(struct uring_options *options)
+void weir__uring_options_init(struct uring_options *options)
 {
 	*options = (struct uring_options){
 		.defer = true,
@@ -39,8 +39,8 @@ void uring_options_init(struct uring_options *options)
 		.buffers = true,
 		.ring_fd = true,
 		.inline_send = true,
-		.entries = 1024,
-		.buffer_entries = 4096,
+		.entries = 512,
+		.buffer_entries = 1024,
 	};
 }
 
@@ -96,7 +96,8 @@ static bool power_of_two(uint32_t n)
 	return (n & (n - 1)) == 0;
 }
 
-int uring_options_parse(const char *text, struct uring_options *options, char *why, size_t len)
+int weir__uring_options_parse(const char *text, struct uring_options *options, char *why,
+			      size_t len)
 {
 	while (text && *text) {
 		size_t word_len = strcspn(text, ",");

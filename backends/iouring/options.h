@@ -23,9 +23,10 @@ struct uring_options {
 };
 
 /* Everything there is, and what defaults say about the rest. */
-void uring_options_init(struct uring_options *options);
+void weir__uring_options_init(struct uring_options *options);
 
 /* Read words; -EINVAL and one line in why for one that is unknown or has a bad value. */
-int uring_options_parse(const char *words, struct uring_options *options, char *why, size_t len);
+int weir__uring_options_parse(const char *words, struct uring_options *options, char *why,
+			      size_t len);
 
 #endif

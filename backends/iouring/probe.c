@@ -27,18 +27,23 @@ static int setup_failed(const struct uring_kernel *kernel, int rc, char *why, si
 	int disabled = kernel->disabled();
 
 	if (rc == -EPERM && disabled > 0)
-		snprintf(why, len, "it is switched off: sysctl kernel.io_uring_disabled is %d "
-			 "(sysctl -w kernel.io_uring_disabled=0)", disabled);
+		snprintf(why, len,
+			 "it is switched off: sysctl kernel.io_uring_disabled is %d "
+			 "(sysctl -w kernel.io_uring_disabled=0)",
+			 disabled);
 	else if (rc == -EPERM)
-		snprintf(why, len, "io_uring_setup is not permitted: a seccomp filter denies it, "
+		snprintf(why, len,
+			 "io_uring_setup is not permitted: a seccomp filter denies it, "
 			 "as container runtimes do by default");
 	else if (rc == -ENOSYS)
 		snprintf(why, len, "the kernel has no io_uring, or a seccomp filter hides it");
 	else if (rc == -ENOMEM)
-		snprintf(why, len, "no memory for a ring: raise the limit of locked memory "
+		snprintf(why, len,
+			 "no memory for a ring: raise the limit of locked memory "
 			 "(ulimit -l)");
 	else if (rc == -EINVAL)
-		snprintf(why, len, "the kernel is older than 6.1: it has no rings with deferred "
+		snprintf(why, len,
+			 "the kernel is older than 6.1: it has no rings with deferred "
 			 "task work");
 	else
 		snprintf(why, len, "io_uring_setup: %s", strerror(-rc));
@@ -78,7 +83,8 @@ static int check_buffers(const struct uring_kernel *kernel, struct io_uring *rin
 	return rc;
 }
 
-int uring_probe_kernel(const struct uring_kernel *kernel, const char *words, char *why, size_t len)
+int weir__uring_probe_kernel(const struct uring_kernel *kernel, const char *words, char *why,
+			     size_t len)
 {
 	struct io_uring_params params = { .flags = IORING_SETUP_SUBMIT_ALL |
 						   IORING_SETUP_TASKRUN_FLAG };
@@ -86,8 +92,8 @@ int uring_probe_kernel(const struct uring_kernel *kernel, const char *words, cha
 	struct io_uring ring;
 	int rc;
 
-	uring_options_init(&options);
-	rc = uring_options_parse(words, &options, why, len);
+	weir__uring_options_init(&options);
+	rc = weir__uring_options_parse(words, &options, why, len);
 	if (rc < 0)
 		return rc;
 	params.flags |= options.defer ? IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN
@@ -149,7 +155,7 @@ static int disabled(void)
 	return got && value >= '0' && value <= '9' ? value - '0' : -1;
 }
 
-const struct uring_kernel uring_this_kernel = {
+const struct uring_kernel weir__uring_this_kernel = {
 	.setup = io_uring_queue_init_params,
 	.exit = io_uring_queue_exit,
 	.supports = supports,
@@ -157,7 +163,7 @@ const struct uring_kernel uring_this_kernel = {
 	.disabled = disabled,
 };
 
-int uring_probe(const char *options, char *why, size_t len)
+int weir__uring_probe(const char *options, char *why, size_t len)
 {
-	return uring_probe_kernel(&uring_this_kernel, options, why, len);
+	return weir__uring_probe_kernel(&weir__uring_this_kernel, options, why, len);
 }

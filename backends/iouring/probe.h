@@ -21,13 +21,13 @@ struct uring_kernel {
 	/* What /proc/sys/kernel/io_uring_disabled holds; -1 where there is no such file. */
 	int (*disabled)(void);
 };
-extern const struct uring_kernel uring_this_kernel;
+extern const struct uring_kernel weir__uring_this_kernel;
 
 /* 0; or -errno, and why. options: what stands behind the backend's name, or NULL. */
-int uring_probe_kernel(const struct uring_kernel *kernel, const char *options, char *why,
-		       size_t len);
+int weir__uring_probe_kernel(const struct uring_kernel *kernel, const char *options, char *why,
+			     size_t len);
 
 /* The same of this kernel, for the table. */
-int uring_probe(const char *options, char *why, size_t len);
+int weir__uring_probe(const char *options, char *why, size_t len);
 
 #endif

@@ -4,8 +4,8 @@
  *
  * A receive is an entry of its own, into the caller's memory or, for a lease, into a
  * buffer that the kernel picks when bytes have come. A stream of requests and
- * answers does with less: once CALM leases in a row have found no more than one
- * buffer holds, the handle gets a multishot request, which receives for good.
+ * answers does with less: once CALM leases in a row have found no more than half of
+ * what a buffer holds, the handle gets a multishot request, which receives for good.
  *
  *	single ──(calm)──► ARMED ──► completions: to the waiting op, or queued
  *	   ▲                 │ queued > QUEUE_MAX, reads from elsewhere, a copying read
@@ -24,7 +24,7 @@
 #include "backends/transfer.h"
 #include "core/worker.h"
 
-#define CALM 2u
+#define CALM 4u
 /* What the stream's task may fall behind before its multishot is stopped. */
 #define QUEUE_MAX 4u
 /* Reads in a row from other workers, after which the stream is let go. */
@@ -64,10 +64,10 @@ static uint32_t unqueue_buffer(struct uring *u, struct uring_handle *s)
 	return token;
 }
 
-void uring_recv_forget(struct uring *u, struct uring_handle *s)
+void weir__uring_recv_forget(struct uring *u, struct uring_handle *s)
 {
 	while (s->queued)
-		uring_buffers_give(&u->buffers, unqueue_buffer(u, s));
+		weir__uring_buffers_give(&u->buffers, unqueue_buffer(u, s));
 }
 
 static int lend(struct uring *u, struct weir_op *op, uint32_t token)
@@ -87,7 +87,7 @@ static int take_lease(struct uring *u, struct uring_handle *s, struct weir_op *o
 
 	if (WEIR_LIKELY(!max || block->len <= max))
 		return lend(u, op, unqueue_buffer(u, s));
-	if (!uring_buffers_take(&u->buffers, &token))
+	if (!weir__uring_buffers_take(&u->buffers, &token))
 		return -ENOMEM;
 	block = &u->buffers.block[s->first - 1];
 	part = &u->buffers.block[token];
@@ -119,7 +119,7 @@ static size_t copy_some(struct uring *u, struct uring_handle *s, uint8_t *to, si
 		block->start += (uint32_t)n;
 		block->len -= (uint32_t)n;
 		if (block->len == 0)
-			uring_buffers_give(&u->buffers, unqueue_buffer(u, s));
+			weir__uring_buffers_give(&u->buffers, unqueue_buffer(u, s));
 	}
 	return copied;
 }
@@ -192,12 +192,12 @@ static void queue_single(struct uring *u, struct weir_op *op)
 	struct io_uring_sqe *sqe;
 
 	if (op->code != WEIR_OP_RECV_LEASE) {
-		uring_queue_transfer(u, op);
+		weir__uring_queue_transfer(u, op);
 		return;
 	}
-	sqe = uring_sqe(u);
+	sqe = weir__uring_sqe(u);
 	if (!sqe) {
-		uring_finish(u, op, -ENOMEM);
+		weir__uring_finish(u, op, -ENOMEM);
 		return;
 	}
 	prep_lease(u, op, sqe);
@@ -206,7 +206,7 @@ static void queue_single(struct uring *u, struct weir_op *op)
 
 static bool arm(struct uring *u, struct weir_handle *h)
 {
-	struct io_uring_sqe *sqe = uring_sqe(u);
+	struct io_uring_sqe *sqe = weir__uring_sqe(u);
 
 	if (!sqe)
 		return false;
@@ -218,7 +218,7 @@ static bool arm(struct uring *u, struct weir_handle *h)
 	return true;
 }
 
-void uring_recv_stop(struct uring *u, struct weir_handle *h)
+void weir__uring_recv_stop(struct uring *u, struct weir_handle *h)
 {
 	struct uring_handle *s = state_of(h);
 
@@ -226,7 +226,7 @@ void uring_recv_stop(struct uring *u, struct weir_handle *h)
 		return;
 	s->flags |= STOPPING;
 	s->calm = 0;
-	uring_cancel_request(u, (uint64_t)(uintptr_t)h | TAG_RECV);
+	weir__uring_cancel_request(u, (uint64_t)(uintptr_t)h | TAG_RECV);
 }
 
 /* ---- submit ---- */
@@ -238,8 +238,9 @@ static void serve(struct uring *u, struct weir_handle *h)
 	struct weir_op *op;
 	int res;
 
-	while ((op = uring_first_waiter(s)) != NULL && (res = take(u, s, op)) != WEIR_PENDING) {
-		uring_remove_waiter(s, op);
+	while ((op = weir__uring_first_waiter(s)) != NULL &&
+	       (res = take(u, s, op)) != WEIR_PENDING) {
+		weir__uring_remove_waiter(s, op);
 		weir_backend_complete(op, res);
 	}
 }
@@ -250,9 +251,9 @@ static void release_waiters(struct uring *u, struct weir_handle *h)
 	struct uring_handle *s = state_of(h);
 	struct weir_op *op;
 
-	while ((op = uring_first_waiter(s)) != NULL) {
-		uring_remove_waiter(s, op);
-		uring_handle_hold(u, h);
+	while ((op = weir__uring_first_waiter(s)) != NULL) {
+		weir__uring_remove_waiter(s, op);
+		weir__uring_handle_hold(u, h);
 		queue_single(u, op);
 	}
 }
@@ -268,8 +269,8 @@ static void submit_homed(struct uring *u, struct weir_op *op)
 	else
 		s->away++;
 	if (op->code != WEIR_OP_RECV_LEASE || s->away == AWAY_MAX)
-		uring_recv_stop(u, h);
-	uring_append_waiter(s, op);
+		weir__uring_recv_stop(u, h);
+	weir__uring_append_waiter(s, op);
 	serve(u, h);
 	if (!(s->flags & ARMED))
 		release_waiters(u, h);
@@ -286,7 +287,7 @@ static int recv_now(struct uring *u, struct weir_op *op)
 		n = weir__transfer_call(op, &asked);
 		return n < 0 ? (int)n : weir__transfer_result(op);
 	}
-	if (!uring_buffers_take(&u->buffers, &token))
+	if (!weir__uring_buffers_take(&u->buffers, &token))
 		return -ENOMEM;
 	len = (uint32_t)u->buffers.pool.bytes;
 	if (op->u.lease.max && op->u.lease.max < len)
@@ -301,7 +302,7 @@ static int recv_now(struct uring *u, struct weir_op *op)
 		return lend(u, op, token);
 	}
 	n = n < 0 ? -errno : 0;
-	uring_buffers_give(&u->buffers, token);
+	weir__uring_buffers_give(&u->buffers, token);
 	return (int)n;
 }
 
@@ -314,7 +315,7 @@ static void submit_try(struct uring *u, struct weir_op *op)
 
 	if (is_home(u, h) && is_homed(s)) {
 		if (!s->queued && !(s->flags & ENDED))
-			(void)uring_turn(u, 0, u->idle_events);
+			(void)weir__uring_turn(u, 0, u->idle_events);
 		if (!s->waiters)
 			res = take(u, s, op);
 		if (res == WEIR_PENDING && op->code != WEIR_OP_RECV_LEASE &&
@@ -336,17 +337,17 @@ static void submit_here(struct uring *u, struct weir_op *op)
 		submit_homed(u, op);
 		return;
 	}
-	uring_handle_hold(u, h);
+	weir__uring_handle_hold(u, h);
 	if (op->code == WEIR_OP_RECV_LEASE && s->calm >= CALM && u->options.multishot_recv &&
 	    !op->u.lease.max && arm(u, h)) {
-		uring_append_waiter(s, op);
+		weir__uring_append_waiter(s, op);
 		set_homed(u, h);
 		return;
 	}
 	queue_single(u, op);
 }
 
-void uring_submit_recv(struct uring *u, struct weir_op *op)
+void weir__uring_submit_recv(struct uring *u, struct weir_op *op)
 {
 	struct weir_handle *h = op->handle;
 
@@ -356,8 +357,8 @@ void uring_submit_recv(struct uring *u, struct weir_op *op)
 	} else if (WEIR_LIKELY(is_home(u, h))) {
 		submit_here(u, op);
 	} else {
-		if (!uring_handle_adopt(u, h))
-			uring_handle_hold(u, h);
+		if (!weir__uring_handle_adopt(u, h))
+			weir__uring_handle_hold(u, h);
 		queue_single(u, op);
 	}
 }
@@ -371,7 +372,7 @@ static void note_calm(struct uring *u, struct weir_handle *h, uint32_t len, unsi
 
 	if (!is_home(u, h))
 		return;
-	if (len == u->buffers.pool.bytes || flags & IORING_CQE_F_SOCK_NONEMPTY)
+	if (len > u->buffers.pool.bytes / 2 || flags & IORING_CQE_F_SOCK_NONEMPTY)
 		s->calm = 0;
 	else if (s->calm < CALM)
 		s->calm++;
@@ -383,28 +384,33 @@ static int leased(struct uring *u, struct weir_op *op, const struct io_uring_cqe
 
 	note_calm(u, op->handle, len, cqe->flags);
 	return lend(u, op,
-		    uring_buffers_filled(&u->buffers, cqe->flags >> IORING_CQE_BUFFER_SHIFT, len));
+		    weir__uring_buffers_filled(&u->buffers, cqe->flags >> IORING_CQE_BUFFER_SHIFT,
+					       len));
 }
 
-void uring_recv_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
+void weir__uring_recv_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
 {
 	int res = cqe->res;
 
 	if (op->code != WEIR_OP_RECV_LEASE) {
-		uring_transfer_done(u, op, cqe);
+		weir__uring_transfer_done(u, op, cqe);
 		return;
 	}
-	if (!u->buffers.ring && res > 0)
-		res = uring_is_cancelled(op) ? -ECANCELED : recv_now(u, op);
-	else if (res > 0)
+	if (!u->buffers.ring && res > 0) {
+		res = recv_now(u, op);
+		if (res == -EAGAIN && uring_is_cancelled(op))
+			res = -ECANCELED;
+	} else if (res > 0) {
 		res = leased(u, op, cqe);
-	else if (res == -ENOBUFS)
-		res = uring_buffers_more(&u->buffers) && !uring_is_cancelled(op) ? -EAGAIN
-										: -ENOMEM;
+	} else if (res == -ENOBUFS) {
+		res = uring_is_cancelled(op)		      ? -ECANCELED
+		      : weir__uring_buffers_more(&u->buffers) ? -EAGAIN
+							      : -ENOMEM;
+	}
 	if (WEIR_UNLIKELY(uring_must_repeat(op, res)))
 		queue_single(u, op);
 	else
-		uring_finish(u, op, res);
+		weir__uring_finish(u, op, res);
 }
 
 static void multishot_over(struct uring *u, struct weir_handle *h, int res)
@@ -413,15 +419,15 @@ static void multishot_over(struct uring *u, struct weir_handle *h, int res)
 	bool rearm = !(s->flags & (STOPPING | ENDED)) && s->waiters;
 
 	s->flags &= (uint8_t) ~(ARMED | STOPPING);
-	if (res == -ENOBUFS && !uring_buffers_more(&u->buffers)) {
-		uring_fail_waiters(s, -ENOMEM);
+	if (res == -ENOBUFS && !weir__uring_buffers_more(&u->buffers)) {
+		weir__uring_fail_waiters(s, -ENOMEM);
 		rearm = false;
 	}
 	if (rearm) {
-		uring_handle_hold(u, h);
+		weir__uring_handle_hold(u, h);
 		if (arm(u, h))
 			return;
-		uring_handle_drop(u, h);
+		weir__uring_handle_drop(u, h);
 	}
 	if (!(s->flags & ENDED))
 		release_waiters(u, h);
@@ -433,11 +439,11 @@ static void multishot_result(struct uring *u, struct weir_handle *h, const struc
 	uint32_t token = 0;
 
 	if (cqe->res > 0)
-		token = uring_buffers_filled(&u->buffers, cqe->flags >> IORING_CQE_BUFFER_SHIFT,
-					     (uint32_t)cqe->res);
+		token = weir__uring_buffers_filled(
+			&u->buffers, cqe->flags >> IORING_CQE_BUFFER_SHIFT, (uint32_t)cqe->res);
 	if (s->refs & CLOSING) {
 		if (cqe->res > 0)
-			uring_buffers_give(&u->buffers, token);
+			weir__uring_buffers_give(&u->buffers, token);
 	} else if (cqe->res > 0) {
 		queue_buffer(u, s, token);
 	} else if (cqe->res != -ENOBUFS && cqe->res != -ECANCELED && cqe->res != -EINTR &&
@@ -447,15 +453,16 @@ static void multishot_result(struct uring *u, struct weir_handle *h, const struc
 	}
 }
 
-void uring_multishot_done(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
+void weir__uring_multishot_done(struct uring *u, struct weir_handle *h,
+				const struct io_uring_cqe *cqe)
 {
 	struct uring_handle *s = state_of(h);
 
 	multishot_result(u, h, cqe);
 	if (s->refs & CLOSING) {
 		if (!(cqe->flags & IORING_CQE_F_MORE)) {
-			uring_unlist_closing(u, h);
-			uring_handle_drop(u, h);
+			weir__uring_unlist_closing(u, h);
+			weir__uring_handle_drop(u, h);
 		}
 		return;
 	}
@@ -463,10 +470,10 @@ void uring_multishot_done(struct uring *u, struct weir_handle *h, const struct i
 	if (!(cqe->flags & IORING_CQE_F_MORE)) {
 		multishot_over(u, h, cqe->res);
 		set_homed(u, h);
-		uring_handle_drop(u, h);
+		weir__uring_handle_drop(u, h);
 		return;
 	}
 	if (s->queued > QUEUE_MAX)
-		uring_recv_stop(u, h);
+		weir__uring_recv_stop(u, h);
 	set_homed(u, h);
 }

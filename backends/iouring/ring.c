@@ -29,7 +29,7 @@ static unsigned setup_flags(const struct uring *u)
 	return flags | IORING_SETUP_COOP_TASKRUN;
 }
 
-int uring_ring_open(struct uring *u)
+int weir__uring_ring_open(struct uring *u)
 {
 	struct io_uring_params params = {
 		.flags = setup_flags(u),
@@ -49,7 +49,7 @@ int uring_ring_open(struct uring *u)
 	return rc;
 }
 
-void uring_ring_quiesce(struct uring *u)
+void weir__uring_ring_quiesce(struct uring *u)
 {
 	struct io_uring_sync_cancel_reg all = {
 		.fd = -1,
@@ -63,7 +63,7 @@ void uring_ring_quiesce(struct uring *u)
 	(void)io_uring_submit_and_get_events(&u->ring);
 }
 
-void uring_ring_close(struct uring *u)
+void weir__uring_ring_close(struct uring *u)
 {
 	io_uring_queue_exit(&u->ring);
 	close(u->wake_fd);
@@ -74,7 +74,8 @@ static WEIR_NOINLINE int enable(struct uring *u)
 {
 	unsigned workers[2] = { 0, WORKERS_UNBOUNDED };	/* 0: as it is */
 	/* Not io_uring_enable_rings, which the library of 2.3 forgets to export. */
-	int rc = io_uring_register((unsigned)u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	int rc =
+		io_uring_register((unsigned)u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 
 	if (rc < 0)
 		return rc;
@@ -100,16 +101,16 @@ static WEIR_NOINLINE struct io_uring_sqe *make_room(struct uring *u)
 	return NULL;
 }
 
-struct io_uring_sqe *uring_sqe(struct uring *u)
+struct io_uring_sqe *weir__uring_sqe(struct uring *u)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
 	return WEIR_LIKELY(sqe != NULL) ? sqe : make_room(u);
 }
 
-void uring_cancel_request(struct uring *u, uint64_t user_data)
+void weir__uring_cancel_request(struct uring *u, uint64_t user_data)
 {
-	struct io_uring_sqe *sqe = uring_sqe(u);
+	struct io_uring_sqe *sqe = weir__uring_sqe(u);
 
 	if (!sqe)
 		return;
@@ -121,7 +122,7 @@ void uring_cancel_request(struct uring *u, uint64_t user_data)
 /* Every wake is new data to the eventfd, which is therefore never read. */
 static void arm_wake(struct uring *u)
 {
-	struct io_uring_sqe *sqe = uring_sqe(u);
+	struct io_uring_sqe *sqe = weir__uring_sqe(u);
 
 	if (!sqe)
 		return;
@@ -153,7 +154,7 @@ static int wait_until(struct uring *u, uint64_t deadline)
 	return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, limit, NULL);
 }
 
-int uring_enter(struct uring *u, uint64_t deadline)
+int weir__uring_enter(struct uring *u, uint64_t deadline)
 {
 	int rc;
 

@@ -56,7 +56,7 @@ static void vec_give(struct uring *u, struct weir_op *op)
 	op->next = NULL;
 }
 
-void uring_vecs_fini(struct uring *u)
+void weir__uring_vecs_fini(struct uring *u)
 {
 	while (u->vecs) {
 		struct uring_vec *vec = u->vecs;
@@ -108,9 +108,9 @@ static int prep_vec(struct uring *u, struct weir_op *op, struct io_uring_sqe *sq
 	return 0;
 }
 
-void uring_queue_transfer(struct uring *u, struct weir_op *op)
+void weir__uring_queue_transfer(struct uring *u, struct weir_op *op)
 {
-	struct io_uring_sqe *sqe = uring_sqe(u);
+	struct io_uring_sqe *sqe = weir__uring_sqe(u);
 	int rc = sqe ? 0 : -ENOMEM;
 
 	if (sqe && weir__transfer_is_single(op))
@@ -118,7 +118,7 @@ void uring_queue_transfer(struct uring *u, struct weir_op *op)
 	else if (sqe)
 		rc = prep_vec(u, op, sqe);
 	if (WEIR_UNLIKELY(rc < 0))
-		uring_finish(u, op, rc);
+		weir__uring_finish(u, op, rc);
 	else
 		uring_tag(sqe, op, TAG_OP);
 }
@@ -128,10 +128,10 @@ void uring_queue_transfer(struct uring *u, struct weir_op *op)
 static void finish_transfer(struct uring *u, struct weir_op *op, int res)
 {
 	vec_give(u, op);
-	uring_finish(u, op, res);
+	weir__uring_finish(u, op, res);
 }
 
-void uring_transfer_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
+void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
 {
 	int res = cqe->res;
 
@@ -143,7 +143,7 @@ void uring_transfer_done(struct uring *u, struct weir_op *op, const struct io_ur
 	if (WEIR_UNLIKELY(cqe->flags & IORING_CQE_F_NOTIF))
 		res = op->res;
 	if (WEIR_UNLIKELY(uring_must_repeat(op, res))) {
-		uring_queue_transfer(u, op);
+		weir__uring_queue_transfer(u, op);
 		return;
 	}
 	if (res > 0) {
@@ -151,7 +151,7 @@ void uring_transfer_done(struct uring *u, struct weir_op *op, const struct io_ur
 		if (WEIR_UNLIKELY(weir__transfer_wants_all(op) &&
 				  !weir__transfer_is_complete(op))) {
 			if (!uring_is_cancelled(op)) {
-				uring_queue_transfer(u, op);
+				weir__uring_queue_transfer(u, op);
 				return;
 			}
 			finish_transfer(u, op, -ECANCELED);
@@ -179,7 +179,7 @@ static int send_now(struct weir_op *op)
 	return weir__transfer_result(op);
 }
 
-void uring_submit_send(struct uring *u, struct weir_op *op)
+void weir__uring_submit_send(struct uring *u, struct weir_op *op)
 {
 	int res;
 
@@ -190,6 +190,6 @@ void uring_submit_send(struct uring *u, struct weir_op *op)
 			return;
 		}
 	}
-	uring_handle_hold(u, op->handle);
-	uring_queue_transfer(u, op);
+	weir__uring_handle_hold(u, op->handle);
+	weir__uring_queue_transfer(u, op);
 }

@@ -8,23 +8,23 @@
 
 static void queue_connect(struct uring *u, struct weir_op *op)
 {
-	struct io_uring_sqe *sqe = uring_sqe(u);
+	struct io_uring_sqe *sqe = weir__uring_sqe(u);
 
 	if (!sqe) {
-		uring_finish(u, op, -ENOMEM);
+		weir__uring_finish(u, op, -ENOMEM);
 		return;
 	}
 	io_uring_prep_connect(sqe, op->handle->fd, op->u.connect.addr, op->u.connect.len);
 	uring_tag(sqe, op, TAG_OP);
 }
 
-void uring_submit_connect(struct uring *u, struct weir_op *op)
+void weir__uring_submit_connect(struct uring *u, struct weir_op *op)
 {
-	uring_handle_hold(u, op->handle);
+	weir__uring_handle_hold(u, op->handle);
 	queue_connect(u, op);
 }
 
-void uring_connect_done(struct uring *u, struct weir_op *op, int res)
+void weir__uring_connect_done(struct uring *u, struct weir_op *op, int res)
 {
 	if (WEIR_UNLIKELY(uring_must_repeat(op, res))) {
 		op->u.connect.started = 1;
@@ -32,7 +32,7 @@ void uring_connect_done(struct uring *u, struct weir_op *op, int res)
 		return;
 	}
 	/* One that is made again may find itself connected. */
-	uring_finish(u, op, res == -EISCONN && op->u.connect.started ? 0 : res);
+	weir__uring_finish(u, op, res == -EISCONN && op->u.connect.started ? 0 : res);
 }
 
 /* ---- poll ---- */
@@ -56,11 +56,11 @@ static int from_poll(unsigned events)
 
 static void queue_poll(struct uring *u, struct weir_op *op)
 {
-	struct io_uring_sqe *sqe = uring_sqe(u);
+	struct io_uring_sqe *sqe = weir__uring_sqe(u);
 
 	if (!sqe) {
-		uring_remove_waiter(state_of(op->handle), op);
-		uring_finish(u, op, -ENOMEM);
+		weir__uring_remove_waiter(state_of(op->handle), op);
+		weir__uring_finish(u, op, -ENOMEM);
 		return;
 	}
 	io_uring_prep_poll_add(sqe, op->handle->fd, to_poll(op->u.poll.events));
@@ -68,7 +68,7 @@ static void queue_poll(struct uring *u, struct weir_op *op)
 }
 
 /* In the handle's list too, so that a detach finds it. */
-void uring_submit_poll(struct uring *u, struct weir_op *op)
+void weir__uring_submit_poll(struct uring *u, struct weir_op *op)
 {
 	struct uring_handle *s = state_of(op->handle);
 
@@ -76,12 +76,12 @@ void uring_submit_poll(struct uring *u, struct weir_op *op)
 		weir_backend_complete(op, -EPERM);
 		return;
 	}
-	uring_handle_hold(u, op->handle);
-	uring_append_waiter(s, op);
+	weir__uring_handle_hold(u, op->handle);
+	weir__uring_append_waiter(s, op);
 	queue_poll(u, op);
 }
 
-void uring_poll_done(struct uring *u, struct weir_op *op, int res)
+void weir__uring_poll_done(struct uring *u, struct weir_op *op, int res)
 {
 	struct uring_handle *s = state_of(op->handle);
 
@@ -92,6 +92,6 @@ void uring_poll_done(struct uring *u, struct weir_op *op, int res)
 	}
 	if (res > 0)
 		res = from_poll((unsigned)res);
-	uring_remove_waiter(s, op);
-	uring_finish(u, op, res);
+	weir__uring_remove_waiter(s, op);
+	weir__uring_finish(u, op, res);
 }

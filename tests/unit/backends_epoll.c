@@ -2580,8 +2580,10 @@ START_TEST(choice_by_name_environment_and_itself)
 	ck_assert_str_eq(ops->name, "epoll");
 	ck_assert_str_eq(why, "");
 	ck_assert_ptr_null(options);
-	ck_assert_int_eq(weir__backend_choose("epoll:fast", &ops, &options, why, sizeof(why)), -EINVAL);
-	ck_assert_str_eq(why, "backend 'epoll:fast' cannot run here: it has no options, so not 'fast'");
+	ck_assert_int_eq(weir__backend_choose("epoll:fast", &ops, &options, why, sizeof(why)),
+			 -EINVAL);
+	ck_assert_str_eq(why,
+			 "backend 'epoll:fast' cannot run here: it has no options, so not 'fast'");
 	ck_assert_int_eq(weir__backend_choose("nix", &ops, &options, why, sizeof(why)), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(why, "unknown backend 'nix'; this build has:"));
 	ck_assert_ptr_nonnull(strstr(why, "epoll"));
