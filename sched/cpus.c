@@ -3,7 +3,7 @@
  * cpus.c: see cpus.h. The cgroups are found through /proc/self/cgroup and
  * /proc/self/mountinfo: version 2 has cpu.max ("max 100000", "50000 100000"),
  * version 1 cpu.cfs_quota_us and cpu.cfs_period_us. A limit counts at every
- * level up to the root of the mount.
+ * level up to the root of the mount; cpu.stat beside it says what it has cost.
  */
 #define _GNU_SOURCE
 #include "sched/cpus.h"
@@ -36,29 +36,24 @@ static unsigned milli(long long quota, long long period)
 	return m < 1 ? 1 : m > INT_MAX ? 0 : (unsigned)m;
 }
 
-static unsigned smaller(unsigned a, unsigned b)
+static unsigned quota_v2(const char *dir, char file[PATH_MAX])
 {
-	return a == 0 ? b : b == 0 || a < b ? a : b;
-}
-
-static unsigned quota_v2(const char *dir)
-{
-	char path[PATH_MAX], line[64];
+	char line[64];
 	long long quota, period;
 
-	snprintf(path, sizeof path, "%s/cpu.max", dir);
-	if (!read_line(path, line, sizeof line) || sscanf(line, "%lld %lld", &quota, &period) != 2)
+	snprintf(file, PATH_MAX, "%s/cpu.max", dir);
+	if (!read_line(file, line, sizeof line) || sscanf(line, "%lld %lld", &quota, &period) != 2)
 		return 0;
 	return milli(quota, period);
 }
 
-static unsigned quota_v1(const char *dir)
+static unsigned quota_v1(const char *dir, char file[PATH_MAX])
 {
 	char path[PATH_MAX], line[64];
 	long long quota;
 
-	snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", dir);
-	if (!read_line(path, line, sizeof line))
+	snprintf(file, PATH_MAX, "%s/cpu.cfs_quota_us", dir);
+	if (!read_line(file, line, sizeof line))
 		return 0;
 	quota = atoll(line);
 	snprintf(path, sizeof path, "%s/cpu.cfs_period_us", dir);
@@ -67,21 +62,66 @@ static unsigned quota_v1(const char *dir)
 	return milli(quota, atoll(line));
 }
 
+/* "nr_throttled 3"; version 1 counts the time in ns, version 2 in us. */
+static void read_cost(const char *dir, struct weir_cpu_allowance *allowance)
+{
+	char path[PATH_MAX], line[128], key[64];
+	unsigned long long value;
+	FILE *f;
+
+	allowance->periods = allowance->throttled = allowance->throttled_ns = 0;
+	if ((size_t)snprintf(path, sizeof path, "%s/cpu.stat", dir) >= sizeof path)
+		return;
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f)) {
+		if (sscanf(line, "%63s %llu", key, &value) != 2)
+			continue;
+		if (!strcmp(key, "nr_periods"))
+			allowance->periods = value;
+		else if (!strcmp(key, "nr_throttled"))
+			allowance->throttled = value;
+		else if (!strcmp(key, "throttled_usec"))
+			allowance->throttled_ns = value * WEIR_USEC;
+		else if (!strcmp(key, "throttled_time"))
+			allowance->throttled_ns = value;
+	}
+	if (f)
+		fclose(f);
+}
+
+typedef unsigned (*quota_fn)(const char *dir, char file[PATH_MAX]);
+
+/* A group's quota, if it has one that is smaller than what was found so far. */
+static void take_quota(const char *dir, quota_fn read_quota, struct weir_cpu_allowance *allowance)
+{
+	char file[PATH_MAX];
+	unsigned quota_milli = read_quota(dir, file);
+	size_t len = strlen(file);
+
+	if (!quota_milli || (allowance->quota_milli && allowance->quota_milli <= quota_milli))
+		return;
+	allowance->quota_milli = quota_milli;
+	allowance->quota_file[0] = '\0';
+	if (len < sizeof allowance->quota_file)
+		memcpy(allowance->quota_file, file, len + 1);
+	read_cost(dir, allowance);
+}
+
 /* From the process's group up to the mount point. */
-static unsigned quota_up(const char *mount, const char *group, unsigned (*read_quota)(const char *))
+static void quota_up(const char *mount, const char *group, quota_fn read_quota,
+		     struct weir_cpu_allowance *allowance)
 {
 	char dir[PATH_MAX];
 	size_t stop = strlen(mount);
-	unsigned least = 0;
 	char *slash;
 
 	if ((size_t)snprintf(dir, sizeof dir, "%s%s", mount, group) >= sizeof dir)
-		return 0;
+		return;
 	for (;;) {
-		least = smaller(least, read_quota(dir));
+		take_quota(dir, read_quota, allowance);
 		slash = strrchr(dir, '/');
 		if (!slash || (size_t)(slash - dir) < stop)
-			return least;
+			return;
 		*slash = '\0';
 	}
 }
@@ -154,15 +194,14 @@ static bool is_cpu_line(const char *line, bool v2)
 	       strstr(names, ",cpu,") || strstr(names, ",cpu:");
 }
 
-static unsigned quota_of(const char *root, bool v2)
+static void quota_of(const char *root, bool v2, struct weir_cpu_allowance *allowance)
 {
 	char path[PATH_MAX], line[1024], *group;
 	struct mount mount;
-	unsigned least = 0;
 	FILE *f;
 
 	if (!find_mount(root, v2, &mount))
-		return 0;
+		return;
 	snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof line, f)) {
@@ -170,17 +209,18 @@ static unsigned quota_of(const char *root, bool v2)
 		group = strchr(line, ':');
 		group = group ? strchr(group + 1, ':') : NULL;
 		if (group && is_cpu_line(line, v2))
-			least = smaller(least, quota_up(mount.point, path_below(&mount, group + 1),
-							v2 ? quota_v2 : quota_v1));
+			quota_up(mount.point, path_below(&mount, group + 1),
+				 v2 ? quota_v2 : quota_v1, allowance);
 	}
 	if (f)
 		fclose(f);
-	return least;
 }
 
-unsigned cpus_quota_milli(const char *root)
+void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
 {
-	return smaller(quota_of(root, true), quota_of(root, false));
+	memset(ret_allowance, 0, sizeof *ret_allowance);
+	quota_of(root, true, ret_allowance);
+	quota_of(root, false, ret_allowance);
 }
 
 unsigned cpus_count(unsigned mask_cpus, unsigned quota_milli)
@@ -198,12 +238,23 @@ static int allowed_set(cpu_set_t *set)
 	return sched_getaffinity(0, sizeof *set, set) < 0 ? -errno : 0;
 }
 
-unsigned weir_cpus_allowed(void)
+int weir_cpus_allowance(struct weir_cpu_allowance *ret_allowance)
 {
 	cpu_set_t set;
-	unsigned n = allowed_set(&set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 
-	return cpus_count(n, cpus_quota_milli(""));
+	if (!ret_allowance)
+		return -EINVAL;
+	cpus_quota("", ret_allowance);
+	ret_allowance->mask_cpus = allowed_set(&set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+	return 0;
+}
+
+unsigned weir_cpus_allowed(void)
+{
+	struct weir_cpu_allowance allowance;
+
+	weir_cpus_allowance(&allowance);
+	return cpus_count(allowance.mask_cpus, allowance.quota_milli);
 }
 
 int cpus_pin(pthread_t thread, unsigned i)

@@ -9,11 +9,13 @@
 
 #include <pthread.h>
 
+struct weir_cpu_allowance;
+
 /*
- * The quota in thousandths of a CPU, the smallest of the hierarchy; 0 when there is none.
- * root is where /proc and /sys are, "" but in tests.
+ * Fill in the quota, the smallest of the hierarchy, and what it has cost; zeros when there is
+ * none. root is where /proc and /sys are, "" but in tests.
  */
-unsigned cpus_quota_milli(const char *root);
+void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance);
 
 /* How many workers a mask of CPUs and a quota ask for: the quota rounded up, at least 1. */
 unsigned cpus_count(unsigned mask_cpus, unsigned quota_milli);

@@ -27,5 +27,7 @@ int proxy_main(int argc, char **argv);
 void proxy_help(void);
 int demo_main(int argc, char **argv);
 void demo_help(void);
+int doctor_main(int argc, char **argv);
+void doctor_help(void);
 
 #endif

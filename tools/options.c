@@ -186,9 +186,21 @@ static size_t distance(const char *a, const char *b)
 	return row[len];
 }
 
+/* Every option's name, when they are few. */
+static bool list_names(const struct parser *p, char *list, size_t len)
+{
+	size_t used = 0;
+
+	list[0] = '\0';
+	for (size_t i = 0; i < p->count && used < len; i++)
+		used += (size_t)snprintf(list + used, len - used, "%s--%s", i ? ", " : "",
+					 p->specs[i].name);
+	return used < len;
+}
+
 static enum options_result unknown(struct parser *p, const char *given, size_t len)
 {
-	char name[NAME_MAX_LEN + 1];
+	char name[NAME_MAX_LEN + 1], list[128];
 	size_t best = 3, d;
 	const char *nearest = NULL;
 
@@ -202,6 +214,8 @@ static enum options_result unknown(struct parser *p, const char *given, size_t l
 	}
 	if (nearest)
 		return bad(p, "--%s: there is no such option; is --%s meant?", name, nearest);
+	if (list_names(p, list, sizeof(list)))
+		return bad(p, "--%s: there is no such option; there are %s", name, list);
 	return bad(p, "--%s: there is no such option; --help lists them", name);
 }
 

@@ -15,6 +15,8 @@ static const struct command commands[] = {
 	{ "proxy", "relay TCP connections to one of several upstreams", proxy_main, proxy_help },
 	{ "demo", "the proxy before an echo server, under load, every byte checked", demo_main,
 	  demo_help },
+	{ "doctor", "what this machine lacks for weir, and the commands that mend it", doctor_main,
+	  doctor_help },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

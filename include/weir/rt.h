@@ -256,6 +256,24 @@ WEIR_API int weir_backend_info(unsigned i, struct weir_backend_info *ret_info);
  */
 WEIR_API unsigned weir_cpus_allowed(void);
 
+/* What weir_cpus_allowed takes together. */
+struct weir_cpu_allowance {
+	unsigned mask_cpus;		/* of the affinity mask, which the cpuset has cut */
+	unsigned quota_milli;		/* thousandths of a CPU; 0: no quota */
+	char quota_file[512];		/* cpu.max or cpu.cfs_quota_us that says so; "" */
+	uint64_t periods, throttled;	/* of the quota: gone by; of those, used up early */
+	uint64_t throttled_ns;		/* how long its tasks were kept from running */
+};
+
+/**
+ * How the number of allowed CPUs comes about, and what the quota has cost so far.
+ *
+ * Thread:   [any]
+ * Returns:  0; -EINVAL without ret_allowance
+ * Since:    0.1
+ */
+WEIR_API int weir_cpus_allowance(struct weir_cpu_allowance *ret_allowance);
+
 WEIR_END_DECLS
 
 #endif

@@ -53,6 +53,14 @@ static void put(const char *path, const char *text)
 	"33 32 0:29 / /sys/fs/cgroup/" name " rw,nosuid shared:9 - cgroup cgroup rw," options "\n"
 #define OTHER_MOUNTS "23 1 8:1 / / rw - ext4 /dev/sda1 rw\n24 23 0:5 / /proc rw - proc proc rw\n"
 
+static unsigned cpus_quota_milli(const char *below)
+{
+	struct weir_cpu_allowance allowance;
+
+	cpus_quota(below, &allowance);
+	return allowance.quota_milli;
+}
+
 static void mounts(const char *cgroups, const char *text)
 {
 	char all[2048];
@@ -180,6 +188,53 @@ START_TEST(a_mount_of_a_part_of_the_tree)
 }
 END_TEST
 
+/* Of the group that sets the smallest quota, not of the one we are in. */
+START_TEST(a_quota_says_where_it_is_and_what_it_cost)
+{
+	struct weir_cpu_allowance allowance;
+	char path[256];
+
+	mounts("0::/a/b\n", V2_MOUNT);
+	put("/sys/fs/cgroup/a/cpu.max", "150000 100000\n");
+	put("/sys/fs/cgroup/a/b/cpu.max", "200000 100000\n");
+	put("/sys/fs/cgroup/a/cpu.stat",
+	    "usage_usec 9\nnr_periods 40\nnr_throttled 3\nthrottled_usec 1500\nnr_bursts 0\n");
+	put("/sys/fs/cgroup/a/b/cpu.stat", "nr_periods 7\nnr_throttled 7\nthrottled_usec 7\n");
+	cpus_quota(root, &allowance);
+	snprintf(path, sizeof path, "%s/sys/fs/cgroup/a/cpu.max", root);
+	ck_assert_str_eq(allowance.quota_file, path);
+	ck_assert_uint_eq(allowance.periods, 40);
+	ck_assert_uint_eq(allowance.throttled, 3);
+	ck_assert_uint_eq(allowance.throttled_ns, 1500000);
+
+	mounts("3:cpu:/app\n", V1_MOUNT("cpu", "cpu"));
+	put_v1("/sys/fs/cgroup/cpu/app", "10000\n", "100000\n");
+	put("/sys/fs/cgroup/cpu/app/cpu.stat",
+	    "nr_periods 5\nnr_throttled 2\nthrottled_time 1234\n");
+	cpus_quota(root, &allowance);
+	snprintf(path, sizeof path, "%s/sys/fs/cgroup/cpu/app/cpu.cfs_quota_us", root);
+	ck_assert_str_eq(allowance.quota_file, path);
+	ck_assert_uint_eq(allowance.periods, 5);
+	ck_assert_uint_eq(allowance.throttled, 2);
+	ck_assert_uint_eq(allowance.throttled_ns, 1234);
+}
+END_TEST
+
+START_TEST(no_quota_costs_nothing)
+{
+	struct weir_cpu_allowance allowance;
+
+	mounts("0::/\n", V2_MOUNT);
+	put("/sys/fs/cgroup/cpu.stat", "nr_periods 40\nnr_throttled 3\nthrottled_usec 1500\n");
+	cpus_quota(root, &allowance);
+	ck_assert_str_eq(allowance.quota_file, "");
+	ck_assert_uint_eq(allowance.periods + allowance.throttled + allowance.throttled_ns, 0);
+	ck_assert_int_eq(weir_cpus_allowance(NULL), -EINVAL);
+	ck_assert_int_eq(weir_cpus_allowance(&allowance), 0);
+	ck_assert_uint_ge(allowance.mask_cpus, 1);
+}
+END_TEST
+
 START_TEST(a_quota_is_rounded_up)
 {
 	ck_assert_uint_eq(cpus_count(8, 0), 8);
@@ -257,6 +312,9 @@ int main(int argc, char **argv)
 		TESTING(version_1_finds_its_hierarchy, .setup = make_root, .teardown = remove_root),
 		TESTING(both_versions_at_once, .setup = make_root, .teardown = remove_root),
 		TESTING(a_mount_of_a_part_of_the_tree, .setup = make_root, .teardown = remove_root),
+		TESTING(a_quota_says_where_it_is_and_what_it_cost, .setup = make_root,
+			.teardown = remove_root),
+		TESTING(no_quota_costs_nothing, .setup = make_root, .teardown = remove_root),
 		TESTING(a_quota_is_rounded_up),
 		TESTING(the_mask_counts, .needs = "native"),
 		TESTING(workers_are_pinned_round_the_allowed, .needs = "native"),

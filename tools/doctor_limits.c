@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * doctor_limits.c: what one process may hold: descriptors and locked memory.
+ * weir proxy raises the soft limit of descriptors to the hard one by itself, so
+ * the hard one is what is judged.
+ */
+#include <sys/resource.h>
+
+#include "tools/doctor.h"
+
+/* A proxied connection has two descriptors; a benchmark holds both ends of its own. */
+#define NOFILE_GOOD 65536
+#define NOFILE_BENCH 8192
+#define NOFILE_LEAST 1024
+#define NOFILE_FIX 1048576
+#define MEMLOCK_GOOD (8u << 20)
+
+static const char *amount(rlim_t value, unsigned unit, char *buf, size_t len)
+{
+	if (value == RLIM_INFINITY)
+		snprintf(buf, len, "unlimited");
+	else
+		snprintf(buf, len, "%llu", (unsigned long long)value / unit);
+	return buf;
+}
+
+static void fix_nofile(struct doctor *doctor)
+{
+	long long most = 0;
+
+	doctor_read_number(doctor, "/proc/sys/fs/nr_open", &most);
+	doctor_fix(doctor, "%sprlimit --pid $$ --nofile=%d:%d",
+		   most && most < NOFILE_FIX ? "sysctl -w fs.nr_open=1048576 && " : "", NOFILE_FIX,
+		   NOFILE_FIX);
+	doctor_advise(doctor, "in a service: LimitNOFILE=%d", NOFILE_FIX);
+}
+
+static void check_nofile(struct doctor *doctor)
+{
+	rlim_t good = doctor->use == DOCTOR_BENCH ? NOFILE_BENCH : NOFILE_GOOD;
+	struct rlimit limit;
+	char soft[24], hard[24];
+	enum doctor_level level;
+
+	if (doctor->machine->limit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	level = limit.rlim_max < NOFILE_LEAST ? DOCTOR_FAIL
+		: limit.rlim_max < good       ? DOCTOR_WARN
+					      : DOCTOR_PASS;
+	doctor_add(doctor, level, "limits.nofile",
+		   "%s soft, %s hard: with the hard one about %s proxied connections",
+		   amount(limit.rlim_cur, 1, soft, sizeof(soft)),
+		   amount(limit.rlim_max, 1, hard, sizeof(hard)),
+		   amount(limit.rlim_max == RLIM_INFINITY ? limit.rlim_max : limit.rlim_max / 2, 1,
+			  (char[24]){ 0 }, 24));
+	if (level != DOCTOR_PASS)
+		fix_nofile(doctor);
+}
+
+static void check_files(struct doctor *doctor)
+{
+	unsigned long long used, most;
+	char line[96];
+
+	if (!doctor_read(doctor, "/proc/sys/fs/file-nr", line, sizeof(line)) ||
+	    sscanf(line, "%llu %*u %llu", &used, &most) != 2 || !most)
+		return;
+	if (used < most / 10 * 9) {
+		doctor_add(doctor, DOCTOR_PASS, "limits.files", "%llu open in the whole system",
+			   used);
+		return;
+	}
+	doctor_add(doctor, DOCTOR_WARN, "limits.files", "%llu of %llu open in the whole system",
+		   used, most);
+	doctor_fix(doctor, "sysctl -w fs.file-max=9223372036854775807");
+}
+
+static void check_memlock(struct doctor *doctor)
+{
+	bool counted = doctor->kernel && doctor->kernel < DOCTOR_KERNEL(5u, 12, 0);
+	struct rlimit limit;
+	char kib[24];
+
+	if (doctor->machine->limit(RLIMIT_MEMLOCK, &limit) < 0)
+		return;
+	amount(limit.rlim_cur, 1024, kib, sizeof(kib));
+	if (limit.rlim_cur >= MEMLOCK_GOOD) {
+		doctor_add(doctor, DOCTOR_PASS, "limits.memlock", "%s%s", kib,
+			   limit.rlim_cur == RLIM_INFINITY ? "" : " KiB");
+		return;
+	}
+	doctor_add(doctor, DOCTOR_WARN, "limits.memlock", "%s KiB: %s", kib,
+		   counted ? "before 5.12 the rings of io_uring count as locked memory"
+			   : "registered buffers and zero-copy sends of io_uring count as locked "
+			     "memory");
+	doctor_fix(doctor, "prlimit --pid $$ --memlock=unlimited");
+	doctor_advise(doctor, "in a service: LimitMEMLOCK=infinity");
+}
+
+void doctor_check_limits(struct doctor *doctor)
+{
+	doctor->group = "limits";
+	check_nofile(doctor);
+	check_files(doctor);
+	check_memlock(doctor);
+}
