@@ -39,17 +39,6 @@ void doctor_help(void)
 	     "See weir-doctor(1).");
 }
 
-void doctor_check_all(struct doctor *doctor)
-{
-	doctor_check_kernel(doctor);
-	doctor_check_backends(doctor);
-	doctor_check_uring(doctor);
-	doctor_check_cpu(doctor);
-	doctor_check_limits(doctor);
-	doctor_check_net(doctor);
-	doctor_check_clock(doctor);
-}
-
 static int usage(const char *why)
 {
 	fprintf(stderr, "weir doctor: %s\n", why);

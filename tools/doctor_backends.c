@@ -47,8 +47,8 @@ static void check_epoll(struct doctor *doctor)
 	if (epoll.create < 0) {
 		doctor_add(doctor, DOCTOR_FAIL, "epoll.create", "epoll_create1: %s",
 			   doctor_errno_name(epoll.create));
-		doctor_advise(doctor, "what every build of weir for Linux can fall back to is gone: "
-				      "look at seccomp and at ulimit -n");
+		doctor_advise(doctor,
+			      "nothing is left to fall back to: a seccomp filter, or ulimit -n");
 		return;
 	}
 	if (epoll.exclusive == 0)

@@ -15,13 +15,10 @@
 /* Read without a system call, if not all as cheaply. */
 static bool is_cheap(const char *source)
 {
-	static const char *const cheap[] = { "kvm-clock", "hyperv_clocksource_tsc_page", "xen",
-					     "arch_sys_counter", "timebase", "riscv_clocksource" };
-
-	for (size_t i = 0; i < sizeof(cheap) / sizeof(cheap[0]); i++)
-		if (strcmp(source, cheap[i]) == 0)
-			return true;
-	return false;
+	return doctor_has_word(
+		"kvm-clock hyperv_clocksource_tsc_page xen arch_sys_counter timebase "
+		"riscv_clocksource",
+		source);
 }
 
 static void check_source(struct doctor *doctor)

@@ -63,7 +63,7 @@ static void fix_quota(struct doctor *doctor, const char *file)
 
 	if (quotable(file))
 		doctor_fix(doctor, "echo %s >'%s'", v2 ? "max" : "-1", file);
-	doctor_advise(doctor, "raise it where the container or service is defined, or take it away");
+	doctor_advise(doctor, "raise it where the container or service is defined");
 }
 
 static void check_quota(struct doctor *doctor, const struct weir_cpu_allowance *allowance)
@@ -80,7 +80,7 @@ static void check_quota(struct doctor *doctor, const struct weir_cpu_allowance *
 	if (milli > allowance->mask_cpus * 1000)
 		level = DOCTOR_INFO;
 	doctor_add(doctor, level, "cpu.quota",
-		   "%u.%02u CPUs for %u worker%s%s; pinning them one to a CPU and busy polling burn it",
+		   "%u.%02u CPUs for %u worker%s%s; neither pin them nor poll busily",
 		   milli / 1000, milli % 1000 / 10, workers, workers == 1 ? "" : "s",
 		   milli < workers * 1000 ? ", which are throttled when busy" : "");
 	if (level == DOCTOR_WARN)
@@ -149,10 +149,10 @@ static void check_isolated(struct doctor *doctor)
 		return;
 	}
 	doctor_add(doctor, DOCTOR_WARN, "cpu.isolated",
-		   "%s, of which %u of our %u CPUs: threads there are not balanced, workers must be "
-		   "pinned",
-		   isolated, both, mine_count);
-	doctor_advise(doctor, "run with --pin, started in this shell behind the command");
+		   "%s, among them %u of our %u CPUs: nothing is balanced there", isolated, both,
+		   mine_count);
+	doctor_advise(doctor,
+		      "pin the workers (--pin), and start them in this shell behind the command");
 	doctor_fix(doctor, "taskset -pc %s $$", isolated);
 }
 

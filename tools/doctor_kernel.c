@@ -21,8 +21,7 @@ struct fault {
 
 static const struct fault faults[] = {
 	{ "kernel.uring_sqpoll", DOCTOR_KERNEL(5u, 1, 0), DOCTOR_KERNEL(5u, 10, 186),
-	  "the kernel thread of a ring with SQPOLL never sleeps (weir asks for none, other programs "
-	  "do)",
+	  "io_uring's SQPOLL thread never sleeps (weir has none, other programs may)",
 	  "boot 5.10.186 or newer" },
 	{ "kernel.uring_enomem", DOCTOR_KERNEL(5u, 1, 0), DOCTOR_KERNEL(6u, 6, 86),
 	  "io_uring answers ENOMEM while there is memory", "boot 6.6.86 or newer" },
@@ -85,7 +84,8 @@ static void check_guests(struct doctor *doctor)
 
 	doctor_read_field(doctor, "/proc/cpuinfo", "flags", flags, sizeof(flags));
 	doctor_read(doctor, "/sys/class/dmi/id/sys_vendor", vendor, sizeof(vendor));
-	guest = doctor_has_word(flags, "hypervisor") || doctor_exists(doctor, "/sys/hypervisor/type");
+	guest = doctor_has_word(flags, "hypervisor") ||
+		doctor_exists(doctor, "/sys/hypervisor/type");
 	container = doctor_exists(doctor, "/.dockerenv") ||
 		    doctor_exists(doctor, "/run/.containerenv") ||
 		    doctor_exists(doctor, "/run/systemd/container");
@@ -128,8 +128,7 @@ static void check_guard(struct doctor *doctor)
 
 	if (rc == 0) {
 		doctor_add(doctor, DOCTOR_PASS, "kernel.guards",
-			   "guard pages without mappings (MADV_GUARD_INSTALL): fibers are limited by "
-			   "memory alone");
+			   "MADV_GUARD_INSTALL works: only memory limits the number of fibers");
 		return;
 	}
 	doctor_read_number(doctor, "/proc/sys/vm/max_map_count", &mappings);

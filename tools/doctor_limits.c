@@ -45,7 +45,7 @@ static void check_nofile(struct doctor *doctor)
 	if (doctor->machine->limit(RLIMIT_NOFILE, &limit) < 0)
 		return;
 	level = limit.rlim_max < NOFILE_LEAST ? DOCTOR_FAIL
-		: limit.rlim_max < good       ? DOCTOR_WARN
+		: limit.rlim_max < good	      ? DOCTOR_WARN
 					      : DOCTOR_PASS;
 	doctor_add(doctor, level, "limits.nofile",
 		   "%s soft, %s hard: with the hard one about %s proxied connections",

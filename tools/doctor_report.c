@@ -113,9 +113,14 @@ void doctor_print_text(const struct doctor *doctor, FILE *out)
  */
 static size_t utf8_len(const unsigned char *s)
 {
-	size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3
-								: 0;
+	size_t len = 0;
 
+	if (s[0] < 0x80)
+		len = 1;
+	else if (s[0] >= 0xc2 && s[0] < 0xe0)
+		len = 2;
+	else if ((s[0] & 0xf0) == 0xe0)
+		len = 3;
 	for (size_t i = 1; i < len; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
@@ -182,7 +187,16 @@ static void print_comment(const char *text, FILE *out)
 		fputc((unsigned char)*text < 0x20 ? ' ' : *text, out);
 }
 
-static void print_step(const struct doctor_finding *finding, FILE *out)
+/* Whether a finding before this one that counts has the same command. */
+static bool is_fixed_before(const struct doctor *doctor, const struct doctor_finding *finding)
+{
+	for (const struct doctor_finding *f = doctor->findings; f < finding; f++)
+		if (f->level >= DOCTOR_WARN && strcmp(f->fix, finding->fix) == 0)
+			return true;
+	return false;
+}
+
+static void print_step(const struct doctor *doctor, const struct doctor_finding *finding, FILE *out)
 {
 	if (!*finding->fix && !*finding->advice)
 		return;
@@ -192,7 +206,9 @@ static void print_step(const struct doctor_finding *finding, FILE *out)
 		fputs("\n# ", out);
 		print_comment(finding->advice, out);
 	}
-	if (*finding->fix)
+	if (*finding->fix && is_fixed_before(doctor, finding))
+		fputs("\n# with the command above", out);
+	else if (*finding->fix)
 		fprintf(out, "\n%s%s", finding->level < DOCTOR_WARN ? "# optional: " : "",
 			finding->fix);
 	fputc('\n', out);
@@ -202,11 +218,11 @@ void doctor_print_script(const struct doctor *doctor, FILE *out)
 {
 	fprintf(out,
 		"#!/bin/sh\n"
-		"# What `weir doctor --for %s` would change here. Read it, then source it as root:\n"
-		"# limits set with prlimit are those of the shell that sources it. Nothing of this\n"
-		"# outlasts a reboot; settings that shall go into /etc/sysctl.d.\n",
+		"# What weir doctor --for %s would change here. Read it, then source it as\n"
+		"# root: what prlimit sets is the limits of the shell that does. Nothing of\n"
+		"# this outlasts a reboot; settings that shall go into /etc/sysctl.d.\n",
 		doctor_uses[doctor->use]);
 	for (unsigned i = 0; i < doctor->len; i++)
 		if (doctor->findings[i].level != DOCTOR_PASS)
-			print_step(&doctor->findings[i], out);
+			print_step(doctor, &doctor->findings[i], out);
 }

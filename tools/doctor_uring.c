@@ -100,7 +100,7 @@ static void add_denied(struct doctor *doctor)
 	} else {
 		doctor_add(doctor, DOCTOR_WARN, "uring.setup",
 			   "io_uring_setup: EPERM, by neither sysctl nor seccomp");
-		doctor_advise(doctor, "look for a security module's denial: dmesg | grep -i denied");
+		doctor_advise(doctor, "perhaps a security module: dmesg | grep -i denied");
 	}
 }
 
@@ -253,8 +253,7 @@ static void check_liburing(struct doctor *doctor)
 		   "header of this build %s, library here %s, kernel %u.%u%s", header, library,
 		   doctor->kernel >> 24, doctor->kernel >> 16 & 255, lacking);
 	if (older)
-		doctor_advise(doctor, "the library is older than the header: install liburing %s or "
-				      "newer, or build weir here",
+		doctor_advise(doctor, "library older than header: install liburing %s or newer",
 			      header);
 }
 

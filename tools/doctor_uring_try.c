@@ -25,14 +25,13 @@
 #define BUFS 4
 #define PAGE 4096
 #define PROBE_OPS 256
+#define MULTISHOT 99		/* the user data of a request that may go on */
 
-/* A buffer ring and what is in it: both in one mapping of two pages. */
-struct buf_ring {
-	struct {
-		uint64_t addr;
-		uint32_t len;
-		uint16_t bid, tail;	/* the tail is the first entry's */
-	} *entries;
+/* An entry of a buffer ring, which is a page; its buffers are in the page behind it. */
+struct buf_entry {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t bid, tail;		/* the tail is the first entry's */
 };
 
 struct buf_reg {
@@ -178,15 +177,12 @@ static const struct {
 	uint8_t op;
 	const char *name;
 } needed_ops[] = {
-	{ OP_ACCEPT, "accept" },	{ OP_CONNECT, "connect" },
-	{ OP_RECV, "recv" },		{ OP_SEND, "send" },
-	{ OP_RECVMSG, "recvmsg" },	{ OP_SENDMSG, "sendmsg" },
-	{ OP_POLL_ADD, "poll" },	{ OP_ASYNC_CANCEL, "cancel" },
-	{ OP_SHUTDOWN, "shutdown" },	{ OP_CLOSE, "close" },
-	{ OP_OPENAT, "openat" },	{ OP_READ, "read" },
-	{ OP_WRITE, "write" },		{ OP_STATX, "statx" },
-	{ OP_FSYNC, "fsync" },		{ OP_RENAMEAT, "renameat" },
-	{ OP_UNLINKAT, "unlinkat" },	{ OP_MKDIRAT, "mkdirat" },
+	{ OP_ACCEPT, "accept" },     { OP_CONNECT, "connect" },	    { OP_RECV, "recv" },
+	{ OP_SEND, "send" },	     { OP_RECVMSG, "recvmsg" },	    { OP_SENDMSG, "sendmsg" },
+	{ OP_POLL_ADD, "poll" },     { OP_ASYNC_CANCEL, "cancel" }, { OP_SHUTDOWN, "shutdown" },
+	{ OP_CLOSE, "close" },	     { OP_OPENAT, "openat" },	    { OP_READ, "read" },
+	{ OP_WRITE, "write" },	     { OP_STATX, "statx" },	    { OP_FSYNC, "fsync" },
+	{ OP_RENAMEAT, "renameat" }, { OP_UNLINKAT, "unlinkat" },   { OP_MKDIRAT, "mkdirat" },
 };
 
 static bool supports(const struct probe *probe, unsigned op)
@@ -225,7 +221,7 @@ static void read_iowq(struct uring_ring *ring, struct doctor_uring *uring)
 
 /* ---- buffers and sockets ---- */
 
-static int open_buffers(struct uring_ring *ring, uint16_t flags, struct buf_ring *ret_bufs)
+static int open_buffers(struct uring_ring *ring, uint16_t flags, struct buf_entry **ret_bufs)
 {
 	void *mapped = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			    0);
@@ -235,6 +231,7 @@ static int open_buffers(struct uring_ring *ring, uint16_t flags, struct buf_ring
 		.bgid = BUF_GROUP,
 		.flags = flags,
 	};
+	struct buf_entry *bufs;
 	int rc = mapped == MAP_FAILED ? -ENOMEM
 				      : uring_register(ring->fd, REGISTER_PBUF_RING, &reg, 1);
 
@@ -243,33 +240,44 @@ static int open_buffers(struct uring_ring *ring, uint16_t flags, struct buf_ring
 			munmap(mapped, 2 * PAGE);
 		return rc;
 	}
-	ret_bufs->entries = mapped;
+	bufs = mapped;
 	for (uint16_t i = 0; i < BUFS; i++) {
-		ret_bufs->entries[i].addr = reg.ring_addr + PAGE + (uint64_t)i * BUF_BYTES;
-		ret_bufs->entries[i].len = BUF_BYTES;
-		ret_bufs->entries[i].bid = i;
+		bufs[i].addr = reg.ring_addr + PAGE + (uint64_t)i * BUF_BYTES;
+		bufs[i].len = BUF_BYTES;
+		bufs[i].bid = i;
 	}
 	/* No request is under way: nobody reads the tail before the next system call. */
-	ret_bufs->entries[0].tail = BUFS;
+	bufs[0].tail = BUFS;
+	*ret_bufs = bufs;
 	return 0;
 }
 
-static void close_buffers(struct uring_ring *ring, struct buf_ring *bufs)
+static void close_buffers(struct uring_ring *ring, struct buf_entry *bufs)
 {
 	struct buf_reg reg = { .bgid = BUF_GROUP };
 
 	uring_register(ring->fd, UNREGISTER_PBUF_RING, &reg, 1);
-	munmap(bufs->entries, 2 * PAGE);
+	munmap(bufs, 2 * PAGE);
 }
 
 static int try_buffers(struct uring_ring *ring, uint16_t flags)
 {
-	struct buf_ring bufs;
+	struct buf_entry *bufs;
 	int rc = open_buffers(ring, flags, &bufs);
 
 	if (rc == 0)
-		close_buffers(ring, &bufs);
+		close_buffers(ring, bufs);
 	return rc;
+}
+
+/* Cancel a request that goes on; its last completion and the cancel's are taken. */
+static void end_multishot(struct uring_ring *ring)
+{
+	struct uring_sqe sqe = { .opcode = OP_ASYNC_CANCEL, .fd = -1, .addr = MULTISHOT };
+	struct uring_cqe cqe;
+
+	if (uring_submit(ring, &sqe) == 0 && uring_wait(ring, &cqe) == 0)
+		uring_wait(ring, &cqe);
 }
 
 /* A receive into the ring's buffers of one byte that is sent here. */
@@ -279,6 +287,7 @@ static int receive(struct uring_ring *ring, unsigned how, struct uring_cqe *ret_
 		.opcode = OP_RECV,
 		.flags = SQE_BUFFER_SELECT,
 		.ioprio = (uint16_t)how,
+		.user_data = MULTISHOT,
 		.buf_group = BUF_GROUP,
 	};
 	int fds[2], rc;
@@ -300,8 +309,8 @@ static int receive(struct uring_ring *ring, unsigned how, struct uring_cqe *ret_
 
 static int try_recv(struct uring_ring *ring, unsigned how, uint32_t flags)
 {
-	struct uring_cqe cqe, end;
-	struct buf_ring bufs;
+	struct uring_cqe cqe;
+	struct buf_entry *bufs;
 	int rc = open_buffers(ring, 0, &bufs);
 
 	if (rc < 0)
@@ -310,8 +319,8 @@ static int try_recv(struct uring_ring *ring, unsigned how, uint32_t flags)
 	if (rc == 0 && (cqe.res != 1 || (cqe.flags & flags) != flags))
 		rc = -EOPNOTSUPP;
 	if (rc == 0 && cqe.flags & CQE_MORE)
-		uring_wait(ring, &end);	/* the peer has closed: it ends */
-	close_buffers(ring, &bufs);
+		end_multishot(ring);
+	close_buffers(ring, bufs);
 	return rc;
 }
 
@@ -343,7 +352,10 @@ static int listen_unix(struct sockaddr_un *ret_addr, socklen_t *ret_len)
 static int accept_one(struct uring_ring *ring, int listener, const struct sockaddr_un *addr,
 		      socklen_t len)
 {
-	struct uring_sqe sqe = { .opcode = OP_ACCEPT, .ioprio = ACCEPT_MULTISHOT, .fd = listener };
+	struct uring_sqe sqe = { .opcode = OP_ACCEPT,
+				 .ioprio = ACCEPT_MULTISHOT,
+				 .fd = listener,
+				 .user_data = MULTISHOT };
 	struct uring_cqe cqe;
 	int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
 
@@ -365,15 +377,13 @@ static int try_accept(struct uring_ring *ring)
 {
 	struct sockaddr_un addr;
 	socklen_t len;
-	struct uring_cqe end;
 	int fd = listen_unix(&addr, &len), rc;
 
 	if (fd < 0)
 		return fd;
 	rc = accept_one(ring, fd, &addr, len);
-	shutdown(fd, SHUT_RDWR);
 	if (rc == 0)
-		uring_wait(ring, &end);
+		end_multishot(ring);
 	close(fd);
 	return rc;
 }

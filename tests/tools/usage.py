@@ -28,10 +28,11 @@ def refused(arguments, *wanted, env=None, **options):
 
 def test_commands():
     refused([], "--help")
-    refused(["proxxy"], "'proxxy'", "proxy, demo or help")
+    refused(["proxxy"], "'proxxy'", "proxy, demo, doctor or help")
     refused(["help", "nothing"], "'nothing'")
     refused(["demo", "what"], "weir demo: 'what'")
-    for arguments in (["--help"], ["help"], ["help", "proxy"], ["proxy", "--help"], ["demo", "-h"]):
+    for arguments in (["--help"], ["help"], ["help", "proxy"], ["proxy", "--help"], ["demo", "-h"],
+                      ["doctor", "-h"]):
         code, out, err = run_weir(*arguments)
         check(code == 0 and out.startswith("usage: weir") and err == "", arguments, code, out, err)
     code, out, _ = run_weir("--version")

@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""weir doctor on this machine, and in surroundings made for it: seccomp filters, low limits, one
+CPU. What it says of a machine with this or that setting is tests/unit/tools_doctor.c.
+
+Usage: doctor.py WEIR [TEST...]
+"""
+
+import ctypes
+import errno
+import json
+import os
+import re
+import resource
+import struct
+import subprocess
+import sys
+
+import harness
+from harness import Skip, check, run_weir
+from usage import refused
+
+LEVELS = ("pass", "info", "warn", "fail")
+GROUPS = ["kernel", "backends", "io_uring", "cpu", "limits", "sockets", "clocks"]
+LINE = re.compile(r"(PASS|INFO|WARN|FAIL)  ([a-z_]+\.[a-z0-9_]+) {2,}(\S.*)")
+IO_URING_SETUP = 425
+
+
+def examined(*arguments, **options):
+    """The findings by id, and the exit code, which must fit them."""
+    code, out, err = run_weir("doctor", "--json", *arguments, **options)
+    check(err == "", "stderr:", err)
+    report = json.loads(out)
+    findings = {f["id"]: f for f in report["checks"]}
+    check(len(findings) == len(report["checks"]), "an id is there twice")
+    counts = {level: sum(f["level"] == level for f in findings.values()) for level in LEVELS}
+    check(report["counts"] == counts, report["counts"], counts)
+    check(code == (1 if counts["fail"] else 0), "exit code", code, counts)
+    return findings
+
+
+def deny(call, error):
+    """A preexec_fn: from then on, and in every child, that system call answers that error."""
+    def statement(code, jump_true, jump_false, value):
+        return struct.pack("HBBI", code, jump_true, jump_false, value)
+
+    def install():
+        code = (statement(0x20, 0, 0, 0) +              # load the call's number
+                statement(0x15, 0, 1, call) +           # equal: on, else: skip one
+                statement(0x06, 0, 0, 0x00050000 | error) +
+                statement(0x06, 0, 0, 0x7fff0000))      # allowed
+        program = ctypes.create_string_buffer(code, len(code))
+        filters = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(program))
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filters, 0, 0):
+            os._exit(99)
+    return install
+
+
+def test_lines():
+    code, out, err = run_weir("doctor")
+    check(err == "" and code in (0, 1), code, err)
+    blocks = out.rstrip("\n").split("\n\n")
+    check(re.fullmatch(r"weir [0-9.]+ doctor, for proxy", blocks[0]), blocks[0])
+    check([b.split("\n")[0] for b in blocks[1:-1]] == GROUPS, blocks)
+    lines = [line for block in blocks[1:-1] for line in block.split("\n")[1:]]
+    for line in lines:
+        check(LINE.fullmatch(line), "not a line of a check:", repr(line))
+    counts = [sum(line.startswith(level) for line in lines)
+              for level in ("PASS", "INFO", "WARN", "FAIL")]
+    check(blocks[-1] == "{} checks: {} PASS, {} INFO, {} WARN, {} FAIL".format(len(lines), *counts),
+          blocks[-1])
+    check(code == (1 if counts[3] else 0), code, counts)
+
+
+def test_json_says_the_same():
+    _, out, _ = run_weir("doctor")
+    findings = examined()
+    ids = [match[2] for match in map(LINE.fullmatch, out.split("\n")) if match]
+    check(ids == list(findings), ids, list(findings))
+    check({f["group"] for f in findings.values()} == set(GROUPS), "groups")
+    for finding in findings.values():
+        check(set(finding) == {"level", "group", "id", "found", "advice", "fix"}, finding)
+        check(finding["level"] in LEVELS and finding["found"], finding)
+    check(os.uname().release in findings["kernel.version"]["found"], findings["kernel.version"])
+
+
+def test_script_is_only_printed():
+    def limits():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (600, 600))
+
+    findings = examined(preexec_fn=limits)
+    code, out, _ = run_weir("doctor", "--fix-script", preexec_fn=limits)
+    check(code == 1, code)
+    done = subprocess.run(["sh", "-n"], input=out, text=True, capture_output=True, check=False)
+    check(done.returncode == 0 and out.startswith("#!/bin/sh\n"), done.stderr, out)
+    commands = [line for line in out.split("\n") if line and not line.startswith("#")]
+    wanted = [f["fix"] for f in findings.values() if f["level"] in ("warn", "fail") and f["fix"]]
+    check(commands == wanted, commands, wanted)
+    check(any("prlimit" in command and "--nofile" in command for command in commands), commands)
+    check(resource.getrlimit(resource.RLIMIT_NOFILE)[1] != 600, "limits of this process")
+
+
+def test_usage():
+    refused(["doctor", "--wat"], "weir doctor: --wat", "--for, --json, --fix-script")
+    refused(["doctor", "--jsn"], "is --json meant?")
+    refused(["doctor", "--for", "dpdk"], "--for 'dpdk'", "proxy or bench")
+    refused(["doctor", "--for"], "USE is wanted")
+    refused(["doctor", "now"], "'now'", "no argument")
+    refused(["doctor", "--json", "--fix-script"], "--json and --fix-script")
+    code, out, err = run_weir("doctor", "--help")
+    check(code == 0 and out.startswith("usage: weir doctor") and err == "", code, out, err)
+
+
+def test_use_chooses_severity():
+    def limits():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (10000, 10000))
+
+    if 0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 10000:
+        raise Skip("the hard limit of descriptors is below 10,000")
+    check(examined("--for", "proxy", preexec_fn=limits)["limits.nofile"]["level"] == "warn")
+    check(examined("--for=bench", preexec_fn=limits)["limits.nofile"]["level"] == "pass")
+
+
+def filtered(error, word):
+    findings = examined(preexec_fn=deny(IO_URING_SETUP, error))
+    setup = findings["uring.setup"]
+    check(setup["level"] == "warn", setup)
+    check(f"io_uring_setup: {word}: a seccomp filter denies it" in setup["found"], setup)
+    for name in ("io_uring_setup", "io_uring_enter", "io_uring_register", "epoll serves"):
+        check(name in setup["advice"], name, setup)
+    check("uring.napi" not in findings, "features of a ring that cannot be made")
+    code, out, _ = run_weir("doctor", preexec_fn=deny(IO_URING_SETUP, error))
+    check(code == 0 or "FAIL" in out, code)
+    check(f"WARN  uring.setup             io_uring_setup: {word}: a seccomp filter" in out, out)
+
+
+def sysctl_disabled():
+    try:
+        with open("/proc/sys/kernel/io_uring_disabled", encoding="ascii") as file:
+            return int(file.read())
+    except OSError:
+        return 0
+
+
+def test_seccomp_eperm():
+    if sysctl_disabled():
+        raise Skip("kernel.io_uring_disabled is set here, and is the first reason")
+    filtered(errno.EPERM, "EPERM")
+
+
+def test_seccomp_enosys():
+    filtered(errno.ENOSYS, "ENOSYS")
+
+
+def test_seccomp_enomem():
+    setup = examined(preexec_fn=deny(IO_URING_SETUP, errno.ENOMEM))["uring.setup"]
+    check(setup["level"] == "warn" and "ENOMEM" in setup["found"], setup)
+
+
+def test_without_epoll():
+    def no_epoll():
+        deny(291, errno.EPERM)()
+
+    if os.uname().machine != "x86_64":
+        raise Skip("the number of epoll_create1 is that of x86-64")
+    findings = examined(preexec_fn=no_epoll)
+    check(findings["epoll.create"]["level"] == "fail", findings["epoll.create"])
+    check(findings["backend.epoll"]["level"] == "warn", findings["backend.epoll"])
+
+
+def test_few_descriptors():
+    def limits():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512))
+
+    nofile = examined(preexec_fn=limits)["limits.nofile"]
+    check(nofile["level"] == "fail" and "512 soft, 512 hard" in nofile["found"], nofile)
+    check(nofile["fix"].endswith("prlimit --pid $$ --nofile=1048576:1048576"), nofile)
+    check("LimitNOFILE" in nofile["advice"], nofile)
+
+
+def test_little_locked_memory():
+    def limits():
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
+
+    memlock = examined(preexec_fn=limits)["limits.memlock"]
+    check(memlock["level"] == "warn" and "64 KiB" in memlock["found"], memlock)
+    check(memlock["fix"] == "prlimit --pid $$ --memlock=unlimited", memlock)
+
+
+def test_one_cpu():
+    mine = os.sched_getaffinity(0)
+    if len(mine) < 2:
+        raise Skip("there is one CPU only")
+    one = {min(mine)}
+    allowed = examined(preexec_fn=lambda: os.sched_setaffinity(0, one))["cpu.allowed"]
+    check(allowed["level"] == "info" and allowed["found"].startswith("1 of "), allowed)
+    check("starts 1 worker" in allowed["found"], allowed)
+
+
+def test_a_full_disk_is_no_success():
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([harness.WEIR, "doctor"], stdout=full, stderr=subprocess.PIPE,
+                              check=False)
+    check(done.returncode == 1 and b"standard output" in done.stderr, done)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))
