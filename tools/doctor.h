@@ -128,6 +128,10 @@ bool doctor_exists(const struct doctor *doctor, const char *path);
 unsigned doctor_cpu_list(const char *text, bool cpus[DOCTOR_CPUS_MAX]);
 /* Whether a word stands in a text between blanks. */
 bool doctor_has_word(const char *text, const char *word);
+/* Whether this process has a capability, by its number. */
+#define DOCTOR_CAP_IPC_LOCK 14
+#define DOCTOR_CAP_SYS_ADMIN 21
+bool doctor_has_cap(const struct doctor *doctor, unsigned cap);
 /* "EPERM" for -EPERM. */
 const char *doctor_errno_name(int err);
 

@@ -77,22 +77,23 @@ static void check_files(struct doctor *doctor)
 
 static void check_memlock(struct doctor *doctor)
 {
-	bool counted = doctor->kernel && doctor->kernel < DOCTOR_KERNEL(5u, 12, 0);
+	bool exempt = doctor_has_cap(doctor, DOCTOR_CAP_IPC_LOCK);
 	struct rlimit limit;
 	char kib[24];
 
 	if (doctor->machine->limit(RLIMIT_MEMLOCK, &limit) < 0)
 		return;
 	amount(limit.rlim_cur, 1024, kib, sizeof(kib));
-	if (limit.rlim_cur >= MEMLOCK_GOOD) {
-		doctor_add(doctor, DOCTOR_PASS, "limits.memlock", "%s%s", kib,
-			   limit.rlim_cur == RLIM_INFINITY ? "" : " KiB");
+	if (limit.rlim_cur >= MEMLOCK_GOOD || exempt) {
+		doctor_add(doctor, DOCTOR_PASS, "limits.memlock", "%s%s%s", kib,
+			   limit.rlim_cur == RLIM_INFINITY ? "" : " KiB",
+			   exempt ? ", of which CAP_IPC_LOCK exempts" : "");
 		return;
 	}
-	doctor_add(doctor, DOCTOR_WARN, "limits.memlock", "%s KiB: %s", kib,
-		   counted ? "before 5.12 the rings of io_uring count as locked memory"
-			   : "registered buffers and zero-copy sends of io_uring count as locked "
-			     "memory");
+	doctor_add(doctor, DOCTOR_WARN, "limits.memlock",
+		   "%s KiB for the io_uring rings, registered buffers and zero-copy sends of all "
+		   "that this user runs",
+		   kib);
 	doctor_fix(doctor, "prlimit --pid $$ --memlock=unlimited");
 	doctor_advise(doctor, "in a service: LimitMEMLOCK=infinity");
 }

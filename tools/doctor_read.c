@@ -84,6 +84,14 @@ bool doctor_exists(const struct doctor *doctor, const char *path)
 	return full_path(doctor, path, full) && access(full, F_OK) == 0;
 }
 
+bool doctor_has_cap(const struct doctor *doctor, unsigned cap)
+{
+	char caps[32];
+
+	return doctor_read_field(doctor, "/proc/self/status", "CapEff", caps, sizeof(caps)) &&
+	       strtoull(caps, NULL, 16) >> cap & 1;
+}
+
 /* A number at *text, which moves behind it; DOCTOR_CPUS_MAX when there is none that counts. */
 static unsigned long read_cpu(const char **text)
 {

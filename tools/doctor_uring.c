@@ -13,7 +13,6 @@
 #include "tools/doctor.h"
 #include "tools/doctor_uring.h"
 
-#define CAP_SYS_ADMIN_BIT 21
 #define DISABLED "/proc/sys/kernel/io_uring_disabled"
 
 struct feature {
@@ -68,15 +67,6 @@ static void advise_seccomp(struct doctor *doctor)
 		      "SystemCallFilter=@aio); until then epoll serves");
 }
 
-/* Whether this process has CAP_SYS_ADMIN. */
-static bool is_admin(const struct doctor *doctor)
-{
-	char caps[32];
-
-	return doctor_read_field(doctor, "/proc/self/status", "CapEff", caps, sizeof(caps)) &&
-	       strtoull(caps, NULL, 16) >> CAP_SYS_ADMIN_BIT & 1;
-}
-
 static void add_denied(struct doctor *doctor)
 {
 	long long disabled = 0, group = -1;
@@ -87,7 +77,7 @@ static void add_denied(struct doctor *doctor)
 		doctor_add(doctor, DOCTOR_WARN, "uring.setup",
 			   "io_uring_setup: EPERM: kernel.io_uring_disabled is 2, nobody may");
 		doctor_fix(doctor, "sysctl -w kernel.io_uring_disabled=0");
-	} else if (disabled == 1 && !is_admin(doctor)) {
+	} else if (disabled == 1 && !doctor_has_cap(doctor, DOCTOR_CAP_SYS_ADMIN)) {
 		doctor_add(doctor, DOCTOR_WARN, "uring.setup",
 			   "io_uring_setup: EPERM: kernel.io_uring_disabled is 1: only "
 			   "CAP_SYS_ADMIN and the group of kernel.io_uring_group (%lld) may",
@@ -128,12 +118,16 @@ static void add_unknown_call(struct doctor *doctor)
 	}
 }
 
+/*
+ * Rings counted as locked memory before 5.12, and again do in late kernels (seen in 6.18), for
+ * all processes of a user together.
+ */
 static void add_no_memory(struct doctor *doctor)
 {
-	struct rlimit memlock = { 0, 0 };
-	bool counted = doctor->kernel && doctor->kernel < DOCTOR_KERNEL(5u, 12, 0);
+	struct rlimit memlock;
 
-	if (doctor->machine->limit(RLIMIT_MEMLOCK, &memlock) < 0 || !counted) {
+	if (doctor->machine->limit(RLIMIT_MEMLOCK, &memlock) < 0 ||
+	    memlock.rlim_cur == RLIM_INFINITY || doctor_has_cap(doctor, DOCTOR_CAP_IPC_LOCK)) {
 		doctor_add(doctor, DOCTOR_WARN, "uring.setup",
 			   "io_uring_setup: ENOMEM: no memory for the smallest ring");
 		doctor_advise(doctor, "raise the memory limit of the cgroup, or free memory; until "
@@ -141,10 +135,11 @@ static void add_no_memory(struct doctor *doctor)
 		return;
 	}
 	doctor_add(doctor, DOCTOR_WARN, "uring.setup",
-		   "io_uring_setup: ENOMEM: before 5.12 rings count as locked memory, and "
-		   "RLIMIT_MEMLOCK is %llu KiB",
+		   "io_uring_setup: ENOMEM: rings count as locked memory, and RLIMIT_MEMLOCK is "
+		   "%llu KiB for all that this user runs",
 		   (unsigned long long)memlock.rlim_cur / 1024);
 	doctor_fix(doctor, "prlimit --pid $$ --memlock=unlimited");
+	doctor_advise(doctor, "in a service: LimitMEMLOCK=infinity");
 }
 
 static void add_refused(struct doctor *doctor, int err)
@@ -175,6 +170,24 @@ static void add_refused(struct doctor *doctor, int err)
 
 /* ---- the table ---- */
 
+/* Whether the error is what a kernel answers that does not know what it is asked. */
+static bool is_unknown(int err)
+{
+	return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOSYS || err == -EBADF;
+}
+
+static void add_missing(struct doctor *doctor, const struct feature *feature, const char *id,
+			int err)
+{
+	enum doctor_level level = feature->needed ? DOCTOR_WARN : DOCTOR_INFO;
+
+	doctor_add(doctor, level, id, "%s (%s; Linux %s has it): %s",
+		   is_unknown(err) ? "not here" : "refused", doctor_errno_name(err), feature->since,
+		   feature->use);
+	if (err == -ENOMEM)
+		doctor_advise(doctor, "see limits.memlock");
+}
+
 static void add_feature(struct doctor *doctor, const struct doctor_uring *uring, unsigned i)
 {
 	const struct feature *feature = &table[i];
@@ -193,9 +206,7 @@ static void add_feature(struct doctor *doctor, const struct doctor_uring *uring,
 	else if (rc == 0)
 		doctor_add(doctor, DOCTOR_PASS, id, "works: %s", feature->use);
 	else
-		doctor_add(doctor, feature->needed ? DOCTOR_WARN : DOCTOR_INFO, id,
-			   "not here (%s; Linux %s has it): %s", doctor_errno_name(rc),
-			   feature->since, feature->use);
+		add_missing(doctor, feature, id, rc);
 }
 
 static void check_features(struct doctor *doctor, const struct doctor_uring *uring)

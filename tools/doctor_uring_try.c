@@ -5,6 +5,9 @@
  * a byte over sockets of our own. What the kernel's version promises is not
  * asked. The ring of the trials is as a worker's would be, with as many of its
  * flags as can be had.
+ *
+ * Rings may count as locked memory, which is given back some time after the
+ * close: the fewer are made, the less a small limit is mistaken for a lack.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -25,6 +28,8 @@
 #define BUFS 4
 #define PAGE 4096
 #define PROBE_OPS 256
+#define WORKER_FLAGS \
+	(SETUP_SUBMIT_ALL | SETUP_TASKRUN_FLAG | SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN)
 #define MULTISHOT 99		/* the user data of a request that may go on */
 
 /* An entry of a buffer ring, which is a page; its buffers are in the page behind it. */
@@ -83,6 +88,7 @@ static int try_setup(uint32_t flags, uint32_t *ret_features)
 	return 0;
 }
 
+/* One by one, where a ring with all of them cannot be had. */
 static void try_flags(struct doctor_uring *uring)
 {
 	int *tried = uring->tried;
@@ -91,8 +97,6 @@ static void try_flags(struct doctor_uring *uring)
 	tried[URING_TASKRUN_FLAG] = try_setup(SETUP_COOP_TASKRUN | SETUP_TASKRUN_FLAG, NULL);
 	tried[URING_SINGLE_ISSUER] = try_setup(SETUP_SINGLE_ISSUER, NULL);
 	tried[URING_DEFER_TASKRUN] = try_setup(SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN, NULL);
-	tried[URING_NO_SQARRAY] = try_setup(SETUP_NO_SQARRAY, NULL);
-	tried[URING_EXT_ARG] = uring->features & FEAT_EXT_ARG ? 0 : -EOPNOTSUPP;
 }
 
 static uint32_t worker_flags(const struct doctor_uring *uring)
@@ -104,6 +108,24 @@ static uint32_t worker_flags(const struct doctor_uring *uring)
 	if (uring->tried[URING_DEFER_TASKRUN] == 0)
 		flags |= SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN;
 	return flags;
+}
+
+/* A ring such as a worker has, or as much of one as can be had. */
+static int open_ring(struct uring_ring *ring, struct doctor_uring *uring)
+{
+	int *tried = uring->tried;
+
+	if (uring_ring_open(ring, WORKER_FLAGS) == 0) {
+		tried[URING_SUBMIT_ALL] = tried[URING_TASKRUN_FLAG] = 0;
+		tried[URING_SINGLE_ISSUER] = tried[URING_DEFER_TASKRUN] = 0;
+		uring->features = ring->features;
+		return 0;
+	}
+	uring->setup = try_setup(0, &uring->features);
+	if (uring->setup < 0)
+		return uring->setup;
+	try_flags(uring);
+	return uring_ring_open(ring, worker_flags(uring));
 }
 
 static int try_ring_fd(struct uring_ring *ring)
@@ -143,8 +165,7 @@ static int try_min_wait(struct uring_ring *ring)
 	return uring_wait_min(ring);
 }
 
-/* A message from one ring to another. */
-static int try_msg_ring(struct uring_ring *ring, struct uring_ring *other)
+static int send_message(struct uring_ring *ring, struct uring_ring *other)
 {
 	struct uring_sqe sqe = { .opcode = OP_MSG_RING, .fd = other->fd, .off = 42, .len = 3 };
 	struct uring_cqe cqe;
@@ -156,6 +177,19 @@ static int try_msg_ring(struct uring_ring *ring, struct uring_ring *other)
 		return rc < 0 ? rc : cqe.res;
 	rc = uring_wait(other, &cqe);
 	return rc < 0 ? rc : cqe.user_data == 42 && cqe.res == 3 ? 0 : -EBADMSG;
+}
+
+/* A message from one ring to another. */
+static int try_msg_ring(struct uring_ring *ring, const struct doctor_uring *uring)
+{
+	struct uring_ring other;
+	int rc = uring_ring_open(&other, worker_flags(uring));
+
+	if (rc < 0)
+		return rc;
+	rc = send_message(ring, &other);
+	uring_ring_close(&other);
+	return rc;
 }
 
 /* The same by a thread that has no ring. */
@@ -451,7 +485,7 @@ static int try_send_zc(struct uring_ring *ring)
 
 /* ---- all of it ---- */
 
-static void try_on(struct uring_ring *ring, struct uring_ring *other, struct doctor_uring *uring)
+static void try_on(struct uring_ring *ring, struct doctor_uring *uring)
 {
 	int *tried = uring->tried;
 
@@ -465,33 +499,27 @@ static void try_on(struct uring_ring *ring, struct uring_ring *other, struct doc
 	tried[URING_SEND_ZC] = try_send_zc(ring);
 	tried[URING_DIRECT] = try_direct(ring);
 	tried[URING_NAPI] = try_napi(ring);
-	tried[URING_MSG_RING] = try_msg_ring(ring, other);
-	tried[URING_MSG_RING_BARE] = try_msg_ring_bare(ring);
 	tried[URING_MIN_WAIT] = try_min_wait(ring);
+	tried[URING_MSG_RING] = try_msg_ring(ring, uring);
+	tried[URING_MSG_RING_BARE] = try_msg_ring_bare(ring);
 	read_iowq(ring, uring);
 }
 
 void doctor_uring_try(struct doctor_uring *ret_uring)
 {
-	struct uring_ring ring, other;
+	struct uring_ring ring;
 	int rc;
 
 	memset(ret_uring, 0, sizeof(*ret_uring));
-	rc = ret_uring->setup = try_setup(0, &ret_uring->features);
-	for (unsigned i = 0; i < URING_FEATURES; i++)
-		ret_uring->tried[i] = rc < 0 ? rc : -EOPNOTSUPP;
-	if (rc < 0)
+	rc = open_ring(&ring, ret_uring);
+	for (unsigned i = ret_uring->setup < 0 ? 0 : URING_EXT_ARG; rc < 0 && i < URING_FEATURES;
+	     i++)
+		ret_uring->tried[i] = rc;
+	if (ret_uring->setup < 0)
 		return;
-	try_flags(ret_uring);
-	rc = uring_ring_open(&ring, worker_flags(ret_uring));
-	if (rc == 0) {
-		rc = uring_ring_open(&other, worker_flags(ret_uring));
-		if (rc == 0)
-			try_on(&ring, &other, ret_uring);
-		uring_ring_close(&other);
-		uring_ring_close(&ring);
-	}
-	for (unsigned i = URING_RING_FD; rc < 0 && i < URING_FEATURES; i++)
-		if (i != URING_NO_SQARRAY)
-			ret_uring->tried[i] = rc;
+	if (rc == 0)
+		try_on(&ring, ret_uring);
+	uring_ring_close(&ring);
+	ret_uring->tried[URING_EXT_ARG] = ret_uring->features & FEAT_EXT_ARG ? 0 : -EOPNOTSUPP;
+	ret_uring->tried[URING_NO_SQARRAY] = try_setup(SETUP_NO_SQARRAY, NULL);
 }

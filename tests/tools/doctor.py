@@ -18,7 +18,7 @@ import sys
 
 import harness
 from harness import Skip, check, run_weir
-from usage import refused
+from usage import reachable, refused
 
 LEVELS = ("pass", "info", "warn", "fail")
 GROUPS = ["kernel", "backends", "io_uring", "cpu", "limits", "sockets", "clocks"]
@@ -179,13 +179,29 @@ def test_few_descriptors():
     check("LimitNOFILE" in nofile["advice"], nofile)
 
 
-def test_little_locked_memory():
-    def limits():
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
+def unprivileged(memlock):
+    """Options to run as nobody, with a limit of locked memory."""
+    if os.geteuid() != 0:
+        raise Skip("needs root, to become somebody without capabilities")
+    options = {"user": 65534, "group": 65534, "extra_groups": []}
+    if not reachable(options):
+        raise Skip("another user cannot run the program from this folder")
+    return {**options, "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_MEMLOCK,
+                                                                (memlock, memlock))}
 
-    memlock = examined(preexec_fn=limits)["limits.memlock"]
-    check(memlock["level"] == "warn" and "64 KiB" in memlock["found"], memlock)
+
+def test_little_locked_memory():
+    memlock = examined(**unprivileged(65536))["limits.memlock"]
+    check(memlock["level"] == "warn" and memlock["found"].startswith("64 KiB"), memlock)
     check(memlock["fix"] == "prlimit --pid $$ --memlock=unlimited", memlock)
+
+
+def test_no_locked_memory():
+    setup = examined(**unprivileged(0))["uring.setup"]
+    if setup["level"] == "pass" or "ENOMEM" not in setup["found"]:
+        raise Skip("rings are no locked memory here: " + setup["found"])
+    check("RLIMIT_MEMLOCK is 0 KiB" in setup["found"], setup)
+    check(setup["fix"] == "prlimit --pid $$ --memlock=unlimited", setup)
 
 
 def test_one_cpu():
