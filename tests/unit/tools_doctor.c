@@ -824,11 +824,14 @@ START_TEST(fixes_as_a_script)
 	doctor_add(&doctor, DOCTOR_WARN, "e", "nothing to do");
 	doctor_add(&doctor, DOCTOR_WARN, "f", "again");
 	doctor_fix(&doctor, "sysctl -w x=1");
+	doctor_add(&doctor, DOCTOR_WARN, "g", "not so optional");
+	doctor_fix(&doctor, "sysctl -w y=1");
 	HAS(printed(doctor_print_script), "reboot; settings that shall go into /etc/sysctl.d.\n"
 					  "\n# WARN b: two lines\nsysctl -w x=1\n"
 					  "\n# INFO c: so so\n# optional: sysctl -w y=1\n"
 					  "\n# FAIL d: bad\n# pray\n"
-					  "\n# WARN f: again\n# with the command above\n");
+					  "\n# WARN f: again\n# with the command above\n"
+					  "\n# WARN g: not so optional\nsysctl -w y=1\n");
 	ck_assert_ptr_null(strstr(printed(doctor_print_script), "nothing"));
 	ck_assert_ptr_null(strstr(printed(doctor_print_script), "never"));
 }
@@ -861,6 +864,8 @@ START_TEST(trials_agree_with_themselves)
 		ck_assert_msg(uring.tried[i] != -ETIME && uring.tried[i] != -EBADMSG &&
 				      uring.tried[i] != -EFAULT && uring.tried[i] <= 0,
 			      "feature %u: %s", i, weir_strerror(uring.tried[i]));
+	/* The kernel says so itself in a bit. */
+	ck_assert_int_eq(uring.tried[URING_MIN_WAIT] == 0, uring.features >> 15 & 1);
 	/* A wait that ran out took a second. */
 	ck_assert_uint_lt(took_ns, testing_scaled(1) * WEIR_SEC);
 	/* Each came with a kernel that had the other. */
