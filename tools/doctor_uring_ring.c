@@ -42,12 +42,12 @@ static int result(long rc)
 	return rc < 0 ? -errno : (int)rc;
 }
 
-int uring_setup(unsigned entries, struct uring_params *params)
+int doctor_ring_setup(unsigned entries, struct uring_params *params)
 {
 	return result(syscall(SYS_SETUP, entries, params));
 }
 
-int uring_register(int fd, unsigned what, void *arg, unsigned args)
+int doctor_ring_register(int fd, unsigned what, void *arg, unsigned args)
 {
 	return result(syscall(SYS_REGISTER, fd, what, arg, args));
 }
@@ -62,7 +62,7 @@ static void store(uint32_t *word, uint32_t value)
 	atomic_store_explicit((_Atomic uint32_t *)word, value, memory_order_release);
 }
 
-static void find_parts(struct uring_ring *ring, const struct uring_params *params)
+static void find_parts(struct doctor_ring *ring, const struct uring_params *params)
 {
 	char *base = ring->rings;
 
@@ -82,11 +82,11 @@ static void *map(int fd, size_t bytes, off_t off)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-int uring_ring_open(struct uring_ring *ring, uint32_t flags)
+int doctor_ring_open(struct doctor_ring *ring, uint32_t flags)
 {
 	struct uring_params params = { .flags = flags };
 	size_t sq_bytes, cq_bytes;
-	int rc = uring_setup(ENTRIES, &params);
+	int rc = doctor_ring_setup(ENTRIES, &params);
 
 	memset(ring, 0, sizeof(*ring));
 	ring->fd = rc;
@@ -98,21 +98,21 @@ int uring_ring_open(struct uring_ring *ring, uint32_t flags)
 	ring->rings_bytes = sq_bytes > cq_bytes ? sq_bytes : cq_bytes;
 	ring->sqes_bytes = params.sq_entries * sizeof(struct uring_sqe);
 	if (!(params.features & FEAT_SINGLE_MMAP) || !(params.features & FEAT_EXT_ARG)) {
-		uring_ring_close(ring);
+		doctor_ring_close(ring);
 		return -EOPNOTSUPP;
 	}
 	ring->rings = map(ring->fd, ring->rings_bytes, OFF_SQ_RING);
 	ring->sqes = map(ring->fd, ring->sqes_bytes, OFF_SQES);
 	if (!ring->rings || !ring->sqes) {
 		rc = -errno;
-		uring_ring_close(ring);
+		doctor_ring_close(ring);
 		return rc;
 	}
 	find_parts(ring, &params);
 	return 0;
 }
 
-void uring_ring_close(struct uring_ring *ring)
+void doctor_ring_close(struct doctor_ring *ring)
 {
 	if (ring->sqes)
 		munmap(ring->sqes, ring->sqes_bytes);
@@ -124,7 +124,7 @@ void uring_ring_close(struct uring_ring *ring)
 	ring->fd = -1;
 }
 
-int uring_submit(struct uring_ring *ring, const struct uring_sqe *sqe)
+int doctor_ring_submit(struct doctor_ring *ring, const struct uring_sqe *sqe)
 {
 	uint32_t tail = *ring->sq_tail;
 	int rc;
@@ -136,7 +136,7 @@ int uring_submit(struct uring_ring *ring, const struct uring_sqe *sqe)
 	return rc < 0 ? rc : rc == 1 ? 0 : -EAGAIN;
 }
 
-static int wait_for(struct uring_ring *ring, int64_t limit_ns, uint32_t min_wait_usec)
+static int wait_for(struct doctor_ring *ring, int64_t limit_ns, uint32_t min_wait_usec)
 {
 	struct kernel_timespec ts = { limit_ns / 1000000000, limit_ns % 1000000000 };
 	struct getevents_arg arg = {
@@ -149,7 +149,7 @@ static int wait_for(struct uring_ring *ring, int64_t limit_ns, uint32_t min_wait
 			      sizeof(arg)));
 }
 
-int uring_wait(struct uring_ring *ring, struct uring_cqe *ret_cqe)
+int doctor_ring_wait(struct doctor_ring *ring, struct uring_cqe *ret_cqe)
 {
 	uint32_t head = *ring->cq_head;
 	int rc = 0;
@@ -163,7 +163,7 @@ int uring_wait(struct uring_ring *ring, struct uring_cqe *ret_cqe)
 	return 0;
 }
 
-int uring_wait_min(struct uring_ring *ring)
+int doctor_ring_wait_min(struct doctor_ring *ring)
 {
 	int rc = wait_for(ring, 1000000, 100);
 

@@ -106,7 +106,7 @@ struct uring_cqe {
 	uint32_t flags;
 };
 
-struct uring_ring {
+struct doctor_ring {
 	int fd;
 	uint32_t features;
 	uint32_t *sq_tail, *sq_array, *cq_head, *cq_tail;
@@ -118,17 +118,17 @@ struct uring_ring {
 };
 
 /* io_uring_setup alone: a descriptor, or a negative errno. */
-int uring_setup(unsigned entries, struct uring_params *params);
-int uring_register(int fd, unsigned what, void *arg, unsigned args);
+int doctor_ring_setup(unsigned entries, struct uring_params *params);
+int doctor_ring_register(int fd, unsigned what, void *arg, unsigned args);
 
-int uring_ring_open(struct uring_ring *ring, uint32_t flags);
-void uring_ring_close(struct uring_ring *ring);
+int doctor_ring_open(struct doctor_ring *ring, uint32_t flags);
+void doctor_ring_close(struct doctor_ring *ring);
 
 /* Hand one request over. 0 or a negative errno. */
-int uring_submit(struct uring_ring *ring, const struct uring_sqe *sqe);
+int doctor_ring_submit(struct doctor_ring *ring, const struct uring_sqe *sqe);
 /* The next completion; waits up to a second: -ETIME. */
-int uring_wait(struct uring_ring *ring, struct uring_cqe *ret_cqe);
+int doctor_ring_wait(struct doctor_ring *ring, struct uring_cqe *ret_cqe);
 /* Wait for one completion up to 1 ms, and for a batch of them before that. */
-int uring_wait_min(struct uring_ring *ring);
+int doctor_ring_wait_min(struct doctor_ring *ring);
 
 #endif

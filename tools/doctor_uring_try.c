@@ -78,7 +78,7 @@ struct probe {
 static int try_setup(uint32_t flags, uint32_t *ret_features)
 {
 	struct uring_params params = { .flags = flags };
-	int fd = uring_setup(4, &params);
+	int fd = doctor_ring_setup(4, &params);
 
 	if (fd < 0)
 		return fd;
@@ -111,11 +111,11 @@ static uint32_t worker_flags(const struct doctor_uring *uring)
 }
 
 /* A ring such as a worker has, or as much of one as can be had. */
-static int open_ring(struct uring_ring *ring, struct doctor_uring *uring)
+static int open_ring(struct doctor_ring *ring, struct doctor_uring *uring)
 {
 	int *tried = uring->tried;
 
-	if (uring_ring_open(ring, WORKER_FLAGS) == 0) {
+	if (doctor_ring_open(ring, WORKER_FLAGS) == 0) {
 		tried[URING_SUBMIT_ALL] = tried[URING_TASKRUN_FLAG] = 0;
 		tried[URING_SINGLE_ISSUER] = tried[URING_DEFER_TASKRUN] = 0;
 		uring->features = ring->features;
@@ -125,83 +125,83 @@ static int open_ring(struct uring_ring *ring, struct doctor_uring *uring)
 	if (uring->setup < 0)
 		return uring->setup;
 	try_flags(uring);
-	return uring_ring_open(ring, worker_flags(uring));
+	return doctor_ring_open(ring, worker_flags(uring));
 }
 
-static int try_ring_fd(struct uring_ring *ring)
+static int try_ring_fd(struct doctor_ring *ring)
 {
 	struct rsrc_update update = { .offset = UINT32_MAX, .data = (uint64_t)ring->fd };
-	int rc = uring_register(ring->fd, REGISTER_RING_FDS, &update, 1);
+	int rc = doctor_ring_register(ring->fd, REGISTER_RING_FDS, &update, 1);
 
 	if (rc < 0)
 		return rc;
 	/* It is the thread's, and would keep the ring alive behind its close. */
-	uring_register(ring->fd, UNREGISTER_RING_FDS, &update, 1);
+	doctor_ring_register(ring->fd, UNREGISTER_RING_FDS, &update, 1);
 	return rc == 1 ? 0 : -EINVAL;
 }
 
-static int try_direct(struct uring_ring *ring)
+static int try_direct(struct doctor_ring *ring)
 {
 	struct rsrc_register files = { .nr = 4, .flags = RSRC_REGISTER_SPARSE };
 
-	return uring_register(ring->fd, REGISTER_FILES2, &files, sizeof(files));
+	return doctor_ring_register(ring->fd, REGISTER_FILES2, &files, sizeof(files));
 }
 
-static int try_napi(struct uring_ring *ring)
+static int try_napi(struct doctor_ring *ring)
 {
 	struct napi napi = { .busy_poll_us = 10 };
-	int rc = uring_register(ring->fd, REGISTER_NAPI, &napi, 1);
+	int rc = doctor_ring_register(ring->fd, REGISTER_NAPI, &napi, 1);
 
 	if (rc < 0)
 		return rc;
-	uring_register(ring->fd, UNREGISTER_NAPI, &napi, 1);
+	doctor_ring_register(ring->fd, UNREGISTER_NAPI, &napi, 1);
 	return 0;
 }
 
-static int try_min_wait(struct uring_ring *ring)
+static int try_min_wait(struct doctor_ring *ring)
 {
 	if (!(ring->features & FEAT_MIN_TIMEOUT))
 		return -EOPNOTSUPP;
-	return uring_wait_min(ring);
+	return doctor_ring_wait_min(ring);
 }
 
-static int send_message(struct uring_ring *ring, struct uring_ring *other)
+static int send_message(struct doctor_ring *ring, struct doctor_ring *other)
 {
 	struct uring_sqe sqe = { .opcode = OP_MSG_RING, .fd = other->fd, .off = 42, .len = 3 };
 	struct uring_cqe cqe;
-	int rc = uring_submit(ring, &sqe);
+	int rc = doctor_ring_submit(ring, &sqe);
 
 	if (rc == 0)
-		rc = uring_wait(ring, &cqe);
+		rc = doctor_ring_wait(ring, &cqe);
 	if (rc < 0 || cqe.res < 0)
 		return rc < 0 ? rc : cqe.res;
-	rc = uring_wait(other, &cqe);
+	rc = doctor_ring_wait(other, &cqe);
 	return rc < 0 ? rc : cqe.user_data == 42 && cqe.res == 3 ? 0 : -EBADMSG;
 }
 
 /* A message from one ring to another. */
-static int try_msg_ring(struct uring_ring *ring, const struct doctor_uring *uring)
+static int try_msg_ring(struct doctor_ring *ring, const struct doctor_uring *uring)
 {
-	struct uring_ring other;
-	int rc = uring_ring_open(&other, worker_flags(uring));
+	struct doctor_ring other;
+	int rc = doctor_ring_open(&other, worker_flags(uring));
 
 	if (rc < 0)
 		return rc;
 	rc = send_message(ring, &other);
-	uring_ring_close(&other);
+	doctor_ring_close(&other);
 	return rc;
 }
 
 /* The same by a thread that has no ring. */
-static int try_msg_ring_bare(struct uring_ring *ring)
+static int try_msg_ring_bare(struct doctor_ring *ring)
 {
 	struct uring_sqe sqe = { .opcode = OP_MSG_RING, .fd = ring->fd, .off = 43, .len = 4 };
 	struct uring_cqe cqe;
-	int rc = uring_register(-1, REGISTER_SEND_MSG_RING, &sqe, 1);
+	int rc = doctor_ring_register(-1, REGISTER_SEND_MSG_RING, &sqe, 1);
 
 	if (rc < 0)
 		return rc;
-	rc = uring_wait(ring, &cqe);
+	rc = doctor_ring_wait(ring, &cqe);
 	return rc < 0 ? rc : cqe.user_data == 43 ? 0 : -EBADMSG;
 }
 
@@ -224,11 +224,11 @@ static bool supports(const struct probe *probe, unsigned op)
 	return op < probe->ops_len && probe->ops[op].flags & OP_SUPPORTED;
 }
 
-static int try_ops(struct uring_ring *ring, struct doctor_uring *uring)
+static int try_ops(struct doctor_ring *ring, struct doctor_uring *uring)
 {
 	struct probe probe = { 0 };
 	size_t used = 0;
-	int rc = uring_register(ring->fd, REGISTER_PROBE, &probe, PROBE_OPS);
+	int rc = doctor_ring_register(ring->fd, REGISTER_PROBE, &probe, PROBE_OPS);
 
 	uring->tried[URING_RECV_ZC] = rc < 0 ? rc : supports(&probe, OP_RECV_ZC) ? 0 : -EOPNOTSUPP;
 	if (rc < 0)
@@ -243,11 +243,11 @@ static int try_ops(struct uring_ring *ring, struct doctor_uring *uring)
 	return used ? -EOPNOTSUPP : 0;
 }
 
-static void read_iowq(struct uring_ring *ring, struct doctor_uring *uring)
+static void read_iowq(struct doctor_ring *ring, struct doctor_uring *uring)
 {
 	unsigned most[2] = { 0, 0 };	/* zero leaves it as it is, and tells */
 
-	if (uring_register(ring->fd, REGISTER_IOWQ_MAX_WORKERS, most, 2) == 0) {
+	if (doctor_ring_register(ring->fd, REGISTER_IOWQ_MAX_WORKERS, most, 2) == 0) {
 		uring->bounded = most[0];
 		uring->unbounded = most[1];
 	}
@@ -255,7 +255,7 @@ static void read_iowq(struct uring_ring *ring, struct doctor_uring *uring)
 
 /* ---- buffers and sockets ---- */
 
-static int open_buffers(struct uring_ring *ring, uint16_t flags, struct buf_entry **ret_bufs)
+static int open_buffers(struct doctor_ring *ring, uint16_t flags, struct buf_entry **ret_bufs)
 {
 	void *mapped = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			    0);
@@ -267,7 +267,7 @@ static int open_buffers(struct uring_ring *ring, uint16_t flags, struct buf_entr
 	};
 	struct buf_entry *bufs;
 	int rc = mapped == MAP_FAILED ? -ENOMEM
-				      : uring_register(ring->fd, REGISTER_PBUF_RING, &reg, 1);
+				      : doctor_ring_register(ring->fd, REGISTER_PBUF_RING, &reg, 1);
 
 	if (rc < 0) {
 		if (mapped != MAP_FAILED)
@@ -286,15 +286,15 @@ static int open_buffers(struct uring_ring *ring, uint16_t flags, struct buf_entr
 	return 0;
 }
 
-static void close_buffers(struct uring_ring *ring, struct buf_entry *bufs)
+static void close_buffers(struct doctor_ring *ring, struct buf_entry *bufs)
 {
 	struct buf_reg reg = { .bgid = BUF_GROUP };
 
-	uring_register(ring->fd, UNREGISTER_PBUF_RING, &reg, 1);
+	doctor_ring_register(ring->fd, UNREGISTER_PBUF_RING, &reg, 1);
 	munmap(bufs, 2 * PAGE);
 }
 
-static int try_buffers(struct uring_ring *ring, uint16_t flags)
+static int try_buffers(struct doctor_ring *ring, uint16_t flags)
 {
 	struct buf_entry *bufs;
 	int rc = open_buffers(ring, flags, &bufs);
@@ -305,17 +305,17 @@ static int try_buffers(struct uring_ring *ring, uint16_t flags)
 }
 
 /* Cancel a request that goes on; its last completion and the cancel's are taken. */
-static void end_multishot(struct uring_ring *ring)
+static void end_multishot(struct doctor_ring *ring)
 {
 	struct uring_sqe sqe = { .opcode = OP_ASYNC_CANCEL, .fd = -1, .addr = MULTISHOT };
 	struct uring_cqe cqe;
 
-	if (uring_submit(ring, &sqe) == 0 && uring_wait(ring, &cqe) == 0)
-		uring_wait(ring, &cqe);
+	if (doctor_ring_submit(ring, &sqe) == 0 && doctor_ring_wait(ring, &cqe) == 0)
+		doctor_ring_wait(ring, &cqe);
 }
 
 /* A receive into the ring's buffers of one byte that is sent here. */
-static int receive(struct uring_ring *ring, unsigned how, struct uring_cqe *ret_cqe)
+static int receive(struct doctor_ring *ring, unsigned how, struct uring_cqe *ret_cqe)
 {
 	struct uring_sqe sqe = {
 		.opcode = OP_RECV,
@@ -329,11 +329,11 @@ static int receive(struct uring_ring *ring, unsigned how, struct uring_cqe *ret_
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
 	sqe.fd = fds[0];
-	rc = uring_submit(ring, &sqe);
+	rc = doctor_ring_submit(ring, &sqe);
 	if (rc == 0 && send(fds[1], "x", 1, MSG_NOSIGNAL) != 1)
 		rc = -errno;
 	if (rc == 0)
-		rc = uring_wait(ring, ret_cqe);
+		rc = doctor_ring_wait(ring, ret_cqe);
 	if (rc == 0 && ret_cqe->res < 0)
 		rc = ret_cqe->res;
 	close(fds[0]);
@@ -341,7 +341,7 @@ static int receive(struct uring_ring *ring, unsigned how, struct uring_cqe *ret_
 	return rc;
 }
 
-static int try_recv(struct uring_ring *ring, unsigned how, uint32_t flags)
+static int try_recv(struct doctor_ring *ring, unsigned how, uint32_t flags)
 {
 	struct uring_cqe cqe;
 	struct buf_entry *bufs;
@@ -358,7 +358,7 @@ static int try_recv(struct uring_ring *ring, unsigned how, uint32_t flags)
 	return rc;
 }
 
-static int try_bundle(struct uring_ring *ring)
+static int try_bundle(struct doctor_ring *ring)
 {
 	if (!(ring->features & FEAT_RECVSEND_BUNDLE))
 		return -EOPNOTSUPP;
@@ -383,7 +383,7 @@ static int listen_unix(struct sockaddr_un *ret_addr, socklen_t *ret_len)
 	return rc < 0 ? rc : fd;
 }
 
-static int accept_one(struct uring_ring *ring, int listener, const struct sockaddr_un *addr,
+static int accept_one(struct doctor_ring *ring, int listener, const struct sockaddr_un *addr,
 		      socklen_t len)
 {
 	struct uring_sqe sqe = { .opcode = OP_ACCEPT,
@@ -395,11 +395,11 @@ static int accept_one(struct uring_ring *ring, int listener, const struct sockad
 
 	if (client < 0)
 		return -errno;
-	rc = uring_submit(ring, &sqe);
+	rc = doctor_ring_submit(ring, &sqe);
 	if (rc == 0 && connect(client, (const struct sockaddr *)addr, len) < 0)
 		rc = -errno;
 	if (rc == 0)
-		rc = uring_wait(ring, &cqe);
+		rc = doctor_ring_wait(ring, &cqe);
 	close(client);
 	if (rc < 0 || cqe.res < 0)
 		return rc < 0 ? rc : cqe.res;
@@ -407,7 +407,7 @@ static int accept_one(struct uring_ring *ring, int listener, const struct sockad
 	return cqe.flags & CQE_MORE ? 0 : -EOPNOTSUPP;
 }
 
-static int try_accept(struct uring_ring *ring)
+static int try_accept(struct doctor_ring *ring)
 {
 	struct sockaddr_un addr;
 	socklen_t len;
@@ -446,7 +446,7 @@ static int tcp_pair(int ret_fds[2])
 }
 
 /* Sent when its first completion says so, done with the buffer when the second does. */
-static int send_zc(struct uring_ring *ring, int fd)
+static int send_zc(struct doctor_ring *ring, int fd)
 {
 	static const char text[] = "x";
 	struct uring_sqe sqe = { .opcode = OP_SEND_ZC,
@@ -455,20 +455,20 @@ static int send_zc(struct uring_ring *ring, int fd)
 				 .len = 1,
 				 .op_flags = MSG_NOSIGNAL };
 	struct uring_cqe cqe, notif;
-	int rc = uring_submit(ring, &sqe);
+	int rc = doctor_ring_submit(ring, &sqe);
 
 	if (rc == 0)
-		rc = uring_wait(ring, &cqe);
+		rc = doctor_ring_wait(ring, &cqe);
 	if (rc < 0)
 		return rc;
 	if (cqe.flags & CQE_MORE)
-		rc = uring_wait(ring, &notif);
+		rc = doctor_ring_wait(ring, &notif);
 	if (cqe.res < 0)
 		return cqe.res;
 	return rc < 0 ? rc : cqe.flags & CQE_MORE && notif.flags & CQE_NOTIF ? 0 : -EBADMSG;
 }
 
-static int try_send_zc(struct uring_ring *ring)
+static int try_send_zc(struct doctor_ring *ring)
 {
 	char byte;
 	int fds[2], rc = tcp_pair(fds);
@@ -485,7 +485,7 @@ static int try_send_zc(struct uring_ring *ring)
 
 /* ---- all of it ---- */
 
-static void try_on(struct uring_ring *ring, struct doctor_uring *uring)
+static void try_on(struct doctor_ring *ring, struct doctor_uring *uring)
 {
 	int *tried = uring->tried;
 
@@ -507,7 +507,7 @@ static void try_on(struct uring_ring *ring, struct doctor_uring *uring)
 
 void doctor_uring_try(struct doctor_uring *ret_uring)
 {
-	struct uring_ring ring;
+	struct doctor_ring ring;
 	int rc;
 
 	memset(ret_uring, 0, sizeof(*ret_uring));
@@ -519,7 +519,7 @@ void doctor_uring_try(struct doctor_uring *ret_uring)
 		return;
 	if (rc == 0)
 		try_on(&ring, ret_uring);
-	uring_ring_close(&ring);
+	doctor_ring_close(&ring);
 	ret_uring->tried[URING_EXT_ARG] = ret_uring->features & FEAT_EXT_ARG ? 0 : -EOPNOTSUPP;
 	ret_uring->tried[URING_NO_SQARRAY] = try_setup(SETUP_NO_SQARRAY, NULL);
 }
