@@ -141,6 +141,8 @@ void doctor_check_kernel(struct doctor *doctor);	/* first: it fills in .kernel *
 void doctor_check_backends(struct doctor *doctor);
 void doctor_check_uring(struct doctor *doctor);
 void doctor_check_cpu(struct doctor *doctor);
+/* How many workers a runtime starts there. */
+unsigned doctor_workers(const struct weir_cpu_allowance *allowance);
 void doctor_check_limits(struct doctor *doctor);
 void doctor_check_net(struct doctor *doctor);
 void doctor_check_clock(struct doctor *doctor);

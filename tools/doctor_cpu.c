@@ -23,7 +23,7 @@ static bool read_list(const struct doctor *doctor, const char *path, char *text,
 
 /* ---- allowance ---- */
 
-static unsigned workers_for(const struct weir_cpu_allowance *allowance)
+unsigned doctor_workers(const struct weir_cpu_allowance *allowance)
 {
 	unsigned by_quota = (allowance->quota_milli + 999) / 1000;
 
@@ -34,7 +34,7 @@ static void check_allowed(struct doctor *doctor, const struct weir_cpu_allowance
 {
 	char text[256];
 	bool cpus[DOCTOR_CPUS_MAX];
-	unsigned online = 0, workers = workers_for(allowance);
+	unsigned online = 0, workers = doctor_workers(allowance);
 
 	read_list(doctor, CPU "/online", text, sizeof(text), cpus, &online);
 	if (online > allowance->mask_cpus) {
@@ -68,7 +68,7 @@ static void fix_quota(struct doctor *doctor, const char *file)
 
 static void check_quota(struct doctor *doctor, const struct weir_cpu_allowance *allowance)
 {
-	unsigned milli = allowance->quota_milli, workers = workers_for(allowance);
+	unsigned milli = allowance->quota_milli, workers = doctor_workers(allowance);
 	enum doctor_level level;
 
 	if (!milli) {

@@ -7,13 +7,16 @@
 #include <sys/resource.h>
 
 #include "tools/doctor.h"
+#include "weir/rt.h"
 
 /* A proxied connection has two descriptors; a benchmark holds both ends of its own. */
 #define NOFILE_GOOD 65536
 #define NOFILE_BENCH 8192
 #define NOFILE_LEAST 1024
 #define NOFILE_FIX 1048576
-#define MEMLOCK_GOOD (8u << 20)
+/* A worker's ring with its buffer ring takes about a quarter of a MiB; others want some too. */
+#define MEMLOCK_WORKER (512ull << 10)
+#define MEMLOCK_LEAST (1ull << 20)
 
 static const char *amount(rlim_t value, unsigned unit, char *buf, size_t len)
 {
@@ -78,22 +81,28 @@ static void check_files(struct doctor *doctor)
 static void check_memlock(struct doctor *doctor)
 {
 	bool exempt = doctor_has_cap(doctor, DOCTOR_CAP_IPC_LOCK);
+	struct weir_cpu_allowance cpus = { .mask_cpus = 1 };
 	struct rlimit limit;
+	uint64_t good;
 	char kib[24];
 
 	if (doctor->machine->limit(RLIMIT_MEMLOCK, &limit) < 0)
 		return;
+	doctor->machine->cpus(&cpus);
+	good = doctor_workers(&cpus) * MEMLOCK_WORKER;
+	good = good < MEMLOCK_LEAST ? MEMLOCK_LEAST : good;
 	amount(limit.rlim_cur, 1024, kib, sizeof(kib));
-	if (limit.rlim_cur >= MEMLOCK_GOOD || exempt) {
+	if (limit.rlim_cur >= good || exempt) {
 		doctor_add(doctor, DOCTOR_PASS, "limits.memlock", "%s%s%s", kib,
 			   limit.rlim_cur == RLIM_INFINITY ? "" : " KiB",
 			   exempt ? ", of which CAP_IPC_LOCK exempts" : "");
 		return;
 	}
-	doctor_add(doctor, DOCTOR_WARN, "limits.memlock",
-		   "%s KiB for the io_uring rings, registered buffers and zero-copy sends of all "
-		   "that this user runs",
-		   kib);
+	doctor_add(
+		doctor, DOCTOR_WARN, "limits.memlock",
+		"%s KiB for the io_uring rings and registered memory of all that this user runs; "
+		"%u workers want %llu",
+		kib, doctor_workers(&cpus), (unsigned long long)good / 1024);
 	doctor_fix(doctor, "prlimit --pid $$ --memlock=unlimited");
 	doctor_advise(doctor, "in a service: LimitMEMLOCK=infinity");
 }

@@ -114,6 +114,12 @@ static const struct doctor_machine machine = {
 	.guard = fake_guard,
 };
 
+static void quota(unsigned milli, const char *file)
+{
+	says.cpus.quota_milli = milli;
+	snprintf(says.cpus.quota_file, sizeof(says.cpus.quota_file), "%s", file);
+}
+
 /* A file of the machine, and the folders above it. */
 static void put(const char *path, const char *text)
 {
@@ -503,12 +509,6 @@ START_TEST(fewer_cpus_than_there_are)
 }
 END_TEST
 
-static void quota(unsigned milli, const char *file)
-{
-	says.cpus.quota_milli = milli;
-	snprintf(says.cpus.quota_file, sizeof(says.cpus.quota_file), "%s", file);
-}
-
 START_TEST(cpu_quotas)
 {
 	expect_now("cpu.quota", DOCTOR_PASS, "none", "");
@@ -637,11 +637,19 @@ END_TEST
 
 START_TEST(locked_memory)
 {
+	const char *fix = "prlimit --pid $$ --memlock=unlimited";
+
+	says.memlock = 2 << 20;
+	expect_now("limits.memlock", DOCTOR_PASS, "2048 KiB", "");
+	says.memlock--;
+	expect_now("limits.memlock", DOCTOR_WARN, "4 workers want 2048", fix);
+	says.cpus.mask_cpus = 64;
 	says.memlock = 8 << 20;
+	expect_now("limits.memlock", DOCTOR_WARN, "64 workers want 32768", fix);
+	quota(1000, "/c/cpu.max");
 	expect_now("limits.memlock", DOCTOR_PASS, "8192 KiB", "");
 	says.memlock = 64 << 10;
-	expect_now("limits.memlock", DOCTOR_WARN, "64 KiB for the io_uring rings",
-		   "prlimit --pid $$ --memlock=unlimited");
+	expect_now("limits.memlock", DOCTOR_WARN, "64 KiB for the io_uring rings", fix);
 	put(STATUS, "CapEff:\t0000000000004000\n");
 	expect_now("limits.memlock", DOCTOR_PASS, "64 KiB, of which CAP_IPC_LOCK exempts", "");
 }
