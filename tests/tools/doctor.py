@@ -85,6 +85,14 @@ def test_json_says_the_same():
     check(os.uname().release in findings["kernel.version"]["found"], findings["kernel.version"])
 
 
+def test_the_header_of_a_build_with_io_uring():
+    findings = examined()
+    backend = findings.get("backend.io_uring")
+    absent = not backend or "not in this build" in backend["found"]
+    found = findings["uring.liburing"]["found"]
+    check(found.startswith("header of this build none") == absent, found, backend)
+
+
 def test_script_is_only_printed():
     def limits():
         resource.setrlimit(resource.RLIMIT_NOFILE, (600, 600))
