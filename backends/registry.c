@@ -91,12 +91,12 @@ static void WEIR_PRINTF(3, 4) add(char *why, size_t len, const char *fmt, ...)
 	va_end(args);
 }
 
-static int choose_named(const char *name, const struct weir_backend_ops **ret_ops,
-			const char **ret_options, char *why, size_t len)
+static int choose_named(const char *name, struct weir__backend_choice *choice)
 {
 	const struct weir_backend_ops *ops = weir__backend_find(name);
 	const char *options = strchr(name, ':');
-	char reason[REASON_BYTES] = "";
+	char *why = choice->why, reason[REASON_BYTES] = "";
+	size_t len = sizeof(choice->why);
 	int err;
 
 	if (!ops) {
@@ -117,35 +117,51 @@ static int choose_named(const char *name, const struct weir_backend_ops **ret_op
 		add(why, len, "backend '%s' cannot run here: %s", name, reason);
 		return err;
 	}
-	*ret_ops = ops;
-	*ret_options = options;
+	choice->ops = ops;
+	choice->options = options;
 	return 0;
 }
 
-static int choose_auto(const struct weir_backend_ops **ret_ops, char *why, size_t len)
+/* The first behind after (NULL: of all) that can run. */
+static int choose_auto(const struct weir_backend_ops *after, struct weir__backend_choice *choice)
 {
-	for (unsigned i = 0; table[i]; i++) {
+	unsigned i = 0;
+
+	while (after && table[i++] != after)
+		continue;
+	for (; table[i]; i++) {
 		char reason[REASON_BYTES] = "";
 
 		if (table[i]->probe(NULL, reason, sizeof(reason)) == 0) {
-			*ret_ops = table[i];
+			choice->ops = table[i];
 			return 0;
 		}
-		add(why, len, "%s%s: %s", i ? "; " : "", table[i]->name, reason);
+		add(choice->why, sizeof(choice->why), "%s%s: %s", *choice->why ? "; " : "",
+		    table[i]->name, reason);
 	}
 	if (!table[0])
-		add(why, len, "this build has no backend");
+		add(choice->why, sizeof(choice->why), "this build has no backend");
 	return -ENODEV;
 }
 
-int weir__backend_choose(const char *name, const struct weir_backend_ops **ret_ops,
-			 const char **ret_options, char *why, size_t len)
+int weir__backend_choose(const char *name, struct weir__backend_choice *ret_choice)
 {
-	why[0] = '\0';
-	*ret_options = NULL;
+	struct weir__backend_choice *choice = ret_choice;
+
+	memset(choice, 0, sizeof(*choice));
 	if (!name || !*name)
 		name = getenv("WEIR_BACKEND");
 	if (name && *name && strcmp(name, "auto") != 0)
-		return choose_named(name, ret_ops, ret_options, why, len);
-	return choose_auto(ret_ops, why, len);
+		return choose_named(name, choice);
+	choice->automatic = true;
+	return choose_auto(NULL, choice);
+}
+
+int weir__backend_fall_back(struct weir__backend_choice *choice, const char *reason)
+{
+	const struct weir_backend_ops *failed = choice->ops;
+
+	add(choice->why, sizeof(choice->why), "%s%s: %s", *choice->why ? "; " : "", failed->name,
+	    reason);
+	return choice->automatic ? choose_auto(failed, choice) : -ENODEV;
 }

@@ -14,14 +14,24 @@ const struct weir_backend_ops *weir__backend_find(const char *text);
 /* The i-th in order of preference, or NULL behind the last. [any] */
 const struct weir_backend_ops *weir__backend_at(unsigned i);
 
+struct weir__backend_choice {
+	const struct weir_backend_ops *ops;
+	const char *options;		/* what follows the name and a colon, or NULL */
+	bool automatic;			/* not by name */
+	char why[256];			/* of a failure; else what was passed over and why, or "" */
+};
+
 /*
  * Choose: name, else WEIR_BACKEND from the environment, else "auto". A name is strict: -ENOENT
  * if this build has no such backend, or the errno of its probe. "auto" is the first whose probe
- * passes; -ENODEV when none does. ret_options: what follows the name and a colon, or NULL. why
- * (len > 0) gets one line: the reason of a failure, or what auto has passed over and why, or "".
- * [any]
+ * passes; -ENODEV when none does. [any]
  */
-int weir__backend_choose(const char *name, const struct weir_backend_ops **ret_ops,
-			 const char **ret_options, char *why, size_t len);
+int weir__backend_choose(const char *name, struct weir__backend_choice *ret_choice);
+
+/*
+ * The choice has failed after all, for that reason: the next one, if it was automatic. -ENODEV
+ * when there is none. [any]
+ */
+int weir__backend_fall_back(struct weir__backend_choice *choice, const char *reason);
 
 #endif

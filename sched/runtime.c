@@ -159,24 +159,35 @@ static int report_overflows(void)
 	return weir__stack_report_overflow_install();
 }
 
-static int choose_backend(struct runtime *rt)
+static void use_choice(struct runtime *rt, const struct weir__backend_choice *choice)
 {
-	char *reason = rt->backend_note;
-	size_t len = sizeof rt->backend_note;
+	rt->backend = choice->ops;
+	rt->backend_options = choice->options;
+	if (choice->automatic)
+		memcpy(rt->backend_note, choice->why, sizeof rt->backend_note);
+}
+
+static int choose_backend(struct runtime *rt, struct weir__backend_choice *choice)
+{
+	char reason[192] = "";
 	int rc;
 
+	memset(choice, 0, sizeof *choice);
 	if (rt->cfg.no_io)
 		return 0;
 	if (rt->cfg.backend_ops) {
 		rt->backend = rt->cfg.backend_ops;
-		rc = rt->backend->probe ? rt->backend->probe(NULL, reason, len) : 0;
+		rc = rt->backend->probe ? rt->backend->probe(NULL, reason, sizeof reason) : 0;
 		if (rc < 0)
 			return refuse(rc, "backend '%s' cannot run here: %s", rt->backend->name,
 				      reason);
 		return 0;
 	}
-	rc = weir__backend_choose(rt->cfg.backend, &rt->backend, &rt->backend_options, reason, len);
-	return rc < 0 ? refuse(rc, "%s", reason) : 0;
+	rc = weir__backend_choose(rt->cfg.backend, choice);
+	if (rc < 0)
+		return refuse(rc, "%s", choice->why);
+	use_choice(rt, choice);
+	return 0;
 }
 
 static void init_base(struct runtime *rt)
@@ -227,10 +238,37 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static int make_workers(struct runtime *rt)
+static void free_workers(struct runtime *rt)
+{
+	for (unsigned i = 0; rt->base.worker && i < rt->base.workers; i++) {
+		if (rt->base.worker[i])
+			worker_free(worker_at(rt, i));
+		rt->base.worker[i] = NULL;
+	}
+}
+
+static int try_workers(struct runtime *rt)
 {
 	struct worker *w;
 	unsigned i;
+	int rc;
+
+	for (i = 0; i < rt->base.workers; i++) {
+		rc = worker_new(rt, i, &w);
+		if (rc < 0) {
+			refuse(rc, "worker %u with backend '%s': %s", i,
+			       rt->backend ? rt->backend->name : "none", weir_strerror(rc));
+			free_workers(rt);
+			return rc;
+		}
+		rt->base.worker[i] = &w->base;
+	}
+	return 0;
+}
+
+/* What a probe has found possible may not be so for as many workers: a limit, most often. */
+static int make_workers(struct runtime *rt, struct weir__backend_choice *choice)
+{
 	int rc;
 
 	rt->base.worker = calloc(rt->base.workers, sizeof *rt->base.worker);
@@ -238,14 +276,12 @@ static int make_workers(struct runtime *rt)
 	rt->started = calloc(rt->base.workers, sizeof *rt->started);
 	if (!rt->base.worker || !rt->threads || !rt->started)
 		return refuse(-ENOMEM, "out of memory for %u workers", rt->base.workers);
-	for (i = 0; i < rt->base.workers; i++) {
-		rc = worker_new(rt, i, &w);
-		if (rc < 0)
-			return refuse(rc, "worker %u with backend '%s': %s", i,
-				      rt->backend ? rt->backend->name : "none", weir_strerror(rc));
-		rt->base.worker[i] = &w->base;
-	}
-	return 0;
+	while ((rc = try_workers(rt)) < 0 && choice->automatic &&
+	       weir__backend_fall_back(choice, why) == 0)
+		use_choice(rt, choice);
+	if (rc == 0)
+		why[0] = '\0';
+	return rc;
 }
 
 static int start_threads(struct runtime *rt)
@@ -270,11 +306,7 @@ static int start_threads(struct runtime *rt)
 
 static void runtime_release(struct runtime *rt)
 {
-	unsigned i;
-
-	for (i = 0; rt->base.worker && i < rt->base.workers; i++)
-		if (rt->base.worker[i])
-			worker_free(worker_at(rt, i));
+	free_workers(rt);
 	if (rt->base.clock)
 		weir__clock_attach(rt->base.clock, NULL);
 	weir__slab_fini(&rt->base.foreign);
@@ -290,6 +322,7 @@ static void runtime_release(struct runtime *rt)
 int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct weir__backend_choice choice;
 	struct runtime *rt;
 	int rc;
 
@@ -310,7 +343,7 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	if (rc == 0)
 		rc = check_config(&rt->cfg);
 	if (rc == 0)
-		rc = choose_backend(rt);
+		rc = choose_backend(rt, &choice);
 	if (rc == 0 && !rt->cfg.no_overflow_report)
 		rc = report_overflows();
 	if (rc < 0) {
@@ -319,7 +352,7 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	}
 	init_base(rt);
 	init_shared(rt);
-	rc = make_workers(rt);
+	rc = make_workers(rt, &choice);
 	if (rc == 0 && rt->cfg.sched == WEIR_SCHED_MULTI)
 		rc = start_threads(rt);
 	if (rc < 0) {

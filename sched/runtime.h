@@ -31,7 +31,7 @@ struct runtime {
 	char name[12];
 	const struct weir_backend_ops *backend;
 	const char *backend_options;	/* while the workers are made */
-	char backend_note[192];		/* what the choice has passed over, and why */
+	char backend_note[256];		/* what "auto" has passed over, and why */
 	uint32_t phase;			/* enum rt_phase; atomic */
 	uint32_t drained;		/* bumped by workers while aborting: look again; futex */
 	bool stealing;			/* several workers share their queues */

@@ -137,6 +137,9 @@ static int start(struct server *s)
 	if (code == 0 && !px->cfg->quiet)
 		proxy_say("listening on tcp://%s with %u workers, backend %s", px->addr_text,
 			  weir_rt_workers(px->rt), weir_rt_backend(px->rt));
+		if (*weir_rt_backend_note(px->rt))
+			proxy_say("not the first choice of backend: %s",
+				  weir_rt_backend_note(px->rt));
 	return code;
 }
 

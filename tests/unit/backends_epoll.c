@@ -2569,55 +2569,71 @@ END_TEST
 
 START_TEST(choice_by_name_environment_and_itself)
 {
-	const struct weir_backend_ops *ops = NULL;
-	const char *options = "";
-	char why[200];
+	struct weir__backend_choice c;
 
 	unsetenv("WEIR_BACKEND");
-	ck_assert_int_eq(weir__backend_choose(NULL, &ops, &options, why, sizeof(why)), 0);
-	ck_assert_ptr_nonnull(ops);
-	ck_assert_int_eq(weir__backend_choose("epoll", &ops, &options, why, sizeof(why)), 0);
-	ck_assert_str_eq(ops->name, "epoll");
-	ck_assert_str_eq(why, "");
-	ck_assert_ptr_null(options);
-	ck_assert_int_eq(weir__backend_choose("epoll:fast", &ops, &options, why, sizeof(why)),
-			 -EINVAL);
-	ck_assert_str_eq(why,
+	ck_assert_int_eq(weir__backend_choose(NULL, &c), 0);
+	ck_assert_ptr_nonnull(c.ops);
+	ck_assert(c.automatic);
+	ck_assert_int_eq(weir__backend_choose("epoll", &c), 0);
+	ck_assert_str_eq(c.ops->name, "epoll");
+	ck_assert_str_eq(c.why, "");
+	ck_assert_ptr_null(c.options);
+	ck_assert(!c.automatic);
+	ck_assert_int_eq(weir__backend_choose("epoll:fast", &c), -EINVAL);
+	ck_assert_str_eq(c.why,
 			 "backend 'epoll:fast' cannot run here: it has no options, so not 'fast'");
-	ck_assert_int_eq(weir__backend_choose("nix", &ops, &options, why, sizeof(why)), -ENOENT);
-	ck_assert_ptr_nonnull(strstr(why, "unknown backend 'nix'; this build has:"));
-	ck_assert_ptr_nonnull(strstr(why, "epoll"));
+	ck_assert_int_eq(weir__backend_choose("nix", &c), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(c.why, "unknown backend 'nix'; this build has:"));
+	ck_assert_ptr_nonnull(strstr(c.why, "epoll"));
 	setenv("WEIR_BACKEND", "nope", 1);
-	ck_assert_int_eq(weir__backend_choose(NULL, &ops, &options, why, sizeof(why)), -ENOENT);
-	ck_assert_ptr_nonnull(strstr(why, "'nope'"));
+	ck_assert_int_eq(weir__backend_choose(NULL, &c), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(c.why, "'nope'"));
 	/* A name counts for more than the environment, auto too. */
-	ck_assert_int_eq(weir__backend_choose("epoll", &ops, &options, why, sizeof(why)), 0);
-	ck_assert_int_eq(weir__backend_choose("auto", &ops, &options, why, sizeof(why)), 0);
+	ck_assert_int_eq(weir__backend_choose("epoll", &c), 0);
+	ck_assert_int_eq(weir__backend_choose("auto", &c), 0);
 	setenv("WEIR_BACKEND", "", 1);
-	ck_assert_int_eq(weir__backend_choose(NULL, &ops, &options, why, sizeof(why)), 0);
-	/* A line that has no room for it all. */
-	ck_assert_int_eq(weir__backend_choose("nix", &ops, &options, why, 10), -ENOENT);
-	ck_assert_str_eq(why, "unknown b");
+	ck_assert_int_eq(weir__backend_choose(NULL, &c), 0);
 	unsetenv("WEIR_BACKEND");
+}
+END_TEST
+
+/* The choice of auto that fails when it is used makes way for the next, and says so. */
+START_TEST(auto_falls_back)
+{
+	struct weir__backend_choice c;
+	const struct weir_backend_ops *first, *last = NULL;
+	unsigned fell = 0;
+
+	unsetenv("WEIR_BACKEND");
+	ck_assert_int_eq(weir__backend_choose("auto", &c), 0);
+	first = c.ops;
+	do
+		last = c.ops;
+	while (weir__backend_fall_back(&c, "no room") == 0 && ++fell < 100);
+	ck_assert_uint_lt(fell, 100);
+	ck_assert_ptr_eq(c.ops, last);
+	ck_assert_ptr_nonnull(strstr(c.why, first->name));
+	ck_assert_ptr_nonnull(strstr(c.why, ": no room"));
+	ck_assert_int_eq(weir__backend_choose("epoll", &c), 0);
+	ck_assert_int_eq(weir__backend_fall_back(&c, "no room"), -ENODEV);
 }
 END_TEST
 
 START_TEST(named_backend_that_cannot_run)
 {
-	const struct weir_backend_ops *ops = NULL;
-	const char *options = "";
+	struct weir__backend_choice c;
 	struct rlimit was, none;
-	char why[200];
 	int err;
 
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
 	none = (struct rlimit){ 3, was.rlim_max };
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-	err = weir__backend_choose("epoll", &ops, &options, why, sizeof(why));
+	err = weir__backend_choose("epoll", &c);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
 	ck_assert_int_eq(err, -EMFILE);
-	ck_assert_ptr_nonnull(strstr(why, "backend 'epoll' cannot run here: epoll_create1"));
-	ck_assert_ptr_null(ops);
+	ck_assert_ptr_nonnull(strstr(c.why, "backend 'epoll' cannot run here: epoll_create1"));
+	ck_assert_ptr_null(c.ops);
 }
 END_TEST
 
@@ -2699,6 +2715,7 @@ int main(int argc, char **argv)
 		TESTING(pool_grows_far),
 		TESTING(registry_knows_epoll),
 		TESTING(choice_by_name_environment_and_itself),
+		TESTING(auto_falls_back),
 		TESTING(named_backend_that_cannot_run),
 	};
 
