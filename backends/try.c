@@ -161,8 +161,7 @@ int weir__try_op(struct weir__turn *t, struct weir_op *op)
 		return try_connect(op);
 	case WEIR_OP_POLL:
 		return try_poll(op);
-	case WEIR_OP_CODES:
-		break;
+	default:
+		return -EOPNOTSUPP;
 	}
-	return -EOPNOTSUPP;
 }

@@ -15,6 +15,7 @@
 #include "weir/op.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/io.h"
@@ -47,7 +48,16 @@ static const uint32_t caps_needed[WEIR_OP_CODES] = {
 	[WEIR_OP_RECV] = WEIR_CAP_STREAM,   [WEIR_OP_RECV_LEASE] = WEIR_CAP_LEASE,
 	[WEIR_OP_RECVV] = WEIR_CAP_STREAM,  [WEIR_OP_SEND] = WEIR_CAP_STREAM,
 	[WEIR_OP_SENDV] = WEIR_CAP_STREAM,  [WEIR_OP_POLL] = WEIR_CAP_FD,
+	[WEIR_OP_OPEN] = WEIR_CAP_FILE,	    [WEIR_OP_READ] = WEIR_CAP_FILE,
+	[WEIR_OP_WRITE] = WEIR_CAP_FILE,    [WEIR_OP_STAT] = WEIR_CAP_FILE,
+	[WEIR_OP_FSYNC] = WEIR_CAP_FILE,    [WEIR_OP_RENAME] = WEIR_CAP_FILE,
+	[WEIR_OP_UNLINK] = WEIR_CAP_FILE,   [WEIR_OP_MKDIR] = WEIR_CAP_FILE,
 };
+
+static bool has_handle(const struct weir_op *op)
+{
+	return op->code < WEIR_OP_OPEN;
+}
 
 static int message_send(struct weir_backend *to, struct weir_op *op,
 			void (*run)(struct weir__message *, struct weir__worker *))
@@ -81,9 +91,12 @@ static void submit_at_home(struct weir__message *message, struct weir__worker *w
 static bool send_home(struct weir_backend *io, struct weir_op *op)
 {
 	struct weir_handle *h = op->handle;
-	struct weir_backend *home = weir__load(&h->backend, WEIR_RELAXED);
+	struct weir_backend *home;
 	int rc;
 
+	if (WEIR_UNLIKELY(!h))
+		return false;
+	home = weir__load(&h->backend, WEIR_RELAXED);
 	if (WEIR_LIKELY(home == io) || !(io->caps & WEIR_CAP_HOMED) ||
 	    !(weir__load(&h->homed, WEIR_RELAXED) & side_of(op)))
 		return false;
@@ -147,7 +160,8 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 		return -ENXIO;
 	if (WEIR_UNLIKELY(!w->driver.io))
 		return -ENODEV;
-	if (WEIR_UNLIKELY(!op->handle || !weir__load(&op->handle->backend, WEIR_RELAXED)))
+	if (WEIR_UNLIKELY(has_handle(op) && (!op->handle || !weir__load(&op->handle->backend,
+								       WEIR_RELAXED))))
 		return -EBADF;
 	if (WEIR_UNLIKELY(!(w->driver.io->caps & caps_needed[op->code])))
 		return -EOPNOTSUPP;
@@ -286,6 +300,8 @@ static void op_discard(struct weir_future *future)
 		weir_lease_return(op->u.lease.lease);
 	else if (op->code == WEIR_OP_ACCEPT && op->res == 0)
 		weir__handle_close(op->u.accept.handle, NULL);
+	else if (op->code == WEIR_OP_OPEN && op->res >= 0)
+		close(op->res);
 }
 
 static const struct weir_future_ops op_ops = { "op", op_poll, op_cancel, op_discard };
@@ -374,4 +390,66 @@ void weir_op_init_poll(struct weir_op *op, struct weir_handle *handle, unsigned 
 {
 	op_init(op, WEIR_OP_POLL, handle, 0);
 	op->u.poll.events = events;
+}
+
+/* ---- files ---- */
+
+static void path_init(struct weir_op *op, enum weir_op_code code, const char *path, const void *to,
+		      int flags, unsigned mode)
+{
+	op_init(op, code, NULL, 0);
+	op->u.path.path = path;
+	op->u.path.to = (void *)(uintptr_t)to;
+	op->u.path.flags = flags;
+	op->u.path.mode = mode;
+}
+
+static void file_init(struct weir_op *op, enum weir_op_code code, int fd, const void *buf,
+		      size_t len, uint64_t offset)
+{
+	op_init(op, code, NULL, 0);
+	op->u.file.fd = fd;
+	op->u.file.buf = (uint8_t *)(uintptr_t)buf;
+	op->u.file.len = clamp_len(len);
+	op->u.file.offset = offset;
+}
+
+void weir_op_init_open(struct weir_op *op, const char *path, int flags, unsigned mode)
+{
+	path_init(op, WEIR_OP_OPEN, path, NULL, flags, mode);
+}
+
+void weir_op_init_read(struct weir_op *op, int fd, void *buf, size_t len, uint64_t offset)
+{
+	file_init(op, WEIR_OP_READ, fd, buf, len, offset);
+}
+
+void weir_op_init_write(struct weir_op *op, int fd, const void *buf, size_t len, uint64_t offset)
+{
+	file_init(op, WEIR_OP_WRITE, fd, buf, len, offset);
+}
+
+void weir_op_init_stat(struct weir_op *op, const char *path, void *ret_statx)
+{
+	path_init(op, WEIR_OP_STAT, path, ret_statx, 0, 0);
+}
+
+void weir_op_init_fsync(struct weir_op *op, int fd, bool data_only)
+{
+	file_init(op, WEIR_OP_FSYNC, fd, NULL, data_only, 0);
+}
+
+void weir_op_init_rename(struct weir_op *op, const char *from, const char *to)
+{
+	path_init(op, WEIR_OP_RENAME, from, to, 0, 0);
+}
+
+void weir_op_init_unlink(struct weir_op *op, const char *path, int flags)
+{
+	path_init(op, WEIR_OP_UNLINK, path, NULL, flags, 0);
+}
+
+void weir_op_init_mkdir(struct weir_op *op, const char *path, unsigned mode)
+{
+	path_init(op, WEIR_OP_MKDIR, path, NULL, 0, mode);
 }

@@ -120,6 +120,16 @@ static int print_job(void *arg)
 	return 0;
 }
 
+static void say_started(struct proxy *px)
+{
+	const char *note = weir_rt_backend_note(px->rt);
+
+	proxy_say("listening on tcp://%s with %u workers, backend %s", px->addr_text,
+		  weir_rt_workers(px->rt), weir_rt_backend(px->rt));
+	if (*note)
+		proxy_say("not the first choice of backend: %s", note);
+}
+
 /* ---- serving ---- */
 
 static int start(struct server *s)
@@ -135,11 +145,7 @@ static int start(struct server *s)
 		return EXIT_FAILED;
 	}
 	if (code == 0 && !px->cfg->quiet)
-		proxy_say("listening on tcp://%s with %u workers, backend %s", px->addr_text,
-			  weir_rt_workers(px->rt), weir_rt_backend(px->rt));
-		if (*weir_rt_backend_note(px->rt))
-			proxy_say("not the first choice of backend: %s",
-				  weir_rt_backend_note(px->rt));
+		say_started(px);
 	return code;
 }
 

@@ -44,8 +44,12 @@ static void op_done(struct uring *u, struct weir_op *op, const struct io_uring_c
 	case WEIR_OP_POLL:
 		weir__uring_poll_done(u, op, cqe->res);
 		break;
-	default:
+	case WEIR_OP_ACCEPT:
+	case WEIR_OP_CODES:
 		WEIR_ASSERT(!"an op that is never in the ring by itself");
+		break;
+	default:
+		weir__uring_file_done(u, op, cqe->res);
 	}
 }
 
@@ -158,7 +162,7 @@ static void uring_submit(struct weir_backend *be, struct weir_op *op)
 		weir__uring_submit_poll(u, op);
 		break;
 	default:
-		weir_backend_complete(op, -EOPNOTSUPP);
+		weir__uring_submit_file(u, op);
 	}
 }
 
@@ -169,7 +173,7 @@ static void uring_cancel(struct weir_backend *be, struct weir_op *op)
 
 	if (op->code == WEIR_OP_POLL) {
 		op->u.poll.events |= POLL_CANCELLED;
-	} else if (weir__uring_remove_waiter(state_of(op->handle), op)) {
+	} else if (op->handle && weir__uring_remove_waiter(state_of(op->handle), op)) {
 		weir_backend_complete(op, -ECANCELED);
 		return;
 	} else {
@@ -246,7 +250,7 @@ const struct weir_backend_ops weir__backend_iouring = {
 	.name = "io_uring",
 	.abi = WEIR_BACKEND_ABI,
 	.caps = WEIR_CAP_STREAM | WEIR_CAP_UNIX | WEIR_CAP_FD | WEIR_CAP_LEASE | WEIR_CAP_HOMED |
-		WEIR_CAP_BOUND,
+		WEIR_CAP_BOUND | WEIR_CAP_FILE,
 	.instance_bytes = sizeof(struct uring),
 	.probe = weir__uring_probe,
 	.init = uring_init,

@@ -227,4 +227,8 @@ void weir__uring_connect_done(struct uring *u, struct weir_op *op, int res);
 void weir__uring_submit_poll(struct uring *u, struct weir_op *op);
 void weir__uring_poll_done(struct uring *u, struct weir_op *op, int res);
 
+/* file.c: OPEN to MKDIR */
+void weir__uring_submit_file(struct uring *u, struct weir_op *op);
+void weir__uring_file_done(struct uring *u, struct weir_op *op, int res);
+
 #endif

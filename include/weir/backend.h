@@ -58,6 +58,7 @@ enum weir_cap {
 	WEIR_CAP_HOMED = 1u << 4,	/* handles may stay on one worker: handle.homed */
 	WEIR_CAP_UNIX = 1u << 5,	/* Unix-domain streams */
 	WEIR_CAP_OWN_CLOCK = 1u << 6,	/* moves the configured test clock itself, in poll */
+	WEIR_CAP_FILE = 1u << 8,	/* OPEN to MKDIR */
 	WEIR_CAP_BOUND = 1u << 7,	/* belongs to the thread that polls it first, unless cfg.moves */
 };
 

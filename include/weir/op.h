@@ -39,6 +39,15 @@ enum weir_op_code {
 	WEIR_OP_SEND,
 	WEIR_OP_SENDV,
 	WEIR_OP_POLL,		/* wait for readiness of a foreign descriptor */
+	/* Files, by descriptor or path: these have no handle. */
+	WEIR_OP_OPEN,
+	WEIR_OP_READ,
+	WEIR_OP_WRITE,
+	WEIR_OP_STAT,
+	WEIR_OP_FSYNC,
+	WEIR_OP_RENAME,
+	WEIR_OP_UNLINK,
+	WEIR_OP_MKDIR,
 	WEIR_OP_CODES
 };
 
@@ -81,7 +90,7 @@ struct weir_op {
 	uint8_t flags;			/* enum weir_op_flag */
 	uint8_t asked;			/* the core's, atomic: how far a cancel has come */
 	int32_t res;			/* a count, 0, or a negative errno; once DONE */
-	struct weir_handle *handle;
+	struct weir_handle *handle;	/* NULL: a file operation */
 	struct weir_backend *backend;	/* that it was submitted to */
 	struct weir_op *next;		/* the backend's, while in flight */
 	union {
@@ -110,6 +119,18 @@ struct weir_op {
 		struct {		/* POLL: enum weir_poll_event; .res is what came */
 			uint32_t events;
 		} poll;
+		struct {		/* READ, WRITE, FSYNC (len: only the data) */
+			uint8_t *buf;
+			uint64_t offset;
+			uint32_t len;
+			int fd;
+		} file;
+		struct {		/* OPEN, STAT, RENAME (to: a path), UNLINK, MKDIR */
+			const char *path;
+			void *to;
+			int flags;
+			uint32_t mode;
+		} path;
 	} u;
 };
 
@@ -121,7 +142,9 @@ WEIR_BEGIN_DECLS
  *
  * Results, besides -ECANCELED: RECV* the bytes, 0 at end of stream; SEND* the bytes (with
  * WEIR_OP_ALL all of them); ACCEPT 0, and the fresh handle is open; CONNECT 0; POLL the
- * events; or the negative errno of the failed call. -ESHUTDOWN after the runtime has
+ * events; OPEN the new descriptor, READ and WRITE the bytes, the other file operations 0; or
+ * the negative errno of the failed call. -EOPNOTSUPP where the backend does not have the
+ * operation, as only completion backends have those on files. -ESHUTDOWN after the runtime has
  * closed, -ENODEV without an I/O driver, -ENXIO outside a worker.
  *
  * Thread:   [any]; the op is started by the task that polls it
@@ -142,6 +165,31 @@ WEIR_API void weir_op_init_accept(struct weir_op *op, struct weir_handle *listen
 WEIR_API void weir_op_init_connect(struct weir_op *op, struct weir_handle *handle,
 				   const struct sockaddr *addr, socklen_t len);
 WEIR_API void weir_op_init_poll(struct weir_op *op, struct weir_handle *handle, unsigned events);
+
+/* Bytes at an offset; WEIR_FILE_POSITION: where the descriptor is, and moves on. */
+#define WEIR_FILE_POSITION UINT64_MAX
+
+/**
+ * The same for operations on files. Paths (relative to the working directory), buffers and the
+ * room for results are the backend's until the result.
+ *
+ * open: flags and mode as of open(2), O_CLOEXEC is added; the result is the caller's to close;
+ * nobody's, because its stackless task was aborted, it is closed. stat fills a struct statx with its basic
+ * fields. unlink takes AT_REMOVEDIR to remove a directory.
+ *
+ * Thread:   [any]; the op is started by the task that polls it
+ * Since:    0.1
+ */
+WEIR_API void weir_op_init_open(struct weir_op *op, const char *path, int flags, unsigned mode);
+WEIR_API void weir_op_init_read(struct weir_op *op, int fd, void *buf, size_t len,
+				uint64_t offset);
+WEIR_API void weir_op_init_write(struct weir_op *op, int fd, const void *buf, size_t len,
+				 uint64_t offset);
+WEIR_API void weir_op_init_stat(struct weir_op *op, const char *path, void *ret_statx);
+WEIR_API void weir_op_init_fsync(struct weir_op *op, int fd, bool data_only);
+WEIR_API void weir_op_init_rename(struct weir_op *op, const char *from, const char *to);
+WEIR_API void weir_op_init_unlink(struct weir_op *op, const char *path, int flags);
+WEIR_API void weir_op_init_mkdir(struct weir_op *op, const char *path, unsigned mode);
 
 /**
  * Give a lease back. Clears it; an empty one is allowed.

@@ -71,6 +71,7 @@ void conformance_cancel(struct conformance_list *list);
 void conformance_broken(struct conformance_list *list);
 void conformance_many(struct conformance_list *list);
 void conformance_fd(struct conformance_list *list);
+void conformance_file(struct conformance_list *list);
 void conformance_relay(struct conformance_list *list);
 
 /* ---- parts.c: what cases are made of; everything asserts that it works ---- */

@@ -93,6 +93,8 @@ static const char *cap_name(uint32_t cap)
 		return "LEASE";
 	case WEIR_CAP_UNIX:
 		return "UNIX";
+	case WEIR_CAP_FILE:
+		return "FILE";
 	default:
 		return "a capability that no case needs";
 	}
@@ -175,6 +177,7 @@ int main(int argc, char **argv)
 	conformance_broken(&list);
 	conformance_many(&list);
 	conformance_fd(&list);
+	conformance_file(&list);
 	conformance_relay(&list);
 	return testing_main(count, words, list.cases, list.count);
 }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file.c: operations on files. They have no handle; the kernel does those that would
+ * block on threads of its own, of which ring.c bounds the number. One that runs there
+ * already cannot be cancelled, only waited for.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "backends/iouring/iouring.h"
+
+static void prep(struct weir_op *op, struct io_uring_sqe *sqe)
+{
+	const char *path = op->u.path.path;
+	int fd = op->u.file.fd;
+
+	switch ((enum weir_op_code)op->code) {
+	case WEIR_OP_OPEN:
+		io_uring_prep_openat(sqe, AT_FDCWD, path, op->u.path.flags | O_CLOEXEC,
+				     op->u.path.mode);
+		break;
+	case WEIR_OP_READ:
+		io_uring_prep_read(sqe, fd, op->u.file.buf, op->u.file.len, op->u.file.offset);
+		break;
+	case WEIR_OP_WRITE:
+		io_uring_prep_write(sqe, fd, op->u.file.buf, op->u.file.len, op->u.file.offset);
+		break;
+	case WEIR_OP_STAT:
+		io_uring_prep_statx(sqe, AT_FDCWD, path, 0, STATX_BASIC_STATS, op->u.path.to);
+		break;
+	case WEIR_OP_FSYNC:
+		io_uring_prep_fsync(sqe, fd, op->u.file.len ? IORING_FSYNC_DATASYNC : 0);
+		break;
+	case WEIR_OP_RENAME:
+		io_uring_prep_renameat(sqe, AT_FDCWD, path, AT_FDCWD, op->u.path.to, 0);
+		break;
+	case WEIR_OP_UNLINK:
+		io_uring_prep_unlinkat(sqe, AT_FDCWD, path, op->u.path.flags);
+		break;
+	default:
+		io_uring_prep_mkdirat(sqe, AT_FDCWD, path, op->u.path.mode);
+		break;
+	}
+}
+
+void weir__uring_submit_file(struct uring *u, struct weir_op *op)
+{
+	struct io_uring_sqe *sqe = weir__uring_sqe(u);
+
+	if (!sqe) {
+		weir_backend_complete(op, -ENOMEM);
+		return;
+	}
+	prep(op, sqe);
+	uring_tag(sqe, op, TAG_OP);
+}
+
+void weir__uring_file_done(struct uring *u, struct weir_op *op, int res)
+{
+	bool ran = res != -EINTR && res != -ECANCELED;
+
+	if (WEIR_LIKELY(ran || uring_is_cancelled(op)))
+		weir_backend_complete(op, res);
+	else
+		weir__uring_submit_file(u, op);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* file.c: operations on files, in a folder of the case's own. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/conformance/conformance.h"
+
+/* A new folder, the working directory meanwhile. */
+static void enter_folder(char *folder, int *ret_before)
+{
+	strcpy(folder, "/tmp/weir-conformance-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	*ret_before = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(chdir(folder), 0);
+}
+
+static void leave_folder(const char *folder, int before)
+{
+	ck_assert_int_eq(fchdir(before), 0);
+	close(before);
+	ck_assert_int_eq(rmdir(folder), 0);
+}
+
+/* Await an operation as the round's body does; its result. */
+static int run(struct weir_op *op)
+{
+	struct waiter waiter;
+
+	begin(&waiter, &op->leaf.future);
+	return ended(&waiter);
+}
+
+static int open_file(const char *path, int flags)
+{
+	struct weir_op op;
+
+	weir_op_init_open(&op, path, flags, 0600);
+	return run(&op);
+}
+
+static int remove_path(const char *path, int flags)
+{
+	struct weir_op op;
+
+	weir_op_init_unlink(&op, path, flags);
+	return run(&op);
+}
+
+CASE(a_file_is_written_and_read, WEIR_CAP_FILE)
+{
+	char folder[64], text[16] = "";
+	struct weir_op op;
+	int before, fd;
+
+	enter_folder(folder, &before);
+	fd = open_file("one", O_RDWR | O_CREAT | O_EXCL);
+	ck_assert_int_ge(fd, 0);
+	ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	weir_op_init_write(&op, fd, "hello", 5, 0);
+	ck_assert_int_eq(run(&op), 5);
+	weir_op_init_write(&op, fd, "J", 1, 0);
+	ck_assert_int_eq(run(&op), 1);
+	weir_op_init_fsync(&op, fd, false);
+	ck_assert_int_eq(run(&op), 0);
+	weir_op_init_fsync(&op, fd, true);
+	ck_assert_int_eq(run(&op), 0);
+	weir_op_init_read(&op, fd, text, sizeof(text), 1);
+	ck_assert_int_eq(run(&op), 4);
+	ck_assert_int_eq(memcmp(text, "ello", 4), 0);
+	/* Where the descriptor is, and on from there. */
+	weir_op_init_read(&op, fd, text, 2, WEIR_FILE_POSITION);
+	ck_assert_int_eq(run(&op), 2);
+	ck_assert_int_eq(memcmp(text, "Je", 2), 0);
+	weir_op_init_read(&op, fd, text, 16, WEIR_FILE_POSITION);
+	ck_assert_int_eq(run(&op), 3);
+	weir_op_init_read(&op, fd, text, 16, 5);
+	ck_assert_int_eq(run(&op), 0);
+	close(fd);
+	ck_assert_int_eq(remove_path("one", 0), 0);
+	leave_folder(folder, before);
+	return 0;
+}
+
+CASE(names_are_made_and_changed, WEIR_CAP_FILE)
+{
+	struct statx info;
+	struct weir_op op;
+	char folder[64];
+	int before, fd;
+
+	enter_folder(folder, &before);
+	weir_op_init_mkdir(&op, "sub", 0700);
+	ck_assert_int_eq(run(&op), 0);
+	fd = open_file("a", O_WRONLY | O_CREAT);
+	ck_assert_int_ge(fd, 0);
+	weir_op_init_write(&op, fd, "12345678", 8, 0);
+	ck_assert_int_eq(run(&op), 8);
+	close(fd);
+	weir_op_init_rename(&op, "a", "sub/b");
+	ck_assert_int_eq(run(&op), 0);
+	weir_op_init_stat(&op, "sub/b", &info);
+	ck_assert_int_eq(run(&op), 0);
+	ck_assert_uint_eq(info.stx_size, 8);
+	ck_assert(S_ISREG(info.stx_mode));
+	ck_assert_int_eq(remove_path("sub/b", 0), 0);
+	ck_assert_int_eq(remove_path("sub", AT_REMOVEDIR), 0);
+	leave_folder(folder, before);
+	return 0;
+}
+
+CASE(what_fails_says_why, WEIR_CAP_FILE)
+{
+	struct weir_op op;
+	char folder[64], byte;
+	int before, fd;
+
+	enter_folder(folder, &before);
+	ck_assert_int_eq(open_file("none", O_RDONLY), -ENOENT);
+	ck_assert_int_eq(remove_path("none", 0), -ENOENT);
+	weir_op_init_mkdir(&op, ".", 0700);
+	ck_assert_int_eq(run(&op), -EEXIST);
+	weir_op_init_rename(&op, "none", "other");
+	ck_assert_int_eq(run(&op), -ENOENT);
+	weir_op_init_read(&op, -1, &byte, 1, 0);
+	ck_assert_int_eq(run(&op), -EBADF);
+	fd = open_file(".", O_RDONLY | O_DIRECTORY);
+	ck_assert_int_ge(fd, 0);
+	weir_op_init_read(&op, fd, &byte, 1, 0);
+	ck_assert_int_eq(run(&op), -EISDIR);
+	close(fd);
+	leave_folder(folder, before);
+	return 0;
+}
+
+/* A read that nothing answers is cancelled; an open that its task does not live to see is closed. */
+CASE(file_operations_are_cancelled, WEIR_CAP_FILE)
+{
+	struct waiter waiter;
+	struct weir_op op;
+	int fds[2], fifo, before, rc;
+	char folder[64], byte;
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	weir_op_init_read(&op, fds[0], &byte, 1, WEIR_FILE_POSITION);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	ck_assert_int_eq(aborted(&waiter), -ECANCELED);
+	close(fds[0]);
+	close(fds[1]);
+	enter_folder(folder, &before);
+	ck_assert_int_eq(mkfifo("fifo", 0600), 0);
+	weir_op_init_open(&op, "fifo", O_RDONLY, 0);	/* waits for a writer */
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	fifo = open("fifo", O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(fifo, 0);
+	/* A fiber is told what won against the abort; a stackless task's is closed. */
+	rc = aborted(&waiter);
+	if (rc >= 0)
+		close(rc);
+	close(fifo);
+	ck_assert_int_eq(remove_path("fifo", 0), 0);
+	leave_folder(folder, before);
+	return 0;
+}
+
+void conformance_file(struct conformance_list *list)
+{
+	BOTH(list, a_file_is_written_and_read);
+	BOTH(list, names_are_made_and_changed);
+	BOTH(list, what_fails_says_why);
+	BOTH(list, file_operations_are_cancelled);
+}
