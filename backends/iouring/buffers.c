@@ -59,7 +59,9 @@ int weir__uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uin
 		return 0;
 	b->token = calloc(entries, sizeof(*b->token));
 	b->free = calloc(entries, sizeof(*b->free));
-	rc = b->token && b->free ? open_ring(b, ring, entries) : -ENOMEM;
+	b->place = calloc(entries, sizeof(*b->place));
+	b->number = calloc(entries, sizeof(*b->number));
+	rc = b->token && b->free && b->place && b->number ? open_ring(b, ring, entries) : -ENOMEM;
 	if (rc < 0) {
 		weir__uring_buffers_fini(b);
 		return rc;
@@ -94,9 +96,11 @@ void weir__uring_buffers_fini(struct uring_buffers *b)
 	weir__lease_pool_fini(&b->pool);
 	free(b->token);
 	free(b->free);
+	free(b->place);
+	free(b->number);
 	free(b->block);
 	b->token = NULL;
-	b->free = NULL;
+	b->free = b->place = b->number = NULL;
 	b->block = NULL;
 }
 
@@ -145,6 +149,8 @@ static void provide(struct uring_buffers *b)
 		uint16_t number = b->free[--b->free_len];
 
 		b->token[number] = token;
+		b->place[number] = b->tail & mask;
+		b->number[b->tail++ & mask] = number;
 		io_uring_buf_ring_add(b->ring, b->block[token].data, (unsigned)b->pool.bytes,
 				      number, mask, n++);
 		b->provided++;
@@ -180,7 +186,9 @@ uint32_t weir__uring_buffers_filled(struct uring_buffers *b, unsigned number, ui
 	uint32_t token = b->token[number];
 	struct uring_block *block = &b->block[token];
 
-	WEIR_ASSERT(number < b->entries && b->provided > 0 && len <= b->pool.bytes);
+	WEIR_ASSERT(number < b->entries && b->provided > 0);
+	if (len > b->pool.bytes)
+		len = (uint32_t)b->pool.bytes;
 	b->free[b->free_len++] = (uint16_t)number;
 	b->provided--;
 	b->filled += len - b->filled / 16;

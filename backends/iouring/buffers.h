@@ -35,6 +35,9 @@ struct uring_buffers {
 	uint32_t peak;			/* taken in a turn, of late; times 16 */
 	uint32_t filled;		/* bytes in one, of late; times 16 */
 	uint32_t *token;		/* by buffer number */
+	uint16_t *place;		/* the same: where in the ring it was put */
+	uint16_t *number;		/* by place in the ring: which one was put there */
+	uint16_t tail;			/* the next place */
 	uint16_t *free;			/* numbers that are not in the ring */
 	uint32_t free_len;
 	struct uring_block *block;	/* by token */
@@ -52,8 +55,13 @@ void weir__uring_buffers_refill(struct uring_buffers *b);
 /* The kernel has found none: provide more. False when there is no memory. */
 bool weir__uring_buffers_more(struct uring_buffers *b);
 
-/* The block that the kernel has filled with len bytes. */
+/* The block that the kernel has filled with len bytes, or with as many as it holds. */
 uint32_t weir__uring_buffers_filled(struct uring_buffers *b, unsigned number, uint32_t len);
+/* The buffer that the kernel fills after that one, in a bundle. */
+static inline unsigned weir__uring_buffers_next(const struct uring_buffers *b, unsigned number)
+{
+	return b->number[(b->place[number] + 1u) & (b->entries - 1)];
+}
 /* A block that the kernel need not know of; false when there is no memory. */
 bool weir__uring_buffers_take(struct uring_buffers *b, uint32_t *ret_token);
 /* Back to the pool. [owner] */

@@ -104,6 +104,9 @@ bool weir__uring_handle_adopt(struct uring *u, struct weir_handle *h)
 	struct uring_handle *s = state_of(h);
 	uint32_t none = 0;
 
+	/* Its number in the table is another ring's. */
+	if (u->options.direct)
+		return false;
 	/* Pairs with the drop of the last who had something in flight. */
 	if (!weir__cas(&s->refs, &none, 1u, WEIR_ACQ_REL, WEIR_RELAXED))
 		return false;
@@ -114,6 +117,43 @@ bool weir__uring_handle_adopt(struct uring *u, struct weir_handle *h)
 
 /* ---- attach ---- */
 
+/* Without a number it goes on by its descriptor. */
+static void take_direct(struct uring *u, struct weir_handle *h)
+{
+	uint32_t number;
+
+	if (!u->direct_len)
+		return;
+	number = u->direct[--u->direct_len];
+	if (io_uring_register_files_update(&u->ring, number, &h->fd, 1) == 1)
+		state_of(h)->direct = number + 1;
+	else
+		u->direct[u->direct_len++] = number;
+}
+
+void weir__uring_forget_direct(struct uring *u, struct weir_handle *h)
+{
+	struct uring_handle *s = state_of(h);
+	int none = -1;
+
+	if (h->kind != WEIR_HANDLE_STREAM || !s->direct)
+		return;
+	if (io_uring_register_files_update(&u->ring, s->direct - 1, &none, 1) == 1)
+		u->direct[u->direct_len++] = s->direct - 1;
+	s->direct = 0;
+}
+
+void weir__uring_name(struct uring *u, struct weir_handle *h, struct io_uring_sqe *sqe)
+{
+	struct uring_handle *s = state_of(h);
+
+	if (WEIR_LIKELY(!u->options.direct) || h->kind != WEIR_HANDLE_STREAM || !s->direct ||
+	    !is_home(u, h))
+		return;
+	sqe->fd = (int)s->direct - 1;
+	sqe->flags |= IOSQE_FIXED_FILE;
+}
+
 void weir__uring_handle_make(struct uring *u, struct weir_handle *h, int fd,
 			     enum weir_handle_kind kind)
 {
@@ -123,6 +163,8 @@ void weir__uring_handle_make(struct uring *u, struct weir_handle *h, int fd,
 	h->kind = (uint8_t)kind;
 	if (kind != WEIR_HANDLE_STREAM)
 		h->homed = WEIR_HOMED_READS;
+	else
+		take_direct(u, h);
 }
 
 /* Files that the kernel cannot wait for, which it says of none: POLL on one completes at once. */
@@ -152,7 +194,8 @@ int weir__uring_attach(struct weir_backend *be, struct weir_handle *h,
 		return rc;
 	}
 	weir__uring_handle_make(u, h, fd, spec->kind);
-	state_of(h)->fds = fds;
+	if (fds)
+		state_of(h)->fds = fds;
 	if (spec->kind == WEIR_HANDLE_FOREIGN && is_regular(fd))
 		state_of(h)->flags = REGULAR;
 	return 0;
@@ -221,6 +264,7 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 	bool armed = s->flags & ARMED;
 	uint32_t refs;
 
+	weir__uring_forget_direct(u, h);
 	if (h->kind == WEIR_HANDLE_FOREIGN) {
 		cancel_polls(u, s);
 	} else {
@@ -230,8 +274,9 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 	}
 	refs = mark_closing(u, s);
 	if (armed) {
-		weir__uring_cancel_request(u, (uint64_t)(uintptr_t)h |
-						      (s->fds ? TAG_ACCEPT : TAG_RECV));
+		weir__uring_cancel_request(
+			u, (uint64_t)(uintptr_t)h |
+				   (h->kind == WEIR_HANDLE_LISTENER ? TAG_ACCEPT : TAG_RECV));
 		list_closing(u, h);
 	}
 	if (h->kind == WEIR_HANDLE_LISTENER) {

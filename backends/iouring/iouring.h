@@ -30,6 +30,11 @@
 #include "backends/iouring/buffers.h"
 #include "backends/iouring/options.h"
 
+/* Of newer kernels' headers. */
+#ifndef IORING_RECVSEND_BUNDLE
+#define IORING_RECVSEND_BUNDLE (1u << 4)
+#endif
+
 struct uring_vec;
 
 struct uring {
@@ -47,6 +52,8 @@ struct uring {
 	int wake_fd;
 	struct uring_buffers buffers;
 	struct uring_vec *vecs;		/* unused ones */
+	uint32_t *direct;		/* unused numbers in the ring's table */
+	uint32_t direct_len;
 	struct weir_handle *closing;	/* detached, their multishot not yet over */
 };
 
@@ -103,7 +110,10 @@ struct uring_handle {
 	};
 	int16_t end;			/* 0 or an errno, with ENDED */
 	uint8_t away;			/* reads in a row that came from other workers */
-	struct uring_fds *fds;		/* a listener's connections nobody has asked for */
+	union {
+		struct uring_fds *fds;	/* a listener's connections nobody has asked for */
+		uint32_t direct;	/* a stream's number in the ring's table, plus one */
+	};
 } __attribute__((may_alias));
 
 _Static_assert(sizeof(struct uring_handle) <= sizeof(((struct weir_handle *)0)->state),
@@ -134,6 +144,8 @@ void weir__uring_handle_drop(struct uring *u, struct weir_handle *h);
 bool weir__uring_handle_adopt(struct uring *u, struct weir_handle *h);
 /* A detached one's multishot request is over. */
 void weir__uring_unlist_closing(struct uring *u, struct weir_handle *h);
+/* Forget a stream's number in the table, which holds the socket open. [owner] */
+void weir__uring_forget_direct(struct uring *u, struct weir_handle *h);
 /* [setup] Close those that are detached, when the kernel has nothing any more. */
 void weir__uring_handles_fini(struct uring *u);
 
@@ -170,6 +182,8 @@ void weir__uring_ring_close(struct uring *u);
 struct io_uring_sqe *weir__uring_sqe(struct uring *u);
 /* Hand over what has collected; wait for a completion, up to the deadline (0: do not wait). */
 int weir__uring_enter(struct uring *u, uint64_t deadline);
+/* Name the descriptor of a stream the cheapest way that the ring knows. [owner] */
+void weir__uring_name(struct uring *u, struct weir_handle *h, struct io_uring_sqe *sqe);
 /* Ask the kernel to give up the request with that user data. */
 void weir__uring_cancel_request(struct uring *u, uint64_t user_data);
 

@@ -27,6 +27,10 @@ static const struct word words[] = {
 	NUMBER("entries", entries, 8, 32768),
 	NUMBER("buffer-entries", buffer_entries, 8, 32768),
 	NUMBER("zero-copy", zero_copy_bytes, 1, UINT32_MAX),
+	NUMBER("direct", direct, 1, 1 << 20),
+	NUMBER("bundle", bundle, 1, 1),
+	NUMBER("napi", napi_us, 1, 1000000),
+	NUMBER("min-wait", min_wait_us, 1, 1000000),
 };
 #define WORDS (sizeof(words) / sizeof(words[0]))
 
@@ -110,6 +114,12 @@ int weir__uring_options_parse(const char *text, struct uring_options *options, c
 	}
 	if (!power_of_two(options->entries) || !power_of_two(options->buffer_entries)) {
 		snprintf(why, len, "entries and buffer-entries have to be powers of two");
+		return -EINVAL;
+	}
+	if ((options->napi_us && !URING_LIBRARY_HAS(2, 6)) ||
+	    (options->min_wait_us && !URING_LIBRARY_HAS(2, 8))) {
+		snprintf(why, len,
+			 "this build's liburing is too old: napi needs 2.6, min-wait 2.8");
 		return -EINVAL;
 	}
 	/* A multishot receive has nowhere else to put what it receives. */

@@ -10,6 +10,9 @@
 #include "backends/iouring/probe.h"
 #include "weir/base.h"
 
+/* IORING_FEAT_RECVSEND_BUNDLE, of newer headers. */
+#define FEAT_BUNDLE (1u << 14)
+
 /* What a worker cannot do without. */
 static const struct {
 	int op;
@@ -103,6 +106,10 @@ int weir__uring_probe_kernel(const struct uring_kernel *kernel, const char *word
 		return setup_failed(kernel, rc, why, len);
 	if (!(params.features & IORING_FEAT_EXT_ARG) || !(params.features & IORING_FEAT_NODROP)) {
 		snprintf(why, len, "the kernel is too old: its waits have no timeout");
+		rc = -EOPNOTSUPP;
+	}
+	if (rc == 0 && options.bundle && !(params.features & FEAT_BUNDLE)) {
+		snprintf(why, len, "the kernel has no bundles (6.10)");
 		rc = -EOPNOTSUPP;
 	}
 	if (rc == 0)

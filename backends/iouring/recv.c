@@ -201,6 +201,7 @@ static void queue_single(struct uring *u, struct weir_op *op)
 		return;
 	}
 	prep_lease(u, op, sqe);
+	weir__uring_name(u, op->handle, sqe);
 	uring_tag(sqe, op, TAG_OP);
 }
 
@@ -211,8 +212,11 @@ static bool arm(struct uring *u, struct weir_handle *h)
 	if (!sqe)
 		return false;
 	io_uring_prep_recv_multishot(sqe, h->fd, NULL, 0, 0);
+	if (u->options.bundle)
+		sqe->ioprio |= IORING_RECVSEND_BUNDLE;
 	sqe->flags |= IOSQE_BUFFER_SELECT;
 	sqe->buf_group = URING_GROUP;
+	weir__uring_name(u, h, sqe);
 	uring_tag(sqe, h, TAG_RECV);
 	state_of(h)->flags |= ARMED;
 	return true;
@@ -433,19 +437,33 @@ static void multishot_over(struct uring *u, struct weir_handle *h, int res)
 		release_waiters(u, h);
 }
 
+/* Queue what the kernel has filled: one buffer, or in a bundle several. */
+static void take_filled(struct uring *u, struct uring_handle *s, const struct io_uring_cqe *cqe)
+{
+	struct uring_buffers *b = &u->buffers;
+	unsigned next = cqe->flags >> IORING_CQE_BUFFER_SHIFT, number;
+	uint32_t left = (uint32_t)cqe->res, token;
+
+	while (left > 0) {
+		number = next;
+		next = weir__uring_buffers_next(b, number);
+		token = weir__uring_buffers_filled(b, number, left);
+		left -= b->block[token].len;
+		if (s->refs & CLOSING)
+			weir__uring_buffers_give(b, token);
+		else
+			queue_buffer(u, s, token);
+	}
+}
+
 static void multishot_result(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
 {
 	struct uring_handle *s = state_of(h);
-	uint32_t token = 0;
 
-	if (cqe->res > 0)
-		token = weir__uring_buffers_filled(
-			&u->buffers, cqe->flags >> IORING_CQE_BUFFER_SHIFT, (uint32_t)cqe->res);
-	if (s->refs & CLOSING) {
-		if (cqe->res > 0)
-			weir__uring_buffers_give(&u->buffers, token);
-	} else if (cqe->res > 0) {
-		queue_buffer(u, s, token);
+	if (cqe->res > 0) {
+		take_filled(u, s, cqe);
+	} else if (s->refs & CLOSING) {
+		return;
 	} else if (cqe->res != -ENOBUFS && cqe->res != -ECANCELED && cqe->res != -EINTR &&
 		   cqe->res != -EAGAIN && cqe->res != -EFAULT) {
 		s->flags |= ENDED;

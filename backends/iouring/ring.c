@@ -7,6 +7,7 @@
  * over answers.
  */
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 
 /* Completions that fit between two turns, as a multiple of the submissions. */
 #define CQ_FACTOR 8u
+/* Completions that end a wait with min-wait before its time. */
+#define MIN_WAIT_BATCH 32u
 /* Threads that the kernel may start for requests that would block: files, Unix connects. */
 #define WORKERS_UNBOUNDED 64u
 
@@ -27,6 +30,21 @@ static unsigned setup_flags(const struct uring *u)
 	if (u->options.defer && !u->moves)
 		return flags | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 	return flags | IORING_SETUP_COOP_TASKRUN;
+}
+
+/* The table of descriptors that requests name by number. */
+static int open_table(struct uring *u)
+{
+	if (!u->options.direct)
+		return 0;
+	u->direct = calloc(u->options.direct, sizeof(*u->direct));
+	if (!u->direct)
+		return -ENOMEM;
+	while (u->direct_len < u->options.direct) {
+		u->direct[u->direct_len] = u->direct_len;
+		u->direct_len++;
+	}
+	return io_uring_register_files_sparse(&u->ring, u->options.direct);
 }
 
 int weir__uring_ring_open(struct uring *u)
@@ -42,10 +60,9 @@ int weir__uring_ring_open(struct uring *u)
 	/* A child has no use for the ring, and must not share its pages. */
 	io_uring_ring_dontfork(&u->ring);
 	u->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (u->wake_fd < 0) {
-		rc = -errno;
-		io_uring_queue_exit(&u->ring);
-	}
+	rc = u->wake_fd < 0 ? -errno : open_table(u);
+	if (rc < 0)
+		weir__uring_ring_close(u);
 	return rc;
 }
 
@@ -66,7 +83,9 @@ void weir__uring_ring_quiesce(struct uring *u)
 void weir__uring_ring_close(struct uring *u)
 {
 	io_uring_queue_exit(&u->ring);
-	close(u->wake_fd);
+	if (u->wake_fd >= 0)
+		close(u->wake_fd);
+	free(u->direct);
 }
 
 /* The first turn, on the worker's own thread. */
@@ -84,6 +103,14 @@ static WEIR_NOINLINE int enable(struct uring *u)
 	(void)io_uring_register_iowq_max_workers(&u->ring, workers);
 	if (u->options.ring_fd && !u->moves)
 		(void)io_uring_register_ring_fd(&u->ring);
+#if URING_LIBRARY_HAS(2, 6)
+	if (u->options.napi_us) {
+		struct io_uring_napi napi = { .busy_poll_to = u->options.napi_us,
+					      .prefer_busy_poll = 1 };
+
+		return io_uring_register_napi(&u->ring, &napi);
+	}
+#endif
 	return 0;
 }
 
@@ -151,6 +178,11 @@ static int wait_until(struct uring *u, uint64_t deadline)
 		ts.tv_nsec = (long long)(deadline % WEIR_SEC);
 		limit = &ts;
 	}
+#if URING_LIBRARY_HAS(2, 8)
+	if (u->options.min_wait_us)
+		return io_uring_submit_and_wait_min_timeout(&u->ring, &cqe, MIN_WAIT_BATCH, limit,
+							    u->options.min_wait_us, NULL);
+#endif
 	return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, limit, NULL);
 }
 

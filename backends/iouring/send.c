@@ -117,10 +117,12 @@ void weir__uring_queue_transfer(struct uring *u, struct weir_op *op)
 		prep_single(u, op, sqe);
 	else if (sqe)
 		rc = prep_vec(u, op, sqe);
-	if (WEIR_UNLIKELY(rc < 0))
+	if (WEIR_UNLIKELY(rc < 0)) {
 		weir__uring_finish(u, op, rc);
-	else
-		uring_tag(sqe, op, TAG_OP);
+		return;
+	}
+	weir__uring_name(u, op->handle, sqe);
+	uring_tag(sqe, op, TAG_OP);
 }
 
 /* ---- completions ---- */
