@@ -14,6 +14,7 @@
 
 #include "backends/lease_pool.h"
 #include "core/assert.h"
+#include "core/os.h"
 #include "core/sanitizer.h"
 
 /* Which chunk a block is in, and its number there. */
@@ -76,14 +77,10 @@ static int grow(struct weir__lease_pool *pool)
 
 	if (i >= WEIR__LEASE_CHUNKS)
 		return -ENOMEM;
-	at = mmap(NULL, mapped, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (at == MAP_FAILED)
+	/* Sparse: a huge page would keep the memory of 128 blocks for the sake of one. */
+	at = weir__os_map_sparse(mapped);
+	if (!at)
 		return -ENOMEM;
-#ifdef MADV_NOHUGEPAGE
-	/* A huge page would keep the memory of 128 blocks for the sake of one. */
-	madvise(at, mapped, MADV_NOHUGEPAGE);
-#endif
 	pool->chunk[i] = (struct weir__lease_chunk){
 		at, (uint32_t *)(void *)((uint8_t *)at + blocks * pool->bytes), mapped
 	};
@@ -203,7 +200,7 @@ static void chill(struct weir__lease_pool *pool, uint32_t block)
 
 	for (; block; block = next) {
 		next = *next_of(pool, block - 1);
-		madvise(data_of(pool, block - 1), pool->bytes, MADV_DONTNEED);
+		weir__os_discard(data_of(pool, block - 1), pool->bytes);
 		*next_of(pool, block - 1) = pool->cold;
 		pool->cold = block;
 		pool->cold_len++;

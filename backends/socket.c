@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backends/socket.h"
+#include "backends/socket_os.h"
 
 static int set_int(int fd, int level, int name, int value)
 {
@@ -39,7 +40,7 @@ static int adopt(int fd)
 	flags = fcntl(fd, F_GETFD);
 	if (flags < 0 || (!(flags & FD_CLOEXEC) && fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0))
 		return -errno;
-	return 0;
+	return weir__socket_no_signal(fd);
 }
 
 static int bind_and_listen(int fd, int family, const struct weir_handle_spec *spec)
@@ -74,11 +75,10 @@ static int family_of(int fd, int *ret_family)
 
 static int open_fresh(const struct weir_handle_spec *spec, int family)
 {
-	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int err;
+	int fd = weir__socket_new(family), err;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	err = bind_and_listen(fd, family, spec);
 	if (err < 0) {
 		weir__socket_close(fd);
@@ -144,9 +144,9 @@ int weir__socket_accept(int fd)
 	int conn;
 
 	do
-		conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	while (conn < 0 && weir__socket_died(errno));
-	return conn >= 0 ? conn : -errno;
+		conn = weir__socket_next(fd);
+	while (conn < 0 && weir__socket_died(-conn));
+	return conn;
 }
 
 int weir__socket_connect(int fd, const struct sockaddr *addr, socklen_t len)
@@ -193,14 +193,12 @@ static int set_keepalive(int fd, const struct weir_keepalive *k)
 {
 	int err = 0;
 
-#ifdef TCP_KEEPIDLE
 	if (k->idle_s > 0)
-		err = set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, k->idle_s);
+		err = set_int(fd, IPPROTO_TCP, WEIR__TCP_KEEPIDLE, k->idle_s);
 	if (err == 0 && k->interval_s > 0)
 		err = set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, k->interval_s);
 	if (err == 0 && k->count > 0)
 		err = set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, k->count);
-#endif
 	return err < 0 ? err : set_int(fd, SOL_SOCKET, SO_KEEPALIVE, k->idle_s > 0);
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "backends/plain_calls.h"
+#include "backends/socket_os.h"
 #include "backends/transfer.h"
 
 bool weir__transfer_is_complete(const struct weir_op *op)
@@ -50,7 +51,7 @@ static ssize_t call_single(struct weir_op *op, size_t *ret_asked)
 	do
 		n = op->code == WEIR_OP_SEND
 			    ? weir__plain_send(op->handle->fd, buf, len,
-					       MSG_DONTWAIT | MSG_NOSIGNAL)
+					       MSG_DONTWAIT | WEIR__MSG_NOSIGNAL)
 			    : weir__plain_recv(op->handle->fd, buf, len,
 					       op->flags & WEIR_OP_PEEK ? MSG_DONTWAIT | MSG_PEEK
 									: MSG_DONTWAIT);
@@ -72,7 +73,7 @@ static WEIR_NOINLINE ssize_t call_iov(struct weir_op *op, size_t *ret_asked)
 		*ret_asked += iov[i].iov_len;
 	do
 		n = op->code == WEIR_OP_SENDV
-			    ? sendmsg(op->handle->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL)
+			    ? sendmsg(op->handle->fd, &msg, MSG_DONTWAIT | WEIR__MSG_NOSIGNAL)
 			    : recvmsg(op->handle->fd, &msg, MSG_DONTWAIT);
 	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
 	return n;

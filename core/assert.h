@@ -8,6 +8,8 @@
 #define WEIR_CORE_ASSERT_H
 
 #ifdef WEIR_DEBUG_ASSERTS
+/* Some compilers define it unasked, with optimization. */
+#undef NDEBUG
 #include <assert.h>
 #define WEIR_ASSERT(cond) assert(cond)
 #else

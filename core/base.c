@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* base.c: result texts and the version. */
-#define _GNU_SOURCE
 #include "weir/base.h"
 
 #include <stdio.h>
-#include <string.h>
+
+#include "core/os.h"
 
 #define STR_(x) #x
 #define STR(x) STR_(x)
@@ -38,7 +38,7 @@ static const char *own_words(int result)
 
 const char *weir_strerror(int result)
 {
-	static _Thread_local char unknown[32];
+	static _Thread_local char buf[128];
 	const char *text;
 
 	if (result == WEIR_PENDING)
@@ -47,9 +47,9 @@ const char *weir_strerror(int result)
 		return "success";
 	text = own_words(result);
 	if (!text)
-		text = strerrordesc_np(-result);
+		text = weir__os_error_text(-result, buf, sizeof buf);
 	if (text)
 		return text;
-	snprintf(unknown, sizeof unknown, "unknown error %d", result);
-	return unknown;
+	snprintf(buf, sizeof buf, "unknown error %d", result);
+	return buf;
 }

@@ -29,10 +29,8 @@
 #include <ucontext.h>
 #endif
 #if BY_UCONTEXT == 2
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include "core/atomic.h"
+#include "core/os.h"
 #endif
 #if BY_UCONTEXT != 1
 #include "core/fiber_switch.h"
@@ -127,19 +125,6 @@ static void *ucontext_prepare(struct weir__fiber *f)
 
 #if BY_UCONTEXT == 2
 
-/* Does the kernel check returns against a shadow stack in this process? */
-static bool shadow_stack_ask(void)
-{
-	unsigned long on = 0;
-#if defined(__x86_64__)
-	/* ARCH_SHSTK_STATUS, ARCH_SHSTK_SHSTK */
-	return syscall(SYS_arch_prctl, 0x5005, &on) == 0 && (on & 1);
-#else
-	/* PR_GET_SHADOW_STACK_STATUS, PR_SHADOW_STACK_ENABLE */
-	return prctl(74, &on, 0, 0, 0) == 0 && (on & 1);
-#endif
-}
-
 /* Asked once: it is switched on when the program is loaded or not at all. */
 static bool shadow_stack(void)
 {
@@ -147,7 +132,7 @@ static bool shadow_stack(void)
 	int k = weir__load(&known, WEIR_RELAXED);
 
 	if (WEIR_UNLIKELY(k == 0)) {
-		k = shadow_stack_ask() ? 2 : 1;
+		k = weir__os_has_shadow_stack() ? 2 : 1;
 		weir__store(&known, k, WEIR_RELAXED);
 	}
 	return k == 2;

@@ -6,11 +6,7 @@
  */
 #include "core/guard.h"
 
-#ifdef __linux__
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include "core/os.h"
 
 #define REVOKE_MAX 32
 
@@ -20,24 +16,12 @@ const char weir__guard_shared;
 static int revokes_left;
 static bool tried;
 
-static int membarrier(bool registering)
-{
-#if defined(__linux__) && defined(SYS_membarrier)
-	int cmd = registering ? MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED
-			      : MEMBARRIER_CMD_PRIVATE_EXPEDITED;
-
-	return (int)syscall(SYS_membarrier, cmd, 0, 0);
-#else
-	(void)registering;
-	return -1;
-#endif
-}
-
 void weir__guard_enable(void)
 {
 	int saved_errno = errno;
 
-	if (!weir__xchg(&tried, true, WEIR_RELAXED) && membarrier(true) == 0)
+	if (!weir__xchg(&tried, true, WEIR_RELAXED) &&
+	    weir__os_fence_threads_enable() == 0)
 		weir__store(&revokes_left, REVOKE_MAX, WEIR_RELAXED);
 	errno = saved_errno;
 }
@@ -46,7 +30,7 @@ void weir__guard_enable(void)
 static void fence_everywhere(void)
 {
 	int saved_errno = errno;
-	int rc = membarrier(false);
+	int rc = weir__os_fence_threads();
 
 	WEIR_ASSERT(rc == 0);
 	(void)rc;

@@ -13,13 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/os.h"
 #include "core/stack.h"
-
-#ifdef __APPLE__
-#define FAULT_SIGNAL SIGBUS
-#else
-#define FAULT_SIGNAL SIGSEGV
-#endif
 
 const char *(*weir__stack_overflow_name)(void);
 
@@ -101,7 +96,8 @@ int weir__stack_report_overflow_install(void)
 	if (installed)
 		return 0;
 	sigemptyset(&sa.sa_mask);
-	if (sigaction(FAULT_SIGNAL, NULL, &previous) < 0 || sigaction(FAULT_SIGNAL, &sa, NULL) < 0)
+	if (sigaction(weir__os_fault_signal, NULL, &previous) < 0 ||
+	    sigaction(weir__os_fault_signal, &sa, NULL) < 0)
 		return -errno;
 	installed = true;
 	return 0;
@@ -111,10 +107,10 @@ void weir__stack_report_overflow_remove(void)
 {
 	struct sigaction now;
 
-	if (!installed || sigaction(FAULT_SIGNAL, NULL, &now) < 0)
+	if (!installed || sigaction(weir__os_fault_signal, NULL, &now) < 0)
 		return;
 	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault) {
-		sigaction(FAULT_SIGNAL, &previous, NULL);
+		sigaction(weir__os_fault_signal, &previous, NULL);
 		installed = false;
 	}
 }

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "core/assert.h"
+#include "core/os.h"
 #include "core/sanitizer.h"
 
 #define CHUNK_BYTES (256u * 1024)
@@ -74,7 +75,7 @@ static void *map_huge(void)
 	if (head)
 		munmap(at, head);
 	munmap(at + head + HUGE_BYTES, HUGE_BYTES - head);
-	madvise(at + head, HUGE_BYTES, MADV_HUGEPAGE);
+	weir__os_want_huge(at + head, HUGE_BYTES);
 	return at + head;
 }
 

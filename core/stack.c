@@ -19,7 +19,6 @@
  */
 #include "core/stack.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,6 +27,7 @@
 #include "core/assert.h"
 #include "core/atomic.h"
 #include "core/lock.h"
+#include "core/os.h"
 #include "core/sanitizer.h"
 
 #define REGION_BYTES (64ul << 20)
@@ -37,21 +37,6 @@
 #define ORDERS 32u
 #define WORD_BITS 64u
 #define HOT_MAX 1024u
-
-#ifdef __linux__
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-#define REGION_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK)
-#define DISCARD MADV_DONTNEED
-#else
-/* MAP_STACK has other meanings on the BSDs, and their MADV_DONTNEED keeps the pages. */
-#define REGION_FLAGS (MAP_PRIVATE | MAP_ANON)
-#define DISCARD MADV_FREE
-#endif
 
 /* Lives in a region's first page or two. The bitmaps and next_avail are under the lock. */
 struct weir__stack_region {
@@ -139,13 +124,9 @@ static struct weir__stack_region *region_map(unsigned order)
 	struct weir__stack_region *r;
 
 	slots = slots < SLOTS_MIN ? SLOTS_MIN : slots > SLOTS_MAX ? SLOTS_MAX : slots;
-	r = mmap(NULL, header + slots * stride, PROT_READ | PROT_WRITE, REGION_FLAGS, -1, 0);
-	if (r == MAP_FAILED)
+	r = weir__os_map_sparse(header + slots * stride);
+	if (!r)
 		return NULL;
-#ifdef MADV_NOHUGEPAGE
-	/* Refused where there are no huge pages, which is as good. */
-	(void)madvise(r, header + slots * stride, MADV_NOHUGEPAGE);
-#endif
 	r->first = (char *)r + header;
 	r->stride = stride;
 	r->guard = page;
@@ -221,43 +202,12 @@ static unsigned claim(unsigned order, struct weir__stack *out, unsigned want, ui
 
 /* Guards */
 
-#ifdef __linux__
-/* vm.max_map_count, read once; the kernel's default if it cannot be read. */
-static unsigned long max_map_count(void)
-{
-	static unsigned long known;
-	unsigned long maps = weir__load(&known, WEIR_RELAXED);
-	char text[32];
-	ssize_t n;
-	int fd;
-
-	if (maps)
-		return maps;
-	maps = 65530;
-	fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-		if (n > 0) {
-			text[n] = '\0';
-			maps = strtoul(text, NULL, 10);
-		}
-	}
-	weir__store(&known, maps, WEIR_RELAXED);
-	return maps;
-}
-#endif
-
 /* Each guard made by mprotect adds two mappings; they may take half of what there is. */
 static unsigned long mprotect_guard_max(void)
 {
 	if (weir__stack_hooks.max_map_count)
 		return weir__stack_hooks.max_map_count / 4;
-#ifdef __linux__
-	return max_map_count() / 4;
-#else
-	return ULONG_MAX;
-#endif
+	return weir__os_mappings_max() / 4;
 }
 
 static int guard_by_mprotect(char *guard, size_t bytes, const char **ret_reason)
@@ -280,42 +230,11 @@ fail:
 	return -ENOMEM;
 }
 
-#ifdef __linux__
-/*
- * Older kernels, and locked memory on some newer ones, answer EINVAL. An emulator may
- * say yes to any advice and do nothing (qemu-user does), so the first guard of the
- * process is tried: what cannot be populated is guarded.
- */
-static int guard_by_marker(char *guard, size_t bytes)
-{
-	static int known;		/* 0 not tried, 1 works, -1 does not */
-
-	if (weir__stack_hooks.no_guard_install || weir__load(&known, WEIR_RELAXED) < 0)
-		return -EINVAL;
-	if (madvise(guard, bytes, MADV_GUARD_INSTALL) < 0)
-		return -errno;
-	if (WEIR_UNLIKELY(weir__load(&known, WEIR_RELAXED) == 0)) {
-		int works = madvise(guard, bytes, MADV_POPULATE_READ) < 0 && errno == EFAULT;
-
-		weir__store(&known, works ? 1 : -1, WEIR_RELAXED);
-		return works ? 0 : -EINVAL;
-	}
-	return 0;
-}
-#else
-static int guard_by_marker(char *guard, size_t bytes)
-{
-	(void)guard;
-	(void)bytes;
-	return -EINVAL;
-}
-#endif
-
 static int guard_install(const struct weir__stack *s, const char **ret_reason)
 {
 	size_t bytes = s->region->guard;
 	char *guard = s->low - bytes;
-	int rc = guard_by_marker(guard, bytes);
+	int rc = weir__stack_hooks.no_guard_install ? -EINVAL : weir__os_guard(guard, bytes);
 
 	if (rc == 0)
 		return 0;
@@ -390,8 +309,8 @@ static void run_flush(struct run *run)
 		return;
 	low = slot_stack(run->region, run->begin);
 	high = slot_stack(run->region, run->end - 1);
-	/* The guards inside the range stay. Locked memory refuses: then the pages stay too. */
-	(void)madvise(low.low, (size_t)(high.low + high.bytes - low.low), DISCARD);
+	/* The guards inside the range stay. */
+	weir__os_discard(low.low, (size_t)(high.low + high.bytes - low.low));
 	weir__lock_take(&shared.lock);
 	while (run->begin < run->end)
 		region_give(run->region, --run->end);

@@ -259,7 +259,9 @@ static bool answered(struct weir_accept *self, int res, int *ret_rc)
 	case -ENETDOWN:
 	case -ENOPROTOOPT:
 	case -EHOSTDOWN:
+#ifdef ENONET
 	case -ENONET:
+#endif
 	case -EHOSTUNREACH:
 	case -ENETUNREACH:
 	case -EINTR:

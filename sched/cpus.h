@@ -17,10 +17,16 @@ struct weir_cpu_allowance;
  */
 void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance);
 
+/* How many CPUs the process may run on, at least 1. */
+unsigned cpus_in_mask(void);
+
 /* How many workers a mask of CPUs and a quota ask for: the quota rounded up, at least 1. */
 unsigned cpus_count(unsigned mask_cpus, unsigned quota_milli);
 
-/* Bind a thread to the i-th allowed CPU, counted round. 0 or a negative errno. */
+/*
+ * Bind a thread to the i-th allowed CPU, counted round. 0 or a negative errno; -EOPNOTSUPP where
+ * the system does not bind.
+ */
 int cpus_pin(pthread_t thread, unsigned i);
 
 #endif

@@ -6,9 +6,9 @@
  * root to return, or for the turn.
  */
 #include <stdlib.h>
-#include <time.h>
 
 #include "core/clock.h"
+#include "core/os.h"
 #include "sched/worker.h"
 
 /*
@@ -127,8 +127,6 @@ static bool drained(void *arg)
 void current_drain(struct runtime *rt, uint64_t deadline)
 {
 	struct weir_rt *entered = weir__context()->rt;
-	uint64_t limit = deadline == WEIR_FOREVER ? (uint64_t)INT64_MAX : deadline;
-	struct timespec until = { (time_t)(limit / WEIR_SEC), (long)(limit % WEIR_SEC) };
 
 	pthread_mutex_lock(&rt->turn_lock);
 	/* A thread in block_on may be the worker now. */
@@ -136,7 +134,7 @@ void current_drain(struct runtime *rt, uint64_t deadline)
 	while (!drained(rt)) {
 		if (!rt->turn_taken)
 			take_turn(rt, drained, rt);
-		else if (pthread_cond_timedwait(&rt->turn_free, &rt->turn_lock, &until))
+		else if (weir__os_cond_wait(&rt->turn_free, &rt->turn_lock, deadline) < 0)
 			break;
 	}
 	pthread_mutex_unlock(&rt->turn_lock);
@@ -149,13 +147,11 @@ void current_drain(struct runtime *rt, uint64_t deadline)
  */
 int current_stop(struct runtime *rt, uint64_t deadline)
 {
-	uint64_t limit = deadline == WEIR_FOREVER ? (uint64_t)INT64_MAX : deadline;
-	struct timespec until = { (time_t)(limit / WEIR_SEC), (long)(limit % WEIR_SEC) };
 	int rc = 0;
 
 	pthread_mutex_lock(&rt->turn_lock);
 	while (rt->turn_taken && rc == 0)
-		rc = -pthread_cond_timedwait(&rt->turn_free, &rt->turn_lock, &until);
+		rc = weir__os_cond_wait(&rt->turn_free, &rt->turn_lock, deadline);
 	pthread_mutex_unlock(&rt->turn_lock);
 	if (rc == 0)
 		worker_stopped(worker_at(rt, 0));

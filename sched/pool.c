@@ -6,35 +6,25 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "core/atomic.h"
 #include "core/blocking.h"
 #include "core/clock.h"
 #include "core/context.h"
 #include "core/futex.h"
-
-static struct timespec timespec_of(uint64_t ns)
-{
-	return (struct timespec){ (time_t)(ns / WEIR_SEC), (long)(ns % WEIR_SEC) };
-}
+#include "core/os.h"
 
 int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_t max_detached,
 	      uint64_t keep_ns, const char *name)
 {
-	pthread_condattr_t attr;
-
 	*pool = (struct pool){ .rt = rt,
 			       .max_threads = max_threads,
 			       .max_detached = max_detached,
 			       .keep_ns = keep_ns };
 	pool->last = &pool->first;
 	snprintf(pool->name, sizeof pool->name, "%s-block", name);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->fewer, &attr);
-	pthread_condattr_destroy(&attr);
+	weir__os_cond_init(&pool->fewer);
 	return 0;
 }
 
@@ -143,6 +133,7 @@ static void *thread_main(void *arg)
 	int result = 0;
 
 	weir__context()->rt = pool->rt;
+	weir__os_thread_name(pool->name);
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {
 		job = next_job(pool);
@@ -175,7 +166,6 @@ static int add_thread(struct pool *pool)
 
 	if (rc)
 		return -rc;
-	pthread_setname_np(thread, pool->name);
 	pool->threads++;
 	return 0;
 }
@@ -312,7 +302,6 @@ static void refuse_queued(struct pool *pool)
 
 int pool_stop(struct pool *pool, uint64_t deadline)
 {
-	struct timespec until = timespec_of(deadline);
 	struct pool_thread *thread;
 	int rc = 0;
 
@@ -321,12 +310,8 @@ int pool_stop(struct pool *pool, uint64_t deadline)
 	refuse_queued(pool);
 	while ((thread = call_idle(pool)))
 		wake(thread);
-	while (pool->threads > 0 && rc == 0) {
-		if (deadline == WEIR_FOREVER)
-			pthread_cond_wait(&pool->fewer, &pool->lock);
-		else
-			rc = -pthread_cond_timedwait(&pool->fewer, &pool->lock, &until);
-	}
+	while (pool->threads > 0 && rc == 0)
+		rc = weir__os_cond_wait(&pool->fewer, &pool->lock, deadline);
 	if (pool->threads == 0)
 		rc = 0;
 	if (pool->has_last_exit && pool->threads == 0) {

@@ -15,6 +15,7 @@
 #include "core/clock.h"
 #include "core/futex.h"
 #include "core/guard.h"
+#include "core/os.h"
 #include "core/overflow.h"
 #include "core/task.h"
 #include "sched/cpus.h"
@@ -208,8 +209,6 @@ static void init_base(struct runtime *rt)
 
 static void init_shared(struct runtime *rt)
 {
-	pthread_condattr_t attr;
-
 	snprintf(rt->name, sizeof rt->name, "%s", rt->cfg.name);
 	rt->cfg.name = rt->name;
 	rt->stealing = rt->cfg.workers > 1 && rt->cfg.steal != WEIR_STEAL_OFF;
@@ -221,16 +220,16 @@ static void init_shared(struct runtime *rt)
 	pool_init(&rt->pool, &rt->base, rt->cfg.blocking_max, rt->cfg.blocking_queue,
 		  rt->cfg.blocking_keep_ns, rt->name);
 	pthread_mutex_init(&rt->turn_lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&rt->turn_free, &attr);
-	pthread_condattr_destroy(&attr);
+	weir__os_cond_init(&rt->turn_free);
 }
 
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
+	char name[32];
 
+	snprintf(name, sizeof name, "%.9s-w%u", w->rt->name, w->base.index);
+	weir__os_thread_name(name);
 	worker_serve(w, NULL, NULL);
 	/* Pairs with the load in thread_is_over. */
 	weir__store(&w->thread_over, 1u, WEIR_RELEASE);
@@ -286,7 +285,6 @@ static int make_workers(struct runtime *rt, struct weir__backend_choice *choice)
 
 static int start_threads(struct runtime *rt)
 {
-	char name[32];
 	unsigned i;
 	int rc;
 
@@ -295,8 +293,6 @@ static int start_threads(struct runtime *rt)
 		if (rc)
 			return refuse(-rc, "thread of worker %u: %s", i, weir_strerror(-rc));
 		rt->started[i] = true;
-		snprintf(name, sizeof name, "%.9s-w%u", rt->name, i);
-		pthread_setname_np(rt->threads[i], name);
 		if (rt->cfg.pin && (rc = cpus_pin(rt->threads[i], i)) < 0)
 			return refuse(rc, "worker %u cannot be bound to a CPU: %s", i,
 				      weir_strerror(rc));

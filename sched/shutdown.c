@@ -15,10 +15,10 @@
  *
  * Memory is given back by weir_rt_free, which runs after 7 whatever came of it.
  */
-#include <time.h>
 
 #include "core/clock.h"
 #include "core/futex.h"
+#include "core/os.h"
 #include "core/signals.h"
 #include "sched/worker.h"
 
@@ -139,13 +139,11 @@ void runtime_deliver_late(struct runtime *rt)
 /* One at a time: threads are joined once. */
 static int begin(struct runtime *rt, uint64_t deadline)
 {
-	uint64_t limit = deadline == WEIR_FOREVER ? (uint64_t)INT64_MAX : deadline;
-	struct timespec until = { (time_t)(limit / WEIR_SEC), (long)(limit % WEIR_SEC) };
 	int rc = 0;
 
 	pthread_mutex_lock(&rt->turn_lock);
 	while (rt->in_shutdown && rc == 0)
-		rc = -pthread_cond_timedwait(&rt->turn_free, &rt->turn_lock, &until);
+		rc = weir__os_cond_wait(&rt->turn_free, &rt->turn_lock, deadline);
 	if (rc == 0)
 		rt->in_shutdown = true;
 	pthread_mutex_unlock(&rt->turn_lock);

@@ -150,7 +150,7 @@ static int finish(struct weir_oneshot_recv *recv, enum weir__oneshot_rx spoken)
 }
 
 /* The sender has not spoken. */
-static int wait(struct weir_oneshot_recv *recv, struct weir_cx *cx)
+static int wait_for_it(struct weir_oneshot_recv *recv, struct weir_cx *cx)
 {
 	struct weir_oneshot *ch = recv->oneshot;
 
@@ -182,7 +182,7 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 	/* Pairs with the sender's exchange, and with that of weir__oneshot_tx_done. */
 	spoken = weir__oneshot_poll(&recv->oneshot->word);
 	if (spoken == WEIR__ONESHOT_RX_PENDING)
-		return wait(recv, cx);
+		return wait_for_it(recv, cx);
 	if (!(weir__load(&recv->oneshot->word, WEIR_ACQUIRE) & WEIR__ONESHOT_TX_CLOSED))
 		return WEIR_PENDING;	/* the sender is about to wake us */
 	return weir_coop_take(cx) ? finish(recv, spoken) : WEIR_PENDING;

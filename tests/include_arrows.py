@@ -71,7 +71,7 @@ THIRD_PARTY = [
     ("stdatomic.h", ["tools/*", "bench/*", "examples/*", "tests/*"]),
 ]
 
-SYSTEM_FOLDERS = ("sys/", "linux/", "asm/", "arpa/", "net/", "netinet/", "mach/")
+SYSTEM_FOLDERS = ("sys/", "linux/", "asm/", "arpa/", "net/", "netinet/", "mach/", "os/")
 SYSTEM = set("""assert.h byteswap.h ctype.h dirent.h dlfcn.h endian.h err.h errno.h execinfo.h fcntl.h
 fenv.h float.h getopt.h grp.h ifaddrs.h inttypes.h libgen.h limits.h link.h locale.h malloc.h math.h
 netdb.h poll.h pthread.h pwd.h sched.h search.h semaphore.h setjmp.h signal.h spawn.h stdalign.h

@@ -441,7 +441,8 @@ WEIR_API int weir_fd_open(int fd, struct weir_fd **ret_fd);
  * Waits:    until one has come, up to the deadline
  * Cancel:   nothing was consumed
  * Returns:  the events that came, WEIR_HANGUP and WEIR_FAULT unasked; -ECANCELED, also when it
- *           is closed meanwhile; -ETIMEDOUT; -EBADF; -EPERM outside a fiber
+ *           is closed meanwhile; -ETIMEDOUT; -EBADF; -EPERM outside a fiber; -EOPNOTSUPP for
+ *           WEIR_PRIORITY where the system cannot tell it
  * Since:    0.1
  */
 WEIR_API int weir_fd_wait(struct weir_fd *fd, unsigned events, uint64_t deadline);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* futex.c: Linux futexes. */
+/* futex_linux.c: the futexes of the kernel. */
 #define _GNU_SOURCE
 #include "core/futex.h"
 

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * socket_darwin.c: see socket_os.h. The flags are set one by one afterwards, so a process
+ * that forks and executes meanwhile may inherit the descriptor.
+ */
+#include "backends/socket_os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <unistd.h>
+
+int weir__socket_no_signal(int fd)
+{
+	int on = 1;
+
+	/* Refused by what is no socket, or whose peer is gone. */
+	if (setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on)) < 0 && errno != ENOTSOCK)
+		return -errno;
+	return 0;
+}
+
+/* Make it what it is to be, or close it. */
+static int prepare(int fd)
+{
+	int err = 0;
+
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		err = -errno;
+	if (err == 0)
+		err = weir__socket_no_signal(fd);
+	if (err == 0)
+		return fd;
+	close(fd);
+	return err;
+}
+
+int weir__socket_new(int family)
+{
+	int fd = socket(family, SOCK_STREAM, 0);
+
+	return fd >= 0 ? prepare(fd) : -errno;
+}
+
+int weir__socket_next(int fd)
+{
+	int conn = accept(fd, NULL, NULL);
+
+	if (conn < 0)
+		return -errno;
+	conn = prepare(conn);
+	/* Already reset by its peer. */
+	return conn == -EINVAL ? -ECONNABORTED : conn;
+}

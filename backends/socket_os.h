@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * socket_os.h: how each system makes a socket that neither blocks nor is inherited
+ * by what is executed, and that answers EPIPE without a signal. socket_linux.c or
+ * socket_darwin.c; for socket.c and try.c only.
+ */
+#ifndef WEIR_BACKENDS_SOCKET_OS_H
+#define WEIR_BACKENDS_SOCKET_OS_H
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+/* A stream socket, or -errno. */
+int weir__socket_new(int family);
+/* The next of a listener's queue, or -errno. */
+int weir__socket_next(int fd);
+/* For a descriptor that was made elsewhere. 0 or -errno. */
+int weir__socket_no_signal(int fd);
+
+/*
+ * Where the flag was not always there, no_signal says it once and for all. Seconds before the
+ * first probe have a name of their own there too.
+ */
+#ifdef __APPLE__
+#define WEIR__MSG_NOSIGNAL 0
+#define WEIR__TCP_KEEPIDLE TCP_KEEPALIVE
+#else
+#define WEIR__MSG_NOSIGNAL MSG_NOSIGNAL
+#define WEIR__TCP_KEEPIDLE TCP_KEEPIDLE
+#endif
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* os_linux.c: core/os.h on Linux. What newer kernels have is tried, and done without. */
+#define _GNU_SOURCE
+#include "core/os.h"
+
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/atomic.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+
+const int weir__os_fault_signal = SIGSEGV;
+
+/* ---- memory ---- */
+
+void *weir__os_map_sparse(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		return NULL;
+	/* Refused where there are no huge pages, which is as good. */
+	(void)madvise(at, bytes, MADV_NOHUGEPAGE);
+	return at;
+}
+
+void weir__os_discard(void *at, size_t bytes)
+{
+	/* Locked memory refuses, and stays. */
+	(void)madvise(at, bytes, MADV_DONTNEED);
+}
+
+void weir__os_want_huge(void *at, size_t bytes)
+{
+	(void)madvise(at, bytes, MADV_HUGEPAGE);
+}
+
+/*
+ * Kernels before 6.13, and locked memory on some newer ones, answer EINVAL. An emulator may
+ * say yes to any advice and do nothing (qemu-user does), so the first guard of the
+ * process is tried: what cannot be populated is guarded.
+ */
+int weir__os_guard(void *at, size_t bytes)
+{
+	static int known;		/* 0 not tried, 1 works, -1 does not */
+
+	if (weir__load(&known, WEIR_RELAXED) < 0)
+		return -EINVAL;
+	if (madvise(at, bytes, MADV_GUARD_INSTALL) < 0)
+		return -errno;
+	if (WEIR_UNLIKELY(weir__load(&known, WEIR_RELAXED) == 0)) {
+		int works = madvise(at, bytes, MADV_POPULATE_READ) < 0 && errno == EFAULT;
+
+		weir__store(&known, works ? 1 : -1, WEIR_RELAXED);
+		return works ? 0 : -EINVAL;
+	}
+	return 0;
+}
+
+/* vm.max_map_count, read once; the kernel's default if it cannot be read. */
+unsigned long weir__os_mappings_max(void)
+{
+	static unsigned long known;
+	unsigned long maps = weir__load(&known, WEIR_RELAXED);
+	char text[32];
+	ssize_t n;
+	int fd;
+
+	if (maps)
+		return maps;
+	maps = 65530;
+	fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		if (n > 0) {
+			text[n] = '\0';
+			maps = strtoul(text, NULL, 10);
+		}
+	}
+	weir__store(&known, maps, WEIR_RELAXED);
+	return maps;
+}
+
+bool weir__os_has_shadow_stack(void)
+{
+	unsigned long on = 0;
+#if defined(__x86_64__)
+	/* ARCH_SHSTK_STATUS, ARCH_SHSTK_SHSTK */
+	return syscall(SYS_arch_prctl, 0x5005, &on) == 0 && (on & 1);
+#elif defined(__aarch64__)
+	/* PR_GET_SHADOW_STACK_STATUS, PR_SHADOW_STACK_ENABLE */
+	return prctl(74, &on, 0, 0, 0) == 0 && (on & 1);
+#else
+	return on != 0;
+#endif
+}
+
+/* ---- threads ---- */
+
+static int membarrier(int command)
+{
+	return syscall(SYS_membarrier, command, 0, 0) == 0 ? 0 : -errno;
+}
+
+int weir__os_fence_threads_enable(void)
+{
+	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+}
+
+int weir__os_fence_threads(void)
+{
+	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+void weir__os_thread_name(const char *name)
+{
+	pthread_setname_np(pthread_self(), name);
+}
+
+void weir__os_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+int weir__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline)
+{
+	struct timespec until = { (time_t)(deadline / WEIR_SEC), (long)(deadline % WEIR_SEC) };
+
+	if (deadline == WEIR_FOREVER)
+		return -pthread_cond_wait(cond, lock);
+	return -pthread_cond_timedwait(cond, lock, &until);
+}
+
+/* ---- words ---- */
+
+const char *weir__os_error_text(int err, char *buf, size_t len)
+{
+	(void)buf;
+	(void)len;
+	return strerrordesc_np(err);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* cpus_darwin.c: see cpus.h. macOS neither limits a process to some CPUs nor binds a thread to one. */
+#include "sched/cpus.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "weir/rt.h"
+
+void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
+{
+	(void)root;
+	memset(ret_allowance, 0, sizeof *ret_allowance);
+}
+
+unsigned cpus_in_mask(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n > 0 ? (unsigned)n : 1;
+}
+
+int cpus_pin(pthread_t thread, unsigned i)
+{
+	(void)thread;
+	(void)i;
+	return -EOPNOTSUPP;
+}
