@@ -179,6 +179,8 @@ static int register_handle(struct weir__readiness *r, struct weir_handle *h, boo
 	uint32_t slot = s->slot;
 	int err = 0;
 
+	if (r->poller->ends_hide)
+		set_ready(s, s->ready & ~(uint64_t)WEIR__READY_EXACT);
 	/* A short read may have stopped at urgent data; for TCP it costs nothing to be told. */
 	priority |= (s->ready & WEIR__READY_EXACT) != 0;
 	if (slot)
@@ -672,8 +674,8 @@ void weir__readiness_detach(struct weir_backend *be, struct weir_handle *h)
 	if (s->slot) {
 		weir__slots_give(&home->slots, s->slot);
 		s->slot = 0;
-		/* Closing our own unregisters it. */
-		if (h->kind == WEIR_HANDLE_FOREIGN)
+		/* Closing our own unregisters it, with most pollers. */
+		if (h->kind == WEIR_HANDLE_FOREIGN || home->poller->del_always)
 			home->poller->del(home, h->fd);
 	}
 	weir__store(&s->closing, true, WEIR_RELAXED);

@@ -30,6 +30,8 @@ struct shared_page {
 	char last_word[512];
 };
 
+void (*testing_prepare)(void);
+
 static struct shared_page *shared;
 static const struct testing_case *running;
 static const char *selected;
@@ -177,6 +179,8 @@ static void before_case(void)
 			 "the process ended itself before the test was over");
 		testing_watchdog_start(running->test->name, case_timeout(running));
 	}
+	if (testing_prepare)
+		testing_prepare();
 	testing_leaks_begin();
 	if (running->setup)
 		running->setup();

@@ -74,6 +74,12 @@ struct testing_case {
 #define TESTING(test_name, ...) { .test = test_name, __VA_ARGS__ }
 #define TESTING_COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
+/*
+ * Called in each case's process before leaks are looked for, when it is set before testing_main:
+ * for what the first use of a library leaves in a process for good.
+ */
+extern void (*testing_prepare)(void);
+
 /* Runs the cases that were asked for; main's return value. */
 int testing_main(int argc, char **argv, const struct testing_case *cases, size_t count);
 

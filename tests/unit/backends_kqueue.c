@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backends_kqueue.c: the poller of kqueue by itself, under no adaptor; what the
+ * adaptor makes of a poller is in backends_epoll.c, and what operations come to in
+ * the conformance suite.
+ *
+ * On Linux this is libkqueue; see tests/support/libkqueue.c.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/event.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backends/kqueue/kqueue.h"
+#include "backends/readiness.h"
+#include "backends/registry.h"
+#include "tests/support/testing.h"
+
+#define EVENTS 16
+
+/* ---- instances ---------------------------------------------------------------------------- */
+
+static struct weir__readiness *open_instance(bool by_pipe)
+{
+	const struct weir_backend_ops *ops = weir__backend_find("kqueue");
+	struct weir_backend_config cfg = { .workers = 1, .node = -1 };
+	size_t bytes = (ops->instance_bytes + 63) / 64 * 64;
+	struct weir_backend *be = aligned_alloc(64, bytes);
+
+	memset(be, 0, bytes);
+	be->ops = ops;
+	weir__kqueue_wakes_by_pipe = by_pipe;
+	ck_assert_int_eq(ops->init(be, &cfg), 0);
+	return WEIR_CONTAINER_OF(be, struct weir__readiness, base);
+}
+
+static void close_instance(struct weir__readiness *r)
+{
+	r->base.ops->fini(&r->base);
+	free(r);
+}
+
+/* What came for a key, together; a wake's is 1. */
+static uint32_t told(const struct weir__event *events, int n, uint64_t key)
+{
+	uint32_t ready = 0;
+
+	for (int i = 0; i < n; i++)
+		if (events[i].key == key)
+			ready |= key == WEIR__WAKE_KEY ? 1 : events[i].ready;
+	return ready;
+}
+
+/* Wait until something is told for a key: all that is, until then. */
+static uint32_t await(struct weir__readiness *r, uint64_t key, uint32_t wanted)
+{
+	struct weir__event events[EVENTS];
+	uint32_t ready = 0;
+
+	while ((ready & wanted) != wanted) {
+		int n = r->poller->wait(r, events, EVENTS, -1);
+
+		ck_assert(n > 0 || n == -EINTR);
+		ready |= told(events, n, key);
+	}
+	return ready;
+}
+
+static int look(struct weir__readiness *r, struct weir__event *events)
+{
+	int n = r->poller->wait(r, events, EVENTS, 0);
+
+	ck_assert_int_ge(n, 0);
+	return n;
+}
+
+static void forget_events(struct weir__readiness *r)
+{
+	struct weir__event events[EVENTS];
+
+	while (look(r, events) > 0)
+		continue;
+}
+
+static void pair(int fds[2])
+{
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+}
+
+static void close_two(const int fds[2])
+{
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* ---- descriptors -------------------------------------------------------------------------- */
+
+START_TEST(what_is_ready_is_told_at_once)
+{
+	struct weir__readiness *r = open_instance(true);
+	int fds[2];
+
+	pair(fds);
+	ck_assert_int_eq((int)write(fds[1], "x", 1), 1);
+	ck_assert_int_eq(r->poller->add(r, fds[0], 7, false), 0);
+	ck_assert_uint_eq(await(r, 7, WEIR__READY_READ | WEIR__READY_WRITE),
+			  WEIR__READY_READ | WEIR__READY_WRITE);
+	close_two(fds);
+	close_instance(r);
+}
+END_TEST
+
+START_TEST(it_is_told_once_and_when_there_is_more)
+{
+	struct weir__readiness *r = open_instance(true);
+	struct weir__event events[EVENTS];
+	int fds[2];
+
+	pair(fds);
+	ck_assert_int_eq(r->poller->add(r, fds[0], 7, false), 0);
+	ck_assert_int_eq((int)write(fds[1], "x", 1), 1);
+	await(r, 7, WEIR__READY_READ);
+	forget_events(r);
+	ck_assert_int_eq(look(r, events), 0);
+	ck_assert_int_eq((int)write(fds[1], "y", 1), 1);
+	await(r, 7, WEIR__READY_READ);
+	close_two(fds);
+	close_instance(r);
+}
+END_TEST
+
+START_TEST(an_end_is_told)
+{
+	struct weir__readiness *r = open_instance(true);
+	int fds[2];
+
+	pair(fds);
+	ck_assert_int_eq(r->poller->add(r, fds[0], 7, false), 0);
+	forget_events(r);
+	close(fds[1]);
+	await(r, 7, WEIR__READY_READ | WEIR__READY_READ_END);
+	close(fds[0]);
+	close_instance(r);
+}
+END_TEST
+
+START_TEST(a_pipe_has_one_direction)
+{
+	struct weir__readiness *r = open_instance(true);
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(r->poller->add(r, fds[0], 1, false), 0);
+	ck_assert_int_eq(r->poller->add(r, fds[1], 2, false), 0);
+	await(r, 2, WEIR__READY_WRITE);
+	ck_assert_int_eq((int)write(fds[1], "x", 1), 1);
+	await(r, 1, WEIR__READY_READ);
+	r->poller->del(r, fds[0]);
+	r->poller->del(r, fds[1]);
+	close_two(fds);
+	close_instance(r);
+}
+END_TEST
+
+START_TEST(what_cannot_be_waited_for_is_refused)
+{
+	struct weir__readiness *r = open_instance(true);
+	char name[] = "/tmp/weir-kqueue-XXXXXX";
+	int fd = mkstemp(name), fds[2];
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(r->poller->add(r, fd, 1, false), -EPERM);
+	close(fd);
+	unlink(name);
+	ck_assert_int_eq(r->poller->add(r, fd, 1, false), -EBADF);
+	pair(fds);
+#ifndef EVFILT_EXCEPT
+	ck_assert_int_eq(r->poller->add(r, fds[0], 1, true), -EOPNOTSUPP);
+#endif
+	ck_assert_int_eq(r->poller->add(r, fds[0], 1, false), 0);
+	ck_assert_int_eq(r->poller->change(r, fds[0], 1, false), 0);
+	close_two(fds);
+	close_instance(r);
+}
+END_TEST
+
+/* Taken out and closed, its number can be another's at once. */
+START_TEST(a_number_is_used_again)
+{
+	struct weir__readiness *r = open_instance(true);
+	struct weir__event events[EVENTS];
+	int old[2], new[2];
+
+	for (uint64_t key = 1; key < 50; key += 2) {
+		pair(old);
+		ck_assert_int_eq(r->poller->add(r, old[0], key, false), 0);
+		forget_events(r);
+		r->poller->del(r, old[0]);
+		ck_assert_int_eq((int)write(old[1], "x", 1), 1);
+		ck_assert_int_eq(look(r, events), 0);
+		pair(new);
+		ck_assert_int_eq(dup2(new[0], old[0]), old[0]);
+		ck_assert_int_eq(r->poller->add(r, old[0], key + 1, false), 0);
+		ck_assert_int_eq((int)write(new[1], "x", 1), 1);
+		await(r, key + 1, WEIR__READY_READ);
+		forget_events(r);
+		r->poller->del(r, old[0]);
+		close_two(old);
+		close_two(new);
+	}
+	close_instance(r);
+}
+END_TEST
+
+#define PAIRS 300u
+
+/* More than one call fetches. */
+START_TEST(none_of_many_is_forgotten)
+{
+	struct weir__readiness *r = open_instance(true);
+	static int fds[PAIRS][2];
+	struct weir__event events[1000];
+	bool seen[PAIRS] = { false };
+	unsigned left = PAIRS;
+
+	for (unsigned i = 0; i < PAIRS; i++) {
+		pair(fds[i]);
+		ck_assert_int_eq(r->poller->add(r, fds[i][0], i + 1, false), 0);
+	}
+	for (unsigned i = 0; i < PAIRS; i++)
+		ck_assert_int_eq((int)write(fds[i][1], "x", 1), 1);
+	while (left > 0) {
+		int n = r->poller->wait(r, events, 1000, -1);
+
+		ck_assert_int_gt(n, 0);
+		for (int i = 0; i < n; i++) {
+			left -= events[i].ready & WEIR__READY_READ && !seen[events[i].key - 1];
+			seen[events[i].key - 1] |= (events[i].ready & WEIR__READY_READ) != 0;
+		}
+	}
+	for (unsigned i = 0; i < PAIRS; i++)
+		close_two(fds[i]);
+	close_instance(r);
+}
+END_TEST
+
+/* ---- waiting and waking; by EVFILT_USER, and by a pipe ------------------------------------ */
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * WEIR_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/* With and without a fraction of a millisecond, which systems may treat differently. */
+START_TEST(a_wait_ends_in_time)
+{
+	const int64_t ns = _i ? 5000000 : 1234567;
+	struct weir__readiness *r = open_instance(true);
+	struct weir__event events[EVENTS];
+	uint64_t start = now_ns();
+
+	ck_assert_int_eq(r->poller->wait(r, events, EVENTS, ns), 0);
+	ck_assert_uint_ge(now_ns() - start, (uint64_t)ns);
+	close_instance(r);
+}
+END_TEST
+
+static void *wait_for_a_wake(void *arg)
+{
+	await(arg, WEIR__WAKE_KEY, 1);
+	return NULL;
+}
+
+START_TEST(a_wake_before_the_wait_and_during)
+{
+	struct weir__readiness *r = open_instance(_i);
+	struct weir__event events[EVENTS];
+	pthread_t thread;
+
+	r->poller->wake(r);
+	await(r, WEIR__WAKE_KEY, 1);
+	ck_assert_int_eq(look(r, events), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_a_wake, r), 0);
+	r->poller->wake(r);
+	pthread_join(thread, NULL);
+	close_instance(r);
+}
+END_TEST
+
+/* A pipe is full long before: then wakes are one, and afterwards there are new ones. */
+START_TEST(wakes_that_nobody_fetches)
+{
+	struct weir__readiness *r = open_instance(_i);
+
+	for (unsigned i = 0; i < 100000; i++)
+		r->poller->wake(r);
+	await(r, WEIR__WAKE_KEY, 1);
+	forget_events(r);
+	for (unsigned i = 0; i < 100; i++) {
+		r->poller->wake(r);
+		await(r, WEIR__WAKE_KEY, 1);
+	}
+	close_instance(r);
+}
+END_TEST
+
+#define ROUNDS 2000u
+
+static struct weir__readiness *sides[2];
+
+static void *answer_wakes(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		await(sides[1], WEIR__WAKE_KEY, 1);
+		sides[0]->poller->wake(sides[0]);
+	}
+	return NULL;
+}
+
+START_TEST(every_wake_arrives)
+{
+	pthread_t thread;
+
+	sides[0] = open_instance(_i);
+	sides[1] = open_instance(_i);
+	ck_assert_int_eq(pthread_create(&thread, NULL, answer_wakes, NULL), 0);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		sides[1]->poller->wake(sides[1]);
+		await(sides[0], WEIR__WAKE_KEY, 1);
+	}
+	pthread_join(thread, NULL);
+	close_instance(sides[0]);
+	close_instance(sides[1]);
+}
+END_TEST
+
+static void on_signal(int signo)
+{
+	(void)signo;
+	sides[0]->poller->wake(sides[0]);
+}
+
+static void *interrupt_often(void *arg)
+{
+	for (unsigned i = 0; i < ROUNDS; i++)
+		ck_assert_int_eq(pthread_kill(*(pthread_t *)arg, SIGUSR1), 0);
+	return NULL;
+}
+
+/* Wherever the thread is; in a change, for example. */
+START_TEST(a_handler_wakes_the_thread_that_it_interrupts)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	pthread_t thread, self = pthread_self();
+	struct weir__event events[EVENTS];
+	int fds[2];
+
+	sides[0] = open_instance(true);
+	pair(fds);
+	ck_assert_int_eq(sigaction(SIGUSR1, &sa, NULL), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, interrupt_often, &self), 0);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		int n = sides[0]->poller->wait(sides[0], events, EVENTS, 0);
+
+		ck_assert(n >= 0 || n == -EINTR);
+		ck_assert_int_eq(sides[0]->poller->add(sides[0], fds[0], 1, false), 0);
+		sides[0]->poller->del(sides[0], fds[0]);
+	}
+	pthread_join(thread, NULL);
+	forget_events(sides[0]);
+	raise(SIGUSR1);
+	await(sides[0], WEIR__WAKE_KEY, 1);
+	close_two(fds);
+	close_instance(sides[0]);
+}
+END_TEST
+
+static void *wait_for_a_byte(void *arg)
+{
+	await(arg, 9, WEIR__READY_READ);
+	return NULL;
+}
+
+/* What a thread registers, one that waits already hears of. */
+START_TEST(a_waiting_thread_hears_of_what_another_adds)
+{
+	struct weir__readiness *r = open_instance(true);
+	pthread_t thread;
+	int fds[2];
+
+	pair(fds);
+	ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_a_byte, r), 0);
+	ck_assert_int_eq(r->poller->add(r, fds[0], 9, false), 0);
+	ck_assert_int_eq((int)write(fds[1], "x", 1), 1);
+	pthread_join(thread, NULL);
+	close_two(fds);
+	close_instance(r);
+}
+END_TEST
+
+/* ---- choice ------------------------------------------------------------------------------- */
+
+START_TEST(it_is_chosen_by_name_and_not_before_epoll)
+{
+	const struct weir_backend_ops *ops;
+	char why[200];
+
+	ck_assert_int_eq(weir__backend_choose("kqueue", &ops, why, sizeof(why)), 0);
+	ck_assert_str_eq(ops->name, "kqueue");
+	ck_assert_int_eq(weir__backend_choose("auto", &ops, why, sizeof(why)), 0);
+	if (weir__backend_find("epoll"))
+		ck_assert_str_ne(ops->name, "kqueue");
+	else
+		ck_assert_str_eq(ops->name, "kqueue");
+}
+END_TEST
+
+START_TEST(without_descriptors_it_says_so)
+{
+	const struct weir_backend_ops *ops = NULL;
+	struct rlimit was, none;
+	char why[200];
+	int err;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = (struct rlimit){ 3, was.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	err = weir__backend_choose("kqueue", &ops, why, sizeof(why));
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	ck_assert_int_eq(err, -EMFILE);
+	ck_assert_ptr_nonnull(strstr(why, "backend 'kqueue' cannot run here: kqueue"));
+	ck_assert_ptr_null(ops);
+}
+END_TEST
+
+/* libkqueue keeps threads and descriptors from its first use on. */
+static void use_once(void)
+{
+	close(kqueue());
+}
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(what_is_ready_is_told_at_once),
+		TESTING(it_is_told_once_and_when_there_is_more),
+		TESTING(an_end_is_told),
+		TESTING(a_pipe_has_one_direction),
+		TESTING(what_cannot_be_waited_for_is_refused),
+		TESTING(a_number_is_used_again),
+		TESTING(none_of_many_is_forgotten),
+		TESTING(a_wait_ends_in_time, .rounds = 2),
+		TESTING(a_wake_before_the_wait_and_during, .rounds = 2),
+		TESTING(wakes_that_nobody_fetches, .rounds = 2),
+		TESTING(every_wake_arrives, .rounds = 2, .timeout_s = 60),
+		TESTING(a_handler_wakes_the_thread_that_it_interrupts, .timeout_s = 60),
+		TESTING(a_waiting_thread_hears_of_what_another_adds),
+		TESTING(it_is_chosen_by_name_and_not_before_epoll),
+		TESTING(without_descriptors_it_says_so),
+	};
+
+	testing_prepare = use_once;
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}
