@@ -142,17 +142,6 @@ void conformance_run(int (*body)(void *), uint32_t caps, int round)
 
 /* ---- the command line ---- */
 
-/* libkqueue keeps threads and descriptors from its first use on. */
-static void use_once(void)
-{
-	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
-	struct weir_rt *rt;
-
-	cfg.backend = backend;
-	cfg.workers = 1;
-	ck_assert_int_eq(weir_rt_new(&cfg, &rt), 0);
-	weir_rt_free(rt);
-}
 
 static int usage(void)
 {
@@ -181,7 +170,7 @@ int main(int argc, char **argv)
 	}
 	backend = backend ? backend : "epoll";
 	if (strcmp(backend, "kqueue") == 0)
-		testing_prepare = use_once;
+		testing_prepare = testing_use_libkqueue;
 	if (is_sim())
 		seeds = env.workers ? 2 : 4;
 	conformance_listen(&list);

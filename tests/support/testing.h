@@ -79,6 +79,8 @@ struct testing_case {
  * for what the first use of a library leaves in a process for good.
  */
 extern void (*testing_prepare)(void);
+/* For testing_prepare, where kqueue is libkqueue's (tests/support/libkqueue.c); NULL elsewhere. */
+void testing_use_libkqueue(void) __attribute__((weak));
 
 /* Runs the cases that were asked for; main's return value. */
 int testing_main(int argc, char **argv, const struct testing_case *cases, size_t count);
