@@ -20,6 +20,7 @@
  *
  * Without the lock a handle's state is read for hints only.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "backends/readiness.h"
@@ -697,6 +698,12 @@ void weir__readiness_lease_return(struct weir_backend *be, struct weir_lease *le
 	bool owner = weir__worker_current() == be->worker;
 
 	weir__lease_pool_give(&instance(be)->pool, owner, lease->token);
+}
+
+int weir__readiness_no_options(const char *options, char *reason, size_t len)
+{
+	snprintf(reason, len, "it has no options, so not '%s'", options);
+	return -EINVAL;
 }
 
 int weir__readiness_init(struct weir__readiness *r, const struct weir_backend_config *cfg,

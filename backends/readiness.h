@@ -84,6 +84,9 @@ int weir__readiness_init(struct weir__readiness *r, const struct weir_backend_co
 			 const struct weir__poller_ops *poller);
 void weir__readiness_fini(struct weir__readiness *r);
 
+/* For a probe that is given options: these backends have none. -EINVAL, and why. */
+int weir__readiness_no_options(const char *options, char *reason, size_t len);
+
 /* For a backend's table. */
 #define WEIR__READINESS_CAPS                                                                       \
 	(WEIR_CAP_STREAM | WEIR_CAP_FD | WEIR_CAP_LEASE | WEIR_CAP_POLL_ANY | WEIR_CAP_UNIX)

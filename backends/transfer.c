@@ -63,13 +63,12 @@ static WEIR_NOINLINE ssize_t call_iov(struct weir_op *op, size_t *ret_asked)
 {
 	struct iovec part[WEIR__TRANSFER_PART];
 	const struct iovec *iov;
-	struct msghdr msg = { 0 };
+	unsigned count = weir__transfer_rest(op, part, &iov);
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count };
 	ssize_t n;
 
-	msg.msg_iovlen = weir__transfer_rest(op, part, &iov);
-	msg.msg_iov = (struct iovec *)(uintptr_t)iov;
 	*ret_asked = 0;
-	for (size_t i = 0; i < msg.msg_iovlen; i++)
+	for (unsigned i = 0; i < count; i++)
 		*ret_asked += iov[i].iov_len;
 	do
 		n = op->code == WEIR_OP_SENDV

@@ -141,10 +141,8 @@ static int epoll_probe(const char *options, char *reason, size_t len)
 {
 	int fd, err;
 
-	if (options) {
-		snprintf(reason, len, "it has no options, so not '%s'", options);
-		return -EINVAL;
-	}
+	if (options)
+		return weir__readiness_no_options(options, reason, len);
 	fd = epoll_create1(EPOLL_CLOEXEC);
 	if (fd < 0) {
 		err = errno;

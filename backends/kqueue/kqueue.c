@@ -281,10 +281,12 @@ static int kq_open(void)
 }
 
 /* A look at libkqueue would start its threads, and they would stay: it is believed. */
-static int kq_probe(char *reason, size_t len)
+static int kq_probe(const char *options, char *reason, size_t len)
 {
 	int fd;
 
+	if (options)
+		return weir__readiness_no_options(options, reason, len);
 	if (EMULATED)
 		return 0;
 	fd = kq_open();

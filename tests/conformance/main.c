@@ -142,7 +142,6 @@ void conformance_run(int (*body)(void *), uint32_t caps, int round)
 
 /* ---- the command line ---- */
 
-
 static int usage(void)
 {
 	fprintf(stderr,
