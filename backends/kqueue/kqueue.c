@@ -302,6 +302,8 @@ static void close_all(struct kq *kq)
 {
 	const int fds[] = { kq->fd, kq->wake_fds[0], kq->wake_fds[1] };
 
+	if (kq->wake_fds[0] >= 0)
+		kq_del(&kq->r, kq->wake_fds[0]);
 	for (unsigned i = 0; i < 3; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
