@@ -99,17 +99,22 @@ START_TEST(they_are_woken_one_at_a_time)
 }
 END_TEST
 
+/* The other has the same place in a table of 64; whoever takes its wake leaves it asleep. */
 START_TEST(a_wake_is_for_one_word)
 {
-	pthread_t thread;
+	pthread_t one, other;
 
-	start(&thread, 1, &word);
-	/* Its neighbour, and one that has the same place in a table of 64 buckets. */
-	weir__futex_wake(&words[1], INT_MAX);
-	weir__futex_wake(&words[64], INT_MAX);
-	ck_assert_uint_eq(weir__load(&asleep, WEIR_SEQ_CST), 1);
-	release(&word, 1);
-	join(&thread, 1);
+	for (unsigned i = 0; i < 300; i++) {
+		start(&one, 1, &words[0]);
+		words[64] = 0;
+		ck_assert_int_eq(pthread_create(&other, NULL, sleep_for_good, &words[64]), 0);
+		while (weir__load(&asleep, WEIR_SEQ_CST) < 2)
+			continue;
+		release(&words[64], 1);
+		join(&other, 1);
+		release(&words[0], 1);
+		join(&one, 1);
+	}
 }
 END_TEST
 
@@ -144,7 +149,14 @@ START_TEST(no_wake_is_lost)
 }
 END_TEST
 
-static void on_signal(int signo)
+static void handle_signals(void (*handler)(int signo))
+{
+	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
+
+	ck_assert_int_eq(sigaction(SIGUSR1, &sa, NULL), 0);
+}
+
+static void release_all(int signo)
 {
 	(void)signo;
 	release(&word, INT_MAX);
@@ -153,15 +165,51 @@ static void on_signal(int signo)
 /* The handler runs wherever the sleeper is: before its sleep, in it, between the two. */
 START_TEST(a_handler_wakes_the_thread_that_it_interrupts)
 {
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	pthread_t thread;
 
-	ck_assert_int_eq(sigaction(SIGUSR1, &sa, NULL), 0);
+	handle_signals(release_all);
 	for (unsigned i = 0; i < 300; i++) {
 		start(&thread, 1, &word);
 		ck_assert_int_eq(pthread_kill(thread, SIGUSR1), 0);
 		join(&thread, 1);
 	}
+}
+END_TEST
+
+static uint32_t handled;		/* atomic */
+
+static void wake_nobody(int signo)
+{
+	(void)signo;
+	weir__futex_wake(&words[64], 1);
+	weir__fetch_add(&handled, 1u, WEIR_RELEASE);
+}
+
+static void *wake_nobody_often(void *arg)
+{
+	while (!weir__load((uint32_t *)arg, WEIR_ACQUIRE))
+		weir__futex_wake(&words[64], 1);
+	return NULL;
+}
+
+/* With many asleep in the same place of a table of 64, it takes time to find nobody. */
+START_TEST(a_handler_may_interrupt_a_wake)
+{
+	pthread_t sleepers[40], waker;
+	uint32_t stop = 0;
+
+	handle_signals(wake_nobody);
+	start(sleepers, 40, &word);
+	ck_assert_int_eq(pthread_create(&waker, NULL, wake_nobody_often, &stop), 0);
+	for (uint32_t i = 0; i < 5000; i++) {
+		ck_assert_int_eq(pthread_kill(waker, SIGUSR1), 0);
+		while (weir__load(&handled, WEIR_ACQUIRE) == i)
+			continue;
+	}
+	weir__store(&stop, 1u, WEIR_RELEASE);
+	pthread_join(waker, NULL);
+	release(&word, INT_MAX);
+	join(sleepers, 40);
 }
 END_TEST
 
@@ -177,6 +225,7 @@ int main(int argc, char **argv)
 		TESTING(no_wake_is_lost, .timeout_s = 60),
 		/* ThreadSanitizer holds signals back, and for good from who waits in a system call. */
 		TESTING(a_handler_wakes_the_thread_that_it_interrupts, .needs = "nosan"),
+		TESTING(a_handler_may_interrupt_a_wake, .needs = "nosan"),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
