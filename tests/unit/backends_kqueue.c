@@ -435,17 +435,16 @@ END_TEST
 
 START_TEST(it_is_chosen_by_name_and_not_before_epoll)
 {
-	const struct weir_backend_ops *ops;
-	const char *options;
-	char why[200];
+	struct weir__backend_choice c;
 
-	ck_assert_int_eq(weir__backend_choose("kqueue", &ops, &options, why, sizeof(why)), 0);
-	ck_assert_str_eq(ops->name, "kqueue");
-	ck_assert_int_eq(weir__backend_choose("auto", &ops, &options, why, sizeof(why)), 0);
+	ck_assert_int_eq(weir__backend_choose("kqueue", &c), 0);
+	ck_assert_str_eq(c.ops->name, "kqueue");
+	ck_assert_int_eq(weir__backend_choose("kqueue:fast", &c), -EINVAL);
+	ck_assert_int_eq(weir__backend_choose("auto", &c), 0);
 	if (weir__backend_find("epoll"))
-		ck_assert_str_ne(ops->name, "kqueue");
+		ck_assert_str_ne(c.ops->name, "kqueue");
 	else
-		ck_assert_str_eq(ops->name, "kqueue");
+		ck_assert_str_eq(c.ops->name, "kqueue");
 }
 END_TEST
 
