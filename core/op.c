@@ -94,7 +94,7 @@ static bool send_home(struct weir_backend *io, struct weir_op *op)
 	struct weir_backend *home;
 	int rc;
 
-	if (WEIR_UNLIKELY(!h))
+	if (WEIR_UNLIKELY(!has_handle(op)))
 		return false;
 	home = weir__load(&h->backend, WEIR_RELAXED);
 	if (WEIR_LIKELY(home == io) || !(io->caps & WEIR_CAP_HOMED) ||
@@ -400,17 +400,17 @@ static void path_init(struct weir_op *op, enum weir_op_code code, const char *pa
 	op_init(op, code, NULL, 0);
 	op->u.path.path = path;
 	op->u.path.to = (void *)(uintptr_t)to;
-	op->u.path.flags = flags;
-	op->u.path.mode = mode;
+	op->how.flags = flags;
+	op->how.mode = mode;
 }
 
 static void file_init(struct weir_op *op, enum weir_op_code code, int fd, const void *buf,
 		      size_t len, uint64_t offset)
 {
 	op_init(op, code, NULL, 0);
-	op->u.file.fd = fd;
+	op->target.fd = fd;
+	op->target.len = clamp_len(len);
 	op->u.file.buf = (uint8_t *)(uintptr_t)buf;
-	op->u.file.len = clamp_len(len);
 	op->u.file.offset = offset;
 }
 

@@ -18,7 +18,7 @@
 #define CHUNK_BYTES (256u * 1024)
 #define CHUNK_HEAD 64u
 #define SMALL_BLOCK 8192u		/* larger ones come eight to a chunk */
-#define HUGE_FROM 8u			/* small chunks, after which a slab grows by huge pages */
+#define HUGE_FROM 16u			/* small chunks (4 MiB), after which a slab grows by huge pages */
 #define HUGE_BYTES (2u * 1024 * 1024)
 
 static const uint32_t class_bytes[WEIR__SLAB_CLASSES] = {

@@ -11,6 +11,8 @@
 /* What the provided buffers may come to hold, as full as they are of late. */
 #define WANT_BYTES (4u << 20)
 #define PAGE 4096u
+/* Blocks whose memory is returned at a time. */
+#define TRIM_BLOCKS 64u
 
 static size_t ring_bytes(uint32_t entries)
 {
@@ -181,6 +183,25 @@ bool weir__uring_buffers_more(struct uring_buffers *b)
 	return b->provided > 0;
 }
 
+/* The memory of those that the kernel has: it gets fresh pages when it fills them. */
+static void chill_provided(struct uring_buffers *b)
+{
+	for (uint32_t i = 0; i < b->provided; i++) {
+		unsigned number = b->number[(b->tail - 1u - i) & (b->entries - 1)];
+
+		madvise(b->block[b->token[number]].data, b->pool.bytes, MADV_DONTNEED);
+	}
+	b->cold = b->provided;
+	b->peak = 0;
+}
+
+bool weir__uring_buffers_trim(struct uring_buffers *b)
+{
+	if (b->provided > WEIR__LEASE_KEEP && b->cold < b->provided)
+		chill_provided(b);
+	return weir__lease_pool_trim(&b->pool, true, TRIM_BLOCKS);
+}
+
 uint32_t weir__uring_buffers_filled(struct uring_buffers *b, unsigned number, uint32_t len)
 {
 	uint32_t token = b->token[number];
@@ -191,6 +212,8 @@ uint32_t weir__uring_buffers_filled(struct uring_buffers *b, unsigned number, ui
 		len = (uint32_t)b->pool.bytes;
 	b->free[b->free_len++] = (uint16_t)number;
 	b->provided--;
+	if (b->cold)
+		b->cold--;
 	b->filled += len - b->filled / 16;
 	block->start = 0;
 	block->len = len;

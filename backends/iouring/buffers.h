@@ -34,6 +34,7 @@ struct uring_buffers {
 	uint32_t want;			/* that there should be */
 	uint32_t peak;			/* taken in a turn, of late; times 16 */
 	uint32_t filled;		/* bytes in one, of late; times 16 */
+	uint32_t cold;			/* of those provided, so many have no memory */
 	uint32_t *token;		/* by buffer number */
 	uint16_t *place;		/* the same: where in the ring it was put */
 	uint16_t *number;		/* by place in the ring: which one was put there */
@@ -55,8 +56,17 @@ void weir__uring_buffers_refill(struct uring_buffers *b);
 /* The kernel has found none: provide more. False when there is no memory. */
 bool weir__uring_buffers_more(struct uring_buffers *b);
 
+/* Nothing has come for a while: return memory; true if there is more. [owner] */
+bool weir__uring_buffers_trim(struct uring_buffers *b);
+
 /* The block that the kernel has filled with len bytes, or with as many as it holds. */
 uint32_t weir__uring_buffers_filled(struct uring_buffers *b, unsigned number, uint32_t len);
+/* Whether a trim could return something. [owner] */
+static inline bool weir__uring_buffers_excess(const struct uring_buffers *b)
+{
+	return weir__lease_pool_excess(&b->pool) ||
+	       (b->provided > WEIR__LEASE_KEEP && b->cold < b->provided);
+}
 /* The buffer that the kernel fills after that one, in a bundle. */
 static inline unsigned weir__uring_buffers_next(const struct uring_buffers *b, unsigned number)
 {

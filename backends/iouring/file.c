@@ -12,33 +12,33 @@
 static void prep(struct weir_op *op, struct io_uring_sqe *sqe)
 {
 	const char *path = op->u.path.path;
-	int fd = op->u.file.fd;
+	int fd = op->target.fd;
 
 	switch ((enum weir_op_code)op->code) {
 	case WEIR_OP_OPEN:
-		io_uring_prep_openat(sqe, AT_FDCWD, path, op->u.path.flags | O_CLOEXEC,
-				     op->u.path.mode);
+		io_uring_prep_openat(sqe, AT_FDCWD, path, op->how.flags | O_CLOEXEC,
+				     op->how.mode);
 		break;
 	case WEIR_OP_READ:
-		io_uring_prep_read(sqe, fd, op->u.file.buf, op->u.file.len, op->u.file.offset);
+		io_uring_prep_read(sqe, fd, op->u.file.buf, op->target.len, op->u.file.offset);
 		break;
 	case WEIR_OP_WRITE:
-		io_uring_prep_write(sqe, fd, op->u.file.buf, op->u.file.len, op->u.file.offset);
+		io_uring_prep_write(sqe, fd, op->u.file.buf, op->target.len, op->u.file.offset);
 		break;
 	case WEIR_OP_STAT:
 		io_uring_prep_statx(sqe, AT_FDCWD, path, 0, STATX_BASIC_STATS, op->u.path.to);
 		break;
 	case WEIR_OP_FSYNC:
-		io_uring_prep_fsync(sqe, fd, op->u.file.len ? IORING_FSYNC_DATASYNC : 0);
+		io_uring_prep_fsync(sqe, fd, op->target.len ? IORING_FSYNC_DATASYNC : 0);
 		break;
 	case WEIR_OP_RENAME:
 		io_uring_prep_renameat(sqe, AT_FDCWD, path, AT_FDCWD, op->u.path.to, 0);
 		break;
 	case WEIR_OP_UNLINK:
-		io_uring_prep_unlinkat(sqe, AT_FDCWD, path, op->u.path.flags);
+		io_uring_prep_unlinkat(sqe, AT_FDCWD, path, op->how.flags);
 		break;
 	default:
-		io_uring_prep_mkdirat(sqe, AT_FDCWD, path, op->u.path.mode);
+		io_uring_prep_mkdirat(sqe, AT_FDCWD, path, op->how.mode);
 		break;
 	}
 }

@@ -14,7 +14,7 @@
 /* What looking after leased memory costs is paid this often, or after so long asleep. */
 #define TRIM_TURNS 1024u
 #define TRIM_NS (50 * WEIR_MSEC)
-#define TRIM_BLOCKS 64u
+#define TRIM_BUSY 16u
 
 /* ---- completions ---- */
 
@@ -115,10 +115,20 @@ static uint64_t until_trim(struct uring *u, uint64_t deadline)
 {
 	uint64_t trim;
 
-	if (!weir__lease_pool_excess(&u->buffers.pool))
+	if (!weir__uring_buffers_excess(&u->buffers))
 		return deadline;
 	trim = weir_backend_now(&u->base) + TRIM_NS;
 	return trim < deadline ? trim : deadline;
+}
+
+/* Asleep for long enough. A few blocks at a time, as long as nothing comes. */
+static int trim(struct uring *u)
+{
+	int n = 0;
+
+	while (n == 0 && weir__uring_buffers_trim(&u->buffers))
+		n = weir__uring_turn(u, 0, u->idle_events);
+	return n;
 }
 
 static int uring_poll(struct weir_backend *be, uint64_t deadline, bool busy)
@@ -127,10 +137,10 @@ static int uring_poll(struct weir_backend *be, uint64_t deadline, bool busy)
 	uint64_t until = deadline ? until_trim(u, deadline) : 0;
 	int n = weir__uring_turn(u, until, busy ? u->busy_events : u->idle_events);
 
-	if (n == 0 && until < deadline)
-		weir__lease_pool_trim(&u->buffers.pool, true, TRIM_BLOCKS);
+	if (n == 0 && until < deadline && !u->woken)
+		n = trim(u);
 	else if (WEIR_UNLIKELY(++u->turns % TRIM_TURNS == 0))
-		weir__lease_pool_trim(&u->buffers.pool, false, TRIM_BLOCKS);
+		weir__lease_pool_trim(&u->buffers.pool, false, TRIM_BUSY);
 	u->batch = n > 0 ? (unsigned)n : 0;
 	return n;
 }
@@ -173,7 +183,7 @@ static void uring_cancel(struct weir_backend *be, struct weir_op *op)
 
 	if (op->code == WEIR_OP_POLL) {
 		op->u.poll.events |= POLL_CANCELLED;
-	} else if (op->handle && weir__uring_remove_waiter(state_of(op->handle), op)) {
+	} else if (op->code < WEIR_OP_OPEN && weir__uring_remove_waiter(state_of(op->handle), op)) {
 		weir_backend_complete(op, -ECANCELED);
 		return;
 	} else {

@@ -90,7 +90,17 @@ struct weir_op {
 	uint8_t flags;			/* enum weir_op_flag */
 	uint8_t asked;			/* the core's, atomic: how far a cancel has come */
 	int32_t res;			/* a count, 0, or a negative errno; once DONE */
-	struct weir_handle *handle;	/* NULL: a file operation */
+	union {
+		struct weir_handle *handle;	/* of all but those on files */
+		struct {			/* READ, WRITE, FSYNC (len: only the data) */
+			int fd;
+			uint32_t len;
+		} target;
+		struct {			/* OPEN, UNLINK, MKDIR */
+			int flags;
+			uint32_t mode;
+		} how;
+	};
 	struct weir_backend *backend;	/* that it was submitted to */
 	struct weir_op *next;		/* the backend's, while in flight */
 	union {
@@ -119,17 +129,13 @@ struct weir_op {
 		struct {		/* POLL: enum weir_poll_event; .res is what came */
 			uint32_t events;
 		} poll;
-		struct {		/* READ, WRITE, FSYNC (len: only the data) */
+		struct {		/* READ, WRITE */
 			uint8_t *buf;
 			uint64_t offset;
-			uint32_t len;
-			int fd;
 		} file;
 		struct {		/* OPEN, STAT, RENAME (to: a path), UNLINK, MKDIR */
 			const char *path;
 			void *to;
-			int flags;
-			uint32_t mode;
 		} path;
 	} u;
 };
