@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * broken.c: connections that end badly or under somebody: resets, closing with
- * operations pending, halves with an owner each, a runtime that shuts down with
- * everything in flight.
+ * broken.c: connections that end badly or under somebody: resets under both
+ * directions at once, closing under both, halves with an owner each. The single
+ * states are in end.c and close.c.
  */
 #include "tests/conformance/conformance.h"
 
@@ -208,123 +208,6 @@ CASE(halves_close_in_any_order, 0)
 	return 0;
 }
 
-/* ---- shutdown ---- */
-
-/* A task that owns what it waits on, and will not be told by anybody but the shutdown. */
-static int wait_in_accept(void *arg)
-{
-	struct weir_addr addr;
-	struct weir_listener *listener = open_listener(&addr);
-	struct weir_tcp *conn;
-
-	weir_notify_one(arg);
-	ck_assert_int_eq(weir_listener_accept(listener, &conn), -ECANCELED);
-	weir_listener_close(listener);
-	return 0;
-}
-
-static int wait_in_connect(void *arg)
-{
-	struct weir_tcp *conn;
-	struct crowd crowd;
-
-	crowd_open(&crowd);
-	weir_notify_one(arg);
-	ck_assert_int_eq(weir_tcp_connect_addr(&crowd.addr, WEIR_FOREVER, &conn), -ECANCELED);
-	crowd_close(&crowd);
-	return 0;
-}
-
-static int wait_in_recv(void *arg)
-{
-	struct weir_tcp *one, *other;
-	char byte;
-
-	connected(&one, &other);
-	weir_notify_one(arg);
-	ck_assert_int_eq(weir_tcp_recv_until(one, &byte, 1, weir_deadline_in(3600 * WEIR_SEC)),
-			 -ECANCELED);
-	close_both(one, other);
-	return 0;
-}
-
-static int wait_in_lease(void *arg)
-{
-	struct weir_tcp *one, *other;
-	struct weir_lease lease;
-
-	connected(&one, &other);
-	weir_notify_one(arg);
-	if (env.caps & WEIR_CAP_LEASE)
-		ck_assert_int_eq(weir_tcp_recv_lease(one, &lease), -ECANCELED);
-	close_both(one, other);
-	return 0;
-}
-
-static int wait_in_send(void *arg)
-{
-	struct weir_tcp *one, *other;
-	uint8_t *out = calloc(1, LARGE_BYTES);
-
-	connected(&one, &other);
-	weir_notify_one(arg);
-	ck_assert_int_eq(weir_tcp_send_all(one, out, LARGE_BYTES, WEIR_FOREVER, NULL), -ECANCELED);
-	close_both(one, other);
-	free(out);
-	return 0;
-}
-
-struct stackless_wait {
-	struct weir_tcp *one, *other;
-	struct weir_op op;
-	char byte;
-};
-
-static int wait_stackless(void *state, struct weir_cx *cx)
-{
-	struct stackless_wait *self = state;
-
-	if (!self->op.leaf.future.ops)
-		weir_op_init_recv(&self->op, &self->one->handle, &self->byte, 1, 0);
-	return weir_poll(&self->op.leaf.future, cx);
-}
-
-static void wait_stackless_fini(void *state)
-{
-	struct stackless_wait *self = state;
-
-	close_both(self->one, self->other);
-}
-
-static void spawn_stackless_wait(void)
-{
-	struct stackless_wait state = { .byte = 0 };
-	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
-
-	connected(&state.one, &state.other);
-	cfg.poll = wait_stackless;
-	cfg.fini = wait_stackless_fini;
-	cfg.state = &state;
-	cfg.state_bytes = sizeof(state);
-	OK(weir_task_spawn(NULL, &cfg, NULL));
-}
-
-CASE(a_shutdown_ends_everything, 0)
-{
-	static int (*const waits[])(void *) = { wait_in_accept, wait_in_connect, wait_in_recv,
-						wait_in_lease, wait_in_send };
-	static struct weir_notify ready; /* outlives this body */
-
-	weir_notify_init(&ready);
-	for (size_t round = 0; round < 4; round++)
-		for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
-			OK(weir_spawn(waits[i], &ready, NULL));
-			OK(weir_notify_wait(&ready));
-			spawn_stackless_wait();
-		}
-	return 0;
-}
-
 void conformance_broken(struct conformance_list *list)
 {
 	BOTH(list, a_reset_ends_a_read);
@@ -335,5 +218,4 @@ void conformance_broken(struct conformance_list *list)
 	BOTH(list, closing_ends_both_directions);
 	ONCE(list, each_half_is_closed_by_its_owner);
 	ONCE(list, halves_close_in_any_order);
-	ONCE(list, a_shutdown_ends_everything);
 }

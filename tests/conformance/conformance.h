@@ -3,9 +3,10 @@
  * conformance.h: the suite that every backend must pass, written once over the
  * public API, and run for each backend on each scheduler:
  *
- *	conformance --backend epoll --workers 4 [CASE]
+ *	conformance --backend epoll --workers 4 [--options WORDS] [CASE]
  *
- * --workers 0 is the current-thread scheduler. A case is the body of a fiber:
+ * --workers 0 is the current-thread scheduler; the options are the backend's own, for
+ * its degraded modes. A case is the body of a fiber:
  *
  *	CASE(eof_comes_after_the_bytes, 0)
  *	{
@@ -29,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tests/support/testing.h"
 #include "weir/weir.h"
@@ -62,14 +64,26 @@ extern struct conformance_env env;
 void conformance_add(struct conformance_list *list, struct testing_case test, unsigned bodies);
 /* A runtime on the backend that was asked for; body on it; its end, and that nothing is left. */
 void conformance_run(int (*body)(void *), uint32_t caps, int round);
+/* The same in two parts, for a test that is no case: env.rt exists between them. */
+void conformance_open(int round);
+void conformance_close_down(void);
 
 /* The areas, one file each. */
 void conformance_listen(struct conformance_list *list);
 void conformance_stream(struct conformance_list *list);
+void conformance_vector(struct conformance_list *list);
+void conformance_lease(struct conformance_list *list);
 void conformance_deadline(struct conformance_list *list);
 void conformance_cancel(struct conformance_list *list);
+void conformance_race(struct conformance_list *list);
+void conformance_close(struct conformance_list *list);
+void conformance_end(struct conformance_list *list);
 void conformance_broken(struct conformance_list *list);
 void conformance_many(struct conformance_list *list);
+void conformance_fair(struct conformance_list *list);
+void conformance_move(struct conformance_list *list);
+void conformance_thread(struct conformance_list *list);
+void conformance_shutdown(struct conformance_list *list);
 void conformance_fd(struct conformance_list *list);
 void conformance_file(struct conformance_list *list);
 void conformance_relay(struct conformance_list *list);
@@ -87,8 +101,11 @@ struct weir_listener *open_listener(struct weir_addr *ret_addr);
 /* Two ends of a connection. */
 void connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other);
 void close_both(struct weir_tcp *one, struct weir_tcp *other);
-/* An address that refuses connections. */
+/* An address that refuses connections; and one that does so now, or soon. */
 void nobodys_addr(struct weir_addr *ret_addr);
+void refused(const struct weir_addr *addr);
+/* Make a stream's send or receive buffer small; false where the backend has no say in that. */
+bool small_buffer(struct weir_tcp *conn, enum weir_control which);
 /* Fill the queue of a listener with a backlog of 1, so that a connect waits. */
 struct crowd {
 	struct weir_listener *listener;
@@ -99,7 +116,15 @@ struct crowd {
 void crowd_open(struct crowd *crowd);
 void crowd_close(struct crowd *crowd);
 
+/* Raise the limit of descriptors, as far as that goes; what it is then. */
+rlim_t allow_files(rlim_t wanted);
+
 struct weir_task *spawn(int (*fn)(void *), void *arg);
+/* On one worker, and there to stay; how many there are. */
+struct weir_task *spawn_on(unsigned worker, int (*fn)(void *), void *arg);
+unsigned workers(void);
+/* Let the others go first, so many times. */
+void turns(uint64_t count);
 /* Join; the task's result. */
 int finish(struct weir_task *task);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main.c: the runner of the conformance suite: which backend, which scheduler,
- * what is skipped. See conformance.h.
+ * main.c: the runner of the conformance suite: which backend and in which of its
+ * modes, which scheduler, what is skipped. See conformance.h.
  *
  * The simulated backend, which completes operations late and in another order,
  * runs each case with several seeds: with the current-thread scheduler in virtual
@@ -10,7 +10,7 @@
 #include "tests/conformance/conformance.h"
 #include "tests/sim/sim_backend.h"
 
-#define CASES_MAX 128
+#define CASES_MAX 256
 
 struct conformance_list {
 	struct testing_case cases[CASES_MAX];
@@ -18,9 +18,11 @@ struct conformance_list {
 };
 
 struct conformance_env env;
-static const char *backend;
+static const char *backend, *options;
 static unsigned seeds = 1;
 static bool homed;
+static struct weir_sim_world *world;	/* the simulated one's, of this round */
+static struct weir_clock *clock_of_round;
 
 static bool is_sim(void)
 {
@@ -37,10 +39,9 @@ void conformance_add(struct conformance_list *list, struct testing_case test, un
 
 /* ---- one case ---- */
 
-static struct weir_sim_world *world_new(uint64_t seed)
+static void world_open(uint64_t seed)
 {
 	struct weir_sim_config cfg = WEIR_SIM_CONFIG_INIT;
-	struct weir_sim_world *world;
 
 	cfg.seed = seed;
 	cfg.delay_min_ns = 100;
@@ -53,15 +54,15 @@ static struct weir_sim_world *world_new(uint64_t seed)
 	cfg.lease_blocks = 256;
 	cfg.homed = homed;
 	ck_assert_int_eq(weir_sim_world_new(&cfg, &world), 0);
-	return world;
 }
 
-static void world_end(struct weir_sim_world *world)
+static void world_end(void)
 {
 	struct weir_sim_report report;
 
 	weir_sim_world_report(world, &report);
 	weir_sim_world_free(world);
+	world = NULL;
 	ck_assert_msg(
 		!report.streams && !report.listeners && !report.leases && !report.ops &&
 			!report.violations,
@@ -106,10 +107,24 @@ static void skip_for(uint32_t missing)
 		     cap_name(missing & ~(missing - 1)));
 }
 
-void conformance_run(int (*body)(void *), uint32_t caps, int round)
+/*
+ * Which backend, in which mode. The one place where --options takes effect: they go behind the
+ * backend's name, as a user would write them.
+ */
+static const char *backend_text(void)
+{
+	static char text[256];
+
+	if (!options)
+		return backend;
+	ck_assert_uint_lt((unsigned)snprintf(text, sizeof(text), "%s:%s", backend, options),
+			  sizeof(text));
+	return text;
+}
+
+void conformance_open(int round)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
-	struct weir_sim_world *world = NULL;
 	int rc;
 
 	env.seed = (uint64_t)round + 1;
@@ -117,36 +132,130 @@ void conformance_run(int (*body)(void *), uint32_t caps, int round)
 	cfg.sched = env.workers ? WEIR_SCHED_MULTI : WEIR_SCHED_CURRENT;
 	cfg.workers = env.workers;
 	if (is_sim()) {
-		world = world_new(env.seed);
+		world_open(env.seed);
 		cfg.backend_ops = &weir_sim_backend;
 		cfg.backend_config = world;
 		if (!env.workers)
-			ck_assert_int_eq(weir_clock_new(&cfg.clock), 0);
+			ck_assert_int_eq(weir_clock_new(&clock_of_round), 0);
+		cfg.clock = clock_of_round;
 	} else {
-		cfg.backend = backend;
+		cfg.backend = backend_text();
 	}
 	rc = weir_rt_new(&cfg, &env.rt);
 	ck_assert_msg(rc == 0, "%s", weir_rt_why());
 	ck_assert_int_eq(weir_rt_block_on(env.rt, read_caps, &env.caps), 0);
+}
+
+void conformance_close_down(void)
+{
+	ck_assert_int_eq(weir_rt_shutdown(env.rt, testing_scaled(5) * WEIR_SEC), 0);
+	weir_rt_free(env.rt);
+	weir_clock_free(clock_of_round);
+	clock_of_round = NULL;
+	if (world)
+		world_end();
+}
+
+void conformance_run(int (*body)(void *), uint32_t caps, int round)
+{
+	conformance_open(round);
 	caps |= WEIR_CAP_STREAM;
 	if (caps & ~env.caps)
 		skip_for(caps & ~env.caps);
 	else
 		ck_assert_int_eq(weir_rt_block_on(env.rt, body, NULL), 0);
-	ck_assert_int_eq(weir_rt_shutdown(env.rt, testing_scaled(5) * WEIR_SEC), 0);
-	weir_rt_free(env.rt);
-	weir_clock_free(cfg.clock);
-	if (world)
-		world_end(world);
+	conformance_close_down();
 }
 
 /* ---- the command line ---- */
 
-static int usage(void)
+/* The first backend that this build has and that can run here. */
+static const char *default_backend(void)
 {
+	struct weir_backend_info info;
+
+	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
+		if (info.err == 0)
+			return info.name;
+	return "sim";
+}
+
+static int usage(const char *what)
+{
+	struct weir_backend_info info;
+
 	fprintf(stderr,
-		"usage: conformance --backend NAME --workers 0..256 [--homed] [CASE]\n");
+		"conformance: %s\n"
+		"usage: conformance [--backend NAME] [--options WORDS] [--workers 0..256] [CASE]\n"
+		"       conformance --backend sim [--homed] [--workers 0..256] [CASE]\n"
+		"       conformance --list\n"
+		"backends:",
+		what);
+	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
+		fprintf(stderr, " %s%s", info.name, info.err ? " (cannot run here)" : "");
+	fprintf(stderr, " sim\n");
 	return 99;
+}
+
+static bool is_built(const char *name)
+{
+	struct weir_backend_info info;
+
+	if (strcmp(name, "sim") == 0)
+		return true;
+	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
+		if (info.err != -ENOENT && strcmp(info.name, name) == 0)
+			return true;
+	return false;
+}
+
+/* NULL, or what is wrong; what is left for testing_main is in words. */
+static const char *read_arguments(int argc, char **argv, char **words, int *count)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--backend") == 0 && i + 1 < argc)
+			backend = argv[++i];
+		else if (strcmp(argv[i], "--options") == 0 && i + 1 < argc)
+			options = argv[++i];
+		else if (strcmp(argv[i], "--workers") == 0 && i + 1 < argc)
+			env.workers = (unsigned)atoi(argv[++i]);
+		else if (strcmp(argv[i], "--homed") == 0)
+			homed = true;
+		else if (*count < 2)
+			words[(*count)++] = argv[i];
+		else
+			return "one case at a time";
+	}
+	backend = backend ? backend : default_backend();
+	if (!is_built(backend))
+		return "there is no such backend in this build";
+	if (homed && !is_sim())
+		return "--homed is for the simulated backend";
+	if (options && is_sim())
+		return "the simulated backend has no options";
+	return NULL;
+}
+
+static void list_all(struct conformance_list *list)
+{
+	conformance_listen(list);
+	conformance_stream(list);
+	conformance_vector(list);
+	conformance_lease(list);
+	conformance_deadline(list);
+	conformance_cancel(list);
+	conformance_race(list);
+	conformance_close(list);
+	conformance_end(list);
+	conformance_broken(list);
+	conformance_many(list);
+	conformance_fair(list);
+	conformance_move(list);
+	conformance_thread(list);
+	conformance_shutdown(list);
+	conformance_fd(list);
+	conformance_file(list);
+	conformance_relay(list);
 }
 
 int main(int argc, char **argv)
@@ -154,32 +263,14 @@ int main(int argc, char **argv)
 	static struct conformance_list list;
 	char *words[3] = { argv[0], NULL, NULL };
 	int count = 1;
+	const char *wrong = read_arguments(argc, argv, words, &count);
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--backend") == 0 && i + 1 < argc)
-			backend = argv[++i];
-		else if (strcmp(argv[i], "--workers") == 0 && i + 1 < argc)
-			env.workers = (unsigned)atoi(argv[++i]);
-		else if (strcmp(argv[i], "--homed") == 0)
-			homed = true;
-		else if (count < 2)
-			words[count++] = argv[i];
-		else
-			return usage();
-	}
-	backend = backend ? backend : "epoll";
+	if (wrong)
+		return usage(wrong);
 	if (strcmp(backend, "kqueue") == 0)
 		testing_prepare = testing_use_libkqueue;
 	if (is_sim())
 		seeds = env.workers ? 2 : 4;
-	conformance_listen(&list);
-	conformance_stream(&list);
-	conformance_deadline(&list);
-	conformance_cancel(&list);
-	conformance_broken(&list);
-	conformance_many(&list);
-	conformance_fd(&list);
-	conformance_file(&list);
-	conformance_relay(&list);
+	list_all(&list);
 	return testing_main(count, words, list.cases, list.count);
 }

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * many.c: many connections at a time, unequal ones, and tasks that move between
- * workers while their operations are in flight.
+ * many.c: many connections at a time, and many operations in one go.
  */
-#include <sys/resource.h>
-
 #include "tests/conformance/conformance.h"
 
 /* ---- 200 at once ---- */
@@ -56,16 +53,6 @@ static int talk(void *arg)
 	return 0;
 }
 
-static void allow_files(rlim_t wanted)
-{
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < wanted) {
-		files.rlim_cur = wanted < files.rlim_max ? wanted : files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-}
-
 CASE(two_hundred_connections_at_once, 0)
 {
 	static struct client clients[CROWD];
@@ -86,184 +73,141 @@ CASE(two_hundred_connections_at_once, 0)
 	return 0;
 }
 
-/* ---- a hot stream beside quiet ones ---- */
+/* ---- thousands ---- */
 
-#define QUIET 20
-/* What the hot one may complete while a quiet one is served, for the middle one of them. */
-#define HOT_MAX 8192
+#define THOUSANDS 2000
 
-static atomic_bool hot_stop;
-static atomic_uint hot_count;
-
-static int hot_send(void *arg)
-{
-	static const char page[256];
-
-	while (!atomic_load(&hot_stop))
-		OK(weir_tcp_send_all(arg, page, sizeof(page), WEIR_FOREVER, NULL));
-	return weir_tcp_shutdown(arg, SHUT_WR);
-}
-
-static int hot_recv(void *arg)
-{
-	char page[256];
-	int rc;
-
-	while ((rc = weir_tcp_recv(arg, page, sizeof(page))) > 0)
-		atomic_fetch_add(&hot_count, 1);
-	return rc;
-}
-
-static int by_size(const void *a, const void *b)
-{
-	unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
-
-	return (x > y) - (x < y);
-}
-
-CASE(a_hot_stream_does_not_starve_the_quiet, 0)
-{
-	struct weir_tcp *near[QUIET], *far[QUIET], *one, *other;
-	struct weir_task *sender, *receiver, *echoes[QUIET];
-	unsigned waited[QUIET], before;
-	char byte = 'x';
-
-	atomic_store(&hot_stop, false);
-	atomic_store(&hot_count, 0);
-	for (int i = 0; i < QUIET; i++) {
-		connected(&near[i], &far[i]);
-		echoes[i] = spawn(echo, far[i]);
-	}
-	connected(&one, &other);
-	sender = spawn(hot_send, one);
-	receiver = spawn(hot_recv, other);
-	while (atomic_load(&hot_count) < 100)
-		OK(weir_sleep(WEIR_MSEC));
-	for (int i = 0; i < QUIET; i++) {
-		before = atomic_load(&hot_count);
-		ck_assert_int_eq(weir_tcp_send(near[i], &byte, 1), 1);
-		ck_assert_int_eq(weir_tcp_recv(near[i], &byte, 1), 1);
-		waited[i] = atomic_load(&hot_count) - before;
-	}
-	atomic_store(&hot_stop, true);
-	OK(finish(sender));
-	OK(finish(receiver));
-	for (int i = 0; i < QUIET; i++) {
-		weir_tcp_close(near[i]);
-		OK(finish(echoes[i]));
-	}
-	close_both(one, other);
-	qsort(waited, QUIET, sizeof(waited[0]), by_size);
-	/* All of them on one worker, the middle one where the system's scheduler has a say. */
-	ck_assert_uint_le(waited[env.workers ? QUIET / 2 : QUIET - 1], HOT_MAX);
-	return 0;
-}
-
-/* ---- moved in flight ---- */
-
-/* A future that makes its task be queued, and so perhaps stolen, so many times. */
-struct storm {
-	struct weir_future future;
-	struct weir_yield yield;
-	unsigned left;
+struct multitude {
+	struct weir_tcp *near[THOUSANDS], *far[THOUSANDS];
+	struct weir_task *tasks[THOUSANDS];
+	unsigned count;
 };
 
-static int storm_poll(struct weir_future *future, struct weir_cx *cx)
-{
-	struct storm *self = WEIR_CONTAINER_OF(future, struct storm, future);
+struct caller {
+	struct multitude *all;
+	struct weir_addr addr;
+	unsigned first, last;
+};
 
-	while (self->left > 0) {
-		if (weir_poll(&self->yield.future, cx) == WEIR_PENDING)
-			return WEIR_PENDING;
-		self->left--;
-		weir_yield_init(&self->yield);
+#define CALLERS 20
+
+static int call(void *arg)
+{
+	struct caller *self = arg;
+
+	for (unsigned i = self->first; i < self->last; i++) {
+		OK(weir_tcp_connect_addr(&self->addr, WEIR_FOREVER, &self->all->near[i]));
+		OK(weir_tcp_send_all(self->all->near[i], &i, sizeof(i), WEIR_FOREVER, NULL));
 	}
 	return 0;
 }
 
-static const struct weir_future_ops storm_ops = { "storm", storm_poll, NULL, NULL };
-
-static void storm_init(struct storm *self, unsigned turns)
+/* As many as there are descriptors for. They come in any order: each says which it is. */
+static void multitude_open(struct multitude *m)
 {
-	self->future.ops = &storm_ops;
-	self->left = turns;
-	weir_yield_init(&self->yield);
-}
-
-#define MOVERS 16
-#define ROUNDS 60
-
-struct mover {
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct caller callers[CALLERS];
+	struct weir_task *tasks[CALLERS];
 	struct weir_tcp *conn;
-	uint64_t seed;
-};
+	unsigned number;
+
+	m->count = (allow_files(2 * THOUSANDS + 200) - 200) / 2 / CALLERS * CALLERS;
+	m->count = m->count < THOUSANDS ? m->count : THOUSANDS;
+	for (unsigned i = 0; i < CALLERS; i++) {
+		unsigned each = m->count / CALLERS;
+
+		callers[i] = (struct caller){ m, addr, i * each, (i + 1) * each };
+		tasks[i] = spawn(call, &callers[i]);
+	}
+	for (unsigned i = 0; i < m->count; i++) {
+		OK(weir_listener_accept(listener, &conn));
+		OK(weir_tcp_recv_exact(conn, &number, sizeof(number), WEIR_FOREVER, NULL));
+		m->far[number] = conn;
+	}
+	for (unsigned i = 0; i < CALLERS; i++)
+		ck_assert_int_eq(finish(tasks[i]), 0);
+	weir_listener_close(listener);
+}
+
+/* All of them have a receive in flight; all their bytes come in one go, three times. */
+CASE(thousands_of_connections, 0)
+{
+	struct multitude *m = calloc(1, sizeof(*m));
+	char byte;
+
+	multitude_open(m);
+	for (unsigned i = 0; i < m->count; i++)
+		m->tasks[i] = spawn(echo, m->far[i]);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < m->count; i++) {
+			byte = (char)(i + round);
+			ck_assert_int_eq(weir_tcp_send(m->near[i], &byte, 1), 1);
+		}
+		for (unsigned i = 0; i < m->count; i++) {
+			ck_assert_int_eq(weir_tcp_recv(m->near[i], &byte, 1), 1);
+			if (byte != (char)(i + round))
+				ck_abort_msg("connection %u has another's byte", i);
+		}
+	}
+	for (unsigned i = 0; i < m->count; i++)
+		weir_tcp_close(m->near[i]);
+	for (unsigned i = 0; i < m->count; i++)
+		ck_assert_int_eq(finish(m->tasks[i]), 0);
+	free(m);
+	return 0;
+}
 
 /*
- * Wait for a byte while being moved about. Every other time the storm may win: then the receive is
- * cancelled wherever the task happens to be.
+ * One task starts more operations in one poll than any queue to a system has room for, all of
+ * them end at once, and the others are given up at once.
  */
-static int receive_in_a_storm(struct weir_tcp *conn, uint64_t *random, char *ret_byte)
+CASE(more_operations_than_a_queue_takes, 0)
 {
-	struct weir_op op;
-	struct storm storm;
-	struct weir_future *futures[2] = { &op.leaf.future, &storm.future };
+	struct multitude *m = calloc(1, sizeof(*m));
+	struct weir_op *ops = calloc(THOUSANDS, sizeof(*ops));
+	struct weir_future **futures = calloc(THOUSANDS, sizeof(*futures));
+	int *results = calloc(THOUSANDS, sizeof(*results));
+	char *bytes = calloc(THOUSANDS, 1);
 	struct weir_join_all all;
-	struct weir_select select;
-	int results[2];
-
-	weir_op_init_recv(&op, &conn->handle, ret_byte, 1, 0);
-	storm_init(&storm, (unsigned)draw(random, 20));
-	if (draw(random, 2)) {
-		weir_join_all_init(&all, futures, results, 2);
-		OK(weir_await(&all.future));
-	} else {
-		weir_select_init(&select, futures, results, 2);
-		OK(weir_await(&select.future));
-	}
-	return results[0];
-}
-
-static int move_about(void *arg)
-{
-	struct mover *self = arg;
-	uint64_t random = self->seed;
-	char byte;
+	struct waiter waiter;
+	unsigned had = 0;
 	int rc;
 
-	for (int i = 0; i < ROUNDS; i++) {
-		byte = (char)i;
-		ck_assert_int_eq(weir_tcp_send(self->conn, &byte, 1), 1);
-		do
-			rc = receive_in_a_storm(self->conn, &random, &byte);
-		while (rc == -ECANCELED);
-		ck_assert_int_eq(rc, 1);
-		ck_assert_int_eq(byte, (char)i);
+	multitude_open(m);
+	for (unsigned i = 0; i < m->count; i++) {
+		weir_op_init_recv(&ops[i], &m->far[i]->handle, &bytes[i], 1, 0);
+		futures[i] = &ops[i].leaf.future;
 	}
-	return 0;
-}
+	weir_join_all_init(&all, futures, results, m->count);
+	begin(&waiter, &all.future);
+	pending(&waiter);
+	for (unsigned i = 0; i < m->count; i += 2)
+		ck_assert_int_eq(weir_tcp_send(m->near[i], "x", 1), 1);
+	rc = aborted(&waiter);
+	ck_assert_int_eq(rc, -ECANCELED);
+	for (unsigned i = 0; i < m->count; i++) {
+		bool has = bytes[i] == 'x';
 
-CASE(tasks_move_while_they_wait, 0)
-{
-	struct mover movers[2 * MOVERS];
-	struct weir_task *tasks[2 * MOVERS];
-
-	for (unsigned i = 0; i < 2 * MOVERS; i += 2) {
-		connected(&movers[i].conn, &movers[i + 1].conn);
-		movers[i].seed = env.seed * 100 + i;
-		movers[i + 1].seed = env.seed * 100 + i + 1;
+		if (i % 2 && has)
+			ck_abort_msg("connection %u has a byte that was not sent", i);
+		had += has;
+		if (i % 2 == 0 && !has)
+			ck_assert_int_eq(weir_tcp_recv(m->far[i], &bytes[i], 1), 1);
+		close_both(m->near[i], m->far[i]);
 	}
-	for (unsigned i = 0; i < 2 * MOVERS; i++)
-		tasks[i] = spawn(move_about, &movers[i]);
-	for (unsigned i = 0; i < 2 * MOVERS; i++)
-		OK(finish(tasks[i]));
-	for (unsigned i = 0; i < 2 * MOVERS; i++)
-		weir_tcp_close(movers[i].conn);
+	ck_assert_uint_le(had, (m->count + 1) / 2);
+	free(bytes);
+	free(results);
+	free(futures);
+	free(ops);
+	free(m);
 	return 0;
 }
 
 void conformance_many(struct conformance_list *list)
 {
 	ONCE(list, two_hundred_connections_at_once, .timeout_s = 40);
-	ONCE(list, a_hot_stream_does_not_starve_the_quiet);
-	ONCE(list, tasks_move_while_they_wait);
+	ONCE(list, thousands_of_connections, .timeout_s = 60);
+	BOTH(list, more_operations_than_a_queue_takes, .timeout_s = 60);
 }

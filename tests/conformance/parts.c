@@ -33,15 +33,33 @@ void close_both(struct weir_tcp *one, struct weir_tcp *other)
 }
 
 /* A backend may take its time to let go of a closed listener; what gets in until then is reset. */
-void nobodys_addr(struct weir_addr *ret_addr)
+void refused(const struct weir_addr *addr)
 {
 	struct weir_tcp *conn;
+	int rc;
 
-	weir_listener_close(open_listener(ret_addr));
-	for (int i = 0; weir_tcp_connect_addr(ret_addr, WEIR_FOREVER, &conn) == 0; i++) {
+	for (int i = 0; (rc = weir_tcp_connect_addr(addr, WEIR_FOREVER, &conn)) == 0; i++) {
 		ck_assert_int_lt(i, 100);
 		weir_tcp_close(conn);
 	}
+	ck_assert_int_eq(rc, -ECONNREFUSED);
+}
+
+void nobodys_addr(struct weir_addr *ret_addr)
+{
+	weir_listener_close(open_listener(ret_addr));
+	refused(ret_addr);
+}
+
+#define SMALL_BUFFER 65536
+
+bool small_buffer(struct weir_tcp *conn, enum weir_control which)
+{
+	struct weir_backend *be = conn->handle.backend;
+	int bytes = SMALL_BUFFER;
+
+	return be->ops->control &&
+	       be->ops->control(be, &conn->handle, which, &bytes, sizeof(bytes)) == 0;
 }
 
 void crowd_open(struct crowd *crowd)
@@ -69,6 +87,20 @@ void crowd_close(struct crowd *crowd)
 	weir_listener_close(crowd->listener);
 }
 
+/* ---- descriptors ---- */
+
+rlim_t allow_files(rlim_t wanted)
+{
+	struct rlimit files;
+
+	OK(getrlimit(RLIMIT_NOFILE, &files));
+	if (files.rlim_cur < wanted) {
+		files.rlim_cur = wanted < files.rlim_max ? wanted : files.rlim_max;
+		OK(setrlimit(RLIMIT_NOFILE, &files));
+	}
+	return files.rlim_cur;
+}
+
 /* ---- tasks ---- */
 
 struct weir_task *spawn(int (*fn)(void *), void *arg)
@@ -77,6 +109,30 @@ struct weir_task *spawn(int (*fn)(void *), void *arg)
 
 	OK(weir_spawn(fn, arg, &task));
 	return task;
+}
+
+unsigned workers(void)
+{
+	return env.workers ? env.workers : 1;
+}
+
+struct weir_task *spawn_on(unsigned worker, int (*fn)(void *), void *arg)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct weir_task *task;
+
+	cfg.fn = fn;
+	cfg.arg = arg;
+	cfg.flags = WEIR_TASK_PINNED;
+	cfg.worker = 1 + (int)(worker % workers());
+	OK(weir_task_spawn(NULL, &cfg, &task));
+	return task;
+}
+
+void turns(uint64_t count)
+{
+	while (count-- > 0)
+		OK(weir_yield());
 }
 
 int finish(struct weir_task *task)

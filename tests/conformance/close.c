@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * close.c: closing under an operation that waits. The operation ends, the peer
+ * hears of it, what was sent still arrives; and a descriptor's next owner hears
+ * nothing of the one before.
+ */
+#include <unistd.h>
+
+#include "tests/conformance/scene.h"
+
+/* ---- each kind ---- */
+
+/* The operation is over and the object closed; what does the other side see? */
+static void peer_sees_the_end(struct scene *s)
+{
+	struct weir_tcp *conn;
+	char byte;
+
+	switch (s->kind) {
+	case SCENE_ACCEPT:
+		refused(&s->addr);
+		break;
+	case SCENE_CONNECT:
+		/* It stood in no queue: those who do are served as ever. */
+		OK(weir_listener_accept(s->crowd.listener, &conn));
+		weir_tcp_close(conn);
+		break;
+	case SCENE_POLL:
+		/* The descriptor is its owner's, and works. */
+		ck_assert_int_eq((int)write(s->pipe[1], "x", 1), 1);
+		ck_assert_int_eq((int)read(s->pipe[0], &byte, 1), 1);
+		break;
+	default:
+		pattern_recv(s->other, SCENE_OUT, 0, scene_sends(s->kind) ? scene_done(s) : 0);
+		ck_assert_int_eq(weir_tcp_recv(s->other, &byte, 1), 0);
+	}
+}
+
+static void by_close(enum scene_kind kind)
+{
+	struct scene s;
+	struct waiter waiter;
+
+	begin(&waiter, scene_open(&s, kind));
+	pending(&waiter);
+	scene_close(&s);
+	ck_assert_int_eq(ended(&waiter), -ECANCELED);
+	ck_assert_ptr_null(s.lease.data);
+	peer_sees_the_end(&s);
+	scene_fini(&s);
+}
+
+static void by_reset(enum scene_kind kind)
+{
+	uint8_t *buf = malloc(65536);
+	struct scene s;
+	struct waiter waiter;
+	int rc;
+
+	begin(&waiter, scene_open(&s, kind));
+	pending(&waiter);
+	scene_reset(&s);
+	ck_assert_int_eq(ended(&waiter), -ECANCELED);
+	do
+		rc = weir_tcp_recv(s.other, buf, 65536);
+	while (rc > 0);
+	ck_assert_int_eq(rc, -ECONNRESET);
+	scene_fini(&s);
+	free(buf);
+}
+
+#define CLOSE_CASE(name, kind, caps)                                                               \
+	CASE(name##_is_closed, caps)                                                               \
+	{                                                                                          \
+		by_close(kind);                                                                    \
+		return 0;                                                                          \
+	}
+#define CLOSE_CASES(name, kind, caps)                                                              \
+	CLOSE_CASE(name, kind, caps)                                                               \
+	CASE(name##_is_reset, caps)                                                                \
+	{                                                                                          \
+		by_reset(kind);                                                                    \
+		return 0;                                                                          \
+	}
+
+CLOSE_CASE(an_accept, SCENE_ACCEPT, 0)
+CLOSE_CASE(a_connect, SCENE_CONNECT, 0)
+CLOSE_CASE(a_poll, SCENE_POLL, WEIR_CAP_FD)
+CLOSE_CASES(a_receive, SCENE_RECV, 0)
+CLOSE_CASES(a_peek, SCENE_PEEK, 0)
+CLOSE_CASES(a_leased_receive, SCENE_LEASE, WEIR_CAP_LEASE)
+CLOSE_CASES(a_vectored_receive, SCENE_RECVV, 0)
+CLOSE_CASES(an_exact_receive, SCENE_EXACT, 0)
+CLOSE_CASES(a_send, SCENE_SEND, 0)
+CLOSE_CASES(a_vectored_send, SCENE_SENDV, 0)
+
+/* ---- again and again ---- */
+
+#define ROUNDS 60
+
+/* Bytes and the close meet; the operation has the bytes, or was cancelled. */
+static int send_some(void *arg)
+{
+	return weir_tcp_send(arg, "abcd", 4);
+}
+
+CASE(closing_meets_the_bytes, 0)
+{
+	uint64_t random = env.seed;
+	struct weir_task *sender;
+	struct scene s;
+	struct waiter waiter;
+	int rc;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		begin(&waiter, scene_open(&s, round % 2 ? SCENE_RECV : SCENE_EXACT));
+		pending(&waiter);
+		sender = spawn(send_some, s.other);
+		turns(draw(&random, 4));
+		scene_close(&s);
+		rc = ended(&waiter);
+		ck_assert_msg(rc == -ECANCELED || (s.kind == SCENE_RECV && rc > 0 && rc <= 4),
+			      "it ended with %d", rc);
+		rc = finish(sender);
+		ck_assert_msg(rc > 0 || rc == -EPIPE || rc == -ECONNRESET, "sent: %d", rc);
+		scene_fini(&s);
+	}
+	return 0;
+}
+
+/* The system gives a descriptor's number out again at once: nothing may cling to it. */
+CASE(a_new_stream_hears_nothing_of_the_old_one, 0)
+{
+	struct waiter waiter;
+	struct scene s;
+	char byte;
+	int rc;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		begin(&waiter, scene_open(&s, SCENE_RECV));
+		pending(&waiter);
+		if (round % 2)
+			ck_assert_int_eq(weir_tcp_send(s.other, "x", 1), 1);
+		scene_close(&s);
+		weir_tcp_close(s.other);
+		/* Their numbers are free again, or will be while this one waits. */
+		connected(&s.one, &s.other);
+		rc = weir_tcp_recv_until(s.one, &byte, 1, weir_deadline_in(WEIR_MSEC));
+		ck_assert_int_eq(rc, -ETIMEDOUT);
+		pattern_send(s.other, 5, 0, 100);
+		pattern_recv(s.one, 5, 0, 100);
+		rc = ended(&waiter);
+		/* Its own peer's byte, or its end, may have won. */
+		ck_assert_msg(rc == -ECANCELED || rc == round % 2, "it ended with %d", rc);
+		scene_fini(&s);
+	}
+	return 0;
+}
+
+void conformance_close(struct conformance_list *list)
+{
+	BOTH(list, an_accept_is_closed);
+	BOTH(list, a_connect_is_closed);
+	BOTH(list, a_poll_is_closed);
+	BOTH(list, a_receive_is_closed);
+	BOTH(list, a_receive_is_reset);
+	BOTH(list, a_peek_is_closed);
+	BOTH(list, a_peek_is_reset);
+	BOTH(list, a_leased_receive_is_closed);
+	BOTH(list, a_leased_receive_is_reset);
+	BOTH(list, a_vectored_receive_is_closed);
+	BOTH(list, a_vectored_receive_is_reset);
+	BOTH(list, an_exact_receive_is_closed);
+	BOTH(list, an_exact_receive_is_reset);
+	BOTH(list, a_send_is_closed);
+	BOTH(list, a_send_is_reset);
+	BOTH(list, a_vectored_send_is_closed);
+	BOTH(list, a_vectored_send_is_reset);
+	BOTH(list, closing_meets_the_bytes);
+	BOTH(list, a_new_stream_hears_nothing_of_the_old_one);
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lease.c: buffers that the backend lends: they run out and come back, from
+ * anywhere; those who only wait hold none; they mix with every other way to
+ * receive on one stream.
+ */
+#include <pthread.h>
+
+#include "tests/conformance/conformance.h"
+
+/* ---- running out ---- */
+
+/* More than a backend lends, or so many that it does not seem to run out. */
+#define LEASES_MAX 2500
+#define WAITERS 8
+
+struct hoard {
+	struct weir_lease leases[LEASES_MAX];
+	unsigned count;
+	struct weir_tcp *one, *other;
+};
+
+/* Take one after the other, a byte in each, until there is none. */
+static void hoard_all(struct hoard *h)
+{
+	int rc = 1;
+
+	h->count = 0;
+	connected(&h->one, &h->other);
+	while (h->count < LEASES_MAX) {
+		pattern_send(h->one, 1, h->count, 1);
+		rc = weir_tcp_recv_lease_until(h->other, &h->leases[h->count],
+					       weir_deadline_in(SHORT_NS));
+		if (rc != 1)
+			break;
+		h->count++;
+	}
+	ck_assert_msg(rc == 1 || rc == -ETIMEDOUT, "it ended with %s", weir_strerror(rc));
+	ck_assert_uint_ge(h->count, 16);
+}
+
+/* All the bytes are still there; then they are given back. */
+static void hoard_return(struct hoard *h)
+{
+	for (unsigned i = 0; i < h->count; i++) {
+		ck_assert_uint_eq(h->leases[i].len, 1);
+		pattern_check(1, i, h->leases[i].data, 1);
+		weir_lease_return(&h->leases[i]);
+		ck_assert_ptr_null(h->leases[i].data);
+	}
+}
+
+CASE(leases_run_out_and_come_back, WEIR_CAP_LEASE)
+{
+	struct hoard *h = malloc(sizeof(*h));
+	struct weir_tcp *near[WAITERS], *far[WAITERS];
+	struct weir_lease leases[WAITERS];
+	struct waiter waiters[WAITERS];
+	struct weir_op ops[WAITERS];
+	bool all;
+
+	for (int i = 0; i < WAITERS; i++)
+		connected(&near[i], &far[i]);
+	for (int round = 0; round < 2; round++) {
+		hoard_all(h);
+		all = h->count == LEASES_MAX;
+		for (int i = 0; i < WAITERS; i++) {
+			weir_op_init_recv_lease(&ops[i], &far[i]->handle, &leases[i]);
+			begin(&waiters[i], &ops[i].leaf.future);
+			pending(&waiters[i]);
+			pattern_send(near[i], 2, 0, 100);
+		}
+		hoard_return(h);
+		for (int i = 0; i < WAITERS; i++) {
+			ck_assert_int_gt(ended(&waiters[i]), 0);
+			pattern_check(2, 0, leases[i].data, leases[i].len);
+			pattern_recv(far[i], 2, leases[i].len, 100 - leases[i].len);
+			weir_lease_return(&leases[i]);
+		}
+		/* The byte for which there was no lease has waited. */
+		if (!all)
+			pattern_recv(h->other, 1, h->count, 1);
+		close_both(h->one, h->other);
+	}
+	for (int i = 0; i < WAITERS; i++)
+		close_both(near[i], far[i]);
+	free(h);
+	return 0;
+}
+
+/* Without a lease to be had, other ways to receive go on, and a waiting one can be given up. */
+CASE(running_out_stops_leases_only, WEIR_CAP_LEASE)
+{
+	struct hoard *h = malloc(sizeof(*h));
+	struct weir_tcp *one, *other;
+	struct weir_lease lease;
+	struct waiter waiter;
+	struct weir_op op;
+	int rc;
+
+	hoard_all(h);
+	connected(&one, &other);
+	weir_op_init_recv_lease(&op, &other->handle, &lease);
+	begin(&waiter, &op.leaf.future);
+	pending(&waiter);
+	pattern_send(one, 2, 0, 100);
+	turns(5);
+	weir_task_abort(waiter.task);
+	rc = ended(&waiter);
+	if (rc > 0) {
+		/* It had one, from another worker's store or from one without a bottom. */
+		pattern_recv(other, 2, lease.len, 100 - lease.len);
+		weir_lease_return(&lease);
+	} else if (op.res <= 0) {
+		pattern_recv(other, 2, 0, 100);
+		pattern_send(other, 3, 0, 5000);
+		pattern_recv(one, 3, 0, 5000);
+	}
+	hoard_return(h);
+	close_both(h->one, h->other);
+	close_both(one, other);
+	free(h);
+	return 0;
+}
+
+/* ---- who waits holds nothing ---- */
+
+#define IDLE 400
+
+static int pass_on(void *arg)
+{
+	struct weir_lease lease;
+	int rc;
+
+	while ((rc = weir_tcp_recv_lease(arg, &lease)) > 0)
+		OK(weir_tcp_send_lease(arg, &lease));
+	return rc;
+}
+
+CASE(idle_streams_hold_no_lease, WEIR_CAP_LEASE)
+{
+	static struct weir_tcp *near[IDLE], *far[IDLE];
+	static struct weir_task *tasks[IDLE];
+	struct weir_tcp *one, *other;
+	struct weir_task *echo;
+
+	allow_files(2 * IDLE + 100);
+	for (int i = 0; i < IDLE; i++) {
+		connected(&near[i], &far[i]);
+		tasks[i] = spawn(pass_on, far[i]);
+	}
+	connected(&one, &other);
+	echo = spawn(pass_on, other);
+	for (size_t i = 0; i < 100; i++) {
+		pattern_send(one, 1, i * 3000, 3000);
+		pattern_recv(one, 1, i * 3000, 3000);
+	}
+	OK(weir_tcp_shutdown(one, SHUT_WR));
+	ck_assert_int_eq(finish(echo), 0);
+	close_both(one, other);
+	/* And each of them is served at once, though they all come together. */
+	for (int i = 0; i < IDLE; i++)
+		pattern_send(near[i], 2, 0, 10);
+	for (int i = 0; i < IDLE; i++) {
+		pattern_recv(near[i], 2, 0, 10);
+		weir_tcp_close(near[i]);
+		ck_assert_int_eq(finish(tasks[i]), 0);
+		weir_tcp_close(far[i]);
+	}
+	return 0;
+}
+
+/* ---- given back from anywhere ---- */
+
+static int return_here(void *arg)
+{
+	weir_lease_return(arg);
+	return 0;
+}
+
+static void *return_in_thread(void *arg)
+{
+	weir_lease_return(arg);
+	return NULL;
+}
+
+/* The stream they came by may be long gone. */
+CASE(leases_come_back_from_anywhere, WEIR_CAP_LEASE)
+{
+	struct weir_lease leases[40];
+	struct weir_tcp *one, *other;
+	pthread_t thread;
+	unsigned count = 0;
+
+	for (int round = 0; round < 20; round++) {
+		connected(&one, &other);
+		for (count = 0; count < 40; count++) {
+			pattern_send(one, 1, count, 1);
+			ck_assert_int_eq(weir_tcp_recv_lease(other, &leases[count]), 1);
+		}
+		close_both(one, other);
+		for (unsigned i = 0; i < count; i++) {
+			pattern_check(1, i, leases[i].data, 1);
+			switch (i % 3) {
+			case 0:
+				weir_lease_return(&leases[i]);
+				break;
+			case 1:
+				finish(spawn_on(i, return_here, &leases[i]));
+				break;
+			default:
+				if (i % 10 != 2)
+					break;
+				ck_assert_int_eq(pthread_create(&thread, NULL, return_in_thread,
+								&leases[i]),
+						 0);
+				pthread_join(thread, NULL);
+			}
+			weir_lease_return(&leases[i]);
+		}
+	}
+	return 0;
+}
+
+/* What is lent stays as it is while the stream, and others, go on. */
+CASE(a_lease_is_its_holders_alone, WEIR_CAP_LEASE)
+{
+	struct weir_lease held[10], lease;
+	struct weir_tcp *one, *other;
+	size_t at = 0;
+
+	connected(&one, &other);
+	for (unsigned i = 0; i < 10; i++) {
+		pattern_send(one, 1, at, 500);
+		OK(weir_tcp_recv_lease(other, &held[i]));
+		at += held[i].len;
+		pattern_recv(other, 1, at, (i + 1) * 500 - at);
+		at = (i + 1) * 500;
+	}
+	for (size_t i = 0, n; i < 50 * 1000; i += n) {
+		if (i % 1000 == 0)
+			pattern_send(one, 2, i, 1000);
+		OK(weir_tcp_recv_lease(other, &lease));
+		pattern_check(2, i, lease.data, lease.len);
+		n = lease.len;
+		memset(lease.data, 0, lease.len);
+		weir_lease_return(&lease);
+	}
+	for (size_t i = 0; i < 10; i++) {
+		pattern_check(1, i * 500, held[i].data, held[i].len);
+		weir_lease_return(&held[i]);
+	}
+	close_both(one, other);
+	return 0;
+}
+
+/* ---- every way to receive on one stream ---- */
+
+#define MIXED_BYTES 200000
+
+static int send_mixed(void *arg)
+{
+	uint64_t random = env.seed + 3;
+	size_t at = 0, n;
+
+	while (at < MIXED_BYTES) {
+		n = 1 + draw(&random, 4000);
+		n = n < MIXED_BYTES - at ? n : MIXED_BYTES - at;
+		pattern_send(arg, 9, at, n);
+		at += n;
+		turns(draw(&random, 3));
+	}
+	return weir_tcp_shutdown(arg, SHUT_WR);
+}
+
+static int peek_and_check(struct weir_tcp *conn, size_t at, uint8_t *buf, size_t len)
+{
+	int rc = weir_tcp_peek(conn, buf, len);
+
+	if (rc > 0)
+		pattern_check(9, at, buf, (size_t)rc);
+	return rc;
+}
+
+static int lease_and_check(struct weir_tcp *conn, size_t at)
+{
+	struct weir_lease lease;
+	int rc = weir_tcp_recv_lease(conn, &lease);
+
+	if (rc > 0)
+		pattern_check(9, at, lease.data, (size_t)rc);
+	weir_lease_return(&lease);
+	return rc;
+}
+
+/* The bytes that were taken from the stream; 0 at its end. */
+static int receive_mixed(struct weir_tcp *conn, uint64_t how, size_t at, uint8_t *buf, size_t len)
+{
+	struct iovec iov[2] = { { buf, len / 2 }, { buf + len / 2, len - len / 2 } };
+	size_t done;
+	int rc;
+
+	switch (how) {
+	case 0:
+		return lease_and_check(conn, at);
+	case 1:
+		rc = peek_and_check(conn, at, buf, len);
+		return rc > 0 ? lease_and_check(conn, at) : rc;
+	case 2:
+		rc = weir_tcp_recvv(conn, iov, 2);
+		break;
+	case 3:
+		rc = weir_tcp_recv_try(conn, buf, len);
+		if (rc == -EAGAIN)
+			rc = weir_tcp_recv(conn, buf, len);
+		break;
+	case 4:
+		rc = weir_tcp_recv_exact(conn, buf, len, WEIR_FOREVER, &done);
+		rc = rc == -EPIPE ? (int)done : rc;
+		break;
+	default:
+		rc = peek_and_check(conn, at, buf, len);
+		return rc > 0 ? (pattern_recv(conn, 9, at, (size_t)rc), rc) : rc;
+	}
+	if (rc > 0)
+		pattern_check(9, at, buf, (size_t)rc);
+	return rc;
+}
+
+CASE(every_way_to_receive_mixes, WEIR_CAP_LEASE)
+{
+	uint64_t random = env.seed;
+	struct weir_tcp *one, *other;
+	struct weir_task *sender;
+	uint8_t *buf = malloc(6000);
+	size_t at = 0;
+	int rc = 1;
+
+	connected(&one, &other);
+	sender = spawn(send_mixed, one);
+	while (rc > 0) {
+		rc = receive_mixed(other, draw(&random, 6), at, buf, 2 + draw(&random, 5000));
+		OK(rc);
+		at += (size_t)rc;
+	}
+	ck_assert_uint_eq(at, MIXED_BYTES);
+	ck_assert_int_eq(finish(sender), 0);
+	close_both(one, other);
+	free(buf);
+	return 0;
+}
+
+/* A lease goes out by another stream, and another worker; a relay by hand. */
+struct passage {
+	struct weir_tcp *from, *to;
+};
+
+static int carry(void *arg)
+{
+	struct passage *p = arg;
+	struct weir_lease lease;
+	int rc;
+
+	while ((rc = weir_tcp_recv_lease(p->from, &lease)) > 0)
+		ck_assert_int_eq(weir_tcp_send_lease(p->to, &lease), rc);
+	return rc < 0 ? rc : weir_tcp_shutdown(p->to, SHUT_WR);
+}
+
+#define HOPS 4
+
+CASE(leases_go_from_stream_to_stream, WEIR_CAP_LEASE)
+{
+	struct weir_tcp *near[HOPS + 1], *far[HOPS + 1];
+	struct passage hops[HOPS];
+	struct weir_task *tasks[HOPS], *sender;
+	char byte;
+
+	for (int i = 0; i <= HOPS; i++)
+		connected(&near[i], &far[i]);
+	for (unsigned i = 0; i < HOPS; i++) {
+		hops[i] = (struct passage){ far[i], near[i + 1] };
+		tasks[i] = spawn_on(i, carry, &hops[i]);
+	}
+	sender = spawn(send_mixed, near[0]);
+	pattern_recv(far[HOPS], 9, 0, MIXED_BYTES);
+	ck_assert_int_eq(weir_tcp_recv(far[HOPS], &byte, 1), 0);
+	ck_assert_int_eq(finish(sender), 0);
+	for (int i = 0; i < HOPS; i++)
+		ck_assert_int_eq(finish(tasks[i]), 0);
+	for (int i = 0; i <= HOPS; i++)
+		close_both(near[i], far[i]);
+	return 0;
+}
+
+void conformance_lease(struct conformance_list *list)
+{
+	BOTH(list, leases_run_out_and_come_back);
+	BOTH(list, running_out_stops_leases_only);
+	ONCE(list, idle_streams_hold_no_lease);
+	ONCE(list, leases_come_back_from_anywhere);
+	ONCE(list, a_lease_is_its_holders_alone);
+	ONCE(list, every_way_to_receive_mixes);
+	ONCE(list, leases_go_from_stream_to_stream);
+}

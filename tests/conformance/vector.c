@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vector.c: transfers that do not go in one piece: vectors that are cut anywhere,
+ * everything-or-nothing calls through small buffers, more pieces than a call takes.
+ */
+#include "tests/conformance/conformance.h"
+
+#define BYTES 300000
+#define PIECES 40
+
+/* Both buffers of both ends, where the backend lets us. */
+static void connected_narrow(struct weir_tcp **ret_one, struct weir_tcp **ret_other)
+{
+	connected(ret_one, ret_other);
+	small_buffer(*ret_one, WEIR_CTL_SEND_BUFFER);
+	small_buffer(*ret_other, WEIR_CTL_SEND_BUFFER);
+}
+
+/* Cut [buf, buf + len) into pieces, some of them empty; how many. */
+static unsigned cut(uint64_t *random, uint8_t *buf, size_t len, struct iovec *iov)
+{
+	unsigned count = 1 + (unsigned)draw(random, PIECES);
+	size_t at = 0, n;
+
+	for (unsigned i = 0; i < count; i++, at += n) {
+		n = draw(random, 4) ? draw(random, 2 * len / count + 1) : 0;
+		n = i == count - 1 || n > len - at ? len - at : n;
+		iov[i] = (struct iovec){ n ? buf + at : NULL, n };
+	}
+	return count;
+}
+
+/* One vectored send of everything, then of as much as goes; the iovec stays as it was. */
+static int send_vectors(void *arg)
+{
+	struct weir_tcp *conn = arg;
+	uint64_t random = env.seed;
+	uint8_t *buf = malloc(50000);
+	struct iovec iov[PIECES], before[PIECES];
+	size_t at = 0, len;
+	struct weir_op op;
+	unsigned count;
+	int rc;
+
+	while (at < BYTES) {
+		len = 1 + draw(&random, 50000);
+		len = len < BYTES - at ? len : BYTES - at;
+		pattern_fill(1, at, buf, len);
+		count = cut(&random, buf, len, iov);
+		memcpy(before, iov, sizeof(iov[0]) * count);
+		weir_op_init_sendv(&op, &conn->handle, iov, count,
+				   draw(&random, 2) ? WEIR_OP_ALL : 0);
+		rc = weir_await(&op.leaf.future);
+		ck_assert_int_gt(rc, 0);
+		ck_assert_int_eq((int)op.u.iov.done, rc);
+		if (op.flags & WEIR_OP_ALL)
+			ck_assert_int_eq(rc, (int)len);
+		ck_assert_mem_eq(before, iov, sizeof(iov[0]) * count);
+		at += (size_t)rc;
+	}
+	free(buf);
+	return weir_tcp_shutdown(conn, SHUT_WR);
+}
+
+CASE(vectors_are_cut_anywhere, 0)
+{
+	uint64_t random = env.seed + 5;
+	uint8_t *buf = malloc(30000);
+	struct iovec iov[PIECES];
+	struct weir_tcp *one, *other;
+	struct weir_task *sender;
+	size_t at = 0;
+	int rc;
+
+	connected_narrow(&one, &other);
+	sender = spawn(send_vectors, one);
+	do {
+		size_t len = 1 + draw(&random, 30000);
+		unsigned count = cut(&random, buf, len, iov);
+
+		rc = weir_tcp_recvv(other, iov, count);
+		OK(rc);
+		ck_assert_uint_le((size_t)rc, len);
+		/* The pieces lie one behind the other, so the bytes do too. */
+		pattern_check(1, at, buf, (size_t)rc);
+		at += (size_t)rc;
+	} while (rc > 0);
+	ck_assert_uint_eq(at, BYTES);
+	ck_assert_int_eq(finish(sender), 0);
+	close_both(one, other);
+	free(buf);
+	return 0;
+}
+
+/* ---- more pieces than the system takes in a call ---- */
+
+#define MANY_PIECES 3000
+
+struct crumbs {
+	struct weir_tcp *conn;
+	struct iovec iov[MANY_PIECES];
+	uint8_t buf[2 * MANY_PIECES];
+};
+
+static void crumbs_lay(struct crumbs *c)
+{
+	for (int i = 0; i < MANY_PIECES; i++)
+		c->iov[i] = (struct iovec){ &c->buf[2 * i], 2 };
+}
+
+static int send_crumbs(void *arg)
+{
+	struct crumbs *c = arg;
+	struct weir_op op;
+
+	crumbs_lay(c);
+	pattern_fill(2, 0, c->buf, sizeof(c->buf));
+	weir_op_init_sendv(&op, &c->conn->handle, c->iov, MANY_PIECES, WEIR_OP_ALL);
+	ck_assert_int_eq(weir_await(&op.leaf.future), (int)sizeof(c->buf));
+	return weir_tcp_shutdown(c->conn, SHUT_WR);
+}
+
+CASE(more_pieces_than_a_call_takes, 0)
+{
+	struct crumbs *out = calloc(1, sizeof(*out)), *in = calloc(1, sizeof(*in));
+	struct weir_task *sender;
+	size_t at = 0;
+	int rc;
+
+	connected(&out->conn, &in->conn);
+	sender = spawn(send_crumbs, out);
+	do {
+		crumbs_lay(in);
+		rc = weir_tcp_recvv(in->conn, in->iov, MANY_PIECES);
+		OK(rc);
+		pattern_check(2, at, in->buf, (size_t)rc);
+		at += (size_t)rc;
+	} while (rc > 0);
+	ck_assert_uint_eq(at, sizeof(out->buf));
+	ck_assert_int_eq(finish(sender), 0);
+	close_both(out->conn, in->conn);
+	free(out);
+	free(in);
+	return 0;
+}
+
+/* ---- all of it, through little room ---- */
+
+struct half {
+	struct weir_tcp *conn;
+	uint64_t seed;
+};
+
+static int write_half(void *arg)
+{
+	struct half *half = arg;
+	uint64_t random = half->seed;
+	size_t at = 0, n;
+
+	while (at < BYTES) {
+		n = 1 + draw(&random, 100000);
+		n = n < BYTES - at ? n : BYTES - at;
+		pattern_send(half->conn, half->seed, at, n);
+		at += n;
+	}
+	return 0;
+}
+
+static int read_half(void *arg)
+{
+	struct half *half = arg;
+	uint64_t random = half->seed + 1;
+	size_t at = 0, n;
+
+	while (at < BYTES) {
+		n = 1 + draw(&random, 100000);
+		n = n < BYTES - at ? n : BYTES - at;
+		pattern_recv(half->conn, half->seed, at, n);
+		at += n;
+	}
+	return 0;
+}
+
+CASE(all_of_it_through_little_room, 0)
+{
+	struct half out[2], in[2];
+	struct weir_task *tasks[4];
+	struct weir_tcp *side[2];
+
+	connected_narrow(&side[0], &side[1]);
+	for (unsigned i = 0; i < 2; i++) {
+		out[i] = (struct half){ side[i], i + 1 };
+		in[i] = (struct half){ side[!i], i + 1 };
+		tasks[2 * i] = spawn(write_half, &out[i]);
+		tasks[2 * i + 1] = spawn(read_half, &in[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(finish(tasks[i]), 0);
+	close_both(side[0], side[1]);
+	return 0;
+}
+
+/* An exact receive that is fed a byte at a time waits as often. */
+CASE(an_exact_receive_is_fed_in_bits, 0)
+{
+	struct weir_tcp *one, *other;
+	struct waiter waiter;
+	struct weir_op op;
+	uint8_t buf[64];
+
+	connected(&one, &other);
+	for (size_t round = 0; round < 5; round++) {
+		weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), WEIR_OP_ALL);
+		begin(&waiter, &op.leaf.future);
+		pending(&waiter);
+		for (size_t i = 0; i < sizeof(buf); i++) {
+			pattern_send(one, 4, round * sizeof(buf) + i, 1);
+			turns(i % 3);
+		}
+		ck_assert_int_eq(ended(&waiter), (int)sizeof(buf));
+		pattern_check(4, round * sizeof(buf), buf, sizeof(buf));
+	}
+	close_both(one, other);
+	return 0;
+}
+
+void conformance_vector(struct conformance_list *list)
+{
+	ONCE(list, vectors_are_cut_anywhere);
+	ONCE(list, more_pieces_than_a_call_takes);
+	ONCE(list, all_of_it_through_little_room);
+	BOTH(list, an_exact_receive_is_fed_in_bits);
+}
