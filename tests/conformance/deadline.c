@@ -124,6 +124,86 @@ CASE(a_leased_send_times_out, WEIR_CAP_LEASE)
 	return 0;
 }
 
+CASE(the_other_receives_time_out, 0)
+{
+	struct weir_tcp *one, *other;
+	char buf[100];
+	struct iovec iov[2] = { { buf, 50 }, { buf + 50, 50 } };
+
+	connected(&one, &other);
+	TIMES_OUT(end, weir_tcp_recvv_until(other, iov, 2, end));
+	TIMES_OUT(end, weir_tcp_peek_until(other, buf, sizeof(buf), end));
+	pattern_send(one, 1, 0, 40);
+	OK(weir_tcp_peek_until(other, buf, sizeof(buf), weir_deadline_in(10 * WEIR_SEC)));
+	pattern_recv(other, 1, 0, 40);
+	TIMES_OUT(end, weir_tcp_peek_until(other, buf, sizeof(buf), end));
+	pattern_send(one, 1, 40, 60);
+	OK(weir_tcp_recvv_until(other, iov, 2, weir_deadline_in(10 * WEIR_SEC)));
+	close_both(one, other);
+	return 0;
+}
+
+/* Sends of one piece, when nothing goes any more: each says that nothing went. */
+CASE(single_sends_time_out, 0)
+{
+	struct weir_tcp *one, *other;
+	uint8_t *buf = calloc(1, 65536);
+	struct iovec iov[2] = { { buf, 30000 }, { buf + 30000, 30000 } };
+	size_t sent = 0;
+	int rc[2];
+
+	connected(&one, &other);
+	/* A system may find room once more when nobody expects it. */
+	do {
+		rc[0] = weir_tcp_send_until(one, buf, 65536, weir_deadline_in(SHORT_NS));
+		sent += rc[0] > 0 ? (size_t)rc[0] : 0;
+		rc[1] = weir_tcp_sendv_until(one, iov, 2, weir_deadline_in(SHORT_NS));
+		sent += rc[1] > 0 ? (size_t)rc[1] : 0;
+		ck_assert_uint_lt(sent, LARGE_BYTES);
+	} while (rc[0] > 0 || rc[1] > 0);
+	ck_assert_int_eq(rc[0], -ETIMEDOUT);
+	ck_assert_int_eq(rc[1], -ETIMEDOUT);
+	OK(weir_tcp_shutdown(one, SHUT_WR));
+	for (int n; sent > 0; sent -= (size_t)n) {
+		n = weir_tcp_recv(other, buf, 65536);
+		ck_assert_int_gt(n, 0);
+		ck_assert_uint_le((size_t)n, sent);
+	}
+	ck_assert_int_eq(weir_tcp_recv(other, buf, 65536), 0);
+	close_both(one, other);
+	free(buf);
+	return 0;
+}
+
+/* A deadline in the past, for each call: nothing waits, nothing is lost. */
+CASE(a_past_deadline_ends_each_call, 0)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *one, *other, *conn;
+	struct weir_lease lease;
+	size_t done = 99;
+	char buf[10];
+	struct iovec iov = { buf, sizeof(buf) };
+
+	connected(&one, &other);
+	ck_assert_int_eq(weir_listener_accept_until(listener, 1, &conn), -ETIMEDOUT);
+	ck_assert_int_eq(weir_tcp_recv_until(other, buf, 10, 1), -ETIMEDOUT);
+	ck_assert_int_eq(weir_tcp_recvv_until(other, &iov, 1, 1), -ETIMEDOUT);
+	ck_assert_int_eq(weir_tcp_peek_until(other, buf, 10, 1), -ETIMEDOUT);
+	ck_assert_int_eq(weir_tcp_recv_exact(other, buf, 10, 1, &done), -ETIMEDOUT);
+	ck_assert_uint_eq(done, 0);
+	if (env.caps & WEIR_CAP_LEASE) {
+		ck_assert_int_eq(weir_tcp_recv_lease_until(other, &lease, 1), -ETIMEDOUT);
+		ck_assert_ptr_null(lease.data);
+	}
+	pattern_send(one, 1, 0, 10);
+	pattern_recv(other, 1, 0, 10);
+	close_both(one, other);
+	weir_listener_close(listener);
+	return 0;
+}
+
 /* A deadline in the past: what can be had at once is had, and nothing waits. */
 CASE(a_past_deadline_takes_what_is_there, 0)
 {
@@ -148,5 +228,8 @@ void conformance_deadline(struct conformance_list *list)
 	ONCE(list, a_leased_receive_times_out);
 	ONCE(list, a_send_times_out);
 	ONCE(list, a_leased_send_times_out);
+	ONCE(list, the_other_receives_time_out);
+	ONCE(list, single_sends_time_out);
+	ONCE(list, a_past_deadline_ends_each_call);
 	ONCE(list, a_past_deadline_takes_what_is_there);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fd.c: waiting for descriptors that are not weir's: pipes.
+ * fd.c: waiting for descriptors that are not weir's: pipes, event counters, sockets
+ * of a library's; several at a time, several waiters on one.
  */
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "tests/conformance/conformance.h"
@@ -152,6 +154,122 @@ CASE(two_wait_for_one_descriptor, WEIR_CAP_FD)
 	return 0;
 }
 
+/* Each is told what it asked for, and the others go on waiting. */
+CASE(waiters_want_different_things, WEIR_CAP_FD)
+{
+	struct waiter waiter[4];
+	struct weir_op op[4];
+	struct weir_fd *fd;
+	int ends[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends),
+			 0);
+	OK(weir_fd_open(ends[0], &fd));
+	fill_pipe(ends[0]);
+	for (int i = 0; i < 4; i++) {
+		weir_op_init_poll(&op[i], &fd->handle, i < 2 ? WEIR_READABLE : WEIR_WRITABLE);
+		begin(&waiter[i], &op[i].leaf.future);
+		pending(&waiter[i]);
+	}
+	ck_assert_int_eq((int)write(ends[1], "x", 1), 1);
+	ck_assert_int_eq(ended(&waiter[0]), WEIR_READABLE);
+	ck_assert_int_eq(ended(&waiter[1]), WEIR_READABLE);
+	turns(3);
+	ck_assert(!weir_task_is_complete(waiter[2].task));
+	ck_assert_int_eq(aborted(&waiter[3]), -ECANCELED);
+	empty_pipe(ends[1]);
+	ck_assert_int_eq(ended(&waiter[2]), WEIR_WRITABLE);
+	/* Both at once, for one who asks for both. */
+	ck_assert_int_eq(weir_fd_wait(fd, WEIR_READABLE | WEIR_WRITABLE, WEIR_FOREVER),
+			 WEIR_READABLE | WEIR_WRITABLE);
+	close(ends[1]);
+	ck_assert_int_eq(weir_fd_wait(fd, WEIR_READABLE, WEIR_FOREVER) & WEIR_HANGUP, WEIR_HANGUP);
+	weir_fd_close(fd);
+	close(ends[0]);
+	return 0;
+}
+
+/* ---- event counters ---- */
+
+#define COUNTERS 100
+#define TICKS 30
+
+struct counter {
+	int fd;
+	struct weir_fd *waited;
+	unsigned seen;
+};
+
+/* Reads what it is told of, and waits for more. */
+static int count_ticks(void *arg)
+{
+	struct counter *c = arg;
+	uint64_t ticks;
+
+	while (c->seen < TICKS) {
+		ck_assert_int_eq(weir_fd_wait(c->waited, WEIR_READABLE, WEIR_FOREVER),
+				 WEIR_READABLE);
+		ck_assert_int_eq((int)read(c->fd, &ticks, sizeof(ticks)), (int)sizeof(ticks));
+		c->seen += (unsigned)ticks;
+	}
+	return (int)c->seen;
+}
+
+CASE(many_counters_are_waited_for, WEIR_CAP_FD)
+{
+	static struct counter counters[COUNTERS];
+	struct weir_task *tasks[COUNTERS];
+	uint64_t one = 1;
+
+	for (int i = 0; i < COUNTERS; i++) {
+		counters[i] = (struct counter){ .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
+		OK(counters[i].fd);
+		OK(weir_fd_open(counters[i].fd, &counters[i].waited));
+		tasks[i] = spawn(count_ticks, &counters[i]);
+	}
+	for (int tick = 0; tick < TICKS; tick++) {
+		for (int i = 0; i < COUNTERS; i++)
+			ck_assert_int_eq((int)write(counters[i].fd, &one, sizeof(one)),
+					 (int)sizeof(one));
+		turns(tick % 3);
+	}
+	for (int i = 0; i < COUNTERS; i++) {
+		ck_assert_int_eq(finish(tasks[i]), TICKS);
+		weir_fd_close(counters[i].waited);
+		close(counters[i].fd);
+	}
+	return 0;
+}
+
+/* A number that is used again stands for something new: no event of the old one is told. */
+CASE(a_number_is_used_again, WEIR_CAP_FD)
+{
+	struct waiter waiter;
+	struct weir_op op;
+	struct foreign f;
+	int number;
+
+	for (int round = 0; round < 40; round++) {
+		foreign_open(&f);
+		number = f.ends[0];
+		weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
+		begin(&waiter, &op.leaf.future);
+		pending(&waiter);
+		if (round % 2)
+			ck_assert_int_eq((int)write(f.ends[1], "x", 1), 1);
+		foreign_close(&f);
+		foreign_open(&f);
+		ck_assert_int_eq(f.ends[0], number);
+		ck_assert_int_eq(weir_fd_wait(f.fd[0], WEIR_READABLE, weir_deadline_in(WEIR_MSEC)),
+				 -ETIMEDOUT);
+		ck_assert_int_eq((int)write(f.ends[1], "x", 1), 1);
+		ck_assert_int_eq(weir_fd_wait(f.fd[0], WEIR_READABLE, WEIR_FOREVER), WEIR_READABLE);
+		ended(&waiter);
+		foreign_close(&f);
+	}
+	return 0;
+}
+
 CASE(a_regular_file_is_refused, WEIR_CAP_FD)
 {
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -177,5 +295,8 @@ void conformance_fd(struct conformance_list *list)
 	BOTH(list, a_hang_up_is_always_told);
 	BOTH(list, waiting_for_a_descriptor_ends);
 	BOTH(list, two_wait_for_one_descriptor);
+	BOTH(list, waiters_want_different_things);
+	ONCE(list, many_counters_are_waited_for);
+	BOTH(list, a_number_is_used_again);
 	ONCE(list, a_regular_file_is_refused);
 }

@@ -3,7 +3,6 @@
  * listen.c: listeners and connecting: addresses, queues, refusals, running out of
  * descriptors.
  */
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/conformance/conformance.h"
@@ -181,6 +180,104 @@ CASE(closing_a_listener_resets_its_queue, 0)
 	return 0;
 }
 
+#define IN_QUEUE 40
+
+/* The same for a crowd: some wait for a byte already, some come to look later. */
+CASE(closing_a_listener_resets_a_crowd, 0)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *conns[IN_QUEUE];
+	struct waiter waiters[IN_QUEUE];
+	struct weir_op ops[IN_QUEUE];
+	char bytes[IN_QUEUE];
+
+	for (int i = 0; i < IN_QUEUE; i++) {
+		OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &conns[i]));
+		weir_op_init_recv(&ops[i], &conns[i]->handle, &bytes[i], 1, 0);
+	}
+	for (int i = 0; i < IN_QUEUE; i += 2) {
+		begin(&waiters[i], &ops[i].leaf.future);
+		pending(&waiters[i]);
+	}
+	weir_listener_close(listener);
+	for (int i = 1; i < IN_QUEUE; i += 2)
+		begin(&waiters[i], &ops[i].leaf.future);
+	for (int i = 0; i < IN_QUEUE; i++) {
+		ck_assert_int_eq(ended(&waiters[i]), -ECONNRESET);
+		weir_tcp_close(conns[i]);
+	}
+	return 0;
+}
+
+/* ---- accepts that are given up while connections come ---- */
+
+#define CALLERS 60
+
+static int be_served(void *arg)
+{
+	struct weir_tcp *conn;
+	char byte;
+	int rc = weir_tcp_connect_addr(arg, WEIR_FOREVER, &conn);
+
+	OK(rc);
+	rc = weir_tcp_recv(conn, &byte, 1);
+	ck_assert_msg(rc == 1 || rc == 0 || rc == -ECONNRESET, "it ended with %d", rc);
+	weir_tcp_close(conn);
+	return rc == 1;
+}
+
+static int serve_one(void *arg)
+{
+	struct weir_tcp *conn;
+	int rc = weir_listener_accept(arg, &conn);
+
+	if (rc < 0)
+		return rc;
+	rc = weir_tcp_send(conn, "x", 1);
+	weir_tcp_close(conn);
+	return rc;
+}
+
+static bool all_complete(struct weir_task **tasks, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (!weir_task_is_complete(tasks[i]))
+			return false;
+	return true;
+}
+
+/* Who was accepted by a task that is being aborted is served, or told; nobody is left to wait. */
+CASE(aborted_accepts_leave_nobody_waiting, 0)
+{
+	uint64_t random = env.seed;
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_task *callers[CALLERS], *server;
+	unsigned served = 0, told = 0;
+	int rc;
+
+	for (unsigned i = 0; i < CALLERS; i++)
+		callers[i] = spawn(be_served, &addr);
+	while (!all_complete(callers, CALLERS)) {
+		server = spawn(serve_one, listener);
+		/* Where time is simulated it passes only when nobody has anything to do. */
+		if (draw(&random, 2))
+			turns(draw(&random, 6));
+		else
+			OK(weir_sleep(WEIR_USEC));
+		weir_task_abort(server);
+		rc = finish(server);
+		ck_assert_msg(rc == 1 || rc == -ECANCELED, "it ended with %d", rc);
+		served += rc == 1;
+	}
+	for (unsigned i = 0; i < CALLERS; i++)
+		told += finish(callers[i]) == 1;
+	ck_assert_uint_eq(told, served);
+	weir_listener_close(listener);
+	return 0;
+}
+
 CASE(a_connect_waits_while_the_queue_is_full, 0)
 {
 	struct weir_tcp *conn, *accepted;
@@ -220,27 +317,37 @@ CASE(an_abstract_unix_name, WEIR_CAP_UNIX)
 	return 0;
 }
 
+/* ---- no descriptors ---- */
+
+/* Leave this many to be had; gives back what the limit was. */
+static struct rlimit leave_files(rlim_t count)
+{
+	struct rlimit old, low;
+	int next = dup(0);
+
+	OK(next);
+	close(next);
+	OK(getrlimit(RLIMIT_NOFILE, &old));
+	low = (struct rlimit){ (rlim_t)next + count, old.rlim_max };
+	OK(setrlimit(RLIMIT_NOFILE, &low));
+	return old;
+}
+
 /*
  * No descriptor is left: the accept waits, and when there is one again it has the connection
  * that stood in the queue.
  */
 CASE(out_of_descriptors, WEIR_CAP_FD)
 {
-	struct rlimit old, low;
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
 	struct weir_tcp *near, *far;
 	struct weir_accept accept;
 	struct waiter waiter;
-	int next;
+	struct rlimit old;
 
 	OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &near));
-	next = dup(0);
-	OK(next);
-	close(next);
-	OK(getrlimit(RLIMIT_NOFILE, &old));
-	low = (struct rlimit){ (rlim_t)next, old.rlim_max };
-	OK(setrlimit(RLIMIT_NOFILE, &low));
+	old = leave_files(0);
 	ck_assert_int_eq(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &far), -EMFILE);
 
 	weir_accept_init(&accept, listener, &far);
@@ -251,6 +358,75 @@ CASE(out_of_descriptors, WEIR_CAP_FD)
 	ck_assert(!weir_task_is_complete(waiter.task));
 	OK(setrlimit(RLIMIT_NOFILE, &old));
 	ck_assert_int_eq(ended(&waiter), 0);
+	pattern_send(near, 4, 0, 100);
+	pattern_recv(far, 4, 0, 100);
+	close_both(near, far);
+	weir_listener_close(listener);
+	return 0;
+}
+
+#define MORE_THAN_FILES 20
+
+/*
+ * A few are left: as many connections as there are descriptors, and the others one by one as
+ * each is closed; every one of them is served.
+ */
+CASE(descriptors_come_back_one_by_one, WEIR_CAP_FD)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *near[MORE_THAN_FILES], *far[MORE_THAN_FILES];
+	struct rlimit old;
+	int rc;
+
+	for (int i = 0; i < MORE_THAN_FILES; i++)
+		OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &near[i]));
+	old = leave_files(3);
+	for (int i = 0; i < 3; i++)
+		OK(weir_listener_accept(listener, &far[i]));
+	rc = weir_listener_accept_until(listener, weir_deadline_in(SHORT_NS), &far[3]);
+	ck_assert_int_eq(rc, -ETIMEDOUT);
+	for (int i = 3; i < MORE_THAN_FILES; i++) {
+		pattern_send(far[i - 3], 4, 0, 10);
+		weir_tcp_close(far[i - 3]);
+		OK(weir_listener_accept(listener, &far[i]));
+	}
+	OK(setrlimit(RLIMIT_NOFILE, &old));
+	for (int i = MORE_THAN_FILES - 3; i < MORE_THAN_FILES; i++) {
+		pattern_send(far[i], 4, 0, 10);
+		weir_tcp_close(far[i]);
+	}
+	for (int i = 0; i < MORE_THAN_FILES; i++) {
+		pattern_recv(near[i], 4, 0, 10);
+		weir_tcp_close(near[i]);
+	}
+	weir_listener_close(listener);
+	return 0;
+}
+
+/* Given up while it pauses for want of descriptors: nothing is lost, nobody waits for ever. */
+CASE(an_accept_without_descriptors_is_given_up, WEIR_CAP_FD)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *near, *far = NULL;
+	struct weir_accept accept;
+	struct waiter waiter;
+	struct rlimit old;
+
+	OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &near));
+	old = leave_files(0);
+	for (int i = 0; i < 3; i++) {
+		weir_accept_init(&accept, listener, &far);
+		begin(&waiter, &accept.future);
+		pending(&waiter);
+		turns(3);
+		ck_assert_int_eq(aborted(&waiter), -ECANCELED);
+		weir_accept_fini(&accept);
+		ck_assert_ptr_null(far);
+	}
+	OK(setrlimit(RLIMIT_NOFILE, &old));
+	OK(weir_listener_accept(listener, &far));
 	pattern_send(near, 4, 0, 100);
 	pattern_recv(far, 4, 0, 100);
 	close_both(near, far);
@@ -289,8 +465,12 @@ void conformance_listen(struct conformance_list *list)
 	BOTH(list, several_wait_for_a_connection);
 	BOTH(list, closing_a_listener_ends_its_accepts);
 	ONCE(list, closing_a_listener_resets_its_queue);
+	BOTH(list, closing_a_listener_resets_a_crowd);
+	ONCE(list, aborted_accepts_leave_nobody_waiting);
 	BOTH(list, a_connect_waits_while_the_queue_is_full);
 	ONCE(list, an_abstract_unix_name);
 	BOTH(list, out_of_descriptors);
+	ONCE(list, descriptors_come_back_one_by_one);
+	BOTH(list, an_accept_without_descriptors_is_given_up);
 	ONCE(list, what_is_not_declared_is_refused);
 }
