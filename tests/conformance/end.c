@@ -53,8 +53,17 @@ static size_t took(struct scene *s, int rc, size_t at)
 	return n;
 }
 
+static const char *const ends[] = { "a shutdown", "a close", "a reset",
+				    "a close with unread bytes" };
+
+static void ended_with(enum scene_kind kind, enum end end, int rc, int expected)
+{
+	ck_assert_msg(rc == expected, "%s after %s ended with %d, not %d", scene_name(kind),
+		      ends[end], rc, expected);
+}
+
 /* Receive to the end: the bytes that were sent, then the answer. */
-static void receives_to_the_end(struct scene *s, size_t sent, int rc_expected)
+static void receives_to_the_end(struct scene *s, size_t sent, enum end end)
 {
 	struct waiter waiter;
 	size_t at = 0;
@@ -65,7 +74,7 @@ static void receives_to_the_end(struct scene *s, size_t sent, int rc_expected)
 		rc = ended(&waiter);
 		at += took(s, rc, at);
 	} while (rc > 0);
-	ck_assert_int_eq(rc, rc_expected);
+	ended_with(s->kind, end, rc, answer(end));
 	ck_assert_uint_eq(at, sent);
 }
 
@@ -96,7 +105,7 @@ static void end_before(enum scene_kind kind, enum end end)
 
 	scene_open(&s, kind);
 	end_stream(&s, end);
-	receives_to_the_end(&s, 0, answer(end));
+	receives_to_the_end(&s, 0, end);
 	stays_ended(&s, end);
 	scene_fini(&s);
 }
@@ -109,7 +118,7 @@ static void end_under(enum scene_kind kind, enum end end)
 	begin(&waiter, scene_open(&s, kind));
 	pending(&waiter);
 	end_stream(&s, end);
-	ck_assert_int_eq(ended(&waiter), answer(end));
+	ended_with(kind, end, ended(&waiter), answer(end));
 	ck_assert_uint_eq(scene_done(&s), 0);
 	ck_assert_ptr_null(s.lease.data);
 	stays_ended(&s, end);
@@ -123,7 +132,7 @@ static void end_behind(enum scene_kind kind, enum end end)
 	scene_open(&s, kind);
 	pattern_send(s.other, SCENE_IN, 0, 700);
 	end_stream(&s, end);
-	receives_to_the_end(&s, 700, answer(end));
+	receives_to_the_end(&s, 700, end);
 	stays_ended(&s, end);
 	scene_fini(&s);
 }
@@ -143,7 +152,7 @@ static void end_within(enum scene_kind kind, enum end end)
 	turns(3);
 	end_stream(&s, end);
 	rc = ended(&waiter);
-	ck_assert_int_eq(rc, end >= BY_RESET ? -ECONNRESET : 300);
+	ended_with(kind, end, rc, end >= BY_RESET ? -ECONNRESET : 300);
 	ck_assert_uint_eq(scene_done(&s), 300);
 	pattern_check(SCENE_IN, 0, s.buf, 300);
 	stays_ended(&s, end);
@@ -309,6 +318,70 @@ CASE(closing_delivers_what_was_sent, 0)
 	return 0;
 }
 
+/*
+ * A backend may fetch the bytes of a stream that has been asked for some again and again: they are
+ * unread all the same, so closing resets. With and without a receive that waits.
+ */
+static void fetched_and_unread(bool waits, uint64_t pause)
+{
+	struct weir_tcp *one, *other;
+	struct weir_lease lease;
+	struct waiter waiter;
+	struct weir_op op;
+	char byte;
+
+	connected(&one, &other);
+	for (size_t at = 0; at < 12; at++) {
+		pattern_send(one, SCENE_IN, at, 1);
+		ck_assert_int_eq(weir_tcp_recv_lease(other, &lease), 1);
+		weir_lease_return(&lease);
+	}
+	if (waits) {
+		weir_op_init_recv_lease(&op, &other->handle, &lease);
+		begin(&waiter, &op.leaf.future);
+		pending(&waiter);
+		pattern_send(one, SCENE_IN, 12, 100);
+		OK(ended(&waiter));
+		weir_lease_return(&lease);
+	}
+	pattern_send(one, SCENE_IN, 12, 100);
+	turns(pause);
+	weir_tcp_close(other);
+	ck_assert_int_eq(weir_tcp_recv(one, &byte, 1), -ECONNRESET);
+	weir_tcp_close(one);
+}
+
+CASE(closing_with_fetched_bytes_resets, WEIR_CAP_LEASE)
+{
+	for (int i = 0; i < 8; i++)
+		fetched_and_unread(i & 1, (uint64_t)i);
+	return 0;
+}
+
+/* Bytes that wait to be received while this side sends: closing is a reset still. */
+CASE(closing_under_a_send_with_unread_bytes_resets, 0)
+{
+	uint8_t *buf = malloc(65536);
+	struct waiter waiter;
+	struct scene s;
+	char byte;
+	int rc;
+
+	begin(&waiter, scene_open(&s, SCENE_SEND));
+	pending(&waiter);
+	pattern_send(s.other, SCENE_IN, 0, 100);
+	ck_assert_int_ge(weir_tcp_peek(s.one, &byte, 1), 1);
+	scene_close(&s);
+	ck_assert_int_eq(ended(&waiter), -ECANCELED);
+	do
+		rc = weir_tcp_recv(s.other, buf, 65536);
+	while (rc > 0);
+	ck_assert_int_eq(rc, -ECONNRESET);
+	scene_fini(&s);
+	free(buf);
+	return 0;
+}
+
 void conformance_end(struct conformance_list *list)
 {
 	BOTH(list, an_end_before_a_receive);
@@ -318,6 +391,8 @@ void conformance_end(struct conformance_list *list)
 	BOTH(list, an_end_does_not_disturb_a_send);
 	BOTH(list, a_reset_ends_each_send);
 	BOTH(list, shutting_down_ends_what_waits);
+	BOTH(list, closing_with_fetched_bytes_resets);
+	BOTH(list, closing_under_a_send_with_unread_bytes_resets);
 	ONCE(list, both_sides_end_at_once);
 	ONCE(list, closing_delivers_what_was_sent);
 }

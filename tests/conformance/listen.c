@@ -182,24 +182,23 @@ CASE(closing_a_listener_resets_its_queue, 0)
 
 #define IN_QUEUE 40
 
-/* The same for a crowd: some wait for a byte already, some come to look later. */
-CASE(closing_a_listener_resets_a_crowd, 0)
+/* Some of a queue wait for a byte already, some come to look later. */
+static void reset_a_crowd(struct weir_listener *listener, const struct weir_addr *addr)
 {
-	struct weir_addr addr;
-	struct weir_listener *listener = open_listener(&addr);
 	struct weir_tcp *conns[IN_QUEUE];
 	struct waiter waiters[IN_QUEUE];
 	struct weir_op ops[IN_QUEUE];
 	char bytes[IN_QUEUE];
 
 	for (int i = 0; i < IN_QUEUE; i++) {
-		OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &conns[i]));
+		OK(weir_tcp_connect_addr(addr, WEIR_FOREVER, &conns[i]));
 		weir_op_init_recv(&ops[i], &conns[i]->handle, &bytes[i], 1, 0);
 	}
 	for (int i = 0; i < IN_QUEUE; i += 2) {
 		begin(&waiters[i], &ops[i].leaf.future);
 		pending(&waiters[i]);
 	}
+	turns(3);
 	weir_listener_close(listener);
 	for (int i = 1; i < IN_QUEUE; i += 2)
 		begin(&waiters[i], &ops[i].leaf.future);
@@ -207,6 +206,35 @@ CASE(closing_a_listener_resets_a_crowd, 0)
 		ck_assert_int_eq(ended(&waiters[i]), -ECONNRESET);
 		weir_tcp_close(conns[i]);
 	}
+}
+
+CASE(closing_a_listener_resets_a_crowd, 0)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+
+	reset_a_crowd(listener, &addr);
+	return 0;
+}
+
+/* The same when there has been an accept, after which a backend may accept on its own account. */
+CASE(closing_a_listener_in_use_resets_a_crowd, 0)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *near, *far;
+	struct weir_accept accept;
+	struct waiter waiter;
+
+	weir_accept_init(&accept, listener, &far);
+	begin(&waiter, &accept.future);
+	pending(&waiter);
+	OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &near));
+	ck_assert_int_eq(ended(&waiter), 0);
+	reset_a_crowd(listener, &addr);
+	pattern_send(near, 1, 0, 100);
+	pattern_recv(far, 1, 0, 100);
+	close_both(near, far);
 	return 0;
 }
 
@@ -466,6 +494,7 @@ void conformance_listen(struct conformance_list *list)
 	BOTH(list, closing_a_listener_ends_its_accepts);
 	ONCE(list, closing_a_listener_resets_its_queue);
 	BOTH(list, closing_a_listener_resets_a_crowd);
+	BOTH(list, closing_a_listener_in_use_resets_a_crowd);
 	ONCE(list, aborted_accepts_leave_nobody_waiting);
 	BOTH(list, a_connect_waits_while_the_queue_is_full);
 	ONCE(list, an_abstract_unix_name);

@@ -21,6 +21,18 @@ bool scene_possible(enum scene_kind kind)
 	return !(scene_caps(kind) & ~env.caps);
 }
 
+const char *scene_name(enum scene_kind kind)
+{
+	static const char *const names[SCENE_KINDS] = {
+		"an accept",	    "a connect",	"a receive",
+		"a peek",	    "a leased receive", "a vectored receive",
+		"an exact receive", "a send",		"a vectored send",
+		"a poll",
+	};
+
+	return names[kind];
+}
+
 static void two_pieces(struct scene *s)
 {
 	s->iov[0] = (struct iovec){ s->buf, s->len / 2 };

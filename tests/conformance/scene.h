@@ -50,6 +50,8 @@ struct scene {
 /* What a backend must declare for it, besides streams; and whether this one does. */
 uint32_t scene_caps(enum scene_kind kind);
 bool scene_possible(enum scene_kind kind);
+/* For messages. */
+const char *scene_name(enum scene_kind kind);
 static inline bool scene_receives(enum scene_kind kind)
 {
 	return kind >= SCENE_RECV && kind <= SCENE_EXACT;
