@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "backends/socket.h"
@@ -28,6 +29,34 @@ void weir__socket_close(int fd)
 {
 	/* Never again on EINTR: Linux has closed it, and the number may be somebody else's. */
 	close(fd);
+}
+
+bool weir__socket_resets(int fd)
+{
+	struct linger linger = { .l_onoff = 0 };
+	socklen_t len = sizeof(linger);
+	int unread = 0;
+
+	if (ioctl(fd, FIONREAD, &unread) == 0 && unread > 0)
+		return true;
+	return getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff &&
+	       linger.l_linger == 0;
+}
+
+void weir__socket_will_reset(int fd)
+{
+	const struct linger linger = { .l_onoff = 1 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+void weir__socket_reset(int fd)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	/* What cannot be disconnected, a Unix socket, can be shut down. */
+	if (connect(fd, &none, sizeof(none)) < 0)
+		(void)shutdown(fd, SHUT_RDWR);
 }
 
 /* Make an inherited descriptor what one of ours is. */

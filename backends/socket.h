@@ -31,4 +31,12 @@ int weir__socket_control(int fd, enum weir_control what, void *value, size_t len
 
 void weir__socket_close(int fd);
 
+/*
+ * Whether closing a stream resets it: there are bytes that nobody received, or it does not linger.
+ * will_reset makes it so; reset does it at once, and what waits on the socket ends.
+ */
+bool weir__socket_resets(int fd);
+void weir__socket_will_reset(int fd);
+void weir__socket_reset(int fd);
+
 #endif

@@ -7,7 +7,7 @@
  * again for each connection; the rest is the same.
  *
  * No connection is lost: one that came while its op was being cancelled is queued,
- * and one that came while the listener was being closed is closed.
+ * and one that came while the listener was being closed is reset.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -44,6 +44,13 @@ static int unqueue_fd(struct uring_fds *fds)
 	return fd;
 }
 
+/* A connection that nobody accepted is reset with its listener, as those in the kernel's queue. */
+static void refuse(int fd)
+{
+	weir__socket_will_reset(fd);
+	weir__socket_close(fd);
+}
+
 void weir__uring_accept_forget(struct weir_handle *h)
 {
 	struct uring_fds *fds = state_of(h)->fds;
@@ -51,7 +58,7 @@ void weir__uring_accept_forget(struct weir_handle *h)
 	if (!fds)
 		return;
 	while (fds->len > 0)
-		weir__socket_close(unqueue_fd(fds));
+		refuse(unqueue_fd(fds));
 	free(fds->fd);
 	*fds = (struct uring_fds){ .fd = NULL };
 }
@@ -123,7 +130,7 @@ void weir__uring_accept_done(struct uring *u, struct weir_handle *h, const struc
 		s->flags &= (uint8_t) ~(ARMED | STOPPING);
 	if (closing) {
 		if (res >= 0)
-			weir__socket_close(res);
+			refuse(res);
 		if (over) {
 			weir__uring_unlist_closing(u, h);
 			weir__uring_handle_drop(u, h);

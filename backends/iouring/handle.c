@@ -4,7 +4,7 @@
  *
  * Closing: waiting ops are cancelled here; a multishot request is cancelled in the
  * ring; what else the kernel has, on whatever ring, ends because the socket is shut
- * down. Whoever drops the last reference closes the descriptor. Closing it earlier
+ * down, or reset. Whoever drops the last reference closes the descriptor. Closing it earlier
  * would neither complete those requests nor tell the peer.
  */
 #include <stdlib.h>
@@ -256,6 +256,15 @@ static uint32_t mark_closing(struct uring *u, struct uring_handle *s)
 	return refs;
 }
 
+/* A shutdown tells the peer of an end, so it is not for a stream whose close is a reset. */
+static void end_requests(int fd)
+{
+	if (weir__socket_resets(fd))
+		weir__socket_reset(fd);
+	else
+		(void)shutdown(fd, SHUT_RDWR);
+}
+
 /* [home] */
 void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 {
@@ -268,6 +277,9 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 	if (h->kind == WEIR_HANDLE_FOREIGN) {
 		cancel_polls(u, s);
 	} else {
+		/* Fetched, and never asked for: the system does not know that nobody received it. */
+		if (h->kind == WEIR_HANDLE_STREAM && s->queued)
+			weir__socket_will_reset(h->fd);
 		weir__uring_fail_waiters(s, -ECANCELED);
 		weir__uring_recv_forget(u, s);
 		weir__uring_accept_forget(h);
@@ -286,7 +298,7 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 	if (refs == 0)
 		close_handle(u, h);
 	else if (refs > armed && h->kind == WEIR_HANDLE_STREAM)
-		(void)shutdown(h->fd, SHUT_RDWR);
+		end_requests(h->fd);
 }
 
 void weir__uring_handles_fini(struct uring *u)

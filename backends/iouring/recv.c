@@ -21,6 +21,7 @@
 
 #include "backends/iouring/iouring.h"
 #include "backends/plain_calls.h"
+#include "backends/socket.h"
 #include "backends/transfer.h"
 #include "core/worker.h"
 
@@ -461,6 +462,8 @@ static void multishot_result(struct uring *u, struct weir_handle *h, const struc
 	struct uring_handle *s = state_of(h);
 
 	if (cqe->res > 0) {
+		if (s->refs & CLOSING)
+			weir__socket_will_reset(h->fd);
 		take_filled(u, s, cqe);
 	} else if (s->refs & CLOSING) {
 		return;

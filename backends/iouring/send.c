@@ -7,8 +7,10 @@
  * costs less, for one call then makes them all; a lone one is made here and now,
  * which also saves its task a round through the scheduler.
  *
- * A send of all the bytes does not ask the kernel to wait for that (MSG_WAITALL):
- * .done would not move meanwhile, and a relay takes that for a peer that is stuck.
+ * A transfer of all the bytes does not ask the kernel to wait for that (MSG_WAITALL):
+ * .done would not move meanwhile, and a relay takes that for a peer that is stuck. And
+ * an error behind some of the bytes would be lost: the kernel takes it from the socket,
+ * answers with the bytes, and the next receive finds a stream that ended in order.
  */
 #include <stdlib.h>
 
@@ -77,10 +79,7 @@ static void prep_single(struct uring *u, struct weir_op *op, struct io_uring_sqe
 	if (len > WEIR__TRANSFER_BYTES)
 		len = WEIR__TRANSFER_BYTES;
 	if (op->code == WEIR_OP_RECV) {
-		if (op->flags & WEIR_OP_PEEK)
-			flags = MSG_PEEK;
-		else if (op->flags & WEIR_OP_ALL)
-			flags = MSG_WAITALL;
+		flags = op->flags & WEIR_OP_PEEK ? MSG_PEEK : 0;
 		io_uring_prep_recv(sqe, fd, buf, len, flags);
 	} else if (u->options.zero_copy_bytes && len >= u->options.zero_copy_bytes) {
 		io_uring_prep_send_zc(sqe, fd, buf, len, MSG_NOSIGNAL, 0);
@@ -160,6 +159,9 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 			return;
 		}
 	}
+	/* No bytes: the end of the stream, unless it is being closed under the op. */
+	if (res == 0)
+		res = uring_result(op->handle, 0);
 	finish_transfer(u, op, res < 0 ? res : weir__transfer_result(op));
 }
 
