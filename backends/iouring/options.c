@@ -25,7 +25,7 @@ static const struct word words[] = {
 	SWITCH("no-ring-fd", ring_fd),
 	SWITCH("no-inline-send", inline_send),
 	NUMBER("entries", entries, 8, 32768),
-	NUMBER("buffer-entries", buffer_entries, 8, 32768),
+	NUMBER("buffer-entries", buffer_entries, 16, 32768),
 	NUMBER("zero-copy", zero_copy_bytes, 1, UINT32_MAX),
 	NUMBER("direct", direct, 1, 1 << 20),
 	NUMBER("bundle", bundle, 1, 1),
