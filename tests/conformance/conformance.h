@@ -19,6 +19,19 @@
  * skip one. A case listed with BOTH runs with the tasks that await an operation
  * (begin, below) as fibers and once more as stackless tasks.
  *
+ * What backends are known to get wrong, and who looks for it:
+ *
+ *	a cancel that gives memory back too early, or loses a result	race, cancel
+ *	a close that neither ends what waits nor tells the peer		close, end
+ *	errors and ends that are told late, twice or never		end, broken
+ *	buffers that run out, and are not asked for again		lease
+ *	one stream that is served for ever				fair
+ *	queues that overflow, descriptors that run out			many, listen
+ *	wakes that are lost, calls that are interrupted			thread
+ *	work that depends on the thread or worker it began on		thread, move
+ *	readiness that is told once too few or too often		fd, stream
+ *	transfers that do not go in one piece				vector
+ *
  * After each case the runtime must shut down in time, and nothing may be left:
  * no descriptor, thread or block, and in the simulated backend no stream, lease
  * or operation.

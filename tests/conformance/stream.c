@@ -364,6 +364,40 @@ CASE(a_writer_waits_for_its_reader, 0)
 	return 0;
 }
 
+/* ---- sockets of somebody else's making ---- */
+
+/* A socket that blocks, or does not, as a library or a parent made it: weir waits without a thread. */
+CASE(adopted_sockets_wait_like_any, WEIR_CAP_FD | WEIR_CAP_UNIX)
+{
+	struct weir_tcp *one, *other;
+	struct waiter waiter;
+	struct weir_op op;
+	char buf[100];
+	int ends[2];
+
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | (i & 1 ? SOCK_NONBLOCK : 0), 0,
+					    ends),
+				 0);
+		OK(weir_tcp_adopt(ends[0], &one));
+		OK(weir_tcp_adopt(ends[1], &other));
+		weir_op_init_recv(&op, &other->handle, buf, sizeof(buf),
+				  i & 2 ? WEIR_OP_ALL : WEIR_OP_PEEK);
+		begin(&waiter, &op.leaf.future);
+		pending(&waiter);
+		turns(3);
+		ck_assert(!weir_task_is_complete(waiter.task));
+		pattern_send(one, 1, 0, 100);
+		ck_assert_int_eq(ended(&waiter), 100);
+		if (!(i & 2))
+			pattern_recv(other, 1, 0, 100);
+		weir_tcp_close(one);
+		ck_assert_int_eq(weir_tcp_recv(other, buf, 1), 0);
+		weir_tcp_close(other);
+	}
+	return 0;
+}
+
 void conformance_stream(struct conformance_list *list)
 {
 	ONCE(list, echo_of_random_chunks);
@@ -376,5 +410,6 @@ void conformance_stream(struct conformance_list *list)
 	ONCE(list, the_end_comes_behind_the_bytes_and_stays);
 	ONCE(list, one_direction_goes_on_after_the_other_ended);
 	BOTH(list, a_waiting_read_sees_the_end);
+	BOTH(list, adopted_sockets_wait_like_any);
 	BOTH(list, a_writer_waits_for_its_reader, .timeout_s = 40);
 }
