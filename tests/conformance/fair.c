@@ -80,7 +80,7 @@ struct flood {
 	struct weir_tcp *near[HOT], *far[HOT];
 	struct weir_task *senders[HOT], *receivers[HOT];
 	pthread_t threads[HOT];
-	struct weir_addr addr;
+	struct weir_addr addrs[HOT];
 };
 
 static void flood_one(struct flood *f, int i)
@@ -93,8 +93,8 @@ static void flood_one(struct flood *f, int i)
 		return;
 	}
 	f->near[i] = NULL;
-	listener = open_listener(&f->addr);
-	ck_assert_int_eq(pthread_create(&f->threads[i], NULL, hot_thread, &f->addr), 0);
+	listener = open_listener(&f->addrs[i]);
+	ck_assert_int_eq(pthread_create(&f->threads[i], NULL, hot_thread, &f->addrs[i]), 0);
 	OK(weir_listener_accept(listener, &f->far[i]));
 	weir_listener_close(listener);
 }
