@@ -123,7 +123,7 @@ static bool is_passing(int res)
 void weir__uring_accept_done(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
 {
 	struct uring_handle *s = state_of(h);
-	bool over = !(cqe->flags & IORING_CQE_F_MORE), closing = s->refs & CLOSING;
+	bool over = !(cqe->flags & IORING_CQE_F_MORE), closing = uring_is_closing(s);
 	int res = cqe->res;
 
 	if (over)

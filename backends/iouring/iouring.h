@@ -134,6 +134,12 @@ static inline struct uring_handle *state_of(struct weir_handle *h)
 	return (struct uring_handle *)h->state;
 }
 
+/* Others may be counting theirs. */
+static inline bool uring_is_closing(const struct uring_handle *s)
+{
+	return weir__load(&s->refs, WEIR_RELAXED) & CLOSING;
+}
+
 /* Make an open descriptor a handle of this instance. */
 void weir__uring_handle_make(struct uring *u, struct weir_handle *h, int fd,
 			     enum weir_handle_kind kind);

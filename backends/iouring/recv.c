@@ -450,7 +450,7 @@ static void take_filled(struct uring *u, struct uring_handle *s, const struct io
 		next = weir__uring_buffers_next(b, number);
 		token = weir__uring_buffers_filled(b, number, left);
 		left -= b->block[token].len;
-		if (s->refs & CLOSING)
+		if (uring_is_closing(s))
 			weir__uring_buffers_give(b, token);
 		else
 			queue_buffer(u, s, token);
@@ -462,10 +462,10 @@ static void multishot_result(struct uring *u, struct weir_handle *h, const struc
 	struct uring_handle *s = state_of(h);
 
 	if (cqe->res > 0) {
-		if (s->refs & CLOSING)
+		if (uring_is_closing(s))
 			weir__socket_will_reset(h->fd);
 		take_filled(u, s, cqe);
-	} else if (s->refs & CLOSING) {
+	} else if (uring_is_closing(s)) {
 		return;
 	} else if (cqe->res != -ENOBUFS && cqe->res != -ECANCELED && cqe->res != -EINTR &&
 		   cqe->res != -EAGAIN && cqe->res != -EFAULT) {
@@ -480,7 +480,7 @@ void weir__uring_multishot_done(struct uring *u, struct weir_handle *h,
 	struct uring_handle *s = state_of(h);
 
 	multishot_result(u, h, cqe);
-	if (s->refs & CLOSING) {
+	if (uring_is_closing(s)) {
 		if (!(cqe->flags & IORING_CQE_F_MORE)) {
 			weir__uring_unlist_closing(u, h);
 			weir__uring_handle_drop(u, h);
