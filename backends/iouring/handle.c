@@ -248,10 +248,11 @@ static void cancel_polls(struct uring *u, struct uring_handle *s)
 
 static uint32_t mark_closing(struct uring *u, struct uring_handle *s)
 {
-	uint32_t refs = s->refs;
+	uint32_t refs;
 
 	if (!u->alone)
 		return weir__fetch_or(&s->refs, CLOSING, WEIR_ACQ_REL);
+	refs = s->refs;
 	s->refs = refs | CLOSING;
 	return refs;
 }
