@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backends_epoll_wait.c: the readiness adaptor over epoll: foreign descriptors, failures of the
+ * kernel, events at a bad moment, sleep and wake, fairness.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "tests/unit/backends_rig.h"
+
+/* ---- foreign descriptors ------------------------------------------------------------------ */
+
+START_TEST(poll_a_pipe)
+{
+	struct weir_handle in, out;
+	struct weir_op op;
+	int fds[2];
+	char byte;
+
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	adopt(be0, &in, fds[0], WEIR_HANDLE_FOREIGN);
+	adopt(be0, &out, fds[1], WEIR_HANDLE_FOREIGN);
+	ck_assert_int_eq(finish(submit(poll_op(&op, &out, WEIR_WRITABLE))), WEIR_WRITABLE);
+	submit(poll_op(&op, &in, WEIR_READABLE));
+	ck_assert(!is_done(&op));
+	put(fds[1], "x");
+	ck_assert_int_eq(finish(&op), WEIR_READABLE);
+	/* What has not been read is still there: no edge is needed. */
+	ck_assert_int_eq(finish(submit(poll_op(&op, &in, WEIR_READABLE))), WEIR_READABLE);
+	ck_assert_int_eq(read(fds[0], &byte, 1), 1);
+	submit(poll_op(&op, &in, WEIR_READABLE));
+	turn();
+	ck_assert(!is_done(&op));
+	detach(&out);
+	close(fds[1]);
+	ck_assert_int_eq(finish(&op), WEIR_HANGUP);
+	detach(&in);
+	/* It was never the backend's to close. */
+	ck_assert_int_ge(fcntl(fds[0], F_GETFD), 0);
+	close(fds[0]);
+}
+END_TEST
+
+START_TEST(poll_a_regular_file)
+{
+	char name[] = "/tmp/weir-test-XXXXXX";
+	struct weir_handle h;
+	struct weir_op op;
+	int fd = mkstemp(name);
+
+	unlink(name);
+	adopt(be0, &h, fd, WEIR_HANDLE_FOREIGN);
+	ck_assert_int_eq(submit(poll_op(&op, &h, WEIR_READABLE))->res, -EPERM);
+	ck_assert_int_eq(submit(poll_op(&op, &h, WEIR_READABLE))->res, -EPERM);
+	detach(&h);
+	close(fd);
+}
+END_TEST
+
+START_TEST(polls_of_several_waiters)
+{
+	struct weir_handle h;
+	struct weir_op in[2], out, priority;
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	adopt(be0, &h, fds[0], WEIR_HANDLE_FOREIGN);
+	submit(poll_op(&in[0], &h, WEIR_READABLE));
+	submit(poll_op(&priority, &h, WEIR_PRIORITY));
+	submit(poll_op(&in[1], &h, WEIR_READABLE));
+	ck_assert_int_eq(finish(submit(poll_op(&out, &h, WEIR_WRITABLE))), WEIR_WRITABLE);
+	put(fds[1], "x");
+	ck_assert_int_eq(finish(&in[0]), WEIR_READABLE);
+	ck_assert_int_eq(finish(&in[1]), WEIR_READABLE);
+	ck_assert(!is_done(&priority));
+	cancel(&priority);
+	ck_assert_int_eq(priority.res, -ECANCELED);
+	detach(&h);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
+START_TEST(poll_priority_data)
+{
+	struct weir_handle h;
+	struct weir_op in, priority;
+	struct sockaddr_in addr;
+	int listener = listen_raw(&addr), peer = connect_raw(&addr);
+	int fd = (int)raw(SYS_accept4, listener, NULL, NULL, 0);
+
+	adopt(be0, &h, fd, WEIR_HANDLE_FOREIGN);
+	/* Registered without priority first. */
+	submit(poll_op(&in, &h, WEIR_READABLE));
+	submit(poll_op(&priority, &h, WEIR_PRIORITY));
+	ck_assert_uint_eq(calls[EPOLL_CTL], 2);
+	ck_assert_int_eq(raw(SYS_sendto, peer, "!", 1, MSG_OOB, NULL, 0), 1);
+	ck_assert_int_eq(finish(&priority), WEIR_PRIORITY);
+	ck_assert(!is_done(&in));
+	cancel(&in);
+	detach(&h);
+	close(fd);
+	close(peer);
+	close(listener);
+}
+END_TEST
+
+/* A foreign descriptor is taken out of the set, so that its number can come back. */
+START_TEST(foreign_descriptor_can_return)
+{
+	struct weir_handle h;
+	struct weir_op op;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint64_t one = 1;
+
+	for (unsigned i = 0; i < 3; i++) {
+		adopt(be0, &h, fd, WEIR_HANDLE_FOREIGN);
+		submit(poll_op(&op, &h, WEIR_READABLE));
+		ck_assert(!is_done(&op));
+		ck_assert_int_eq(write(fd, &one, sizeof(one)), sizeof(one));
+		ck_assert_int_eq(finish(&op), WEIR_READABLE);
+		ck_assert_int_eq(read(fd, &one, sizeof(one)), sizeof(one));
+		detach(&h);
+	}
+	close(fd);
+}
+END_TEST
+
+/* ---- failures of the kernel --------------------------------------------------------------- */
+
+START_TEST(no_room_to_register)
+{
+	struct weir_handle h;
+	struct weir_op op;
+	char buf[4];
+	int peer = unix_pair(&h);
+
+	fail_next(EPOLL_CTL, ENOSPC, 1);
+	ck_assert_int_eq(submit(recv_op(&op, &h, buf, 4))->res, -ENOSPC);
+	fail_next(EPOLL_CTL, ENOMEM, 1);
+	ck_assert_int_eq(submit(poll_op(&op, &h, WEIR_READABLE))->res, -ENOMEM);
+	submit(recv_op(&op, &h, buf, 4));
+	put(peer, "x");
+	ck_assert_int_eq(finish(&op), 1);
+	detach(&h);
+	close(peer);
+}
+END_TEST
+
+START_TEST(interrupted_calls_are_made_again)
+{
+	struct weir_handle h;
+	struct weir_lease lease;
+	struct weir_op op;
+	char buf[4];
+	int peer = unix_pair(&h);
+
+	put(peer, "x");
+	fail_next(RECV, EINTR, 3);
+	ck_assert_int_eq(submit(recv_op(&op, &h, buf, 4))->res, 1);
+	fail_next(SEND, EINTR, 3);
+	ck_assert_int_eq(submit(send_op(&op, &h, "y", 1, 0))->res, 1);
+	put(peer, "z");
+	fail_next(RECV, EINTR, 3);
+	ck_assert_int_eq(submit(lease_op(&op, &h, &lease))->res, 1);
+	give_back(&lease);
+	fail_next(EPOLL_WAIT, EINTR, 3);
+	ck_assert_int_eq(turn(), 0);
+	detach(&h);
+	close(peer);
+}
+END_TEST
+
+START_TEST(poll_reports_a_broken_poller)
+{
+	fail_next(EPOLL_WAIT, EBADF, 1);
+	ck_assert_int_eq(be0->ops->poll(be0, 0, true), -EBADF);
+}
+END_TEST
+
+/* ---- an event between a call that found nothing and its op's place in the queue ----------- */
+
+static int meanwhile_peer;
+
+/* Data come, and a sibling handles the event, while nobody is queued. */
+static void data_and_event(void)
+{
+	put(meanwhile_peer, "now");
+	become(be1);
+	turn_of(be0, WEIR_FOREVER);
+	become(be0);
+}
+
+START_TEST(event_between_receive_and_queue)
+{
+	struct weir_handle h;
+	struct weir_op op;
+	char buf[16];
+
+	meanwhile_peer = tcp_pair(&h);
+	submit(recv_op(&op, &h, buf, sizeof(buf)));
+	cancel(&op);
+	turn();
+	/* A try leaves the handle as it was, so the next one makes a call. */
+	put(meanwhile_peer, "12");
+	ck_assert_int_eq(turn_of(be0, WEIR_FOREVER), 0);
+	ck_assert_int_eq(finish(submit(recv_op(&op, &h, buf, 2))), 2);
+	meanwhile = data_and_event;
+	submit(recv_op(&op, &h, buf, sizeof(buf)));
+	ck_assert_ptr_null(meanwhile);
+	ck_assert(is_done(&op));
+	ck_assert_int_eq(op.res, 3);
+	detach(&h);
+	close(meanwhile_peer);
+}
+END_TEST
+
+START_TEST(event_between_look_and_queue)
+{
+	struct weir_handle h;
+	struct weir_op op, other;
+
+	meanwhile_peer = unix_pair(&h);
+	/* Somebody else is waiting, for something else. */
+	submit(poll_op(&other, &h, WEIR_PRIORITY));
+	turn();
+	meanwhile = data_and_event;
+	submit(poll_op(&op, &h, WEIR_READABLE));
+	ck_assert_ptr_null(meanwhile);
+	ck_assert(is_done(&op));
+	ck_assert_int_eq(op.res, WEIR_READABLE);
+	detach(&h);
+	close(meanwhile_peer);
+}
+END_TEST
+
+/* ---- waiting and waking ------------------------------------------------------------------- */
+
+START_TEST(a_look_is_one_call)
+{
+	ck_assert_int_eq(turn(), 0);
+	ck_assert_uint_eq(calls[EPOLL_WAIT], 1);
+}
+END_TEST
+
+START_TEST(waits_until_the_deadline)
+{
+	uint64_t deadline = weir_backend_now(be0) + (_i ? 3 * WEIR_MSEC : 300 * WEIR_USEC);
+
+	ck_assert_int_eq(turn_of(be0, deadline), 0);
+	ck_assert(weir_backend_now(be0) >= deadline);
+	/* In the past: it does not wait. */
+	ck_assert_int_eq(turn_of(be0, 1), 0);
+}
+END_TEST
+
+START_TEST(wake_before_and_during)
+{
+	be0->ops->wake(be0);
+	ck_assert_int_eq(turn_of(be0, WEIR_FOREVER), 0);
+	be0->ops->wake(be0);
+	be0->ops->wake(be0);
+	ck_assert_int_eq(turn_of(be0, WEIR_FOREVER), 0);
+	/* Both were one event. */
+	ck_assert_int_eq(turn_of(be0, weir_backend_now(be0) + 5 * WEIR_MSEC), 0);
+}
+END_TEST
+
+static unsigned wakes_wanted, wakes_seen;
+
+static void *wake_often(void *arg)
+{
+	for (unsigned i = 1; i <= wakes_wanted; i++) {
+		be0->ops->wake(be0);
+		while (weir__load(&wakes_seen, WEIR_ACQUIRE) < i)
+			sched_yield();
+	}
+	return arg;
+}
+
+START_TEST(every_wake_arrives)
+{
+	pthread_t thread;
+
+	wakes_wanted = 2000;
+	pthread_create(&thread, NULL, wake_often, NULL);
+	for (unsigned i = 1; i <= wakes_wanted; i++) {
+		ck_assert_int_eq(turn_of(be0, WEIR_FOREVER), 0);
+		weir__store(&wakes_seen, i, WEIR_RELEASE);
+	}
+	pthread_join(thread, NULL);
+}
+END_TEST
+
+static void wake_in_handler(int sig)
+{
+	(void)sig;
+	be0->ops->wake(be0);
+}
+
+START_TEST(wake_from_a_signal_handler)
+{
+	signal(SIGUSR1, wake_in_handler);
+	raise(SIGUSR1);
+	ck_assert_int_eq(turn_of(be0, WEIR_FOREVER), 0);
+	signal(SIGUSR1, SIG_DFL);
+}
+END_TEST
+
+/* ---- fairness ----------------------------------------------------------------------------- */
+
+START_TEST(hot_socket_beside_quiet_ones)
+{
+	enum {
+		QUIET = 50,
+		HOT = 200
+	};
+	struct weir_handle hot, quiet[QUIET];
+	struct weir_op hot_op[HOT], quiet_op[QUIET];
+	char hot_buf[HOT], quiet_buf[QUIET], text[HOT + 1];
+	int hot_peer = unix_pair(&hot), peer[QUIET];
+	unsigned before = 0, after = 0;
+
+	for (unsigned i = 0; i < HOT; i++)
+		submit(recv_op(&hot_op[i], &hot, &hot_buf[i], 1));
+	for (unsigned i = 0; i < QUIET; i++) {
+		peer[i] = unix_pair(&quiet[i]);
+		submit(recv_op(&quiet_op[i], &quiet[i], &quiet_buf[i], 1));
+	}
+	turn();
+	memset(text, 'x', HOT);
+	text[HOT] = '\0';
+	put(hot_peer, text);
+	for (unsigned i = 0; i < QUIET; i++)
+		put(peer[i], "y");
+	turn();
+	for (unsigned i = 0; i < HOT; i++)
+		before += is_done(&hot_op[i]);
+	for (unsigned i = 0; i < QUIET; i++)
+		ck_assert(is_done(&quiet_op[i]));
+	ck_assert_uint_ge(before, 1);
+	ck_assert_uint_le(before, 16);
+	/* The rest without another event, and a poll that has it to do does not sleep. */
+	while (!is_done(&hot_op[HOT - 1])) {
+		ck_assert_int_gt(turn_of(be0, WEIR_FOREVER), 0);
+		ck_assert_uint_le(++after, HOT);
+	}
+	for (unsigned i = 0; i < HOT; i++)
+		ck_assert(is_done(&hot_op[i]));
+	for (unsigned i = 0; i < QUIET; i++) {
+		detach(&quiet[i]);
+		close(peer[i]);
+	}
+	detach(&hot);
+	close(hot_peer);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		CASE(poll_a_pipe),
+		CASE(poll_a_regular_file),
+		CASE(polls_of_several_waiters),
+		CASE(poll_priority_data),
+		CASE(foreign_descriptor_can_return),
+		CASE(no_room_to_register),
+		CASE(interrupted_calls_are_made_again),
+		CASE(poll_reports_a_broken_poller),
+		CASE(event_between_receive_and_queue),
+		CASE(event_between_look_and_queue),
+		CASE(a_look_is_one_call),
+		CASE(waits_until_the_deadline, .rounds = 2),
+		CASE(wake_before_and_during),
+		CASE(every_wake_arrives),
+		CASE(wake_from_a_signal_handler),
+		CASE(hot_socket_beside_quiet_ones),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}
