@@ -216,6 +216,62 @@ START_TEST(event_between_receive_and_queue)
 }
 END_TEST
 
+/* One that waits has been given back to its task, for the text it is to be told of. */
+static void give_to_task(struct weir_op *op, const char *text)
+{
+	turn();
+	put(meanwhile_peer, text);
+	while (weir__load(&op->state, WEIR_RELAXED) != WEIR_OP_RETRY)
+		turn_of(be0, WEIR_FOREVER);
+}
+
+/* It comes again on another worker, and its home may be asleep: nobody else looks for it. */
+START_TEST(event_between_retry_and_queue)
+{
+	struct weir_handle h;
+	struct weir_op op;
+	char buf[16];
+
+	meanwhile_peer = tcp_pair(&h);
+	submit(recv_op(&op, &h, buf, sizeof(buf)));
+	give_to_task(&op, "stolen");
+	ck_assert_int_eq(raw(SYS_read, h.fd, buf, sizeof(buf)), 6);
+	meanwhile = data_and_event;
+	submit_to(be1, &op);
+	ck_assert_ptr_null(meanwhile);
+	ck_assert_int_eq(op.state, WEIR_OP_DONE);
+	ck_assert_int_eq(op.res, 3);
+	ck_assert_mem_eq(buf, "now", 3);
+	become(be0);
+	detach(&h);
+	close(meanwhile_peer);
+}
+END_TEST
+
+/* The retry has emptied the socket, and what the event was about came after that. */
+START_TEST(event_between_short_retry_and_its_note)
+{
+	struct weir_handle h;
+	struct weir_op op, next;
+	char buf[16];
+
+	meanwhile_peer = tcp_pair(&h);
+	submit(recv_op(&op, &h, buf, sizeof(buf)));
+	give_to_task(&op, "first");
+	meanwhile_found = data_and_event;
+	submit_to(be1, &op);
+	ck_assert_ptr_null(meanwhile_found);
+	ck_assert_int_eq(op.state, WEIR_OP_DONE);
+	ck_assert_int_eq(op.res, 5);
+	/* No other event will come for it. */
+	submit(recv_op(&next, &h, buf, sizeof(buf)));
+	ck_assert_int_eq(next.state, WEIR_OP_DONE);
+	ck_assert_int_eq(next.res, 3);
+	detach(&h);
+	close(meanwhile_peer);
+}
+END_TEST
+
 START_TEST(event_between_look_and_queue)
 {
 	struct weir_handle h;
@@ -369,6 +425,8 @@ int main(int argc, char **argv)
 		CASE(interrupted_calls_are_made_again),
 		CASE(poll_reports_a_broken_poller),
 		CASE(event_between_receive_and_queue),
+		CASE(event_between_retry_and_queue),
+		CASE(event_between_short_retry_and_its_note),
 		CASE(event_between_look_and_queue),
 		CASE(a_look_is_one_call),
 		CASE(waits_until_the_deadline, .rounds = 2),

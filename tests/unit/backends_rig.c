@@ -24,6 +24,7 @@ static __attribute__((constructor)) void find_raw(void)
 }
 
 void (*meanwhile)(void);
+void (*meanwhile_found)(void);
 
 static bool fails(enum call what)
 {
@@ -41,13 +42,14 @@ void fail_next(enum call what, int err, unsigned times)
 	fail_times[what] = times;
 }
 
-/* The world goes on between a call that finds nothing and what is made of it. */
+/* The world goes on between a call and what is made of what it found. */
 static ssize_t found(ssize_t n)
 {
-	void (*interfere)(void) = meanwhile;
+	void (**hook)(void) = n > 0 ? &meanwhile_found : &meanwhile;
+	void (*interfere)(void) = *hook;
 
-	if (interfere && (n == 0 || (n < 0 && errno == EAGAIN))) {
-		meanwhile = NULL;
+	if (interfere && (n >= 0 || errno == EAGAIN)) {
+		*hook = NULL;
 		interfere();
 		errno = EAGAIN;
 	}

@@ -47,6 +47,8 @@ extern unsigned calls[CALLS];
 extern long (*raw)(long number, ...);
 /* Called once, after a call has found nothing and before its caller learns of it. */
 extern void (*meanwhile)(void);
+/* The same, after a receive that has found something. */
+extern void (*meanwhile_found)(void);
 
 /* The next so many calls fail with that errno. */
 void fail_next(enum call what, int err, unsigned times);
