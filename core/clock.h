@@ -9,6 +9,12 @@
 /* CLOCK_MONOTONIC in ns. [any], async-signal-safe */
 uint64_t weir__clock_system(void);
 
+/* A moment, or a delay, that is so much longer: for ever at the most. */
+static inline uint64_t weir__clock_add(uint64_t ns, uint64_t by_ns)
+{
+	return by_ns > WEIR_FOREVER - ns ? WEIR_FOREVER : ns + by_ns;
+}
+
 /* The time of a test clock, or the system's for NULL. [any] */
 static inline uint64_t weir__clock_now(const struct weir_clock *clock)
 {

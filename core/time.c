@@ -316,19 +316,14 @@ int weir_interval_init(struct weir_interval *i, uint64_t first_ns, uint64_t peri
 	return 0;
 }
 
-static uint64_t add_saturating(uint64_t a, uint64_t b)
-{
-	return a > WEIR_FOREVER - b ? WEIR_FOREVER : a + b;
-}
-
 uint64_t weir_interval_advance(struct weir_interval *i, uint64_t now_ns)
 {
 	uint64_t due = i->next_ns;
 
-	if (i->missed == WEIR_TICK_BURST || now_ns < add_saturating(due, i->period_ns))
-		i->next_ns = add_saturating(due, i->period_ns);
+	if (i->missed == WEIR_TICK_BURST || now_ns < weir__clock_add(due, i->period_ns))
+		i->next_ns = weir__clock_add(due, i->period_ns);
 	else if (i->missed == WEIR_TICK_DELAY)
-		i->next_ns = add_saturating(now_ns, i->period_ns);
+		i->next_ns = weir__clock_add(now_ns, i->period_ns);
 	else
 		i->next_ns = due + (now_ns - due) / i->period_ns * i->period_ns + i->period_ns;
 	return due;

@@ -95,8 +95,7 @@ static bool leave_idle_list(struct pool *pool, struct pool_thread *me)
 /* Sleep until called; false when the time is over. Comes back with the lock. */
 static bool stay_idle(struct pool *pool, struct pool_thread *me)
 {
-	uint64_t now = weir__clock_system();
-	uint64_t until = pool->keep_ns > WEIR_FOREVER - now ? WEIR_FOREVER : now + pool->keep_ns;
+	uint64_t until = weir__clock_add(weir__clock_system(), pool->keep_ns);
 	bool over = false;
 
 	/* Pairs with the release in call_idle. */

@@ -189,8 +189,7 @@ static int take_steps(struct runtime *rt, uint64_t deadline)
 
 int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
 {
-	uint64_t now = weir__clock_system();
-	uint64_t deadline = timeout_ns > WEIR_FOREVER - now ? WEIR_FOREVER : now + timeout_ns;
+	uint64_t deadline = weir__clock_add(weir__clock_system(), timeout_ns);
 	int rc = begin(rt, deadline);
 
 	if (rc < 0)

@@ -70,7 +70,7 @@ uint64_t watch_begin(struct worker *w)
 			return WEIR_FOREVER;
 		watch_come_up(watch);
 	}
-	return weir__clock_system() + every;
+	return weir__clock_add(weir__clock_system(), every);
 }
 
 /* What has yielded on the stuck worker; a pinned task only comes to that worker's inbox. */

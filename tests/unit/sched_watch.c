@@ -103,11 +103,41 @@ START_TEST(what_yielded_on_a_stuck_worker_goes_on)
 }
 END_TEST
 
+static uint64_t parks_of(unsigned worker)
+{
+	struct weir_worker_stats stats;
+
+	ck_assert_int_eq(weir_rt_worker_stats(weir_rt_current(), worker, &stats), 0);
+	return stats.parks;
+}
+
+/* It holds its worker; the other one has nothing to do, and is the watcher. */
+static int hold_for_a_while(void *arg UNUSED)
+{
+	uint64_t until = weir_deadline_in(50 * WEIR_MSEC);
+
+	while (weir_now() < until)
+		;
+	ck_assert_uint_lt(parks_of(0) + parks_of(1), 100);
+	return 0;
+}
+
+START_TEST(a_watch_that_is_due_after_the_end_of_time_sleeps)
+{
+	struct weir_rt_config cfg = runtime_config(ON_FOUR);
+
+	cfg.workers = 2;
+	cfg.watch_ns = WEIR_FOREVER - 1;
+	runtime_run(&cfg, hold_for_a_while, NULL);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(a_stuck_worker_is_looked_after, .rounds = 3, .timeout_s = 30),
 		TESTING(what_yielded_on_a_stuck_worker_goes_on, .rounds = 3, .timeout_s = 30),
+		TESTING(a_watch_that_is_due_after_the_end_of_time_sleeps),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
