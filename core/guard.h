@@ -15,7 +15,8 @@
  *
  * weir__guard_enable must have succeeded before any guard gets an owner; without
  * it, or without membarrier(2), every guard is an ordinary spin lock from birth.
- * A seccomp filter installed later must not forbid membarrier.
+ * A seccomp filter installed later must not forbid membarrier: who then takes a
+ * guard from its owner waits for ever, since nobody comes in without the fence.
  *
  * Take and drop on one thread, with no await and no foreign callback between
  * them. Not recursive, and not for signal handlers: the owner would walk into

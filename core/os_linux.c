@@ -122,9 +122,18 @@ int weir__os_fence_threads_enable(void)
 	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }
 
+/*
+ * A registered process is refused nothing, says the manual. But the kernel may be short of memory,
+ * and a process that was restored from an image may have lost its registration; GLOBAL needs
+ * neither, and takes some milliseconds.
+ */
 int weir__os_fence_threads(void)
 {
-	return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	if (WEIR_LIKELY(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0) ||
+	    (weir__os_fence_threads_enable() == 0 &&
+	     membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0))
+		return 0;
+	return membarrier(MEMBARRIER_CMD_GLOBAL);
 }
 
 void weir__os_thread_name(const char *name)

@@ -3,9 +3,11 @@
  * core_guard.c: the guard. A thread that says it is a worker may become an
  * owner; how it loses that against others is what is tested.
  */
+#include <dlfcn.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -13,6 +15,51 @@
 
 #include "core/guard.h"
 #include "tests/support/testing.h"
+
+/* ---- a kernel that refuses ---- */
+
+/* The C library's syscall(), since the one below is ours. */
+static long (*raw)(long number, ...);
+
+static __attribute__((constructor)) void find_raw(void)
+{
+	raw = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+}
+
+/* The next so many membarriers fail; and the expedited ones, until the process registers again. */
+static int refuse_errno;
+static unsigned refuse_next;
+static bool registration_lost;
+static unsigned fences;		/* that succeeded */
+
+static int refusal(long cmd)
+{
+	if (refuse_next > 0) {
+		refuse_next--;
+		return refuse_errno;
+	}
+	if (cmd == MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+		registration_lost = false;
+	return registration_lost && cmd == MEMBARRIER_CMD_PRIVATE_EXPEDITED ? EPERM : 0;
+}
+
+long syscall(long number, ...)
+{
+	long arg[6];
+	va_list args;
+
+	va_start(args, number);
+	for (unsigned i = 0; i < 6; i++)
+		arg[i] = va_arg(args, long);
+	va_end(args);
+	if (number == SYS_membarrier && (errno = refusal(arg[0])) != 0)
+		return -1;
+	if (number == SYS_membarrier && arg[0] != MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+		fences++;
+	return raw(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+}
+
+/* ---- workers ---- */
 
 static int a_worker;			/* only its address is used */
 
@@ -112,6 +159,52 @@ START_TEST(only_so_many_ownerships_end)
 		touch_from_elsewhere(&g);
 	}
 	ck_assert_int_eq(owned, 32);
+}
+END_TEST
+
+/* An owned guard that another thread takes. */
+static void revoke_one(void)
+{
+	struct weir__guard g;
+
+	weir__guard_init(&g);
+	take_and_drop(&g);
+	ck_assert(take_and_drop(&g));
+	touch_from_elsewhere(&g);
+	ck_assert(!take_and_drop(&g));
+}
+
+/* It asks in three ways, in vain; once more; and the third time the first one is refused. */
+START_TEST(nobody_comes_in_before_the_kernel_has_fenced)
+{
+	struct weir__guard g;
+
+	if (!owners_exist())
+		return;
+	revoke_one();
+	ck_assert_uint_eq(fences, 1);
+	refuse_errno = _i ? ENOSYS : ENOMEM;
+	refuse_next = 7;
+	revoke_one();
+	ck_assert_uint_eq(refuse_next, 0);
+	ck_assert_uint_eq(fences, 2);
+	/* A kernel that has refused once is not asked for more. */
+	weir__guard_init(&g);
+	take_and_drop(&g);
+	ck_assert(!take_and_drop(&g));
+}
+END_TEST
+
+START_TEST(a_registration_that_was_lost_is_made_again)
+{
+	if (!owners_exist())
+		return;
+	registration_lost = true;
+	revoke_one();
+	ck_assert(!registration_lost);
+	ck_assert_uint_eq(fences, 1);
+	revoke_one();
+	ck_assert_uint_eq(fences, 2);
 }
 END_TEST
 
@@ -335,6 +428,8 @@ int main(int argc, char **argv)
 		TESTING(without_enable_nobody_owns),
 		TESTING(a_thread_that_is_no_worker_does_not_own),
 		TESTING(only_so_many_ownerships_end),
+		TESTING(nobody_comes_in_before_the_kernel_has_fenced, .rounds = 2),
+		TESTING(a_registration_that_was_lost_is_made_again),
 		TESTING(an_intruder_waits_until_the_owner_is_out),
 		TESTING(an_owner_that_has_ended_hinders_nobody),
 		TESTING(a_thread_in_the_place_of_an_owner_is_the_owner),
