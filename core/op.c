@@ -177,6 +177,8 @@ static int op_give_up(struct weir_op *op)
 {
 	struct weir__worker *w = weir__worker_current();
 
+	/* From whatever worker its task is on now: only such a backend gives back. */
+	WEIR_ASSERT(op->backend->caps & WEIR_CAP_POLL_ANY);
 	weir__store(&op->state, (uint8_t)WEIR_OP_INFLIGHT, WEIR_RELAXED);
 	w->submitting = op;
 	op->backend->ops->cancel(op->backend, op);

@@ -171,9 +171,11 @@ WEIR_API int weir_listener_accept_until(struct weir_listener *listener, uint64_t
 
 /**
  * Close a listener. Pending accepts of other tasks return -ECANCELED, at once or when their pause
- * is over; connections in the queue are reset by the system. NULL is allowed. An accept that is
- * called after this finds no listener: a task that accepts in a loop is aborted and joined first,
- * or closes the listener itself.
+ * is over; connections in the queue are reset by the system. NULL is allowed.
+ *
+ * Do not call accept after this: the listener is gone, and so is its memory once the last pending
+ * accept has returned. So a task that accepts in a loop ends the loop at -ECANCELED; and where it
+ * may be between two accepts, it is aborted and joined before the close, or does it itself.
  *
  * Thread:   [worker]
  * Waits:    never
