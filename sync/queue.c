@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.c: finishing, polling and cancelling a wait; see sync/queue.h for its
+ * queue.c: finishing, polling and cancelling a wait; see sync/queue_state.h for its
  * states. Knows nothing of what is waited for.
  */
 #include "sync/queue.h"
@@ -20,7 +20,7 @@ void wait_finish(struct weir__wait *w, int result)
 		return;
 	WEIR_ASSERT(state == WAIT_QUEUED);
 	weir__leaf_waker(&w->leaf, &wakeup);
-	weir__store(&w->state, (uint32_t)WAIT_DONE, WEIR_RELEASE);
+	wait_say_done(w);
 	weir__waker_fire(&wakeup);
 }
 
@@ -47,7 +47,7 @@ static int poll_enabled(struct weir__wait *w, struct weir_cx *cx)
 
 int wait_begin(struct weir__wait *w, struct weir_cx *cx)
 {
-	switch (weir__load(&w->state, WEIR_ACQUIRE)) {
+	switch (wait_look(w)) {
 	case WAIT_QUEUED:
 		return WEIR_PENDING;
 	case WAIT_ENABLED:
@@ -76,13 +76,10 @@ bool wait_cancel(struct weir__wait *w, struct weir__wait_queue *q, bool *ret_as_
 	if (state != WAIT_QUEUED && state != WAIT_ENABLED)
 		return false;
 	*ret_as_owner = weir__guard_take(&q->guard);
-	if (!wait_linked(q, w)) {
-		weir__guard_drop(&q->guard, *ret_as_owner);
-		return false;
-	}
-	queue_unlink(q, w);
-	weir__store(&w->state, (uint32_t)WAIT_CANCELLED, WEIR_RELAXED);
-	return true;
+	if (queue_take_back(q, w))
+		return true;
+	weir__guard_drop(&q->guard, *ret_as_owner);
+	return false;
 }
 
 void wait_cancel_simply(struct weir__wait *w, struct weir__wait_queue *q)

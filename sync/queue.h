@@ -1,47 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.h: the waiters of a primitive, and the common part of their futures.
- *
- *	state		who changes it			meaning
- *	IDLE		poll, cancel			not started
- *	ENABLED		finish, poll (by exchange)	linked, but nobody to wake yet
- *	QUEUED		finish				armed and linked, or just unlinked
- *	DONE		-				.result is there; the wait is the poller's
- *	CANCELLED	-				unlinked by its poller
- *
- * The lists, .round and .next/.prev of a linked wait are changed with the guard
- * held. Whoever unlinks a wait in order to finish it drops the guard first and
- * then calls wait_finish, after which the wait may be gone; and, for the last
- * one, the primitive too. A wait that is unlinked but not DONE yet cannot be
- * cancelled any more: its wake is under way.
+ * queue.h: the common part of every sync future, over sync/queue_state.h. Whoever
+ * unlinks a wait in order to finish it drops the guard and then calls wait_finish.
  */
 #ifndef WEIR_SYNC_QUEUE_H
 #define WEIR_SYNC_QUEUE_H
 
-#include "weir/sync/wait.h"
 #include "weir/task.h"
-#include "core/assert.h"
-#include "core/atomic.h"
-#include "core/guard.h"
 #include "core/leaf.h"
-
-enum {
-	WAIT_IDLE = 0,
-	WAIT_ENABLED,
-	WAIT_QUEUED,
-	WAIT_DONE,
-	WAIT_CANCELLED,
-};
+#include "sync/queue_state.h"
 
 /* What wait_begin answers when the future has to look at its primitive. */
 #define WAIT_START (INT_MIN + 1)
-
-static inline void queue_init(struct weir__wait_queue *q)
-{
-	weir__guard_init(&q->guard);
-	q->head = q->tail = NULL;
-	q->round = 1;
-}
 
 static inline void wait_init(struct weir__wait *w, const struct weir_future_ops *ops)
 {
@@ -52,54 +22,11 @@ static inline void wait_init(struct weir__wait *w, const struct weir_future_ops 
 	w->result = 0;
 }
 
-/* Guard held. */
-static inline bool wait_linked(const struct weir__wait_queue *q, const struct weir__wait *w)
-{
-	return w->round == q->round;
-}
-
 /* Guard held. state: WAIT_QUEUED, or WAIT_ENABLED for a wait that is not armed. */
 static inline void queue_push(struct weir__wait_queue *q, struct weir__wait *w, uint32_t state)
 {
-	WEIR_ASSERT(!wait_linked(q, w));
 	WEIR_ASSERT((state == WAIT_QUEUED) == weir__leaf_is_armed(&w->leaf));
-	weir__store(&w->state, state, WEIR_RELAXED);
-	w->round = q->round;
-	w->next = NULL;
-	w->prev = q->tail;
-	*(q->tail ? &q->tail->next : &q->head) = w;
-	q->tail = w;
-}
-
-/* Guard held. */
-static inline void queue_unlink(struct weir__wait_queue *q, struct weir__wait *w)
-{
-	WEIR_ASSERT(wait_linked(q, w));
-	*(w->prev ? &w->prev->next : &q->head) = w->next;
-	*(w->next ? &w->next->prev : &q->tail) = w->prev;
-	w->next = w->prev = NULL;
-	w->round = 0;
-}
-
-/* Guard held. The oldest, unlinked; NULL when there is none. */
-static inline struct weir__wait *queue_pop(struct weir__wait_queue *q)
-{
-	struct weir__wait *w = q->head;
-
-	if (w)
-		queue_unlink(q, w);
-	return w;
-}
-
-/* Guard held. All of them, as a chain by .next; takes the same time for any number. */
-static inline struct weir__wait *queue_detach(struct weir__wait_queue *q)
-{
-	struct weir__wait *all = q->head;
-
-	q->head = q->tail = NULL;
-	if (++q->round == 0)
-		q->round = 1;
-	return all;
+	queue_link(q, w, state);
 }
 
 void wait_finish(struct weir__wait *w, int result);

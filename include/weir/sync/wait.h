@@ -24,7 +24,7 @@ struct weir__guard {
 struct weir__wait {
 	struct weir_leaf leaf;
 	struct weir__wait *next, *prev;
-	uint32_t state;			/* atomic; sync/queue.h */
+	uint32_t state;			/* atomic; sync/queue_state.h */
 	uint32_t round;			/* the queue's when linked, else 0 */
 	int result;			/* once done */
 };

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mpsc_state.h: the bounded channel without its futures: who puts a message where,
+ * who is woken for it, and who frees the channel.
+ *
+ * Invariants, between two holders of the guard:
+ *  - somebody is in line only while the ring is full and the channel open;
+ *  - a receiver waits (.rx) only while the ring is empty and the channel open.
+ *
+ * Whoever makes room copies the first message in line into it himself; so a place
+ * is never on its way to somebody who might not come.
+ *
+ * Senders
+ *	mpsc_send		0: it is in; wake *ret_rx, if any. -EAGAIN: full, and the
+ *				waiter is in line. -EPIPE: closed
+ *	queue_take_back		(guard held) gives the place in line up, unless admitted
+ * Receiver
+ *	mpsc_recv		how many; wake the chain *ret_admitted. 0: the end. -EAGAIN:
+ *				there is nothing, and the waiter is registered. A receiver
+ *				that is woken asks again: it was promised nothing
+ *	mpsc_rx_take_back	gives the registration up, unless a wake is under way
+ * Either
+ *	mpsc_close		wake the chain *ret_line with -EPIPE, and *ret_rx
+ *	mpsc_drop_sender, mpsc_drop_hold	true: the last one, close; true: free
+ *
+ * What is to be woken is nobody else's by then, and is woken behind the guard;
+ * after the last wake the channel may be gone.
+ */
+#ifndef WEIR_SYNC_MPSC_STATE_H
+#define WEIR_SYNC_MPSC_STATE_H
+
+#include <errno.h>
+#include <limits.h>
+
+#include "sync/queue_state.h"
+
+#ifndef WEIR_MODEL
+#include "weir/sync/mpsc.h"
+#include <string.h>
+#endif
+
+#ifndef MPSC_SENDER_ORDER
+#define MPSC_SENDER_ORDER WEIR_ACQ_REL	/* one's own use out, the others' in */
+#endif
+#ifndef MPSC_HOLD_ORDER
+#define MPSC_HOLD_ORDER WEIR_ACQ_REL	/* the same for the memory */
+#endif
+/* Switches for the model's mutants; 1 in the real thing. */
+#ifndef MPSC_SEND_LOOKS_INSIDE
+#define MPSC_SEND_LOOKS_INSIDE 1
+#endif
+#ifndef MPSC_SEND_WAKES
+#define MPSC_SEND_WAKES 1
+#endif
+#ifndef MPSC_RECV_LOOKS_INSIDE
+#define MPSC_RECV_LOOKS_INSIDE 1
+#endif
+#ifndef MPSC_RECV_ADMITS
+#define MPSC_RECV_ADMITS 1
+#endif
+#ifndef MPSC_ADMITTED_LEAVES_LINE
+#define MPSC_ADMITTED_LEAVES_LINE 1
+#endif
+#ifndef MPSC_CLOSE_TAKES_LINE
+#define MPSC_CLOSE_TAKES_LINE 1
+#endif
+#ifndef MPSC_CLOSE_TAKES_RX
+#define MPSC_CLOSE_TAKES_RX 1
+#endif
+#ifndef MPSC_RX_CANCEL_LOOKS
+#define MPSC_RX_CANCEL_LOOKS 1
+#endif
+
+struct weir_mpsc {
+	struct weir__wait_queue line;		/* senders that wait */
+	WEIR_PLAIN(struct weir__wait *) rx;	/* the receive that waits */
+	char *ring;
+	size_t bytes;				/* of a message */
+	size_t capacity;
+	WEIR_PLAIN(size_t) head;		/* index of the oldest message */
+	WEIR_ATOMIC(size_t) len;		/* written with the guard held */
+	WEIR_ATOMIC(bool) closed;		/* written with the guard held */
+	WEIR_ATOMIC(uint32_t) holds;		/* the receiver, and all senders together */
+	WEIR_ATOMIC(size_t) senders;
+};
+
+#ifndef WEIR_MODEL
+/* An atomic cell that is written with the guard held, read with the guard held. */
+#define MPSC_HELD(cell) (cell)
+
+static inline void mpsc_copy(void *to, const void *from, size_t bytes)
+{
+	if (WEIR_LIKELY(bytes == sizeof(uint64_t)))	/* mostly: spare it the call */
+		memcpy(to, from, sizeof(uint64_t));
+	else if (bytes)
+		memcpy(to, from, bytes);
+}
+
+static inline const void *mpsc_message_of(struct weir__wait *w)
+{
+	return WEIR_CONTAINER_OF(w, struct weir_mpsc_send, wait)->message;
+}
+#else
+#define MPSC_HELD(cell) weir__load(&(cell), WEIR_RELAXED)
+#endif
+
+/* [setup] The ring is the caller's. */
+static inline void mpsc_init(struct weir_mpsc *ch, size_t capacity, size_t bytes, void *ring)
+{
+	queue_init(&ch->line);
+	WEIR_WR(ch->rx, (struct weir__wait *)NULL);
+	ch->ring = (char *)ring;
+	ch->bytes = bytes;
+	ch->capacity = capacity;
+	WEIR_WR(ch->head, (size_t)0);
+	weir__store(&ch->len, (size_t)0, WEIR_RELAXED);
+	weir__store(&ch->closed, false, WEIR_RELAXED);
+	weir__store(&ch->holds, 2u, WEIR_RELAXED);
+	weir__store(&ch->senders, (size_t)1, WEIR_RELAXED);
+}
+
+/* [any] A hint: the truth is had with the guard. */
+static inline size_t mpsc_len(const struct weir_mpsc *ch)
+{
+	return weir__load(&ch->len, WEIR_RELAXED);
+}
+
+/* [any] A hint as well, until it is true. */
+static inline bool mpsc_closed(const struct weir_mpsc *ch)
+{
+	return weir__load(&ch->closed, WEIR_RELAXED);
+}
+
+/* ---- guard held ---- */
+
+static inline void mpsc_put(struct weir_mpsc *ch, const void *message)
+{
+	size_t len = MPSC_HELD(ch->len), at = WEIR_RD(ch->head) + len;
+
+	WEIR_ASSERT(len < ch->capacity);
+	if (at >= ch->capacity)
+		at -= ch->capacity;
+	mpsc_copy(ch->ring + at * ch->bytes, message, ch->bytes);
+	weir__store(&ch->len, len + 1, WEIR_RELAXED);
+}
+
+static inline void mpsc_get(struct weir_mpsc *ch, void *ret_message)
+{
+	size_t len = MPSC_HELD(ch->len) - 1, head = WEIR_RD(ch->head), next = head + 1;
+
+	WEIR_ASSERT(len < ch->capacity && head < ch->capacity);
+	mpsc_copy(ret_message, ch->ring + head * ch->bytes, ch->bytes);
+	/* An empty ring starts anew: a short queue stays in the same few cache lines. */
+	WEIR_WR(ch->head, next == ch->capacity || len == 0 ? 0 : next);
+	weir__store(&ch->len, len, WEIR_RELAXED);
+}
+
+/* Fill the room there is from the line; whose messages these are, as a chain to be woken. */
+static inline struct weir__wait *mpsc_admit(struct weir_mpsc *ch)
+{
+	struct weir__wait *first = NULL, *last = NULL, *w;
+
+	while (MPSC_HELD(ch->len) < ch->capacity && (w = WEIR_RD(ch->line.head)) != NULL) {
+		if (MPSC_ADMITTED_LEAVES_LINE)
+			queue_unlink(&ch->line, w);
+		mpsc_put(ch, mpsc_message_of(w));
+		if (last)
+			WEIR_WR(last->next, w);
+		else
+			first = w;
+		last = w;
+	}
+	return first;
+}
+
+/* As many as there are, up to max; the line moves up once for all of them. */
+static inline int mpsc_get_many(struct weir_mpsc *ch, size_t max, char *ret_messages,
+				struct weir__wait **ret_admitted)
+{
+	size_t len = MPSC_HELD(ch->len), n = max < len ? max : len, i;
+
+	if (n > INT_MAX)
+		n = INT_MAX;
+	for (i = 0; i < n; i++)
+		mpsc_get(ch, ret_messages + i * ch->bytes);
+	if (!queue_is_empty(&ch->line) && MPSC_RECV_ADMITS)
+		*ret_admitted = mpsc_admit(ch);
+	return (int)n;
+}
+
+/* The receive that waits, no longer registered. */
+static inline struct weir__wait *mpsc_take_rx(struct weir_mpsc *ch)
+{
+	struct weir__wait *rx = WEIR_RD(ch->rx);
+
+	WEIR_WR(ch->rx, (struct weir__wait *)NULL);
+	return rx;
+}
+
+/* ---- the operations; they take the guard ---- */
+
+/* waiter: to be put in line if the channel is full; NULL: not. *ret_rx was NULL. */
+static inline int mpsc_send(struct weir_mpsc *ch, const void *message, struct weir__wait *waiter,
+			    struct weir__wait **ret_rx)
+{
+	bool was_closed = !MPSC_SEND_LOOKS_INSIDE && mpsc_closed(ch);
+	bool as_owner = weir__guard_take(&ch->line.guard);
+	int rc = 0;
+
+	if (WEIR_UNLIKELY(MPSC_SEND_LOOKS_INSIDE ? MPSC_HELD(ch->closed) : was_closed)) {
+		rc = -EPIPE;
+	} else if (WEIR_LIKELY(MPSC_HELD(ch->len) < ch->capacity)) {
+		WEIR_ASSERT(queue_is_empty(&ch->line));
+		mpsc_put(ch, message);
+		if (MPSC_SEND_WAKES)
+			*ret_rx = mpsc_take_rx(ch);
+	} else {
+		rc = -EAGAIN;
+		if (waiter)
+			queue_link(&ch->line, waiter, WAIT_QUEUED);
+	}
+	weir__guard_drop(&ch->line.guard, as_owner);
+	return rc;
+}
+
+/* waiter: to be registered if there is nothing; NULL: not. *ret_admitted was NULL. */
+static inline int mpsc_recv(struct weir_mpsc *ch, size_t max, void *ret_messages,
+			    struct weir__wait *waiter, struct weir__wait **ret_admitted)
+{
+	bool nothing = !MPSC_RECV_LOOKS_INSIDE && mpsc_len(ch) == 0 && !mpsc_closed(ch);
+	bool as_owner = weir__guard_take(&ch->line.guard);
+	int rc;
+
+	if (WEIR_LIKELY(MPSC_HELD(ch->len) > 0) && !nothing) {
+		rc = mpsc_get_many(ch, max, (char *)ret_messages, ret_admitted);
+	} else if (MPSC_HELD(ch->closed) && !nothing) {
+		rc = 0;
+	} else if (waiter && WEIR_RD(ch->rx)) {
+		rc = -EBUSY;
+	} else {
+		rc = -EAGAIN;
+		if (waiter) {
+			WEIR_WR(ch->rx, waiter);
+			weir__store(&waiter->state, (uint32_t)WAIT_QUEUED, WEIR_RELAXED);
+		}
+	}
+	weir__guard_drop(&ch->line.guard, as_owner);
+	return rc;
+}
+
+/* Only the poller of w, which is registered or about to be woken. */
+static inline void mpsc_rx_take_back(struct weir_mpsc *ch, struct weir__wait *w)
+{
+	bool as_owner = weir__guard_take(&ch->line.guard);
+
+	if (WEIR_RD(ch->rx) == w || !MPSC_RX_CANCEL_LOOKS) {
+		WEIR_WR(ch->rx, (struct weir__wait *)NULL);
+		weir__store(&w->state, (uint32_t)WAIT_CANCELLED, WEIR_RELAXED);
+	}
+	weir__guard_drop(&ch->line.guard, as_owner);
+}
+
+/* Once or more often. */
+static inline void mpsc_close(struct weir_mpsc *ch, struct weir__wait **ret_line,
+			      struct weir__wait **ret_rx)
+{
+	bool as_owner = weir__guard_take(&ch->line.guard);
+
+	*ret_line = MPSC_CLOSE_TAKES_LINE ? queue_detach(&ch->line) : NULL;
+	*ret_rx = MPSC_CLOSE_TAKES_RX ? mpsc_take_rx(ch) : NULL;
+	weir__store(&ch->closed, true, WEIR_RELAXED);
+	weir__guard_drop(&ch->line.guard, as_owner);
+}
+
+static inline void mpsc_add_sender(struct weir_mpsc *ch)
+{
+	weir__fetch_add(&ch->senders, (size_t)1, WEIR_RELAXED);
+}
+
+/* True: it was the last one. */
+static inline bool mpsc_drop_sender(struct weir_mpsc *ch)
+{
+	return weir__fetch_sub(&ch->senders, (size_t)1, MPSC_SENDER_ORDER) == 1;
+}
+
+/* By the receiver, and by the last sender, who have closed it. True: free it. */
+static inline bool mpsc_drop_hold(struct weir_mpsc *ch)
+{
+	return weir__fetch_sub(&ch->holds, 1u, MPSC_HOLD_ORDER) == 1;
+}
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue_state.h: the line of waiters and the state word of each; sync/queue.h
+ * makes futures of them.
+ *
+ *	state		who changes it			meaning
+ *	IDLE		poll, cancel			not started
+ *	ENABLED		finish, poll (by exchange)	linked, but nobody to wake yet
+ *	QUEUED		finish				armed and linked, or just unlinked
+ *	DONE		-				.result is there; the wait is the poller's
+ *	CANCELLED	-				unlinked by its poller
+ *
+ * The lists, .round and .next/.prev of a linked wait are changed with the guard
+ * held. Whoever unlinks a wait in order to finish it drops the guard first and
+ * then says DONE, after which the wait may be gone; and, for the last one, the
+ * primitive too. A wait that is unlinked but not DONE yet cannot be cancelled
+ * any more: its wake is under way.
+ */
+#ifndef WEIR_SYNC_QUEUE_STATE_H
+#define WEIR_SYNC_QUEUE_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weir/base.h"
+#include "core/assert.h"
+#include "core/atomic.h"
+
+/* A model has a guard, a wait and a queue of its own, with the same fields. */
+#ifndef WEIR_MODEL
+#include "weir/sync/wait.h"
+#include "core/guard.h"
+#endif
+
+#ifndef WAIT_DONE_RELEASE
+#define WAIT_DONE_RELEASE WEIR_RELEASE
+#endif
+#ifndef WAIT_LOOK_ACQUIRE
+#define WAIT_LOOK_ACQUIRE WEIR_ACQUIRE
+#endif
+/* Switches for the models' mutants; 1 in the real thing. */
+#ifndef WAIT_CANCEL_LOOKS
+#define WAIT_CANCEL_LOOKS 1
+#endif
+#ifndef QUEUE_DETACH_ENDS_ROUND
+#define QUEUE_DETACH_ENDS_ROUND 1
+#endif
+
+enum {
+	WAIT_IDLE = 0,
+	WAIT_ENABLED,
+	WAIT_QUEUED,
+	WAIT_DONE,
+	WAIT_CANCELLED,
+};
+
+static inline void queue_init(struct weir__wait_queue *q)
+{
+	weir__guard_init(&q->guard);
+	WEIR_WR(q->head, (struct weir__wait *)NULL);
+	WEIR_WR(q->tail, (struct weir__wait *)NULL);
+	WEIR_WR(q->round, 1u);
+}
+
+/* Guard held. */
+static inline bool wait_linked(struct weir__wait_queue *q, struct weir__wait *w)
+{
+	return WEIR_RD(w->round) == WEIR_RD(q->round);
+}
+
+/* Guard held. */
+static inline bool queue_is_empty(struct weir__wait_queue *q)
+{
+	return !WEIR_RD(q->head);
+}
+
+/* Guard held. state: WAIT_QUEUED, or WAIT_ENABLED for a wait that is not armed. */
+static inline void queue_link(struct weir__wait_queue *q, struct weir__wait *w, uint32_t state)
+{
+	struct weir__wait *last = WEIR_RD(q->tail);
+
+	WEIR_ASSERT(!wait_linked(q, w));
+	weir__store(&w->state, state, WEIR_RELAXED);
+	WEIR_WR(w->round, WEIR_RD(q->round));
+	WEIR_WR(w->next, (struct weir__wait *)NULL);
+	WEIR_WR(w->prev, last);
+	WEIR_WR(*(last ? &last->next : &q->head), w);
+	WEIR_WR(q->tail, w);
+}
+
+/* Guard held. */
+static inline void queue_unlink(struct weir__wait_queue *q, struct weir__wait *w)
+{
+	struct weir__wait *next = WEIR_RD(w->next), *prev = WEIR_RD(w->prev);
+
+	WEIR_ASSERT(!WAIT_CANCEL_LOOKS || wait_linked(q, w));
+	WEIR_WR(*(prev ? &prev->next : &q->head), next);
+	WEIR_WR(*(next ? &next->prev : &q->tail), prev);
+	WEIR_WR(w->next, (struct weir__wait *)NULL);
+	WEIR_WR(w->prev, (struct weir__wait *)NULL);
+	WEIR_WR(w->round, 0u);
+}
+
+/* Guard held. The oldest, unlinked; NULL when there is none. */
+static inline struct weir__wait *queue_pop(struct weir__wait_queue *q)
+{
+	struct weir__wait *w = WEIR_RD(q->head);
+
+	if (w)
+		queue_unlink(q, w);
+	return w;
+}
+
+/* Guard held. All of them, as a chain by .next; takes the same time for any number. */
+static inline struct weir__wait *queue_detach(struct weir__wait_queue *q)
+{
+	struct weir__wait *all = WEIR_RD(q->head);
+	uint32_t round = WEIR_RD(q->round) + 1;
+
+	WEIR_WR(q->head, (struct weir__wait *)NULL);
+	WEIR_WR(q->tail, (struct weir__wait *)NULL);
+	if (QUEUE_DETACH_ENDS_ROUND)
+		WEIR_WR(q->round, round ? round : 1u);
+	return all;
+}
+
+/* Guard held. Its poller gives the wait up. False: too late, its wake is under way. */
+static inline bool queue_take_back(struct weir__wait_queue *q, struct weir__wait *w)
+{
+	if (WAIT_CANCEL_LOOKS && !wait_linked(q, w))
+		return false;
+	queue_unlink(q, w);
+	weir__store(&w->state, (uint32_t)WAIT_CANCELLED, WEIR_RELAXED);
+	return true;
+}
+
+/* [poller] Pairs with wait_say_done: the result, and everything before it. */
+static inline uint32_t wait_look(struct weir__wait *w)
+{
+	return weir__load(&w->state, WAIT_LOOK_ACQUIRE);
+}
+
+/* [who has unlinked it] The result is written, the waker copied; the wait may be gone after it. */
+static inline void wait_say_done(struct weir__wait *w)
+{
+	weir__store(&w->state, (uint32_t)WAIT_DONE, WAIT_DONE_RELEASE);
+}
+
+#endif
