@@ -59,6 +59,47 @@ CASE(receives_time_out, 0)
 	return 0;
 }
 
+/* A peek leaves the bytes, and a deadline in the past loses none. */
+CASE(a_peek_and_a_scattered_receive_time_out, 0)
+{
+	struct weir_tcp *one, *other;
+	char buf[40], more[40];
+	struct iovec iov[2] = { { buf, 15 }, { more, sizeof(more) } };
+	uint64_t later;
+	int got = 0, rc;
+
+	connected(&one, &other);
+	TIMES_OUT(end, weir_tcp_peek_until(other, buf, sizeof(buf), end));
+	TIMES_OUT(end, weir_tcp_recvv_until(other, iov, 2, end));
+	ck_assert_int_eq(weir_tcp_peek_until(other, buf, sizeof(buf), 0), -ETIMEDOUT);
+	ck_assert_int_eq(weir_tcp_recvv_until(other, iov, 2, 0), -ETIMEDOUT);
+	later = weir_deadline_in(10 * WEIR_SEC);
+	pattern_send(one, 3, 0, 30);
+	while ((rc = weir_tcp_peek_until(other, buf, sizeof(buf), later)) < 30)
+		ck_assert_int_gt(rc, 0);
+	pattern_check(3, 0, buf, 30);
+	/* In the past: what is there is had at once, or it stays. */
+	rc = weir_tcp_peek_until(other, buf, sizeof(buf), 1);
+	ck_assert(rc == 30 || rc == -ETIMEDOUT);
+	rc = weir_tcp_recvv_until(other, iov, 2, 1);
+	ck_assert(rc == 30 || rc == -ETIMEDOUT);
+	if (rc < 0)
+		ck_assert_int_eq(weir_tcp_recvv_until(other, iov, 2, later), 30);
+	pattern_check(3, 0, buf, 15);
+	pattern_check(3, 15, more, 15);
+	pattern_send(one, 3, 30, 20);
+	while (got < 20) {
+		iov[0] = (struct iovec){ buf + got, 5 };
+		iov[1] = (struct iovec){ buf + got + 5, sizeof(buf) - 25 };
+		rc = weir_tcp_recvv_until(other, iov, 2, later);
+		ck_assert_int_gt(rc, 0);
+		got += rc;
+	}
+	pattern_check(3, 30, buf, 20);
+	close_both(one, other);
+	return 0;
+}
+
 CASE(a_leased_receive_times_out, WEIR_CAP_LEASE)
 {
 	struct weir_tcp *one, *other;
@@ -91,6 +132,67 @@ CASE(a_send_times_out, 0)
 	free(out);
 	OK(weir_tcp_shutdown(one, SHUT_WR));
 	pattern_recv(other, 2, 0, done);
+	ck_assert_int_eq(weir_tcp_recv(other, &byte, 1), 0);
+	close_both(one, other);
+	return 0;
+}
+
+#define SEND_MAX 65536
+
+/* One send of the stream that goes on at byte `sent`; in two parts, if gathered. */
+static int send_some(struct weir_tcp *conn, bool gathered, size_t sent, size_t len,
+		     uint64_t deadline)
+{
+	static uint8_t out[SEND_MAX];
+	struct iovec iov[2] = { { out, len / 3 }, { out + len / 3, len - len / 3 } };
+
+	pattern_fill(4, sent, out, len);
+	return gathered ? weir_tcp_sendv_until(conn, iov, 2, deadline)
+			: weir_tcp_send_until(conn, out, len, deadline);
+}
+
+/* Send, until a whole wait was in vain. How many bytes went out. */
+static size_t send_until_full(struct weir_tcp *conn, bool gathered, size_t sent)
+{
+	uint64_t deadline;
+	int rc;
+
+	for (;;) {
+		deadline = weir_deadline_in(SHORT_NS);
+		rc = send_some(conn, gathered, sent, SEND_MAX, deadline);
+		if (rc < 0)
+			break;
+		ck_assert_int_gt(rc, 0);
+		sent += (size_t)rc;
+		ck_assert_uint_lt(sent, LARGE_BYTES);
+	}
+	ck_assert_int_eq(rc, -ETIMEDOUT);
+	ck_assert_uint_ge(weir_now(), deadline);
+	return sent;
+}
+
+/* Each byte that a send has reported arrives, and no other. */
+CASE(plain_and_gathered_sends_time_out, 0)
+{
+	struct weir_tcp *one, *other;
+	size_t sent = 0;
+	char byte;
+	int rc, i;
+
+	connected(&one, &other);
+	for (i = 0; i < 4; i++) {
+		rc = send_some(one, i % 2, sent, 100, weir_deadline_in(10 * WEIR_SEC));
+		ck_assert_int_gt(rc, 0);
+		sent += (size_t)rc;
+		/* In the past: at once, or not at all. */
+		rc = send_some(one, i % 2, sent, 100, (uint64_t)i);
+		ck_assert(rc > 0 || rc == -ETIMEDOUT);
+		sent += rc > 0 ? (size_t)rc : 0;
+	}
+	sent = send_until_full(one, false, sent);
+	sent = send_until_full(one, true, sent);
+	OK(weir_tcp_shutdown(one, SHUT_WR));
+	pattern_recv(other, 4, 0, sent);
 	ck_assert_int_eq(weir_tcp_recv(other, &byte, 1), 0);
 	close_both(one, other);
 	return 0;
@@ -225,8 +327,10 @@ void conformance_deadline(struct conformance_list *list)
 	ONCE(list, an_accept_times_out);
 	ONCE(list, a_connect_times_out);
 	ONCE(list, receives_time_out);
+	ONCE(list, a_peek_and_a_scattered_receive_time_out);
 	ONCE(list, a_leased_receive_times_out);
 	ONCE(list, a_send_times_out);
+	ONCE(list, plain_and_gathered_sends_time_out);
 	ONCE(list, a_leased_send_times_out);
 	ONCE(list, the_other_receives_time_out);
 	ONCE(list, single_sends_time_out);

@@ -178,6 +178,47 @@ ON_EACH(a_wait_that_times_out_loses_nobody)
 	return 0;
 }
 
+static int wait_to_be_told(void *arg)
+{
+	return weir_notify_wait(arg) ? -1 : 7;
+}
+
+ON_EACH(next_until_gives_up_at_its_deadline)
+{
+	struct weir_notify notify;
+	struct weir_group *group;
+	uint64_t id = 99, want, deadline;
+	int result = 99;
+
+	weir_notify_init(&notify);
+	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	/* Nobody to wait for: the deadline does not matter. */
+	ck_assert_int_eq(weir_group_next_until(group, 0, &id, &result), 0);
+	ck_assert_int_eq(weir_group_spawn(group, wait_to_be_told, &notify, &want), 0);
+	ck_assert_int_eq(weir_group_next_until(group, 0, &id, &result), -ETIMEDOUT);
+	deadline = weir_deadline_in(10 * WEIR_MSEC);
+	ck_assert_int_eq(weir_group_next_until(group, deadline, &id, &result), -ETIMEDOUT);
+	ck_assert_uint_ge(weir_now(), deadline);
+	/* It took nobody, and said nothing. */
+	ck_assert_uint_eq(weir_group_len(group), 1);
+	ck_assert(id == 99 && result == 99);
+	weir_notify_one(&notify);
+	deadline = weir_deadline_in(LONG);
+	ck_assert_int_eq(weir_group_next_until(group, deadline, &id, &result), 1);
+	ck_assert_uint_eq(id, want);
+	ck_assert_int_eq(result, 7);
+	/* One that has finished is had by a deadline in the past, too. */
+	weir_notify_one(&notify);
+	ck_assert_int_eq(weir_group_spawn(group, wait_to_be_told, &notify, &want), 0);
+	while (weir_group_next_until(group, 1, &id, &result) == -ETIMEDOUT)
+		weir_yield();
+	ck_assert_uint_eq(id, want);
+	ck_assert_uint_eq(weir_group_len(group), 0);
+	weir_group_free(group);
+	weir_notify_fini(&notify);
+	return 0;
+}
+
 /* Every task may spawn two more, so the group grows while it is joined. */
 struct tree {
 	struct weir_group *group;
@@ -300,6 +341,7 @@ int main(int argc, char **argv)
 		EACH(a_member_born_while_the_group_is_freed_is_aborted),
 		EACH(one_waiter_at_a_time),
 		EACH(a_wait_that_times_out_loses_nobody),
+		EACH(next_until_gives_up_at_its_deadline),
 		EACH(a_group_that_grows),
 		TESTING(plain_threads_use_groups),
 		TESTING(a_refused_spawn_does_not_strand_the_waiter, .rounds = 5),

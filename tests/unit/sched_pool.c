@@ -280,6 +280,64 @@ START_TEST(a_job_is_taken_back_or_waited_for)
 }
 END_TEST
 
+static int start_and_wait(void *arg)
+{
+	event_raise(arg);
+	event_wait(arg, 2);
+	return 23;
+}
+
+static int run_past_deadline(void *arg)
+{
+	uint64_t deadline = weir_deadline_in(scaled_ms(200));
+	int rc = weir_blocking_run_until(start_and_wait, arg, deadline);
+
+	ck_assert_uint_ge(weir_now(), deadline);
+	return rc;
+}
+
+/* The only thread is busy; then it is not, and then it is busy with this job. */
+static int until_root(void *arg UNUSED)
+{
+	struct event let_go = EVENT_INIT, running = EVENT_INIT;
+	struct crowd crowd = { &let_go, 0, 0, 0 };
+	struct weir_task *holder, *waiter;
+	unsigned ran = 0;
+	uint64_t deadline;
+	int value = 5, result;
+
+	ck_assert_int_eq(weir_spawn(crowd_task, &crowd, &holder), 0);
+	YIELD_UNTIL(get(&crowd.inside) == 1);
+	deadline = weir_deadline_in(10 * WEIR_MSEC);
+	ck_assert_int_eq(weir_blocking_run_until(count_one, &ran, deadline), -ETIMEDOUT);
+	ck_assert_uint_ge(weir_now(), deadline);
+	ck_assert_int_eq(weir_blocking_run_until(count_one, &ran, 0), -ETIMEDOUT);
+	event_raise(&let_go);
+	ck_assert_int_eq(weir_task_join(holder, &result), 0);
+	/* It was taken back, both times. */
+	ck_assert_uint_eq(get(&ran), 0);
+	deadline = weir_deadline_in(3600 * WEIR_SEC);
+	ck_assert_int_eq(weir_blocking_run_until(give, &value, deadline), 5);
+	/* One that runs when its time is over is waited for, and has its result. */
+	ck_assert_int_eq(weir_spawn(run_past_deadline, &running, &waiter), 0);
+	YIELD_UNTIL(event_raised(&running) == 1);
+	ck_assert_int_eq(weir_task_join_until(waiter, weir_deadline_in(scaled_ms(300)), &result),
+			 -ETIMEDOUT);
+	event_raise(&running);
+	ck_assert_int_eq(weir_task_join(waiter, &result), 0);
+	ck_assert_int_eq(result, 23);
+	return 0;
+}
+
+START_TEST(a_job_has_until_its_deadline_to_start)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+
+	cfg.blocking_max = 1;
+	runtime_run(&cfg, until_root, NULL);
+}
+END_TEST
+
 static int hurried_task(void *arg)
 {
 	struct storm *s = arg;
@@ -415,6 +473,7 @@ int main(int argc, char **argv)
 		EACH(so_many_threads_and_no_more),
 		EACH(so_many_jobs_may_wait),
 		EACH(a_job_is_taken_back_or_waited_for),
+		EACH(a_job_has_until_its_deadline_to_start),
 		EACH(cancels_race_with_the_start),
 		EACH(what_a_job_may_do),
 		EACH(shutdown_drops_detached_jobs_that_wait),

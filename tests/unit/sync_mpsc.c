@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sync_mpsc.c: the bounded channel, polled by hand, then between threads. */
+/* sync_mpsc.c: the bounded channel, polled by hand, between threads, and on fibers. */
+#include "tests/unit/runtimes.h"
 #include "tests/unit/sync_waker.h"
 #include "weir/sync/mpsc.h"
 
@@ -29,13 +30,13 @@ static void give_up_both(void)
 	ck_assert_int_eq(hr.clones, 0);
 }
 
-static int send(int i)
+static int poll_send(int i)
 {
 	weir_mpsc_send_init(&s[i], ch, &in[i]);
 	return POLL(&hs[i], &s[i]);
 }
 
-static int recv(size_t max)
+static int poll_recv(size_t max)
 {
 	weir_mpsc_recv_init(&r, ch, max, out);
 	return POLL(&hr, &r);
@@ -48,11 +49,11 @@ START_TEST(messages_come_out_in_order_over_many_laps)
 	make(3);
 	for (i = 0; i + 3 <= 64; i += 2) {
 		ck_assert_int_eq(weir_mpsc_send_try(ch, &in[i]), 0);
-		ck_assert_int_eq(send(0), 0);
+		ck_assert_int_eq(poll_send(0), 0);
 		if (i % 3 == 0)
 			ck_assert_int_eq(weir_mpsc_send_try(ch, &in[i + 2]), 0);
 		ck_assert_uint_eq(weir_mpsc_len(ch), i % 3 == 0 ? 3 : 2);
-		ck_assert_int_eq(recv(1), 1);
+		ck_assert_int_eq(poll_recv(1), 1);
 		ck_assert_uint_eq(out[0], in[i]);
 		for (k = i % 3 == 0 ? 2 : 1; k > 0; k--)
 			ck_assert_int_eq(weir_mpsc_recv_try(ch, &out[k]), 1);
@@ -87,11 +88,11 @@ START_TEST(a_full_channel_makes_senders_wait_in_line)
 
 	make(2);
 	ck_assert_uint_eq(weir_mpsc_capacity(ch), 2);
-	ck_assert_int_eq(send(0), 0);
-	ck_assert_int_eq(send(1), 0);
+	ck_assert_int_eq(poll_send(0), 0);
+	ck_assert_int_eq(poll_send(1), 0);
 	ck_assert_int_eq(weir_mpsc_send_try(ch, &in[9]), -EAGAIN);
 	for (i = 2; i < 5; i++)
-		ck_assert_int_eq(send(i), WEIR_PENDING);
+		ck_assert_int_eq(poll_send(i), WEIR_PENDING);
 	for (i = 0; i < 5; i++) {
 		ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
 		ck_assert_uint_eq(out[0], in[i]);
@@ -113,21 +114,21 @@ START_TEST(recv_many_takes_what_is_there_and_lets_the_line_in)
 
 	make(3);
 	for (i = 0; i < 6; i++)
-		ck_assert_int_eq(send(i), i < 3 ? 0 : WEIR_PENDING);
-	ck_assert_int_eq(recv(64), 3);
+		ck_assert_int_eq(poll_send(i), i < 3 ? 0 : WEIR_PENDING);
+	ck_assert_int_eq(poll_recv(64), 3);
 	ck_assert_uint_eq(out[2], in[2]);
 	ck_assert_uint_eq(weir_mpsc_len(ch), 3);
 	for (i = 3; i < 6; i++)
 		ck_assert_int_eq(POLL(&hs[i], &s[i]), 0);
-	ck_assert_int_eq(recv(2), 2);
+	ck_assert_int_eq(poll_recv(2), 2);
 	ck_assert_uint_eq(out[0], in[3]);
-	ck_assert_int_eq(recv(2), 1);
+	ck_assert_int_eq(poll_recv(2), 1);
 	ck_assert_uint_eq(out[0], in[5]);
-	ck_assert_int_eq(recv(0), -EINVAL);
+	ck_assert_int_eq(poll_recv(0), -EINVAL);
 	ck_assert_int_eq(weir_mpsc_recv_many(ch, 0, out), -EINVAL);
-	ck_assert_int_eq(recv(8), WEIR_PENDING);
-	ck_assert_int_eq(send(0), 0);
-	ck_assert_int_eq(send(1), 0);
+	ck_assert_int_eq(poll_recv(8), WEIR_PENDING);
+	ck_assert_int_eq(poll_send(0), 0);
+	ck_assert_int_eq(poll_send(1), 0);
 	ck_assert_int_eq(hr.wakes, 1);
 	ck_assert_int_eq(POLL(&hr, &r), 2);
 	give_up_both();
@@ -140,22 +141,22 @@ START_TEST(a_waiting_receive_is_woken_once)
 	struct hand h2 = { 0, 0 };
 
 	make(4);
-	ck_assert_int_eq(recv(1), WEIR_PENDING);
+	ck_assert_int_eq(poll_recv(1), WEIR_PENDING);
 	weir_mpsc_recv_init(&second, ch, 1, out);
 	ck_assert_int_eq(POLL(&h2, &second), -EBUSY);
 	ck_assert_int_eq(h2.clones, 0);
-	ck_assert_int_eq(send(0), 0);
-	ck_assert_int_eq(send(1), 0);
+	ck_assert_int_eq(poll_send(0), 0);
+	ck_assert_int_eq(poll_send(1), 0);
 	ck_assert_int_eq(hr.wakes, 1);
 	ck_assert_int_eq(POLL(&hr, &r), 1);
 	ck_assert_uint_eq(out[0], in[0]);
 	/* Woken for a message that is gone meanwhile, it waits on. */
 	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
-	ck_assert_int_eq(recv(1), WEIR_PENDING);
-	ck_assert_int_eq(send(2), 0);
+	ck_assert_int_eq(poll_recv(1), WEIR_PENDING);
+	ck_assert_int_eq(poll_send(2), 0);
 	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
 	ck_assert_int_eq(POLL(&hr, &r), WEIR_PENDING);
-	ck_assert_int_eq(send(3), 0);
+	ck_assert_int_eq(poll_send(3), 0);
 	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
 	ck_assert_int_eq(CANCEL(&hr, &r), -ECANCELED);
 	give_up_both();
@@ -165,27 +166,27 @@ END_TEST
 START_TEST(cancelling_loses_no_message_and_no_place)
 {
 	make(1);
-	ck_assert_int_eq(send(0), 0);
-	ck_assert_int_eq(send(1), WEIR_PENDING);
-	ck_assert_int_eq(send(2), WEIR_PENDING);
-	ck_assert_int_eq(send(3), WEIR_PENDING);
+	ck_assert_int_eq(poll_send(0), 0);
+	ck_assert_int_eq(poll_send(1), WEIR_PENDING);
+	ck_assert_int_eq(poll_send(2), WEIR_PENDING);
+	ck_assert_int_eq(poll_send(3), WEIR_PENDING);
 	ck_assert_int_eq(CANCEL(&hs[1], &s[1]), -ECANCELED);
 	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
 	ck_assert_uint_eq(out[0], in[0]);
 	/* Let in before the cancel: sent. */
 	ck_assert_int_eq(CANCEL(&hs[2], &s[2]), 0);
 	ck_assert_int_eq(CANCEL(&hs[3], &s[3]), -ECANCELED);
-	ck_assert_int_eq(recv(1), 1);
+	ck_assert_int_eq(poll_recv(1), 1);
 	ck_assert_uint_eq(out[0], in[2]);
-	ck_assert_int_eq(recv(1), WEIR_PENDING);
+	ck_assert_int_eq(poll_recv(1), WEIR_PENDING);
 	ck_assert_int_eq(CANCEL(&hr, &r), -ECANCELED);
-	ck_assert_int_eq(send(4), 0);
+	ck_assert_int_eq(poll_send(4), 0);
 	ck_assert_int_eq(hr.wakes, 0);
-	ck_assert_int_eq(recv(1), 1);
+	ck_assert_int_eq(poll_recv(1), 1);
 	ck_assert_uint_eq(out[0], in[4]);
 	/* Woken before the cancel: the message is received, or still there. */
-	ck_assert_int_eq(recv(1), WEIR_PENDING);
-	ck_assert_int_eq(send(5), 0);
+	ck_assert_int_eq(poll_recv(1), WEIR_PENDING);
+	ck_assert_int_eq(poll_send(5), 0);
 	ck_assert_int_eq(CANCEL(&hr, &r), 1);
 	ck_assert_uint_eq(out[0], in[5]);
 	give_up_both();
@@ -209,7 +210,7 @@ START_TEST(a_receive_on_its_way_to_be_woken_cannot_be_cancelled)
 	make(1);
 	weir_mpsc_recv_init(&r, ch, 1, out);
 	ck_assert_int_eq(weir_poll(&r.wait.leaf.future, &cx), WEIR_PENDING);
-	ck_assert_int_eq(send(0), 0);
+	ck_assert_int_eq(poll_send(0), 0);
 	ck_assert_int_eq(clones, 2);
 	ck_assert_int_eq(weir_poll(&r.wait.leaf.future, &cx), 1);
 	ck_assert_uint_eq(out[0], in[0]);
@@ -231,9 +232,9 @@ START_TEST(the_last_sender_ends_it_after_what_is_in)
 	weir_mpsc_unref(ch);
 	ck_assert(weir_mpsc_is_closed(ch));
 	ck_assert_uint_eq(weir_mpsc_len(ch), 32);
-	ck_assert_int_eq(recv(64), 32);
-	ck_assert_int_eq(recv(64), 0);
-	ck_assert_int_eq(recv(64), 0);
+	ck_assert_int_eq(poll_recv(64), 32);
+	ck_assert_int_eq(poll_recv(64), 0);
+	ck_assert_int_eq(poll_recv(64), 0);
 	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 0);
 	weir_mpsc_free(ch);
 }
@@ -242,7 +243,7 @@ END_TEST
 START_TEST(the_last_sender_wakes_the_receiver)
 {
 	make(1);
-	ck_assert_int_eq(recv(1), WEIR_PENDING);
+	ck_assert_int_eq(poll_recv(1), WEIR_PENDING);
 	weir_mpsc_unref(ch);
 	ck_assert_int_eq(hr.wakes, 1);
 	ck_assert_int_eq(POLL(&hr, &r), 0);
@@ -253,18 +254,18 @@ END_TEST
 START_TEST(close_turns_senders_away_and_keeps_what_is_in)
 {
 	make(1);
-	ck_assert_int_eq(send(0), 0);
-	ck_assert_int_eq(send(1), WEIR_PENDING);
-	ck_assert_int_eq(send(2), WEIR_PENDING);
+	ck_assert_int_eq(poll_send(0), 0);
+	ck_assert_int_eq(poll_send(1), WEIR_PENDING);
+	ck_assert_int_eq(poll_send(2), WEIR_PENDING);
 	weir_mpsc_close(ch);
 	ck_assert_int_eq(hs[1].wakes, 1);
 	ck_assert_int_eq(POLL(&hs[1], &s[1]), -EPIPE);
 	ck_assert_int_eq(CANCEL(&hs[2], &s[2]), -EPIPE);
-	ck_assert_int_eq(send(3), -EPIPE);
+	ck_assert_int_eq(poll_send(3), -EPIPE);
 	ck_assert_int_eq(weir_mpsc_send_try(ch, &in[0]), -EPIPE);
-	ck_assert_int_eq(recv(1), 1);
+	ck_assert_int_eq(poll_recv(1), 1);
 	ck_assert_uint_eq(out[0], in[0]);
-	ck_assert_int_eq(recv(1), 0);
+	ck_assert_int_eq(poll_recv(1), 0);
 	give_up_both();
 }
 END_TEST
@@ -272,8 +273,8 @@ END_TEST
 START_TEST(a_receiver_that_is_gone_turns_senders_away)
 {
 	make(1);
-	ck_assert_int_eq(send(0), 0);
-	ck_assert_int_eq(send(1), WEIR_PENDING);
+	ck_assert_int_eq(poll_send(0), 0);
+	ck_assert_int_eq(poll_send(1), WEIR_PENDING);
 	weir_mpsc_free(ch);
 	ck_assert_int_eq(POLL(&hs[1], &s[1]), -EPIPE);
 	ck_assert_int_eq(weir_mpsc_send_try(ch, &in[0]), -EPIPE);
@@ -400,6 +401,53 @@ START_TEST(threads_see_a_close_and_every_message_has_one_fate)
 }
 END_TEST
 
+/* ---- on fibers ---- */
+
+static int send_three(void *arg)
+{
+	struct weir_mpsc *to = arg;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(weir_mpsc_send(to, &in[i]), 0);
+	weir_mpsc_unref(to);
+	return 0;
+}
+
+ON_EACH(recv_many_until_gives_up_at_its_deadline)
+{
+	uint64_t deadline;
+	struct weir_task *task;
+	int got = 0, rc;
+
+	make(4);
+	out[0] = 99;
+	ck_assert_int_eq(weir_mpsc_recv_many_until(ch, 8, 0, out), -ETIMEDOUT);
+	deadline = weir_deadline_in(10 * WEIR_MSEC);
+	ck_assert_int_eq(weir_mpsc_recv_many_until(ch, 8, deadline, out), -ETIMEDOUT);
+	ck_assert_uint_ge(weir_now(), deadline);
+	ck_assert_uint_eq(out[0], 99);
+	/* The receive that gave up does not count as one that is pending, nor takes a message. */
+	deadline = weir_deadline_in(3600 * WEIR_SEC);
+	ck_assert_int_eq(weir_spawn(send_three, weir_mpsc_ref(ch), &task), 0);
+	for (; got < 3; got += rc) {
+		rc = weir_mpsc_recv_many_until(ch, 2, deadline, out + got);
+		ck_assert_int_gt(rc, 0);
+		ck_assert_int_le(rc, 2);
+	}
+	ck_assert_mem_eq(out, in, 3 * sizeof(in[0]));
+	ck_assert_int_eq(weir_task_join(task, NULL), 0);
+	/* What is there is had by a deadline in the past; and so is the end. */
+	ck_assert_int_eq(weir_mpsc_send_try(ch, &in[5]), 0);
+	ck_assert_int_eq(weir_mpsc_send_try(ch, &in[6]), 0);
+	ck_assert_int_eq(weir_mpsc_recv_many_until(ch, 8, 1, out), 2);
+	ck_assert_uint_eq(out[1], in[6]);
+	weir_mpsc_unref(ch);
+	ck_assert_int_eq(weir_mpsc_recv_many_until(ch, 8, 1, out), 0);
+	weir_mpsc_free(ch);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -418,6 +466,7 @@ int main(int argc, char **argv)
 		TESTING(threads_lose_nothing_and_keep_the_order, .rounds = 4, .timeout_s = 60),
 		TESTING(threads_see_a_close_and_every_message_has_one_fate, .rounds = 4,
 			.timeout_s = 60),
+		EACH(recv_many_until_gives_up_at_its_deadline),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
