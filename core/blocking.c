@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "core/assert.h"
 #include "core/clock.h"
 #include "core/leaf.h"
 #include "core/task.h"
@@ -43,6 +44,7 @@ static int blocking_poll(struct weir_future *future, struct weir_cx *cx)
 		return blocking_start(b, cx);
 	if (state < WEIR__BLOCKING_DONE)
 		return WEIR_PENDING;
+	WEIR_ASSERT(weir__leaf_is_armed(&b->leaf));
 	weir__leaf_disarm(&b->leaf);
 	weir__store(&b->state, (uint8_t)WEIR__BLOCKING_IDLE, WEIR_RELAXED);
 	return state == WEIR__BLOCKING_DONE ? b->result : -ECANCELED;

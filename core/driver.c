@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/assert.h"
 #include "core/clock.h"
 #include "core/futex.h"
 #include "core/signals.h"
@@ -23,6 +24,7 @@ static int io_init(struct weir__driver *d, struct weir__worker *w,
 	struct weir_backend *be;
 	int rc;
 
+	WEIR_ASSERT(!d->io);
 	if (ops->abi != WEIR_BACKEND_ABI || ops->instance_bytes < sizeof *be)
 		return -EINVAL;
 	be = aligned_alloc(64, bytes);
@@ -83,6 +85,7 @@ int weir__driver_poll(struct weir__driver *d, struct weir__worker *w, bool busy)
 {
 	int n = d->io ? d->io->ops->poll(d->io, 0, busy) : 0;
 
+	WEIR_ASSERT(w == weir__worker_current() && d == &w->driver);
 	weir__store(&w->stats.driver_polls, w->stats.driver_polls + 1, WEIR_RELAXED);
 	return (n > 0 ? n : 0) + after_io(d, w);
 }
@@ -119,6 +122,8 @@ int weir__driver_wait(struct weir__driver *d, struct weir__worker *w, uint64_t d
 	uint64_t bound = wait_bound(d, w, deadline);
 	int n = 0;
 
+	WEIR_ASSERT(w == weir__worker_current() && d == &w->driver);
+	WEIR_ASSERT(bound <= deadline);
 	if (d->io)
 		n = d->io->ops->poll(d->io, bound, false);
 	else if (bound)
@@ -138,6 +143,7 @@ int weir__driver_rescue(struct weir__driver *d, struct weir__worker *w)
 {
 	int n = 0;
 
+	WEIR_ASSERT(w == weir__worker_current() && d != &w->driver);
 	if (d->io && (d->io->caps & WEIR_CAP_POLL_ANY))
 		n = d->io->ops->poll(d->io, 0, true);
 	if (weir__load(&d->time.next_ns, WEIR_RELAXED) != WEIR_FOREVER)

@@ -6,6 +6,7 @@
  */
 #include "weir/future.h"
 
+#include "core/assert.h"
 static void cancel_pending(struct weir_future **futures, const int *results, unsigned count)
 {
 	unsigned i;
@@ -119,6 +120,7 @@ static int select_poll(struct weir_future *future, struct weir_cx *cx)
 			return WEIR_PENDING;
 		if (!started)
 			drop_unstarted(s, first);
+		WEIR_ASSERT((unsigned)first < s->count && s->results[first] != WEIR_PENDING);
 		s->winner = first;
 		cancel_pending(s->futures, s->results, s->count);
 	}
@@ -177,6 +179,7 @@ static int join_all_poll(struct weir_future *future, struct weir_cx *cx)
 		if (all->results[i] != WEIR_PENDING)
 			continue;
 		all->results[i] = weir_poll(all->futures[i], cx);
+		WEIR_ASSERT(all->left > 0);
 		if (all->results[i] != WEIR_PENDING)
 			all->left--;
 	}

@@ -33,6 +33,7 @@ struct weir_group {
 
 static void unlink_member(struct weir__member *m)
 {
+	WEIR_ASSERT(*m->pprev == m && m->group->len > 0);
 	*m->pprev = m->next;
 	if (m->next)
 		m->next->pprev = m->pprev;
@@ -83,6 +84,7 @@ struct weir__member *weir__group_enter(struct weir_group *group)
 void weir__group_fill(struct weir__member *m, struct weir_task *task)
 {
 	weir__lock_take(&m->group->lock);
+	WEIR_ASSERT(!m->task);
 	m->task = task;
 	if (m->group->closing)
 		weir_task_abort(task);
@@ -94,6 +96,7 @@ static bool take_waiter(struct weir_group *group, struct weir__wakeup *ret_wakeu
 {
 	if (!group->waiter)
 		return false;
+	WEIR_ASSERT(weir__leaf_is_armed(&group->waiter->leaf));
 	weir__leaf_waker(&group->waiter->leaf, ret_wakeup);
 	group->waiter = NULL;
 	return true;
@@ -124,6 +127,7 @@ void weir__group_deliver(struct weir__member *m)
 	struct weir__wakeup wakeup;
 	bool wake;
 
+	WEIR_ASSERT(m->task);
 	weir__lock_take(&group->lock);
 	if (WEIR_UNLIKELY(group->orphan)) {
 		weir__lock_drop(&group->lock);
@@ -181,6 +185,7 @@ static struct weir__member *pop_done(struct weir_group *group)
 
 	if (!m)
 		return NULL;
+	WEIR_ASSERT(m->task && group->len > 0);
 	group->done = m->next;
 	if (!group->done)
 		group->done_last = &group->done;

@@ -105,6 +105,7 @@ static inline bool weir__guard_enter(struct weir__guard *g, const void *me)
 /* Pairs with the next taker's exchange of held, or load of busy (c). */
 static inline void weir__guard_drop(struct weir__guard *g, bool as_owner)
 {
+	WEIR_ASSERT(weir__load(as_owner ? &g->busy : &g->held, WEIR_RELAXED) == 1);
 	weir__store(as_owner == GUARD_DROPS_ITS_WORD ? &g->busy : &g->held, 0u, GUARD_DROP_RELEASE);
 }
 
@@ -113,6 +114,7 @@ static inline void weir__guard_end_ownership(struct weir__guard *g, void (*fence
 {
 	unsigned spins = 0;
 
+	WEIR_ASSERT(weir__load(&g->held, WEIR_RELAXED) == 1);
 	if (!GUARD_END_BEFORE_FENCE)
 		fence_everywhere();
 	weir__store(&g->owner, GUARD_SHARED, WEIR_RELAXED);	/* a */

@@ -7,6 +7,7 @@
  */
 #include <sched.h>
 
+#include "core/assert.h"
 #include "core/leaf.h"
 #include "core/task.h"
 
@@ -31,6 +32,7 @@ void weir__join_wake(struct weir_task *task)
 	struct weir_waker waker = task->join_waker;
 	bool held = !is_type_stable(task, &waker);
 
+	WEIR_ASSERT(waker.ops && weir__state_is_complete(&task->state));
 	weir_waker_wake(&waker);
 	if (held)
 		weir_waker_drop(&waker);
@@ -61,6 +63,7 @@ static int join_finish(struct weir_join *join)
 {
 	struct weir_task *task = join->task;
 
+	WEIR_ASSERT(weir__state_is_complete(&task->state));
 	join->result = task->result;
 	if (weir__leaf_is_armed(&join->leaf)) {
 		if (WEIR_UNLIKELY(is_far_task(task, &join->leaf.waker)))

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "weir/base.h"
+#include "core/assert.h"
 #include "core/atomic.h"
 
 /* Each order on its own, for the models' mutants. */
@@ -61,6 +62,7 @@ static inline void weir__lock_take(struct weir__lock *l)
 /* Pairs with the exchange in weir__lock_take and weir__lock_try. */
 static inline void weir__lock_drop(struct weir__lock *l)
 {
+	WEIR_ASSERT(weir__load(&l->held, WEIR_RELAXED) == 1);
 	weir__store(&l->held, 0u, LOCK_DROP_RELEASE);
 }
 

@@ -94,6 +94,7 @@ static bool chunk_new(struct weir__slab *slab, unsigned size_class)
 	c->bytes = bytes;
 	c->block_bytes = block;
 	c->blocks = (uint32_t)((bytes - CHUNK_HEAD) / block);
+	WEIR_ASSERT(c->blocks > 0);
 	c->next = slab->chunks;
 	slab->chunks = c;
 	slab->fresh[size_class] = c;
@@ -114,6 +115,7 @@ static void *carve(struct weir__slab *slab, unsigned size_class)
 			return NULL;
 		c = slab->fresh[size_class];
 	}
+	WEIR_ASSERT(c->block_bytes == class_bytes[size_class] && c->used < c->blocks);
 	return chunk_block(c, c->used++);
 }
 
@@ -135,6 +137,7 @@ void *weir__slab_alloc(struct weir__slab *slab, unsigned size_class)
 	struct weir__link *link = slab->free[size_class];
 	struct weir__slab_head *head;
 
+	WEIR_ASSERT(size_class < WEIR__SLAB_CLASSES);
 	if (WEIR_UNLIKELY(!link)) {
 		take_remote(slab);
 		link = slab->free[size_class];
@@ -151,6 +154,7 @@ void weir__slab_free(struct weir__slab *slab, void *block, unsigned size_class)
 {
 	struct weir__slab_head *head = block;
 
+	WEIR_ASSERT(size_class < WEIR__SLAB_CLASSES);
 	weir__asan_poison(head + 1, class_bytes[size_class] - sizeof *head);
 	head->link.next = slab->free[size_class];
 	slab->free[size_class] = &head->link;

@@ -175,6 +175,7 @@ static unsigned region_take(struct weir__stack_region *r)
 static void region_give(struct weir__stack_region *r, unsigned slot)
 {
 	WEIR_ASSERT(!bit_test(r->free, slot));
+	WEIR_ASSERT(slot < r->slots && r->free_slots < r->slots);
 	bit_set(r->free, slot);
 	if (r->free_slots++ == 0) {
 		r->next_avail = shared.avail[r->order];
@@ -255,6 +256,7 @@ static int guard_reserve(struct weir__stack_pool *pool, uint32_t bare)
 	uint32_t done = 0;
 	int rc = 0;
 
+	WEIR_ASSERT(pool->reserved <= WEIR__STACK_RESERVE);
 	for (i = 0; i < pool->reserved && rc == 0; i++)
 		if (bare >> i & 1) {
 			rc = guard_install(&pool->reserve[i], &pool->reason);
@@ -348,6 +350,7 @@ void weir__stack_pool_trim(struct weir__stack_pool *pool, unsigned keep)
 
 	while (pool->hot > keep) {
 		link = pool->oldest;
+		WEIR_ASSERT(link && !link->older);
 		pool->oldest = link->newer;
 		if (pool->oldest)
 			pool->oldest->older = NULL;
@@ -397,6 +400,7 @@ int weir__stack_get(struct weir__stack_pool *pool, struct weir__stack *ret_stack
 	int rc;
 
 	pool->reason = NULL;
+	WEIR_ASSERT((link != NULL) == (pool->hot > 0));
 	if (WEIR_LIKELY(link != NULL)) {
 		*ret_stack = link->stack;
 		pool->newest = link->older;

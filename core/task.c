@@ -36,6 +36,7 @@ static void task_free(struct weir_task *task)
 	struct weir_rt *rt = task->rt;
 	struct weir__worker *w = weir__worker_current();
 
+	WEIR_ASSERT(!task->armed && !task->fiber && !task->locals);
 	weir__store(&task->state, (uint64_t)0, WEIR_RELAXED);
 	if (w && w->rt == rt && w->index == task->slab_owner)
 		weir__slab_free(&w->slab, task, task->size_class);
@@ -215,6 +216,7 @@ int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 	task->member = member;
 	task->locals = NULL;
 	task->pinned_to = (uint16_t)(cfg->worker ? cfg->worker - 1 : w ? w->index : 0);
+	WEIR_ASSERT(task->pinned_to < rt->workers);
 	task_init_body(task, cfg);
 	/* Release: pairs with the acquire of a wake on a stale pointer to this block. */
 	weir__store(&task->state, task_state_init(ret_task || cfg->group), WEIR_RELEASE);
@@ -276,6 +278,7 @@ int weir__task_unwind(struct weir__worker *w, struct weir_task *task, int result
 
 int weir__task_make_fiber(struct weir__worker *w, struct weir_task *task)
 {
+	WEIR_ASSERT(!task->fiber && (task->flags & WEIR__TASK_STACKFUL));
 	return weir__fiber_new(&w->stacks, task->body.fn, task->extra.arg, &task->fiber);
 }
 
@@ -283,7 +286,7 @@ int weir__task_end_fiber(struct weir__worker *w, struct weir_task *task)
 {
 	int result = weir__fiber_result(task->fiber);
 
-	WEIR_ASSERT(!task->armed);
+	WEIR_ASSERT(!task->armed && w->cx.task == task);
 	weir__fiber_free(&w->stacks, task->fiber);
 	task->fiber = NULL;
 	return result;
@@ -293,6 +296,7 @@ void weir__task_complete(struct weir__worker *w, struct weir_task *task, int res
 {
 	uint64_t now;
 
+	WEIR_ASSERT(w->cx.task == task && !task->armed && !task->fiber);
 	if (!(task->flags & WEIR__TASK_STACKFUL) && task->extra.fini)
 		task->extra.fini(weir__task_state(task));
 	if (task->locals)

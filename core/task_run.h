@@ -76,6 +76,7 @@ __attribute__((always_inline)) static inline bool weir__task_run(struct weir__wo
 	uint64_t found = weir__state_start(&task->state);
 	int rc;
 
+	WEIR_ASSERT(w == weir__worker_current() && !w->cx.task && task->rt == w->rt);
 	w->cx.waker.data = task;
 	w->cx.task = task;
 	w->budget = task->flags & WEIR__TASK_UNCONSTRAINED ? WEIR__BUDGET_NONE : w->rt->budget;

@@ -9,6 +9,7 @@
  */
 #include "weir/time.h"
 
+#include "core/assert.h"
 #include "core/clock.h"
 #include "core/leaf.h"
 #include "core/task.h"
@@ -32,6 +33,7 @@ static struct weir__wheel_home *sleep_home(uintptr_t where)
 /* Guard held. */
 static void file_locked(struct weir__wheel_home *home, struct weir__timer *timer)
 {
+	WEIR_ASSERT(home->enabled);
 	weir__wheel_insert(&home->wheel, timer);
 	if (timer->deadline_ns < home->next_ns)
 		weir__store(&home->next_ns, timer->deadline_ns, WEIR_RELAXED);
@@ -99,6 +101,7 @@ int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
 			continue;
 		}
 		s = WEIR_CONTAINER_OF(timer, struct weir_sleep, timer);
+		WEIR_ASSERT((s->where & SLEEP_STATES) == SLEEP_PENDING);
 		weir__leaf_waker(&s->leaf, &wakeup);
 		/* Pairs with the load in sleep_poll; the sleep may be gone after it. */
 		weir__store(&s->where, (uintptr_t)SLEEP_FIRED, WEIR_RELEASE);

@@ -105,6 +105,7 @@ static inline void file(struct weir__wheel *w, struct weir__timer *t)
 	if (tick < w->elapsed)
 		tick = w->elapsed;
 	index = head_index(w->elapsed, tick);
+	WEIR_ASSERT(index < WEIR__WHEEL_LEVELS * WEIR__WHEEL_SLOTS);
 	link_first(&w->head[index], t);
 	w->occupied[index / WEIR__WHEEL_SLOTS] |= 1ull << index % WEIR__WHEEL_SLOTS;
 }
@@ -122,6 +123,7 @@ static inline void slot_emptied(struct weir__wheel *w, struct weir__timer **from
 	uintptr_t offset = (uintptr_t)from - (uintptr_t)w->head;
 	size_t index = offset / sizeof(w->head[0]);
 
+	WEIR_ASSERT(*from == NULL);
 	if (offset < sizeof(w->head))
 		w->occupied[index / WEIR__WHEEL_SLOTS] &=
 			~(1ull << index % WEIR__WHEEL_SLOTS);
@@ -208,6 +210,7 @@ struct weir__timer *weir__wheel_advance(struct weir__wheel *w, uint64_t now_ns)
 		return NULL;
 
 	target = (now_ns - w->origin_ns) / w->tick_ns;
+	WEIR_ASSERT(target >= w->elapsed);
 	while ((start = first_slot(w, &index)) <= target) {
 		WEIR_ASSERT(start >= w->elapsed);
 		w->elapsed = start;

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "core/assert.h"
 #include "core/clock.h"
 #include "core/os.h"
 #include "sched/worker.h"
@@ -33,6 +34,7 @@ static int root_main(void *arg)
 	bool left;
 
 	pthread_mutex_lock(&rt->turn_lock);
+	WEIR_ASSERT(!root->done);
 	left = root->left;
 	root->result = result;
 	weir__store(&root->done, true, WEIR_RELEASE);
@@ -87,6 +89,7 @@ static int root_leave(struct root *root)
 /* Be the worker until until(arg) says so. Called and left with turn_lock held. */
 static void take_turn(struct runtime *rt, bool (*until)(void *), void *arg)
 {
+	WEIR_ASSERT(!rt->turn_taken && rt->base.workers == 1);
 	rt->turn_taken = true;
 	pthread_mutex_unlock(&rt->turn_lock);
 	worker_serve(worker_at(rt, 0), until, arg);

@@ -10,6 +10,7 @@
  * the pool's thread, and the worker stays where it is.
  */
 #define _GNU_SOURCE
+#include "core/assert.h"
 #include "core/fiber.h"
 #include "core/task.h"
 #include "sched/worker.h"
@@ -79,6 +80,7 @@ static int take_over(void *arg)
 /* Not inlined: the context is another thread's after the suspend. */
 static WEIR_NOINLINE void leave_worker(struct worker *w)
 {
+	WEIR_ASSERT(&w->base == weir__worker_current() && w->base.cx.task);
 	weir__context()->worker = NULL;
 	w->base.cx.task = NULL;
 }

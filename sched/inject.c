@@ -29,6 +29,7 @@ bool inject_push_chain(struct inject *q, struct weir__link *first, struct weir__
 		return true;
 	WEIR_WR(last->next, (struct weir__link *)NULL);
 	weir__lock_take(&q->lock);
+	WEIR_ASSERT((WEIR_RD(q->first) == NULL) == (inject_len(q) == 0));
 	open = !WEIR_RD(q->closed);
 	if (open) {
 		if (WEIR_RD(q->first))
@@ -63,6 +64,7 @@ unsigned inject_pop_chain(struct inject *q, unsigned max, struct weir__link **re
 		last = next;
 		next = WEIR_RD(last->next);
 	}
+	WEIR_ASSERT(n <= inject_len(q));
 	WEIR_WR(q->first, next);
 	if (last)
 		WEIR_WR(last->next, (struct weir__link *)NULL);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/assert.h"
 #include "core/atomic.h"
 #include "core/blocking.h"
 #include "core/clock.h"
@@ -40,6 +41,7 @@ static void enqueue(struct pool *pool, struct weir_blocking *job, bool first)
 {
 	struct weir_blocking **at = first ? &pool->first : pool->last;
 
+	WEIR_ASSERT(!*pool->last && (pool->first == NULL) == (pool->queued == 0));
 	job->next = *at;
 	job->pprev = at;
 	if (job->next)
@@ -53,6 +55,8 @@ static void enqueue(struct pool *pool, struct weir_blocking *job, bool first)
 
 static void dequeue(struct pool *pool, struct weir_blocking *job)
 {
+	WEIR_ASSERT(*job->pprev == job && pool->queued > 0);
+	WEIR_ASSERT(weir__load(&job->state, WEIR_RELAXED) == WEIR__BLOCKING_QUEUED);
 	*job->pprev = job->next;
 	if (job->next)
 		job->next->pprev = job->pprev;
@@ -116,6 +120,7 @@ static void thread_end(struct pool *pool)
 
 	pool->last_exit = pthread_self();
 	pool->has_last_exit = true;
+	WEIR_ASSERT(pool->threads > 0);
 	pool->threads--;
 	pthread_cond_broadcast(&pool->fewer);
 	pthread_mutex_unlock(&pool->lock);
@@ -178,6 +183,7 @@ static struct pool_thread *call_idle(struct pool *pool)
 	struct pool_thread *thread = pool->idle;
 
 	if (thread) {
+		WEIR_ASSERT(!weir__load(&thread->called, WEIR_RELAXED));
 		pool->idle = thread->next;
 		weir__store(&thread->called, 1u, WEIR_RELEASE);
 	}
@@ -257,6 +263,7 @@ static int run_lent(void *arg)
 	int rc = call->fn(call->arg);
 
 	pthread_mutex_lock(&call->pool->lock);
+	WEIR_ASSERT(call->pool->lent > 0);
 	call->pool->lent--;
 	pthread_mutex_unlock(&call->pool->lock);
 	return rc;
@@ -313,6 +320,7 @@ int pool_stop(struct pool *pool, uint64_t deadline)
 		rc = weir__os_cond_wait(&pool->fewer, &pool->lock, deadline);
 	if (pool->threads == 0)
 		rc = 0;
+	WEIR_ASSERT(!pool->idle && !pool->first);
 	if (pool->has_last_exit && pool->threads == 0) {
 		pool->has_last_exit = false;
 		pthread_mutex_unlock(&pool->lock);

@@ -8,6 +8,8 @@
  */
 #include "sched/worker.h"
 
+#include "core/assert.h"
+
 #define REFILL 128u		/* tasks that move up from the overflow list at a time */
 #define REFILL_BELOW 64u
 
@@ -21,6 +23,7 @@ static struct weir_task *task_of(struct weir__link *link)
 static void own_push_chain(struct own_queue *q, struct weir__link *first, struct weir__link *last,
 			   unsigned n)
 {
+	WEIR_ASSERT(n > 0 && (q->first == NULL) == (q->len == 0));
 	last->next = NULL;
 	if (q->first)
 		q->last->next = first;
@@ -36,6 +39,7 @@ static struct weir_task *own_pop(struct own_queue *q)
 
 	if (!link)
 		return NULL;
+	WEIR_ASSERT(q->len > 0);
 	q->first = link->next;
 	weir__store(&q->len, q->len - 1, WEIR_RELAXED);
 	return weir__task_of_link(link);
@@ -61,6 +65,8 @@ static void overflow_push(struct worker *w, struct weir__link *first, struct wei
 
 void worker_push(struct worker *w, struct weir_task *task)
 {
+	WEIR_ASSERT(&w->base == weir__worker_current());
+	WEIR_ASSERT(!(task->flags & WEIR__TASK_PINNED) || task->pinned_to == w->base.index);
 	count_local(w, 1);
 	if (!w->rt->stealing || (task->flags & WEIR__TASK_PINNED))
 		own_push_chain(&w->own, &task->link, &task->link, 1);
@@ -90,6 +96,7 @@ void worker_push_lifo(struct worker *w, struct weir_task *task)
 {
 	struct weir_task *old = weir__load(&w->lifo, WEIR_RELAXED);
 
+	WEIR_ASSERT(&w->base == weir__worker_current() && !w->rt->cfg.no_lifo);
 	/* Only the owner fills the slot; a thief may empty it. Pairs with the exchange in take_lifo. */
 	if (!w->rt->stealing || !old)
 		weir__store(&w->lifo, task, WEIR_RELEASE);
@@ -135,8 +142,12 @@ static void refill(struct worker *w)
 
 	n = inject_pop_chain(&w->overflow, room < REFILL ? room : REFILL, &link);
 	for (; n; n--, link = next) {
+		bool pushed;
+
 		next = link->next;
-		ring_push(&w->ring, weir__task_of_link(link));
+		pushed = ring_push(&w->ring, weir__task_of_link(link));
+		WEIR_ASSERT(pushed);
+		(void)pushed;
 	}
 }
 
@@ -181,6 +192,7 @@ struct weir_task *worker_next_injected(struct worker *w)
 
 	if (!len)
 		return NULL;
+	WEIR_ASSERT(w->rt->base.workers > 0);
 	share = len / w->rt->base.workers + 1;
 	n = inject_pop_chain(q, share > REFILL ? REFILL : (unsigned)share, &first);
 	if (!n)
@@ -230,6 +242,7 @@ struct weir_task *worker_steal_from(struct worker *w, struct worker *victim)
 	unsigned n = ring_steal(&victim->ring, &w->ring, &one);
 	struct weir_task *task = n ? one : steal_overflow(w, victim);
 
+	WEIR_ASSERT(!task || !(task->flags & WEIR__TASK_PINNED));
 	if (task) {
 		weir__store(&stats->steal_operations, stats->steal_operations + 1, WEIR_RELAXED);
 		weir__store(&stats->steals, stats->steals + (n ? n : 1), WEIR_RELAXED);

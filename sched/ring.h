@@ -135,6 +135,7 @@ static inline bool ring_push(struct ring *r, void *item)
 	uint64_t head = weir__load(&r->head, RING_HEAD_ACQUIRE);
 	uint32_t tail = weir__load(&r->tail, WEIR_RELAXED);
 
+	WEIR_ASSERT(ring_free_slots(head, tail) <= RING_CAP);
 	if (WEIR_UNLIKELY(ring_free_slots(head, tail) == 0))
 		return false;
 	WEIR_WR(r->slots[tail & RING_MASK], item);
@@ -205,6 +206,7 @@ static inline unsigned ring_steal(struct ring *victim, struct ring *into, void *
 	n = ring_claim(victim, &head);
 	if (n == 0)
 		return 0;
+	WEIR_ASSERT(n <= RING_CAP / 2);
 	from = ring_real_of(head) - n;
 	for (k = 0; k + 1 < n; k++)
 		WEIR_WR(into->slots[(tail + k) & RING_MASK],

@@ -10,6 +10,7 @@
  */
 #include "sched/worker.h"
 
+#include "core/assert.h"
 #include "core/blocking.h"
 #include "core/leaf.h"
 
@@ -23,6 +24,7 @@ void schedule_wake_one(struct runtime *rt, int near)
 {
 	int i = idle_pick(&rt->idle, near);
 
+	WEIR_ASSERT(rt->stealing && i < (int)rt->base.workers);
 	if (i >= 0)
 		notify_worker(worker_at(rt, (unsigned)i));
 }
@@ -39,6 +41,7 @@ static void schedule_pinned(struct runtime *rt, struct worker *here, struct weir
 {
 	struct worker *home = worker_at(rt, task->pinned_to);
 
+	WEIR_ASSERT(task->pinned_to < rt->base.workers);
 	if (home == here)
 		worker_push(home, task);
 	else if (weir__inbox_push(&home->arrivals, &task->link))
@@ -88,6 +91,7 @@ static void post(struct weir_rt *base, unsigned index, struct weir__link *messag
 {
 	struct worker *w = worker_at(runtime_of(base), index);
 
+	WEIR_ASSERT(index < base->workers);
 	if (weir__inbox_push(&w->base.inbox, message))
 		notify_worker(w);
 }

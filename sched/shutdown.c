@@ -16,6 +16,7 @@
  * Memory is given back by weir_rt_free, which runs after 7 whatever came of it.
  */
 
+#include "core/assert.h"
 #include "core/clock.h"
 #include "core/futex.h"
 #include "core/os.h"
@@ -36,6 +37,7 @@ uint64_t runtime_alive(struct runtime *rt)
 	alive = weir__load(&rt->base.foreign_spawned, WEIR_RELAXED);
 	for (i = 0; i < rt->base.workers; i++)
 		alive += weir__load(&rt->base.worker[i]->stats.spawned, WEIR_RELAXED);
+	WEIR_ASSERT(alive >= finished);
 	return alive - finished;
 }
 
@@ -153,6 +155,7 @@ static int begin(struct runtime *rt, uint64_t deadline)
 static void end(struct runtime *rt)
 {
 	pthread_mutex_lock(&rt->turn_lock);
+	WEIR_ASSERT(rt->in_shutdown);
 	rt->in_shutdown = false;
 	pthread_cond_broadcast(&rt->turn_free);
 	pthread_mutex_unlock(&rt->turn_lock);

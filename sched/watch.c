@@ -2,6 +2,7 @@
 /* watch.c: see watch.h. Looking after workers that are stuck in a task. */
 #include "sched/watch.h"
 
+#include "core/assert.h"
 #include "core/clock.h"
 #include "core/task_run.h"
 #include "sched/worker.h"
@@ -62,6 +63,7 @@ uint64_t watch_begin(struct worker *w)
 	if (!w->rt->stealing || every == WEIR_FOREVER || weir__clock_paused(w->rt->cfg.clock) ||
 	    !watch_claim(watch, w->base.index))
 		return WEIR_FOREVER;
+	WEIR_ASSERT(!is_awake(w));
 	quiet = all_quiet(w);
 	note_turns(w);
 	if (quiet) {
@@ -96,6 +98,8 @@ static int rescue(struct worker *w, struct worker *v)
 	struct weir_task *task;
 	int n;
 
+	WEIR_ASSERT(v != w &&
+		    weir__load(&w->rt->watch.watcher, WEIR_RELAXED) == w->base.index + 1u);
 	if (!is_awake(v) || weir__load(&v->base.driver.turns, WEIR_RELAXED) != v->turns_seen)
 		return 0;
 	n = weir__driver_rescue(&v->base.driver, &w->base) + take_deferred(v);

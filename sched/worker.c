@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/assert.h"
 #include "core/clock.h"
 #include "core/futex.h"
 #include "core/leaf.h"
@@ -41,6 +42,7 @@ static void tune_intervals(struct worker *w)
 	n = w->poll_ns * 127 <= (double)aim ? 127 : (unsigned)((double)aim / w->poll_ns);
 	n = n < 2 ? 2 : n;
 	w->inject_interval = w->rt->cfg.inject_interval ? w->rt->cfg.inject_interval : n;
+	WEIR_ASSERT(w->inject_interval > 0);
 	w->turn_interval = n < w->rt->cfg.event_interval ? n : w->rt->cfg.event_interval;
 }
 
@@ -179,6 +181,7 @@ static struct weir_task *steal_work(struct worker *w)
 		w->searching = idle_begin_search(&w->rt->idle);
 	if (!w->searching)
 		return NULL;
+	WEIR_ASSERT(weir__load(&w->rt->idle.searching, WEIR_RELAXED) > 0);
 	task = steal_round(w);
 	if (task)
 		end_search(w);
@@ -243,6 +246,7 @@ static void park_shared(struct worker *w, bool (*until)(void *), void *arg)
 {
 	bool look;
 
+	WEIR_ASSERT(weir__load(&w->awake, WEIR_RELAXED));
 	watch_set_asleep(&w->awake);
 	look = idle_park(&w->rt->idle, w->base.index, w->searching);
 	w->searching = false;
@@ -261,6 +265,7 @@ static bool spin(struct worker *w, bool (*until)(void *), void *arg)
 
 	if (WEIR_LIKELY(!most))
 		return false;
+	WEIR_ASSERT(w->spin_ns <= most);
 	end = weir__clock_system() + w->spin_ns;
 	do {
 		if (weir__driver_poll(&w->base.driver, &w->base, false) > 0 ||
@@ -279,6 +284,7 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 {
 	struct weir_rt_config *cfg = &w->rt->cfg;
 
+	WEIR_ASSERT(&w->base == weir__worker_current() && !w->base.cx.task);
 	report_drained(w);
 	if (cfg->on_worker_park)
 		cfg->on_worker_park(cfg->hook_arg, w->base.index);
@@ -328,6 +334,7 @@ static void enter(struct worker *w)
 {
 	struct weir__context *c = weir__context();
 
+	WEIR_ASSERT(!c->worker && w->base.index < w->rt->base.workers);
 	c->worker = &w->base;
 	c->rt = &w->rt->base;
 	watch_set_awake(&w->awake);
@@ -357,6 +364,7 @@ static WEIR_NOINLINE void leave(struct worker *w)
 {
 	struct weir__context *c = weir__context();
 
+	WEIR_ASSERT(!c->worker || c->worker == &w->base);
 	if (c->worker)
 		worker_stopped(w);
 	c->worker = NULL;
