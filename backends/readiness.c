@@ -27,7 +27,7 @@
 #include "backends/socket.h"
 #include "backends/try.h"
 #include "core/assert.h"
-#include "core/context.h"
+#include "core/worker.h"
 
 #define END_SHIFT 3			/* from a direction's ready bit to its end bit */
 
@@ -188,6 +188,7 @@ static int register_handle(struct weir__readiness *r, struct weir_handle *h, boo
 		err = r->poller->change(r, h->fd, weir__slots_key(&r->slots, slot), priority);
 	else if ((err = weir__slots_take(&r->slots, h, &slot)) == 0)
 		err = r->poller->add(r, h->fd, weir__slots_key(&r->slots, slot), priority);
+	weir__count_syscalls(weir__worker_current(), 1);
 	if (err == 0) {
 		s->slot = slot;
 		set_ready(s, s->ready | WEIR__READY_REGISTERED |
@@ -282,8 +283,10 @@ static void close_handle(struct weir_handle *h)
 	int fd = h->fd;
 
 	h->fd = -1;
-	if (h->kind != WEIR_HANDLE_FOREIGN)
+	if (h->kind != WEIR_HANDLE_FOREIGN) {
+		weir__count_syscalls(weir__worker_current(), 1);
 		weir__socket_close(fd);
+	}
 	weir_backend_detached(h);
 }
 
@@ -334,7 +337,7 @@ static void resubmit(struct weir__turn *t, struct weir_op *op)
 /* [owner] The common case, done at once, takes no lock. */
 void weir__readiness_submit(struct weir_backend *be, struct weir_op *op)
 {
-	struct weir__turn t = { instance(be), true, false };
+	struct weir__turn t = { instance(be), be->worker, true, false };
 	struct weir__ready_handle *s = weir__ready_of(op->handle);
 	enum weir__queue q = weir__queue_of(op);
 	bool try_only = op->flags & WEIR_OP_TRY, tried = false;
@@ -396,7 +399,7 @@ void weir__readiness_cancel(struct weir_backend *be, struct weir_op *op)
 /* ---- poll --------------------------------------------------------------------------------- */
 
 /* POLLs all look at once; each gets what it asked for, and hang-ups. */
-static unsigned serve_watch(struct weir_handle *h)
+static unsigned serve_watch(struct weir__turn *t, struct weir_handle *h)
 {
 	struct weir__ready_handle *s = weir__ready_of(h);
 	struct weir_op *before = s->tail[WATCH], *last = before, *op;
@@ -410,6 +413,7 @@ static unsigned serve_watch(struct weir_handle *h)
 	for (op = last->next; asked |= op->u.poll.events, op != last;)
 		op = op->next;
 	found = weir__try_look(h->fd, asked);
+	weir__count_syscalls(t->worker, 1);
 	do {
 		unsigned mask;
 
@@ -482,7 +486,7 @@ static unsigned serve(struct weir__turn *t, struct weir__readiness *home, struct
 		if (calls > 0 && wanted(home))
 			weir__slots_list(&home->slots, s->slot);
 		else
-			count += serve_watch(h);
+			count += serve_watch(t, h);
 	}
 	return count;
 }
@@ -578,6 +582,7 @@ static int wait_owner(struct weir__readiness *r, uint64_t deadline, bool busy)
 		else
 			trim = false;
 		n = r->poller->wait(r, r->events, max, timeout);
+		weir__count_wait(r->base.worker, n);
 		if (n == 0 && trim) {
 			slept = true;
 			weir__lease_pool_trim(&r->pool, true, TRIM_IDLE);
@@ -587,13 +592,15 @@ static int wait_owner(struct weir__readiness *r, uint64_t deadline, bool busy)
 	}
 }
 
-static int wait_sibling(struct weir__readiness *r, struct weir__event *events, uint64_t deadline)
+static int wait_sibling(struct weir__turn *t, struct weir__event *events, uint64_t deadline)
 {
+	struct weir__readiness *r = t->r;
 	int n;
 
-	do
+	do {
 		n = r->poller->wait(r, events, SIBLING_EVENTS, timeout_of(r, deadline));
-	while (n == -EINTR);
+		weir__count_wait(t->worker, n);
+	} while (n == -EINTR);
 	return n;
 }
 
@@ -606,7 +613,7 @@ static WEIR_NOINLINE int poll_sibling(struct weir__turn *t, uint64_t deadline)
 
 	if (weir__slots_listed(&t->r->slots) != 0)
 		count = serve_listed(t, SIBLING_EVENTS);
-	n = wait_sibling(t->r, events, count > 0 ? 0 : deadline);
+	n = wait_sibling(t, events, count > 0 ? 0 : deadline);
 	if (n > 0)
 		count += serve_events(t, events, n);
 	if (weir__slots_listed(&t->r->slots) != 0)
@@ -617,7 +624,8 @@ static WEIR_NOINLINE int poll_sibling(struct weir__turn *t, uint64_t deadline)
 int weir__readiness_poll(struct weir_backend *be, uint64_t deadline, bool busy)
 {
 	struct weir__readiness *r = instance(be);
-	struct weir__turn t = { r, weir__worker_current() == be->worker, false };
+	struct weir__worker *w = weir__worker_current();
+	struct weir__turn t = { r, w, w == be->worker, false };
 	unsigned count = 0;
 	int n;
 
@@ -636,6 +644,7 @@ int weir__readiness_poll(struct weir_backend *be, uint64_t deadline, bool busy)
 
 void weir__readiness_wake(struct weir_backend *be)
 {
+	weir__count_syscalls(weir__worker_current(), 1);
 	instance(be)->poller->wake(instance(be));
 }
 
@@ -647,6 +656,7 @@ int weir__readiness_attach(struct weir_backend *be, struct weir_handle *h,
 	bool tcp;
 	int fd, err = weir__socket_open(spec, &fd, &tcp);
 
+	weir__count_syscalls(be->worker, 1);
 	if (err == 0)
 		weir__try_make_handle(h, be, fd, spec->kind, tcp);
 	return err;
@@ -690,6 +700,7 @@ int weir__readiness_control(struct weir_backend *be, struct weir_handle *h, enum
 			    void *value, size_t len)
 {
 	(void)be;
+	weir__count_syscalls(weir__worker_current(), 1);
 	return weir__socket_control(h->fd, what, value, len);
 }
 

@@ -10,6 +10,7 @@
 #include "backends/socket.h"
 #include "backends/transfer.h"
 #include "backends/try.h"
+#include "core/worker.h"
 
 /*
  * Whether a call that moved less than it was asked to has used up what there was, and an event
@@ -34,6 +35,7 @@ static int try_bytes(struct weir__turn *t, struct weir_op *op)
 	for (;;) {
 		ssize_t n = weir__transfer_call(op, &asked);
 
+		weir__count_syscalls(t->worker, 1);
 		if (n < 0)
 			return n == -EAGAIN ? WEIR_PENDING : (int)n;
 		t->spent = n > 0 && (size_t)n < asked && emptied(op);
@@ -60,6 +62,7 @@ static int try_lease(struct weir__turn *t, struct weir_op *op)
 	do
 		n = weir__plain_recv(op->handle->fd, data, len, MSG_DONTWAIT);
 	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
+	weir__count_syscalls(t->worker, 1);
 	if (n > 0) {
 		*lease = (struct weir_lease){ data, (uint32_t)n, token, &t->r->base };
 		t->spent = (size_t)n < len && emptied(op);
@@ -85,11 +88,12 @@ void weir__try_make_handle(struct weir_handle *h, struct weir_backend *be, int f
 		WEIR__READY_READ | WEIR__READY_WRITE | (tcp ? WEIR__READY_EXACT : 0);
 }
 
-static int try_accept(struct weir_op *op)
+static int try_accept(struct weir__turn *t, struct weir_op *op)
 {
 	uint64_t ready = weir__load(&weir__ready_of(op->handle)->ready, WEIR_RELAXED);
 	int fd = weir__socket_accept(op->handle->fd);
 
+	weir__count_syscalls(t->worker, 1);
 	if (fd < 0)
 		return fd == -EAGAIN ? WEIR_PENDING : fd;
 	weir__try_make_handle(op->u.accept.handle, op->backend, fd, WEIR_HANDLE_STREAM,
@@ -97,10 +101,11 @@ static int try_accept(struct weir_op *op)
 	return 0;
 }
 
-static int try_connect(struct weir_op *op)
+static int try_connect(struct weir__turn *t, struct weir_op *op)
 {
 	int err;
 
+	weir__count_syscalls(t->worker, op->u.connect.started ? 2 : 1);
 	if (op->u.connect.started) {
 		err = weir__socket_connected(op->handle->fd);
 	} else {
@@ -137,10 +142,11 @@ int weir__try_look(int fd, unsigned events)
 	return p.revents & POLLNVAL ? -EBADF : (int)from_poll(p.revents);
 }
 
-static int try_poll(struct weir_op *op)
+static int try_poll(struct weir__turn *t, struct weir_op *op)
 {
 	int found = weir__try_look(op->handle->fd, op->u.poll.events);
 
+	weir__count_syscalls(t->worker, 1);
 	return found == 0 ? WEIR_PENDING : found;
 }
 
@@ -156,11 +162,11 @@ int weir__try_op(struct weir__turn *t, struct weir_op *op)
 	case WEIR_OP_RECV_LEASE:
 		return try_lease(t, op);
 	case WEIR_OP_ACCEPT:
-		return try_accept(op);
+		return try_accept(t, op);
 	case WEIR_OP_CONNECT:
-		return try_connect(op);
+		return try_connect(t, op);
 	case WEIR_OP_POLL:
-		return try_poll(op);
+		return try_poll(t, op);
 	default:
 		return -EOPNOTSUPP;
 	}

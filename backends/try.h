@@ -47,7 +47,8 @@ static inline struct weir__ready_handle *weir__ready_of(struct weir_handle *h)
 /* Who makes the calls: whose pool lends, and what the last call told beside its result. */
 struct weir__turn {
 	struct weir__readiness *r;
-	bool owner;			/* on the thread of r's worker */
+	struct weir__worker *worker;	/* whose thread this is: it counts the calls */
+	bool owner;			/* that is r's worker */
 	bool spent;			/* it moved less than it could have; not at the end */
 };
 

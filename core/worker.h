@@ -9,6 +9,7 @@
 
 #include "weir/future.h"
 #include "weir/rt.h"
+#include "core/atomic.h"
 #include "core/context.h"
 #include "core/driver.h"
 #include "core/guard.h"
@@ -46,6 +47,30 @@ struct weir__worker {
 	struct weir__slab slab;
 	struct weir__stack_pool stacks;
 };
+
+/* Add to a counter that this worker alone writes, and that others may read. */
+static inline void weir__count(uint64_t *counter, uint64_t n)
+{
+	weir__store(counter, *counter + n, WEIR_RELAXED);
+}
+
+/* For backends: so many system calls were made on this worker's thread; NULL: on no worker. */
+static inline void weir__count_syscalls(struct weir__worker *w, uint64_t n)
+{
+	if (WEIR_LIKELY(w))
+		weir__count(&w->stats.syscalls, n);
+}
+
+/* One of them waited, or looked, for events; result: how many there were, or -errno. */
+static inline void weir__count_wait(struct weir__worker *w, int result)
+{
+	if (WEIR_UNLIKELY(!w))
+		return;
+	weir__count(&w->stats.syscalls, 1);
+	weir__count(&w->stats.waits, 1);
+	if (result > 0)
+		weir__count(&w->stats.events, (uint64_t)result);
+}
 
 /* What travels through a worker's inbox. run is called once, on the worker. */
 struct weir__message {

@@ -217,6 +217,9 @@ struct weir_worker_stats {
 	uint64_t driver_polls, completions, watches;
 	uint64_t spawned, finished;
 	uint64_t queue_len;		/* now */
+	uint64_t syscalls;		/* made for I/O: every one that a backend makes */
+	uint64_t waits;			/* of them, those that ask for events or completions */
+	uint64_t events;		/* that those have brought */
 };
 
 /**

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "core/worker.h"
 #include "tests/unit/backends_rig.h"
 
 /* ---- receive ------------------------------------------------------------------------------ */
@@ -72,6 +73,8 @@ END_TEST
 /* One receive, one send, one look per message, and nothing else. */
 START_TEST(echo_makes_two_calls_a_message)
 {
+	const struct weir_worker_stats *counted = &be0->worker->stats;
+	struct weir_worker_stats before;
 	struct weir_handle h;
 	struct weir_op in, out;
 	char buf[64], back[64];
@@ -80,6 +83,7 @@ START_TEST(echo_makes_two_calls_a_message)
 	submit(recv_op(&in, &h, buf, sizeof(buf)));
 	turn();
 	forget_calls();
+	before = *counted;
 	for (unsigned i = 0; i < 100; i++) {
 		put(peer, "ping");
 		ck_assert_int_eq(finish(&in), 4);
@@ -93,6 +97,9 @@ START_TEST(echo_makes_two_calls_a_message)
 	ck_assert_uint_eq(calls[SEND], 100);
 	ck_assert_uint_eq(calls[EPOLL_WAIT], 100);
 	ck_assert_uint_eq(calls[EPOLL_CTL], 0);
+	ck_assert_uint_eq(counted->syscalls - before.syscalls, 300);
+	ck_assert_uint_eq(counted->waits - before.waits, 100);
+	ck_assert_uint_eq(counted->events - before.events, 100);
 	detach(&h);
 	ck_assert_int_eq(in.res, -ECANCELED);
 	close(peer);

@@ -63,7 +63,7 @@ extern struct weir_backend *instances[2];
 void setup(void);
 void teardown(void);
 
-/* This thread is the worker of that instance. Nobody looks into a worker here. */
+/* This thread is the worker of that instance, of which there are only the counters. */
 void become(struct weir_backend *be);
 /* The instance whose worker this thread is. */
 struct weir_backend *own(void);
