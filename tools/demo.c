@@ -143,8 +143,8 @@ static void print_row(const struct load *load, uint64_t cpu_ns)
 
 	printf("%7zu B %13.0f %9.1f %9.1f %23.2f %16llu %9llu\n", load->message_bytes,
 	       (double)load->requests / seconds,
-	       (double)histogram_quantile(load->latency_ns, 0.50) / 1000,
-	       (double)histogram_quantile(load->latency_ns, 0.99) / 1000,
+	       (double)weir_histogram_quantile(load->latency_ns, 0.50) / 1000,
+	       (double)weir_histogram_quantile(load->latency_ns, 0.99) / 1000,
 	       (double)cpu_ns / 1000 / requests, (unsigned long long)load->bytes,
 	       (unsigned long long)(load->wrong + load->errors));
 	fflush(stdout);
@@ -154,12 +154,12 @@ static void print_row(const struct load *load, uint64_t cpu_ns)
 
 static int run_size(struct demo *demo, size_t message_bytes)
 {
-	static struct histogram latency;
+	static struct weir_histogram latency;
 	struct load *load = &demo->load;
 	uint64_t cpu;
 	int rc;
 
-	memset(&latency, 0, sizeof(latency));
+	weir_histogram_init(&latency);
 	memset(load, 0, sizeof(*load));
 	load->addr = demo->px.addr;
 	load->connections = (unsigned)demo->cfg.connections;

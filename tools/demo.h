@@ -6,7 +6,7 @@
 #ifndef TOOLS_DEMO_H
 #define TOOLS_DEMO_H
 
-#include "tools/histogram.h"
+#include "weir/histogram.h"
 #include "weir/weir.h"
 
 /* One run: so many connections, each sending messages of one size and checking the answers. */
@@ -17,7 +17,7 @@ struct load {
 	uint64_t run_ns;
 
 	/* Results. */
-	struct histogram *latency_ns;
+	struct weir_histogram *latency_ns;
 	uint64_t requests, bytes;	/* bytes: came back, and were compared */
 	uint64_t wrong;			/* answers with a wrong byte */
 	uint64_t errors;		/* connections that ended early */

@@ -61,7 +61,7 @@ struct client {
 	uint64_t seed;
 	uint64_t deadline;
 	uint8_t *out, *in;
-	struct histogram latency_ns;
+	struct weir_histogram latency_ns;
 	uint64_t requests, bytes, wrong;
 };
 
@@ -97,7 +97,7 @@ static int request(struct client *c, struct weir_tcp *conn, size_t len)
 		rc = weir_tcp_recv_exact(conn, c->in, len, WEIR_FOREVER, NULL);
 	if (rc < 0)
 		return rc;
-	histogram_add(&c->latency_ns, weir_now() - begin);
+	weir_histogram_add(&c->latency_ns, weir_now() - begin);
 	c->requests++;
 	c->bytes += len;
 	c->wrong += memcmp(c->out, c->in, len) != 0;
@@ -150,7 +150,7 @@ static struct client *client_new(struct load *load, unsigned i)
 
 static void collect(struct load *load, const struct client *c, int rc)
 {
-	histogram_merge(load->latency_ns, &c->latency_ns);
+	weir_histogram_merge(load->latency_ns, &c->latency_ns);
 	load->requests += c->requests;
 	load->bytes += c->bytes;
 	load->wrong += c->wrong;

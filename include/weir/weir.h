@@ -11,6 +11,7 @@
 #include "weir/base.h"
 #include "weir/blocking.h"
 #include "weir/future.h"
+#include "weir/histogram.h"
 #include "weir/net.h"
 #include "weir/op.h"
 #include "weir/rt.h"
