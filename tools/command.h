@@ -25,6 +25,8 @@ struct command {
 
 int proxy_main(int argc, char **argv);
 void proxy_help(void);
+int bench_main(int argc, char **argv);
+void bench_help(void);
 int demo_main(int argc, char **argv);
 void demo_help(void);
 int doctor_main(int argc, char **argv);

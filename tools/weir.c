@@ -13,6 +13,7 @@
 
 static const struct command commands[] = {
 	{ "proxy", "relay TCP connections to one of several upstreams", proxy_main, proxy_help },
+	{ "bench", "one workload on several I/O backends, compared", bench_main, bench_help },
 	{ "demo", "the proxy before an echo server, under load, every byte checked", demo_main,
 	  demo_help },
 	{ "doctor", "what this machine lacks for weir, and the commands that mend it", doctor_main,
