@@ -194,8 +194,6 @@ struct bench {
 void bench_say(const char *fmt, ...) WEIR_PRINTF(1, 2);
 /* Note a warning for the report; the same one is noted once. */
 void bench_warn(struct bench *b, const char *fmt, ...) WEIR_PRINTF(2, 3);
-/* The system's monotonic clock, in ns: the same in every process. */
-uint64_t bench_now(void);
 
 /* ---- bench_config.c ---- */
 
@@ -217,6 +215,8 @@ int bench_run(struct bench *b, const struct bench_backend *backend, bool closed,
 
 /* ---- bench_record.c ---- */
 
+/* The system's monotonic clock, in ns: the same in every process. */
+uint64_t bench_now(void);
 void bench_record_window(struct bench_record *rec, uint64_t begin_ns, uint64_t end_ns);
 /* So many requests ended. */
 void bench_record_done(struct bench_record *rec, uint64_t count, uint64_t done_ns);

@@ -111,6 +111,8 @@ static bool start_due(struct load_thread *t, uint64_t now)
 
 		c->filed = false;
 		any = true;
+		if (c->fd < 0 && !plan->reconnect)	/* it failed while it waited */
+			continue;
 		if (plan->open && c->free_ns <= intended && intended >= t->load->begin_ns)
 			weir_histogram_add(&t->rec->lag, now - intended);
 		if (plan->open)

@@ -6,8 +6,17 @@
  * answers of all who were to come meanwhile, and is seen in each of them.
  */
 #include <string.h>
+#include <time.h>
 
 #include "tools/bench.h"
+
+uint64_t bench_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * WEIR_SEC + (uint64_t)ts.tv_nsec;
+}
 
 void bench_record_window(struct bench_record *rec, uint64_t begin_ns, uint64_t end_ns)
 {

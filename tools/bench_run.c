@@ -31,14 +31,6 @@ struct repetition {
 	struct bench_record rec;
 };
 
-uint64_t bench_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * WEIR_SEC + (uint64_t)ts.tv_nsec;
-}
-
 static void sleep_until(uint64_t ns)
 {
 	struct timespec ts = { (time_t)(ns / WEIR_SEC), (long)(ns % WEIR_SEC) };

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tools_bench_load.c: the load of weir bench against servers that misbehave on
+ * purpose: an open loop sees a stall in every answer that it delayed, a closed one
+ * does not; a server that drops connections, or never answers, is told as such.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/support/testing.h"
+#include "tools/bench_load.h"
+
+#define CONNS 4
+#define STALL_NS (200 * WEIR_MSEC)
+
+/* A server that echoes with poll, and does one wrong thing. */
+struct server {
+	int listener, stop[2];
+	pthread_t thread;
+	struct weir_addr addr;
+	unsigned stall_after, drop_after, mute_after;	/* echoes; 0: never. stall: once */
+	unsigned echoes;
+	struct pollfd fds[2 + CONNS];
+	unsigned fds_len;
+};
+
+static struct bench_record rec;
+
+void bench_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+}
+
+static void stall(struct server *s)
+{
+	struct timespec ts = { 0, (long)STALL_NS };
+
+	s->stall_after = 0;
+	nanosleep(&ts, NULL);
+}
+
+static void echo(struct server *s, struct pollfd *p)
+{
+	char buf[4096];
+	ssize_t n = recv(p->fd, buf, sizeof(buf), 0);
+
+	if (n <= 0) {
+		close(p->fd);
+		p->fd = -1;
+		return;
+	}
+	s->echoes++;
+	if (s->echoes == s->stall_after)
+		stall(s);
+	if (s->mute_after && s->echoes > s->mute_after)
+		return;
+	ck_assert_int_eq(send(p->fd, buf, (size_t)n, MSG_NOSIGNAL), n);
+	if (s->echoes == s->drop_after) {
+		close(p->fd);
+		p->fd = -1;
+	}
+}
+
+static void *serve(void *arg)
+{
+	struct server *s = arg;
+
+	while (poll(s->fds, s->fds_len, -1) > 0 && !s->fds[0].revents) {
+		if (s->fds[1].revents) {
+			s->fds[s->fds_len++] = (struct pollfd){ accept(s->listener, NULL, NULL),
+								POLLIN, 0 };
+			if (s->fds_len == TESTING_COUNT(s->fds))
+				s->fds[1].fd = -1;
+		}
+		for (unsigned i = 2; i < s->fds_len; i++)
+			if (s->fds[i].fd >= 0 && s->fds[i].revents)
+				echo(s, &s->fds[i]);
+	}
+	for (unsigned i = 2; i < s->fds_len; i++)
+		if (s->fds[i].fd >= 0)
+			close(s->fds[i].fd);
+	return NULL;
+}
+
+static void start(struct server *s)
+{
+	ck_assert_int_eq(weir_addr_parse("127.0.0.1:0", &s->addr), 0);
+	s->listener = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(bind(s->listener, &s->addr.u.sa, s->addr.len), 0);
+	ck_assert_int_eq(listen(s->listener, 64), 0);
+	ck_assert_int_eq(getsockname(s->listener, &s->addr.u.sa, &s->addr.len), 0);
+	ck_assert_int_eq(pipe(s->stop), 0);
+	s->fds[0] = (struct pollfd){ s->stop[0], POLLIN, 0 };
+	s->fds[1] = (struct pollfd){ s->listener, POLLIN, 0 };
+	s->fds_len = 2;
+	ck_assert_int_eq(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+static void stop(struct server *s)
+{
+	close(s->stop[1]);
+	ck_assert_int_eq(pthread_join(s->thread, NULL), 0);
+	close(s->stop[0]);
+	close(s->listener);
+}
+
+/* A thousand requests per second, or as many as go. */
+static void load(struct server *s, struct load_plan plan, uint64_t run_ns)
+{
+	struct load *load;
+	uint64_t now;
+
+	start(s);
+	plan.server = s->addr;
+	plan.upstream_fd = -1;
+	plan.threads = 2;
+	plan.conns = CONNS;
+	plan.depth = plan.depth ? plan.depth : 1;
+	plan.request_bytes = plan.answer_bytes = 32;
+	plan.rate = 1000;
+	plan.seed = 1;
+	ck_assert_int_eq(bench_load_new(&plan, &load), 0);
+	now = bench_now();
+	bench_record_window(&rec, now, now + run_ns);
+	bench_load_go(load, now, now + run_ns);
+	bench_load_finish(load, &rec);
+	stop(s);
+}
+
+static double share_above(uint64_t ns)
+{
+	uint64_t top, n, above = 0;
+	unsigned cursor = 0;
+
+	while (weir_histogram_next(&rec.latency, &cursor, &top, &n))
+		above += top > ns ? n : 0;
+	return (double)above / (double)rec.latency.count;
+}
+
+/* A fifth of a second of the whole: of the 200 that were to begin then, half wait for 100 ms. */
+START_TEST(an_open_loop_sees_a_stall_in_all_it_delays)
+{
+	struct server s = { .stall_after = 300 };
+
+	load(&s, (struct load_plan){ .open = true, .poisson = _i == 1, .depth = 1 + _i }, WEIR_SEC);
+	ck_assert_uint_eq(rec.errors, 0);
+	ck_assert_uint_eq(rec.unanswered, 0);
+	ck_assert_msg(rec.latency.count > 850 && rec.latency.count < 1150, "%llu requests",
+		      (unsigned long long)rec.latency.count);
+	ck_assert_msg(share_above(STALL_NS / 2) > 0.06, "%.3f", share_above(STALL_NS / 2));
+	ck_assert_uint_ge(rec.latency.max, STALL_NS * 9 / 10);
+	/* The service time of all but one per connection knows nothing of it. */
+	ck_assert_uint_lt(weir_histogram_quantile(&rec.service, 0.95), STALL_NS / 4);
+}
+END_TEST
+
+START_TEST(a_closed_loop_hardly_sees_it)
+{
+	struct server s = { .stall_after = 300 };
+
+	load(&s, (struct load_plan){ .open = false }, WEIR_SEC);
+	ck_assert_uint_eq(rec.errors, 0);
+	ck_assert_uint_gt(rec.done, 1000);
+	ck_assert(share_above(STALL_NS / 2) < 0.01);
+	ck_assert_uint_ge(rec.latency.max, STALL_NS * 9 / 10);
+}
+END_TEST
+
+/* The same seed asks for the same times. */
+START_TEST(the_schedule_is_the_seeds)
+{
+	struct server s = { .stall_after = 0 }, again = s;
+	uint64_t count;
+
+	load(&s, (struct load_plan){ .open = true, .poisson = true }, WEIR_SEC / 2);
+	count = rec.latency.count;
+	load(&again, (struct load_plan){ .open = true, .poisson = true }, WEIR_SEC / 2);
+	ck_assert_uint_ge(rec.latency.count + 2, count);	/* the ends are not that exact */
+	ck_assert_uint_le(rec.latency.count, count + 2);
+}
+END_TEST
+
+START_TEST(a_dropped_connection_is_an_error)
+{
+	struct server s = { .drop_after = 100 };
+
+	load(&s, (struct load_plan){ .open = true }, WEIR_SEC / 4);
+	ck_assert_uint_eq(rec.errors, 1);
+	ck_assert_int_eq(rec.first_error, -ECONNRESET);
+	ck_assert_uint_gt(rec.unanswered, 10);	/* what it was still to send */
+}
+END_TEST
+
+START_TEST(what_is_never_answered_is_counted)
+{
+	struct server s = { .mute_after = 100 };
+
+	load(&s, (struct load_plan){ .open = true }, WEIR_SEC / 4);
+	ck_assert_uint_eq(rec.errors, 0);
+	ck_assert_uint_gt(rec.unanswered, 100);
+	ck_assert_uint_ge(rec.latency.max, WEIR_SEC);	/* as long as it was waited for */
+	ck_assert_uint_eq(rec.latency.count, rec.unanswered + rec.service.count);
+}
+END_TEST
+
+START_TEST(nobody_listens)
+{
+	struct load_plan plan = { .conns = CONNS, .threads = 2, .depth = 1, .upstream_fd = -1 };
+	struct load *load = NULL;
+
+	ck_assert_int_eq(weir_addr_parse("unix:@weir-test-nobody", &plan.server), 0);
+	ck_assert_int_eq(bench_load_new(&plan, &load), -ECONNREFUSED);
+	ck_assert_ptr_null(load);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(an_open_loop_sees_a_stall_in_all_it_delays, .rounds = 2),
+		TESTING(a_closed_loop_hardly_sees_it),
+		TESTING(the_schedule_is_the_seeds),
+		TESTING(a_dropped_connection_is_an_error),
+		TESTING(what_is_never_answered_is_counted),
+		TESTING(nobody_listens),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}
