@@ -7,8 +7,9 @@
 
 # The library, the weir command, the examples, ./dev demo.
 packages_build='gcc libc6-dev meson ninja-build pkg-config python3'
-# ./dev test: the test framework; g++ for the headers-as-C++ test.
-packages_test='check g++'
+# ./dev test: the test framework; g++ for the headers-as-C++ test; Google Benchmark's compare.py,
+# which has to read what weir bench writes.
+packages_test='check g++ libbenchmark-tools python3-scipy'
 # ./dev check: sanitizers and fuzzing (clang), model checker, emulated aarch64, linters, stacks of
 # hanging tests (gdb).
 packages_check='clang llvm clang-format shellcheck relacy-dev gdb valgrind

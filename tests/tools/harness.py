@@ -262,6 +262,16 @@ def run_weir(*arguments, env=None, **options):
     return done.returncode, done.stdout, done.stderr
 
 
+def refused(arguments, *wanted, env=None, **options):
+    """weir with these arguments must exit with 2 and say these words in one line."""
+    code, out, err = run_weir(*arguments, env=env, **options)
+    check(code == 2, f"{arguments}: exit code {code}, stderr: {err}")
+    check(out == "", f"{arguments}: stdout: {out}")
+    check(err.count("\n") == 1 and err.endswith("\n"), f"{arguments}: not one line: {err!r}")
+    for words in wanted:
+        check(words in err, f"{arguments}: {words!r} is not in {err!r}")
+
+
 def refused_port():
     """A port on which nobody listens: bound, and never listening."""
     sock = socket.socket()

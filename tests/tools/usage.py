@@ -11,24 +11,14 @@ import socket
 import sys
 
 import harness
-from harness import Skip, Upstream, check, echo, run_weir
+from harness import Skip, Upstream, check, echo, refused, run_weir
 
 OK = ("tcp://127.0.0.1:0", "tcp://127.0.0.1:9")
 
 
-def refused(arguments, *wanted, env=None, **options):
-    """weir with these arguments must exit with 2 and say these words in one line."""
-    code, out, err = run_weir(*arguments, env=env, **options)
-    check(code == 2, f"{arguments}: exit code {code}, stderr: {err}")
-    check(out == "", f"{arguments}: stdout: {out}")
-    check(err.count("\n") == 1 and err.endswith("\n"), f"{arguments}: not one line: {err!r}")
-    for words in wanted:
-        check(words in err, f"{arguments}: {words!r} is not in {err!r}")
-
-
 def test_commands():
     refused([], "--help")
-    refused(["proxxy"], "'proxxy'", "proxy, demo, doctor or help")
+    refused(["proxxy"], "'proxxy'", "proxy, bench, demo, doctor or help")
     refused(["help", "nothing"], "'nothing'")
     refused(["demo", "what"], "weir demo: 'what'")
     for arguments in (["--help"], ["help"], ["help", "proxy"], ["proxy", "--help"], ["demo", "-h"],

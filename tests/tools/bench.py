@@ -1,0 +1,328 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""weir bench: every workload in short, its JSON against docs/bench-json.md and Google Benchmark's
+own reader, and what it refuses.
+
+Usage: bench.py WEIR [TEST...]
+"""
+
+import functools
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+
+import harness
+from harness import Skip, check, refused, run_weir
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+COMPARE = "/usr/share/benchmark/compare.py"
+SHORT = ("--time", "150ms", "--warmup", "30ms", "--reps", "2", "--conns", "8")
+METRICS = ("real_time", "p50", "p99", "p999")
+AGGREGATES = {"mean", "median", "stddev", "cv", "mad", "min", "max"}
+
+
+# ---- running it ----
+
+def bench(*arguments, **options):
+    """A run that must go well: (the JSON, stdout)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "out.json")
+        code, out, err = run_weir("bench", *arguments, "--json", path, **options)
+        check(code == 0, f"{arguments}: exit code {code}, stderr: {err}")
+        check(err == "", f"{arguments}: stderr: {err}")     # no progress off a terminal
+        with open(path, encoding="utf-8") as file:
+            return parse(file.read()), out
+
+
+def parse(text):
+    def no_constant(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    def no_twins(pairs):
+        check(len(pairs) == len({key for key, _ in pairs}), "a key twice:", pairs)
+        return dict(pairs)
+
+    return json.loads(text, parse_constant=no_constant, object_pairs_hook=no_twins)
+
+
+# ---- what docs/bench-json.md says ----
+
+def check_context(context):
+    weir = context["weir"]
+    check(context["json_schema_version"] == 1 and weir["format"] == 1, context)
+    check(context["executable"] == "weir bench", context["executable"])
+    check(context["library_build_type"] in ("release", "debug"), context)
+    check(len(context["load_avg"]) == 3 and context["num_cpus"] >= 1, context)
+    check(weir["loop"] in ("open", "closed"), weir)
+    check(("rate_per_s" in weir) == (weir["loop"] == "open"), weir)
+    check(("arrivals" in weir) == (weir["loop"] == "open"), weir)
+    ready = [b["name"] for b in weir["backends"] if b["status"] == "ok"]
+    for backend in weir["backends"]:
+        check((backend["status"] == "ok") == (backend["reason"] == ""), backend)
+    check(weir["reference"] == ready[0], weir["reference"], ready)
+    check(sorted(weir["order"]) == sorted(ready * weir["repetitions"]), weir["order"])
+    check(weir["aa"] == (ready[0] + "+aa" in ready), ready)
+    check(bool(weir["noise_floor_pct"]) == weir["aa"], weir["noise_floor_pct"])
+    for key in ("kernel", "cpus_online", "cpus_allowed", "build_type", "compiler"):
+        check(weir["environment"].get(key), key, weir["environment"])
+    return weir, ready
+
+
+def check_curve(weir):
+    points = weir["percentiles"]
+    check(points[0][0] == 0 and points[-1][0] == 100, points[0], points[-1])
+    check(points == sorted(points) and points == sorted(points, key=lambda p: p[1]), points)
+
+
+def check_iteration(entry, plan):
+    check(entry["name"] == entry["run_name"] and entry["iterations"] > 0, entry)
+    check(entry["real_time"] > 0 and entry["cpu_time"] > 0, entry)
+    if not entry["run_name"].endswith("/real_time"):
+        check("items_per_second" not in entry and "weir" not in entry, entry)
+        return
+    check(entry["cpu_ns_per_req"] == entry["cpu_time"], entry)
+    check(entry["items_per_second"] > 0 and entry["syscalls_per_req"] >= 0, entry)
+    check(entry["errors"] == 0, entry)
+    check_curve(entry["weir"])
+    slices = entry["weir"]["over_time"]
+    check(all(len(s) == 4 for s in slices) and slices[0][0] == 0, slices)
+    check(slices[-1][0] < plan["time_s"] and slices == sorted(slices, key=lambda s: s[0]), slices)
+    if plan["loop"] == "closed":
+        check(math.isclose(entry["real_time"] * entry["items_per_second"], 1e9, rel_tol=1e-6), entry)
+
+
+def check_median(entry, plan, backend):
+    weir = entry["weir"]
+    for key in ("real_time", "cpu_time"):
+        low, high = weir["interval"][key]
+        check(low <= entry[key] <= high, key, entry)
+    versus = {"versus", "difference_pct", "p_value", "verdict"} & weir.keys()
+    check(len(versus) == (0 if backend == plan["reference"] else 4), weir)
+    for key in ("real_time", "cpu_time") if versus else ():
+        check(0 <= weir["p_value"][key] <= 1, weir)
+        check(weir["verdict"][key] in ("better", "worse", "no measurable difference"), weir)
+    if entry["run_name"].endswith("/real_time"):
+        check_curve(weir)
+
+
+def check_family(entries, plan, backend):
+    iterations = [e for e in entries if e["run_type"] == "iteration"]
+    aggregates = {e["aggregate_name"]: e for e in entries if e["run_type"] == "aggregate"}
+    check(1 <= len(iterations) <= plan["repetitions"], entries)
+    check(set(aggregates) == AGGREGATES, aggregates.keys())
+    for entry in iterations:
+        check_iteration(entry, plan)
+    for name, entry in aggregates.items():
+        check(entry["name"] == entry["run_name"] + "_" + name, entry)
+        check(entry["aggregate_unit"] == ("percentage" if name == "cv" else "time"), entry)
+    check_median(aggregates["median"], plan, backend)
+    for key in ("real_time", "cpu_time"):
+        values = sorted(e[key] for e in iterations)
+        middle = (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
+        check(math.isclose(aggregates["median"][key], middle, rel_tol=1e-6), key, values)
+        check(math.isclose(aggregates["max"][key], values[-1], rel_tol=1e-6), key, values)
+
+
+def run_name(plan, backend, metric, closed_too):
+    name = f"BM_{plan['workload']}/backend:{backend}"
+    if plan["transport"] == "none":
+        return f"{name}/tasks:{plan['conns']}/{metric}"
+    name += "/transport:unix" * (plan["transport"] == "unix")
+    name += "/loop:closed" * (closed_too and plan["loop"] == "closed")
+    return f"{name}/conns:{plan['conns']}/size:{plan['size_bytes']}/{metric}"
+
+
+def check_file(data):
+    """All of it; the plan is returned."""
+    plan, ready = check_context(data["context"])
+    families = {}
+    for entry in data["benchmarks"]:
+        check(entry["time_unit"] == "ns" and entry["threads"] == 1, entry)
+        families.setdefault(entry["run_name"], []).append(entry)
+    indices = [entries[0]["family_index"] for entries in families.values()]
+    check(indices == list(range(len(families))), indices)
+    known = 0
+    for backend in ready:
+        for metric in METRICS:
+            name = run_name(plan, backend, metric, plan["workload"] in
+                            ("echo", "stream", "connect", "proxy"))
+            check(metric != "real_time" or name in families, name, families.keys())
+            if name in families:
+                known += 1
+                check_family(families[name], plan, backend)
+    check(known == len(families), families.keys())
+    return plan
+
+
+# ---- tests ----
+
+def test_example():
+    with open(os.path.join(HERE, "bench-example.json"), encoding="utf-8") as file:
+        check_file(parse(file.read()))
+
+
+def run_workload(workload, *options):
+    data, out = bench(workload, *SHORT, *options)
+    plan = check_file(data)
+    check(plan["workload"] == workload, plan)
+    check(out.startswith(workload) and "cpu-ns/req" in out, out)
+    return plan, data
+
+
+def test_echo():
+    plan, _ = run_workload("echo", "--rate", "2000")
+    check(plan["loop"] == "open" and plan["rate_from"] == "option", plan)
+    run_workload("echo", "--rate", "2000", "--transport", "unix", "--arrivals", "constant")
+
+
+def test_echo_closed():
+    plan, _ = run_workload("echo", "--closed", "--size", "20000", "--depth", "3")
+    check(plan["loop"] == "closed" and plan["depth"] == 3, plan)
+
+
+def test_calibration():
+    plan, _ = run_workload("echo")
+    check(plan["rate_from"] == "calibration" and plan["rate_per_s"] > 100, plan)
+
+
+def test_pingpong():
+    run_workload("pingpong")
+    run_workload("pingpong", "--transport", "unix")
+
+
+def test_stream():
+    run_workload("stream")
+    run_workload("stream", "--transport", "unix", "--size", "100001")
+    plan, _ = run_workload("stream", "--rate", "200")
+    check(plan["loop"] == "open", plan)
+
+
+def test_connect():
+    run_workload("connect", "--rate", "300")
+    run_workload("connect", "--closed", "--transport", "unix")
+
+
+def test_timer():
+    plan, data = run_workload("timer", "--rate", "2000")
+    check(plan["transport"] == "none", plan)
+    rates = [e["items_per_second"] for e in data["benchmarks"]
+             if e["run_type"] == "iteration" and "items_per_second" in e]
+    check(all(1000 < rate < 3000 for rate in rates), rates)     # as often as they are due
+
+
+def test_spawn():
+    run_workload("spawn", "--workers", "2")
+
+
+def test_proxy():
+    run_workload("proxy", "--rate", "500")
+    run_workload("proxy", "--closed", "--transport", "unix", "--size", "70000")
+
+
+def test_workers_and_pins():
+    plan, _ = run_workload("echo", "--rate", "1000", "--workers", "2", "--pin", "off")
+    check(plan["server"]["cpus"] == [] and plan["workers"] == 2, plan)
+    check(any("share their CPUs" in w for w in plan["warnings"]), plan["warnings"])
+    cpu = min(os.sched_getaffinity(0))
+    plan, _ = run_workload("echo", "--rate", "1000", "--pin", f"{cpu}:{cpu}")
+    check(plan["server"]["cpus"] == plan["client"]["cpus"] == [cpu], plan)
+
+
+def test_a_against_a():
+    data, out = bench("echo", *SHORT, "--rate", "1000", "--aa", "--reps", "3")
+    plan = check_file(data)
+    check(plan["aa"] and len(plan["order"]) >= 6, plan)
+    check("noise floor (A/A)" in out and "+aa" in out, out)
+    again = check_file(bench("echo", *SHORT, "--rate", "1000", "--aa", "--reps", "3")[0])
+    check(again["order"] == plan["order"], "the order is the seed's:", again["order"])
+
+
+def test_json_on_stdout():
+    code, out, err = run_weir("bench", "pingpong", *SHORT, "--json", "-")
+    check(code == 0 and err.startswith("pingpong"), code, err)
+    check_file(parse(out))
+
+
+@functools.lru_cache
+def python_with_scipy():
+    for python in (sys.executable, "/usr/bin/python3"):
+        found = subprocess.run([python, "-c", "import scipy.stats"], capture_output=True, check=False)
+        if found.returncode == 0:
+            return python
+    return None
+
+
+def compare(*arguments):
+    run = subprocess.run([python_with_scipy(), COMPARE, "--no-color", *arguments], text=True,
+                         capture_output=True, timeout=harness.PATIENCE, check=False)
+    check(run.returncode == 0, arguments, run.stderr)
+    return run.stdout
+
+
+def test_google_benchmark_reads_it():
+    if not os.path.exists(COMPARE):
+        raise Skip(f"{COMPARE} is not there (package libbenchmark-tools)")
+    if not python_with_scipy():
+        raise Skip("no Python that has scipy (package python3-scipy)")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "out.json")
+        code, _, err = run_weir("bench", "echo", *SHORT, "--rate", "2000", "--aa", "--json", path)
+        check(code == 0, err)
+        out = compare("benchmarks", path, path)
+        check("/real_time_pvalue" in out and "/p50_median" in out and "U Test" in out, out)
+        with open(path, encoding="utf-8") as file:
+            backend = parse(file.read())["context"]["weir"]["reference"]
+        out = compare("filters", path, f"backend:{backend}/", rf"backend:{backend}\+aa/")
+        check("U Test, Repetitions: 2 vs 2" in out, out)
+
+
+def test_refused():
+    workloads = "echo, pingpong, stream, connect, timer, spawn or proxy"
+    refused(["bench"], "weir bench: a workload is wanted", workloads)
+    refused(["bench", "ecko"], "'ecko' is no workload", workloads)
+    refused(["bench", "echo", "timer"], "'timer': one workload")
+    refused(["bench", "echo", "--backends", "epool"], "--backends 'epool'", "epoll, ", "or all")
+    refused(["bench", "echo", "--backends", "epoll,"], "--backends ''", "or all")
+    refused(["bench", "echo", "--transport", "udp"], "--transport 'udp'", "tcp or unix")
+    refused(["bench", "echo", "--arrivals", "x"], "--arrivals 'x'", "poisson or constant")
+    refused(["bench", "echo", "--conns", "0"], "--conns '0'", "1 to 65536")
+    refused(["bench", "echo", "--reps", "100"], "--reps '100'", "1 to 99")
+    refused(["bench", "echo", "--time", "0"], "--time '0'")
+    refused(["bench", "echo", "--closed", "--rate", "5"], "--rate: a closed loop has none")
+    refused(["bench", "pingpong", "--rate", "5"], "--rate: a closed loop has none")
+    refused(["bench", "timer", "--closed"], "--closed")
+    refused(["bench", "spawn", "--transport", "unix"], "--transport")
+    refused(["bench", "connect", "--depth", "2"], "--depth")
+    refused(["bench", "echo", "--bakends", "epoll"], "is --backends meant?")
+    for pin in ("0", "0:", ":0", "a:b", "0:99999", "1-0:0", "0,:1", "0:1x"):
+        refused(["bench", "echo", "--pin", pin], f"--pin '{pin}'", "SERVER:CLIENT")
+    refused(["bench", "echo", "--json", "/nowhere/at/all"], "--json '/nowhere/at/all'", "No such file")
+
+
+def test_a_backend_that_cannot_run():
+    data, out = bench("pingpong", *SHORT, "--backends", "all")
+    absent = [b for b in data["context"]["weir"]["backends"] if b["status"] != "ok"]
+    if not absent:
+        raise Skip("every backend can run here")
+    for backend in absent:
+        check(f"n/a: {backend['reason']}" in out, out)
+        refused(["bench", "echo", "--backends", backend["name"]],
+                f"--backends '{backend['name']}'", "cannot run here", backend["reason"])
+
+
+def test_out_of_descriptors():
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    code, out, err = run_weir("bench", "echo", "--rate", "1000", "--time", "100ms", "--reps", "1",
+                              "--conns", "500", preexec_fn=few)
+    check(code == 1 and out == "", code, out)
+    check("cannot connect" in err and err.count("\n") == 1, err)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))
