@@ -80,8 +80,8 @@ struct bench_config {
 
 /* A backend of the plan. The A/A twin is one too. */
 struct bench_backend {
-	char name[32];			/* what the runtime is asked for */
-	char label[40];			/* what the report calls it */
+	char name[96];			/* what the runtime is asked for, options and all */
+	char label[104];		/* what the report calls it */
 	char reason[160];		/* why it cannot run; "" when it can */
 };
 

@@ -21,7 +21,7 @@
 
 struct server_setup {
 	enum bench_workload workload;
-	char backend[32];
+	char backend[96];
 	cpu_set_t cpus;
 	bool pinned;
 	unsigned workers;

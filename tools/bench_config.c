@@ -38,7 +38,7 @@ static const char *const arrivals[] = { "poisson", "constant", NULL };
 
 static const struct option_spec specs[] = {
 	{ "backends", OPTION_TEXT, OFFSET(backends), 0, 0, NULL, "LIST",
-	  "names with commas, or all; the first is what the others are compared with [all]" },
+	  "NAME[:OPTIONS] with commas, or all; the others are compared with the first [all]" },
 	{ "transport", OPTION_CHOICE, OFFSET(transport), 0, 0, transports, "KIND",
 	  "tcp or unix [tcp]" },
 	{ "conns", OPTION_COUNT, OFFSET(conns), 1, 65536, NULL, "N",
@@ -244,49 +244,84 @@ static int unknown_backend(const char *name, size_t len)
 	return EXIT_USAGE;
 }
 
-static struct bench_backend *add_backend(struct bench *b, const struct weir_backend_info *info)
+/* A backend of the report, once. Reason: why it cannot run, or "". */
+static int add_backend(struct bench *b, const char *name, size_t len, const char *reason)
 {
 	struct bench_backend *backend = &b->backends[b->backends_len];
 
-	for (unsigned i = 0; i < b->backends_len; i++)
-		if (strcmp(b->backends[i].name, info->name) == 0)
-			return &b->backends[i];
-	if (b->backends_len + 1 == BENCH_BACKENDS_MAX)	/* the last is the twin's */
-		return NULL;
-	snprintf(backend->name, sizeof(backend->name), "%s", info->name);
-	snprintf(backend->label, sizeof(backend->label), "%s", info->name);
-	if (info->err)
-		snprintf(backend->reason, sizeof(backend->reason), "%s",
-			 *info->reason ? info->reason : weir_strerror(info->err));
-	b->backends_len++;
-	return backend;
-}
-
-static int add_named(struct bench *b, const char *name, size_t len)
-{
-	struct weir_backend_info info;
-	struct bench_backend *backend;
-
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++) {
-		if (strlen(info.name) != len || memcmp(info.name, name, len) != 0)
-			continue;
-		backend = add_backend(b, &info);
-		if (!backend || !*backend->reason)
-			return 0;
-		bench_say("--backends '%s': it cannot run here: %s", backend->name,
-			  backend->reason);
+	if (len >= sizeof(backend->name) ||
+	    b->backends_len + 1 == BENCH_BACKENDS_MAX) {	/* the last is the twin's */
+		bench_say("--backends: '%.*s' is one too many, or too long", (int)len, name);
 		return EXIT_USAGE;
 	}
-	return unknown_backend(name, len);
+	snprintf(backend->name, sizeof(backend->name), "%.*s", (int)len, name);
+	for (unsigned i = 0; i < b->backends_len; i++)
+		if (strcmp(b->backends[i].name, backend->name) == 0)
+			return 0;
+	snprintf(backend->label, sizeof(backend->label), "%.*s", (int)len, name);
+	snprintf(backend->reason, sizeof(backend->reason), "%s", reason);
+	b->backends_len++;
+	return 0;
 }
 
 static int add_all(struct bench *b)
 {
 	struct weir_backend_info info;
+	int code = 0;
 
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
-		add_backend(b, &info);
-	return 0;
+	for (unsigned i = 0; code == 0 && weir_backend_info(i, &info) == 0; i++)
+		code = add_backend(b, info.name, strlen(info.name),
+				   info.err && !*info.reason ? weir_strerror(info.err)
+							     : info.reason);
+	return code;
+}
+
+/* Whether text begins with the name of a backend, and nothing or options follow. */
+static bool begins_backend(const char *text)
+{
+	struct weir_backend_info info;
+	size_t len;
+
+	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++) {
+		len = strlen(info.name);
+		if (strncmp(text, info.name, len) == 0 && strchr(",:", text[len]))
+			return true;
+	}
+	return false;
+}
+
+/* The length of a backend with its options, which may have commas of their own. */
+static size_t backend_len(const char *text)
+{
+	size_t len = strcspn(text, ",");
+
+	if (memchr(text, ':', len))
+		while (text[len] && !begins_backend(text + len + 1))
+			len += 1 + strcspn(text + len + 1, ",");
+	return len;
+}
+
+/* Tried as the server will: the runtime knows best, and has the sentence. */
+static int add_named(struct bench *b, const char *name, size_t len)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	char text[256];
+	struct weir_rt *rt;
+	int rc;
+
+	if (!begins_backend(name))
+		return unknown_backend(name, len);
+	snprintf(text, sizeof(text), "%.*s", (int)len, name);
+	cfg.sched = WEIR_SCHED_CURRENT;
+	cfg.backend = text;
+	rc = weir_rt_new(&cfg, &rt);
+	if (rc < 0) {
+		bench_say("--backends '%s': %s", text,
+			  *weir_rt_why() ? weir_rt_why() : weir_strerror(rc));
+		return EXIT_USAGE;
+	}
+	weir_rt_free(rt);
+	return add_backend(b, name, len, "");
 }
 
 static int add_list(struct bench *b, const char *list)
@@ -295,7 +330,7 @@ static int add_list(struct bench *b, const char *list)
 	int code;
 
 	for (;; list += len + 1) {
-		len = strcspn(list, ",");
+		len = backend_len(list);
 		code = add_named(b, list, len);
 		if (code || !list[len])
 			return code;

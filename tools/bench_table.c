@@ -11,7 +11,7 @@
 
 #define BAR 30
 #define COLUMNS_MAX 16
-#define CELL 40
+#define CELL 112
 
 /* ---- values as texts ---- */
 
