@@ -47,7 +47,7 @@ static const struct option_spec specs[] = {
 	  "of a message [64; stream: 65536]" },
 	{ "depth", OPTION_COUNT, OFFSET(depth), 1, 1024, NULL, "N",
 	  "messages under way per connection [1; stream: 4]" },
-	{ "rate", OPTION_COUNT, OFFSET(rate), 1, 100000000, NULL, "N",
+	{ "rate", OPTION_COUNT, OFFSET(rate), 1, 10000000, NULL, "N",
 	  "requests per second, whatever the answers do [half of what the first backend can]" },
 	{ "arrivals", OPTION_CHOICE, OFFSET(arrivals), 0, 0, arrivals, "KIND",
 	  "of the requests of an open loop: poisson or constant [poisson]" },

@@ -24,7 +24,7 @@
 #include "tools/bench_load.h"
 
 #define EVENTS 256
-/* A look for events takes less; the rest of a longer one was somebody else's. */
+/* A look for events takes less; the rest of a longer one was somebody else's CPU time. */
 #define LOOK_NS (5 * WEIR_USEC)
 /* How long answers are waited for behind the end. */
 #define GRACE_NS WEIR_SEC

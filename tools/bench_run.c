@@ -195,11 +195,15 @@ static void client_figures(const struct repetition *r, struct bench_rep *rep)
 {
 	const struct bench_config *cfg = &r->b->cfg;
 	double busy_ns = fmax((double)r->rec.cpu_ns - (double)r->rec.idle_ns, 0);
+	double all_ns = (double)r->run_ns * r->b->place.threads;
 	double period_ns = (double)cfg->conns / (double)cfg->rate * (double)WEIR_SEC;
 	double *value = rep->value;
 
 	value[BENCH_CLIENT_CPU] = busy_ns / (double)r->rec.done;
-	value[BENCH_BUSY] = busy_ns / (double)r->run_ns / r->b->place.threads;
+	/* To be kept from its CPU is no better than to need it. */
+	if (r->b->place.pinned)
+		busy_ns = fmax(all_ns - (double)r->rec.idle_ns, 0);
+	value[BENCH_BUSY] = busy_ns / all_ns;
 	rep->client_bound = value[BENCH_BUSY] > BUSY_MAX ||
 			    (r->open && value[BENCH_LAG] > LAG_MAX * period_ns);
 }

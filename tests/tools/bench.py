@@ -11,9 +11,11 @@ import json
 import math
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import harness
 from harness import Skip, check, refused, run_weir
@@ -314,6 +316,49 @@ def test_a_backend_that_cannot_run():
         check(f"n/a: {backend['reason']}" in out, out)
         refused(["bench", "echo", "--backends", backend["name"]],
                 f"--backends '{backend['name']}'", backend["reason"])
+
+
+def test_more_than_the_server_can_do():
+    data, _ = bench("echo", *SHORT, "--rate", "3000000")
+    plan = check_file(data)
+    medians = [e for e in data["benchmarks"] if e.get("aggregate_name") == "median"]
+    check(medians[0]["unanswered"] > 1000, medians[0])
+    check(medians[0]["max_ns"] > 1e9, "they are in the latency, as long as they were waited for")
+    check(any("unanswered" in w for w in plan["warnings"]), plan["warnings"])
+
+
+def test_a_load_without_cpu_time():
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        raise Skip("it takes two CPUs")
+    greedy = [subprocess.Popen([sys.executable, "-c", "while True: pass"],
+                               preexec_fn=lambda: os.sched_setaffinity(0, {cpus[1]}))
+              for _ in range(5)]
+    try:
+        data, out = bench("echo", *SHORT, "--rate", "1000", "--pin", f"{cpus[0]}:{cpus[1]}",
+                          "--time", "500ms")
+    finally:
+        for process in greedy:
+            process.kill()
+            process.wait()
+    plan = check_file(data)
+    medians = [e for e in data["benchmarks"] if e.get("aggregate_name") == "median"]
+    check(medians[0]["weir"]["client_bound"] is True and "(!)" in out, medians[0])
+    check(any("client-bound" in w for w in plan["warnings"]), plan["warnings"])
+
+
+def test_a_server_that_dies():
+    with subprocess.Popen([harness.WEIR, "bench", "echo", *SHORT, "--rate", "1000", "--time", "1s"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        children, end = "", time.monotonic() + harness.PATIENCE
+        while not children and time.monotonic() < end:
+            with open(f"/proc/{run.pid}/task/{run.pid}/children", encoding="ascii") as file:
+                children = file.read()
+        check(children, "there is no server")
+        os.kill(int(children.split()[0]), signal.SIGKILL)
+        out, err = run.communicate(timeout=harness.PATIENCE)
+        check(run.returncode == 1 and out == "", run.returncode, out)
+        check(err.startswith("weir bench: ") and err.count("\n") == 1 and "server" in err, err)
 
 
 def test_out_of_descriptors():
