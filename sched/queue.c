@@ -127,8 +127,8 @@ static struct weir_task *take_lifo(struct worker *w)
 		return NULL;
 	if (w->rt->stealing)
 		task = weir__xchg(&w->lifo, (struct weir_task *)NULL, WEIR_ACQUIRE);
-	else
-		w->lifo = NULL;
+	else	/* atomic for worker_queue_len, which anybody may call */
+		weir__store(&w->lifo, (struct weir_task *)NULL, WEIR_RELAXED);
 	if (task)
 		w->lifo_left--;
 	return task;
