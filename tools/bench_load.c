@@ -364,9 +364,9 @@ int bench_load_new(const struct load_plan *plan, struct load **ret_load)
 	return rc;
 }
 
-void bench_load_go(struct load *load, uint64_t begin_ns, uint64_t end_ns)
+void bench_load_go(struct load *load, uint64_t start_ns, uint64_t begin_ns, uint64_t end_ns)
 {
-	load->start_ns = bench_now();
+	load->start_ns = start_ns;
 	load->begin_ns = begin_ns;
 	load->end_ns = end_ns;
 	pthread_barrier_wait(&load->barrier);

@@ -78,8 +78,11 @@ struct load {
 
 /* Connect them all. 0; or a negative errno, and nothing left behind. */
 int bench_load_new(const struct load_plan *plan, struct load **ret_load);
-/* Let them run: at once, counted from begin_ns to end_ns, then wait for answers up to a second. */
-void bench_load_go(struct load *load, uint64_t begin_ns, uint64_t end_ns);
+/*
+ * Let them run: the schedule begins at start_ns, which is now or just before, what is counted at
+ * begin_ns; behind end_ns answers are waited for up to a second.
+ */
+void bench_load_go(struct load *load, uint64_t start_ns, uint64_t begin_ns, uint64_t end_ns);
 /* Wait for the end and take the figures. After go. Frees it. */
 void bench_load_finish(struct load *load, struct bench_record *rec);
 /* Instead of go and finish. */

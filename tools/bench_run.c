@@ -122,13 +122,14 @@ static int start_load(struct repetition *r)
 
 static int measure(struct repetition *r)
 {
+	uint64_t start_ns = bench_now();
 	int rc = 0;
 
-	r->begin_ns = bench_now() + r->b->cfg.warmup_ns;
+	r->begin_ns = start_ns + r->b->cfg.warmup_ns;
 	r->end_ns = r->begin_ns + r->run_ns;
 	bench_record_window(&r->rec, r->begin_ns, r->end_ns);
 	if (r->load)
-		bench_load_go(r->load, r->begin_ns, r->end_ns);
+		bench_load_go(r->load, start_ns, r->begin_ns, r->end_ns);
 	else
 		rc = bench_child_begin(&r->child, r->begin_ns, r->end_ns);
 	sleep_until(r->begin_ns);
