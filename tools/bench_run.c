@@ -41,22 +41,24 @@ static void sleep_until(uint64_t ns)
 
 /* ---- addresses ---- */
 
-/* One that is free; what tells two of a process apart is name. */
-static void free_address(const struct repetition *r, const char *name, struct weir_addr *ret_addr)
+/* One that nobody had: a kernel may take its time to close what a server had that has ended. */
+static void free_address(const struct repetition *r, struct weir_addr *ret_addr)
 {
+	static unsigned number;
 	char text[64];
 
 	if (r->b->cfg.transport == BENCH_TCP)
 		snprintf(text, sizeof(text), "127.0.0.1:0");
 	else
-		snprintf(text, sizeof(text), "unix:@weir-bench-%ld-%s", (long)getpid(), name);
+		snprintf(text, sizeof(text), "unix:@weir-bench-%ld-%u", (long)getpid(),
+			 number++);
 	weir_addr_parse(text, ret_addr);
 }
 
 /* Where a proxy connects to: the load accepts there. */
 static int open_upstream(struct repetition *r, struct weir_addr *ret_addr)
 {
-	free_address(r, "upstream", ret_addr);
+	free_address(r, ret_addr);
 	r->upstream_fd = socket(ret_addr->u.sa.sa_family,
 				SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (r->upstream_fd < 0 || bind(r->upstream_fd, &ret_addr->u.sa, ret_addr->len) < 0 ||
@@ -84,7 +86,7 @@ static int start_server(struct repetition *r, char *why, size_t why_len)
 	int rc = 0;
 
 	snprintf(setup.backend, sizeof(setup.backend), "%s", r->backend->name);
-	free_address(r, "server", &setup.listen);
+	free_address(r, &setup.listen);
 	if (cfg->workload == BENCH_PROXY)
 		rc = open_upstream(r, &setup.upstream);
 	if (rc < 0) {
