@@ -15,6 +15,7 @@
 #include "backends/iouring/iouring.h"
 #include "backends/socket.h"
 #include "core/assert.h"
+#include "core/worker.h"
 
 /* ---- lists of waiting ops ---- */
 
@@ -65,10 +66,11 @@ static void close_handle(struct uring *u, struct weir_handle *h)
 {
 	int fd = h->fd;
 
-	(void)u;
 	h->fd = -1;
-	if (h->kind != WEIR_HANDLE_FOREIGN)
+	if (h->kind != WEIR_HANDLE_FOREIGN) {
+		weir__count_syscalls(u->base.worker, 1);
 		weir__socket_close(fd);
+	}
 	weir_backend_detached(h);
 }
 
@@ -125,6 +127,7 @@ static void take_direct(struct uring *u, struct weir_handle *h)
 	if (!u->direct_len)
 		return;
 	number = u->direct[--u->direct_len];
+	weir__count_syscalls(u->base.worker, 1);
 	if (io_uring_register_files_update(&u->ring, number, &h->fd, 1) == 1)
 		state_of(h)->direct = number + 1;
 	else
@@ -138,6 +141,7 @@ void weir__uring_forget_direct(struct uring *u, struct weir_handle *h)
 
 	if (h->kind != WEIR_HANDLE_STREAM || !s->direct)
 		return;
+	weir__count_syscalls(u->base.worker, 1);
 	if (io_uring_register_files_update(&u->ring, s->direct - 1, &none, 1) == 1)
 		u->direct[u->direct_len++] = s->direct - 1;
 	s->direct = 0;
@@ -188,6 +192,7 @@ int weir__uring_attach(struct weir_backend *be, struct weir_handle *h,
 		if (!fds)
 			return -ENOMEM;
 	}
+	weir__count_syscalls(be->worker, 1);
 	rc = weir__socket_open(spec, &fd, &tcp);
 	if (rc < 0) {
 		free(fds);
@@ -205,6 +210,7 @@ int weir__uring_control(struct weir_backend *be, struct weir_handle *h, enum wei
 			void *value, size_t len)
 {
 	(void)be;
+	weir__count_syscalls(weir__worker_current(), 1);
 	return weir__socket_control(h->fd, what, value, len);
 }
 
@@ -296,10 +302,12 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 		free(s->fds);
 		s->fds = NULL;
 	}
-	if (refs == 0)
+	if (refs == 0) {
 		close_handle(u, h);
-	else if (refs > armed && h->kind == WEIR_HANDLE_STREAM)
+	} else if (refs > armed && h->kind == WEIR_HANDLE_STREAM) {
+		weir__count_syscalls(u->base.worker, 2);
 		end_requests(h->fd);
+	}
 }
 
 void weir__uring_handles_fini(struct uring *u)

@@ -9,7 +9,7 @@
 #include "backends/iouring/iouring.h"
 #include "backends/iouring/probe.h"
 #include "core/assert.h"
-#include "core/context.h"
+#include "core/worker.h"
 
 /* What looking after leased memory costs is paid this often, or after so long asleep. */
 #define TRIM_TURNS 1024u
@@ -107,6 +107,7 @@ int weir__uring_turn(struct uring *u, uint64_t deadline, unsigned max)
 	rc = weir__uring_enter(u, count > 0 || u->woken ? 0 : deadline);
 	if (count < max)
 		count += reap(u, max - count);
+	weir__count(&u->base.worker->stats.events, count);
 	return rc < 0 && count == 0 ? rc : (int)count;
 }
 
@@ -197,6 +198,7 @@ static void uring_wake(struct weir_backend *be)
 	static const uint64_t one = 1;
 	int saved = errno;
 
+	weir__count_syscalls(weir__worker_current(), 1);
 	/* Fails only when the counter is full, which takes 2^64 wakes. */
 	while (write(uring_of(be)->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		continue;

@@ -288,6 +288,7 @@ static int recv_now(struct uring *u, struct weir_op *op)
 	size_t asked;
 	uint32_t token, len;
 
+	weir__count_syscalls(u->base.worker, 1);
 	if (op->code != WEIR_OP_RECV_LEASE) {
 		n = weir__transfer_call(op, &asked);
 		return n < 0 ? (int)n : weir__transfer_result(op);

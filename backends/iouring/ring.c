@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/assert.h"
+#include "core/worker.h"
 #include "backends/iouring/iouring.h"
 
 /* Completions that fit between two turns, as a multiple of the submissions. */
@@ -119,6 +120,7 @@ static WEIR_NOINLINE struct io_uring_sqe *make_room(struct uring *u)
 	struct io_uring_sqe *sqe;
 
 	for (int i = 0; i < 100; i++) {
+		weir__count_syscalls(u->base.worker, 1);
 		if ((!u->enabled && enable(u) < 0) || io_uring_submit(&u->ring) == -EEXIST)
 			return NULL;
 		sqe = io_uring_get_sqe(&u->ring);
@@ -200,6 +202,8 @@ int weir__uring_enter(struct uring *u, uint64_t deadline)
 		rc = io_uring_submit_and_get_events(&u->ring);
 	else
 		return 0;
+	/* What it has brought is counted where it is delivered. */
+	weir__count_wait(u->base.worker, 0);
 	/* Nothing came, or not now: the next turn tries again. */
 	if (rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY || rc == -ENOMEM)
 		return 0;

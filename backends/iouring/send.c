@@ -16,6 +16,7 @@
 
 #include "backends/iouring/iouring.h"
 #include "backends/transfer.h"
+#include "core/worker.h"
 
 /* Completions in a turn that are still no batch. */
 #define FEW 2u
@@ -188,6 +189,7 @@ void weir__uring_submit_send(struct uring *u, struct weir_op *op)
 	int res;
 
 	if (op->flags & WEIR_OP_TRY || (u->options.inline_send && u->batch <= FEW)) {
+		weir__count_syscalls(u->base.worker, 1);
 		res = send_now(op);
 		if (res != WEIR_PENDING) {
 			weir_backend_complete(op, res);
