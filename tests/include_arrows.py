@@ -65,6 +65,7 @@ THIRD_PARTY = [
     ("hwloc*.h", ["sched/topo_hwloc.c"]),
     ("valgrind/*", ["core/*", "tests/*"]),
     ("sanitizer/*", ["core/*", "tests/*"]),
+    ("jansson.h", ["tools/bench_read.h"]),
     ("check.h", ["tests/*"]),
     ("benchmark/*", ["bench/*"]),
     ("relacy/*", ["tests/model/*"]),

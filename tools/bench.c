@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tools/bench_child.h"
+#include "tools/bench_commands.h"
 #include "tools/command.h"
 #include "tools/options.h"
 
@@ -182,6 +183,10 @@ int bench_main(int argc, char **argv)
 
 	if (argc == 4 && strcmp(argv[1], "--server") == 0)
 		return serve(argv);
+	if (argc > 1 && strcmp(argv[1], "report") == 0)
+		return bench_report_main(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "diff") == 0)
+		return bench_diff_main(argc - 1, argv + 1);
 	code = bench_config_parse(argc, argv, &b);
 	if (code > 0)
 		return code - 1;

@@ -77,7 +77,9 @@ static const struct option_spec specs[] = {
 
 void bench_config_help(void)
 {
-	puts("usage: weir bench WORKLOAD [OPTION...]\n\n"
+	puts("usage: weir bench WORKLOAD [OPTION...]\n"
+	     "       weir bench report FILE... -o report.html\n"
+	     "       weir bench diff OLD NEW [--fail-above P]\n\n"
 	     "Runs one workload on several I/O backends in turn, a fresh server process each time\n"
 	     "and always the same load, and says which differ and by how much.\n");
 	for (unsigned i = 0; i < BENCH_WORKLOADS; i++)
