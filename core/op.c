@@ -97,8 +97,9 @@ static bool send_home(struct weir_backend *io, struct weir_op *op)
 	if (WEIR_UNLIKELY(!has_handle(op)))
 		return false;
 	home = weir__load(&h->backend, WEIR_RELAXED);
+	/* Acquire: of a handle that its home has let go, the backend's state is seen. */
 	if (WEIR_LIKELY(home == io) || !(io->caps & WEIR_CAP_HOMED) ||
-	    !(weir__load(&h->homed, WEIR_RELAXED) & side_of(op)))
+	    !(weir__load(&h->homed, WEIR_ACQUIRE) & side_of(op)))
 		return false;
 	op->backend = home;
 	weir__fetch_or(&op->asked, (uint8_t)MAILED, WEIR_RELAXED);

@@ -2,9 +2,9 @@
 /*
  * handle.c: the life of a handle: attach, who is its home, how it is closed.
  *
- * Closing: waiting ops are cancelled here; a multishot request is cancelled in the
- * ring; what else the kernel has, on whatever ring, ends because the socket is shut
- * down, or reset. Whoever drops the last reference closes the descriptor. Closing it earlier
+ * Closing: waiting ops are cancelled here, and what this ring has is cancelled in it;
+ * what other rings have ends because the socket is shut down, or reset. Whoever drops
+ * the last reference closes the descriptor. Closing it earlier
  * would neither complete those requests nor tell the peer.
  */
 #include <stdlib.h>
@@ -94,7 +94,7 @@ void weir__uring_handle_drop(struct uring *u, struct weir_handle *h)
 		left = s->refs - 1;
 		weir__store(&s->refs, left, WEIR_RELAXED);
 	} else {
-		/* Pairs with itself, and with uring_detach: who closes sees what the others did. */
+		/* Pairs with itself, and with weir__uring_detach: who closes sees what the others did. */
 		left = weir__fetch_sub(&s->refs, 1u, WEIR_ACQ_REL) - 1;
 	}
 	if (WEIR_UNLIKELY(left == CLOSING))
@@ -252,24 +252,35 @@ static void cancel_polls(struct uring *u, struct uring_handle *s)
 	}
 }
 
+/* Held until all of the detach is done: others may drop theirs meanwhile. What it was before. */
 static uint32_t mark_closing(struct uring *u, struct uring_handle *s)
 {
 	uint32_t refs;
 
 	if (!u->alone)
-		return weir__fetch_or(&s->refs, CLOSING, WEIR_ACQ_REL);
+		return weir__fetch_add(&s->refs, CLOSING + 1, WEIR_ACQ_REL);
 	refs = s->refs;
-	s->refs = refs | CLOSING;
+	s->refs = refs + CLOSING + 1;
 	return refs;
 }
 
 /* A shutdown tells the peer of an end, so it is not for a stream whose close is a reset. */
-static void end_requests(int fd)
+static void end_elsewhere(int fd)
 {
 	if (weir__socket_resets(fd))
 		weir__socket_reset(fd);
 	else
 		(void)shutdown(fd, SHUT_RDWR);
+}
+
+/* Besides the multishot request, which is cancelled by name. */
+static void end_ops(struct uring *u, const struct weir_handle *h)
+{
+	weir__uring_cancel_fd(u, h->fd);
+	if (u->alone || h->kind != WEIR_HANDLE_STREAM)
+		return;
+	weir__count_syscalls(u->base.worker, 2);
+	end_elsewhere(h->fd);
 }
 
 /* [home] */
@@ -302,12 +313,9 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 		free(s->fds);
 		s->fds = NULL;
 	}
-	if (refs == 0) {
-		close_handle(u, h);
-	} else if (refs > armed && h->kind == WEIR_HANDLE_STREAM) {
-		weir__count_syscalls(u->base.worker, 2);
-		end_requests(h->fd);
-	}
+	if (refs > armed && h->kind != WEIR_HANDLE_FOREIGN)
+		end_ops(u, h);
+	weir__uring_handle_drop(u, h);
 }
 
 void weir__uring_handles_fini(struct uring *u)

@@ -102,7 +102,6 @@ int weir__uring_turn(struct uring *u, uint64_t deadline, unsigned max)
 	int rc;
 
 	weir__uring_buffers_refill(&u->buffers);
-	u->woken = false;
 	count = reap(u, max);
 	rc = weir__uring_enter(u, count > 0 || u->woken ? 0 : deadline);
 	if (count < max)
@@ -142,6 +141,7 @@ static int uring_poll(struct weir_backend *be, uint64_t deadline, bool busy)
 		n = trim(u);
 	else if (WEIR_UNLIKELY(++u->turns % TRIM_TURNS == 0))
 		weir__lease_pool_trim(&u->buffers.pool, false, TRIM_BUSY);
+	u->woken = false;
 	u->batch = n > 0 ? (unsigned)n : 0;
 	return n;
 }
@@ -177,6 +177,14 @@ static void uring_submit(struct weir_backend *be, struct weir_op *op)
 	}
 }
 
+/* Whether it may wait in the handle's list, which only the home may look at, and only until detach. */
+static bool may_wait(const struct uring *u, const struct weir_op *op)
+{
+	return (op->code == WEIR_OP_RECV || op->code == WEIR_OP_RECVV ||
+		op->code == WEIR_OP_RECV_LEASE || op->code == WEIR_OP_ACCEPT) &&
+	       is_home(u, op->handle) && !uring_is_closing(state_of(op->handle));
+}
+
 /* One that waits in a list is in nobody else's hands; else the kernel is asked. */
 static void uring_cancel(struct weir_backend *be, struct weir_op *op)
 {
@@ -184,7 +192,7 @@ static void uring_cancel(struct weir_backend *be, struct weir_op *op)
 
 	if (op->code == WEIR_OP_POLL) {
 		op->u.poll.events |= POLL_CANCELLED;
-	} else if (op->code < WEIR_OP_OPEN && weir__uring_remove_waiter(state_of(op->handle), op)) {
+	} else if (may_wait(u, op) && weir__uring_remove_waiter(state_of(op->handle), op)) {
 		weir_backend_complete(op, -ECANCELED);
 		return;
 	} else {
@@ -249,8 +257,9 @@ static void uring_fini(struct weir_backend *be)
 	struct uring *u = uring_of(be);
 
 	weir__uring_ring_quiesce(u);
-	while (reap(u, UINT_MAX) > 0)
-		continue;
+	do
+		(void)reap(u, UINT_MAX);
+	while (weir__uring_ring_flush(u));
 	weir__uring_handles_fini(u);
 	weir__uring_ring_close(u);
 	weir__uring_vecs_fini(u);

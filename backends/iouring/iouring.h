@@ -45,7 +45,7 @@ struct uring {
 	bool moves;			/* any thread may poll; see weir_backend_config */
 	bool enabled;
 	bool wake_armed;
-	bool woken;			/* in this turn */
+	bool woken;			/* since the last poll */
 	unsigned busy_events, idle_events;
 	unsigned batch;			/* completions of the last turn */
 	uint32_t turns;
@@ -162,11 +162,15 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h);
 int weir__uring_control(struct weir_backend *be, struct weir_handle *h, enum weir_control what,
 			void *value, size_t len);
 
-/* What to tell an op that ended like this: of a handle that is being closed, -ECANCELED. */
+/*
+ * What to tell an op that ended like this: of a handle that is being closed, -ECANCELED; and that
+ * of one that was interrupted and is not made again.
+ */
 static inline int uring_result(struct weir_handle *h, int res)
 {
-	return res <= 0 && weir__load(&state_of(h)->refs, WEIR_RELAXED) & CLOSING ? -ECANCELED
-										  : res;
+	if (WEIR_UNLIKELY(res == -EINTR || res == -EAGAIN))
+		return -ECANCELED;
+	return res <= 0 && uring_is_closing(state_of(h)) ? -ECANCELED : res;
 }
 
 /* ---- lists of waiting ops; [home] ---- */
@@ -183,6 +187,8 @@ void weir__uring_fail_waiters(struct uring_handle *s, int res);
 int weir__uring_ring_open(struct uring *u);
 /* [setup] Make the kernel give up everything. */
 void weir__uring_ring_quiesce(struct uring *u);
+/* [setup] Have the completions that did not fit put there; false when there are none. */
+bool weir__uring_ring_flush(struct uring *u);
 void weir__uring_ring_close(struct uring *u);
 /* A fresh entry; NULL when the kernel would not take the ones before. [owner] */
 struct io_uring_sqe *weir__uring_sqe(struct uring *u);
@@ -192,6 +198,8 @@ int weir__uring_enter(struct uring *u, uint64_t deadline);
 void weir__uring_name(struct uring *u, struct weir_handle *h, struct io_uring_sqe *sqe);
 /* Ask the kernel to give up the request with that user data. */
 void weir__uring_cancel_request(struct uring *u, uint64_t user_data);
+/* And everything that this ring has for an open descriptor. */
+void weir__uring_cancel_fd(struct uring *u, int fd);
 
 static inline void uring_tag(struct io_uring_sqe *sqe, const void *pointer, enum uring_tag tag)
 {
@@ -216,8 +224,7 @@ static inline bool uring_is_cancelled(const struct weir_op *op)
 static inline bool uring_must_repeat(const struct weir_op *op, int res)
 {
 	return (res == -EINTR || res == -EAGAIN || res == -ECANCELED || res == -EFAULT) &&
-	       !uring_is_cancelled(op) &&
-	       !(weir__load(&state_of(op->handle)->refs, WEIR_RELAXED) & CLOSING);
+	       !uring_is_cancelled(op) && !uring_is_closing(state_of(op->handle));
 }
 
 /* recv.c */

@@ -41,7 +41,8 @@ static void set_homed(struct uring *u, struct weir_handle *h)
 	uint8_t homed = is_homed(state_of(h)) || state_of(h)->waiters ? WEIR_HOMED_READS : 0;
 
 	if (!u->alone && h->homed != homed)
-		weir__store(&h->homed, homed, WEIR_RELAXED);
+		/* Pairs with the load in send_home: who adopts it sees how it was left. */
+		weir__store(&h->homed, homed, WEIR_RELEASE);
 }
 
 /* ---- the queue of filled buffers ---- */
@@ -231,6 +232,7 @@ void weir__uring_recv_stop(struct uring *u, struct weir_handle *h)
 		return;
 	s->flags |= STOPPING;
 	s->calm = 0;
+	s->away = 0;
 	weir__uring_cancel_request(u, (uint64_t)(uintptr_t)h | TAG_RECV);
 }
 

@@ -81,6 +81,12 @@ void weir__uring_ring_quiesce(struct uring *u)
 	(void)io_uring_submit_and_get_events(&u->ring);
 }
 
+bool weir__uring_ring_flush(struct uring *u)
+{
+	return IO_URING_READ_ONCE(*u->ring.sq.kflags) & IORING_SQ_CQ_OVERFLOW &&
+	       io_uring_submit_and_get_events(&u->ring) >= 0;
+}
+
 void weir__uring_ring_close(struct uring *u)
 {
 	io_uring_queue_exit(&u->ring);
@@ -145,6 +151,16 @@ void weir__uring_cancel_request(struct uring *u, uint64_t user_data)
 		return;
 	io_uring_prep_cancel64(sqe, user_data, 0);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	io_uring_sqe_set_data64(sqe, UD_IGNORE);
+}
+
+void weir__uring_cancel_fd(struct uring *u, int fd)
+{
+	struct io_uring_sqe *sqe = weir__uring_sqe(u);
+
+	if (!sqe)
+		return;
+	io_uring_prep_cancel_fd(sqe, fd, IORING_ASYNC_CANCEL_ALL);
 	io_uring_sqe_set_data64(sqe, UD_IGNORE);
 }
 
