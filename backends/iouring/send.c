@@ -133,8 +133,20 @@ static void finish_transfer(struct uring *u, struct weir_op *op, int res)
 	weir__uring_finish(u, op, res);
 }
 
+/* What the requests of a thread that has ended may say of good memory, too: a call knows. */
+static int ask_about_fault(struct weir_op *op)
+{
+	size_t asked;
+	int n = (int)weir__transfer_call(op, &asked);
+
+	if (n > 0)
+		*weir__transfer_done(op) -= (uint32_t)n;
+	return n;
+}
+
 void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
 {
+	bool fault = false;
 	int res = cqe->res;
 
 	/* Of a send without copying: the buffer is still in use, and a second one will come. */
@@ -144,7 +156,11 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 	}
 	if (WEIR_UNLIKELY(cqe->flags & IORING_CQE_F_NOTIF))
 		res = op->res;
-	if (WEIR_UNLIKELY(uring_must_repeat(op, res))) {
+	if (WEIR_UNLIKELY(res == -EFAULT)) {
+		res = ask_about_fault(op);
+		fault = res == -EFAULT;
+	}
+	if (WEIR_UNLIKELY(uring_must_repeat(op, res) && !fault)) {
 		weir__uring_queue_transfer(u, op);
 		return;
 	}
