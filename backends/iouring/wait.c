@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include "backends/iouring/iouring.h"
+#include "backends/socket.h"
 
 /* ---- connect ---- */
 
@@ -24,15 +25,51 @@ void weir__uring_submit_connect(struct uring *u, struct weir_op *op)
 	queue_connect(u, op);
 }
 
-void weir__uring_connect_done(struct uring *u, struct weir_op *op, int res)
+/* How a connect stands whose request has ended without a word: as one asks without a ring. */
+static int ask_about_connect(struct weir_op *op)
 {
-	if (WEIR_UNLIKELY(uring_must_repeat(op, res))) {
-		op->u.connect.started = 1;
-		queue_connect(u, op);
+	int fd = op->handle->fd, rc;
+
+	if (op->u.connect.started)
+		return weir__socket_connected(fd);
+	rc = weir__socket_connect(fd, op->u.connect.addr, op->u.connect.len);
+	return rc == -EISCONN ? 0 : rc == -EALREADY ? -EINPROGRESS : rc;
+}
+
+static void await_connect(struct uring *u, struct weir_op *op)
+{
+	struct io_uring_sqe *sqe = weir__uring_sqe(u);
+
+	if (!sqe) {
+		weir__uring_finish(u, op, -ENOMEM);
 		return;
 	}
-	/* One that is made again may find itself connected. */
-	weir__uring_finish(u, op, res == -EISCONN && op->u.connect.started ? 0 : res);
+	op->u.connect.started = 1;
+	io_uring_prep_poll_add(sqe, op->handle->fd, POLLOUT);
+	uring_tag(sqe, op, TAG_OP);
+}
+
+static void resume_connect(struct uring *u, struct weir_op *op)
+{
+	int rc = ask_about_connect(op);
+	bool waits = rc == -EINPROGRESS || rc == -EAGAIN;
+
+	if (waits && (uring_is_cancelled(op) || uring_is_closing(state_of(op->handle))))
+		weir__uring_finish(u, op, -ECANCELED);
+	else if (rc == -EINPROGRESS)
+		await_connect(u, op);
+	else if (rc == -EAGAIN)
+		queue_connect(u, op);
+	else
+		weir__uring_finish(u, op, rc);
+}
+
+void weir__uring_connect_done(struct uring *u, struct weir_op *op, int res)
+{
+	if (WEIR_UNLIKELY(uring_must_repeat(op, res) || (res > 0 && op->u.connect.started)))
+		resume_connect(u, op);
+	else
+		weir__uring_finish(u, op, res);
 }
 
 /* ---- poll ---- */
@@ -54,20 +91,31 @@ static int from_poll(unsigned events)
 	return events & POLLNVAL ? -EBADF : (int)found;
 }
 
+/* Those of a foreign descriptor are in its handle's list too, so that a detach finds them. */
+static bool is_listed(const struct weir_op *op)
+{
+	return op->handle->kind == WEIR_HANDLE_FOREIGN;
+}
+
+static void finish_poll(struct uring *u, struct weir_op *op, int res)
+{
+	if (is_listed(op))
+		weir__uring_remove_waiter(state_of(op->handle), op);
+	weir__uring_finish(u, op, res);
+}
+
 static void queue_poll(struct uring *u, struct weir_op *op)
 {
 	struct io_uring_sqe *sqe = weir__uring_sqe(u);
 
 	if (!sqe) {
-		weir__uring_remove_waiter(state_of(op->handle), op);
-		weir__uring_finish(u, op, -ENOMEM);
+		finish_poll(u, op, -ENOMEM);
 		return;
 	}
 	io_uring_prep_poll_add(sqe, op->handle->fd, to_poll(op->u.poll.events));
 	uring_tag(sqe, op, TAG_OP);
 }
 
-/* In the handle's list too, so that a detach finds it. */
 void weir__uring_submit_poll(struct uring *u, struct weir_op *op)
 {
 	struct uring_handle *s = state_of(op->handle);
@@ -77,21 +125,19 @@ void weir__uring_submit_poll(struct uring *u, struct weir_op *op)
 		return;
 	}
 	weir__uring_handle_hold(u, op->handle);
-	weir__uring_append_waiter(s, op);
+	if (is_listed(op))
+		weir__uring_append_waiter(s, op);
 	queue_poll(u, op);
 }
 
 void weir__uring_poll_done(struct uring *u, struct weir_op *op, int res)
 {
-	struct uring_handle *s = state_of(op->handle);
-
 	if (WEIR_UNLIKELY(res == -ECANCELED && !(op->u.poll.events & POLL_CANCELLED) &&
-			  !(weir__load(&s->refs, WEIR_RELAXED) & CLOSING))) {
+			  !uring_is_closing(state_of(op->handle)))) {
 		queue_poll(u, op);
 		return;
 	}
 	if (res > 0)
 		res = from_poll((unsigned)res);
-	weir__uring_remove_waiter(s, op);
-	weir__uring_finish(u, op, res);
+	finish_poll(u, op, res);
 }
