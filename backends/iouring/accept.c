@@ -10,6 +10,7 @@
  * and one that came while the listener was being closed is reset.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "backends/iouring/iouring.h"
@@ -24,6 +25,10 @@ static bool queue_fd(struct uring_fds *fds, int fd)
 	unsigned cap = fds->cap ? 2 * fds->cap : QUEUE_MAX;
 	int *bigger;
 
+	if (fds->first >= QUEUE_MAX && fds->first >= fds->len) {
+		memcpy(fds->fd, fds->fd + fds->first, fds->len * sizeof(*fds->fd));
+		fds->first = 0;
+	}
 	if (fds->first + fds->len == fds->cap) {
 		bigger = realloc(fds->fd, cap * sizeof(*bigger));
 		if (!bigger)
@@ -117,7 +122,8 @@ void weir__uring_submit_accept(struct uring *u, struct weir_op *op)
 /* Errors of one connection, or of the request: neither is the listener's. */
 static bool is_passing(int res)
 {
-	return res == -ECANCELED || res == -EAGAIN || res == -EFAULT || weir__socket_died(-res);
+	return res == -ECANCELED || res == -EAGAIN || res == -EINTR || res == -EFAULT ||
+	       weir__socket_died(-res);
 }
 
 void weir__uring_accept_done(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
