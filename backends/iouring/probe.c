@@ -25,7 +25,8 @@ static const struct {
 };
 #define NEEDED (sizeof(needed) / sizeof(needed[0]))
 
-static int setup_failed(const struct uring_kernel *kernel, int rc, char *why, size_t len)
+static int setup_failed(const struct uring_kernel *kernel, int rc, bool defer, char *why,
+			size_t len)
 {
 	int disabled = kernel->disabled();
 
@@ -44,10 +45,12 @@ static int setup_failed(const struct uring_kernel *kernel, int rc, char *why, si
 		snprintf(why, len,
 			 "no memory for a ring: raise the limit of locked memory "
 			 "(ulimit -l)");
-	else if (rc == -EINVAL)
+	else if (rc == -EINVAL && defer)
 		snprintf(why, len,
 			 "the kernel is older than 6.1: it has no rings with deferred "
 			 "task work");
+	else if (rc == -EINVAL)
+		snprintf(why, len, "the kernel is older than 5.19");
 	else
 		snprintf(why, len, "io_uring_setup: %s", strerror(-rc));
 	return rc;
@@ -86,6 +89,17 @@ static int check_buffers(const struct uring_kernel *kernel, struct io_uring *rin
 	return rc;
 }
 
+static int check_enter(const struct uring_kernel *kernel, struct io_uring *ring, char *why,
+		       size_t len)
+{
+	int rc = kernel->enter(ring);
+
+	if (rc < 0)
+		snprintf(why, len, "io_uring_enter: %s: a seccomp filter denies it, it seems",
+			 strerror(-rc));
+	return rc;
+}
+
 int weir__uring_probe_kernel(const struct uring_kernel *kernel, const char *words, char *why,
 			     size_t len)
 {
@@ -103,7 +117,7 @@ int weir__uring_probe_kernel(const struct uring_kernel *kernel, const char *word
 				      : IORING_SETUP_COOP_TASKRUN;
 	rc = kernel->setup(8, &ring, &params);
 	if (rc < 0)
-		return setup_failed(kernel, rc, why, len);
+		return setup_failed(kernel, rc, options.defer, why, len);
 	if (!(params.features & IORING_FEAT_EXT_ARG) || !(params.features & IORING_FEAT_NODROP)) {
 		snprintf(why, len, "the kernel is too old: its waits have no timeout");
 		rc = -EOPNOTSUPP;
@@ -116,6 +130,8 @@ int weir__uring_probe_kernel(const struct uring_kernel *kernel, const char *word
 		rc = check_ops(kernel, &ring, why, len);
 	if (rc == 0 && options.buffers)
 		rc = check_buffers(kernel, &ring, why, len);
+	if (rc == 0)
+		rc = check_enter(kernel, &ring, why, len);
 	kernel->exit(&ring);
 	return rc;
 }
@@ -151,6 +167,15 @@ static int buffer_ring(struct io_uring *ring)
 	return rc;
 }
 
+static int enter(struct io_uring *ring)
+{
+	int rc;
+
+	io_uring_prep_nop(io_uring_get_sqe(ring));
+	rc = io_uring_submit_and_wait(ring, 1);
+	return rc < 0 ? rc : 0;
+}
+
 static int disabled(void)
 {
 	int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
@@ -167,6 +192,7 @@ const struct uring_kernel weir__uring_this_kernel = {
 	.exit = io_uring_queue_exit,
 	.supports = supports,
 	.buffer_ring = buffer_ring,
+	.enter = enter,
 	.disabled = disabled,
 };
 

@@ -18,6 +18,8 @@ struct uring_kernel {
 	/* 0, and whether each of ops is supported; -errno. */
 	int (*supports)(struct io_uring *ring, const int *ops, unsigned count, bool *ret_supported);
 	int (*buffer_ring)(struct io_uring *ring);
+	/* Have something done: 0, or -errno. */
+	int (*enter)(struct io_uring *ring);
 	/* What /proc/sys/kernel/io_uring_disabled holds; -1 where there is no such file. */
 	int (*disabled)(void);
 };
