@@ -112,7 +112,8 @@ static uint64_t wait_bound(struct weir__driver *d, struct weir__worker *w, uint6
 		return next < deadline ? next : deadline;
 	if (next == WEIR_FOREVER)
 		return deadline;
-	if (d->io && d->io->ops->poll(d->io, 0, false) > 0)
+	/* That look may have taken the wake of a notify, which is then there to be seen. */
+	if (d->io && (d->io->ops->poll(d->io, 0, false) > 0 || weir__parkword_notified(&d->parked)))
 		return 0;
 	return weir__clock_skip_to(clock, next) ? 0 : deadline;
 }

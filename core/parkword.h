@@ -74,6 +74,12 @@ static inline bool weir__parkword_prepare(struct weir__parkword *pw)
 	return false;
 }
 
+/* [owner] Between prepare and wait: whether a notify has come, so that the wake may be used up. */
+static inline bool weir__parkword_notified(struct weir__parkword *pw)
+{
+	return weir__load(&pw->state, WEIR_RELAXED) == WEIR__PARKWORD_NOTIFIED;
+}
+
 /* [owner] After the wait, however it ended. The owner must look at its queues after this. */
 static inline void weir__parkword_finish(struct weir__parkword *pw)
 {
