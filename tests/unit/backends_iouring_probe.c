@@ -340,7 +340,7 @@ static int check_filtered(const char *says)
 	struct weir_rt *rt = NULL;
 
 	unsetenv("WEIR_BACKEND");
-	cfg.workers = 2;
+	cfg.sched = WEIR_SCHED_CURRENT;	/* no threads: the child of a program that has some */
 	cfg.backend = "io_uring";
 	if (weir_rt_new(&cfg, &rt) >= 0)
 		return __LINE__;
@@ -413,7 +413,7 @@ static int without_locked_memory(void)
 	if (setrlimit(RLIMIT_MEMLOCK, &none) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
 		return CANNOT_FILTER;
 	unsetenv("WEIR_BACKEND");
-	cfg.workers = 2;
+	cfg.sched = WEIR_SCHED_CURRENT;	/* no threads: the child of a program that has some */
 	cfg.backend = "io_uring";
 	rc = weir_rt_new(&cfg, &rt);
 	if (rc == 0)
