@@ -288,7 +288,7 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 {
 	struct uring *u = uring_of(be);
 	struct uring_handle *s = state_of(h);
-	bool armed = s->flags & ARMED;
+	bool armed = s->flags & ARMED, listens;
 	uint32_t refs;
 
 	weir__uring_forget_direct(u, h);
@@ -315,7 +315,11 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 	}
 	if (refs > armed && h->kind != WEIR_HANDLE_FOREIGN)
 		end_ops(u, h);
+	listens = h->kind == WEIR_HANDLE_LISTENER;
 	weir__uring_handle_drop(u, h);
+	/* Its port is to be free when it is closed, not a turn later. */
+	if (armed && listens)
+		(void)weir__uring_turn(u, 0, u->idle_events);
 }
 
 void weir__uring_handles_fini(struct uring *u)

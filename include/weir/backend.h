@@ -12,7 +12,7 @@
  * The contract:
  *  - submit takes the op whatever happens: it either calls
  *    weir_backend_complete before it returns, or later, from poll or from a
- *    later submit or cancel on the same instance. Never twice.
+ *    later submit, cancel or detach on the same instance. Never twice.
  *  - cancel is a request. The op still completes, with its own result if that
  *    came first, else -ECANCELED.
  *  - detach cancels what is in flight on the handle (each op completes, with its

@@ -481,6 +481,53 @@ FIBER_CASE(a_listening_descriptor_can_be_adopted)
 	return 0;
 }
 
+/* Also after it has accepted, and so at once that the backend has had no turn. */
+FIBER_CASE(a_closed_listener_frees_its_port)
+{
+	char text[64];
+	struct weir_listener *listener = listen_somewhere("127.0.0.1", text, sizeof(text));
+	struct weir_tcp *conn;
+
+	for (int i = 0; i < 10; i++) {
+		ck_assert_int_eq(weir_listener_accept_until(
+					 listener, weir_deadline_in(WEIR_MSEC), &conn),
+				 -ETIMEDOUT);
+		weir_listener_close(listener);
+		ck_assert_int_eq(weir_listener_open(text, NULL, &listener), 0);
+	}
+	weir_listener_close(listener);
+	return 0;
+}
+
+static int listen_again(void *arg)
+{
+	struct weir_listener *listener;
+	struct weir_tcp *conn;
+	char *text = arg;
+
+	if (!*text)
+		listener = listen_somewhere("127.0.0.1", text, 64);
+	else
+		ck_assert_int_eq(weir_listener_open(text, NULL, &listener), 0);
+	ck_assert_int_eq(weir_listener_accept_until(listener, weir_deadline_in(WEIR_MSEC), &conn),
+			 -ETIMEDOUT);
+	weir_listener_close(listener);
+	return 0;
+}
+
+/* What is closed last is closed with the runtime: the next one finds the port free. */
+START_TEST(the_next_runtime_finds_the_port_free)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	char text[64] = "";
+
+	cfg.sched = _i ? WEIR_SCHED_MULTI : WEIR_SCHED_CURRENT;
+	cfg.workers = _i ? 2 : 1;
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(weir_rt_run(&cfg, listen_again, text), 0);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -501,6 +548,8 @@ int main(int argc, char **argv)
 		TESTING(out_of_descriptors_without_a_time_driver_it_yields),
 		TESTING(closing_ends_an_accept_that_pauses),
 		TESTING(a_listening_descriptor_can_be_adopted),
+		TESTING(a_closed_listener_frees_its_port),
+		TESTING(the_next_runtime_finds_the_port_free, .rounds = 2),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
