@@ -277,7 +277,7 @@ static void end_elsewhere(int fd)
 static void end_ops(struct uring *u, const struct weir_handle *h)
 {
 	weir__uring_cancel_fd(u, h->fd);
-	if (u->alone || h->kind != WEIR_HANDLE_STREAM)
+	if (h->kind != WEIR_HANDLE_STREAM)
 		return;
 	weir__count_syscalls(u->base.worker, 2);
 	end_elsewhere(h->fd);

@@ -95,8 +95,9 @@ static const struct form {
 	{ "no-multishot-recv,no-multishot-accept", 2, false },
 	{ "no-buffers", 2, false },
 	{ "no-inline-send,no-ring-fd", 2, false },
-	{ "entries=8,buffer-entries=8", 2, false },
+	{ "entries=8,buffer-entries=16", 2, false },
 	{ "zero-copy=1", 2, false },
+	{ "direct=64", 2, false },
 };
 #define FORMS (sizeof(forms) / sizeof(forms[0]))
 #define PLAIN 0
