@@ -19,6 +19,7 @@
 #define CQ_FACTOR 8u
 /* Completions that end a wait with min-wait before its time. */
 #define MIN_WAIT_BATCH 32u
+#define FOR_EVER_S (1 << 30)
 /* Threads that the kernel may start for requests that would block: files, Unix connects. */
 #define WORKERS_UNBOUNDED 64u
 
@@ -197,6 +198,11 @@ static int wait_until(struct uring *u, uint64_t deadline)
 		limit = &ts;
 	}
 #if URING_LIBRARY_HAS(2, 8)
+	if (u->options.min_wait_us && !limit) {
+		/* Without a limit the library forgets the batch's. */
+		ts = (struct __kernel_timespec){ .tv_sec = FOR_EVER_S };
+		limit = &ts;
+	}
 	if (u->options.min_wait_us)
 		return io_uring_submit_and_wait_min_timeout(&u->ring, &cqe, MIN_WAIT_BATCH, limit,
 							    u->options.min_wait_us, NULL);
