@@ -129,6 +129,8 @@ static int wait_events(struct load_thread *t, struct epoll_event *events, uint64
 {
 	uint64_t until = now < t->load->end_ns ? t->load->end_ns : now + GRACE_NS / 50;
 	struct timespec ts = { 0, 0 };
+	long ms;
+	int n;
 
 	if (t->heap_len > 0 && t->heap[0]->due_ns < until)
 		until = t->heap[0]->due_ns;
@@ -136,7 +138,12 @@ static int wait_events(struct load_thread *t, struct epoll_event *events, uint64
 		ts.tv_sec = (time_t)((until - now) / WEIR_SEC);
 		ts.tv_nsec = (long)((until - now) % WEIR_SEC);
 	}
-	return (int)syscall(SYS_epoll_pwait2, t->epoll_fd, events, EVENTS, &ts, NULL, (size_t)0);
+	n = (int)syscall(SYS_epoll_pwait2, t->epoll_fd, events, EVENTS, &ts, NULL, (size_t)0);
+	if (n >= 0 || errno != ENOSYS)
+		return n;
+	/* Before Linux 5.11: whole milliseconds, and the last of them without sleeping. */
+	ms = ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return epoll_wait(t->epoll_fd, events, EVENTS, ms < 1000 ? (int)ms : 1000);
 }
 
 static void handle_events(struct load_thread *t, const struct epoll_event *events, int n)

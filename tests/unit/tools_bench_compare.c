@@ -31,8 +31,8 @@ START_TEST(a_clear_difference_is_better_or_worse)
 	struct bench_comparison c = bench_compare(&a, &b, 0);
 
 	ck_assert_int_eq(c.verdict, BENCH_WORSE);
-	ck_assert((c.p_value) < 0.001);
-	ck_assert(fabs((c.ratio) - (12.3 / 10.3)) < 1e-9);
+	ck_assert_double_lt(c.p_value, 0.001);
+	ck_assert_double_eq_tol(c.ratio, 12.3 / 10.3, 1e-9);
 	ck_assert(!c.overlap);
 	ck_assert_int_eq(bench_compare(&b, &a, 0).verdict, BENCH_BETTER);
 }
@@ -117,7 +117,7 @@ START_TEST(the_files_own_verdict_is_taken)
 	b.p_value = 0.5;
 	c = bench_compare_given(&file, &a, &b);
 	ck_assert_int_eq(c.verdict, BENCH_SAME);
-	ck_assert((c.p_value) == 0.5);
+	ck_assert_double_eq(c.p_value, 0.5);
 	b.verdict = NULL;
 	ck_assert_int_eq(bench_compare_given(&file, &a, &b).verdict, BENCH_WORSE);
 }
