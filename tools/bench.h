@@ -116,6 +116,7 @@ struct bench_record {
 	uint64_t begin_ns, end_ns;	/* of the measurement, monotonic */
 	uint64_t done;			/* requests that ended in it */
 	uint64_t errors, unanswered;
+	uint64_t looks;			/* turns of the load's loops in it */
 	uint64_t cpu_ns, idle_ns;	/* of the thread in it; idle: spinning in vain */
 	int first_error;
 	struct weir_histogram latency;	/* of those that were to begin in it, from then */

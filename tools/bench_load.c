@@ -193,6 +193,7 @@ static void loop(struct load_thread *t)
 		else if (inside && now >= load->end_ns)
 			t->rec->cpu_ns = thread_cpu_ns() - cpu;
 		inside = now >= load->begin_ns && now < load->end_ns;
+		t->rec->looks += inside;
 		started = start_due(t, now);
 		before = started ? bench_now() : now;
 		n = wait_events(t, events, before);

@@ -72,6 +72,7 @@ void bench_record_merge(struct bench_record *rec, const struct bench_record *fro
 	rec->done += from->done;
 	rec->errors += from->errors;
 	rec->unanswered += from->unanswered;
+	rec->looks += from->looks;
 	rec->cpu_ns += from->cpu_ns;
 	rec->idle_ns += from->idle_ns;
 	if (rec->first_error == 0)
