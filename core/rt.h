@@ -11,6 +11,7 @@
 #include "core/slab.h"
 
 struct weir_blocking;
+struct weir_plan;
 struct weir_signal;
 struct weir_task;
 struct weir__worker;
@@ -35,6 +36,7 @@ struct weir_rt {
 	bool closed;			/* no new tasks; atomic */
 	unsigned fork_generation;	/* weir__fork_generation when it was made */
 	unsigned workers;
+	struct weir_plan *plan;		/* where they go */
 	struct weir__worker **worker;	/* by index */
 	struct weir__lock foreign_lock;
 	struct weir__slab foreign;	/* blocks of tasks spawned by other threads */

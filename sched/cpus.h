@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 struct weir_cpu_allowance;
+struct weir_cpuset;
 
 /*
  * Fill in the quota, the smallest of the hierarchy, and what it has cost; zeros when there is
@@ -23,10 +24,13 @@ unsigned cpus_in_mask(void);
 /* How many workers a mask of CPUs and a quota ask for: the quota rounded up, at least 1. */
 unsigned cpus_count(unsigned mask_cpus, unsigned quota_milli);
 
+/* Which CPUs the process may run on. 0 or a negative errno. */
+int cpus_mask(struct weir_cpuset *ret_mask);
+
 /*
- * Bind a thread to the i-th allowed CPU, counted round. 0 or a negative errno; -EOPNOTSUPP where
- * the system does not bind.
+ * A thread that is made with these attributes begins, and stays, on these CPUs. 0 or a negative
+ * errno; -EOPNOTSUPP where the system does not bind.
  */
-int cpus_pin(pthread_t thread, unsigned i);
+int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus);
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "weir/rt.h"
+#include "weir/topo.h"
 
 void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
 {
@@ -20,9 +21,19 @@ unsigned cpus_in_mask(void)
 	return n > 0 ? (unsigned)n : 1;
 }
 
-int cpus_pin(pthread_t thread, unsigned i)
+int cpus_mask(struct weir_cpuset *ret_mask)
 {
-	(void)thread;
-	(void)i;
+	struct weir_cpuset mask = { { 0 } };
+
+	for (unsigned cpu = 0; cpu < cpus_in_mask(); cpu++)
+		weir_cpuset_add(&mask, cpu);
+	*ret_mask = mask;
+	return 0;
+}
+
+int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus)
+{
+	(void)attr;
+	(void)cpus;
 	return -EOPNOTSUPP;
 }

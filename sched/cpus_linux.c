@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "weir/rt.h"
+#include "weir/topo.h"
 
 static bool read_line(const char *path, char *buf, size_t len)
 {
@@ -236,20 +237,28 @@ unsigned cpus_in_mask(void)
 	return allowed_set(&set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
-int cpus_pin(pthread_t thread, unsigned i)
+int cpus_mask(struct weir_cpuset *ret_mask)
 {
-	cpu_set_t set, one;
-	int rc = allowed_set(&set), cpu;
+	struct weir_cpuset mask = { { 0 } };
+	cpu_set_t set;
+	int rc = allowed_set(&set);
 
 	if (rc < 0)
 		return rc;
-	if (CPU_COUNT(&set) == 0)
-		return -EINVAL;
-	i %= (unsigned)CPU_COUNT(&set);
-	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &set) && i-- == 0)
-			break;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	return -pthread_setaffinity_np(thread, sizeof one, &one);
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			weir_cpuset_add(&mask, cpu);
+	*ret_mask = mask;
+	return 0;
+}
+
+int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (weir_cpuset_has(cpus, cpu))
+			CPU_SET(cpu, &set);
+	return -pthread_attr_setaffinity_np(attr, sizeof set, &set);
 }

@@ -20,6 +20,7 @@
 #include "core/task.h"
 #include "sched/cpus.h"
 #include "sched/worker.h"
+#include "weir/topo.h"
 
 #define SPIN_MAX_NS (5 * WEIR_MSEC)	/* half of the default watch_ns */
 
@@ -92,7 +93,6 @@ static int fill_defaults(struct weir_rt_config *c)
 		DEFAULT(c->workers, 1);
 	if (c->workers == 0 && (rc = workers_from_env(&c->workers)) < 0)
 		return rc;
-	DEFAULT(c->workers, weir_cpus_allowed() < IDLE_MAX ? weir_cpus_allowed() : IDLE_MAX);
 	DEFAULT(c->name, "weir");
 	DEFAULT(c->event_interval, 61);
 	DEFAULT(c->lifo_max, 3);
@@ -127,7 +127,7 @@ static int check_config(const struct weir_rt_config *c)
 			      c->workers);
 	if (c->steal > WEIR_STEAL_OFF)
 		return refuse(-EINVAL, "steal %d is no enum weir_steal_mode", (int)c->steal);
-	if ((rc = check_range("workers", c->workers, 1, IDLE_MAX)) < 0 ||
+	if ((rc = check_range("workers", c->workers, 0, IDLE_MAX)) < 0 ||
 	    (rc = check_range("event_interval", c->event_interval, 1, 1u << 20)) < 0 ||
 	    (rc = check_range("inject_interval", c->inject_interval, 0, 1u << 20)) < 0 ||
 	    (rc = check_range("lifo_max", c->lifo_max, 1, 1u << 20)) < 0 ||
@@ -144,6 +144,33 @@ static int check_config(const struct weir_rt_config *c)
 	if (c->clock && c->sched != WEIR_SCHED_CURRENT)
 		return refuse(-EINVAL, "a test clock needs the current-thread scheduler");
 	return 0;
+}
+
+/* ---- where the workers go ---- */
+
+static int plan_workers(struct runtime *rt)
+{
+	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
+	struct weir_topo *here = NULL;
+	struct weir_why reason;
+	int rc = 0;
+
+	if (rt->cfg.place)
+		place = *rt->cfg.place;
+	if (rt->cfg.workers && place.workers && place.workers != rt->cfg.workers)
+		return refuse(-EINVAL, "workers %u, but %u in place: leave one of them 0",
+			      rt->cfg.workers, place.workers);
+	DEFAULT(place.workers, rt->cfg.workers);
+	if (!rt->cfg.topo)
+		rc = weir_topo_new(NULL, &here, &reason);
+	if (rc == 0)
+		rc = weir_plan_new(here ? here : rt->cfg.topo, &place, &rt->base.plan, &reason);
+	if (rc < 0)
+		refuse(rc, "%s", reason.text);
+	else
+		rt->cfg.workers = rt->base.plan->workers_len;
+	weir_topo_free(here);
+	return rc;
 }
 
 /* ---- construction ---- */
@@ -283,19 +310,32 @@ static int make_workers(struct runtime *rt, struct weir__backend_choice *choice)
 	return rc;
 }
 
+static int start_thread(struct runtime *rt, unsigned i)
+{
+	const struct weir_plan_worker *place = &rt->base.plan->workers[i];
+	pthread_attr_t attr;
+	int rc = -pthread_attr_init(&attr);
+
+	if (rc < 0)
+		return rc;
+	if (place->bound)
+		rc = cpus_bind(&attr, &place->cpus);
+	if (rc == 0)
+		rc = -pthread_create(&rt->threads[i], &attr, worker_main, worker_at(rt, i));
+	pthread_attr_destroy(&attr);
+	rt->started[i] = rc == 0;
+	return rc;
+}
+
 static int start_threads(struct runtime *rt)
 {
 	unsigned i;
 	int rc;
 
 	for (i = 0; i < rt->base.workers; i++) {
-		rc = pthread_create(&rt->threads[i], NULL, worker_main, worker_at(rt, i));
-		if (rc)
-			return refuse(-rc, "thread of worker %u: %s", i, weir_strerror(-rc));
-		rt->started[i] = true;
-		if (rt->cfg.pin && (rc = cpus_pin(rt->threads[i], i)) < 0)
-			return refuse(rc, "worker %u cannot be bound to a CPU: %s", i,
-				      weir_strerror(rc));
+		rc = start_thread(rt, i);
+		if (rc < 0)
+			return refuse(rc, "thread of worker %u: %s", i, weir_strerror(rc));
 	}
 	return 0;
 }
@@ -312,6 +352,7 @@ static void runtime_release(struct runtime *rt)
 	free(rt->base.worker);
 	free(rt->threads);
 	free(rt->started);
+	weir_plan_free(rt->base.plan);
 	free(rt);
 }
 
@@ -339,10 +380,13 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	if (rc == 0)
 		rc = check_config(&rt->cfg);
 	if (rc == 0)
+		rc = plan_workers(rt);
+	if (rc == 0)
 		rc = choose_backend(rt, &choice);
 	if (rc == 0 && !rt->cfg.no_overflow_report)
 		rc = report_overflows();
 	if (rc < 0) {
+		weir_plan_free(rt->base.plan);
 		free(rt);
 		return rc;
 	}
@@ -457,6 +501,11 @@ struct weir_rt *weir_rt_current(void)
 unsigned weir_rt_workers(const struct weir_rt *rt)
 {
 	return rt->workers;
+}
+
+const struct weir_plan *weir_rt_plan(const struct weir_rt *rt)
+{
+	return rt ? rt->plan : NULL;
 }
 
 int weir_rt_worker_index(void)

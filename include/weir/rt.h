@@ -26,6 +26,9 @@
 struct weir_rt;
 struct weir_clock;
 struct weir_backend_ops;
+struct weir_place_config;
+struct weir_plan;
+struct weir_topo;
 
 enum weir_sched_kind {
 	WEIR_SCHED_MULTI = 0,		/* worker threads that steal from each other */
@@ -48,7 +51,7 @@ struct weir_rt_config {
 	size_t size;			/* sizeof(struct weir_rt_config) */
 	const char *name;		/* of the threads: "NAME-w0"; default "weir" */
 	enum weir_sched_kind sched;
-	unsigned workers;		/* 0: every allowed CPU; at most 256 */
+	unsigned workers;		/* 0: what place says; at most 256 */
 	const char *backend;		/* "epoll", …, its options behind a colon; NULL: WEIR_BACKEND,
 					 * then the best */
 	const struct weir_backend_ops *backend_ops; /* a backend from outside the library */
@@ -56,7 +59,9 @@ struct weir_rt_config {
 	bool no_io;			/* leave a driver out; its calls answer -ENODEV */
 	bool no_time;
 	bool no_signal;
-	bool pin;			/* bind worker i to the i-th allowed CPU */
+	const struct weir_place_config *place; /* where the workers go (topo.h); NULL: its defaults */
+	const struct weir_topo *topo;	/* on which machine; NULL: this one, as it is now. Threads are
+					 * bound and memory is placed only where topo.here is set */
 
 	/* Policies, each to be measured against another. */
 	enum weir_steal_mode steal;
@@ -187,6 +192,9 @@ WEIR_API struct weir_rt *weir_rt_current(void);
 
 /** How many workers it has. Thread: [any]. Since: 0.1 */
 WEIR_API unsigned weir_rt_workers(const struct weir_rt *rt);
+
+/** Where its workers go; as long as the runtime. Thread: [any]. Since: 0.1 */
+WEIR_API const struct weir_plan *weir_rt_plan(const struct weir_rt *rt);
 
 /** The index of the calling worker; -1 on any other thread. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_rt_worker_index(void);

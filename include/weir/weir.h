@@ -23,5 +23,6 @@
 #include "weir/sync/semaphore.h"
 #include "weir/task.h"
 #include "weir/time.h"
+#include "weir/topo.h"
 
 #endif

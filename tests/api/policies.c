@@ -139,7 +139,9 @@ POLICY(with_a_fine_tick, .tick_ns = 64 * WEIR_USEC)
 POLICY(spinning_before_sleep, .spin_ns = 200 * WEIR_USEC)
 POLICY(spinning_alone, .spin_ns = 200 * WEIR_USEC, .sched = WEIR_SCHED_CURRENT)
 POLICY(spinning_without_stealing, .spin_ns = 50 * WEIR_USEC, .steal = WEIR_STEAL_OFF)
-POLICY(pinned_to_cpus, .pin = true)
+static const struct weir_place_config on_cpus = { .size = sizeof(on_cpus), .bind = WEIR_BIND_CPU };
+
+POLICY(bound_to_cpus, .place = &on_cpus)
 POLICY(with_the_smallest_stacks, .stack_bytes = 16 * 1024)
 POLICY(without_an_overflow_report, .no_overflow_report = true)
 
@@ -166,7 +168,7 @@ int main(int argc, char **argv)
 		TESTING(spinning_before_sleep),
 		TESTING(spinning_alone),
 		TESTING(spinning_without_stealing),
-		TESTING(pinned_to_cpus),
+		TESTING(bound_to_cpus),
 		TESTING(with_the_smallest_stacks),
 		TESTING(without_an_overflow_report),
 	};

@@ -272,6 +272,7 @@ static int note_cpus(void *arg)
 
 START_TEST(workers_are_pinned_round_the_allowed)
 {
+	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
 	cpu_set_t all, seen[4];
 	struct weir_rt *rt;
@@ -279,7 +280,8 @@ START_TEST(workers_are_pinned_round_the_allowed)
 
 	ck_assert_int_eq(sched_getaffinity(0, sizeof all, &all), 0);
 	n = CPU_COUNT(&all);
-	cfg.pin = true;
+	place.bind = WEIR_BIND_CPU;
+	cfg.place = &place;
 	rt = runtime_new(&cfg);
 	for (i = 0; i < 4; i++) {
 		struct weir_task_config task_cfg = WEIR_TASK_CONFIG_INIT;
