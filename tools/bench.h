@@ -27,11 +27,13 @@
 #include <stdio.h>
 
 #include "tools/bench_stats.h"
+#include "tools/place_options.h"
 #include "weir/weir.h"
 
 #define BENCH_BACKENDS_MAX 16
 #define BENCH_REPS_MAX 99
 #define BENCH_WORKERS_MAX 64
+#define BENCH_CPUS_TEXT 128	/* of a set of CPUs for the server */
 #define BENCH_SLICES 50
 /* A percentile is told when so many samples lie beyond it. */
 #define BENCH_TAIL_SAMPLES 100
@@ -73,6 +75,7 @@ struct bench_config {
 	const char *json;
 	const char *pin;
 	uint64_t conns, size, depth, rate, time_ns, warmup_ns, reps, workers, seed;
+	struct place_options where;	/* of the server's workers */
 	unsigned transport, arrivals;
 	bool closed, aa, no_progress;
 	enum bench_workload workload;
@@ -151,6 +154,7 @@ struct bench_row {
 struct bench_placement {
 	cpu_set_t server, client;
 	bool pinned;
+	struct weir_place_config workers; /* of the server, on its CPUs */
 	unsigned server_cpus, client_cpus, threads;
 	char text[64];
 };

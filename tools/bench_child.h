@@ -24,6 +24,8 @@ struct server_setup {
 	char backend[96];
 	cpu_set_t cpus;
 	bool pinned;
+	struct weir_place_config place;	/* .cpus is below */
+	char place_cpus[BENCH_CPUS_TEXT];
 	unsigned workers;
 	uint64_t conns, size, rate, seed;
 	struct weir_addr listen, upstream;

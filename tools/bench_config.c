@@ -63,6 +63,7 @@ static const struct option_spec specs[] = {
 	  "of the server [1]" },
 	{ "pin", OPTION_TEXT, OFFSET(pin), 0, 0, NULL, "CPUS",
 	  "SERVER:CLIENT, such as 0,1:2-3, or off [disjoint CPUs where there are enough]" },
+	PLACE_OPTIONS(struct bench_config, where),
 	{ "seed", OPTION_COUNT, OFFSET(seed), 0, INT64_MAX, NULL, "N",
 	  "of arrivals, order and bootstrap [1]" },
 	{ "aa", OPTION_FLAG, OFFSET(aa), 0, 0, NULL, NULL,
@@ -201,6 +202,48 @@ static int place_as_told(struct bench *b, const cpu_set_t *allowed)
 	return EXIT_USAGE;
 }
 
+/* Planned as the server will: what is wrong is told before anything runs. */
+static int check_plan(struct bench *b)
+{
+	struct weir_place_config workers = b->place.workers;
+	struct weir_cpuset server = { { 0 } };
+	struct weir_topo *topo = NULL;
+	struct weir_plan *plan = NULL;
+	struct weir_why why;
+	int rc = weir_topo_new(NULL, &topo, &why);
+
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &b->place.server))
+			weir_cpuset_add(&server, cpu);
+	if (rc == 0 && b->place.pinned)
+		rc = weir_topo_cut(topo, &server, topo->quota_milli);
+	workers.workers = (unsigned)b->cfg.workers;
+	if (rc == 0)
+		rc = weir_plan_new(topo, &workers, &plan, &why);
+	if (rc < 0)
+		bench_say("%s", *why.text ? why.text : weir_strerror(rc));
+	weir_plan_free(plan);
+	weir_topo_free(topo);
+	return rc < 0 ? EXIT_USAGE : 0;
+}
+
+static int place_workers(struct bench *b)
+{
+	char why[512];
+
+	if (place_options_read(&b->cfg.where, &b->place.workers, why, sizeof(why)) < 0) {
+		bench_say("%s", why);
+		return EXIT_USAGE;
+	}
+	if (b->cfg.where.cpus && strlen(b->cfg.where.cpus) >= BENCH_CPUS_TEXT) {
+		bench_say("--cpus: no more than %d characters are wanted", BENCH_CPUS_TEXT - 1);
+		return EXIT_USAGE;
+	}
+	if (b->place.pinned && b->place.workers.bind == WEIR_BIND_AUTO)
+		b->place.workers.bind = WEIR_BIND_CPU;
+	return check_plan(b);
+}
+
 static int place(struct bench *b)
 {
 	struct bench_placement *p = &b->place;
@@ -228,7 +271,7 @@ static int place(struct bench *b)
 		snprintf(p->text, sizeof(p->text), "not pinned, loopback");
 	if (b->work->sockets && !p->pinned)
 		bench_warn(b, "server and load share their CPUs: they take time from each other");
-	return code;
+	return code ? code : place_workers(b);
 }
 
 /* ---- backends ---- */

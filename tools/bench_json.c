@@ -215,6 +215,8 @@ static void put_plan(struct json *j, const struct bench *b)
 	number(j, "size_bytes", (double)cfg->size);
 	number(j, "depth", (double)cfg->depth);
 	number(j, "workers", (double)cfg->workers);
+	text(j, "policy", weir_place_policy_name(b->place.workers.policy));
+	text(j, "bind", place_binds[b->place.workers.bind]);
 	number(j, "time_s", (double)cfg->time_ns / (double)WEIR_SEC);
 	number(j, "warmup_s", (double)cfg->warmup_ns / (double)WEIR_SEC);
 	number(j, "repetitions", (double)cfg->reps);

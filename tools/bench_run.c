@@ -81,6 +81,7 @@ static int start_server(struct repetition *r, char *why, size_t why_len)
 		.workload = cfg->workload,
 		.cpus = r->b->place.server,
 		.pinned = r->b->place.pinned,
+		.place = r->b->place.workers,
 		.workers = (unsigned)cfg->workers,
 		.conns = cfg->conns,
 		.size = cfg->size,
@@ -90,6 +91,8 @@ static int start_server(struct repetition *r, char *why, size_t why_len)
 	int rc = 0;
 
 	snprintf(setup.backend, sizeof(setup.backend), "%s", r->backend->name);
+	if (setup.place.cpus)
+		snprintf(setup.place_cpus, sizeof(setup.place_cpus), "%s", setup.place.cpus);
 	free_address(r, &setup.listen);
 	if (cfg->workload == BENCH_PROXY)
 		rc = open_upstream(r, &setup.upstream);

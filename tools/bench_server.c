@@ -100,7 +100,6 @@ static void raise_descriptor_limit(void)
 
 static int start(struct server *s, struct server_ready *ready)
 {
-	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
 	int rc;
 
@@ -112,8 +111,8 @@ static int start(struct server *s, struct server_ready *ready)
 	open_pmu(s);
 	cfg.workers = s->setup.workers;
 	cfg.backend = s->setup.backend;
-	place.bind = s->setup.pinned ? WEIR_BIND_CPU : WEIR_BIND_AUTO;
-	cfg.place = &place;
+	s->setup.place.cpus = *s->setup.place_cpus ? s->setup.place_cpus : NULL;
+	cfg.place = &s->setup.place;
 	cfg.name = "server";
 	rc = weir_rt_new(&cfg, &s->rt);
 	if (rc < 0) {

@@ -151,8 +151,9 @@ static void check_isolated(struct doctor *doctor)
 	doctor_add(doctor, DOCTOR_WARN, "cpu.isolated",
 		   "%s, among them %u of our %u CPUs: nothing is balanced there", isolated, both,
 		   mine_count);
-	doctor_advise(doctor,
-		      "pin the workers (--pin), and start them in this shell behind the command");
+	doctor_advise(
+		doctor,
+		"bind the workers (--bind cpu), and start them in this shell behind the command");
 	doctor_fix(doctor, "taskset -pc %s $$", isolated);
 }
 

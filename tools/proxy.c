@@ -223,15 +223,13 @@ static int serve(void *arg)
 
 static int make_runtime(const struct proxy_config *cfg, struct weir_rt **ret_rt)
 {
-	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
 	struct weir_rt_config rt_cfg = WEIR_RT_CONFIG_INIT;
 	int rc;
 
 	rt_cfg.name = "proxy";
 	rt_cfg.workers = (unsigned)cfg->workers;
 	rt_cfg.backend = cfg->backend;
-	place.bind = cfg->pin ? WEIR_BIND_CPU : WEIR_BIND_AUTO;
-	rt_cfg.place = &place;
+	rt_cfg.place = &cfg->place;
 	rt_cfg.lease_bytes = PROXY_LEASE_BYTES;
 	rc = weir_rt_new(&rt_cfg, ret_rt);
 	if (rc == 0)

@@ -18,6 +18,7 @@
 
 #include <pthread.h>
 
+#include "tools/place_options.h"
 #include "weir/weir.h"
 
 #define UPSTREAMS_MAX 64	/* one bit each in a connection */
@@ -57,8 +58,10 @@ struct proxy_config {
 	uint64_t max_connections;	/* 0: what the descriptors allow */
 	uint64_t backlog;
 	uint64_t connect_ns, idle_ns, half_close_ns, drain_ns;	/* 0: no limit */
+	struct place_options where;
+	struct weir_place_config place;	/* what they come to */
 	unsigned balance;
-	bool pin, quiet;
+	bool quiet;
 };
 
 /* An address, small: for the log. */

@@ -26,7 +26,7 @@ static const struct option_spec specs[] = {
 	  "worker threads [every CPU the process may use]" },
 	{ "backend", OPTION_TEXT, FIELD(backend), 0, 0, NULL, "NAME",
 	  "I/O backend, and no other [the best there is]" },
-	{ "pin", OPTION_FLAG, FIELD(pin), 0, 0, NULL, NULL, "bind each worker to a CPU" },
+	PLACE_OPTIONS(struct proxy_config, where),
 	{ "connect-timeout", OPTION_DURATION, FIELD(connect_ns), 0, 0, NULL, "TIME",
 	  "for an upstream to answer [5s]" },
 	{ "idle-timeout", OPTION_DURATION, FIELD(idle_ns), 0, 0, NULL, "TIME",
@@ -81,7 +81,7 @@ int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg)
 		.half_close_ns = 30 * WEIR_SEC,
 		.drain_ns = 30 * WEIR_SEC,
 	};
-	char why[256];
+	char why[512];
 	int arguments;
 
 	switch (options_parse(specs, SPECS, argc, argv, &cfg, why, sizeof(why), &arguments)) {
@@ -93,6 +93,8 @@ int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg)
 	default:
 		break;
 	}
+	if (place_options_read(&cfg.where, &cfg.place, why, sizeof(why)) < 0)
+		return usage(why);
 	if (arguments < 2)
 		return usage(
 			arguments ? "where to is missing: tcp://LISTEN tcp://UPSTREAM are wanted"

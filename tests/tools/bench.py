@@ -234,6 +234,10 @@ def test_workers_and_pins():
     cpu = min(os.sched_getaffinity(0))
     plan, _ = run_workload("echo", "--rate", "1000", "--pin", f"{cpu}:{cpu}")
     check(plan["server"]["cpus"] == plan["client"]["cpus"] == [cpu], plan)
+    check(plan["policy"] == "performance" and plan["bind"] == "cpu", plan)
+    plan, _ = run_workload("echo", "--rate", "1000", "--pin", f"{cpu}:{cpu}", "--policy", "none",
+                           "--bind", "group")
+    check(plan["policy"] == "none" and plan["bind"] == "group", plan)
 
 
 def test_a_against_a():
@@ -306,6 +310,8 @@ def test_refused():
     refused(["bench", "echo", "--bakends", "epoll"], "is --backends meant?")
     for pin in ("0", "0:", ":0", "a:b", "0:99999", "1-0:0", "0,:1", "0:1x"):
         refused(["bench", "echo", "--pin", pin], f"--pin '{pin}'", "SERVER:CLIENT")
+    refused(["bench", "echo", "--policy", "fastest"], "--policy 'fastest'", "performance, none,")
+    refused(["bench", "echo", "--cpus", "0," * 80 + "0"], "--cpus", "127 characters")
     refused(["bench", "echo", "--json", "/nowhere/at/all"], "--json '/nowhere/at/all'", "No such file")
 
 

@@ -569,7 +569,7 @@ START_TEST(isolated_cpus)
 	put(STATUS, "Cpus_allowed_list:\t2-5\n");
 	expect_now("cpu.isolated", DOCTOR_WARN, "4-7, among them 2 of our 4 CPUs",
 		   "taskset -pc 4-7 $$");
-	HAS(got("cpu.isolated")->advice, "--pin");
+	HAS(got("cpu.isolated")->advice, "--bind cpu");
 	put("/sys/devices/system/cpu/nohz_full", "4-7\n");
 	expect_now("cpu.nohz_full", DOCTOR_INFO, "4-7", "");
 	put("/sys/devices/system/cpu/nohz_full", "  (null)\n");
