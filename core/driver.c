@@ -86,7 +86,7 @@ int weir__driver_poll(struct weir__driver *d, struct weir__worker *w, bool busy)
 	int n = d->io ? d->io->ops->poll(d->io, 0, busy) : 0;
 
 	WEIR_ASSERT(w == weir__worker_current() && d == &w->driver);
-	weir__store(&w->stats.driver_polls, w->stats.driver_polls + 1, WEIR_RELAXED);
+	weir__count(&w->metrics.driver_polls, 1);
 	return (n > 0 ? n : 0) + after_io(d, w);
 }
 

@@ -236,7 +236,7 @@ void weir_backend_complete(struct weir_op *op, int res)
 	WEIR_ASSERT(may_complete(op));
 	op->res = res;
 	if (w) {
-		weir__store(&w->stats.completions, w->stats.completions + 1, WEIR_RELAXED);
+		weir__count(&w->metrics.completions, 1);
 		if (w->submitting == op) {
 			weir__store(&op->state, (uint8_t)WEIR_OP_DONE, WEIR_RELAXED);
 			return;

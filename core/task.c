@@ -106,7 +106,7 @@ static struct weir_task *task_alloc(struct weir_rt *rt, struct weir__worker *w, 
 	task->slab_owner = w->index;
 	task->size_class = (uint8_t)size_class;
 	task->rt = rt;
-	weir__store(&w->stats.spawned, w->stats.spawned + 1, WEIR_RELAXED);
+	weir__count(&w->metrics.spawned, 1);
 	return task;
 }
 
@@ -303,7 +303,7 @@ void weir__task_complete(struct weir__worker *w, struct weir_task *task, int res
 		weir__local_destroy(task);
 	w->cx.task = NULL;
 	task->result = result;
-	weir__store(&w->stats.finished, w->stats.finished + 1, WEIR_RELEASE);
+	weir__store(&w->metrics.finished, w->metrics.finished + 1, WEIR_RELEASE);
 	if (task->member)
 		weir__group_deliver(task->member);
 	now = weir__state_complete(&task->state);
@@ -379,7 +379,7 @@ bool weir_coop_take(struct weir_cx *cx)
 		return true;
 	}
 	if (!w->yielded)
-		weir__store(&w->stats.budget_yields, w->stats.budget_yields + 1, WEIR_RELAXED);
+		weir__count(&w->metrics.budget_yields, 1);
 	w->yielded = true;
 	return false;
 }

@@ -81,7 +81,7 @@ __attribute__((always_inline)) static inline bool weir__task_run(struct weir__wo
 	w->cx.task = task;
 	w->budget = task->flags & WEIR__TASK_UNCONSTRAINED ? WEIR__BUDGET_NONE : w->rt->budget;
 	w->yielded = false;
-	weir__store(&w->stats.polls, w->stats.polls + 1, WEIR_RELAXED);
+	weir__count(&w->metrics.polls, 1);
 	if (task->flags & WEIR__TASK_STACKFUL) {
 		rc = weir__task_poll_stackful(w, task);
 		if (WEIR_UNLIKELY(weir__worker_current() != w)) {

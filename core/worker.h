@@ -8,6 +8,7 @@
 #define WEIR_CORE_WORKER_H
 
 #include "weir/future.h"
+#include "weir/metrics.h"
 #include "weir/rt.h"
 #include "core/atomic.h"
 #include "core/context.h"
@@ -40,7 +41,7 @@ struct weir__worker {
 	struct weir_op *submitting;	/* its completion needs no wake */
 	struct weir__deferred deferred;
 	struct weir_rt *rt;
-	struct weir_worker_stats stats;
+	struct weir_worker_metrics metrics;	/* single writer; read by any */
 
 	struct weir__driver driver;
 	struct weir__inbox inbox;	/* [any]: messages, see weir__message */
@@ -58,7 +59,7 @@ static inline void weir__count(uint64_t *counter, uint64_t n)
 static inline void weir__count_syscalls(struct weir__worker *w, uint64_t n)
 {
 	if (WEIR_LIKELY(w))
-		weir__count(&w->stats.syscalls, n);
+		weir__count(&w->metrics.syscalls, n);
 }
 
 /* One of them waited, or looked, for events; result: how many there were, or -errno. */
@@ -66,10 +67,10 @@ static inline void weir__count_wait(struct weir__worker *w, int result)
 {
 	if (WEIR_UNLIKELY(!w))
 		return;
-	weir__count(&w->stats.syscalls, 1);
-	weir__count(&w->stats.waits, 1);
+	weir__count(&w->metrics.syscalls, 1);
+	weir__count(&w->metrics.waits, 1);
 	if (result > 0)
-		weir__count(&w->stats.events, (uint64_t)result);
+		weir__count(&w->metrics.events, (uint64_t)result);
 }
 
 /* What travels through a worker's inbox. run is called once, on the worker. */

@@ -59,15 +59,15 @@ static int run(void *arg)
 static void report(const struct weir_rt *rt, const struct job *jobs)
 {
 	for (unsigned w = 0; w < WORKERS; w++) {
-		struct weir_worker_stats stats = { 0 };
+		struct weir_worker_metrics metrics = WEIR_WORKER_METRICS_INIT;
 		unsigned turns = 0;
 
 		for (int i = 0; i < TASKS; i++)
 			turns += jobs[i].turns_on[w];
-		weir_rt_worker_stats(rt, w, &stats);
+		weir_metrics_worker(rt, w, &metrics);
 		printf("worker %u: %4u turns, %3llu tasks finished, %llu steals\n", w, turns,
-		       (unsigned long long)stats.finished,
-		       (unsigned long long)stats.steal_operations);
+		       (unsigned long long)metrics.finished,
+		       (unsigned long long)metrics.steal_operations);
 	}
 }
 

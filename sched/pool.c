@@ -14,6 +14,7 @@
 #include "core/context.h"
 #include "core/futex.h"
 #include "core/os.h"
+#include "weir/metrics.h"
 
 int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_t max_detached,
 	      uint64_t keep_ns, const char *name)
@@ -156,6 +157,7 @@ static void *thread_main(void *arg)
 			pthread_mutex_lock(&pool->lock);
 		else if (!stay_idle(pool, &me))
 			break;
+		pool->done += job != NULL;
 		if (!idle && !job)
 			break;		/* closed, and nothing left */
 	}
@@ -304,6 +306,18 @@ static void refuse_queued(struct pool *pool)
 		weir__blocking_finish(job, -ESHUTDOWN);
 	}
 	pthread_mutex_lock(&pool->lock);
+}
+
+void pool_metrics(struct pool *pool, struct weir_metrics *ret_metrics)
+{
+	pthread_mutex_lock(&pool->lock);
+	ret_metrics->blocking_threads = pool->threads;
+	ret_metrics->blocking_idle = 0;
+	for (struct pool_thread *thread = pool->idle; thread; thread = thread->next)
+		ret_metrics->blocking_idle++;
+	ret_metrics->blocking_depth = pool->queued;
+	ret_metrics->blocking_done = pool->done;
+	pthread_mutex_unlock(&pool->lock);
 }
 
 int pool_stop(struct pool *pool, uint64_t deadline)

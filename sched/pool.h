@@ -17,6 +17,7 @@
 
 struct pool_thread;
 struct weir_blocking;
+struct weir_metrics;
 struct weir_rt;
 
 struct pool {
@@ -26,6 +27,7 @@ struct pool {
 	struct weir_blocking *first, **last;
 	size_t queued, detached;	/* jobs waiting; of them those nobody waits for */
 	struct pool_thread *idle;	/* threads that no queued job counts on */
+	uint64_t done;			/* jobs that have run */
 	unsigned threads;
 	unsigned lent;			/* of them, those that run a pool_run_now; not limited */
 	unsigned max_threads;
@@ -49,6 +51,9 @@ bool pool_remove(struct pool *pool, struct weir_blocking *job);
  * long. 0, -EAGAIN or -ENOMEM. [any]
  */
 int pool_run_now(struct pool *pool, int (*fn)(void *), void *arg);
+
+/* Fill in the blocking_ members. [any] */
+void pool_metrics(struct pool *pool, struct weir_metrics *ret_metrics);
 
 /*
  * No more jobs; those that have not started are refused with -ESHUTDOWN; wait for the running

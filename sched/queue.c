@@ -47,48 +47,51 @@ static struct weir_task *own_pop(struct own_queue *q)
 
 /* ---- push ---- */
 
-static void count_local(struct worker *w, unsigned n)
-{
-	struct weir_worker_stats *stats = &w->base.stats;
-
-	weir__store(&stats->local_schedules, stats->local_schedules + n, WEIR_RELAXED);
-}
-
 static void overflow_push(struct worker *w, struct weir__link *first, struct weir__link *last,
 			  unsigned n)
 {
-	struct weir_worker_stats *stats = &w->base.stats;
-
-	weir__store(&stats->overflows, stats->overflows + 1, WEIR_RELAXED);
+	weir__count(&w->base.metrics.overflows, 1);
 	inject_push_chain(&w->overflow, first, last, n);
 }
 
-void worker_push(struct worker *w, struct weir_task *task)
+/* Behind all that is ready here. */
+static void enqueue(struct worker *w, struct weir_task *task)
 {
 	WEIR_ASSERT(&w->base == weir__worker_current());
 	WEIR_ASSERT(!(task->flags & WEIR__TASK_PINNED) || task->pinned_to == w->base.index);
-	count_local(w, 1);
 	if (!w->rt->stealing || (task->flags & WEIR__TASK_PINNED))
 		own_push_chain(&w->own, &task->link, &task->link, 1);
 	else if (inject_len(&w->overflow) || !ring_push(&w->ring, task))
 		overflow_push(w, &task->link, &task->link, 1);
 }
 
+/* The same for those that were ready elsewhere. */
+static void enqueue_chain(struct worker *w, struct weir__link *link)
+{
+	struct weir__link *next;
+
+	for (; link; link = next) {
+		next = link->next;
+		enqueue(w, weir__task_of_link(link));
+	}
+}
+
+void worker_push(struct worker *w, struct weir_task *task)
+{
+	weir__count(&w->base.metrics.local_schedules, 1);
+	enqueue(w, task);
+}
+
 void worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last,
 		       unsigned n)
 {
-	struct weir__link *link, *next;
-
+	weir__count(&w->base.metrics.local_schedules, n);
 	if (!w->rt->stealing) {
-		count_local(w, n);
 		own_push_chain(&w->own, first, last, n);
 		return;
 	}
 	last->next = NULL;
-	for (link = first; link; link = next) {
-		next = link->next;
-		worker_push(w, weir__task_of_link(link));
-	}
+	enqueue_chain(w, first);
 }
 
 /* The task that was in the slot goes to the queue: what is woken last runs first. */
@@ -103,8 +106,8 @@ void worker_push_lifo(struct worker *w, struct weir_task *task)
 	else
 		old = weir__xchg(&w->lifo, task, WEIR_ACQ_REL);
 	if (old)
-		worker_push(w, old);
-	count_local(w, 1);
+		enqueue(w, old);
+	weir__count(&w->base.metrics.local_schedules, 1);
 }
 
 void worker_take_arrivals(struct worker *w)
@@ -114,6 +117,7 @@ void worker_take_arrivals(struct worker *w)
 	for (link = weir__inbox_take(&w->arrivals); link; link = next) {
 		next = link->next;
 		own_push_chain(&w->own, link, link, 1);
+		weir__count(&w->base.metrics.remote_schedules, 1);
 	}
 }
 
@@ -187,7 +191,7 @@ struct weir_task *worker_next_injected(struct worker *w)
 {
 	struct inject *q = &w->rt->inject;
 	size_t len = inject_len(q), share;
-	struct weir__link *first, *link, *next;
+	struct weir__link *first;
 	unsigned n;
 
 	if (!len)
@@ -197,10 +201,8 @@ struct weir_task *worker_next_injected(struct worker *w)
 	n = inject_pop_chain(q, share > REFILL ? REFILL : (unsigned)share, &first);
 	if (!n)
 		return NULL;
-	for (link = first->next; link; link = next) {
-		next = link->next;
-		worker_push(w, weir__task_of_link(link));
-	}
+	weir__count(&w->base.metrics.remote_schedules, n);
+	enqueue_chain(w, first->next);
 	return task_of(first);
 }
 
@@ -219,33 +221,36 @@ size_t worker_queue_len(struct worker *w)
 
 /* ---- steal ---- */
 
-static struct weir_task *steal_overflow(struct worker *w, struct worker *victim)
+/* Half of its overflow list; *ret_first is the one to run. How many. */
+static unsigned steal_overflow(struct worker *w, struct worker *victim,
+			       struct weir_task **ret_first)
 {
-	size_t len = inject_len(&victim->overflow);
-	struct weir__link *first, *link, *next;
+	size_t share = inject_len(&victim->overflow) / 2 + 1;
+	struct weir__link *first;
+	unsigned n;
 
-	if (!len ||
-	    !inject_pop_chain(&victim->overflow,
-			      len / 2 + 1 > REFILL ? REFILL : (unsigned)(len / 2 + 1), &first))
-		return NULL;
-	for (link = first->next; link; link = next) {
-		next = link->next;
-		worker_push(w, weir__task_of_link(link));
-	}
-	return task_of(first);
+	n = inject_pop_chain(&victim->overflow, share > REFILL ? REFILL : (unsigned)share, &first);
+	*ret_first = task_of(first);
+	if (n)
+		enqueue_chain(w, first->next);
+	return n;
 }
 
 struct weir_task *worker_steal_from(struct worker *w, struct worker *victim)
 {
-	struct weir_worker_stats *stats = &w->base.stats;
+	struct weir_worker_metrics *counted = &w->base.metrics;
+	struct weir_task *task = NULL;
 	void *one = NULL;
 	unsigned n = ring_steal(&victim->ring, &w->ring, &one);
-	struct weir_task *task = n ? one : steal_overflow(w, victim);
 
+	if (n)
+		task = one;
+	else
+		n = steal_overflow(w, victim, &task);
 	WEIR_ASSERT(!task || !(task->flags & WEIR__TASK_PINNED));
-	if (task) {
-		weir__store(&stats->steal_operations, stats->steal_operations + 1, WEIR_RELAXED);
-		weir__store(&stats->steals, stats->steals + (n ? n : 1), WEIR_RELAXED);
+	if (n) {
+		weir__count(&counted->steal_operations, 1);
+		weir__count(&counted->steals, n);
 	}
 	return task;
 }

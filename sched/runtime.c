@@ -538,21 +538,3 @@ uint64_t weir_rt_alive(const struct weir_rt *rt)
 {
 	return runtime_alive(runtime_of((struct weir_rt *)(uintptr_t)rt));
 }
-
-int weir_rt_worker_stats(const struct weir_rt *rt, unsigned worker,
-			 struct weir_worker_stats *ret_stats)
-{
-	struct weir__worker *w;
-	const uint64_t *from;
-	uint64_t *to = (uint64_t *)ret_stats;
-	size_t i;
-
-	if (worker >= rt->workers)
-		return -EINVAL;
-	w = rt->worker[worker];
-	from = (const uint64_t *)&w->stats;
-	for (i = 0; i < sizeof *ret_stats / sizeof *to; i++)
-		to[i] = weir__load(&from[i], WEIR_RELAXED);
-	ret_stats->queue_len = worker_queue_len(worker_of(w));
-	return 0;
-}

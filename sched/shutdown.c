@@ -33,10 +33,10 @@ uint64_t runtime_alive(struct runtime *rt)
 
 	/* Finished first: a task that ends in between is counted as alive, never the reverse. */
 	for (i = 0; i < rt->base.workers; i++)
-		finished += weir__load(&rt->base.worker[i]->stats.finished, WEIR_ACQUIRE);
+		finished += weir__load(&rt->base.worker[i]->metrics.finished, WEIR_ACQUIRE);
 	alive = weir__load(&rt->base.foreign_spawned, WEIR_RELAXED);
 	for (i = 0; i < rt->base.workers; i++)
-		alive += weir__load(&rt->base.worker[i]->stats.spawned, WEIR_RELAXED);
+		alive += weir__load(&rt->base.worker[i]->metrics.spawned, WEIR_RELAXED);
 	WEIR_ASSERT(alive >= finished);
 	return alive - finished;
 }

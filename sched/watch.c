@@ -94,7 +94,6 @@ static int take_deferred(struct worker *v)
 /* A worker that is awake and has not turned since the last look. */
 static int rescue(struct worker *w, struct worker *v)
 {
-	struct weir_worker_stats *stats = &w->base.stats;
 	struct weir_task *task;
 	int n;
 
@@ -109,7 +108,7 @@ static int rescue(struct worker *w, struct worker *v)
 		n++;
 	}
 	if (n)
-		weir__store(&stats->watches, stats->watches + 1, WEIR_RELAXED);
+		weir__count(&w->base.metrics.watches, 1);
 	return n;
 }
 

@@ -214,7 +214,7 @@ static bool anything_arrived(struct worker *w, bool (*until)(void *), void *arg)
 
 static void wait_for_events(struct worker *w, bool (*until)(void *), void *arg)
 {
-	struct weir_worker_stats *stats = &w->base.stats;
+	struct weir_worker_metrics *counted = &w->base.metrics;
 	uint64_t limit, drain;
 	int n;
 
@@ -225,11 +225,11 @@ static void wait_for_events(struct worker *w, bool (*until)(void *), void *arg)
 		drain = weir__load(&w->rt->drain_deadline, WEIR_RELAXED);
 		if (WEIR_UNLIKELY(drain < limit))
 			limit = weir__clock_from_system(w->rt->cfg.clock, drain);
-		weir__store(&stats->parks, stats->parks + 1, WEIR_RELAXED);
+		weir__count(&counted->parks, 1);
 		n = weir__driver_wait(&w->base.driver, &w->base, limit);
 		n += watch_end(w);
 		if (n == 0)
-			weir__store(&stats->noop_parks, stats->noop_parks + 1, WEIR_RELAXED);
+			weir__count(&counted->noop_parks, 1);
 	}
 	weir__parkword_finish(&w->base.driver.parked);
 }

@@ -61,17 +61,17 @@ static uint64_t clock_ns(clockid_t id)
 	return (uint64_t)ts.tv_sec * WEIR_SEC + (uint64_t)ts.tv_nsec;
 }
 
-static void add_worker(struct server_mark *mark, const struct weir_worker_stats *stats)
+static void add_worker(struct server_mark *mark, const struct weir_worker_metrics *worker)
 {
-	mark->syscalls += stats->syscalls;
-	mark->waits += stats->waits;
-	mark->events += stats->events;
+	mark->syscalls += worker->syscalls;
+	mark->waits += worker->waits;
+	mark->events += worker->events;
 }
 
 static struct server_mark take_mark(const struct server *s)
 {
 	struct server_mark mark = { .now_ns = clock_ns(CLOCK_MONOTONIC) };
-	struct weir_worker_stats stats;
+	struct weir_worker_metrics worker = WEIR_WORKER_METRICS_INIT;
 	struct rusage usage;
 
 	/* The process's clock has the kernel's threads for it, a ring's workers, as well. */
@@ -79,8 +79,8 @@ static struct server_mark take_mark(const struct server *s)
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
 		mark.switches = (uint64_t)(usage.ru_nvcsw + usage.ru_nivcsw);
 	for (unsigned i = 0; i < weir_rt_workers(s->rt); i++)
-		if (weir_rt_worker_stats(s->rt, i, &stats) == 0)
-			add_worker(&mark, &stats);
+		if (weir_metrics_worker(s->rt, i, &worker) == 0)
+			add_worker(&mark, &worker);
 	mark.pmu = read_counter(s->cycles_fd, &mark.cycles) &&
 		   read_counter(s->instructions_fd, &mark.instructions);
 	return mark;

@@ -83,16 +83,16 @@ static void print_log(FILE *out, struct access_log *log)
 
 static void print_worker(FILE *out, struct weir_rt *rt, unsigned worker)
 {
-	struct weir_worker_stats s;
+	struct weir_worker_metrics s = WEIR_WORKER_METRICS_INIT;
 
-	if (weir_rt_worker_stats(rt, worker, &s) < 0)
+	if (weir_metrics_worker(rt, worker, &s) < 0)
 		return;
 	fprintf(out,
 		"weir proxy: worker %u polls=%llu completions=%llu driver_polls=%llu parks=%llu "
 		"steals=%llu local=%llu remote=%llu overflows=%llu budget_yields=%llu queue=%llu\n",
 		worker, U(s.polls), U(s.completions), U(s.driver_polls), U(s.parks), U(s.steals),
 		U(s.local_schedules), U(s.remote_schedules), U(s.overflows), U(s.budget_yields),
-		U(s.queue_len));
+		U(s.queue_depth));
 }
 
 void proxy_counters_print(struct proxy *px)

@@ -106,7 +106,7 @@ int weir__uring_turn(struct uring *u, uint64_t deadline, unsigned max)
 	rc = weir__uring_enter(u, count > 0 || u->woken ? 0 : deadline);
 	if (count < max)
 		count += reap(u, max - count);
-	weir__count(&u->base.worker->stats.events, count);
+	weir__count(&u->base.worker->metrics.events, count);
 	return rc < 0 && count == 0 ? rc : (int)count;
 }
 

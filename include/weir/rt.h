@@ -59,7 +59,8 @@ struct weir_rt_config {
 	bool no_io;			/* leave a driver out; its calls answer -ENODEV */
 	bool no_time;
 	bool no_signal;
-	const struct weir_place_config *place; /* where the workers go (topo.h); NULL: its defaults */
+	const struct weir_place_config
+		*place; /* where the workers go (topo.h); NULL: its defaults */
 	const struct weir_topo *topo;	/* on which machine; NULL: this one, as it is now. Threads are
 					 * bound and memory is placed only where topo.here is set */
 
@@ -217,28 +218,6 @@ WEIR_API uint64_t weir_rt_now(const struct weir_rt *rt);
 
 /** Tasks that exist and have not finished; a moment's figure. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_rt_alive(const struct weir_rt *rt);
-
-/* Counters of one worker, since start; each has one writer. */
-struct weir_worker_stats {
-	uint64_t polls, steals, steal_operations, parks, noop_parks;
-	uint64_t local_schedules, remote_schedules, overflows, budget_yields;
-	uint64_t driver_polls, completions, watches;
-	uint64_t spawned, finished;
-	uint64_t queue_len;		/* now */
-	uint64_t syscalls;		/* made for I/O: every one that a backend makes */
-	uint64_t waits;			/* of them, those that ask for events or completions */
-	uint64_t events;		/* that those have brought */
-};
-
-/**
- * The counters of one worker, as of its last turns.
- *
- * Thread:   [any]
- * Returns:  0; -EINVAL for a worker that does not exist
- * Since:    0.1
- */
-WEIR_API int weir_rt_worker_stats(const struct weir_rt *rt, unsigned worker,
-				  struct weir_worker_stats *ret_stats);
 
 /* A backend by name, and whether it can run here. */
 struct weir_backend_info {

@@ -12,6 +12,7 @@
 #include "weir/blocking.h"
 #include "weir/future.h"
 #include "weir/histogram.h"
+#include "weir/metrics.h"
 #include "weir/net.h"
 #include "weir/op.h"
 #include "weir/rt.h"

@@ -92,7 +92,15 @@ CALL(rt_run, struct weir_rt_config c = WEIR_RT_CONFIG_INIT; c.workers = 1;
 CALL(rt_block_on, return weir_rt_block_on(on.rt, nothing, NULL);)
 CALL(rt_block_on_null, return weir_rt_block_on(NULL, nothing, NULL);)
 CALL(rt_shutdown_null, return weir_rt_shutdown(NULL, 0);)
-CALL(rt_worker_stats, struct weir_worker_stats s; return weir_rt_worker_stats(on.rt, 99, &s);)
+CALL(metrics_get, struct weir_metrics m = WEIR_METRICS_INIT; return weir_metrics_get(on.rt, &m);)
+CALL(metrics_get_null, struct weir_metrics m = WEIR_METRICS_INIT; return weir_metrics_get(NULL, &m);)
+CALL(metrics_get_unsized, struct weir_metrics m = { 0 }; return weir_metrics_get(on.rt, &m);)
+CALL(metrics_worker, struct weir_worker_metrics m = WEIR_WORKER_METRICS_INIT;
+     return weir_metrics_worker(on.rt, 0, &m);)
+CALL(metrics_worker_none, struct weir_worker_metrics m = WEIR_WORKER_METRICS_INIT;
+     return weir_metrics_worker(on.rt, 99, &m);)
+CALL(metrics_worker_unsized, struct weir_worker_metrics m = { 0 };
+     return weir_metrics_worker(on.rt, 0, &m);)
 CALL(rt_worker_index, return weir_rt_worker_index() >= 0;)
 
 CALL(spawn, return weir_spawn(nothing, NULL, NULL);)
@@ -299,7 +307,12 @@ static const struct row {
 	ROW(rt_block_on, { 7, 7, -EPERM, -ESHUTDOWN }),
 	ROW(rt_block_on_null, { -EINVAL, -EINVAL, -EPERM, -EINVAL }),
 	ROW(rt_shutdown_null, { -EINVAL, -EINVAL, -EPERM, -EINVAL }),
-	ROW(rt_worker_stats, ALL(-EINVAL)),
+	ROW(metrics_get, ALL(0)),
+	ROW(metrics_get_null, ALL(-EINVAL)),
+	ROW(metrics_get_unsized, ALL(-EINVAL)),
+	ROW(metrics_worker, ALL(0)),
+	ROW(metrics_worker_none, ALL(-EINVAL)),
+	ROW(metrics_worker_unsized, ALL(-EINVAL)),
 	ROW(rt_worker_index, { 0, 0, 1, 0 }),
 
 	/* Tasks come from anywhere where there is a runtime. */

@@ -73,8 +73,8 @@ END_TEST
 /* One receive, one send, one look per message, and nothing else. */
 START_TEST(echo_makes_two_calls_a_message)
 {
-	const struct weir_worker_stats *counted = &be0->worker->stats;
-	struct weir_worker_stats before;
+	const struct weir_worker_metrics *counted = &be0->worker->metrics;
+	struct weir_worker_metrics before;
 	struct weir_handle h;
 	struct weir_op in, out;
 	char buf[64], back[64];

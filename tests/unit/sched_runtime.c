@@ -326,13 +326,13 @@ END_TEST
 static void *watch_alive(void *arg)
 {
 	struct many *m = arg;
-	struct weir_worker_stats stats;
+	struct weir_worker_metrics metrics = WEIR_WORKER_METRICS_INIT;
 	unsigned i;
 
 	while (get(m->count) < m->rounds) {
 		ck_assert_uint_le(weir_rt_alive(m->rt), m->rounds);
 		for (i = 0; i < weir_rt_workers(m->rt); i++)
-			ck_assert_int_eq(weir_rt_worker_stats(m->rt, i, &stats), 0);
+			ck_assert_int_eq(weir_metrics_worker(m->rt, i, &metrics), 0);
 	}
 	return NULL;
 }
@@ -544,22 +544,22 @@ static int script(void *arg)
 START_TEST(counters_after_a_script)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
-	struct weir_worker_stats sum = { .polls = 0 }, s;
+	struct weir_worker_metrics sum = { .polls = 0 }, s = WEIR_WORKER_METRICS_INIT;
 	struct weir_rt *rt = runtime_new(&cfg);
 	unsigned i;
 
 	ck_assert_int_eq(weir_rt_block_on(rt, script, NULL), 0);
 	ck_assert_int_eq(weir_rt_shutdown(rt, WEIR_FOREVER), 0);
-	ck_assert_int_eq(weir_rt_worker_stats(rt, weir_rt_workers(rt), &s), -EINVAL);
+	ck_assert_int_eq(weir_metrics_worker(rt, weir_rt_workers(rt), &s), -EINVAL);
 	for (i = 0; i < weir_rt_workers(rt); i++) {
-		ck_assert_int_eq(weir_rt_worker_stats(rt, i, &s), 0);
+		ck_assert_int_eq(weir_metrics_worker(rt, i, &s), 0);
 		sum.polls += s.polls;
 		sum.spawned += s.spawned;
 		sum.finished += s.finished;
 		sum.parks += s.parks;
 		sum.budget_yields += s.budget_yields;
 		sum.local_schedules += s.local_schedules;
-		ck_assert_uint_eq(s.queue_len, 0);
+		ck_assert_uint_eq(s.queue_depth, 0);
 		ck_assert_uint_le(s.noop_parks, s.parks);
 		ck_assert(_i == ON_FOUR || s.steals + s.steal_operations == 0);
 	}

@@ -105,10 +105,10 @@ END_TEST
 
 static uint64_t parks_of(unsigned worker)
 {
-	struct weir_worker_stats stats;
+	struct weir_worker_metrics metrics = WEIR_WORKER_METRICS_INIT;
 
-	ck_assert_int_eq(weir_rt_worker_stats(weir_rt_current(), worker, &stats), 0);
-	return stats.parks;
+	ck_assert_int_eq(weir_metrics_worker(weir_rt_current(), worker, &metrics), 0);
+	return metrics.parks;
 }
 
 /* It holds its worker; the other one has nothing to do, and is the watcher. */

@@ -23,13 +23,13 @@ static int count_one(void *arg)
 
 static uint64_t sum_of(struct weir_rt *rt, size_t offset)
 {
-	struct weir_worker_stats stats;
+	struct weir_worker_metrics metrics = WEIR_WORKER_METRICS_INIT;
 	uint64_t sum = 0;
 	unsigned i;
 
 	for (i = 0; i < weir_rt_workers(rt); i++) {
-		ck_assert_int_eq(weir_rt_worker_stats(rt, i, &stats), 0);
-		sum += *(uint64_t *)((char *)&stats + offset);
+		ck_assert_int_eq(weir_metrics_worker(rt, i, &metrics), 0);
+		sum += *(uint64_t *)((char *)&metrics + offset);
 	}
 	return sum;
 }
@@ -227,8 +227,8 @@ static int until_stolen(void *arg)
 			ck_assert_int_eq(weir_spawn(work_a_little, &t, NULL), 0);
 		n += 500;
 		YIELD_UNTIL(tally_sum(&t) == n);
-	} while (sum_of(rt, offsetof(struct weir_worker_stats, steals)) == 0);
-	ck_assert_uint_gt(sum_of(rt, offsetof(struct weir_worker_stats, steal_operations)), 0);
+	} while (sum_of(rt, offsetof(struct weir_worker_metrics, steals)) == 0);
+	ck_assert_uint_gt(sum_of(rt, offsetof(struct weir_worker_metrics, steal_operations)), 0);
 	return 0;
 }
 
@@ -495,7 +495,7 @@ START_TEST(nobody_steals_where_it_is_off)
 	ck_assert_int_eq(weir_rt_block_on(rt, without_stealing, NULL), 0);
 	while (get(&done) < 100)
 		;
-	ck_assert_uint_eq(sum_of(rt, offsetof(struct weir_worker_stats, steals)), 0);
+	ck_assert_uint_eq(sum_of(rt, offsetof(struct weir_worker_metrics, steals)), 0);
 	runtime_end(rt);
 }
 END_TEST

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * metrics.h: what a runtime has done so far, and how it stands now.
+ *
+ *	struct weir_worker_metrics m = WEIR_WORKER_METRICS_INIT;
+ *
+ *	for (i = 0; weir_metrics_worker(rt, i, &m) == 0; i++)
+ *		… m.polls, m.steals …
+ *
+ * Counters only grow, from when the runtime was made; a rate is the difference of two looks. Each is
+ * written by one worker and read as it stands: a moment's figures, some of them some instructions
+ * older than others. They are always on. Names that Tokio has mean here what they mean there.
+ *
+ * Do not: expect sums over workers to be exact while tasks run; look oftener than you need (each look
+ * takes cache lines away from the workers).
+ */
+#ifndef WEIR_METRICS_H
+#define WEIR_METRICS_H
+
+#include "weir/rt.h"
+#include "weir/topo.h"
+
+/* One worker. Start from WEIR_WORKER_METRICS_INIT; new fields are added at the end. */
+struct weir_worker_metrics {
+	size_t size;			/* sizeof(struct weir_worker_metrics) */
+
+	/* Tasks. */
+	uint64_t polls;			/* tasks were run so often */
+	uint64_t budget_yields;		/* … and made to yield, for their budget was spent */
+	uint64_t spawned, finished;	/* on this worker */
+
+	/* Where they came from. */
+	uint64_t local_schedules;	/* made ready here */
+	uint64_t remote_schedules;	/* made ready by other threads, and taken in here */
+	uint64_t overflows;		/* its ring was full: the overflow list took them */
+	uint64_t steals;		/* tasks it took from siblings */
+	uint64_t steal_operations;	/* … in so many goes */
+	uint64_t steals_by_tier[WEIR_TIERS]; /* the steals by how far the sibling is */
+
+	/* Sleep. */
+	uint64_t parks, noop_parks;	/* sleeps; of them, those that nothing came of */
+	uint64_t watches;		/* it took over from a sibling that was stuck in a task */
+
+	/* I/O. */
+	uint64_t driver_polls;		/* looks at the drivers that did not wait */
+	uint64_t completions;		/* operations that ended here */
+	uint64_t syscalls;		/* made for I/O: every one that a backend makes */
+	uint64_t waits;			/* of them, those that ask for events or completions */
+	uint64_t events;		/* that those have brought */
+
+	/* Now. */
+	uint64_t queue_depth;		/* tasks that wait for it, the overflow list's among them */
+	uint64_t overflow_depth;	/* those in the overflow list */
+};
+
+#define WEIR_WORKER_METRICS_INIT { .size = sizeof(struct weir_worker_metrics) }
+
+/* A runtime, without what its workers know. Start from WEIR_METRICS_INIT; new fields come at the end. */
+struct weir_metrics {
+	size_t size;			/* sizeof(struct weir_metrics) */
+	const char *backend;		/* as weir_rt_backend */
+	unsigned workers, groups;
+	uint64_t alive;			/* tasks that have not finished */
+	uint64_t inject_depth;		/* tasks made ready by threads that are no workers, not yet taken */
+
+	/* The blocking pool. */
+	unsigned blocking_threads;
+	unsigned blocking_idle;		/* of them, those that wait for a job */
+	uint64_t blocking_depth;	/* jobs that wait for a thread */
+	uint64_t blocking_done;		/* jobs that have run */
+};
+
+#define WEIR_METRICS_INIT { .size = sizeof(struct weir_metrics) }
+
+WEIR_BEGIN_DECLS
+
+/**
+ * The figures of a runtime as a whole.
+ *
+ * Thread:   [any], also after shutdown
+ * Returns:  0; -EINVAL without rt, or for a ret_metrics not made from WEIR_METRICS_INIT
+ * Since:    0.1
+ */
+WEIR_API int weir_metrics_get(const struct weir_rt *rt, struct weir_metrics *ret_metrics);
+
+/**
+ * The figures of one worker.
+ *
+ * Thread:   [any], also after shutdown
+ * Returns:  0; -EINVAL without rt, for a worker that does not exist, or for a ret_metrics not made
+ *           from WEIR_WORKER_METRICS_INIT
+ * Since:    0.1
+ */
+WEIR_API int weir_metrics_worker(const struct weir_rt *rt, unsigned worker,
+				 struct weir_worker_metrics *ret_metrics);
+
+WEIR_END_DECLS
+
+#endif

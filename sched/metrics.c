@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * metrics.c: reading the figures, see weir/metrics.h. They are written where the
+ * things happen, by weir__count (core/worker.h) most of them.
+ */
+#include "weir/metrics.h"
+
+#include "sched/runtime.h"
+#include "sched/worker.h"
+
+static struct runtime *of_const(const struct weir_rt *rt)
+{
+	return runtime_of((struct weir_rt *)(uintptr_t)rt);
+}
+
+int weir_metrics_get(const struct weir_rt *base, struct weir_metrics *ret_metrics)
+{
+	struct runtime *rt = of_const(base);
+
+	if (!base || !ret_metrics || ret_metrics->size != sizeof *ret_metrics)
+		return -EINVAL;
+	*ret_metrics = (struct weir_metrics){
+		.size = sizeof *ret_metrics,
+		.backend = weir_rt_backend(base),
+		.workers = base->workers,
+		.groups = base->plan->groups_len,
+		.alive = runtime_alive(rt),
+		.inject_depth = inject_len(&rt->inject),
+	};
+	pool_metrics(&rt->pool, ret_metrics);
+	return 0;
+}
+
+/* The counters of a struct, between size and end, all of them words with one writer. */
+static void copy_counters(const struct weir_worker_metrics *counted,
+			  struct weir_worker_metrics *ret_metrics)
+{
+	const uint64_t *from = &counted->polls, *end = &counted->queue_depth;
+	uint64_t *to = &ret_metrics->polls;
+
+	while (from < end)
+		*to++ = weir__load(from++, WEIR_RELAXED);
+}
+
+int weir_metrics_worker(const struct weir_rt *rt, unsigned worker,
+			struct weir_worker_metrics *ret_metrics)
+{
+	struct worker *w;
+
+	if (!rt || worker >= rt->workers || !ret_metrics ||
+	    ret_metrics->size != sizeof *ret_metrics)
+		return -EINVAL;
+	w = worker_at(of_const(rt), worker);
+	copy_counters(&w->base.metrics, ret_metrics);
+	ret_metrics->queue_depth = worker_queue_len(w);
+	ret_metrics->overflow_depth = inject_len(&w->overflow);
+	return 0;
+}
