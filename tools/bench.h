@@ -119,7 +119,7 @@ struct bench_record {
 	uint64_t begin_ns, end_ns;	/* of the measurement, monotonic */
 	uint64_t done;			/* requests that ended in it */
 	uint64_t errors, unanswered;
-	uint64_t looks;			/* turns of the load's loops in it */
+	uint64_t stuck;			/* under way when all waiting for answers was over */
 	uint64_t cpu_ns, idle_ns;	/* of the thread in it; idle: spinning in vain */
 	int first_error;
 	struct weir_histogram latency;	/* of those that were to begin in it, from then */
@@ -231,6 +231,11 @@ void bench_record_latency(struct bench_record *rec, uint64_t intended_ns, uint64
 /* One that never ended, as far as anybody waited. */
 void bench_record_unanswered(struct bench_record *rec, uint64_t intended_ns, uint64_t now_ns);
 void bench_record_merge(struct bench_record *rec, const struct bench_record *from);
+/*
+ * Whether nothing ended in the measurement, and yet all that was under way did end behind it: who
+ * was to make it end was kept from running for so long. It says nothing of how fast that is.
+ */
+bool bench_record_is_late(const struct bench_record *rec);
 
 /* ---- bench_result.c ---- */
 

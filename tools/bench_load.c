@@ -193,7 +193,6 @@ static void loop(struct load_thread *t)
 		else if (inside && now >= load->end_ns)
 			t->rec->cpu_ns = thread_cpu_ns() - cpu;
 		inside = now >= load->begin_ns && now < load->end_ns;
-		t->rec->looks += inside;
 		started = start_due(t, now);
 		before = started ? bench_now() : now;
 		n = wait_events(t, events, before);
@@ -212,6 +211,7 @@ static void note_unanswered(struct load_thread *t)
 	const struct load_plan *plan = &t->load->plan;
 	uint64_t now = bench_now();
 
+	t->rec->stuck = t->under_way;
 	for (unsigned i = 0; i < t->clients_len; i++) {
 		struct load_client *c = &t->clients[i];
 

@@ -72,7 +72,7 @@ void bench_record_merge(struct bench_record *rec, const struct bench_record *fro
 	rec->done += from->done;
 	rec->errors += from->errors;
 	rec->unanswered += from->unanswered;
-	rec->looks += from->looks;
+	rec->stuck += from->stuck;
 	rec->cpu_ns += from->cpu_ns;
 	rec->idle_ns += from->idle_ns;
 	if (rec->first_error == 0)
@@ -82,4 +82,9 @@ void bench_record_merge(struct bench_record *rec, const struct bench_record *fro
 	weir_histogram_merge(&rec->lag, &from->lag);
 	for (unsigned i = 0; i < BENCH_SLICES; i++)
 		weir_histogram_merge(&rec->slices[i], &from->slices[i]);
+}
+
+bool bench_record_is_late(const struct bench_record *rec)
+{
+	return rec->done == 0 && rec->errors == 0 && rec->stuck == 0;
 }

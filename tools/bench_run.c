@@ -18,9 +18,8 @@
 #define BUSY_MAX 0.9
 #define LAG_MAX 0.01
 
-/* A window in which the load never ran is measured again, so often at most. */
+/* So often at most, when the load or the server is kept from its CPU for all of a measurement. */
 #define TRIES 3
-#define EXIT_NOT_MEASURED (-1)
 
 struct repetition {
 	struct bench *b;
@@ -29,6 +28,8 @@ struct repetition {
 	uint64_t run_ns, begin_ns, end_ns;
 	uint64_t seed;
 	int upstream_fd;
+	unsigned tries_left;
+	bool late;			/* to be made again */
 	struct bench_child child;
 	struct load *load;
 	struct server_mark from, to;
@@ -262,6 +263,21 @@ static int fail(const struct repetition *r, const char *what, int rc)
 	return EXIT_FAILED;
 }
 
+/* A hang, whose requests are still under way; or a machine that had no time, which may be asked again. */
+static int nothing_done(struct repetition *r)
+{
+	r->late = r->load && bench_record_is_late(&r->rec);
+	if (!r->late)
+		return fail(r, "no request was answered",
+			    r->rec.first_error ? r->rec.first_error : -ETIMEDOUT);
+	if (r->tries_left == 0)
+		return fail(r, "requests were answered behind each measurement, never in it",
+			    -ETIMEDOUT);
+	bench_warn(r->b, "%s: measured again, for all answers came behind the measurement",
+		   r->backend->label);
+	return 0;
+}
+
 static int finish(struct repetition *r, struct bench_rep *ret_rep)
 {
 	if (r->rec.errors)
@@ -272,13 +288,8 @@ static int finish(struct repetition *r, struct bench_rep *ret_rep)
 		bench_warn(r->b,
 			   "%s: requests were left unanswered: the rate is more than it can do",
 			   r->backend->label);
-	if (r->load && r->rec.looks == 0) {
-		fail(r, "the load was kept from its CPU for all of the measurement", -EAGAIN);
-		return EXIT_NOT_MEASURED;
-	}
 	if (r->rec.done == 0)
-		return fail(r, "no request was answered",
-			    r->rec.first_error ? r->rec.first_error : -ETIMEDOUT);
+		return nothing_done(r);
 	figures(r, ret_rep);
 	return 0;
 }
@@ -302,36 +313,37 @@ static int run(struct repetition *r, struct bench_rep *ret_rep)
 	return finish(r, ret_rep);
 }
 
-static int bench_try(struct bench *b, const struct bench_backend *backend, bool closed,
-		     uint64_t run_ns, uint64_t seed, struct bench_rep *ret_rep)
+/* A server, a load against it, and the end of both. */
+static int attempt(struct repetition *r, struct bench_rep *ret_rep)
 {
-	static struct repetition r;		/* large */
-	int code;
+	int code = run(r, ret_rep);
 
-	memset(&r, 0, sizeof(r));
-	r.b = b;
-	r.backend = backend;
-	r.open = !closed;
-	r.run_ns = run_ns;
-	r.seed = seed;
-	r.upstream_fd = -1;
-	code = run(&r, ret_rep);
-	if (r.child.pid > 0 && !bench_child_end(&r.child) && code == 0) {
-		bench_say("%s: the server did not end in order", backend->label);
+	if (r->child.pid > 0 && !bench_child_end(&r->child) && code == 0) {
+		bench_say("%s: the server did not end in order", r->backend->label);
 		code = EXIT_FAILED;
 	}
-	if (r.upstream_fd >= 0)
-		close(r.upstream_fd);
+	if (r->upstream_fd >= 0)
+		close(r->upstream_fd);
 	return code;
 }
 
-/* A measurement in which the load did not run says nothing of the server: it is made again. */
 int bench_run(struct bench *b, const struct bench_backend *backend, bool closed, uint64_t run_ns,
 	      uint64_t seed, struct bench_rep *ret_rep)
 {
-	int code = EXIT_NOT_MEASURED;
+	static struct repetition r;		/* large */
+	unsigned tries_left = TRIES;
+	int code;
 
-	for (int tries = 0; tries < TRIES && code == EXIT_NOT_MEASURED; tries++)
-		code = bench_try(b, backend, closed, run_ns, seed, ret_rep);
-	return code == EXIT_NOT_MEASURED ? EXIT_FAILED : code;
+	do {
+		memset(&r, 0, sizeof(r));
+		r.b = b;
+		r.backend = backend;
+		r.open = !closed;
+		r.run_ns = run_ns;
+		r.seed = seed;
+		r.upstream_fd = -1;
+		r.tries_left = --tries_left;
+		code = attempt(&r, ret_rep);
+	} while (code == 0 && r.late);
+	return code;
 }

@@ -369,6 +369,70 @@ def test_a_server_that_dies():
         check(err.startswith("weir bench: ") and err.count("\n") == 1 and "server" in err, err)
 
 
+CLOCK_NANOSLEEP = {"x86_64": "230", "aarch64": "115"}.get(os.uname().machine)
+WARMUP = 2.0
+
+
+class Warming(subprocess.Popen):
+    """A measurement of a tenth of a second, in the warm-up before it: its main thread sleeps until
+    that is over. Whatever a test has stopped goes on when it ends."""
+
+    def __init__(self, folder):
+        if not CLOCK_NANOSLEEP or not os.path.exists("/proc/self/syscall"):
+            raise Skip("no /proc/PID/syscall here, or its numbers are not known")
+        self.path = os.path.join(folder, "out.json")
+        super().__init__([harness.WEIR, "bench", "echo", "--closed", "--time", "100ms", "--warmup",
+                          f"{WARMUP:g}s", "--reps", "1", "--backends", "epoll", "--json", self.path],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        end = time.monotonic() + harness.PATIENCE
+        while self._read("syscall").split()[:1] != [CLOCK_NANOSLEEP]:
+            check(self.poll() is None and time.monotonic() < end, "it never warms up")
+        self.server = int(self._read(f"task/{self.pid}/children").split()[0])
+
+    def __exit__(self, *about):
+        for pid in (self.server, self.pid):
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+        super().__exit__(*about)
+
+    def _read(self, name):
+        with open(f"/proc/{self.pid}/{name}", encoding="ascii") as file:
+            return file.read()
+
+    def loads(self):
+        return len(os.listdir(f"/proc/{self.pid}/task")) - 1
+
+    def end(self):
+        out, err = self.communicate(timeout=harness.PATIENCE)
+        return self.returncode, out, err
+
+
+def test_a_load_that_does_not_run_is_measured_again():
+    with tempfile.TemporaryDirectory() as folder, Warming(folder) as run:
+        run.send_signal(signal.SIGSTOP)
+        time.sleep(WARMUP + 0.2)        # the time of the measurement is to pass without it
+        run.send_signal(signal.SIGCONT)
+        code, _, err = run.end()
+        check(code == 0 and err == "", code, err)
+        with open(run.path, encoding="utf-8") as file:
+            plan = check_file(parse(file.read()))
+        check(any("measured again" in w for w in plan["warnings"]), plan["warnings"])
+
+
+def test_a_server_that_hangs_is_not_measured_again():
+    with tempfile.TemporaryDirectory() as folder, Warming(folder) as run:
+        os.kill(run.server, signal.SIGSTOP)
+        end = time.monotonic() + harness.PATIENCE
+        while run.loads() > 0:          # until they have waited for answers in vain
+            check(time.monotonic() < end, "the load waits for ever")
+        os.kill(run.server, signal.SIGCONT)
+        code, out, err = run.end()
+        check(code == 1 and out == "", code, out)
+        check("epoll: no request was answered" in err and err.count("\n") == 1, err)
+
+
 def test_out_of_descriptors():
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))

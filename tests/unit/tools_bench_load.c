@@ -25,6 +25,7 @@ struct server {
 	pthread_t thread;
 	struct weir_addr addr;
 	unsigned stall_after, drop_after, mute_after;	/* echoes; 0: never. stall: once */
+	bool swallows;			/* all of it */
 	unsigned echoes;
 	struct pollfd fds[2 + CONNS];
 	unsigned fds_len;
@@ -62,7 +63,7 @@ static void echo(struct server *s, struct pollfd *p)
 	s->echoes++;
 	if (s->echoes == s->stall_after)
 		stall(s);
-	if (s->mute_after && s->echoes > s->mute_after)
+	if (s->swallows || (s->mute_after && s->echoes > s->mute_after))
 		return;
 	ck_assert_int_eq(send(p->fd, buf, (size_t)n, MSG_NOSIGNAL), n);
 	if (s->echoes == s->drop_after) {
@@ -213,6 +214,40 @@ START_TEST(what_is_never_answered_is_counted)
 }
 END_TEST
 
+/* Nothing ends in the measurement, since the first echo lasts longer: slow is not stuck. */
+START_TEST(answers_behind_the_measurement_are_late)
+{
+	struct server s = { .stall_after = 1 };
+
+	load(&s, (struct load_plan){ .open = _i == 1 }, STALL_NS / 4);
+	ck_assert_uint_eq(rec.done, 0);
+	ck_assert_uint_eq(rec.stuck, 0);
+	ck_assert(bench_record_is_late(&rec));
+}
+END_TEST
+
+/* A server that swallows every request, as one does that has lost its wake-up. */
+START_TEST(requests_that_are_swallowed_are_stuck)
+{
+	struct server s = { .swallows = true };
+
+	load(&s, (struct load_plan){ .open = _i == 1, .depth = 2 }, STALL_NS / 4);
+	ck_assert_uint_eq(rec.done, 0);
+	ck_assert_uint_ge(rec.stuck, 1);
+	ck_assert(!bench_record_is_late(&rec));
+}
+END_TEST
+
+START_TEST(what_answers_in_time_is_not_late)
+{
+	struct server s = { .swallows = false };
+
+	load(&s, (struct load_plan){ .open = false }, WEIR_SEC);
+	ck_assert_uint_gt(rec.done, 0);
+	ck_assert(!bench_record_is_late(&rec));
+}
+END_TEST
+
 START_TEST(nobody_listens)
 {
 	struct load_plan plan = { .conns = CONNS, .threads = 2, .depth = 1, .upstream_fd = -1 };
@@ -232,6 +267,9 @@ int main(int argc, char **argv)
 		TESTING(the_schedule_is_the_seeds),
 		TESTING(a_dropped_connection_is_an_error),
 		TESTING(what_is_never_answered_is_counted),
+		TESTING(answers_behind_the_measurement_are_late, .rounds = 2),
+		TESTING(requests_that_are_swallowed_are_stuck, .rounds = 2),
+		TESTING(what_answers_in_time_is_not_late),
 		TESTING(nobody_listens),
 	};
 
