@@ -29,6 +29,8 @@ int bench_main(int argc, char **argv);
 void bench_help(void);
 int demo_main(int argc, char **argv);
 void demo_help(void);
+int topo_main(int argc, char **argv);
+void topo_help(void);
 int doctor_main(int argc, char **argv);
 void doctor_help(void);
 

@@ -4,84 +4,31 @@
  * root of the machine in question, and the few formats that are found there.
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tools/doctor.h"
-
-static bool full_path(const struct doctor *doctor, const char *path, char full[PATH_MAX])
-{
-	return snprintf(full, PATH_MAX, "%s%s", doctor->machine->root, path) < PATH_MAX;
-}
-
-static FILE *open_file(const struct doctor *doctor, const char *path)
-{
-	char full[PATH_MAX];
-
-	return full_path(doctor, path, full) ? fopen(full, "re") : NULL;
-}
+#include "tools/sysfile.h"
 
 bool doctor_read(const struct doctor *doctor, const char *path, char *buf, size_t len)
 {
-	FILE *file = open_file(doctor, path);
-	bool ok = file && fgets(buf, (int)len, file);
-
-	if (ok)
-		buf[strcspn(buf, "\n")] = '\0';
-	if (file)
-		fclose(file);
-	return ok;
+	return sysfile_line(doctor->machine->root, path, buf, len);
 }
 
 bool doctor_read_number(const struct doctor *doctor, const char *path, long long *ret_value)
 {
-	char line[64], *end;
-	long long value;
-
-	if (!doctor_read(doctor, path, line, sizeof(line)))
-		return false;
-	errno = 0;
-	value = strtoll(line, &end, 10);
-	if (end == line || *end || errno)
-		return false;
-	*ret_value = value;
-	return true;
+	return sysfile_number(doctor->machine->root, path, ret_value);
 }
 
 bool doctor_read_field(const struct doctor *doctor, const char *path, const char *key, char *buf,
 		       size_t len)
 {
-	FILE *file = open_file(doctor, path);
-	size_t key_len = strlen(key), room = 0;
-	char *line = NULL, *at;
-	bool found = false;
-
-	while (file && !found && getline(&line, &room, file) >= 0) {
-		if (strncmp(line, key, key_len) != 0)
-			continue;
-		at = line + key_len;
-		at += strspn(at, " \t");
-		if (*at != ':')
-			continue;
-		at++;
-		at += strspn(at, " \t");
-		at[strcspn(at, "\n")] = '\0';
-		snprintf(buf, len, "%s", at);
-		found = true;
-	}
-	free(line);
-	if (file)
-		fclose(file);
-	return found;
+	return sysfile_field(doctor->machine->root, path, key, buf, len);
 }
 
 bool doctor_exists(const struct doctor *doctor, const char *path)
 {
-	char full[PATH_MAX];
-
-	return full_path(doctor, path, full) && access(full, F_OK) == 0;
+	return sysfile_exists(doctor->machine->root, path);
 }
 
 bool doctor_has_cap(const struct doctor *doctor, unsigned cap)

@@ -16,6 +16,7 @@ static const struct command commands[] = {
 	{ "bench", "one workload on several I/O backends, compared", bench_main, bench_help },
 	{ "demo", "the proxy before an echo server, under load, every byte checked", demo_main,
 	  demo_help },
+	{ "topo", "the machine, and where the workers go on it, and why", topo_main, topo_help },
 	{ "doctor", "what this machine lacks for weir, and the commands that mend it", doctor_main,
 	  doctor_help },
 };

@@ -18,7 +18,7 @@ OK = ("tcp://127.0.0.1:0", "tcp://127.0.0.1:9")
 
 def test_commands():
     refused([], "--help")
-    refused(["proxxy"], "'proxxy'", "proxy, bench, demo, doctor or help")
+    refused(["proxxy"], "'proxxy'", "proxy, bench, demo, topo, doctor or help")
     refused(["help", "nothing"], "'nothing'")
     refused(["demo", "what"], "weir demo: 'what'")
     for arguments in (["--help"], ["help"], ["help", "proxy"], ["proxy", "--help"], ["demo", "-h"],

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * text.h: lines for people, wrapped at 80 columns between words: what goes on is
+ * indented to below where it began.
+ */
+#ifndef TOOLS_TEXT_H
+#define TOOLS_TEXT_H
+
+#include <stdio.h>
+
+#include "weir/base.h"
+
+#define TEXT_WIDTH 80
+#define TEXT_LABEL 9		/* columns of a label and the blanks behind it */
+
+/* "label    text" */
+void text_entry(FILE *out, const char *label, const char *fmt, ...) WEIR_PRINTF(3, 4);
+/* A text by itself, indented. */
+void text_item(FILE *out, unsigned indent, const char *fmt, ...) WEIR_PRINTF(3, 4);
+/* The rest of a line of which so many columns have been printed, and its end. */
+void text_rest(FILE *out, unsigned column, const char *text);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * topo.c: `weir topo`: the machine, and where the workers of a runtime go on it. It
+ * reads the topology and makes the plan with the functions that a runtime calls
+ * when it starts, and shows both; it starts nothing and changes nothing.
+ */
+#include "tools/topo.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/command.h"
+#include "tools/place_options.h"
+
+struct topo_config {
+	struct place_options where;
+	uint64_t workers;
+	const char *input, *mask, *quota;
+	bool what_if, all, json, svg;
+};
+
+#define FIELD(name) offsetof(struct topo_config, name)
+
+static const struct option_spec specs[] = {
+	PLACE_OPTIONS(struct topo_config, where),
+	{ "workers", OPTION_COUNT, FIELD(workers), 1, 256, NULL, "N",
+	  "so many [WEIR_WORKERS, else what the CPUs and the quota allow]" },
+	{ "input", OPTION_TEXT, FIELD(input), 0, 0, NULL, "MACHINE",
+	  "another: an hwloc XML file, or such as 'pack:2 l3:8 core:8 pu:2'" },
+	{ "mask", OPTION_TEXT, FIELD(mask), 0, 0, NULL, "LIST",
+	  "as if the process were confined to these CPUs: 0-3,8" },
+	{ "quota", OPTION_TEXT, FIELD(quota), 0, 0, NULL, "CPUS",
+	  "as if it had a quota of so many: 0.5, 2; none for no quota" },
+	{ "what-if", OPTION_FLAG, FIELD(what_if), 0, 0, NULL, NULL,
+	  "compare with what a runtime gets without these options" },
+	{ "all", OPTION_FLAG, FIELD(all), 0, 0, NULL, NULL, "every CPU, however many there are" },
+	{ "json", OPTION_FLAG, FIELD(json), 0, 0, NULL, NULL, "the same as JSON" },
+};
+
+#define SPECS (sizeof(specs) / sizeof(specs[0]))
+#define WHY_LEN 512
+
+void topo_help(void)
+{
+	puts("usage: weir topo [OPTION...]\n\n"
+	     "Shows the machine and where the workers of a runtime go on it, and why: for the\n"
+	     "defaults, or for what weir proxy is given in the same options. Starts nothing.\n");
+	options_help(specs, SPECS);
+	puts("\nexit code: 0 shown, 1 it could not be, 2 bad usage or input\n"
+	     "See weir-topo(1).");
+}
+
+static int usage(const char *why)
+{
+	fprintf(stderr, "weir topo: %s\n", why);
+	return EXIT_USAGE;
+}
+
+/* As a library call has failed: -EINVAL and -EOPNOTSUPP are about what it was given. */
+static int failed(int rc, const struct weir_why *why)
+{
+	fprintf(stderr, "weir topo: %s\n", *why->text ? why->text : weir_strerror(rc));
+	return rc == -ENOMEM ? EXIT_FAILED : EXIT_USAGE;
+}
+
+/* ---- what if ---- */
+
+/* "0.5", "2", "none": thousandths of a CPU. */
+static bool parse_quota(const char *text, unsigned *ret_milli)
+{
+	char *end;
+	double cpus;
+
+	if (strcmp(text, "none") == 0) {
+		*ret_milli = 0;
+		return true;
+	}
+	if (strspn(text, "0123456789.") != strlen(text))
+		return false;
+	cpus = strtod(text, &end);
+	if (*end || end == text || cpus < 0.001 || cpus > WEIR_CPUS_MAX)
+		return false;
+	*ret_milli = (unsigned)(cpus * 1000 + 0.5);
+	return true;
+}
+
+/* The topology as if the process were confined as the options say. */
+static int cut(const struct topo_config *cfg, struct weir_topo *topo)
+{
+	unsigned milli = topo->quota_milli;
+	struct weir_cpuset mask;
+	char why[WHY_LEN];
+
+	if (cfg->mask && (weir_cpuset_parse(cfg->mask, &mask) < 0 || !weir_cpuset_count(&mask))) {
+		snprintf(why, sizeof(why), "--mask '%.100s': CPUs such as 0-3,8 are wanted",
+			 cfg->mask);
+		return usage(why);
+	}
+	if (cfg->quota && !parse_quota(cfg->quota, &milli)) {
+		snprintf(why, sizeof(why),
+			 "--quota '%.100s': a number of CPUs such as 0.5 or 2 is wanted, or none",
+			 cfg->quota);
+		return usage(why);
+	}
+	if (cfg->quota)
+		snprintf(topo->quota_file, sizeof(topo->quota_file), "--quota");
+	if (!cfg->mask && !cfg->quota)
+		return EXIT_DONE;
+	if (weir_topo_cut(topo, cfg->mask ? &mask : NULL, milli) == 0)
+		return EXIT_DONE;
+	snprintf(why, sizeof(why), "--mask '%.100s': none of these CPUs may be used here",
+		 cfg->mask);
+	return usage(why);
+}
+
+/* ---- the plan ---- */
+
+/* As a runtime does. */
+static int workers_wanted(const struct topo_config *cfg, unsigned *ret_workers)
+{
+	const char *text = getenv("WEIR_WORKERS");
+	uint64_t value = cfg->workers;
+	char why[WHY_LEN];
+
+	if (!value && text && options_count(text, 1, 256, &value) < 0) {
+		snprintf(why, sizeof(why),
+			 "WEIR_WORKERS is '%.100s': a number from 1 to 256 is wanted", text);
+		return usage(why);
+	}
+	*ret_workers = (unsigned)value;
+	return EXIT_DONE;
+}
+
+static int make_plan(const struct topo_config *cfg, const struct weir_topo *topo,
+		     struct weir_plan **ret_plan)
+{
+	struct weir_place_config place;
+	struct weir_why reason = { "" };
+	char why[WHY_LEN];
+	int rc, code;
+
+	if (place_options_read(&cfg->where, &place, why, sizeof(why)) < 0)
+		return usage(why);
+	code = workers_wanted(cfg, &place.workers);
+	if (code)
+		return code;
+	rc = weir_plan_new(topo, &place, ret_plan, &reason);
+	return rc < 0 ? failed(rc, &reason) : EXIT_DONE;
+}
+
+/* What a runtime has that is given nothing, on the machine as it is. */
+static int make_plan_now(const struct topo_config *cfg, struct weir_plan **ret_plan)
+{
+	struct topo_config plain = { .input = cfg->input };
+	struct weir_why why = { "" };
+	struct weir_topo *topo;
+	int rc = weir_topo_new(cfg->input, &topo, &why), code;
+
+	if (rc < 0)
+		return failed(rc, &why);
+	code = make_plan(&plain, topo, ret_plan);
+	weir_topo_free(topo);
+	return code;
+}
+
+/* ---- showing ---- */
+
+static int show(const struct topo_config *cfg, struct topo_view *view)
+{
+	view->all = cfg->all;
+	topo_print_text(view, stdout);
+	return EXIT_DONE;
+}
+
+static int view_plan(const struct topo_config *cfg, const struct weir_topo *topo,
+		     const struct weir_plan *plan)
+{
+	struct weir_plan *now = NULL;
+	struct topo_host host;
+	struct topo_view view;
+	int code = EXIT_DONE;
+
+	if (topo_view_init(&view, topo, plan) < 0) {
+		usage(weir_strerror(-ENOMEM));
+		return EXIT_FAILED;
+	}
+	if (topo->here) {
+		topo_host_read("", topo, &host);
+		view.host = &host;
+	}
+	if (cfg->what_if)
+		code = make_plan_now(cfg, &now);
+	view.now = now;
+	if (code == EXIT_DONE)
+		code = show(cfg, &view);
+	weir_plan_free(now);
+	if (view.host)
+		topo_host_free(&host);
+	topo_view_fini(&view);
+	return code;
+}
+
+static int run(const struct topo_config *cfg)
+{
+	struct weir_why why = { "" };
+	struct weir_topo *topo;
+	struct weir_plan *plan = NULL;
+	int rc = weir_topo_new(cfg->input, &topo, &why), code;
+
+	if (rc < 0)
+		return failed(rc, &why);
+	code = cut(cfg, topo);
+	if (code == EXIT_DONE)
+		code = make_plan(cfg, topo, &plan);
+	if (code == EXIT_DONE)
+		code = view_plan(cfg, topo, plan);
+	weir_plan_free(plan);
+	weir_topo_free(topo);
+	return code;
+}
+
+int topo_main(int argc, char **argv)
+{
+	struct topo_config cfg = { 0 };
+	char why[WHY_LEN];
+	int arguments;
+
+	switch (options_parse(specs, SPECS, argc, argv, &cfg, why, sizeof(why), &arguments)) {
+	case OPTIONS_HELP:
+		topo_help();
+		return EXIT_DONE;
+	case OPTIONS_BAD:
+		return usage(why);
+	default:
+		break;
+	}
+	if (arguments) {
+		snprintf(why, sizeof(why), "'%.100s': it takes no argument; --help has its options",
+			 argv[1]);
+		return usage(why);
+	}
+	return run(&cfg);
+}

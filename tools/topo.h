@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * topo.h: what the files of `weir topo` share.
+ *
+ *	topo.c		the subcommand: options, the topology, the plan
+ *	topo_view.c	what every way to show them needs to know of them
+ *	topo_text.c	for people, folded where a machine is large
+ *	topo_json.c	for programs
+ *	topo_svg.c	a picture
+ *	topo_host.c	what this machine says of itself beside its topology
+ *	topo_pid.c	a process that runs: its threads and its memory
+ *	topo_pid_text.c, topo_pid_json.c
+ *
+ * Topology and plan come from the functions that a runtime calls when it starts
+ * (weir/topo.h); nothing here decides where a worker goes.
+ */
+#ifndef TOOLS_TOPO_H
+#define TOOLS_TOPO_H
+
+#include <stdio.h>
+
+#include "tools/hugepages.h"
+#include "tools/nic.h"
+#include "weir/topo.h"
+
+/* ---- this machine (topo_host.c) ---- */
+
+struct topo_host {
+	char name[80];
+	char guest[80];			/* "virtual machine (vendor)"; "" when it does not look like one */
+	uint64_t memory_bytes;		/* MemTotal; 0 unknown */
+	struct nics nics;
+	struct hugepages (
+		*pages)[HUGEPAGES_SIZES_MAX]; /* by index into weir_topo.nodes; may be NULL */
+	unsigned *pages_len;
+};
+
+void topo_host_read(const char *root, const struct weir_topo *topo, struct topo_host *ret_host);
+void topo_host_free(struct topo_host *host);
+
+/* ---- what is shown (topo_view.c) ---- */
+
+/* CPUs beside each other that share package, node and L3. */
+struct topo_domain {
+	unsigned first, len;		/* L# */
+	unsigned package, node, l3;
+	unsigned cores;
+	unsigned workers, groups;	/* that are counted on its CPUs */
+	unsigned worker_first,
+		group_first; /* the lowest of them; meaningless when there are none */
+	unsigned out
+		[WEIR_CPU_OUT_LEN]; /* CPUs, by why they have no worker; the first: those that may */
+	bool in_order;			/* its workers and groups are numbered without a gap */
+};
+
+struct topo_view {
+	const struct weir_topo *topo;
+	const struct weir_plan *plan;
+	const struct topo_host *host;	/* NULL for a machine that is not here */
+	const struct weir_plan *now;	/* what a runtime has without these options; NULL: not asked */
+	unsigned now_quota_milli;
+	struct topo_domain *domains;
+	unsigned domains_len;
+	unsigned threads_max;		/* hardware threads of the core that has most */
+	bool all;			/* fold nothing */
+};
+
+/* 0 or -ENOMEM. What it was given must outlive it. */
+int topo_view_init(struct topo_view *view, const struct weir_topo *topo,
+		   const struct weir_plan *plan);
+void topo_view_fini(struct topo_view *view);
+
+/* Whether two domains differ in nothing but their numbers, the second of which go on from the first's. */
+bool topo_domains_alike(const struct topo_view *view, const struct topo_domain *a,
+			const struct topo_domain *b);
+
+/* The first worker that is counted on a CPU (L#), and how many there are; 0: *ret_worker is untouched. */
+unsigned topo_workers_on(const struct topo_view *view, unsigned cpu, unsigned *ret_worker);
+
+/* The CPUs that have a worker, or might (WEIR_CPU_USABLE), or not for that reason. */
+void topo_cpus_out(const struct topo_view *view, unsigned out, struct weir_cpuset *ret_set);
+/* Those that the plan takes from; those that the process may use, whatever the plan says; those isolated. */
+void topo_cpus_usable(const struct topo_view *view, struct weir_cpuset *ret_set);
+void topo_cpus_isolated(const struct topo_view *view, struct weir_cpuset *ret_set);
+
+/* "auto", "none" … */
+const char *topo_bind_name(unsigned bind);
+
+/* ---- ways to show it ---- */
+
+void topo_print_text(const struct topo_view *view, FILE *out);
+void topo_print_json(const struct topo_view *view, FILE *out);
+void topo_print_svg(const struct topo_view *view, FILE *out);
+
+#endif

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * topo_text.c: a topology and a plan for people, 80 columns wide: the machine, what of
+ * it may be used, the workers, then node by node what is there. Where a machine is
+ * large, L3 domains that are alike are one entry.
+ */
+#include <stdarg.h>
+#include <string.h>
+
+#include "tools/quantity.h"
+#include "tools/text.h"
+#include "tools/topo.h"
+
+/* So many CPUs are shown one by one; more are folded, unless --all is given. */
+#define CPUS_LISTED 32
+#define IRQS_LISTED 8
+#define SET_LEN 1024
+
+static const char *plural(unsigned count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static const char *print_set(const struct weir_cpuset *set, char *buf)
+{
+	return weir_cpuset_print(set, buf, SET_LEN) ? buf : "none";
+}
+
+/* "3", or "3-7" */
+static const char *range(unsigned first, unsigned count, char *buf, size_t len)
+{
+	if (count == 1)
+		snprintf(buf, len, "%u", first);
+	else
+		snprintf(buf, len, "%u-%u", first, first + count - 1);
+	return buf;
+}
+
+static const char *bytes(uint64_t value, char *buf, size_t len)
+{
+	quantity_format(QUANTITY_BYTES, (double)value, 3, buf, len);
+	return buf;
+}
+
+/* ---- the head ---- */
+
+static void print_machine(const struct topo_view *view, FILE *out)
+{
+	const struct weir_topo *topo = view->topo;
+	const struct topo_host *host = view->host;
+	char smt[32] = "no SMT";
+
+	if (view->threads_max > 1)
+		snprintf(smt, sizeof(smt), "SMT %u", view->threads_max);
+	text_entry(out, "machine",
+		   "%s%s%u package%s, %u node%s, %u L3%s, %u core%s, %u CPU%s, %s%s%s",
+		   host ? host->name : "", host ? ": " : "", topo->packages, plural(topo->packages),
+		   topo->nodes_len, plural(topo->nodes_len), topo->l3s_len, plural(topo->l3s_len),
+		   topo->cores, plural(topo->cores), topo->cpus_len, plural(topo->cpus_len), smt,
+		   host && *host->guest ? "; " : "", host ? host->guest : "");
+	text_entry(out, "source", "%s", topo->source);
+}
+
+static const char *quota_text(unsigned milli, const char *file, char *buf, size_t len)
+{
+	if (milli)
+		snprintf(buf, len, "quota %u.%02u CPUs%s%s%s", milli / 1000, milli % 1000 / 10,
+			 *file ? " (" : "", file, *file ? ")" : "");
+	else
+		snprintf(buf, len, "no quota");
+	return buf;
+}
+
+static void print_usable(const struct topo_view *view, FILE *out)
+{
+	char cpus[SET_LEN], isolated[SET_LEN], quota[600];
+	struct weir_cpuset usable, apart;
+
+	topo_cpus_usable(view, &usable);
+	topo_cpus_isolated(view, &apart);
+	text_entry(out, "usable", "%u of %u CPUs: %s; %s; isolated: %s",
+		   weir_cpuset_count(&usable), view->topo->cpus_len, print_set(&usable, cpus),
+		   quota_text(view->topo->quota_milli, view->topo->quota_file, quota,
+			      sizeof(quota)),
+		   print_set(&apart, isolated));
+}
+
+static void print_workers(const struct weir_plan *plan, const char *label, FILE *out)
+{
+	static const char *const bound[] = {
+		[WEIR_BIND_AUTO] = "",
+		[WEIR_BIND_NONE] = "not bound",
+		[WEIR_BIND_GROUP] = "bound to the CPUs of their group",
+		[WEIR_BIND_CORE] = "bound to a core each",
+		[WEIR_BIND_CPU] = "bound to a CPU each",
+	};
+
+	text_entry(out, label, "%u in %u group%s; policy %s; %s%s", plan->workers_len,
+		   plan->groups_len, plural(plan->groups_len), weir_place_policy_name(plan->policy),
+		   bound[plan->bind],
+		   plan->throttled ? "; a quota throttles them: no busy polling" : "");
+}
+
+/* ---- --what-if ---- */
+
+static void worker_cpus(const struct weir_topo *topo, const struct weir_plan *plan,
+			struct weir_cpuset *ret_set)
+{
+	memset(ret_set, 0, sizeof(*ret_set));
+	for (unsigned i = 0; i < plan->workers_len; i++)
+		weir_cpuset_add(ret_set, topo->cpus[plan->workers[i].cpu].os);
+}
+
+static void print_change(const struct topo_view *view, FILE *out)
+{
+	struct weir_cpuset now, then, more, less;
+	char gained[SET_LEN], lost[SET_LEN];
+
+	if (!view->now)
+		return;
+	worker_cpus(view->topo, view->now, &now);
+	worker_cpus(view->topo, view->plan, &then);
+	for (size_t i = 0; i < sizeof(now.word) / sizeof(now.word[0]); i++) {
+		more.word[i] = then.word[i] & ~now.word[i];
+		less.word[i] = now.word[i] & ~then.word[i];
+	}
+	print_workers(view->now, "now", out);
+	text_entry(out, "change", "CPUs that get a worker: %s; that lose it: %s",
+		   print_set(&more, gained), print_set(&less, lost));
+}
+
+/* ---- the tree ---- */
+
+static void print_head_of_columns(const struct topo_view *view, FILE *out)
+{
+	fprintf(out, "%18s %5s %5s  %6s %5s  %sbound to\n", "", "P#", "L#", "worker", "group",
+		view->topo->kinds > 1 ? "speed   " : "");
+}
+
+static void print_speed(const struct weir_topo_cpu *cpu, FILE *out)
+{
+	if (cpu->capacity)
+		fprintf(out, "%4u %%  ", (cpu->capacity * 100u + 512) / 1024);
+	else
+		fprintf(out, "kind %-2u ", cpu->kind);
+}
+
+static void print_cpu(const struct topo_view *view, unsigned i, FILE *out)
+{
+	const struct weir_topo_cpu *cpu = &view->topo->cpus[i];
+	unsigned worker = 0, count = topo_workers_on(view, i, &worker);
+	char label[24] = "", set[SET_LEN], number[16] = "-", group[8] = "-";
+	const struct weir_plan_worker *first = &view->plan->workers[worker];
+	const char *last = "-";
+
+	if (i == 0 || view->topo->cpus[i - 1].core != cpu->core)
+		snprintf(label, sizeof(label), "core %u", cpu->core);
+	if (count) {
+		snprintf(number, sizeof(number), count > 1 ? "%u+%u" : "%u", worker, count - 1);
+		snprintf(group, sizeof(group), "%u", first->group);
+		last = first->bound ? print_set(&first->cpus, set) : "-";
+	} else if (view->plan->out[i] != WEIR_CPU_USABLE) {
+		last = weir_cpu_out_text(view->plan->out[i]);
+	} else {
+		last = "no worker is counted on it";
+	}
+	fprintf(out, "    %-14s %5u %5u  %6s %5s  ", label, cpu->os, i, number, group);
+	if (view->topo->kinds > 1)
+		print_speed(cpu, out);
+	text_rest(out, view->topo->kinds > 1 ? 51 : 43, last);
+}
+
+static void print_l3_name(const struct topo_view *view, const struct topo_domain *domain,
+			  unsigned count, FILE *out)
+{
+	uint64_t size = view->topo->l3s[domain->l3].bytes;
+	char numbers[32], amount[QUANTITY_LEN];
+
+	fprintf(out, "  L3 %s", range(domain->l3, count, numbers, sizeof(numbers)));
+	if (size)
+		fprintf(out, "  %s%s", bytes(size, amount, sizeof(amount)),
+			count > 1 ? " each" : "");
+	fprintf(out, ", %u core%s, %u CPU%s%s\n", domain->cores, plural(domain->cores), domain->len,
+		plural(domain->len), count > 1 ? " each" : "");
+}
+
+/* Why CPUs of a domain have no worker, as far as they have none. */
+static void print_reasons(const struct topo_view *view, const struct topo_domain *domain,
+			  const char *each, FILE *out)
+{
+	unsigned spare = domain->out[WEIR_CPU_USABLE];
+
+	if (spare > domain->workers && !view->plan->throttled)
+		text_item(out, 6, "%u CPUs%s without a worker of their own",
+			  spare - domain->workers, each);
+	for (unsigned why = 1; why < WEIR_CPU_OUT_LEN; why++)
+		if (domain->out[why])
+			text_item(out, 6, "%u CPU%s%s without: %s", domain->out[why],
+				  plural(domain->out[why]), each, weir_cpu_out_text(why));
+}
+
+/* count domains that are alike, as one. */
+static void print_folded(const struct topo_view *view, const struct topo_domain *domain,
+			 unsigned count, FILE *out)
+{
+	const struct topo_domain *last = domain + count - 1;
+	const char *each = count > 1 ? " each" : "";
+	struct weir_cpuset set = { { 0 } };
+	char cpus[SET_LEN], workers[32], groups[32];
+	unsigned groups_len = last->group_first + last->groups - domain->group_first;
+
+	for (unsigned i = domain->first; i < last->first + last->len; i++)
+		weir_cpuset_add(&set, view->topo->cpus[i].os);
+	print_l3_name(view, domain, count, out);
+	text_item(out, 6, "P# %s", print_set(&set, cpus));
+	if (domain->workers)
+		text_item(out, 6, "workers %s, %u%s, in group%s %s",
+			  range(domain->worker_first, domain->workers * count, workers,
+				sizeof(workers)),
+			  domain->workers, each, plural(groups_len),
+			  range(domain->group_first, groups_len, groups, sizeof(groups)));
+	print_reasons(view, domain, each, out);
+}
+
+static void print_pages(const struct topo_view *view, unsigned node, FILE *out)
+{
+	const struct topo_host *host = view->host;
+	char size[QUANTITY_LEN];
+
+	if (!host || !host->pages || !host->pages_len)
+		return;
+	for (unsigned i = 0; i < host->pages_len[node]; i++)
+		if (host->pages[node][i].total)
+			fprintf(out, ", %s pages: %llu of %llu free",
+				bytes(host->pages[node][i].bytes, size, sizeof(size)),
+				(unsigned long long)host->pages[node][i].free,
+				(unsigned long long)host->pages[node][i].total);
+}
+
+static void print_node(const struct topo_view *view, const struct topo_domain *domain, FILE *out)
+{
+	const struct weir_topo_node *node = &view->topo->nodes[domain->node];
+	char amount[QUANTITY_LEN] = "memory unknown";
+
+	if (node->memory_bytes)
+		bytes(node->memory_bytes, amount, sizeof(amount));
+	fprintf(out, "\nnode %u", node->os);
+	if (view->topo->packages > 1)
+		fprintf(out, ", package %u", domain->package);
+	fprintf(out, "  %s", amount);
+	print_pages(view, domain->node, out);
+	fputc('\n', out);
+}
+
+/* Node's memory is what its own file says; the machine's total may say something else. */
+static void print_memory_dispute(const struct topo_view *view, FILE *out)
+{
+	uint64_t total = 0, mine = view->host ? view->host->memory_bytes : 0;
+	char nodes[QUANTITY_LEN], machine[QUANTITY_LEN];
+
+	for (unsigned i = 0; i < view->topo->nodes_len; i++)
+		total += view->topo->nodes[i].memory_bytes;
+	if (!total || !mine || (total < mine + mine / 8 && mine < total + total / 8))
+		return;
+	text_entry(out, "memory", "the nodes have %s, but MemTotal is %s: they disagree",
+		   bytes(total, nodes, sizeof(nodes)), bytes(mine, machine, sizeof(machine)));
+}
+
+static unsigned alike_from(const struct topo_view *view, unsigned first)
+{
+	unsigned count = 1;
+
+	while (first + count < view->domains_len &&
+	       topo_domains_alike(view, &view->domains[first + count - 1],
+				  &view->domains[first + count]))
+		count++;
+	return count;
+}
+
+static void print_tree(const struct topo_view *view, FILE *out)
+{
+	bool listed = view->all || view->topo->cpus_len <= CPUS_LISTED;
+	const struct topo_domain *previous = NULL, *domain;
+
+	for (unsigned i = 0, count; i < view->domains_len; i += count, previous = domain) {
+		domain = &view->domains[i];
+		count = listed ? 1 : alike_from(view, i);
+		if (!previous || previous->node != domain->node ||
+		    previous->package != domain->package)
+			print_node(view, domain, out);
+		if (!listed) {
+			print_folded(view, domain, count, out);
+			continue;
+		}
+		print_l3_name(view, domain, 1, out);
+		print_head_of_columns(view, out);
+		for (unsigned k = domain->first; k < domain->first + domain->len; k++)
+			print_cpu(view, k, out);
+	}
+	if (!listed)
+		fputs("\n(--all lists every CPU)\n", out);
+}
+
+static void print_distances(const struct topo_view *view, FILE *out)
+{
+	const struct weir_topo *topo = view->topo;
+
+	if (!topo->distances || topo->nodes_len < 2)
+		return;
+	fputs("\ndistances", out);
+	for (unsigned i = 0; i < topo->nodes_len; i++)
+		fprintf(out, " %4u", topo->nodes[i].os);
+	for (unsigned i = 0; i < topo->nodes_len; i++) {
+		fprintf(out, "\n  node %2u", topo->nodes[i].os);
+		for (unsigned k = 0; k < topo->nodes_len; k++)
+			fprintf(out, " %4u", topo->distances[i * topo->nodes_len + k]);
+	}
+	fputc('\n', out);
+}
+
+/* ---- network cards ---- */
+
+static bool meet(const struct weir_cpuset *a, const struct weir_cpuset *b)
+{
+	for (size_t i = 0; i < sizeof(a->word) / sizeof(a->word[0]); i++)
+		if (a->word[i] & b->word[i])
+			return true;
+	return false;
+}
+
+/* The groups on whose CPUs an interrupt is taken: "0,2". */
+static void groups_of(const struct topo_view *view, const struct weir_cpuset *cpus, char *buf)
+{
+	struct weir_cpuset groups = { { 0 } };
+
+	for (unsigned i = 0; i < view->plan->groups_len; i++)
+		if (meet(&view->plan->groups[i].cpus, cpus))
+			weir_cpuset_add(&groups, i);
+	print_set(&groups, buf);
+}
+
+static void print_irq(const struct topo_view *view, const struct nic_irq *irq, FILE *out)
+{
+	static const char *const uses[] = { "-", "rx", "tx", "rx+tx" };
+	bool known = weir_cpuset_count(&irq->effective) > 0;
+	char use[24], allowed[SET_LEN], effective[SET_LEN] = "?", groups[SET_LEN];
+
+	snprintf(use, sizeof(use), irq->use ? "%s %u" : "%s", uses[irq->use], irq->queue);
+	if (known)
+		print_set(&irq->effective, effective);
+	groups_of(view, known ? &irq->effective : &irq->allowed, groups);
+	fprintf(out, "  %-9s %5u  %-20s %-16s %-8s %s\n", use, irq->interrupt.number,
+		irq->interrupt.name, print_set(&irq->allowed, allowed), effective, groups);
+}
+
+static void print_nic(const struct topo_view *view, const struct nic *nic, FILE *out)
+{
+	unsigned listed = view->all || nic->irqs_len <= IRQS_LISTED ? nic->irqs_len : IRQS_LISTED;
+	char node[32] = "node unknown", rps[SET_LEN] = "off", xps[SET_LEN] = "off";
+
+	if (nic->node >= 0)
+		snprintf(node, sizeof(node), "node %d", nic->node);
+	if (nic->rps_queues)
+		print_set(&nic->rps, rps);
+	if (nic->xps_queues)
+		print_set(&nic->xps, xps);
+	fprintf(out, "\nnic %s  %s, %u rx and %u tx queue%s, %s, RPS %s, XPS %s\n", nic->name,
+		*nic->driver ? nic->driver : "driver unknown", nic->rx, nic->tx, plural(nic->tx),
+		node, rps, xps);
+	if (nic->irqs_len)
+		fprintf(out, "  %-9s %5s  %-20s %-16s %-8s %s\n", "queue", "irq", "name",
+			"may run on", "runs on", "group");
+	else
+		fputs("  its interrupts are not to be seen from here\n", out);
+	for (unsigned i = 0; i < listed; i++)
+		print_irq(view, &nic->irqs[i], out);
+	if (listed < nic->irqs_len)
+		fprintf(out, "  and %u more (--all)\n", nic->irqs_len - listed);
+}
+
+/* ---- the end ---- */
+
+static void print_left_out(const struct topo_view *view, FILE *out)
+{
+	struct weir_cpuset set;
+	char cpus[SET_LEN];
+	bool any = false;
+
+	for (unsigned why = 1; why < WEIR_CPU_OUT_LEN; why++) {
+		topo_cpus_out(view, why, &set);
+		if (!weir_cpuset_count(&set))
+			continue;
+		if (!any)
+			fputs("\nleft out\n", out);
+		any = true;
+		text_item(out, 2, "P# %s: %s", print_set(&set, cpus), weir_cpu_out_text(why));
+	}
+}
+
+static void print_why(const struct topo_view *view, FILE *out)
+{
+	if (view->plan->why_len)
+		fputs("\nwhy\n", out);
+	for (unsigned i = 0; i < view->plan->why_len; i++)
+		text_item(out, 2, "%s", view->plan->why[i]);
+}
+
+void topo_print_text(const struct topo_view *view, FILE *out)
+{
+	print_machine(view, out);
+	print_usable(view, out);
+	print_memory_dispute(view, out);
+	print_workers(view->plan, view->now ? "then" : "workers", out);
+	print_change(view, out);
+	print_tree(view, out);
+	print_distances(view, out);
+	for (unsigned i = 0; view->host && i < view->host->nics.len; i++)
+		print_nic(view, &view->host->nics.list[i], out);
+	print_left_out(view, out);
+	print_why(view, out);
+}
