@@ -20,6 +20,7 @@ static const char *const out_text[WEIR_CPU_OUT_LEN] = {
 	[WEIR_CPU_FASTER] = "faster than the rest",
 	[WEIR_CPU_LARGER] = "not of the smallest cluster",
 	[WEIR_CPU_SIBLING] = "another thread of a core that has enough",
+	[WEIR_CPU_SPARE] = "more than there are workers",
 };
 
 const char *weir_cpu_out_text(unsigned out)

@@ -52,6 +52,7 @@ enum weir_cpu_out {
 	WEIR_CPU_FASTER,	/* efficiency */
 	WEIR_CPU_LARGER,	/* resource: not of the smallest cluster */
 	WEIR_CPU_SIBLING,	/* threads_per_core */
+	WEIR_CPU_SPARE,		/* in a group that fewer workers than CPUs have no use for */
 	WEIR_CPU_OUT_LEN
 };
 
@@ -119,11 +120,12 @@ enum weir_place_policy {
 	WEIR_PLACE_LEN
 };
 
-/* How far a worker's thread may move. */
+/* How far a worker's thread may move. Nothing is bound where that is the whole mask. */
 enum weir_bind {
-	WEIR_BIND_AUTO = 0,		/* CPU on isolated ones, CORE with one thread per core, else
-					 * GROUP; NONE where that is the whole mask */
-	WEIR_BIND_NONE,
+	WEIR_BIND_AUTO = 0,		/* CPU on isolated ones; NONE for fewer workers than CPUs, for
+					 * then the kernel knows which are free; CORE with one thread
+					 * per core; else GROUP */
+	WEIR_BIND_NONE,			/* all CPUs that the plan has not left out */
 	WEIR_BIND_GROUP,		/* the CPUs of its group: it can dodge an interrupt */
 	WEIR_BIND_CORE,
 	WEIR_BIND_CPU,
@@ -138,10 +140,13 @@ struct weir_place_config {
 	unsigned group_workers;		/* in a group, at most: 16; at most 64 */
 	unsigned threads_per_core;	/* hardware threads used of each core; 0: all */
 	/*
-	 * Which CPUs: entries between commas, each of which leaves fewer of them. A list of P#
-	 * ("0-3,8" is one entry); "only-" or "drop-" followed by "package", "node", "cluster",
-	 * "l3", "core", "thread" or "cpu" and a list of them ("only-node 0", "drop-thread 1-7");
-	 * "drop-smt", which is "only-thread 0". NULL: all.
+	 * Which CPUs: entries between commas, each of which leaves fewer of them. An entry is a list
+	 * of P# ("0-3,8"); or "only-" or "drop-" followed by "package", "node", "cluster", "l3",
+	 * "core", "thread" or "cpu" and a list of them ("only-node 0", "drop-thread 1-7"), P# for
+	 * CPUs, the kernel's numbers for nodes, else as in struct weir_topo_cpu; or "drop-smt", which
+	 * is "only-thread 0". A list goes on behind a comma that a digit follows: "only-node 0,2,
+	 * drop-smt" is two entries, and "4-7,only-node 0" is how a list of P# comes first. An
+	 * isolated CPU is used where a list of P#, or "only-cpu", has it. NULL: all.
 	 */
 	const char *cpus;
 };
@@ -160,7 +165,8 @@ enum weir_tier {
 struct weir_plan_worker {
 	uint16_t group;
 	uint16_t cpu;			/* L#: the one it is counted on */
-	uint16_t node;			/* index into weir_topo.nodes: where its memory goes */
+	uint16_t node;			/* index into weir_topo.nodes: where its memory goes, if it is
+					 * bound: else that of the CPU it is counted on */
 	bool bound;			/* to cpus; else the thread keeps the mask it is born with */
 	struct weir_cpuset cpus;
 	/* All other workers, the nearest first; tier t is steal[tier_end[t - 1]] to steal[tier_end[t] - 1]. */
@@ -182,7 +188,7 @@ struct weir_plan {
 	enum weir_place_policy policy;
 	enum weir_bind bind;		/* what AUTO has become, or what a quota has left of it */
 	unsigned workers_len, groups_len, nodes_used, cpus_used;
-	bool throttled;			/* a quota below the CPUs: no 1:1 binding, no busy polling */
+	bool throttled;			/* a quota below the CPUs used: no 1:1 binding, no busy polling */
 	struct weir_plan_worker *workers;
 	struct weir_plan_group *groups;
 	uint8_t *out;			/* enum weir_cpu_out of each of the topology's CPUs */
