@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "weir/rt.h"
-#include "weir/topo.h"
 
 void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
 {
@@ -29,6 +28,17 @@ int cpus_mask(struct weir_cpuset *ret_mask)
 		weir_cpuset_add(&mask, cpu);
 	*ret_mask = mask;
 	return 0;
+}
+
+int cpus_limits(const char *root, struct cpu_limits *ret_limits)
+{
+	struct cpu_limits limits = { 0 };
+	int rc = cpus_mask(&limits.mask);
+
+	(void)root;
+	if (rc == 0)
+		*ret_limits = limits;
+	return rc;
 }
 
 int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus)

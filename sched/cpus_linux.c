@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpus_linux.c: see cpus.h. The cgroups are found through /proc/self/cgroup and
- * /proc/self/mountinfo: version 2 has cpu.max ("max 100000", "50000 100000"),
- * version 1 cpu.cfs_quota_us and cpu.cfs_period_us. A limit counts at every
- * level up to the root of the mount; cpu.stat beside it says what it has cost.
+ * cpus_linux.c: see cpus.h. A quota is, in version 2 of the cgroups, cpu.max ("max
+ * 100000", "50000 100000"), in version 1 cpu.cfs_quota_us and cpu.cfs_period_us.
+ * A limit counts at every level up to the root of the mount; cpu.stat beside it
+ * says what it has cost.
  */
 #define _GNU_SOURCE
 #include "sched/cpus.h"
@@ -14,18 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sched/cgroup_linux.h"
 #include "weir/rt.h"
-#include "weir/topo.h"
 
-static bool read_line(const char *path, char *buf, size_t len)
-{
-	FILE *f = fopen(path, "re");
-	bool ok = f && fgets(buf, (int)len, f);
-
-	if (f)
-		fclose(f);
-	return ok;
-}
+/* ---- quota ---- */
 
 static unsigned milli(long long quota, long long period)
 {
@@ -37,30 +29,25 @@ static unsigned milli(long long quota, long long period)
 	return m < 1 ? 1 : m > INT_MAX ? 0 : (unsigned)m;
 }
 
-static unsigned quota_v2(const char *dir, char file[PATH_MAX])
+static unsigned quota_v2(const char *dir)
 {
 	char line[64];
 	long long quota, period;
 
-	snprintf(file, PATH_MAX, "%s/cpu.max", dir);
-	if (!read_line(file, line, sizeof line) || sscanf(line, "%lld %lld", &quota, &period) != 2)
+	if (!cgroup_read(dir, "cpu.max", line, sizeof line) ||
+	    sscanf(line, "%lld %lld", &quota, &period) != 2)
 		return 0;
 	return milli(quota, period);
 }
 
-static unsigned quota_v1(const char *dir, char file[PATH_MAX])
+static unsigned quota_v1(const char *dir)
 {
-	char path[PATH_MAX], line[64];
-	long long quota;
+	char quota[64], period[64];
 
-	snprintf(file, PATH_MAX, "%s/cpu.cfs_quota_us", dir);
-	if (!read_line(file, line, sizeof line))
+	if (!cgroup_read(dir, "cpu.cfs_quota_us", quota, sizeof quota) ||
+	    !cgroup_read(dir, "cpu.cfs_period_us", period, sizeof period))
 		return 0;
-	quota = atoll(line);
-	snprintf(path, sizeof path, "%s/cpu.cfs_period_us", dir);
-	if (!read_line(path, line, sizeof line))
-		return 0;
-	return milli(quota, atoll(line));
+	return milli(atoll(quota), atoll(period));
 }
 
 /* "nr_throttled 3"; version 1 counts the time in ns, version 2 in us. */
@@ -90,131 +77,29 @@ static void read_cost(const char *dir, struct weir_cpu_allowance *allowance)
 		fclose(f);
 }
 
-typedef unsigned (*quota_fn)(const char *dir, char file[PATH_MAX]);
-
 /* A group's quota, if it has one that is smaller than what was found so far. */
-static void take_quota(const char *dir, quota_fn read_quota, struct weir_cpu_allowance *allowance)
+static void take_quota(const char *dir, bool v2, struct weir_cpu_allowance *allowance)
 {
-	char file[PATH_MAX];
-	unsigned quota_milli = read_quota(dir, file);
-	size_t len = strlen(file);
+	unsigned quota_milli = v2 ? quota_v2(dir) : quota_v1(dir);
+	const char *name = v2 ? "cpu.max" : "cpu.cfs_quota_us";
+	size_t len = sizeof allowance->quota_file;
 
 	if (!quota_milli || (allowance->quota_milli && allowance->quota_milli <= quota_milli))
 		return;
 	allowance->quota_milli = quota_milli;
-	allowance->quota_file[0] = '\0';
-	if (len < sizeof allowance->quota_file)
-		memcpy(allowance->quota_file, file, len + 1);
+	if ((size_t)snprintf(allowance->quota_file, len, "%s/%s", dir, name) >= len)
+		allowance->quota_file[0] = '\0';
 	read_cost(dir, allowance);
-}
-
-/* From the process's group up to the mount point. */
-static void quota_up(const char *mount, const char *group, quota_fn read_quota,
-		     struct weir_cpu_allowance *allowance)
-{
-	char dir[PATH_MAX];
-	size_t stop = strlen(mount);
-	char *slash;
-
-	if ((size_t)snprintf(dir, sizeof dir, "%s%s", mount, group) >= sizeof dir)
-		return;
-	for (;;) {
-		take_quota(dir, read_quota, allowance);
-		slash = strrchr(dir, '/');
-		if (!slash || (size_t)(slash - dir) < stop)
-			return;
-		*slash = '\0';
-	}
-}
-
-/* Whether a word stands in a list that commas separate. */
-static bool has_word(const char *list, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (;; list++) {
-		if (!strncmp(list, word, len) && (list[len] == ',' || !list[len]))
-			return true;
-		list = strchr(list, ',');
-		if (!list)
-			return false;
-	}
-}
-
-/* A mounted cgroup hierarchy: where, and which of its groups is to be found there. */
-struct mount {
-	char point[PATH_MAX], group[512];
-};
-
-/* Of type "cgroup2", or "cgroup" with the cpu controller. */
-static bool find_mount(const char *root, bool v2, struct mount *ret_mount)
-{
-	char path[PATH_MAX], line[2048], point[512], type[32], options[256], *rest;
-	FILE *f;
-	bool found = false;
-
-	snprintf(path, sizeof path, "%s/proc/self/mountinfo", root);
-	f = fopen(path, "re");
-	while (f && !found && fgets(line, sizeof line, f)) {
-		rest = strstr(line, " - ");
-		if (!rest ||
-		    sscanf(line, "%*s %*s %*s %511s %511s", ret_mount->group, point) != 2 ||
-		    sscanf(rest, " - %31s %*s %255s", type, options) != 2)
-			continue;
-		found = v2 ? !strcmp(type, "cgroup2")
-			   : !strcmp(type, "cgroup") && has_word(options, "cpu");
-	}
-	if (f)
-		fclose(f);
-	if (found)
-		found = (size_t)snprintf(ret_mount->point, PATH_MAX, "%s%s", root, point) <
-			PATH_MAX;
-	return found;
-}
-
-/* The path of a group below the mount point; a container's mount may begin in mid-hierarchy. */
-static const char *path_below(const struct mount *mount, const char *group)
-{
-	size_t len = strlen(mount->group);
-
-	if (!strncmp(group, mount->group, len) && (group[len] == '/' || !group[len]))
-		return group + len;
-	return group;
-}
-
-/* "0::/path" is version 2; "4:cpu,cpuacct:/path" version 1. */
-static bool is_cpu_line(const char *line, bool v2)
-{
-	const char *names = strchr(line, ':');
-
-	if (!names)
-		return false;
-	if (v2)
-		return !strncmp(line, "0::", 3);
-	return !strncmp(names, ":cpu,", 5) || !strncmp(names, ":cpu:", 5) ||
-	       strstr(names, ",cpu,") || strstr(names, ",cpu:");
 }
 
 static void quota_of(const char *root, bool v2, struct weir_cpu_allowance *allowance)
 {
-	char path[PATH_MAX], line[1024], *group;
-	struct mount mount;
-	FILE *f;
+	struct cgroup group;
 
-	if (!find_mount(root, v2, &mount))
-		return;
-	snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof line, f)) {
-		line[strcspn(line, "\n")] = '\0';
-		group = strchr(line, ':');
-		group = group ? strchr(group + 1, ':') : NULL;
-		if (group && is_cpu_line(line, v2))
-			quota_up(mount.point, path_below(&mount, group + 1),
-				 v2 ? quota_v2 : quota_v1, allowance);
-	}
-	if (f)
-		fclose(f);
+	if (cgroup_find(root, "cpu", v2, &group))
+		do
+			take_quota(group.dir, v2, allowance);
+		while (cgroup_up(&group));
 }
 
 void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
@@ -224,10 +109,15 @@ void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
 	quota_of(root, false, ret_allowance);
 }
 
+/* ---- sets ---- */
+
 static int allowed_set(cpu_set_t *set)
 {
 	CPU_ZERO(set);
-	return sched_getaffinity(0, sizeof *set, set) < 0 ? -errno : 0;
+	if (sched_getaffinity(0, sizeof *set, set) == 0)
+		return 0;
+	/* What the kernel says when the set is too small for it. */
+	return errno == EINVAL ? -E2BIG : -errno;
 }
 
 unsigned cpus_in_mask(void)
@@ -249,6 +139,93 @@ int cpus_mask(struct weir_cpuset *ret_mask)
 		if (CPU_ISSET(cpu, &set))
 			weir_cpuset_add(&mask, cpu);
 	*ret_mask = mask;
+	return 0;
+}
+
+/* A file with a list of CPUs; an empty set where there is no such list. */
+static struct weir_cpuset read_set(const char *dir, const char *name)
+{
+	struct weir_cpuset set = { { 0 } };
+	char line[8192];
+
+	if (cgroup_read(dir, name, line, sizeof line) && weir_cpuset_parse(line, &set) < 0)
+		memset(&set, 0, sizeof set);
+	return set;
+}
+
+static struct weir_cpuset read_system_set(const char *root, const char *name)
+{
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof dir, "%s/sys/devices/system/cpu", root);
+	return read_set(dir, name);
+}
+
+static void add_set(struct weir_cpuset *to, const struct weir_cpuset *set)
+{
+	for (unsigned i = 0; i < WEIR_CPUS_MAX / 64; i++)
+		to->word[i] |= set->word[i];
+}
+
+/* What a cgroup leaves of all CPUs: the nearest group's that has the controller. */
+static struct weir_cpuset cpuset_of(struct cgroup group, bool v2)
+{
+	struct weir_cpuset set;
+
+	do {
+		set = read_set(group.dir, v2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus");
+		if (!v2 && !weir_cpuset_count(&set))
+			set = read_set(group.dir, "cpuset.cpus");
+	} while (!weir_cpuset_count(&set) && cgroup_up(&group));
+	return set;
+}
+
+/*
+ * Version 2 makes isolated CPUs too: those of a partition, which its group shows, and the root the
+ * sum of all.
+ */
+static void add_partitions(struct cgroup group, const struct weir_cpuset *cpuset,
+			   struct weir_cpuset *isolated)
+{
+	struct weir_cpuset all;
+	char line[64];
+
+	if (cgroup_read(group.dir, "cpuset.cpus.partition", line, sizeof line) &&
+	    !strcmp(line, "isolated\n"))
+		add_set(isolated, cpuset);
+	group.dir[group.mount_len] = '\0';
+	all = read_set(group.dir, "cpuset.cpus.isolated");
+	add_set(isolated, &all);
+}
+
+/* A controller is in one version or the other. */
+static void read_cgroups(const char *root, struct cpu_limits *limits)
+{
+	struct weir_cpuset set;
+	struct cgroup group;
+
+	if (cgroup_find(root, "cpuset", false, &group))
+		limits->cpuset = cpuset_of(group, false);
+	if (cgroup_find(root, "cpuset", true, &group)) {
+		set = cpuset_of(group, true);
+		add_set(&limits->cpuset, &set);
+		add_partitions(group, &set, &limits->isolated);
+	}
+}
+
+int cpus_limits(const char *root, struct cpu_limits *ret_limits)
+{
+	struct cpu_limits limits = { .present = read_system_set(root, "present") };
+	int rc = cpus_mask(&limits.mask);
+
+	if (rc < 0)
+		return rc;
+	limits.online = read_system_set(root, "online");
+	limits.isolated = read_system_set(root, "isolated");
+	/* Who has every CPU need not ask who keeps them from him. */
+	if (memcmp(&limits.mask, &limits.online, sizeof limits.mask) != 0)
+		read_cgroups(root, &limits);
+	*ret_limits = limits;
 	return 0;
 }
 

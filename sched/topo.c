@@ -1,12 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* topo.c: a topology: where it is read from, what this process may use of it, and its end. */
+/*
+ * topo.c: a topology: where it is read from, what this process may use of it, and its end.
+ *
+ * Every runtime that starts asks for this machine's, so that is read once, and again
+ * only when the mask has a CPU that the reading lacks. The reading never changes once
+ * it is published, and stays for good: no lock, which a fork could leave held, and
+ * nobody needs to know who still copies from it. The mask, the cpuset and the quota
+ * are looked at each time.
+ */
 #include "sched/topo.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/atomic.h"
+#include "core/os.h"
 #include "sched/cpus.h"
 #include "weir/rt.h"
+
+static WEIR_ATOMIC(const struct weir_topo *) machine;
 
 static const char *const out_text[WEIR_CPU_OUT_LEN] = {
 	[WEIR_CPU_USABLE] = "",
@@ -47,44 +60,216 @@ int weir_topo_cut(struct weir_topo *topo, const struct weir_cpuset *mask, unsign
 	return 0;
 }
 
-int weir_topo_new(const char *input, struct weir_topo **ret_topo, struct weir_why *ret_why)
-{
-	struct weir_why unused;
-	struct weir_topo *topo;
-	struct weir_cpu_allowance allowance;
-	int rc;
+/* ---- the cut ---- */
 
-	if (!ret_topo)
-		return -EINVAL;
-	ret_why = ret_why ? ret_why : &unused;
-	ret_why->text[0] = '\0';
-	if (input) {
-		snprintf(ret_why->text, sizeof ret_why->text, "'%s': hwloc is not in this build",
-			 input);
-		return -EOPNOTSUPP;
-	}
-	topo = calloc(1, sizeof *topo);
-	if (!topo)
-		return -ENOMEM;
-	rc = topo_read_flat(topo, ret_why);
-	if (rc < 0) {
-		weir_topo_free(topo);
-		return rc;
-	}
-	cpus_quota("", &allowance);
-	topo->quota_milli = allowance.quota_milli;
-	*ret_topo = topo;
-	return 0;
+static unsigned why_out(const struct cpu_limits *limits, const struct weir_topo_cpu *cpu)
+{
+	if (weir_cpuset_has(&limits->mask, cpu->os))
+		return WEIR_CPU_USABLE;
+	if (cpu->out == WEIR_CPU_OFFLINE || (weir_cpuset_count(&limits->online) &&
+					     !weir_cpuset_has(&limits->online, cpu->os)))
+		return WEIR_CPU_OFFLINE;
+	if (weir_cpuset_count(&limits->cpuset) && !weir_cpuset_has(&limits->cpuset, cpu->os))
+		return WEIR_CPU_CPUSET;
+	return WEIR_CPU_AFFINITY;
 }
 
-void weir_topo_free(struct weir_topo *topo)
+static unsigned count_out(const struct weir_topo *topo, bool isolated, unsigned out)
 {
-	if (!topo)
+	unsigned i, n = 0;
+
+	for (i = 0; i < topo->cpus_len; i++)
+		n += topo->cpus[i].isolated == isolated && topo->cpus[i].out == out;
+	return n;
+}
+
+static void isolate(struct weir_topo *topo, unsigned out)
+{
+	for (unsigned i = 0; i < topo->cpus_len; i++)
+		if (topo->cpus[i].isolated && topo->cpus[i].out == out)
+			topo->cpus[i].out = WEIR_CPU_ISOLATED;
+}
+
+void topo_cut_to(const struct cpu_limits *limits, struct weir_topo *topo)
+{
+	unsigned i;
+
+	for (i = 0; i < topo->cpus_len; i++) {
+		topo->cpus[i].isolated = weir_cpuset_has(&limits->isolated, topo->cpus[i].os);
+		topo->cpus[i].out = (uint8_t)why_out(limits, &topo->cpus[i]);
+	}
+	/* Whoever has nothing but isolated CPUs was given them to be used. */
+	if (!count_out(topo, false, WEIR_CPU_USABLE))
 		return;
+	isolate(topo, WEIR_CPU_USABLE);
+	/* All that the mask lacks is isolated: that is how processes are born, not somebody's choice. */
+	if (!count_out(topo, false, WEIR_CPU_AFFINITY) && !count_out(topo, true, WEIR_CPU_ISOLATED))
+		isolate(topo, WEIR_CPU_AFFINITY);
+}
+
+/* ---- a copy, in one block ---- */
+
+static void *move_in(char **at, const void *from, size_t bytes)
+{
+	void *to = *at;
+
+	if (!from)
+		return NULL;
+	memcpy(to, from, bytes);
+	*at += bytes;
+	return to;
+}
+
+/* With NULL for memory, how much it takes. Those that need more alignment come first. */
+static size_t copy_into(void *memory, const struct weir_topo *from)
+{
+	size_t l3s = from->l3s_len * sizeof *from->l3s,
+	       nodes = from->nodes_len * sizeof *from->nodes,
+	       nics = from->nics_len * sizeof *from->nics,
+	       cpus = from->cpus_len * sizeof *from->cpus,
+	       distances = sizeof *from->distances * from->nodes_len * from->nodes_len;
+	struct weir_topo *to = memory;
+	char *at = (char *)(to + 1);
+
+	if (memory) {
+		*to = *from;
+		to->l3s = move_in(&at, from->l3s, l3s);
+		to->nodes = move_in(&at, from->nodes, nodes);
+		to->nics = move_in(&at, from->nics, nics);
+		to->cpus = move_in(&at, from->cpus, cpus);
+		to->distances = move_in(&at, from->distances, distances);
+	}
+	return sizeof *to + l3s + nodes + nics + cpus + distances;
+}
+
+static struct weir_topo *copy(const struct weir_topo *topo)
+{
+	void *memory = malloc(copy_into(NULL, topo));
+
+	if (memory)
+		copy_into(memory, topo);
+	return memory;
+}
+
+/* What a reader has filled in; it may be begun again. */
+static void discard(struct weir_topo *topo)
+{
 	free(topo->cpus);
 	free(topo->l3s);
 	free(topo->nodes);
 	free(topo->nics);
 	free(topo->distances);
+	memset(topo, 0, sizeof *topo);
+}
+
+/* ---- this machine ---- */
+
+/* Whether every CPU of the mask has its place. */
+static bool knows(const struct weir_topo *topo, const struct weir_cpuset *mask)
+{
+	struct weir_cpuset placed = { { 0 } };
+	unsigned i;
+
+	for (i = 0; i < topo->cpus_len; i++)
+		if (topo->cpus[i].out != WEIR_CPU_OFFLINE)
+			weir_cpuset_add(&placed, topo->cpus[i].os);
+	for (i = 0; i < WEIR_CPUS_MAX / 64; i++)
+		if (mask->word[i] & ~placed.word[i])
+			return false;
+	return true;
+}
+
+static int read_machine(const struct cpu_limits *limits, struct weir_topo *topo)
+{
+	struct weir_why why = { "" };
+	int rc = topo_read_machine(limits, topo, &why);
+
+	if (rc == -ENOMEM || (rc == 0 && knows(topo, &limits->mask)))
+		return rc;
+	discard(topo);
+	return topo_read_flat(limits, rc < 0 ? why.text : "hwloc does not see every CPU", topo);
+}
+
+/* Two threads may do this at once: the later reading stays, and the other is as good. */
+static int publish_machine(const struct cpu_limits *limits, const struct weir_topo **ret_topo)
+{
+	struct weir_topo topo = { .here = true };
+	void *memory = NULL;
+	int rc = read_machine(limits, &topo);
+
+	if (rc == 0) {
+		memory = weir__os_map_sparse(copy_into(NULL, &topo));
+		rc = memory ? 0 : -ENOMEM;
+	}
+	if (rc == 0) {
+		copy_into(memory, &topo);
+		*ret_topo = memory;
+		/* Pairs with the load in topo_here. */
+		weir__store(&machine, memory, WEIR_RELEASE);
+	}
+	discard(&topo);
+	return rc;
+}
+
+static int topo_here(struct weir_topo **ret_topo, struct weir_why *why)
+{
+	const struct weir_topo *read = weir__load(&machine, WEIR_ACQUIRE);
+	struct weir_cpu_allowance allowance;
+	struct cpu_limits limits;
+	struct weir_topo *topo;
+	int rc = cpus_limits("", &limits);
+
+	if (rc < 0) {
+		snprintf(why->text, sizeof why->text, "the affinity mask cannot be read: %s",
+			 rc == -E2BIG ? "the machine has too many CPUs" : weir_strerror(rc));
+		return rc;
+	}
+	if (!read || !knows(read, &limits.mask))
+		rc = publish_machine(&limits, &read);
+	if (rc < 0)
+		return rc;
+	topo = copy(read);
+	if (!topo)
+		return -ENOMEM;
+	topo_cut_to(&limits, topo);
+	cpus_quota("", &allowance);
+	topo->quota_milli = allowance.quota_milli;
+	memcpy(topo->quota_file, allowance.quota_file, sizeof topo->quota_file);
+	*ret_topo = topo;
+	return 0;
+}
+
+static int topo_of(const char *input, struct weir_topo **ret_topo, struct weir_why *why)
+{
+	struct weir_topo topo = { .here = false }, *whole = NULL;
+	int rc = topo_read_input(input, &topo, why);
+
+	if (rc == 0) {
+		whole = copy(&topo);
+		rc = whole ? 0 : -ENOMEM;
+	}
+	discard(&topo);
+	if (rc == 0)
+		*ret_topo = whole;
+	return rc;
+}
+
+int weir_topo_new(const char *input, struct weir_topo **ret_topo, struct weir_why *ret_why)
+{
+	struct weir_why why = { "" };
+	int rc;
+
+	if (!ret_topo)
+		return -EINVAL;
+	rc = input ? topo_of(input, ret_topo, &why) : topo_here(ret_topo, &why);
+	if (rc < 0 && !why.text[0])
+		snprintf(why.text, sizeof why.text, "%s", weir_strerror(rc));
+	if (ret_why)
+		*ret_why = why;
+	return rc;
+}
+
+void weir_topo_free(struct weir_topo *topo)
+{
 	free(topo);
 }

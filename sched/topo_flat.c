@@ -1,36 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* topo_flat.c: the topology of this machine without hwloc: the CPUs of the mask, side by side. */
+/* topo_flat.c: the topology of this machine when nothing is known but its CPUs: one of each. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "sched/cpus.h"
 #include "sched/topo.h"
 
-int topo_read_flat(struct weir_topo *topo, struct weir_why *why)
+int topo_read_flat(const struct cpu_limits *limits, const char *reason, struct weir_topo *topo)
 {
-	struct weir_cpuset mask;
-	unsigned cpu, n = 0;
-	int rc = cpus_mask(&mask);
+	struct weir_cpuset all = limits->mask;
+	unsigned i, cpu, n = 0;
 
-	if (rc < 0) {
-		snprintf(why->text, sizeof why->text, "the affinity mask cannot be read: %s",
-			 weir_strerror(rc));
-		return rc;
-	}
-	topo->cpus_len = weir_cpuset_count(&mask);
+	for (i = 0; i < WEIR_CPUS_MAX / 64; i++)
+		all.word[i] |= limits->online.word[i] | limits->present.word[i];
+	topo->cpus_len = weir_cpuset_count(&all);
 	topo->cpus = calloc(topo->cpus_len, sizeof *topo->cpus);
 	topo->l3s = calloc(1, sizeof *topo->l3s);
 	topo->nodes = calloc(1, sizeof *topo->nodes);
 	if (!topo->cpus || !topo->l3s || !topo->nodes)
 		return -ENOMEM;
 	for (cpu = 0; cpu < WEIR_CPUS_MAX; cpu++) {
-		if (!weir_cpuset_has(&mask, cpu))
+		if (!weir_cpuset_has(&all, cpu))
 			continue;
 		topo->cpus[n].os = (uint16_t)cpu;
 		topo->cpus[n].core = (uint16_t)n;
 		n++;
 	}
-	snprintf(topo->source, sizeof topo->source, "this machine, without hwloc");
+	snprintf(topo->source, sizeof topo->source, "this machine, without its topology: %s",
+		 reason);
 	topo->here = topo->flat = true;
 	topo->cores = n;
 	topo->clusters = topo->packages = topo->kinds = topo->l3s_len = topo->nodes_len = 1;

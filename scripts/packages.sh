@@ -6,7 +6,7 @@
 # there. The one place where packages are listed. Sourced by ./dev.
 
 # The library, the weir command, the examples, ./dev demo.
-packages_build='gcc libc6-dev libjansson-dev liburing-dev meson ninja-build pkg-config python3'
+packages_build='gcc libc6-dev libhwloc-dev libjansson-dev liburing-dev meson ninja-build pkg-config python3'
 # ./dev test: the test framework; g++ for the headers-as-C++ test; Google Benchmark's compare.py,
 # which has to read what weir bench writes.
 packages_test='check g++ libbenchmark-tools python3-scipy'
