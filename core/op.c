@@ -211,12 +211,14 @@ static int op_poll(struct weir_future *future, struct weir_cx *cx)
 	return WEIR_LIKELY(state == WEIR_OP_RETRY) ? op_retry(op, cx) : op_take_result(op);
 }
 
-/* The op becomes the caller's, which is woken. */
-static void hand_back(struct weir_op *op, enum weir_op_state state)
+/* The op becomes the caller's, which is woken, and is at home here. w: the calling worker, or NULL. */
+static void hand_back(struct weir__worker *w, struct weir_op *op, enum weir_op_state state)
 {
 	struct weir__wakeup wakeup;
 
 	weir__leaf_waker(&op->leaf, &wakeup);
+	if (w && wakeup.waker.ops == &weir__task_waker_ops)
+		weir__store(&((struct weir_task *)wakeup.waker.data)->home, w->index, WEIR_RELAXED);
 	/* Pairs with the load in op_poll; the op may be gone after it. */
 	weir__store(&op->state, (uint8_t)state, WEIR_RELEASE);
 	weir__waker_fire(&wakeup);
@@ -242,13 +244,13 @@ void weir_backend_complete(struct weir_op *op, int res)
 			return;
 		}
 	}
-	hand_back(op, WEIR_OP_DONE);
+	hand_back(w, op, WEIR_OP_DONE);
 }
 
 void weir_backend_retry(struct weir_op *op)
 {
 	WEIR_ASSERT(op->state == WEIR_OP_INFLIGHT);
-	hand_back(op, WEIR_OP_RETRY);
+	hand_back(weir__worker_current(), op, WEIR_OP_RETRY);
 }
 
 /* ---- cancel ---- */

@@ -215,6 +215,7 @@ int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 	task->where = cfg->where;
 	task->member = member;
 	task->locals = NULL;
+	task->home = w ? w->index : WEIR__TASK_NO_HOME;
 	task->pinned_to = (uint16_t)(cfg->worker ? cfg->worker - 1 : w ? w->index : 0);
 	WEIR_ASSERT(task->pinned_to < rt->workers);
 	task_init_body(task, cfg);
@@ -241,6 +242,14 @@ int weir_spawn_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
 	cfg.arg = arg;
 	cfg.where = where;
 	return weir_task_spawn(rt, &cfg, ret_task);
+}
+
+void weir__task_away(struct weir__worker *w, struct weir_task *task)
+{
+	if (weir__load(&task->home, WEIR_RELAXED) == WEIR__TASK_NO_HOME)
+		weir__store(&task->home, w->index, WEIR_RELAXED);
+	else
+		weir__count(&w->metrics.away_polls, 1);
 }
 
 /* ---- its end ---- */

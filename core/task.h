@@ -52,7 +52,8 @@ struct weir_task {
 	uint8_t flags;
 	uint8_t size_class;
 	uint16_t slab_owner;		/* worker whose slab the block is of; WEIR__SLAB_FOREIGN */
-	int32_t result;
+	uint16_t home;			/* see away_polls in weir/metrics.h; NO_HOME; atomic */
+	uint16_t pinned_to;
 
 	uint64_t id;
 	const char *name;
@@ -60,8 +61,11 @@ struct weir_task {
 	struct weir_waker join_waker;
 	struct weir__member *member;	/* its place in a group, or NULL */
 	struct weir__local *locals;
-	uint16_t pinned_to;
+	int32_t result;
 };
+
+/* It was spawned by no worker, and has not run. */
+#define WEIR__TASK_NO_HOME UINT16_MAX
 
 /* Where a stackless task's state begins. */
 #define WEIR__TASK_STATE_OFFSET ((sizeof(struct weir_task) + 15) / 16 * 16)
@@ -80,6 +84,7 @@ static inline struct weir_task *weir__task_of_link(struct weir__link *link)
 void weir__task_wake(struct weir_task *task);
 
 /* The pieces of core/task_run.h that need not be in line. [worker] */
+void weir__task_away(struct weir__worker *w, struct weir_task *task);
 int weir__task_make_fiber(struct weir__worker *w, struct weir_task *task);
 int weir__task_end_fiber(struct weir__worker *w, struct weir_task *task);
 int weir__task_unwind(struct weir__worker *w, struct weir_task *task, int result);

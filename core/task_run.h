@@ -82,6 +82,8 @@ __attribute__((always_inline)) static inline bool weir__task_run(struct weir__wo
 	w->budget = task->flags & WEIR__TASK_UNCONSTRAINED ? WEIR__BUDGET_NONE : w->rt->budget;
 	w->yielded = false;
 	weir__count(&w->metrics.polls, 1);
+	if (WEIR_UNLIKELY(weir__load(&task->home, WEIR_RELAXED) != w->index))
+		weir__task_away(w, task);
 	if (task->flags & WEIR__TASK_STACKFUL) {
 		rc = weir__task_poll_stackful(w, task);
 		if (WEIR_UNLIKELY(weir__worker_current() != w)) {

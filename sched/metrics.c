@@ -52,6 +52,7 @@ int weir_metrics_worker(const struct weir_rt *rt, unsigned worker,
 		return -EINVAL;
 	w = worker_at(of_const(rt), worker);
 	copy_counters(&w->base.metrics, ret_metrics);
+	ret_metrics->busy_ns = busy_ns(&w->busy);
 	ret_metrics->queue_depth = worker_queue_len(w);
 	ret_metrics->overflow_depth = inject_len(&w->overflow);
 	return 0;

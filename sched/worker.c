@@ -286,6 +286,7 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 
 	WEIR_ASSERT(&w->base == weir__worker_current() && !w->base.cx.task);
 	report_drained(w);
+	busy_end(&w->busy);
 	if (cfg->on_worker_park)
 		cfg->on_worker_park(cfg->hook_arg, w->base.index);
 	if (!worker_has_local(w) && !spin(w, until, arg)) {
@@ -296,6 +297,7 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 	}
 	if (cfg->on_worker_unpark)
 		cfg->on_worker_unpark(cfg->hook_arg, w->base.index);
+	busy_begin(&w->busy);
 	take_in(w);
 	share_backlog(w);
 	if (w->rt->stealing && worker_has_local(w))
@@ -339,6 +341,7 @@ static void enter(struct worker *w)
 	c->rt = &w->rt->base;
 	watch_set_awake(&w->awake);
 	watch_notice(w);
+	busy_begin(&w->busy);
 }
 
 static void call_start_hook(struct worker *w)
@@ -365,8 +368,10 @@ static WEIR_NOINLINE void leave(struct worker *w)
 	struct weir__context *c = weir__context();
 
 	WEIR_ASSERT(!c->worker || c->worker == &w->base);
-	if (c->worker)
+	if (c->worker) {
 		worker_stopped(w);
+		busy_end(&w->busy);
+	}
 	c->worker = NULL;
 }
 

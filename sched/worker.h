@@ -19,6 +19,7 @@
 
 #include "core/task.h"
 #include "core/worker.h"
+#include "sched/busy.h"
 #include "sched/inject.h"
 #include "sched/ring.h"
 #include "sched/runtime.h"
@@ -53,6 +54,7 @@ struct worker {
 	uint32_t rng;
 
 	/* Shared. */
+	struct busy busy;
 	struct ring ring;
 	struct inject overflow;
 	struct weir__inbox arrivals;	/* pinned tasks woken elsewhere; [any] */

@@ -26,6 +26,9 @@ struct weir_worker_metrics {
 
 	/* Tasks. */
 	uint64_t polls;			/* tasks were run so often */
+	uint64_t away_polls;		/* … of them, away from home: from the worker where their last
+					 * wait for an operation ended, or else where they were spawned
+					 * or, spawned by no worker, first ran */
 	uint64_t budget_yields;		/* … and made to yield, for their budget was spent */
 	uint64_t spawned, finished;	/* on this worker */
 
@@ -39,6 +42,7 @@ struct weir_worker_metrics {
 
 	/* Sleep. */
 	uint64_t parks, noop_parks;	/* sleeps; of them, those that nothing came of */
+	uint64_t busy_ns;		/* it had a thread, and did not sleep or look for work in vain */
 	uint64_t watches;		/* it took over from a sibling that was stuck in a task */
 
 	/* I/O. */
