@@ -24,16 +24,10 @@
 #ifndef WEIR_BACKENDS_IOURING_H
 #define WEIR_BACKENDS_IOURING_H
 
-#include <liburing.h>
-
 #include "weir/backend.h"
 #include "backends/iouring/buffers.h"
+#include "backends/iouring/newer.h"
 #include "backends/iouring/options.h"
-
-/* Of newer kernels' headers. */
-#ifndef IORING_RECVSEND_BUNDLE
-#define IORING_RECVSEND_BUNDLE (1u << 4)
-#endif
 
 struct uring_vec;
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/iouring/newer.h"
 #include "backends/iouring/options.h"
 
 struct word {

@@ -11,8 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <liburing.h>
-
 struct uring_options {
 	bool defer;			/* completions are only worked on when the worker asks */
 	bool multishot_accept, multishot_recv;
@@ -27,13 +25,6 @@ struct uring_options {
 	uint32_t napi_us;		/* the ring polls the NIC so long before it sleeps; 0: never */
 	uint32_t min_wait_us;		/* a wait goes on so long for more than one completion */
 };
-
-/* Whether the liburing of this build is that version or a newer one. */
-#if defined(IO_URING_CHECK_VERSION)
-#define URING_LIBRARY_HAS(major, minor) (!IO_URING_CHECK_VERSION(major, minor))
-#else
-#define URING_LIBRARY_HAS(major, minor) 0
-#endif
 
 /* Everything there is, and what defaults say about the rest. */
 void weir__uring_options_init(struct uring_options *options);

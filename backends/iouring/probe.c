@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* probe.c: see probe.h. */
-#include <fcntl.h>
+/* probe.c: see probe.h. kernel.c makes the calls, and tries. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "backends/iouring/options.h"
 #include "backends/iouring/probe.h"
-#include "weir/base.h"
-
-/* IORING_FEAT_RECVSEND_BUNDLE, of newer headers. */
-#define FEAT_BUNDLE (1u << 14)
 
 /* What a worker cannot do without. */
 static const struct {
@@ -78,17 +71,6 @@ static int check_ops(const struct uring_kernel *kernel, struct io_uring *ring, c
 	return 0;
 }
 
-static int check_buffers(const struct uring_kernel *kernel, struct io_uring *ring, char *why,
-			 size_t len)
-{
-	int rc = kernel->buffer_ring(ring);
-
-	if (rc < 0)
-		snprintf(why, len, "no buffer ring (%s); io_uring:no-buffers does without",
-			 strerror(-rc));
-	return rc;
-}
-
 static int check_enter(const struct uring_kernel *kernel, struct io_uring *ring, char *why,
 		       size_t len)
 {
@@ -98,6 +80,65 @@ static int check_enter(const struct uring_kernel *kernel, struct io_uring *ring,
 		snprintf(why, len, "io_uring_enter: %s: a seccomp filter denies it, it seems",
 			 strerror(-rc));
 	return rc;
+}
+
+/* What to say of a feature that is not there. */
+static const struct {
+	const char *lack, *remedy;
+} features[URING_FEATURES] = {
+	[URING_BUFFER_RING] = { "no buffer ring", "io_uring:no-buffers does without" },
+	[URING_MULTISHOT_ACCEPT] = { "no multishot accept",
+				     "io_uring:no-multishot-accept does without" },
+	[URING_MULTISHOT_RECV] = { "no multishot recv", "io_uring:no-multishot-recv does without" },
+	[URING_BUNDLE] = { "no bundles", "they came with 6.10" },
+	[URING_ZERO_COPY] = { "no sending without a copy", "it came with 6.0" },
+	[URING_TABLE] = { "no table of descriptors of that size", "direct takes a smaller number" },
+	[URING_NAPI] = { "no busy polling of the NIC", "it came with 6.9" },
+	[URING_MIN_WAIT] = { "no minimal wait", "it came with 6.12" },
+};
+
+static void find_wanted(const struct uring_options *options, bool *ret_wanted)
+{
+	const bool wanted[URING_FEATURES] = {
+		[URING_BUFFER_RING] = options->buffers,
+		[URING_MULTISHOT_ACCEPT] = options->multishot_accept,
+		[URING_MULTISHOT_RECV] = options->multishot_recv,
+		[URING_BUNDLE] = options->bundle && options->multishot_recv,
+		[URING_ZERO_COPY] = options->zero_copy_bytes,
+		[URING_TABLE] = options->direct,
+		[URING_NAPI] = options->napi_us,
+		[URING_MIN_WAIT] = options->min_wait_us,
+	};
+
+	memcpy(ret_wanted, wanted, sizeof(wanted));
+}
+
+static int check_features(const struct uring_kernel *kernel, struct io_uring *ring,
+			  const struct uring_options *options, char *why, size_t len)
+{
+	bool wanted[URING_FEATURES];
+	int rc;
+
+	find_wanted(options, wanted);
+	for (unsigned i = 0; i < URING_FEATURES; i++) {
+		if (!wanted[i])
+			continue;
+		rc = kernel->try(ring, (enum uring_feature)i, options);
+		if (rc < 0) {
+			snprintf(why, len, "%s (%s); %s", features[i].lack, strerror(-rc),
+				 features[i].remedy);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int check_waits(const struct io_uring_params *params, char *why, size_t len)
+{
+	if (params->features & IORING_FEAT_EXT_ARG && params->features & IORING_FEAT_NODROP)
+		return 0;
+	snprintf(why, len, "the kernel is too old: its waits have no timeout");
+	return -EOPNOTSUPP;
 }
 
 int weir__uring_probe_kernel(const struct uring_kernel *kernel, const char *words, char *why,
@@ -118,83 +159,16 @@ int weir__uring_probe_kernel(const struct uring_kernel *kernel, const char *word
 	rc = kernel->setup(8, &ring, &params);
 	if (rc < 0)
 		return setup_failed(kernel, rc, options.defer, why, len);
-	if (!(params.features & IORING_FEAT_EXT_ARG) || !(params.features & IORING_FEAT_NODROP)) {
-		snprintf(why, len, "the kernel is too old: its waits have no timeout");
-		rc = -EOPNOTSUPP;
-	}
-	if (rc == 0 && options.bundle && !(params.features & FEAT_BUNDLE)) {
-		snprintf(why, len, "the kernel has no bundles (6.10)");
-		rc = -EOPNOTSUPP;
-	}
+	rc = check_waits(&params, why, len);
 	if (rc == 0)
 		rc = check_ops(kernel, &ring, why, len);
-	if (rc == 0 && options.buffers)
-		rc = check_buffers(kernel, &ring, why, len);
 	if (rc == 0)
 		rc = check_enter(kernel, &ring, why, len);
+	if (rc == 0)
+		rc = check_features(kernel, &ring, &options, why, len);
 	kernel->exit(&ring);
 	return rc;
 }
-
-/* ---- this kernel ---- */
-
-static int supports(struct io_uring *ring, const int *ops, unsigned count, bool *ret_supported)
-{
-	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
-
-	if (!probe)
-		return -EOPNOTSUPP;
-	for (unsigned i = 0; i < count; i++)
-		ret_supported[i] = io_uring_opcode_supported(probe, ops[i]);
-	io_uring_free_probe(probe);
-	return 0;
-}
-
-static int buffer_ring(struct io_uring *ring)
-{
-	struct io_uring_buf_reg reg = { .ring_entries = 8, .bgid = 0 };
-	size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int rc;
-
-	if (at == MAP_FAILED)
-		return -errno;
-	reg.ring_addr = (uintptr_t)at;
-	rc = io_uring_register_buf_ring(ring, &reg, 0);
-	if (rc == 0)
-		io_uring_unregister_buf_ring(ring, 0);
-	munmap(at, bytes);
-	return rc;
-}
-
-static int enter(struct io_uring *ring)
-{
-	int rc;
-
-	io_uring_prep_nop(io_uring_get_sqe(ring));
-	rc = io_uring_submit_and_wait(ring, 1);
-	return rc < 0 ? rc : 0;
-}
-
-static int disabled(void)
-{
-	int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC);
-	char value = 0;
-	bool got = fd >= 0 && read(fd, &value, 1) == 1;
-
-	if (fd >= 0)
-		close(fd);
-	return got && value >= '0' && value <= '9' ? value - '0' : -1;
-}
-
-const struct uring_kernel weir__uring_this_kernel = {
-	.setup = io_uring_queue_init_params,
-	.exit = io_uring_queue_exit,
-	.supports = supports,
-	.buffer_ring = buffer_ring,
-	.enter = enter,
-	.disabled = disabled,
-};
 
 int weir__uring_probe(const char *options, char *why, size_t len)
 {

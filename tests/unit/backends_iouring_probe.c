@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backends/iouring/newer.h"
 #include "backends/iouring/options.h"
 #include "backends/iouring/probe.h"
 #include "backends/registry.h"
@@ -26,7 +27,9 @@
 /* ---- made-up kernels ---------------------------------------------------------------------- */
 
 static struct {
-	int setup_rc, disabled, supports_rc, lacks, buffer_rc, enter_rc;
+	int setup_rc, disabled, supports_rc, lacks, enter_rc;
+	int try_rc[URING_FEATURES];
+	bool tried[URING_FEATURES];
 	unsigned features, flags, opened, closed;
 } fake;
 
@@ -54,10 +57,13 @@ static int fake_supports(struct io_uring *ring, const int *ops, unsigned count, 
 	return fake.supports_rc;
 }
 
-static int fake_buffer_ring(struct io_uring *ring)
+static int fake_try(struct io_uring *ring, enum uring_feature feature,
+		    const struct uring_options *options)
 {
 	(void)ring;
-	return fake.buffer_rc;
+	(void)options;
+	fake.tried[feature] = true;
+	return fake.try_rc[feature];
 }
 
 static int fake_enter(struct io_uring *ring)
@@ -74,8 +80,8 @@ static int fake_disabled(void)
 static const struct uring_kernel kernel = { .setup = fake_setup,
 					    .exit = fake_exit,
 					    .supports = fake_supports,
-					    .buffer_ring = fake_buffer_ring,
 					    .enter = fake_enter,
+					    .try = fake_try,
 					    .disabled = fake_disabled };
 
 static char why[256];
@@ -163,14 +169,78 @@ START_TEST(something_lacks)
 }
 END_TEST
 
-START_TEST(no_buffer_ring)
+/* A feature that does not work is told, with what does without; and what is not used is not asked. */
+static const struct {
+	enum uring_feature feature;
+	const char *with, *lack, *remedy, *without;
+} trials[] = {
+	{ URING_BUFFER_RING, NULL, "no buffer ring", "io_uring:no-buffers", "no-buffers" },
+	{ URING_MULTISHOT_ACCEPT, NULL, "no multishot accept", "io_uring:no-multishot-accept",
+	  "no-multishot-accept" },
+	{ URING_MULTISHOT_RECV, NULL, "no multishot recv", "io_uring:no-multishot-recv",
+	  "no-multishot-recv" },
+	{ URING_MULTISHOT_RECV, NULL, "no multishot recv", "io_uring:", "no-buffers" },
+	{ URING_BUNDLE, "bundle=1", "no bundles", "6.10", NULL },
+	{ URING_BUNDLE, "bundle=1", "no bundles", "6.10", "bundle=1,no-multishot-recv" },
+	{ URING_ZERO_COPY, "zero-copy=4096", "without a copy", "6.0", NULL },
+	{ URING_TABLE, "direct=64", "table of descriptors", "smaller number", NULL },
+#if URING_LIBRARY_HAS(2, 6)
+	{ URING_NAPI, "napi=10", "busy polling", "6.9", NULL },
+#endif
+#if URING_LIBRARY_HAS(2, 8)
+	{ URING_MIN_WAIT, "min-wait=10", "minimal wait", "6.12", NULL },
+#endif
+};
+
+START_TEST(a_feature_lacks)
 {
 	good_kernel();
-	fake.buffer_rc = -EINVAL;
-	ck_assert_int_eq(probe(NULL), -EINVAL);
-	SAYS("no buffer ring");
-	SAYS("io_uring:no-buffers");
-	ck_assert_int_eq(probe("no-buffers"), 0);
+	ck_assert_int_eq(probe(trials[_i].with), 0);
+	ck_assert(fake.tried[trials[_i].feature]);
+	good_kernel();
+	fake.try_rc[trials[_i].feature] = -EINVAL;
+	ck_assert_int_eq(probe(trials[_i].with), -EINVAL);
+	SAYS(trials[_i].lack);
+	SAYS(trials[_i].remedy);
+	SAYS("Invalid argument");
+	good_kernel();
+	fake.try_rc[trials[_i].feature] = -EINVAL;
+	ck_assert_int_eq(probe(trials[_i].without), 0);
+	ck_assert(!fake.tried[trials[_i].feature]);
+}
+END_TEST
+
+/* Whatever has deferred rings (6.1) has the features without an option, too; newer ones may lack. */
+START_TEST(this_kernel)
+{
+	int bare = weir__uring_probe("no-buffers,no-multishot-accept", why, sizeof(why)), rc = bare;
+
+	if (bare == 0)
+		rc = weir__uring_probe(trials[_i].with, why, sizeof(why));
+	if (rc < 0) {
+		ck_assert_str_ne(why, "");
+		ck_assert_msg(bare < 0 || trials[_i].with, "%s", why);
+		testing_skip("%s", why);
+		return;
+	}
+	ck_assert_str_eq(why, "");
+}
+END_TEST
+
+/* More descriptors than the process may have. */
+START_TEST(a_trial_that_fails)
+{
+	struct rlimit few = { 64, 64 };
+	int rc = weir__uring_probe(NULL, why, sizeof(why));
+
+	if (rc < 0) {
+		testing_skip("%s", why);
+		return;
+	}
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(weir__uring_probe("direct=64", why, sizeof(why)), 0);
+	ck_assert_int_eq(weir__uring_probe("direct=65", why, sizeof(why)), -EMFILE);
+	SAYS("no table of descriptors of that size");
 }
 END_TEST
 
@@ -458,7 +528,9 @@ int main(int argc, char **argv)
 		TESTING(a_good_kernel),
 		TESTING(setup_refused, .rounds = sizeof(refusals) / sizeof(refusals[0])),
 		TESTING(something_lacks),
-		TESTING(no_buffer_ring),
+		TESTING(a_feature_lacks, .rounds = TESTING_COUNT(trials)),
+		TESTING(this_kernel, .rounds = TESTING_COUNT(trials)),
+		TESTING(a_trial_that_fails),
 		TESTING(waits_without_timeout),
 		TESTING(enter_refused),
 		TESTING(every_option),
