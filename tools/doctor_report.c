@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tools/doctor.h"
+#include "tools/json_out.h"
 
 static const char *const level_words[DOCTOR_LEVELS] = { "PASS", "INFO", "WARN", "FAIL" };
 static const char *const level_names[DOCTOR_LEVELS] = { "pass", "info", "warn", "fail" };
@@ -107,52 +108,10 @@ void doctor_print_text(const struct doctor *doctor, FILE *out)
 
 /* ---- JSON ---- */
 
-/*
- * The length of the UTF-8 character at s; 0 when there is none, and what files and the kernel
- * say may well be none.
- */
-static size_t utf8_len(const unsigned char *s)
-{
-	size_t len = 0;
-
-	if (s[0] < 0x80)
-		len = 1;
-	else if (s[0] >= 0xc2 && s[0] < 0xe0)
-		len = 2;
-	else if ((s[0] & 0xf0) == 0xe0)
-		len = 3;
-	for (size_t i = 1; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if (len == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0)))
-		return 0;
-	return len;
-}
-
-static void print_string(const char *text, FILE *out)
-{
-	const unsigned char *s = (const unsigned char *)text;
-	size_t len;
-
-	fputc('"', out);
-	for (; *s; s += len ? len : 1) {
-		len = utf8_len(s);
-		if (*s == '"' || *s == '\\')
-			fprintf(out, "\\%c", *s);
-		else if (len == 0)
-			fputs("\\ufffd", out);
-		else if (*s < 0x20 || *s == 0x7f)
-			fprintf(out, "\\u%04x", *s);
-		else
-			fwrite(s, 1, len, out);
-	}
-	fputc('"', out);
-}
-
 static void print_member(const char *name, const char *text, FILE *out)
 {
 	fprintf(out, ", \"%s\": ", name);
-	print_string(text, out);
+	json_out_string(out, text);
 }
 
 void doctor_print_json(const struct doctor *doctor, FILE *out)

@@ -169,7 +169,10 @@ static int make_plan_now(const struct topo_config *cfg, struct weir_plan **ret_p
 static int show(const struct topo_config *cfg, struct topo_view *view)
 {
 	view->all = cfg->all;
-	topo_print_text(view, stdout);
+	if (cfg->json)
+		topo_print_json(view, stdout);
+	else
+		topo_print_text(view, stdout);
 	return EXIT_DONE;
 }
 
