@@ -20,14 +20,18 @@ static bool fewer_workers_than_cpus(const struct place *p)
 	return p->plan->workers_len < cpus && p->plan->workers_len < PLACE_WORKERS_MAX;
 }
 
+static unsigned count_isolated(const struct place *p)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < p->plan->workers_len; i++)
+		n += p->topo->cpus[p->plan->workers[i].cpu].isolated;
+	return n;
+}
+
 static bool all_isolated(const struct place *p)
 {
-	unsigned i;
-
-	for (i = 0; i < p->slots_len; i++)
-		if (!p->topo->cpus[p->slots[i].cpu].isolated)
-			return false;
-	return true;
+	return count_isolated(p) == p->plan->workers_len;
 }
 
 /* ---- the sets ---- */
@@ -86,6 +90,32 @@ static bool equal(const struct weir_cpuset *a, const struct weir_cpuset *b)
 	return true;
 }
 
+/* Where others are, isolated CPUs are no place to move to. */
+static void take_out_isolated(const struct place *p, struct weir_cpuset *set)
+{
+	unsigned i, os;
+
+	for (i = 0; i < p->topo->cpus_len; i++) {
+		os = p->topo->cpus[i].os;
+		if (p->topo->cpus[i].isolated)
+			set->word[os / 64] &= ~((uint64_t)1 << os % 64);
+	}
+}
+
+static void bind_worker(const struct place *p, struct weir_plan_worker *w)
+{
+	bool automatic = p->cfg.bind == WEIR_BIND_AUTO;
+
+	/* Nothing balances isolated CPUs: on several of them a worker would stay on the first. */
+	if (automatic && p->topo->cpus[w->cpu].isolated) {
+		w->cpus = set_for(p, w, WEIR_BIND_CPU);
+		return;
+	}
+	w->cpus = set_for(p, w, p->plan->bind);
+	if (automatic)
+		take_out_isolated(p, &w->cpus);
+}
+
 /* ---- the decision ---- */
 
 static enum weir_bind choose(const struct place *p, bool few)
@@ -115,6 +145,8 @@ static void say_bind(struct place *p, enum weir_bind wanted, bool few, unsigned 
 	else if (wanted != p->plan->bind)
 		because = wanted > WEIR_BIND_GROUP ? ": with a quota a worker must be able to move"
 						   : ": its group has all of them";
+	else if (p->cfg.bind == WEIR_BIND_AUTO && !all_isolated(p) && count_isolated(p))
+		because = ", or to its own where that is isolated";
 	if (!bound)
 		place_say(p, "no worker is bound, each may run on every CPU%s", because);
 	else
@@ -129,22 +161,18 @@ void place_bind(struct place *p)
 	struct weir_plan *plan = p->plan;
 	struct weir_cpuset mask = usable_mask(p);
 	bool few = fewer_workers_than_cpus(p), isolated = all_isolated(p);
-	enum weir_bind wanted = choose(p, few), bind = wanted;
+	enum weir_bind wanted = choose(p, few);
 	unsigned i, bound = 0;
 
-	/* Nothing balances isolated CPUs: on several of them a worker would stay on the first. */
-	if (plan->throttled && bind > WEIR_BIND_GROUP && !isolated)
-		bind = WEIR_BIND_GROUP;
-	plan->bind = bind;
+	plan->bind = wanted;
+	if (plan->throttled && wanted > WEIR_BIND_GROUP && !isolated)
+		plan->bind = WEIR_BIND_GROUP;
 	for (i = 0; i < plan->workers_len; i++) {
-		struct weir_plan_worker *w = &plan->workers[i];
-		bool alone = p->cfg.bind == WEIR_BIND_AUTO && p->topo->cpus[w->cpu].isolated;
-
-		w->cpus = set_for(p, w, alone ? WEIR_BIND_CPU : bind);
-		w->bound = !equal(&w->cpus, &mask);
-		bound += w->bound;
+		bind_worker(p, &plan->workers[i]);
+		plan->workers[i].bound = !equal(&plan->workers[i].cpus, &mask);
+		bound += plan->workers[i].bound;
 	}
-	if (!bound && bind != p->cfg.bind)
+	if (!bound && plan->bind != p->cfg.bind)
 		plan->bind = WEIR_BIND_NONE;
 	say_bind(p, wanted, few, bound);
 }

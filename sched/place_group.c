@@ -48,10 +48,11 @@ static void count_workers(struct place *p)
 		place_say(p, "a quota of %s CPUs: %u worker%s", text, plan->workers_len,
 			  plan->workers_len == 1 ? "" : "s");
 	else if (cpus > most)
-		place_say(p, "workers: %u for %u CPUs, the most that a runtime can have", most,
-			  cpus);
+		place_say(p, "%u CPUs, but %u workers are the most that a runtime can have", cpus,
+			  most);
 	else
-		place_say(p, "workers: %u, one for each CPU", most);
+		place_say(p, "%u CPU%s, so %u worker%s", cpus, cpus == 1 ? "" : "s", most,
+			  most == 1 ? "" : "s");
 }
 
 /* ---- domains and groups ---- */
@@ -117,8 +118,10 @@ static void say_groups(struct place *p, const struct place_grouping *by, unsigne
 {
 	unsigned groups = p->plan->groups_len;
 	const char *name = by->clusters ? "cluster" : "L3 domain";
-	char how[40] = "";
+	char how[80] = "";
 
+	if (by->count == 1 && !by->clusters && pieces > p->topo->l3s_len)
+		snprintf(how, sizeof how, " (one L3 counts on each of its nodes)");
 	if (by->count > 1)
 		snprintf(how, sizeof how, ", up to %u to a group", by->count);
 	if (by->count == 0)
@@ -301,8 +304,10 @@ int place_groups(struct place *p)
 {
 	struct weir_plan *plan = p->plan;
 	unsigned first, end, worker = 0;
-	int rc = 0;
+	int rc = place_order(p, 1);
 
+	if (rc < 0)
+		return rc;
 	count_workers(p);
 	if (plan->workers_len > p->slots_len)
 		rc = place_order(p, up(plan->workers_len, p->slots_len));

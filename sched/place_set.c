@@ -260,15 +260,22 @@ static int apply_entry(struct place *p, const struct entry *e)
 
 static void say_foreign(struct place *p)
 {
-	unsigned offline = count_out(p, WEIR_CPU_OFFLINE), cpuset = count_out(p, WEIR_CPU_CPUSET),
-		 affinity = count_out(p, WEIR_CPU_AFFINITY);
+	static const enum weir_cpu_out reasons[] = { WEIR_CPU_OFFLINE, WEIR_CPU_CPUSET,
+						     WEIR_CPU_AFFINITY };
+	unsigned i, n, all = 0;
+	char text[128] = "";
+	size_t len = 0;
 
-	if (offline + cpuset + affinity)
-		place_say(
-			p,
-			"%u of %u CPUs are not this process's: %u offline, %u outside the cgroup's "
-			"cpuset, %u outside the affinity mask",
-			offline + cpuset + affinity, p->topo->cpus_len, offline, cpuset, affinity);
+	for (i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+		n = count_out(p, reasons[i]);
+		if (n)
+			len += (size_t)snprintf(text + len, sizeof text - len, "%s%u %s",
+						len ? ", " : "", n, weir_cpu_out_text(reasons[i]));
+		all += n;
+	}
+	if (all)
+		place_say(p, "%u of %u CPUs are not this process's: %s", all, p->topo->cpus_len,
+			  text);
 }
 
 int place_set_apply(struct place *p)

@@ -94,15 +94,35 @@ static unsigned position(const struct place *p, unsigned worker, unsigned *ret_n
 	return before;
 }
 
-/* The equals from first to end - 1, in the ring, as victims of worker a. */
+/* How many workers on the same core come before. */
+static unsigned siblings_before(const struct place *p, unsigned a)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < a; i++)
+		n += cpu_of(p, i)->core == cpu_of(p, a)->core;
+	return n;
+}
+
+/* Where in a class of equals a worker begins. */
+static unsigned start_in(const struct place *p, unsigned a, const uint64_t *keys, unsigned len)
+{
+	unsigned neighbours, before;
+
+	if (KEY_TIER(keys[0]) == WEIR_TIER_SMT)
+		return 0;
+	if (beside(p, a, (a + KEY_RING(keys[0])) % p->plan->workers_len))
+		return siblings_before(p, a);
+	before = position(p, a, &neighbours);
+	return before * len / neighbours;
+}
+
+/* The equals of a class as victims of worker a. */
 static void append_class(const struct place *p, unsigned a, const uint64_t *keys, unsigned len,
 			 uint16_t *victims)
 {
-	unsigned i, neighbours, before, start = 0, workers = p->plan->workers_len;
+	unsigned i, start = start_in(p, a, keys, len), workers = p->plan->workers_len;
 
-	before = position(p, a, &neighbours);
-	if (!beside(p, a, (a + KEY_RING(keys[0])) % workers))
-		start = before * len / neighbours;
 	for (i = 0; i < len; i++)
 		victims[i] = (uint16_t)((a + KEY_RING(keys[(start + i) % len])) % workers);
 }
