@@ -18,42 +18,45 @@ static unsigned columns(const char *text, size_t bytes)
 	return count;
 }
 
-/* A word ends at a blank; a list of CPUs may also be cut behind a comma, where it is long. */
-static size_t piece_len(const char *text, unsigned room)
+/*
+ * A word ends at a blank. One that is longer than a line, which is a list of CPUs, is cut behind
+ * the last comma that fits into what is left of this line, or else of the next.
+ */
+static size_t piece_len(const char *text, unsigned left, unsigned line)
 {
-	size_t word = strcspn(text, " "), len = word, at;
+	size_t word = strcspn(text, " "), here = 0, next = 0, at;
 
-	if (columns(text, word) <= room)
+	if (columns(text, word) <= line)
 		return word;
-	for (at = 0; at < word; at++)
-		if (text[at] == ',' && columns(text, at + 1) <= room)
-			len = at + 1;
-	return len;
+	for (at = 0; at < word; at++) {
+		if (text[at] != ',')
+			continue;
+		here = columns(text, at + 1) <= left ? at + 1 : here;
+		next = columns(text, at + 1) <= line ? at + 1 : next;
+	}
+	return here ? here : next ? next : word;
 }
 
 void text_rest(FILE *out, unsigned column, const char *text)
 {
-	unsigned at = column, width;
+	unsigned at = column, width, blank = 0;
 
 	while (*text) {
-		size_t len = piece_len(text, TEXT_WIDTH - column);
+		unsigned used = at + blank < TEXT_WIDTH ? at + blank : TEXT_WIDTH;
+		size_t len = piece_len(text, TEXT_WIDTH - used, TEXT_WIDTH - column);
 
 		width = columns(text, len);
-		if (at > column && at + width > TEXT_WIDTH) {
+		if (at > column && at + blank + width > TEXT_WIDTH) {
 			fprintf(out, "\n%*s", (int)column, "");
 			at = column;
+			blank = 0;
 		}
+		fprintf(out, "%*s", (int)blank, "");
 		fwrite(text, 1, len, out);
-		at += width;
+		at += blank + width;
 		text += len;
-		if (*text != ' ')
-			continue;
-		while (*text == ' ')
-			text++;
-		if (*text && at < TEXT_WIDTH) {
-			fputc(' ', out);
-			at++;
-		}
+		blank = *text == ' ';
+		text += strspn(text, " ");
 	}
 	fputc('\n', out);
 }

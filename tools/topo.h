@@ -40,9 +40,9 @@ void topo_host_free(struct topo_host *host);
 
 /* ---- what is shown (topo_view.c) ---- */
 
-/* CPUs beside each other that share package, node and L3. */
+/* CPUs that share package, node and L3. */
 struct topo_domain {
-	unsigned first, len;		/* L# */
+	unsigned first, len;		/* in topo_view.order */
 	unsigned package, node, l3;
 	unsigned cores;
 	unsigned workers, groups;	/* that are counted on its CPUs */
@@ -59,6 +59,7 @@ struct topo_view {
 	const struct topo_host *host;	/* NULL for a machine that is not here */
 	const struct weir_plan *now;	/* what a runtime has without these options; NULL: not asked */
 	unsigned now_quota_milli;
+	uint16_t *order;		/* L#, domain by domain: offline CPUs have the last L# */
 	struct topo_domain *domains;
 	unsigned domains_len;
 	unsigned threads_max;		/* hardware threads of the core that has most */

@@ -42,22 +42,31 @@ static const char *bytes(uint64_t value, char *buf, size_t len)
 	return buf;
 }
 
+/* Caches have round sizes: two digits, or all there are of more. */
+static const char *cache_bytes(uint64_t value, char *buf, size_t len)
+{
+	quantity_format(QUANTITY_BYTES, (double)value, 2, buf, len);
+	return buf;
+}
+
 /* ---- the head ---- */
 
 static void print_machine(const struct topo_view *view, FILE *out)
 {
 	const struct weir_topo *topo = view->topo;
 	const struct topo_host *host = view->host;
-	char smt[32] = "no SMT";
+	char smt[32] = "no SMT", kinds[32] = "";
 
 	if (view->threads_max > 1)
 		snprintf(smt, sizeof(smt), "SMT %u", view->threads_max);
+	if (topo->kinds > 1)
+		snprintf(kinds, sizeof(kinds), " of %u kinds", topo->kinds);
 	text_entry(out, "machine",
-		   "%s%s%u package%s, %u node%s, %u L3%s, %u core%s, %u CPU%s, %s%s%s",
+		   "%s%s%u package%s, %u node%s, %u L3%s, %u core%s%s, %u CPU%s, %s%s%s",
 		   host ? host->name : "", host ? ": " : "", topo->packages, plural(topo->packages),
 		   topo->nodes_len, plural(topo->nodes_len), topo->l3s_len, plural(topo->l3s_len),
-		   topo->cores, plural(topo->cores), topo->cpus_len, plural(topo->cpus_len), smt,
-		   host && *host->guest ? "; " : "", host ? host->guest : "");
+		   topo->cores, plural(topo->cores), kinds, topo->cpus_len, plural(topo->cpus_len),
+		   smt, host && *host->guest ? "; " : "", host ? host->guest : "");
 	text_entry(out, "source", "%s", topo->source);
 }
 
@@ -145,7 +154,8 @@ static void print_speed(const struct weir_topo_cpu *cpu, FILE *out)
 		fprintf(out, "kind %-2u ", cpu->kind);
 }
 
-static void print_cpu(const struct topo_view *view, unsigned i, FILE *out)
+/* begins: the first of its core. */
+static void print_cpu(const struct topo_view *view, unsigned i, bool begins, FILE *out)
 {
 	const struct weir_topo_cpu *cpu = &view->topo->cpus[i];
 	unsigned worker = 0, count = topo_workers_on(view, i, &worker);
@@ -153,7 +163,7 @@ static void print_cpu(const struct topo_view *view, unsigned i, FILE *out)
 	const struct weir_plan_worker *first = &view->plan->workers[worker];
 	const char *last = "-";
 
-	if (i == 0 || view->topo->cpus[i - 1].core != cpu->core)
+	if (begins)
 		snprintf(label, sizeof(label), "core %u", cpu->core);
 	if (count) {
 		snprintf(number, sizeof(number), count > 1 ? "%u+%u" : "%u", worker, count - 1);
@@ -170,6 +180,16 @@ static void print_cpu(const struct topo_view *view, unsigned i, FILE *out)
 	text_rest(out, view->topo->kinds > 1 ? 51 : 43, last);
 }
 
+static void print_cpus(const struct topo_view *view, const struct topo_domain *domain, FILE *out)
+{
+	const uint16_t *order = &view->order[domain->first];
+	const struct weir_topo_cpu *cpus = view->topo->cpus;
+
+	for (unsigned i = 0; i < domain->len; i++)
+		print_cpu(view, order[i],
+			  i == 0 || cpus[order[i]].core != cpus[order[i - 1]].core, out);
+}
+
 static void print_l3_name(const struct topo_view *view, const struct topo_domain *domain,
 			  unsigned count, FILE *out)
 {
@@ -178,7 +198,7 @@ static void print_l3_name(const struct topo_view *view, const struct topo_domain
 
 	fprintf(out, "  L3 %s", range(domain->l3, count, numbers, sizeof(numbers)));
 	if (size)
-		fprintf(out, "  %s%s", bytes(size, amount, sizeof(amount)),
+		fprintf(out, "  %s%s", cache_bytes(size, amount, sizeof(amount)),
 			count > 1 ? " each" : "");
 	fprintf(out, ", %u core%s, %u CPU%s%s\n", domain->cores, plural(domain->cores), domain->len,
 		plural(domain->len), count > 1 ? " each" : "");
@@ -195,7 +215,7 @@ static void print_reasons(const struct topo_view *view, const struct topo_domain
 			  spare - domain->workers, each);
 	for (unsigned why = 1; why < WEIR_CPU_OUT_LEN; why++)
 		if (domain->out[why])
-			text_item(out, 6, "%u CPU%s%s without: %s", domain->out[why],
+			text_item(out, 6, "%u CPU%s%s left out: %s", domain->out[why],
 				  plural(domain->out[why]), each, weir_cpu_out_text(why));
 }
 
@@ -206,19 +226,22 @@ static void print_folded(const struct topo_view *view, const struct topo_domain 
 	const struct topo_domain *last = domain + count - 1;
 	const char *each = count > 1 ? " each" : "";
 	struct weir_cpuset set = { { 0 } };
-	char cpus[SET_LEN], workers[32], groups[32];
+	char cpus[SET_LEN], workers[32], groups[32], share[32];
 	unsigned groups_len = last->group_first + last->groups - domain->group_first;
 
 	for (unsigned i = domain->first; i < last->first + last->len; i++)
-		weir_cpuset_add(&set, view->topo->cpus[i].os);
+		weir_cpuset_add(&set, view->topo->cpus[view->order[i]].os);
+	snprintf(share, sizeof(share), ", %u each", domain->workers);
 	print_l3_name(view, domain, count, out);
 	text_item(out, 6, "P# %s", print_set(&set, cpus));
 	if (domain->workers)
-		text_item(out, 6, "workers %s, %u%s, in group%s %s",
+		text_item(out, 6, "worker%s %s in group%s %s%s",
+			  plural(domain->workers * count),
 			  range(domain->worker_first, domain->workers * count, workers,
 				sizeof(workers)),
-			  domain->workers, each, plural(groups_len),
-			  range(domain->group_first, groups_len, groups, sizeof(groups)));
+			  plural(groups_len),
+			  range(domain->group_first, groups_len, groups, sizeof(groups)),
+			  count > 1 ? share : "");
 	print_reasons(view, domain, each, out);
 }
 
@@ -237,18 +260,23 @@ static void print_pages(const struct topo_view *view, unsigned node, FILE *out)
 				(unsigned long long)host->pages[node][i].total);
 }
 
-static void print_node(const struct topo_view *view, const struct topo_domain *domain, FILE *out)
+/* fresh: the one before was another node, not just another package of the same. */
+static void print_node(const struct topo_view *view, const struct topo_domain *domain, bool fresh,
+		       FILE *out)
 {
 	const struct weir_topo_node *node = &view->topo->nodes[domain->node];
 	char amount[QUANTITY_LEN] = "memory unknown";
 
 	if (node->memory_bytes)
 		bytes(node->memory_bytes, amount, sizeof(amount));
-	fprintf(out, "\nnode %u", node->os);
+	fputc('\n', out);
 	if (view->topo->packages > 1)
-		fprintf(out, ", package %u", domain->package);
-	fprintf(out, "  %s", amount);
-	print_pages(view, domain->node, out);
+		fprintf(out, "package %u, ", domain->package);
+	fprintf(out, "node %u", node->os);
+	if (fresh) {
+		fprintf(out, "  %s", amount);
+		print_pages(view, domain->node, out);
+	}
 	fputc('\n', out);
 }
 
@@ -287,15 +315,15 @@ static void print_tree(const struct topo_view *view, FILE *out)
 		count = listed ? 1 : alike_from(view, i);
 		if (!previous || previous->node != domain->node ||
 		    previous->package != domain->package)
-			print_node(view, domain, out);
+			print_node(view, domain, !previous || previous->node != domain->node,
+				   out);
 		if (!listed) {
 			print_folded(view, domain, count, out);
 			continue;
 		}
 		print_l3_name(view, domain, 1, out);
 		print_head_of_columns(view, out);
-		for (unsigned k = domain->first; k < domain->first + domain->len; k++)
-			print_cpu(view, k, out);
+		print_cpus(view, domain, out);
 	}
 	if (!listed)
 		fputs("\n(--all lists every CPU)\n", out);
@@ -405,6 +433,19 @@ static void print_why(const struct topo_view *view, FILE *out)
 		text_item(out, 2, "%s", view->plan->why[i]);
 }
 
+/* Cards of a machine that is not here: no more is known. */
+static void print_nic_places(const struct weir_topo *topo, FILE *out)
+{
+	if (topo->nics_len)
+		fputs("\nnetwork cards\n", out);
+	for (unsigned i = 0; i < topo->nics_len; i++)
+		if (topo->nics[i].node >= 0)
+			text_item(out, 2, "%s: node %u", topo->nics[i].name,
+				  topo->nodes[topo->nics[i].node].os);
+		else
+			text_item(out, 2, "%s: node unknown", topo->nics[i].name);
+}
+
 void topo_print_text(const struct topo_view *view, FILE *out)
 {
 	print_machine(view, out);
@@ -416,6 +457,8 @@ void topo_print_text(const struct topo_view *view, FILE *out)
 	print_distances(view, out);
 	for (unsigned i = 0; view->host && i < view->host->nics.len; i++)
 		print_nic(view, &view->host->nics.list[i], out);
+	if (!view->host)
+		print_nic_places(view->topo, out);
 	print_left_out(view, out);
 	print_why(view, out);
 }

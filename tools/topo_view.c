@@ -74,42 +74,55 @@ static void add_worker(const struct topo_view *view, struct topo_domain *domain,
 		domain->groups = group - domain->group_first + 1;
 }
 
-static void add_cpu(const struct topo_view *view, struct topo_domain *domain, unsigned i)
+static bool is_known(const struct topo_view *view, const struct weir_topo_cpu *cpu)
 {
-	const struct weir_topo_cpu *cpu = &view->topo->cpus[i];
+	for (unsigned d = 0; d < view->domains_len; d++)
+		if (is_in(&view->domains[d], cpu))
+			return true;
+	return false;
+}
 
-	domain->cores += !domain->len || cpu->core != view->topo->cpus[i - 1].core;
-	domain->len++;
-	domain->out[view->plan->out[i]]++;
+/* A domain and all of its CPUs, which begins with this one. */
+static void add_domain(struct topo_view *view, unsigned begin, unsigned *order_len)
+{
+	const struct weir_topo_cpu *first = &view->topo->cpus[begin], *cpu, *previous = NULL;
+	struct topo_domain *domain = &view->domains[view->domains_len++];
+
+	*domain = (struct topo_domain){ .first = *order_len,
+					.package = first->package,
+					.node = first->node,
+					.l3 = first->l3,
+					.in_order = true };
+	for (unsigned i = begin; i < view->topo->cpus_len; i++) {
+		cpu = &view->topo->cpus[i];
+		if (!is_in(domain, cpu))
+			continue;
+		domain->cores += !previous || cpu->core != previous->core;
+		domain->out[view->plan->out[i]]++;
+		domain->len++;
+		view->order[(*order_len)++] = (uint16_t)i;
+		previous = cpu;
+	}
 }
 
 static int find_domains(struct topo_view *view)
 {
 	const struct weir_topo *topo = view->topo;
-	struct topo_domain *domain = NULL;
+	unsigned order_len = 0;
 
 	view->domains = calloc(topo->cpus_len, sizeof(*view->domains));
-	if (!view->domains)
+	view->order = calloc(topo->cpus_len, sizeof(*view->order));
+	if (!view->domains || !view->order)
 		return -ENOMEM;
 	for (unsigned i = 0; i < topo->cpus_len; i++) {
-		const struct weir_topo_cpu *cpu = &topo->cpus[i];
-
-		if (!domain || !is_in(domain, cpu)) {
-			domain = &view->domains[view->domains_len++];
-			*domain = (struct topo_domain){ .first = i,
-							.package = cpu->package,
-							.node = cpu->node,
-							.l3 = cpu->l3,
-							.in_order = true };
-		}
-		add_cpu(view, domain, i);
-		if (cpu->thread >= view->threads_max)
-			view->threads_max = cpu->thread + 1u;
+		if (!is_known(view, &topo->cpus[i]))
+			add_domain(view, i, &order_len);
+		if (topo->cpus[i].thread >= view->threads_max)
+			view->threads_max = topo->cpus[i].thread + 1u;
 	}
 	for (unsigned i = 0; i < view->plan->workers_len; i++)
 		for (unsigned d = 0; d < view->domains_len; d++)
-			if (view->plan->workers[i].cpu - view->domains[d].first <
-			    view->domains[d].len)
+			if (is_in(&view->domains[d], &topo->cpus[view->plan->workers[i].cpu]))
 				add_worker(view, &view->domains[d], i);
 	return 0;
 }
@@ -117,14 +130,21 @@ static int find_domains(struct topo_view *view)
 int topo_view_init(struct topo_view *view, const struct weir_topo *topo,
 		   const struct weir_plan *plan)
 {
+	int rc;
+
 	*view = (struct topo_view){ .topo = topo, .plan = plan };
-	return find_domains(view);
+	rc = find_domains(view);
+	if (rc < 0)
+		topo_view_fini(view);
+	return rc;
 }
 
 void topo_view_fini(struct topo_view *view)
 {
 	free(view->domains);
+	free(view->order);
 	view->domains = NULL;
+	view->order = NULL;
 }
 
 bool topo_domains_alike(const struct topo_view *view, const struct topo_domain *a,
@@ -139,5 +159,6 @@ bool topo_domains_alike(const struct topo_view *view, const struct topo_domain *
 				b->group_first - a->group_first <= a->groups)) &&
 	       memcmp(a->out, b->out, sizeof(a->out)) == 0 &&
 	       topo->l3s[a->l3].bytes == topo->l3s[b->l3].bytes &&
-	       topo->cpus[a->first].kind == topo->cpus[b->first].kind;
+	       topo->cpus[view->order[a->first]].kind ==
+		       topo->cpus[view->order[b->first]].kind;
 }
