@@ -14,6 +14,7 @@
 
 #include "backends/lease_pool.h"
 #include "core/assert.h"
+#include "core/node.h"
 #include "core/os.h"
 #include "core/sanitizer.h"
 
@@ -50,9 +51,9 @@ static size_t whole_pages(size_t bytes)
 	return (bytes + page - 1) / page * page;
 }
 
-void weir__lease_pool_init(struct weir__lease_pool *pool, size_t bytes)
+void weir__lease_pool_init(struct weir__lease_pool *pool, size_t bytes, int node)
 {
-	*pool = (struct weir__lease_pool){ .bytes = whole_pages(bytes ? bytes : 1) };
+	*pool = (struct weir__lease_pool){ .bytes = whole_pages(bytes ? bytes : 1), .node = node };
 }
 
 void weir__lease_pool_fini(struct weir__lease_pool *pool)
@@ -64,7 +65,7 @@ void weir__lease_pool_fini(struct weir__lease_pool *pool)
 		weir__asan_unpoison(c->data, c->mapped);
 		munmap(c->data, c->mapped);
 	}
-	*pool = (struct weir__lease_pool){ .bytes = pool->bytes };
+	*pool = (struct weir__lease_pool){ .bytes = pool->bytes, .node = pool->node };
 }
 
 /* One more chunk, as large as all before it and some. Caller holds the lock. */
@@ -81,6 +82,7 @@ static int grow(struct weir__lease_pool *pool)
 	at = weir__os_map_sparse(mapped);
 	if (!at)
 		return -ENOMEM;
+	weir__node_place(at, mapped, pool->node);
 	pool->chunk[i] = (struct weir__lease_chunk){
 		at, (uint32_t *)(void *)((uint8_t *)at + blocks * pool->bytes), mapped
 	};

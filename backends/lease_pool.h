@@ -37,6 +37,7 @@ struct weir__lease_chunk {
 /* A list is the number of its first block plus one; 0 is empty. */
 struct weir__lease_pool {
 	size_t bytes;		/* of a block */
+	int node;		/* see core/node.h */
 	uint32_t hot;		/* free, memory kept */
 	uint32_t hot_len;
 	uint32_t low;		/* the least hot_len since the last trim */
@@ -49,8 +50,8 @@ struct weir__lease_pool {
 	uint32_t remote WEIR_ALIGNED(64); /* given by other threads; atomic */
 };
 
-/* [setup] bytes is rounded up to whole pages. */
-void weir__lease_pool_init(struct weir__lease_pool *pool, size_t bytes);
+/* [setup] bytes is rounded up to whole pages, which will lie on that node (-1: anywhere). */
+void weir__lease_pool_init(struct weir__lease_pool *pool, size_t bytes, int node);
 /* [setup] Every block must be back. */
 void weir__lease_pool_fini(struct weir__lease_pool *pool);
 

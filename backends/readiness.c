@@ -21,12 +21,12 @@
  * Without the lock a handle's state is read for hints only.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "backends/readiness.h"
 #include "backends/socket.h"
 #include "backends/try.h"
 #include "core/assert.h"
+#include "core/node.h"
 #include "core/worker.h"
 
 #define END_SHIFT 3			/* from a direction's ready bit to its end bit */
@@ -725,10 +725,10 @@ int weir__readiness_init(struct weir__readiness *r, const struct weir_backend_co
 	r->idle_events = cfg->idle_events ? cfg->idle_events : 1024;
 	if (r->idle_events < r->busy_events)
 		r->idle_events = r->busy_events;
-	r->events = calloc(r->idle_events, sizeof(*r->events));
+	r->events = weir__node_alloc(r->idle_events * sizeof(*r->events), cfg->node);
 	if (!r->events)
 		return -ENOMEM;
-	weir__lease_pool_init(&r->pool, cfg->lease_bytes ? cfg->lease_bytes : 16384);
+	weir__lease_pool_init(&r->pool, cfg->lease_bytes ? cfg->lease_bytes : 16384, cfg->node);
 	return 0;
 }
 
@@ -737,6 +737,6 @@ void weir__readiness_fini(struct weir__readiness *r)
 	WEIR_ASSERT(r->waiters == 0);
 	weir__lease_pool_fini(&r->pool);
 	weir__slots_fini(&r->slots);
-	free(r->events);
+	weir__node_free(r->events, r->idle_events * sizeof(*r->events), r->pool.node);
 	r->events = NULL;
 }

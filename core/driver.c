@@ -7,12 +7,10 @@
 #define _GNU_SOURCE
 #include "core/driver.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "core/assert.h"
 #include "core/clock.h"
 #include "core/futex.h"
+#include "core/node.h"
 #include "core/signals.h"
 #include "core/timer.h"
 #include "core/worker.h"
@@ -20,26 +18,25 @@
 static int io_init(struct weir__driver *d, struct weir__worker *w,
 		   const struct weir_backend_ops *ops, const struct weir_backend_config *cfg)
 {
-	size_t bytes = (ops->instance_bytes + 63) / 64 * 64;
 	struct weir_backend *be;
 	int rc;
 
 	WEIR_ASSERT(!d->io);
 	if (ops->abi != WEIR_BACKEND_ABI || ops->instance_bytes < sizeof *be)
 		return -EINVAL;
-	be = aligned_alloc(64, bytes);
+	be = weir__node_alloc(ops->instance_bytes, cfg->node);
 	if (!be)
 		return -ENOMEM;
-	memset(be, 0, bytes);
 	be->ops = ops;
 	be->worker = w;
 	be->caps = ops->caps;
 	be->index = w->index;
 	rc = ops->init(be, cfg);
 	if (rc < 0)
-		free(be);
+		weir__node_free(be, ops->instance_bytes, cfg->node);
 	else
 		d->io = be;
+	d->node = cfg->node;
 	return rc;
 }
 
@@ -64,7 +61,7 @@ void weir__driver_fini(struct weir__driver *d)
 	if (!d->io)
 		return;
 	d->io->ops->fini(d->io);
-	free(d->io);
+	weir__node_free(d->io, d->io->ops->instance_bytes, d->node);
 	d->io = NULL;
 }
 

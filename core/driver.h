@@ -32,6 +32,7 @@ struct weir__wheel_home {
 
 struct weir__driver {
 	struct weir_backend *io;	/* NULL when left out */
+	int node;			/* where that lies; see core/node.h */
 	struct weir__parkword parked;	/* [any] notify */
 	uint32_t futex;			/* waits here without I/O */
 	uint32_t turns;			/* counts turns; a sibling watches it; atomic */

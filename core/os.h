@@ -29,6 +29,22 @@ void weir__os_discard(void *at, size_t bytes);
 void weir__os_want_huge(void *at, size_t bytes);
 
 /*
+ * Which memory node pages come from; nodes have the kernel's numbers. A container may forbid it, and
+ * not every system has it. 0 or a negative errno. [any]
+ *
+ * place: the pages of this memory that are not there yet come from the node as long as that has
+ * any, then from others: a far page is slow, but none would end the process.
+ * prefer: the same for every page that the calling thread is the first to need, the kernel's on
+ * its behalf too; with -1 as before, from where the thread runs.
+ * has_policy: whether somebody has told this thread already (numactl).
+ * of: the node that a page is on; -ENOENT or -EFAULT where there is none yet.
+ */
+int weir__os_node_place(void *at, size_t bytes, int node);
+int weir__os_node_prefer(int node);
+bool weir__os_node_has_policy(void);
+int weir__os_node_of(const void *at);
+
+/*
  * Make pages of weir__os_map_sparse fault, without a mapping of their own; weir__os_discard
  * leaves them so. 0; -ENOMEM; any other errno: this system cannot, use mprotect. [any]
  */

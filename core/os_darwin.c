@@ -39,6 +39,31 @@ void weir__os_want_huge(void *at, size_t bytes)
 	(void)bytes;
 }
 
+int weir__os_node_place(void *at, size_t bytes, int node)
+{
+	(void)at;
+	(void)bytes;
+	(void)node;
+	return -ENOTSUP;
+}
+
+int weir__os_node_prefer(int node)
+{
+	(void)node;
+	return -ENOTSUP;
+}
+
+bool weir__os_node_has_policy(void)
+{
+	return false;
+}
+
+int weir__os_node_of(const void *at)
+{
+	(void)at;
+	return -ENOTSUP;
+}
+
 int weir__os_guard(void *at, size_t bytes)
 {
 	(void)at;

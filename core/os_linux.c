@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <linux/membarrier.h>
+#include <linux/mempolicy.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
 #endif
+
+#define NODES_MAX 1024u		/* that a kernel can be built for */
 
 const int weir__os_fault_signal = SIGSEGV;
 
@@ -47,6 +50,66 @@ void weir__os_discard(void *at, size_t bytes)
 void weir__os_want_huge(void *at, size_t bytes)
 {
 	(void)madvise(at, bytes, MADV_HUGEPAGE);
+}
+
+struct node_mask {
+	unsigned long word[NODES_MAX / (8 * sizeof(unsigned long))];
+};
+
+/* False for a number that no node has. */
+static bool mask_of(int node, struct node_mask *ret_mask)
+{
+	const unsigned bits = 8 * sizeof(unsigned long);
+
+	if (node < 0 || (unsigned)node >= NODES_MAX)
+		return false;
+	*ret_mask = (struct node_mask){ { 0 } };
+	ret_mask->word[(unsigned)node / bits] = 1ul << (unsigned)node % bits;
+	return true;
+}
+
+/* The kernel takes one off the number of bits. MPOL_BIND would kill where PREFERRED goes on. */
+int weir__os_node_place(void *at, size_t bytes, int node)
+{
+	struct node_mask mask;
+
+	if (!mask_of(node, &mask))
+		return -EINVAL;
+	return syscall(SYS_mbind, at, bytes, MPOL_PREFERRED, &mask, NODES_MAX + 1, 0) == 0
+		       ? 0
+		       : -errno;
+}
+
+int weir__os_node_prefer(int node)
+{
+	struct node_mask mask;
+	long rc;
+
+	if (node == -1)
+		rc = syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
+	else if (mask_of(node, &mask))
+		rc = syscall(SYS_set_mempolicy, MPOL_PREFERRED, &mask, NODES_MAX + 1);
+	else
+		return -EINVAL;
+	return rc == 0 ? 0 : -errno;
+}
+
+bool weir__os_node_has_policy(void)
+{
+	int mode = MPOL_DEFAULT;
+
+	return syscall(SYS_get_mempolicy, &mode, NULL, 0, NULL, 0) == 0 && mode != MPOL_DEFAULT;
+}
+
+/* Not get_mempolicy, which would touch the page to find out. */
+int weir__os_node_of(const void *at)
+{
+	const void *page = at;
+	int status = -EFAULT;
+
+	if (syscall(SYS_move_pages, 0, 1, &page, NULL, &status, 0) < 0)
+		return -errno;
+	return status;
 }
 
 /*

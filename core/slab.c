@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "core/assert.h"
+#include "core/node.h"
 #include "core/os.h"
 #include "core/sanitizer.h"
 
@@ -26,9 +27,10 @@ static const uint32_t class_bytes[WEIR__SLAB_CLASSES] = {
 	768,  1024, 1536, 2048, 4096, 8192, 16384, 32768, 131072,
 };
 
-void weir__slab_init(struct weir__slab *slab)
+void weir__slab_init(struct weir__slab *slab, int node)
 {
 	memset(slab, 0, sizeof *slab);
+	slab->node = node;
 	weir__inbox_init(&slab->remote);
 }
 
@@ -41,7 +43,7 @@ void weir__slab_fini(struct weir__slab *slab)
 		weir__asan_unpoison(c, c->bytes);
 		munmap(c, c->bytes);
 	}
-	weir__slab_init(slab);
+	weir__slab_init(slab, slab->node);
 }
 
 int weir__slab_class(size_t bytes)
@@ -90,6 +92,7 @@ static bool chunk_new(struct weir__slab *slab, unsigned size_class)
 
 	if (!c)
 		return false;
+	weir__node_place(c, bytes, slab->node);
 	slab->small_chunks += block <= SMALL_BLOCK;
 	c->bytes = bytes;
 	c->block_bytes = block;

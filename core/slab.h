@@ -39,10 +39,12 @@ struct weir__slab {
 	struct weir__slab_chunk *fresh[WEIR__SLAB_CLASSES];	/* not wholly carved yet */
 	struct weir__slab_chunk *chunks;
 	unsigned small_chunks;
+	int node;		/* see core/node.h */
 	struct weir__inbox remote;
 };
 
-void weir__slab_init(struct weir__slab *slab);
+/* Chunks will lie on that node; -1: anywhere. [setup] */
+void weir__slab_init(struct weir__slab *slab, int node);
 /* Unmaps everything; every block must be free or given up. [setup] */
 void weir__slab_fini(struct weir__slab *slab);
 

@@ -13,9 +13,8 @@
  *  - The list of regions only grows and a header never moves, so the signal
  *    handler may walk it without the lock.
  *
- * Does not unmap regions (the handler would have to know), does not balance pools
- * against each other except through the regions, and does not place memory: the
- * first touch does.
+ * Does not unmap regions (the handler would have to know), and does not balance pools
+ * against each other except through the regions.
  */
 #include "core/stack.h"
 
@@ -27,6 +26,7 @@
 #include "core/assert.h"
 #include "core/atomic.h"
 #include "core/lock.h"
+#include "core/node.h"
 #include "core/os.h"
 #include "core/sanitizer.h"
 
@@ -46,6 +46,7 @@ struct weir__stack_region {
 	size_t stride;				/* from slot to slot: guard and stack */
 	size_t guard;				/* bytes of a guard: one page */
 	unsigned order;
+	int node;
 	unsigned slots;
 	unsigned free_slots;
 	uint64_t free[SLOTS_MAX / WORD_BITS];
@@ -116,7 +117,7 @@ static size_t round_up(size_t n, size_t to)
 }
 
 /* A new region, not yet known to anybody. NULL: no address space. */
-static struct weir__stack_region *region_map(unsigned order)
+static struct weir__stack_region *region_map(unsigned order, int node)
 {
 	size_t page = page_bytes(), stride = page << order;
 	size_t header = round_up(sizeof(struct weir__stack_region), page);
@@ -127,10 +128,12 @@ static struct weir__stack_region *region_map(unsigned order)
 	r = weir__os_map_sparse(header + slots * stride);
 	if (!r)
 		return NULL;
+	weir__node_place(r, header + slots * stride, node);
 	r->first = (char *)r + header;
 	r->stride = stride;
 	r->guard = page;
 	r->order = order;
+	r->node = node;
 	r->slots = (unsigned)slots;
 	r->free_slots = (unsigned)slots;
 	for (unsigned i = 0; i < r->slots; i++)
@@ -156,9 +159,20 @@ static struct weir__stack_region *region_of(const char *addr)
 	return r;
 }
 
-/* Lock held. Takes the lowest free slot of a region that has one. */
-static unsigned region_take(struct weir__stack_region *r)
+/* Lock held. The link to a region with free slots of that kind; the link holds NULL: there is none. */
+static struct weir__stack_region **find_avail(unsigned order, int node)
 {
+	struct weir__stack_region **at = &shared.avail[order];
+
+	while (*at && (*at)->node != node)
+		at = &(*at)->next_avail;
+	return at;
+}
+
+/* Lock held. Takes the lowest free slot of the region that find_avail's link holds. */
+static unsigned region_take(struct weir__stack_region **at)
+{
+	struct weir__stack_region *r = *at;
 	unsigned w = 0, bit;
 
 	WEIR_ASSERT(r->free_slots > 0);
@@ -167,7 +181,7 @@ static unsigned region_take(struct weir__stack_region *r)
 	bit = (unsigned)__builtin_ctzll(r->free[w]);
 	r->free[w] &= r->free[w] - 1;
 	if (--r->free_slots == 0)
-		shared.avail[r->order] = r->next_avail;	/* takes are from the list's head only */
+		*at = r->next_avail;
 	return w * WORD_BITS + bit;
 }
 
@@ -184,15 +198,15 @@ static void region_give(struct weir__stack_region *r, unsigned slot)
 }
 
 /* Lock held. Returns how many it took; bit i of ret_bare: out[i] has no guard yet. */
-static unsigned claim(unsigned order, struct weir__stack *out, unsigned want, uint32_t *ret_bare)
+static unsigned claim(const struct weir__stack_pool *pool, struct weir__stack *out, unsigned want,
+		      uint32_t *ret_bare)
 {
+	struct weir__stack_region **at, *r;
 	uint32_t bare = 0;
-	unsigned n = 0;
+	unsigned n = 0, slot;
 
-	for (; n < want && shared.avail[order]; n++) {
-		struct weir__stack_region *r = shared.avail[order];
-		unsigned slot = region_take(r);
-
+	for (; n < want && (r = *(at = find_avail(pool->order, pool->node))) != NULL; n++) {
+		slot = region_take(at);
 		out[n] = slot_stack(r, slot);
 		if (!bit_test(r->guarded, slot))
 			bare |= UINT32_C(1) << n;
@@ -285,17 +299,17 @@ static int refill(struct weir__stack_pool *pool)
 
 	WEIR_ASSERT(pool->reserved == 0);
 	weir__lock_take(&shared.lock);
-	pool->reserved = claim(pool->order, pool->reserve, WEIR__STACK_RESERVE, &bare);
+	pool->reserved = claim(pool, pool->reserve, WEIR__STACK_RESERVE, &bare);
 	weir__lock_drop(&shared.lock);
 	if (pool->reserved == 0) {
-		fresh = region_map(pool->order);
+		fresh = region_map(pool->order, pool->node);
 		if (!fresh) {
 			pool->reason = "no address space for another region of stacks";
 			return -ENOMEM;
 		}
 		weir__lock_take(&shared.lock);
 		region_publish(fresh);
-		pool->reserved = claim(pool->order, pool->reserve, WEIR__STACK_RESERVE, &bare);
+		pool->reserved = claim(pool, pool->reserve, WEIR__STACK_RESERVE, &bare);
 		weir__lock_drop(&shared.lock);
 	}
 	return guard_reserve(pool, bare);
@@ -364,7 +378,7 @@ void weir__stack_pool_trim(struct weir__stack_pool *pool, unsigned keep)
 
 /* Pools */
 
-int weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes)
+int weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes, int node)
 {
 	size_t page = page_bytes();
 	unsigned order = ORDER_MIN;
@@ -378,6 +392,7 @@ int weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes)
 	WEIR_ASSERT(order < ORDERS);
 	memset(pool, 0, sizeof(*pool));
 	pool->order = order;
+	pool->node = node;
 	pool->hot_max = HOT_MAX;
 	return 0;
 }
@@ -425,7 +440,7 @@ void weir__stack_put(struct weir__stack_pool *pool, struct weir__stack stack)
 	/* What stays readable is the link; a fiber's late access to its old stack is caught. */
 	weir__asan_unpoison(link, sizeof(*link));
 	weir__asan_poison(stack.low, stack.bytes - sizeof(*link));
-	if (WEIR_UNLIKELY(stack.region->order != pool->order)) {
+	if (WEIR_UNLIKELY(stack.region->order != pool->order || stack.region->node != pool->node)) {
 		struct run run = { NULL, 0, 0 };
 
 		run_add(&run, &stack);

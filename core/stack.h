@@ -15,6 +15,8 @@
  * mprotect, two mappings a stack, and so only for as many stacks as fit into half
  * of vm.max_map_count; the one after that is refused.
  *
+ * A region lies on one memory node, and so do the stacks of a pool.
+ *
  * A pool belongs to one worker and is not locked; regions belong to the process, so
  * a stack may be put into another pool than it came from (fibers migrate). Address
  * space that has become a region stays one until the process ends; its pages do not.
@@ -50,16 +52,17 @@ struct weir__stack_pool {
 	unsigned hot_max;			/* one more: the oldest eighth lose their pages */
 	unsigned reserved;			/* entries in reserve */
 	unsigned order;				/* stack_bytes = page size << order */
+	int node;				/* its stacks lie there; see core/node.h */
 	const char *reason;			/* why the last get failed, or NULL */
 	struct weir__stack reserve[WEIR__STACK_RESERVE];
 };
 
 /*
  * stack_bytes counts the guard page, is rounded up to a power of two of at least
- * four pages, and 0 means WEIR__STACK_BYTES_DEFAULT. Takes no memory yet.
+ * four pages, and 0 means WEIR__STACK_BYTES_DEFAULT. node -1: anywhere. Takes no memory yet.
  * Returns 0; -EINVAL above WEIR__STACK_BYTES_MAX. Thread: [setup] or [owner].
  */
-int weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes);
+int weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes, int node);
 
 /*
  * Gives every free stack back to its region, without its pages. Stacks that are
@@ -75,7 +78,7 @@ int weir__stack_get(struct weir__stack_pool *pool, struct weir__stack *ret_stack
 
 /*
  * Takes a stack back, from whatever pool it came; nothing may run on it or point
- * into it. A stack of another size than the pool's goes straight to its region.
+ * into it. A stack of another size or node than the pool's goes straight to its region.
  * Thread: [owner] of pool.
  */
 void weir__stack_put(struct weir__stack_pool *pool, struct weir__stack stack);

@@ -165,10 +165,12 @@ static int plan_workers(struct runtime *rt)
 		rc = weir_topo_new(NULL, &here, &reason);
 	if (rc == 0)
 		rc = weir_plan_new(here ? here : rt->cfg.topo, &place, &rt->base.plan, &reason);
-	if (rc < 0)
+	if (rc < 0) {
 		refuse(rc, "%s", reason.text);
-	else
+	} else {
 		rt->cfg.workers = rt->base.plan->workers_len;
+		rc = runtime_place_memory(rt, here ? here : rt->cfg.topo);
+	}
 	weir_topo_free(here);
 	return rc;
 }
@@ -229,7 +231,7 @@ static void init_base(struct runtime *rt)
 	base->no_time = rt->cfg.no_time;
 	base->no_signal = rt->cfg.no_signal;
 	base->workers = rt->cfg.workers;
-	weir__slab_init(&base->foreign);
+	weir__slab_init(&base->foreign, -1);
 	if (base->clock)
 		weir__clock_attach(base->clock, base);
 }
@@ -257,6 +259,8 @@ static void *worker_main(void *arg)
 
 	snprintf(name, sizeof name, "%.9s-w%u", w->rt->name, w->base.index);
 	weir__os_thread_name(name);
+	if (w->rt->node[w->base.index] >= 0)
+		(void)weir__os_node_prefer(-1);
 	worker_serve(w, NULL, NULL);
 	/* Pairs with the load in thread_is_over. */
 	weir__store(&w->thread_over, 1u, WEIR_RELEASE);
@@ -310,6 +314,19 @@ static int make_workers(struct runtime *rt, struct weir__backend_choice *choice)
 	return rc;
 }
 
+/* The top of its stack, where its thread-locals are, is made here: on its node, if it has one. */
+static int create_thread(struct runtime *rt, unsigned i, const pthread_attr_t *attr)
+{
+	int rc;
+
+	if (rt->node[i] >= 0)
+		(void)weir__os_node_prefer(rt->node[i]);
+	rc = -pthread_create(&rt->threads[i], attr, worker_main, worker_at(rt, i));
+	if (rt->node[i] >= 0)
+		(void)weir__os_node_prefer(-1);
+	return rc;
+}
+
 static int start_thread(struct runtime *rt, unsigned i)
 {
 	const struct weir_plan_worker *place = &rt->base.plan->workers[i];
@@ -321,7 +338,7 @@ static int start_thread(struct runtime *rt, unsigned i)
 	if (place->bound)
 		rc = cpus_bind(&attr, &place->cpus);
 	if (rc == 0)
-		rc = -pthread_create(&rt->threads[i], &attr, worker_main, worker_at(rt, i));
+		rc = create_thread(rt, i, &attr);
 	pthread_attr_destroy(&attr);
 	rt->started[i] = rc == 0;
 	return rc;
@@ -352,6 +369,7 @@ static void runtime_release(struct runtime *rt)
 	free(rt->base.worker);
 	free(rt->threads);
 	free(rt->started);
+	free(rt->node);
 	weir_plan_free(rt->base.plan);
 	free(rt);
 }
@@ -387,6 +405,7 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 		rc = report_overflows();
 	if (rc < 0) {
 		weir_plan_free(rt->base.plan);
+		free(rt->node);
 		free(rt);
 		return rc;
 	}

@@ -15,6 +15,7 @@
 #include "sched/pool.h"
 #include "sched/watch.h"
 
+struct weir_topo;
 struct worker;
 
 /* How far shutdown has come; atomic. A second shutdown, after one that timed out, starts over. */
@@ -49,6 +50,7 @@ struct runtime {
 	uint64_t
 		drain_deadline; /* no wait lasts longer; WEIR_FOREVER unless shutting down; atomic */
 
+	int *node;			/* per worker: where its memory lies; see core/node.h */
 	pthread_t *threads;		/* one per worker; multi-thread scheduler */
 	bool *started;
 };
@@ -75,6 +77,9 @@ int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns);
 void runtime_deliver_late(struct runtime *rt);
 /* Tasks that have not finished. [any] */
 uint64_t runtime_alive(struct runtime *rt);
+
+/* In memory.c: fill in .node, by the plan for that topology. 0; -ENOMEM. [setup] */
+int runtime_place_memory(struct runtime *rt, const struct weir_topo *topo);
 
 /* In current.c: the current-thread scheduler. */
 int current_block_on(struct runtime *rt, int (*fn)(void *), void *arg);

@@ -16,6 +16,7 @@
 #include "core/clock.h"
 #include "core/futex.h"
 #include "core/leaf.h"
+#include "core/node.h"
 #include "core/overflow.h"
 #include "core/task_run.h"
 
@@ -409,7 +410,7 @@ static void backend_config(const struct runtime *rt, unsigned index,
 		.rt = (struct weir_rt *)(uintptr_t)&rt->base,
 		.worker = index,
 		.workers = rt->base.workers,
-		.node = -1,
+		.node = rt->node[index],
 		.busy_events = rt->cfg.busy_events,
 		.idle_events = rt->cfg.idle_events,
 		.lease_bytes = rt->cfg.lease_bytes,
@@ -438,21 +439,19 @@ static void worker_init(struct worker *w, struct runtime *rt, unsigned index)
 	inject_init(&w->overflow);
 	weir__inbox_init(&w->arrivals);
 	weir__inbox_init(&w->base.inbox);
-	weir__slab_init(&w->base.slab);
+	weir__slab_init(&w->base.slab, rt->node[index]);
 }
 
-int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker)
+static int worker_build(struct runtime *rt, unsigned index, struct worker **ret_worker)
 {
+	int node = rt->node[index], rc;
 	struct weir_backend_config io_cfg;
-	struct worker *w;
-	int rc;
+	struct worker *w = weir__node_alloc(sizeof *w, node);
 
-	w = aligned_alloc(128, (sizeof *w + 127) / 128 * 128);
 	if (!w)
 		return -ENOMEM;
-	memset(w, 0, sizeof *w);
 	worker_init(w, rt, index);
-	rc = weir__stack_pool_init(&w->base.stacks, rt->cfg.stack_bytes);
+	rc = weir__stack_pool_init(&w->base.stacks, rt->cfg.stack_bytes, node);
 	if (rc < 0)
 		goto fail;
 	backend_config(rt, index, &io_cfg);
@@ -465,7 +464,20 @@ int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker)
 fail_stacks:
 	weir__stack_pool_fini(&w->base.stacks);
 fail:
-	free(w);
+	weir__node_free(w, sizeof *w, node);
+	return rc;
+}
+
+/* Not yet on the worker's thread: what the kernel keeps for its rings is to come from its node too. */
+int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker)
+{
+	int node = rt->node[index], rc;
+
+	if (node >= 0)
+		(void)weir__os_node_prefer(node);
+	rc = worker_build(rt, index, ret_worker);
+	if (node >= 0)
+		(void)weir__os_node_prefer(-1);
 	return rc;
 }
 
@@ -476,5 +488,5 @@ void worker_free(struct worker *w)
 	weir__driver_fini(&w->base.driver);
 	weir__stack_pool_fini(&w->base.stacks);
 	weir__slab_fini(&w->base.slab);
-	free(w);
+	weir__node_free(w, sizeof *w, w->rt->node[w->base.index]);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* buffers.c: see buffers.h. Only the owner is here, but for leases that come back. */
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "core/assert.h"
+#include "core/node.h"
 #include "backends/iouring/buffers.h"
 
 #define WANT_FIRST 16u
@@ -19,6 +21,11 @@ static size_t ring_bytes(uint32_t entries)
 	return entries * sizeof(struct io_uring_buf);
 }
 
+static size_t arrays_bytes(uint32_t entries)
+{
+	return entries * (sizeof(uint32_t) + 3 * sizeof(uint16_t));
+}
+
 static int open_ring(struct uring_buffers *b, struct io_uring *ring, uint32_t entries)
 {
 	struct io_uring_buf_reg reg = { .ring_entries = entries, .bgid = URING_GROUP };
@@ -28,6 +35,7 @@ static int open_ring(struct uring_buffers *b, struct io_uring *ring, uint32_t en
 
 	if (at == MAP_FAILED)
 		return -ENOMEM;
+	weir__node_place(at, ring_bytes(entries), b->pool.node);
 	reg.ring_addr = (uintptr_t)at;
 	rc = io_uring_register_buf_ring(ring, &reg, 0);
 	if (rc < 0) {
@@ -37,7 +45,6 @@ static int open_ring(struct uring_buffers *b, struct io_uring *ring, uint32_t en
 	/* After a fork this process must keep the pages that the kernel knows. */
 	madvise(at, ring_bytes(entries), MADV_DONTFORK);
 	b->ring = at;
-	b->entries = entries;
 	io_uring_buf_ring_init(b->ring);
 	return 0;
 }
@@ -52,22 +59,23 @@ static void set_want(struct uring_buffers *b, uint32_t want)
 }
 
 int weir__uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint32_t entries,
-			     size_t lease_bytes)
+			     size_t lease_bytes, int node)
 {
 	int rc;
 
-	weir__lease_pool_init(&b->pool, lease_bytes);
+	weir__lease_pool_init(&b->pool, lease_bytes, node);
 	if (!entries)
 		return 0;
-	b->token = calloc(entries, sizeof(*b->token));
-	b->free = calloc(entries, sizeof(*b->free));
-	b->place = calloc(entries, sizeof(*b->place));
-	b->number = calloc(entries, sizeof(*b->number));
-	rc = b->token && b->free && b->place && b->number ? open_ring(b, ring, entries) : -ENOMEM;
+	b->entries = entries;
+	b->token = weir__node_alloc(arrays_bytes(entries), node);
+	rc = b->token ? open_ring(b, ring, entries) : -ENOMEM;
 	if (rc < 0) {
 		weir__uring_buffers_fini(b);
 		return rc;
 	}
+	b->free = (uint16_t *)(b->token + entries);
+	b->place = b->free + entries;
+	b->number = b->place + entries;
 	for (uint32_t i = 0; i < entries; i++)
 		b->free[i] = (uint16_t)(entries - 1 - i);
 	b->free_len = entries;
@@ -96,11 +104,8 @@ void weir__uring_buffers_fini(struct uring_buffers *b)
 		b->ring = NULL;
 	}
 	weir__lease_pool_fini(&b->pool);
-	free(b->token);
-	free(b->free);
-	free(b->place);
-	free(b->number);
-	free(b->block);
+	weir__node_free(b->token, arrays_bytes(b->entries), b->pool.node);
+	weir__node_free(b->block, b->blocks * sizeof(*b->block), b->pool.node);
 	b->token = NULL;
 	b->free = b->place = b->number = NULL;
 	b->block = NULL;
@@ -115,9 +120,12 @@ static bool room_for(struct uring_buffers *b, uint32_t token)
 		return true;
 	while (blocks <= token)
 		blocks *= 2;
-	block = realloc(b->block, blocks * sizeof(*block));
+	block = weir__node_alloc(blocks * sizeof(*block), b->pool.node);
 	if (!block)
 		return false;
+	if (b->block)
+		memcpy(block, b->block, b->blocks * sizeof(*block));
+	weir__node_free(b->block, b->blocks * sizeof(*block), b->pool.node);
 	b->block = block;
 	b->blocks = blocks;
 	return true;

@@ -35,19 +35,19 @@ struct uring_buffers {
 	uint32_t peak;			/* taken in a turn, of late; times 16 */
 	uint32_t filled;		/* bytes in one, of late; times 16 */
 	uint32_t cold;			/* of those provided, so many have no memory */
-	uint32_t *token;		/* by buffer number */
+	uint32_t *token;		/* by buffer number; begins the block of all four arrays */
 	uint16_t *place;		/* the same: where in the ring it was put */
 	uint16_t *number;		/* by place in the ring: which one was put there */
-	uint16_t tail;			/* the next place */
 	uint16_t *free;			/* numbers that are not in the ring */
+	uint16_t tail;			/* the next place */
 	uint32_t free_len;
 	struct uring_block *block;	/* by token */
 	uint32_t blocks;
 };
 
-/* [setup] entries 0: the kernel is given none. -errno when the ring is refused. */
+/* [setup] entries 0: the kernel is given none. node: core/node.h. -errno: the ring is refused. */
 int weir__uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint32_t entries,
-			     size_t lease_bytes);
+			     size_t lease_bytes, int node);
 /* [setup] After the ring is closed. */
 void weir__uring_buffers_fini(struct uring_buffers *b);
 

@@ -232,6 +232,7 @@ static int uring_init(struct weir_backend *be, const struct weir_backend_config 
 	if (rc < 0)
 		return rc;
 	u->alone = cfg->workers == 1;
+	u->node = cfg->node;
 	u->moves = cfg->moves;
 	u->busy_events = cfg->busy_events ? cfg->busy_events : 64;
 	u->idle_events = cfg->idle_events ? cfg->idle_events : 1024;
@@ -242,7 +243,7 @@ static int uring_init(struct weir_backend *be, const struct weir_backend_config 
 		return rc;
 	rc = weir__uring_buffers_init(&u->buffers, &u->ring,
 				u->options.buffers ? u->options.buffer_entries : 0,
-				cfg->lease_bytes ? cfg->lease_bytes : 32768);
+				cfg->lease_bytes ? cfg->lease_bytes : 32768, cfg->node);
 	if (rc < 0)
 		weir__uring_ring_close(u);
 	return rc;

@@ -35,6 +35,7 @@ struct uring {
 	struct weir_backend base;
 	struct io_uring ring;
 	struct uring_options options;
+	int node;			/* see core/node.h */
 	bool alone;			/* one worker: nobody else touches a handle */
 	bool moves;			/* any thread may poll; see weir_backend_config */
 	bool enabled;

@@ -7,11 +7,11 @@
  * over answers.
  */
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "core/assert.h"
+#include "core/node.h"
 #include "core/worker.h"
 #include "backends/iouring/iouring.h"
 
@@ -39,7 +39,7 @@ static int open_table(struct uring *u)
 {
 	if (!u->options.direct)
 		return 0;
-	u->direct = calloc(u->options.direct, sizeof(*u->direct));
+	u->direct = weir__node_alloc(u->options.direct * sizeof(*u->direct), u->node);
 	if (!u->direct)
 		return -ENOMEM;
 	while (u->direct_len < u->options.direct) {
@@ -93,7 +93,7 @@ void weir__uring_ring_close(struct uring *u)
 	io_uring_queue_exit(&u->ring);
 	if (u->wake_fd >= 0)
 		close(u->wake_fd);
-	free(u->direct);
+	weir__node_free(u->direct, u->options.direct * sizeof(*u->direct), u->node);
 }
 
 /* The first turn, on the worker's own thread. */

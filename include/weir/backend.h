@@ -122,7 +122,8 @@ struct weir_backend_config {
 	struct weir_rt *rt;
 	unsigned worker;		/* index */
 	unsigned workers;		/* how many there are */
-	int node;			/* memory node, -1 unknown */
+	int node;			/* the worker's memory is placed there: the kernel's number; -1: it
+					 * is not placed (one node, or a thread that is not bound) */
 	unsigned busy_events, idle_events;
 	size_t lease_bytes;
 	const void *custom;		/* weir_rt_config.backend_config */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "backends/lease_pool.h"
+#include "core/node.h"
+#include "tests/support/pages.h"
 #include "tests/unit/backends_rig.h"
 
 /* ---- leases ------------------------------------------------------------------------------- */
@@ -171,6 +173,30 @@ START_TEST(busy_worker_gives_back_too)
 }
 END_TEST
 
+/* Every chunk, and the links behind its blocks. */
+START_TEST(what_a_pool_lends_lies_on_its_node)
+{
+	struct weir__lease_pool pool;
+	uint32_t token[100];
+	uint8_t *data;
+
+	if (weir__node_check(0) < 0) {
+		testing_skip("memory cannot be placed here");
+		return;
+	}
+	weir__lease_pool_init(&pool, 1, 0);
+	for (unsigned i = 0; i < 100; i++) {
+		data = weir__lease_pool_take(&pool, true, &token[i]);
+		ck_assert_ptr_nonnull(data);
+		ck_assert_str_eq(testing_policy_of(data), "prefer:0");
+	}
+	ck_assert_str_eq(testing_policy_of(pool.chunk[2].next), "prefer:0");
+	for (unsigned i = 0; i < 100; i++)
+		weir__lease_pool_give(&pool, true, token[i]);
+	weir__lease_pool_fini(&pool);
+}
+END_TEST
+
 START_TEST(pool_grows_far)
 {
 	struct weir__lease_pool pool;
@@ -180,7 +206,7 @@ START_TEST(pool_grows_far)
 	uint32_t *token = malloc(MANY * sizeof(*token));
 	uint8_t **data = malloc(MANY * sizeof(*data));
 
-	weir__lease_pool_init(&pool, 1);
+	weir__lease_pool_init(&pool, 1, -1);
 	ck_assert_uint_eq(pool.bytes, (size_t)sysconf(_SC_PAGESIZE));
 	for (unsigned i = 0; i < MANY; i++) {
 		data[i] = weir__lease_pool_take(&pool, i % 2, &token[i]);
@@ -215,6 +241,7 @@ int main(int argc, char **argv)
 		CASE(leases_given_back_elsewhere),
 		CASE(burst_gives_its_memory_back, .needs = "nosan"),
 		CASE(busy_worker_gives_back_too),
+		TESTING(what_a_pool_lends_lies_on_its_node),
 		TESTING(pool_grows_far),
 	};
 

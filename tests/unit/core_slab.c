@@ -13,7 +13,7 @@ static struct weir__slab slab;
 
 static void setup(void)
 {
-	weir__slab_init(&slab);
+	weir__slab_init(&slab, -1);
 }
 
 static void teardown(void)

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory.c: on which node the memory of each worker is placed, if on any.
+ *
+ * It is where that has a meaning: this machine has several nodes, and the thread is bound to CPUs of
+ * one, so that it stays near its memory. What floats is left to the kernel, which moves pages after
+ * threads as long as nobody has a say in it. So is a process that was given a policy of its own.
+ */
+#include "sched/runtime.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/node.h"
+#include "weir/topo.h"
+
+/* One more line of the plan's why; a full one loses its last. */
+static void WEIR_PRINTF(2, 3) note(struct weir_plan *plan, const char *fmt, ...)
+{
+	unsigned line = plan->why_len < WEIR_PLAN_WHY_MAX ? plan->why_len++ : WEIR_PLAN_WHY_MAX - 1;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(plan->why[line], sizeof plan->why[line], fmt, ap);
+	va_end(ap);
+}
+
+static bool stays_on_its_node(const struct weir_plan_worker *w, const struct weir_topo *topo)
+{
+	for (unsigned i = 0; i < topo->cpus_len; i++)
+		if (weir_cpuset_has(&w->cpus, topo->cpus[i].os) && topo->cpus[i].node != w->node)
+			return false;
+	return w->bound;
+}
+
+static bool any_stays(const struct weir_plan *plan, const struct weir_topo *topo)
+{
+	for (unsigned i = 0; i < plan->workers_len; i++)
+		if (stays_on_its_node(&plan->workers[i], topo))
+			return true;
+	return false;
+}
+
+/* Workers of a node are neighbours in a plan: each node is tried once, and the first refusal told. */
+static void choose_nodes(struct runtime *rt, const struct weir_topo *topo)
+{
+	int tried = -1, rc = 0;
+	bool noted = false;
+
+	for (unsigned i = 0; i < rt->cfg.workers; i++) {
+		const struct weir_plan_worker *w = &rt->base.plan->workers[i];
+		int node = topo->nodes[w->node].os;
+
+		if (!stays_on_its_node(w, topo))
+			continue;
+		if (node != tried)
+			rc = weir__node_check(node);
+		tried = node;
+		if (rc == 0) {
+			rt->node[i] = node;
+		} else if (!noted) {
+			note(rt->base.plan, "memory is not placed on node %d: the kernel says %s",
+			     node, weir_strerror(rc));
+			noted = true;
+		}
+	}
+}
+
+int runtime_place_memory(struct runtime *rt, const struct weir_topo *topo)
+{
+	rt->node = malloc(rt->cfg.workers * sizeof *rt->node);
+	if (!rt->node)
+		return -ENOMEM;
+	for (unsigned i = 0; i < rt->cfg.workers; i++)
+		rt->node[i] = -1;
+	if (!topo->here || topo->nodes_len < 2 || rt->cfg.sched == WEIR_SCHED_CURRENT)
+		return 0;
+	if (!any_stays(rt->base.plan, topo))
+		return 0;
+	if (weir__os_node_has_policy())
+		note(rt->base.plan,
+		     "memory is not placed: the process has a memory policy already");
+	else
+		choose_nodes(rt, topo);
+	return 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* pages.c: see pages.h. */
+#include "tests/support/pages.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+/* The file has a line for each mapping, with its first address; they are in order. */
+const char *testing_policy_of(const void *at)
+{
+	static char policy[64];
+	char line[4096], name[64];
+	unsigned long first;
+	FILE *f = fopen("/proc/self/numa_maps", "re");
+
+	policy[0] = '\0';
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx %63s", &first, name) != 2)
+			continue;
+		if (first > (uintptr_t)at)
+			break;
+		strcpy(policy, name);
+	}
+	if (f)
+		fclose(f);
+	return policy;
+}
+
+int testing_deny_placing(int err)
+{
+	unsigned action = err ? SECCOMP_RET_ERRNO | (unsigned)err : SECCOMP_RET_KILL_PROCESS;
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mbind, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_mempolicy, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_get_mempolicy, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, action),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? -errno : 0;
+}
