@@ -18,6 +18,7 @@ struct weir__worker;
 struct weir__context {
 	struct weir__worker *worker;	/* NULL off the workers, and while blocking in place */
 	struct weir_rt *rt;		/* the worker's runtime, or the one entered */
+	uint16_t home;			/* the scheduler's: where a thread that is no worker pushes */
 };
 
 /* This thread's context. [any] */

@@ -39,10 +39,16 @@ int cpus_mask(struct weir_cpuset *ret_mask);
 /* The same, and what is around it; root as above. */
 int cpus_limits(const char *root, struct cpu_limits *ret_limits);
 
+/* The CPU, by the kernel's number, on which the calling thread runs; -1 where that is not known. */
+int cpus_current(void);
+
 /*
  * A thread that is made with these attributes begins, and stays, on these CPUs. 0 or a negative
  * errno; -EOPNOTSUPP where the system does not bind.
  */
 int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus);
+
+/* The same for the calling thread. */
+int cpus_bind_self(const struct weir_cpuset *cpus);
 
 #endif

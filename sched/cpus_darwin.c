@@ -47,3 +47,14 @@ int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus)
 	(void)cpus;
 	return -EOPNOTSUPP;
 }
+
+int cpus_bind_self(const struct weir_cpuset *cpus)
+{
+	(void)cpus;
+	return -EOPNOTSUPP;
+}
+
+int cpus_current(void)
+{
+	return -1;
+}

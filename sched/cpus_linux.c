@@ -229,7 +229,7 @@ int cpus_limits(const char *root, struct cpu_limits *ret_limits)
 	return 0;
 }
 
-int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus)
+static cpu_set_t system_set(const struct weir_cpuset *cpus)
 {
 	cpu_set_t set;
 
@@ -237,5 +237,24 @@ int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus)
 	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++)
 		if (weir_cpuset_has(cpus, cpu))
 			CPU_SET(cpu, &set);
+	return set;
+}
+
+int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus)
+{
+	cpu_set_t set = system_set(cpus);
+
 	return -pthread_attr_setaffinity_np(attr, sizeof set, &set);
+}
+
+int cpus_bind_self(const struct weir_cpuset *cpus)
+{
+	cpu_set_t set = system_set(cpus);
+
+	return -pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+int cpus_current(void)
+{
+	return sched_getcpu();
 }

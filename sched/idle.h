@@ -2,22 +2,31 @@
 /*
  * idle.h: who sleeps, how many search, and whom to wake: without a lock.
  *
- *	searching	how many workers look for work (or were woken to look)
- *	asleep		a bit per worker that has parked and that nobody has claimed yet
+ * Workers that steal from each other are a domain; they share an inject queue, and
+ * a word of sleepers, with those of their group.
+ *
+ *	searching	of a domain: how many workers look for work (or were woken to look)
+ *	asleep		of a group: a bit per worker that has parked and that nobody has
+ *			claimed yet
+ *
+ * Each domain is a world of its own: work is published to it, found in it, and
+ * announced to its sleepers. A counter for two of them would lose wake-ups: the
+ * searcher of one hides work of the other from those who could take it.
  *
  * The life of a worker, as the runtime writes it
  *
  *	no local work
  *	searching = idle_begin_search(i)		refused: enough others do
- *	if searching: steal, look into the inject queues
+ *	if searching: steal, look into the inject queues; near ones first, far ones if that
+ *		was in vain
  *		found: if (idle_end_search(i)) wake_one(); run
- *	if (idle_park(i, me, searching)) look into EVERY queue
- *		found: if (idle_unpark_self(i, me) || idle_end_search(i)) wake_one(); run
+ *	if (idle_park(i, g, me, searching)) look into EVERY queue of the domain, far ones too
+ *		found: if (idle_unpark_self(g, me) || idle_end_search(i)) wake_one(); run
  *	look into the inbox
  *	if (weir__parkword_prepare(pw)) { wait; weir__parkword_finish(pw); }
- *	searching = !idle_unpark_self(i, me)
+ *	searching = !idle_unpark_self(g, me)
  *
- *	wake_one, after work was made visible: w = idle_pick(i, near);
+ *	wake_one, after work was made visible: w = idle_pick(i, g, near);
  *		if (w >= 0 && weir__parkword_notify(pw of w)) ring the backend of w
  *
  * The rules, from Tokio: half of the workers may search; one is woken only if
@@ -25,16 +34,20 @@
  * wakes the next. One is stricter: EVERY worker that parks while nobody
  * searches looks again, not only the last searcher (a worker whose search was
  * refused may otherwise go to sleep on work that came after the searcher had
- * found something else).
+ * found something else). How a searcher goes about it does not matter to the rest: one
+ * that keeps to its node, and finds nothing there, parks like any other, and then has to
+ * look everywhere.
  *
- * Why no wake-up is lost: work that a producer has published is found, or a
- * worker is awake that will look for it before it sleeps. Every step has the
- * shape "write; fence; read", the fences are totally ordered, and of two such
- * steps one reads what the other wrote:
+ * Why no wake-up is lost: work that a producer has published in a domain is found, or a
+ * worker of that domain is awake that will look for it before it sleeps. Every step has
+ * the shape "write; fence; read", the fences are totally ordered, and of two such
+ * steps one reads what the other wrote. All words of sleepers of the domain are read
+ * behind the one fence, and so are all its queues; so it does not matter in how many
+ * groups they lie, nor in which order they are read:
  *
- *	P	pick:	publish work	| fence |	read searching, asleep
- *	W	park:	set asleep bit, searching - 1	| fence |	read searching, the queues
- *	E	last searcher found work: searching - 1, then pick: | fence | read asleep
+ *	P	pick:	publish work	| fence |	read searching, every asleep
+ *	W	park:	set asleep bit, searching - 1	| fence |	read searching, every queue
+ *	E	last searcher found work: searching - 1, then pick: | fence | read every asleep
  *
  * 1. P finds nobody searching and nobody asleep. Then each worker's W comes
  *    after P. It finds the work; or it finds a searcher: case 2 with W for P.
@@ -42,8 +55,8 @@
  *    whose maker reads the queues and finds the work; or an E, which wakes a
  *    sleeper if there is one (and that one is a searcher now: case 2 again), and
  *    if there is none each worker's next W comes after E: case 1 with E for P.
- * 3. P claims a sleeper. It is counted as searching before it is claimed, so it
- *    is a searcher for all others: case 2. Its parkword wakes it.
+ * 3. P claims a sleeper, of whatever group. It is counted as searching before it is
+ *    claimed, so it is a searcher for all others: case 2. Its parkword wakes it.
  * 4. P has counted a searcher for its claim, but the sleepers woke by themselves.
  *    Others may have relied on that searcher, so P takes the count back and
  *    starts again from its fence: it is an E.
@@ -61,10 +74,7 @@
 #include "core/atomic.h"
 #include "weir/base.h"
 
-#ifndef IDLE_MAX
-#define IDLE_MAX 256u
-#endif
-#define IDLE_WORDS ((IDLE_MAX + 63u) / 64u)
+#define IDLE_GROUP_MAX 64u	/* workers of a group */
 
 #ifndef IDLE_PICK_FENCE
 #define IDLE_PICK_FENCE WEIR_SEQ_CST
@@ -82,25 +92,45 @@
 #ifndef IDLE_PICK_AGAIN
 #define IDLE_PICK_AGAIN 1
 #endif
+#ifndef IDLE_PICK_ALL_GROUPS
+#define IDLE_PICK_ALL_GROUPS 1
+#endif
 
+/* Of a domain. */
 struct idle {
 	WEIR_ATOMIC(uint32_t) searching WEIR_ALIGNED(64);
-	uint32_t workers;
 	uint32_t searchers;		/* so many may search at a time; set before it runs */
-	WEIR_ATOMIC(uint64_t) asleep[IDLE_WORDS];
 };
 
-/* [setup] All awake, nobody searching. */
+/* Of a group. */
+struct idle_group {
+	WEIR_ATOMIC(uint64_t) asleep WEIR_ALIGNED(64);
+	struct idle_group *
+		*near; /* the domain's groups: this one, then the nearest; by its owner */
+	uint16_t near_len;
+	uint16_t first, workers;	/* the worker of bit 0, and how many there are */
+};
+
+/* [setup] Nobody searches. */
 static inline void idle_init(struct idle *i, unsigned workers)
 {
-	unsigned w;
-
-	WEIR_ASSERT(workers <= IDLE_MAX);
-	i->workers = workers;
 	i->searchers = (workers + 1) / 2;
 	weir__store(&i->searching, 0u, WEIR_RELAXED);
-	for (w = 0; w < IDLE_WORDS; w++)
-		weir__store(&i->asleep[w], (uint64_t)0, WEIR_RELAXED);
+}
+
+/* [setup] All awake. */
+static inline void idle_group_init(struct idle_group *g, unsigned first, unsigned workers)
+{
+	WEIR_ASSERT(workers <= IDLE_GROUP_MAX);
+	g->first = (uint16_t)first;
+	g->workers = (uint16_t)workers;
+	weir__store(&g->asleep, (uint64_t)0, WEIR_RELAXED);
+}
+
+static inline uint64_t idle_bit(struct idle_group *g, unsigned worker)
+{
+	WEIR_ASSERT(worker >= g->first && worker - g->first < g->workers);
+	return (uint64_t)1 << (worker - g->first);
 }
 
 /* [owner] False: enough others search. The limit is against contention, so it may be sloppy. */
@@ -123,25 +153,24 @@ static inline bool idle_end_search(struct idle *i)
 
 /*
  * [owner] Marks the worker asleep; from here on it may be claimed and notified.
- * True: nobody searches, the caller MUST look into all queues before it waits
- * (a W). If it finds work there it takes itself out with idle_unpark_self.
+ * True: nobody searches, the caller MUST look into all queues of its domain before it
+ * waits (a W). If it finds work there it takes itself out with idle_unpark_self.
  */
-static inline bool idle_park(struct idle *i, unsigned worker, bool was_searching)
+static inline bool idle_park(struct idle *i, struct idle_group *g, unsigned worker,
+			     bool was_searching)
 {
-	WEIR_ATOMIC(uint64_t) *word = &i->asleep[worker / 64];
-	uint64_t bit = (uint64_t)1 << worker % 64;
+	uint64_t bit = idle_bit(g, worker);
 	uint32_t before = 0;
 
-	WEIR_ASSERT(worker < i->workers);
 	if (IDLE_PARK_SETS_BIT_FIRST)
-		weir__fetch_or(word, bit, WEIR_RELAXED);
+		weir__fetch_or(&g->asleep, bit, WEIR_RELAXED);
 	if (was_searching)
 		before = weir__fetch_sub(&i->searching, 1u, WEIR_RELAXED);
 	if (!IDLE_PARK_ALL_LOOK)
 		return before == 1;
 	weir__fence(IDLE_PARK_FENCE);
 	if (!IDLE_PARK_SETS_BIT_FIRST)
-		weir__fetch_or(word, bit, WEIR_RELAXED);
+		weir__fetch_or(&g->asleep, bit, WEIR_RELAXED);
 	return weir__load(&i->searching, WEIR_RELAXED) == 0;
 }
 
@@ -150,11 +179,11 @@ static inline bool idle_park(struct idle *i, unsigned worker, bool was_searching
  * it is not searching. False: somebody had claimed it, and it is counted as a
  * searcher.
  */
-static inline bool idle_unpark_self(struct idle *i, unsigned worker)
+static inline bool idle_unpark_self(struct idle_group *g, unsigned worker)
 {
-	uint64_t bit = (uint64_t)1 << worker % 64;
+	uint64_t bit = idle_bit(g, worker);
 
-	return weir__fetch_and(&i->asleep[worker / 64], ~bit, WEIR_RELAXED) & bit;
+	return weir__fetch_and(&g->asleep, ~bit, WEIR_RELAXED) & bit;
 }
 
 /* The set bit nearest to position near, which may lie outside the word. bits is not 0. */
@@ -175,53 +204,60 @@ static inline int idle_nearest_bit(uint64_t bits, int near)
 		       : 63 - __builtin_clzll(down);
 }
 
-/* The sleeper nearest to near by index, or -1. */
-static inline int idle_nearest(struct idle *i, int near)
+/*
+ * The group of the nearest sleeper, or NULL: the asker's own, then by near. *ret_worker is that
+ * one of them whose index is nearest to near.
+ */
+static inline struct idle_group *idle_nearest(struct idle_group *from, int near,
+					      unsigned *ret_worker)
 {
-	int best = -1, base, k;
-	uint64_t bits;
+	unsigned k, len = IDLE_PICK_ALL_GROUPS ? from->near_len : 1;
 
-	for (base = 0; base < (int)i->workers; base += 64) {
-		bits = weir__load(&i->asleep[base / 64], WEIR_RELAXED);
+	for (k = 0; k < len; k++) {
+		struct idle_group *g = from->near[k];
+		uint64_t bits = weir__load(&g->asleep, WEIR_RELAXED);
+
 		if (!bits)
 			continue;
-		k = base + idle_nearest_bit(bits, near - base);
-		if (best < 0 || (k < near ? near - k : k - near) <
-				(best < near ? near - best : best - near))
-			best = k;
+		*ret_worker = g->first + (unsigned)idle_nearest_bit(bits, near - (int)g->first);
+		return g;
 	}
-	return best;
+	return NULL;
 }
 
 /* Takes the nearest sleeper out, or returns -1 when all have woken up. */
-static inline int idle_claim(struct idle *i, int near)
+static inline int idle_claim(struct idle_group *from, int near)
 {
-	int worker;
+	struct idle_group *g;
+	unsigned worker;
 
-	while ((worker = idle_nearest(i, near)) >= 0)
-		if (idle_unpark_self(i, (unsigned)worker))
-			return worker;
+	while ((g = idle_nearest(from, near, &worker)))
+		if (idle_unpark_self(g, worker))
+			return (int)worker;
 	return -1;
 }
 
 /*
- * [any] After work was made visible: the worker to notify, or -1 when somebody
+ * [any] After work was made visible in the domain: the worker to notify, or -1 when somebody
  * searches or nobody sleeps. The one returned is counted as a searcher already.
- * When all are busy this is a fence and two loads from a line that nobody writes.
+ * from is the group where the work is, near the worker that asks, or -1.
+ * When all are busy this is a fence and loads from lines that nobody writes, one for the domain
+ * and one for each group.
  */
-static inline int idle_pick(struct idle *i, int near)
+static inline int idle_pick(struct idle *i, struct idle_group *from, int near)
 {
 	uint32_t none;
+	unsigned any;
 	int worker;
 
 	do {
 		weir__fence(IDLE_PICK_FENCE);
-		if (weir__load(&i->searching, WEIR_RELAXED) != 0 || idle_nearest(i, near) < 0)
+		if (weir__load(&i->searching, WEIR_RELAXED) != 0 || !idle_nearest(from, near, &any))
 			return -1;
 		none = 0;
 		if (!weir__cas(&i->searching, &none, 1u, WEIR_RELAXED, WEIR_RELAXED))
 			return -1;
-		worker = idle_claim(i, near);
+		worker = idle_claim(from, near);
 		if (worker >= 0)
 			return worker;
 		weir__fetch_sub(&i->searching, 1u, WEIR_RELAXED);

@@ -15,6 +15,7 @@ void inject_init(struct inject *q)
 {
 	weir__store(&q->lock.held, 0u, WEIR_RELAXED);
 	weir__store(&q->len, (size_t)0, WEIR_RELAXED);
+	weir__store(&q->taken, 0u, WEIR_RELAXED);
 	WEIR_WR(q->closed, false);
 	WEIR_WR(q->first, (struct weir__link *)NULL);
 	WEIR_WR(q->last, (struct weir__link *)NULL);
@@ -69,6 +70,7 @@ unsigned inject_pop_chain(struct inject *q, unsigned max, struct weir__link **re
 	if (last)
 		WEIR_WR(last->next, (struct weir__link *)NULL);
 	weir__store(&q->len, inject_len(q) - n, WEIR_RELAXED);
+	weir__store(&q->taken, inject_taken(q) + n, WEIR_RELAXED);
 	weir__lock_drop(&q->lock);
 	return n;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * inject.h: a first-in first-out list of links under a lock, with a length that
- * is read without it. It is the runtime's shared inject queue, and each
- * worker's ordered overflow list.
+ * is read without it. It is the inject queue that a group of workers shares, and
+ * each worker's ordered overflow list.
  *
  * Owns nothing: a link belongs to the queue from push until pop. An object is
  * in one queue at a time. Unbounded, so push fails only when the queue is closed.
@@ -20,6 +20,7 @@
 
 struct inject {
 	WEIR_ATOMIC(size_t) len WEIR_ALIGNED(64);	/* written under the lock */
+	WEIR_ATOMIC(uint32_t) taken;	/* links popped so far; written under the lock */
 	struct weir__lock lock;
 	WEIR_PLAIN(bool) closed;
 	WEIR_PLAIN(struct weir__link *) first;	/* NULL when empty */
@@ -46,6 +47,12 @@ unsigned inject_pop_chain(struct inject *q, unsigned max, struct weir__link **re
 static inline size_t inject_len(struct inject *q)
 {
 	return weir__load(&q->len, WEIR_RELAXED);
+}
+
+/* [any] Whether it moves: changes with every pop. */
+static inline uint32_t inject_taken(struct inject *q)
+{
+	return weir__load(&q->taken, WEIR_RELAXED);
 }
 
 /* [any] No push succeeds after this has returned; what is in stays until popped. */

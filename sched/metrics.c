@@ -13,6 +13,16 @@ static struct runtime *of_const(const struct weir_rt *rt)
 	return runtime_of((struct weir_rt *)(uintptr_t)rt);
 }
 
+static uint64_t inject_depth(struct runtime *rt)
+{
+	uint64_t depth = 0;
+	unsigned i;
+
+	for (i = 0; i < rt->groups_len; i++)
+		depth += inject_len(&rt->groups[i].inject);
+	return depth;
+}
+
 int weir_metrics_get(const struct weir_rt *base, struct weir_metrics *ret_metrics)
 {
 	struct runtime *rt = of_const(base);
@@ -25,7 +35,7 @@ int weir_metrics_get(const struct weir_rt *base, struct weir_metrics *ret_metric
 		.workers = base->workers,
 		.groups = base->plan->groups_len,
 		.alive = runtime_alive(rt),
-		.inject_depth = inject_len(&rt->inject),
+		.inject_depth = inject_depth(rt),
 	};
 	pool_metrics(&rt->pool, ret_metrics);
 	return 0;

@@ -59,7 +59,7 @@ static void enqueue(struct worker *w, struct weir_task *task)
 {
 	WEIR_ASSERT(&w->base == weir__worker_current());
 	WEIR_ASSERT(!(task->flags & WEIR__TASK_PINNED) || task->pinned_to == w->base.index);
-	if (!w->rt->stealing || (task->flags & WEIR__TASK_PINNED))
+	if (!w->stealing || (task->flags & WEIR__TASK_PINNED))
 		own_push_chain(&w->own, &task->link, &task->link, 1);
 	else if (inject_len(&w->overflow) || !ring_push(&w->ring, task))
 		overflow_push(w, &task->link, &task->link, 1);
@@ -86,7 +86,7 @@ void worker_push_chain(struct worker *w, struct weir__link *first, struct weir__
 		       unsigned n)
 {
 	weir__count(&w->base.metrics.local_schedules, n);
-	if (!w->rt->stealing) {
+	if (!w->stealing) {
 		own_push_chain(&w->own, first, last, n);
 		return;
 	}
@@ -101,7 +101,7 @@ void worker_push_lifo(struct worker *w, struct weir_task *task)
 
 	WEIR_ASSERT(&w->base == weir__worker_current() && !w->rt->cfg.no_lifo);
 	/* Only the owner fills the slot; a thief may empty it. Pairs with the exchange in take_lifo. */
-	if (!w->rt->stealing || !old)
+	if (!w->stealing || !old)
 		weir__store(&w->lifo, task, WEIR_RELEASE);
 	else
 		old = weir__xchg(&w->lifo, task, WEIR_ACQ_REL);
@@ -129,7 +129,7 @@ static struct weir_task *take_lifo(struct worker *w)
 
 	if (!task || w->lifo_left == 0)
 		return NULL;
-	if (w->rt->stealing)
+	if (w->stealing)
 		task = weir__xchg(&w->lifo, (struct weir_task *)NULL, WEIR_ACQUIRE);
 	else	/* atomic for worker_queue_len, which anybody may call */
 		weir__store(&w->lifo, (struct weir_task *)NULL, WEIR_RELAXED);
@@ -166,7 +166,7 @@ static struct weir_task *take_shared_or_own(struct worker *w)
 {
 	struct weir_task *task;
 
-	if (!w->rt->stealing)
+	if (!w->stealing)
 		return own_pop(&w->own);
 	w->own_next = !w->own_next;
 	if (w->own_next && (task = own_pop(&w->own)))
@@ -187,17 +187,16 @@ struct weir_task *worker_next_local(struct worker *w)
 	return task ? task : take_lifo(w);
 }
 
-struct weir_task *worker_next_injected(struct worker *w)
+struct weir_task *worker_next_injected(struct worker *w, struct group *group)
 {
-	struct inject *q = &w->rt->inject;
+	struct inject *q = &group->inject;
 	size_t len = inject_len(q), share;
 	struct weir__link *first;
 	unsigned n;
 
 	if (!len)
 		return NULL;
-	WEIR_ASSERT(w->rt->base.workers > 0);
-	share = len / w->rt->base.workers + 1;
+	share = len / group->idle.workers + 1;
 	n = inject_pop_chain(q, share > REFILL ? REFILL : (unsigned)share, &first);
 	if (!n)
 		return NULL;
@@ -236,7 +235,7 @@ static unsigned steal_overflow(struct worker *w, struct worker *victim,
 	return n;
 }
 
-struct weir_task *worker_steal_from(struct worker *w, struct worker *victim)
+struct weir_task *worker_steal_from(struct worker *w, struct worker *victim, unsigned tier)
 {
 	struct weir_worker_metrics *counted = &w->base.metrics;
 	struct weir_task *task = NULL;
@@ -251,6 +250,7 @@ struct weir_task *worker_steal_from(struct worker *w, struct worker *victim)
 	if (n) {
 		weir__count(&counted->steal_operations, 1);
 		weir__count(&counted->steals, n);
+		weir__count(&counted->steals_by_tier[tier], n);
 	}
 	return task;
 }

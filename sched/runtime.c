@@ -78,9 +78,9 @@ static int workers_from_env(unsigned *ret_workers)
 	if (!text || !*text)
 		return 0;
 	n = strtol(text, &end, 10);
-	if (*end || n < 1 || n > (long)IDLE_MAX)
+	if (*end || n < 1 || n > (long)WORKERS_MAX)
 		return refuse(-EINVAL, "WEIR_WORKERS is '%s': a number from 1 to %u is wanted",
-			      text, IDLE_MAX);
+			      text, WORKERS_MAX);
 	*ret_workers = (unsigned)n;
 	return 0;
 }
@@ -99,6 +99,7 @@ static int fill_defaults(struct weir_rt_config *c)
 	DEFAULT(c->budget, 128);
 	DEFAULT(c->busy_events, 64);
 	DEFAULT(c->idle_events, 1024);
+	DEFAULT(c->remote_after, 4);
 	DEFAULT(c->watch_ns, 10 * WEIR_MSEC);
 	DEFAULT(c->tune_ns, 200 * WEIR_USEC);
 	DEFAULT(c->tick_ns, WEIR_MSEC);
@@ -126,15 +127,19 @@ static int check_config(const struct weir_rt_config *c)
 		return refuse(-EINVAL, "workers %u with the current-thread scheduler: it has 1",
 			      c->workers);
 	if (c->steal > WEIR_STEAL_OFF)
-		return refuse(-EINVAL, "steal %d is no enum weir_steal_mode", (int)c->steal);
-	if ((rc = check_range("workers", c->workers, 0, IDLE_MAX)) < 0 ||
+		return refuse(-EINVAL,
+			      "steal %d is none of WEIR_STEAL_ALL, WEIR_STEAL_NODE, "
+			      "WEIR_STEAL_GROUP and WEIR_STEAL_OFF",
+			      (int)c->steal);
+	if ((rc = check_range("workers", c->workers, 0, WORKERS_MAX)) < 0 ||
 	    (rc = check_range("event_interval", c->event_interval, 1, 1u << 20)) < 0 ||
 	    (rc = check_range("inject_interval", c->inject_interval, 0, 1u << 20)) < 0 ||
 	    (rc = check_range("lifo_max", c->lifo_max, 1, 1u << 20)) < 0 ||
 	    (rc = check_range("budget", c->budget, 1, 1u << 20)) < 0 ||
 	    (rc = check_range("busy_events", c->busy_events, 1, 4096)) < 0 ||
 	    (rc = check_range("idle_events", c->idle_events, 1, 4096)) < 0 ||
-	    (rc = check_range("searchers", c->searchers, 0, IDLE_MAX)) < 0 ||
+	    (rc = check_range("searchers", c->searchers, 0, WORKERS_MAX)) < 0 ||
+	    (rc = check_range("remote_after", c->remote_after, 1, 1024)) < 0 ||
 	    (rc = check_range("spin_ns", c->spin_ns, 0, SPIN_MAX_NS)) < 0 ||
 	    (rc = check_range("tick_ns", c->tick_ns, 64 * WEIR_USEC, WEIR_SEC)) < 0 ||
 	    (rc = check_range("stack_bytes", c->stack_bytes, 16 * 1024, 1u << 30)) < 0 ||
@@ -169,6 +174,7 @@ static int plan_workers(struct runtime *rt)
 		refuse(rc, "%s", reason.text);
 	} else {
 		rt->cfg.workers = rt->base.plan->workers_len;
+		rt->here = here || rt->cfg.topo->here;
 		rc = runtime_place_memory(rt, here ? here : rt->cfg.topo);
 	}
 	weir_topo_free(here);
@@ -240,12 +246,7 @@ static void init_shared(struct runtime *rt)
 {
 	snprintf(rt->name, sizeof rt->name, "%s", rt->cfg.name);
 	rt->cfg.name = rt->name;
-	rt->stealing = rt->cfg.workers > 1 && rt->cfg.steal != WEIR_STEAL_OFF;
 	rt->drain_deadline = WEIR_FOREVER;
-	inject_init(&rt->inject);
-	idle_init(&rt->idle, rt->cfg.workers);
-	if (rt->cfg.searchers)
-		rt->idle.searchers = rt->cfg.searchers;
 	pool_init(&rt->pool, &rt->base, rt->cfg.blocking_max, rt->cfg.blocking_queue,
 		  rt->cfg.blocking_keep_ns, rt->name);
 	pthread_mutex_init(&rt->turn_lock, NULL);
@@ -304,7 +305,7 @@ static int make_workers(struct runtime *rt, struct weir__backend_choice *choice)
 	rt->base.worker = calloc(rt->base.workers, sizeof *rt->base.worker);
 	rt->threads = calloc(rt->base.workers, sizeof *rt->threads);
 	rt->started = calloc(rt->base.workers, sizeof *rt->started);
-	if (!rt->base.worker || !rt->threads || !rt->started)
+	if (!rt->base.worker || !rt->threads || !rt->started || domains_init(rt) < 0)
 		return refuse(-ENOMEM, "out of memory for %u workers", rt->base.workers);
 	while ((rc = try_workers(rt)) < 0 && choice->automatic &&
 	       weir__backend_fall_back(choice, why) == 0)
@@ -335,7 +336,7 @@ static int start_thread(struct runtime *rt, unsigned i)
 
 	if (rc < 0)
 		return rc;
-	if (place->bound)
+	if (place->bound && rt->here)
 		rc = cpus_bind(&attr, &place->cpus);
 	if (rc == 0)
 		rc = create_thread(rt, i, &attr);
@@ -360,6 +361,7 @@ static int start_threads(struct runtime *rt)
 static void runtime_release(struct runtime *rt)
 {
 	free_workers(rt);
+	domains_fini(rt);
 	if (rt->base.clock)
 		weir__clock_attach(rt->base.clock, NULL);
 	weir__slab_fini(&rt->base.foreign);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * runtime.h: the policy half of a runtime: its workers, the queue they share,
- * who sleeps, the blocking pool, and how it ends.
+ * runtime.h: the policy half of a runtime: its workers, who of them shares
+ * what, the blocking pool, and how it ends.
  */
 #ifndef WEIR_SCHED_RUNTIME_H
 #define WEIR_SCHED_RUNTIME_H
@@ -10,13 +10,13 @@
 
 #include "weir/rt.h"
 #include "core/rt.h"
-#include "sched/idle.h"
-#include "sched/inject.h"
+#include "sched/domain.h"
 #include "sched/pool.h"
-#include "sched/watch.h"
 
 struct weir_topo;
 struct worker;
+
+#define WORKERS_MAX 256u
 
 /* How far shutdown has come; atomic. A second shutdown, after one that timed out, starts over. */
 enum rt_phase {
@@ -35,11 +35,12 @@ struct runtime {
 	char backend_note[256];		/* what "auto" has passed over, and why */
 	uint32_t phase;			/* enum rt_phase; atomic */
 	uint32_t drained;		/* bumped by workers while aborting: look again; futex */
-	bool stealing;			/* several workers share their queues */
+	bool here;			/* the plan is for this machine: its CPUs mean something */
 
-	struct inject inject;
-	struct idle idle;
-	struct watch watch;
+	struct group *groups;		/* as in the plan */
+	struct domain *domains;
+	unsigned groups_len, domains_len;
+	uint16_t *group_of_cpu;		/* by P#; NULL with one group, or on another machine */
 	struct pool pool;
 
 	/* The current-thread scheduler: who is the worker. */
@@ -67,8 +68,11 @@ static inline enum rt_phase runtime_phase(struct runtime *rt)
 
 /* In schedule.c: where ready tasks go. */
 extern const struct weir__sched_ops schedule_ops;
-/* Wake one sleeper if nobody searches; near is the index of the worker that asks, or -1. [any] */
-void schedule_wake_one(struct runtime *rt, int near);
+/*
+ * There is work in the group: wake one sleeper of its domain if nobody searches there. near is
+ * the index of the worker that asks, or -1. [any]
+ */
+void schedule_wake_one(struct runtime *rt, struct group *group, int near);
 /* Wake every worker. [any] */
 void schedule_wake_all(struct runtime *rt);
 

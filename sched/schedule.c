@@ -5,7 +5,7 @@
  *	woken or spawned by			goes to
  *	a task on a worker of the runtime	that worker's LIFO slot
  *	a driver of a worker, or its own yield	that worker's queue, in order
- *	any other thread			the inject queue; one sleeper is woken
+ *	any other thread			the inject queue of a group; one sleeper is woken
  *	(a pinned task)				its own worker's queue, always
  */
 #include "sched/worker.h"
@@ -20,11 +20,11 @@ static void notify_worker(struct worker *w)
 		weir__driver_wake(&w->base.driver);
 }
 
-void schedule_wake_one(struct runtime *rt, int near)
+void schedule_wake_one(struct runtime *rt, struct group *group, int near)
 {
-	int i = idle_pick(&rt->idle, near);
+	int i = idle_pick(&group->domain->idle, &group->idle, near);
 
-	WEIR_ASSERT(rt->stealing && i < (int)rt->base.workers);
+	WEIR_ASSERT(group->domain->stealing && i < (int)rt->base.workers);
 	if (i >= 0)
 		notify_worker(worker_at(rt, (unsigned)i));
 }
@@ -50,11 +50,15 @@ static void schedule_pinned(struct runtime *rt, struct worker *here, struct weir
 
 static void schedule_remote(struct runtime *rt, struct weir_task *task)
 {
-	inject_push(&rt->inject, &task->link);
-	if (rt->stealing)
-		schedule_wake_one(rt, -1);
+	struct group *group = domains_group_here(rt);
+	unsigned i;
+
+	inject_push(&group->inject, &task->link);
+	if (group->domain->stealing)
+		schedule_wake_one(rt, group, -1);
 	else
-		schedule_wake_all(rt);
+		for (i = 0; i < group->idle.workers; i++)
+			notify_worker(worker_at(rt, group->idle.first + i));
 }
 
 static void schedule_here(struct worker *w, struct weir_task *task)
@@ -69,8 +73,8 @@ static void schedule_here(struct worker *w, struct weir_task *task)
 		worker_push_lifo(w, task);
 	}
 	/* The drivers' batch is shared when it is complete; a lone task in the slot stays. */
-	if (displaced && w->rt->stealing)
-		schedule_wake_one(w->rt, w->base.index);
+	if (displaced && w->stealing)
+		schedule_wake_one(w->rt, w->group, w->base.index);
 }
 
 static void schedule(struct weir_task *task)

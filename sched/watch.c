@@ -12,18 +12,27 @@ static bool is_awake(struct worker *v)
 	return weir__load(&v->awake, WEIR_RELAXED);
 }
 
+static struct watch *watch_of(struct worker *w)
+{
+	return &w->group->domain->watch;
+}
+
+/* The siblings: the other workers of the domain. */
+static struct worker *sibling(struct worker *w, unsigned i)
+{
+	return worker_at(w->rt, w->order.victims[i]);
+}
+
 /* Whether nobody else is awake and nothing has turned since the last look. */
 static bool all_quiet(struct worker *w)
 {
 	bool quiet = true;
 	unsigned i;
 
-	for (i = 0; i < w->rt->base.workers; i++) {
-		struct worker *v = worker_at(w->rt, i);
+	for (i = 0; i < w->order.len; i++) {
+		struct worker *v = sibling(w, i);
 		uint32_t turns = weir__load(&v->base.driver.turns, WEIR_RELAXED);
 
-		if (v == w)
-			continue;
 		if (is_awake(v) || turns != v->turns_seen)
 			quiet = false;
 	}
@@ -34,33 +43,33 @@ static bool anyone_awake(struct worker *w)
 {
 	unsigned i;
 
-	for (i = 0; i < w->rt->base.workers; i++) {
-		struct worker *v = worker_at(w->rt, i);
-
-		if (v != w && is_awake(v))
+	for (i = 0; i < w->order.len; i++)
+		if (is_awake(sibling(w, i)))
 			return true;
-	}
 	return false;
+}
+
+static void note(struct worker *v)
+{
+	v->turns_seen = weir__load(&v->base.driver.turns, WEIR_RELAXED);
 }
 
 static void note_turns(struct worker *w)
 {
 	unsigned i;
 
-	for (i = 0; i < w->rt->base.workers; i++) {
-		struct worker *v = worker_at(w->rt, i);
-
-		v->turns_seen = weir__load(&v->base.driver.turns, WEIR_RELAXED);
-	}
+	note(w);
+	for (i = 0; i < w->order.len; i++)
+		note(sibling(w, i));
 }
 
 uint64_t watch_begin(struct worker *w)
 {
-	struct watch *watch = &w->rt->watch;
+	struct watch *watch = watch_of(w);
 	uint64_t every = w->rt->cfg.watch_ns;
 	bool quiet;
 
-	if (!w->rt->stealing || every == WEIR_FOREVER || weir__clock_paused(w->rt->cfg.clock) ||
+	if (!w->stealing || every == WEIR_FOREVER || weir__clock_paused(w->rt->cfg.clock) ||
 	    !watch_claim(watch, w->base.index))
 		return WEIR_FOREVER;
 	WEIR_ASSERT(!is_awake(w));
@@ -98,7 +107,7 @@ static int rescue(struct worker *w, struct worker *v)
 	int n;
 
 	WEIR_ASSERT(v != w &&
-		    weir__load(&w->rt->watch.watcher, WEIR_RELAXED) == w->base.index + 1u);
+		    weir__load(&watch_of(w)->watcher, WEIR_RELAXED) == w->base.index + 1u);
 	if (!is_awake(v) || weir__load(&v->base.driver.turns, WEIR_RELAXED) != v->turns_seen)
 		return 0;
 	n = weir__driver_rescue(&v->base.driver, &w->base) + take_deferred(v);
@@ -114,16 +123,15 @@ static int rescue(struct worker *w, struct worker *v)
 
 int watch_end(struct worker *w)
 {
-	struct watch *watch = &w->rt->watch;
+	struct watch *watch = watch_of(w);
 	unsigned i;
 	int n = 0;
 
 	if (weir__load(&watch->watcher, WEIR_RELAXED) != w->base.index + 1u)
 		return 0;
 	watch_come_up(watch);
-	for (i = 0; i < w->rt->base.workers; i++)
-		if (worker_at(w->rt, i) != w)
-			n += rescue(w, worker_at(w->rt, i));
+	for (i = 0; i < w->order.len; i++)
+		n += rescue(w, sibling(w, i));
 	watch_leave(watch);
 	return n;
 }
@@ -136,7 +144,7 @@ static void wake(struct worker *v)
 
 void watch_notice(struct worker *w)
 {
-	uint32_t watcher = watch_disturb(&w->rt->watch);
+	uint32_t watcher = watch_disturb(watch_of(w));
 
 	if (WEIR_UNLIKELY(watcher && watcher != w->base.index + 1u))
 		wake(worker_at(w->rt, watcher - 1));
@@ -146,14 +154,11 @@ void watch_pass_on(struct worker *w)
 {
 	unsigned i;
 
-	if (WEIR_LIKELY(!watch_vacant(&w->rt->watch)) || w->rt->cfg.watch_ns == WEIR_FOREVER)
+	if (WEIR_LIKELY(!watch_vacant(watch_of(w))) || w->rt->cfg.watch_ns == WEIR_FOREVER)
 		return;
-	for (i = 0; i < w->rt->base.workers; i++) {
-		struct worker *v = worker_at(w->rt, i);
-
-		if (v != w && !is_awake(v)) {
-			wake(v);
+	for (i = 0; i < w->order.len; i++)
+		if (!is_awake(sibling(w, i))) {
+			wake(sibling(w, i));
 			return;
 		}
-	}
 }

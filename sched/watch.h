@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * watch.h: one sleeping worker at a time looks after its siblings. It wakes
+ * watch.h: one sleeping worker of a domain at a time looks after its siblings there. It wakes
  * every watch_ns; a worker that is awake but has not turned its drivers since
  * the last look is stuck in a task, and the watcher turns them for it
  * (weir__driver_rescue) and takes what it can from its queues.

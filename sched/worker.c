@@ -87,8 +87,8 @@ static void requeue_deferred(struct worker *w)
 
 static void share_backlog(struct worker *w)
 {
-	if (w->rt->stealing && ring_len(&w->ring) > 1)
-		schedule_wake_one(w->rt, w->base.index);
+	if (w->stealing && ring_len(&w->ring) > 1)
+		schedule_wake_one(w->rt, w->group, w->base.index);
 }
 
 /* Look at the drivers without waiting. */
@@ -118,12 +118,14 @@ static struct weir_task *next_task(struct worker *w)
 
 	if (WEIR_UNLIKELY((int)(w->tick - w->inject_at) >= 0)) {
 		w->inject_at = w->tick + w->inject_interval;
-		task = worker_next_injected(w);
+		task = worker_next_injected(w, w->group);
+		if (!task && w->group->idle.near_len > 1)
+			task = steal_neglected(w);
 		if (task)
 			return task;
 	}
 	task = worker_next_local(w);
-	return task ? task : worker_next_injected(w);
+	return task ? task : worker_next_injected(w, w->group);
 }
 
 /* The tasks that yielded are all there is: the drivers first, though not before every one. */
@@ -140,75 +142,11 @@ static struct weir_task *next_deferred(struct worker *w)
 	return next_task(w);
 }
 
-static uint32_t random_start(struct worker *w)
-{
-	w->rng ^= w->rng << 13;
-	w->rng ^= w->rng >> 17;
-	w->rng ^= w->rng << 5;
-	return w->rng;
-}
-
-static struct weir_task *steal_round(struct worker *w)
-{
-	unsigned n = w->rt->base.workers, i, start = random_start(w) % n;
-	struct weir_task *task;
-
-	for (i = 0; i < n; i++) {
-		struct worker *victim = worker_at(w->rt, (start + i) % n);
-
-		if (victim != w && (task = worker_steal_from(w, victim)))
-			return task;
-	}
-	return worker_next_injected(w);
-}
-
-/* A searcher that has found work: the last one wakes the next. */
-static void end_search(struct worker *w)
-{
-	if (!w->searching)
-		return;
-	w->searching = false;
-	if (idle_end_search(&w->rt->idle))
-		schedule_wake_one(w->rt, w->base.index);
-}
-
-static struct weir_task *steal_work(struct worker *w)
-{
-	struct weir_task *task;
-
-	if (!w->rt->stealing)
-		return NULL;
-	if (!w->searching)
-		w->searching = idle_begin_search(&w->rt->idle);
-	if (!w->searching)
-		return NULL;
-	WEIR_ASSERT(weir__load(&w->rt->idle.searching, WEIR_RELAXED) > 0);
-	task = steal_round(w);
-	if (task)
-		end_search(w);
-	return task;
-}
-
 /* ---- sleeping ---- */
-
-static bool anything_to_steal(struct worker *w)
-{
-	unsigned i;
-
-	if (inject_len(&w->rt->inject))
-		return true;
-	for (i = 0; i < w->rt->base.workers; i++) {
-		struct worker *v = worker_at(w->rt, i);
-
-		if (v != w && (ring_len(&v->ring) || inject_len(&v->overflow)))
-			return true;
-	}
-	return false;
-}
 
 static bool anything_arrived(struct worker *w, bool (*until)(void *), void *arg)
 {
-	return inject_len(&w->rt->inject) || !weir__inbox_empty(&w->base.inbox) ||
+	return inject_len(&w->group->inject) || !weir__inbox_empty(&w->base.inbox) ||
 	       !weir__inbox_empty(&w->arrivals) || worker_done(w, until, arg) ||
 	       (runtime_phase(w->rt) == RT_ABORTING && !w->aborted_all);
 }
@@ -237,7 +175,7 @@ static void wait_for_events(struct worker *w, bool (*until)(void *), void *arg)
 
 static void leave_idle(struct worker *w)
 {
-	if (!idle_unpark_self(&w->rt->idle, w->base.index))
+	if (!idle_unpark_self(&w->group->idle, w->base.index))
 		w->searching = true;
 	watch_set_awake(&w->awake);
 	watch_notice(w);
@@ -249,9 +187,9 @@ static void park_shared(struct worker *w, bool (*until)(void *), void *arg)
 
 	WEIR_ASSERT(weir__load(&w->awake, WEIR_RELAXED));
 	watch_set_asleep(&w->awake);
-	look = idle_park(&w->rt->idle, w->base.index, w->searching);
+	look = idle_park(&w->group->domain->idle, &w->group->idle, w->base.index, w->searching);
 	w->searching = false;
-	if (!look || !anything_to_steal(w))
+	if (!look || !steal_anything(w))
 		wait_for_events(w, until, arg);
 	leave_idle(w);
 }
@@ -271,7 +209,7 @@ static bool spin(struct worker *w, bool (*until)(void *), void *arg)
 	do {
 		if (weir__driver_poll(&w->base.driver, &w->base, false) > 0 ||
 		    worker_has_local(w) || anything_arrived(w, until, arg) ||
-		    (w->rt->stealing && anything_to_steal(w))) {
+		    (w->stealing && steal_anything(w))) {
 			w->spin_ns = most;
 			return true;
 		}
@@ -291,7 +229,7 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 	if (cfg->on_worker_park)
 		cfg->on_worker_park(cfg->hook_arg, w->base.index);
 	if (!worker_has_local(w) && !spin(w, until, arg)) {
-		if (w->rt->stealing)
+		if (w->stealing)
 			park_shared(w, until, arg);
 		else
 			wait_for_events(w, until, arg);
@@ -301,7 +239,7 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 	busy_begin(&w->busy);
 	take_in(w);
 	share_backlog(w);
-	if (w->rt->stealing && worker_has_local(w))
+	if (w->stealing && worker_has_local(w))
 		watch_pass_on(w);
 	w->polled_at = w->tick;
 	w->turn_at = w->tick + w->turn_interval;
@@ -322,7 +260,7 @@ void worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 		if (!task)
 			task = steal_work(w);
 		else if (w->searching)
-			end_search(w);
+			steal_end_search(w);
 		if (!task) {
 			worker_park(w, until, arg);
 			continue;
@@ -426,6 +364,8 @@ static void worker_init(struct worker *w, struct runtime *rt, unsigned index)
 	w->rt = rt;
 	w->base.rt = &rt->base;
 	w->base.index = (uint16_t)index;
+	w->group = domains_group_of(rt, index);
+	w->stealing = w->group->domain->stealing;
 	w->base.cx.waker.ops = &weir__task_waker_ops;
 	w->base.cx.worker = &w->base;
 	w->rng = index * 2654435761u + 1;
@@ -451,7 +391,9 @@ static int worker_build(struct runtime *rt, unsigned index, struct worker **ret_
 	if (!w)
 		return -ENOMEM;
 	worker_init(w, rt, index);
-	rc = weir__stack_pool_init(&w->base.stacks, rt->cfg.stack_bytes, node);
+	rc = steal_order_init(w);
+	if (rc == 0)
+		rc = weir__stack_pool_init(&w->base.stacks, rt->cfg.stack_bytes, node);
 	if (rc < 0)
 		goto fail;
 	backend_config(rt, index, &io_cfg);
@@ -464,6 +406,7 @@ static int worker_build(struct runtime *rt, unsigned index, struct worker **ret_
 fail_stacks:
 	weir__stack_pool_fini(&w->base.stacks);
 fail:
+	steal_order_fini(w);
 	weir__node_free(w, sizeof *w, node);
 	return rc;
 }
@@ -488,5 +431,6 @@ void worker_free(struct worker *w)
 	weir__driver_fini(&w->base.driver);
 	weir__stack_pool_fini(&w->base.stacks);
 	weir__slab_fini(&w->base.slab);
+	steal_order_fini(w);
 	weir__node_free(w, sizeof *w, w->rt->node[w->base.index]);
 }

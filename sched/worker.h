@@ -11,8 +11,11 @@
  *			moves up as the ring drains, so nobody is served twice before the
  *			last is served once
  *	own		the same order for what nobody may steal: pinned tasks, and all
- *			tasks of a runtime where nobody steals (one worker, steal off)
- *	inject		the runtime's shared queue: what other threads made ready
+ *			tasks where nobody steals (a domain of one worker, steal off)
+ *	inject		the queue of the worker's group: what other threads made ready
+ *
+ * Who has nothing in all these steals: sched/steal.h. The queues of other groups are
+ * part of that; a busy worker looks there only for what is neglected.
  */
 #ifndef WEIR_SCHED_WORKER_H
 #define WEIR_SCHED_WORKER_H
@@ -23,6 +26,8 @@
 #include "sched/inject.h"
 #include "sched/ring.h"
 #include "sched/runtime.h"
+#include "sched/steal.h"
+#include "sched/watch.h"
 
 /* A list that only the owner touches. */
 struct own_queue {
@@ -33,6 +38,8 @@ struct own_queue {
 struct worker {
 	struct weir__worker base;
 	struct runtime *rt;
+	struct group *group;
+	bool stealing;			/* of its domain: others may take from its ring and slot */
 
 	/* The owner's. */
 	struct weir_task *lifo;		/* stealable when the owner is stuck, so atomic */
@@ -52,6 +59,8 @@ struct worker {
 	uint64_t spin_ns;		/* how long to look around before the next sleep */
 	double poll_ns;			/* mean length of a poll (EWMA) */
 	uint32_t rng;
+	struct steal_order order;
+	struct steal_neglect neglect;
 
 	/* Shared. */
 	struct busy busy;
@@ -94,8 +103,9 @@ void worker_push_chain(struct worker *w, struct weir__link *first, struct weir__
 		       unsigned n);
 void worker_push_lifo(struct worker *w, struct weir_task *task);
 struct weir_task *worker_next_local(struct worker *w);
-struct weir_task *worker_next_injected(struct worker *w);
-struct weir_task *worker_steal_from(struct worker *w, struct worker *victim);
+/* A group's share for one worker: one task to run, the rest to its queue. */
+struct weir_task *worker_next_injected(struct worker *w, struct group *group);
+struct weir_task *worker_steal_from(struct worker *w, struct worker *victim, unsigned tier);
 struct weir_task *worker_steal_lifo(struct worker *victim);
 bool worker_has_local(struct worker *w);
 size_t worker_queue_len(struct worker *w);

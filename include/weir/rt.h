@@ -35,12 +35,15 @@ enum weir_sched_kind {
 	WEIR_SCHED_CURRENT = 1,		/* the thread in block_on */
 };
 
-/* With a flat topology, which is all that this version knows, the first three are the same. */
+/*
+ * Who takes work from whom. Workers that do are a domain: what is ready in one is run there, and
+ * wakes its sleepers only. Nearer victims come first (topo.h, enum weir_tier).
+ */
 enum weir_steal_mode {
-	WEIR_STEAL_ALL = 0,
-	WEIR_STEAL_NODE = 1,		/* within a NUMA node */
-	WEIR_STEAL_GROUP = 2,		/* within an L3 domain */
-	WEIR_STEAL_OFF = 3,		/* thread per core, shared nothing */
+	WEIR_STEAL_ALL = 0,		/* one domain */
+	WEIR_STEAL_NODE = 1,		/* a domain for each memory node */
+	WEIR_STEAL_GROUP = 2,		/* for each group (an L3 cache) */
+	WEIR_STEAL_OFF = 3,		/* nobody: thread per core, shared nothing */
 };
 
 /*
@@ -70,7 +73,8 @@ struct weir_rt_config {
 	unsigned inject_interval;	/* polls between looks at the inject queue: self-tuned */
 	uint64_t tune_ns;		/* what the two are tuned to take: 200 us; WEIR_FOREVER:
 					 * they are not, and the second is 127 */
-	unsigned searchers;		/* workers that look for work at a time: half of them */
+	unsigned searchers;		/* workers of a domain that look for work at a time: half */
+	unsigned remote_after;		/* vain looks around the own node before one at others: 4 */
 	uint64_t spin_ns;		/* look around for so long before sleeping, less where that
 					 * was in vain: 0, at most 5 ms */
 	unsigned lifo_max;		/* LIFO polls in a row: 3 */

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * idle.cpp: the model of sched/idle.h with core/parkword.h, over a queue that
- * carries no order of its own. Each item keeps the worker that took it busy
+ * idle.cpp: the model of sched/idle.h with core/parkword.h, over queues that
+ * carry no order of their own, one for each group. Each item keeps the worker that took it busy
  * until all items are taken, so it does not suffice that somebody is awake: a
- * worker that sleeps on an item is a deadlock.
+ * worker that sleeps on an item is a deadlock. A search looks no further than the own group, the
+ * look that parking asks for sees all groups of the domain: the least that a searcher may do.
  */
 #define WEIR_MODEL
 #include "model.h"
 
-#define IDLE_MAX 3u
 #define IDLE_PICK_FENCE MUT(1, WEIR_SEQ_CST, WEIR_ACQ_REL)
 #define IDLE_PARK_FENCE MUT(2, WEIR_SEQ_CST, WEIR_ACQ_REL)
 #define IDLE_PARK_SETS_BIT_FIRST MUT(3, 1, 0)
 #define IDLE_PARK_ALL_LOOK MUT(4, 1, 0)
 #define IDLE_PICK_AGAIN MUT(5, 1, 0)
+#define IDLE_PICK_ALL_GROUPS MUT(8, 1, 0)
 #include "core/parkword.h"
 #include "sched/idle.h"
 
@@ -25,27 +26,41 @@ static const char *const mutants[] = {
 	"pick drops its claim and leaves when the sleepers woke by themselves",
 	"the last searcher that found work wakes nobody",
 	"a worker does not look again when park tells it to",
+	"pick sees the sleepers of one group only",
+	"a worker that looks again sees the queue of its own group only",
+	"two domains have one count of searchers",
 };
 
 /*
- * workers, of which each gets one item; items come one by one from so many
- * producers; children: items that the first worker to run adds to them. timers:
- * wake-ups without a cause per worker.
+ * Workers, of which each gets one item. The first `split` of them are group 0, the others group 1,
+ * which is a domain of its own with apart. each: so many items are put into the queue of group 0
+ * by each producer, and as many into that of group 1 with apart. children: items that the first
+ * worker to run adds to its own group's. timers: wake-ups without a cause per worker.
  */
-template<int workers, int producers, int each, int children, int timers>
-struct pool : rl::test_suite<pool<workers, producers, each, children, timers>,
+template<int workers, int split, bool apart, int producers, int each, int children, int timers>
+struct pool : rl::test_suite<pool<workers, split, apart, producers, each, children, timers>,
 			     workers + producers> {
-	enum { items = producers * each + children };
-	struct idle idle;
+	enum { items = producers * each * (apart ? 2 : 1) + children };
+	struct idle idle[2];
+	struct idle_group group[2], *near[2][2];
 	struct weir__parkword pw[workers];
 	model_bell bell[workers];
-	rl::atomic<unsigned> queued, taken, over;
+	rl::atomic<unsigned> queued[2], taken, over;
 	unsigned wakes_left[workers];
 
 	void before()
 	{
-		idle_init(&idle, workers);
-		weir__store(&queued, 0u, WEIR_RELAXED);
+		for (int g = 0; g < 2; g++) {
+			unsigned mine = g ? workers - split : split;
+
+			idle_init(&idle[g], apart ? mine : workers);
+			idle_group_init(&group[g], g ? split : 0, mine);
+			near[g][0] = &group[g];
+			near[g][1] = &group[1 - g];
+			group[g].near = near[g];
+			group[g].near_len = apart || split == workers ? 1 : 2;
+			weir__store(&queued[g], 0u, WEIR_RELAXED);
+		}
 		weir__store(&taken, 0u, WEIR_RELAXED);
 		weir__store(&over, 0u, WEIR_RELAXED);
 		for (int w = 0; w < workers; w++) {
@@ -55,33 +70,43 @@ struct pool : rl::test_suite<pool<workers, producers, each, children, timers>,
 		}
 	}
 
+	static int group_of(int me) { return me < split ? 0 : 1; }
+
+	struct idle *idle_of(int g) { return &idle[apart ? MUT(10, g, 0) : 0]; }
+
 	void notify(int w)
 	{
 		if (weir__parkword_notify(&pw[w]))
 			bell[w].ring();
 	}
 
-	void wake_one(int near)
+	void wake_one(int g, int near_to)
 	{
-		int w = idle_pick(&idle, near);
+		int w = idle_pick(idle_of(g), &group[g], near_to);
 
 		if (w >= 0)
 			notify(w);
 	}
 
-	void publish(int near)
+	void publish(int g, int near_to)
 	{
-		weir__fetch_add(&queued, 1u, WEIR_RELAXED);
-		wake_one(near);
+		weir__fetch_add(&queued[g], 1u, WEIR_RELAXED);
+		wake_one(g, near_to);
 	}
 
-	bool take()
+	/* From the queues of so many groups, its own first. */
+	bool take(int me, unsigned groups)
 	{
-		unsigned n = weir__load(&queued, WEIR_RELAXED);
+		struct idle_group *from = &group[group_of(me)];
 
-		while (n > 0)
-			if (weir__cas(&queued, &n, n - 1, WEIR_RELAXED, WEIR_RELAXED))
-				return true;
+		for (unsigned k = 0; k < groups && k < from->near_len; k++) {
+			int g = from->near[k] == &group[0] ? 0 : 1;
+			unsigned n = weir__load(&queued[g], WEIR_RELAXED);
+
+			while (n > 0)
+				if (weir__cas(&queued[g], &n, n - 1, WEIR_RELAXED, WEIR_RELAXED))
+					return true;
+		}
 		return false;
 	}
 
@@ -92,7 +117,7 @@ struct pool : rl::test_suite<pool<workers, producers, each, children, timers>,
 
 		if (k == 0)
 			for (int c = 0; c < children; c++)
-				publish(me);
+				publish(group_of(me), me);
 		if (k + 1 < items)
 			return;
 		weir__store(&over, 1u, WEIR_RELEASE);
@@ -104,11 +129,14 @@ struct pool : rl::test_suite<pool<workers, producers, each, children, timers>,
 	/* Parks until there is something to look for; true: counted as a searcher. */
 	bool park(int me, bool searching, bool *ret_found)
 	{
+		int g = group_of(me);
+
 		*ret_found = false;
-		if (idle_park(&idle, me, searching) && MUT(7, true, false) && take()) {
+		if (idle_park(idle_of(g), &group[g], me, searching) && MUT(7, true, false) &&
+		    take(me, MUT(9, 2, 1))) {
 			*ret_found = true;
-			if (idle_unpark_self(&idle, me) || idle_end_search(&idle))
-				wake_one(me);
+			if (idle_unpark_self(&group[g], me) || idle_end_search(idle_of(g)))
+				wake_one(g, me);
 			return false;
 		}
 		if (weir__parkword_prepare(&pw[me])) {
@@ -118,19 +146,20 @@ struct pool : rl::test_suite<pool<workers, producers, each, children, timers>,
 				bell[me].wait();
 			weir__parkword_finish(&pw[me]);
 		}
-		return !idle_unpark_self(&idle, me);
+		return !idle_unpark_self(&group[g], me);
 	}
 
 	void work(int me)
 	{
+		struct idle *i = idle_of(group_of(me));
 		bool searching = false, found;
 
 		while (!weir__load(&over, WEIR_ACQUIRE)) {
 			if (!searching)
-				searching = idle_begin_search(&idle);
-			found = searching && take();
-			if (found && idle_end_search(&idle) && MUT(6, true, false))
-				wake_one(me);
+				searching = idle_begin_search(i);
+			found = searching && take(me, 1);
+			if (found && idle_end_search(i) && MUT(6, true, false))
+				wake_one(group_of(me), me);
 			if (!found)
 				searching = park(me, searching, &found);
 			if (found) {
@@ -142,11 +171,15 @@ struct pool : rl::test_suite<pool<workers, producers, each, children, timers>,
 
 	void thread(unsigned id)
 	{
-		if (id < workers)
+		if (id < workers) {
 			work(id);
-		else
-			for (int k = 0; k < each; k++)
-				publish(0);
+			return;
+		}
+		for (int k = 0; k < each; k++) {
+			publish(0, -1);
+			if (apart)
+				publish(1, -1);
+		}
 	}
 
 	void after()
@@ -158,12 +191,17 @@ struct pool : rl::test_suite<pool<workers, producers, each, children, timers>,
 };
 
 /* Workers that took an item are gone, so as many items as workers leave nobody over. */
-typedef pool<2, 1, 2, 0, 0> two;
-typedef pool<2, 1, 2, 0, 1> two_with_timers;
-typedef pool<2, 2, 1, 0, 1> two_producers;
-typedef pool<2, 1, 1, 1, 0> parent_and_child;
-typedef pool<3, 1, 3, 0, 0> three;
-typedef pool<3, 1, 1, 2, 1> three_in_a_family;
+typedef pool<2, 2, false, 1, 2, 0, 0> two;
+typedef pool<2, 2, false, 1, 2, 0, 1> two_with_timers;
+typedef pool<2, 2, false, 2, 1, 0, 1> two_producers;
+typedef pool<2, 2, false, 1, 1, 1, 0> parent_and_child;
+typedef pool<3, 3, false, 1, 3, 0, 0> three;
+typedef pool<3, 3, false, 1, 1, 2, 1> three_in_a_family;
+typedef pool<2, 1, false, 1, 2, 0, 1> groups_of_one;
+typedef pool<2, 1, false, 2, 1, 0, 0> groups_of_one_two_producers;
+typedef pool<3, 2, false, 1, 3, 0, 0> two_groups;
+typedef pool<3, 1, false, 1, 1, 2, 1> two_groups_in_a_family;
+typedef pool<2, 1, true, 1, 1, 0, 1> two_domains;
 
 static const model_scenario scenarios[] = {
 	{ "two workers", &rl::simulate<two>, 100000, 2 },
@@ -172,6 +210,11 @@ static const model_scenario scenarios[] = {
 	{ "parent and child", &rl::simulate<parent_and_child>, 100000, 0 },
 	{ "three workers", &rl::simulate<three>, 100000, 0 },
 	{ "three workers, a family", &rl::simulate<three_in_a_family>, 100000, 0 },
+	{ "two groups of one", &rl::simulate<groups_of_one>, 100000, 2 },
+	{ "two groups of one, two producers", &rl::simulate<groups_of_one_two_producers>, 60000, 0 },
+	{ "two groups", &rl::simulate<two_groups>, 60000, 0 },
+	{ "two groups, a family", &rl::simulate<two_groups_in_a_family>, 60000, 0 },
+	{ "two domains", &rl::simulate<two_domains>, 100000, 2 },
 };
 
 MODEL_MAIN("idle", scenarios, mutants)
