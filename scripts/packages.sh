@@ -14,6 +14,8 @@ packages_test='check g++ libbenchmark-tools python3-scipy'
 # hanging tests (gdb).
 packages_check='clang llvm clang-format shellcheck relacy-dev gdb valgrind
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static'
+# ./dev check numa: the machines with several memory nodes.
+packages_numa='qemu-system-x86'
 # ./dev bench: micro-benchmarks.
 packages_bench='libbenchmark-dev g++'
 

@@ -40,6 +40,8 @@ ARROWS = [
     ("tests/unit/*", ["weir/*", "tests/*", "{tested}"]),
     ("tests/model/*", ["weir/*", "tests/*", "core/*", "sched/*", "sync/*"]),
     ("tests/fuzz/*", ["weir/*", "tests/*", "tools/*", "core/*"]),
+    # They read back where pages lie.
+    ("tests/numa/*", ["weir/*", "tests/*", "core/*", "sched/*"]),
     ("tests/*", ["weir/*", "tests/*"]),
 ]
 
