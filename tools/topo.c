@@ -12,10 +12,11 @@
 
 #include "tools/command.h"
 #include "tools/place_options.h"
+#include "tools/topo_pid.h"
 
 struct topo_config {
 	struct place_options where;
-	uint64_t workers;
+	uint64_t workers, pid;
 	const char *input, *mask, *quota;
 	bool what_if, all, json, svg;
 };
@@ -32,6 +33,8 @@ static const struct option_spec specs[] = {
 	  "as if the process were confined to these CPUs: 0-3,8" },
 	{ "quota", OPTION_TEXT, FIELD(quota), 0, 0, NULL, "CPUS",
 	  "as if it had a quota of so many: 0.5, 2; none for no quota" },
+	{ "pid", OPTION_COUNT, FIELD(pid), 1, INT32_MAX, NULL, "N",
+	  "a process that runs: its threads, where they are, and its memory" },
 	{ "what-if", OPTION_FLAG, FIELD(what_if), 0, 0, NULL, NULL,
 	  "compare with what a runtime gets without these options" },
 	{ "all", OPTION_FLAG, FIELD(all), 0, 0, NULL, NULL, "every CPU, however many there are" },
@@ -204,6 +207,60 @@ static int view_plan(const struct topo_config *cfg, const struct weir_topo *topo
 	return code;
 }
 
+/* ---- a process ---- */
+
+/* The plan that a runtime in that process would have: in its first thread's mask, as many workers. */
+static int plan_process(const struct topo_config *cfg, const struct topo_process *process,
+			struct weir_plan **ret_plan)
+{
+	struct topo_config its = *cfg;
+	struct weir_why why = { "" };
+	struct weir_topo *topo;
+	int rc = weir_topo_new(NULL, &topo, &why), code;
+
+	if (rc < 0)
+		return failed(rc, &why);
+	/* Where nothing is left of our own CPUs, they stand as they are. */
+	weir_topo_cut(topo, &process->threads[0].allowed, topo->quota_milli);
+	if (!its.workers && process->workers_len <= 256)
+		its.workers = process->workers_len;
+	code = make_plan(&its, topo, ret_plan);
+	weir_topo_free(topo);
+	return code;
+}
+
+static int show_process(const struct topo_config *cfg)
+{
+	struct topo_process process;
+	struct weir_plan *plan = NULL;
+	int rc = topo_process_read("", (int)cfg->pid, &process), code;
+	char why[WHY_LEN];
+
+	if (rc == -ESRCH) {
+		snprintf(why, sizeof(why), "--pid '%d': there is no such process here",
+			 (int)cfg->pid);
+		return usage(why);
+	}
+	if (rc < 0) {
+		usage(weir_strerror(rc));
+		return EXIT_FAILED;
+	}
+	code = plan_process(cfg, &process, &plan);
+	if (code == EXIT_DONE && cfg->json)
+		topo_print_process_json(&process, plan, stdout);
+	else if (code == EXIT_DONE)
+		topo_print_process_text(&process, plan, stdout);
+	if (code == EXIT_DONE && process.memory_error) {
+		snprintf(why, sizeof(why), "the memory of %d: %s", (int)cfg->pid,
+			 weir_strerror(process.memory_error));
+		usage(why);
+		code = EXIT_FAILED;
+	}
+	weir_plan_free(plan);
+	topo_process_free(&process);
+	return code;
+}
+
 static int run(const struct topo_config *cfg)
 {
 	struct weir_why why = { "" };
@@ -243,5 +300,8 @@ int topo_main(int argc, char **argv)
 			 argv[1]);
 		return usage(why);
 	}
-	return run(&cfg);
+	if (cfg.pid && (cfg.input || cfg.mask || cfg.quota || cfg.what_if))
+		return usage("--pid: a process that runs has its machine, mask and quota; "
+			     "without --input, --mask, --quota and --what-if it is wanted");
+	return cfg.pid ? show_process(&cfg) : run(&cfg);
 }

@@ -9,7 +9,7 @@
  *	topo_svg.c	a picture
  *	topo_host.c	what this machine says of itself beside its topology
  *	topo_pid.c	a process that runs: its threads and its memory
- *	topo_pid_text.c, topo_pid_json.c
+ *	topo_pid_show.c	and how that is shown
  *
  * Topology and plan come from the functions that a runtime calls when it starts
  * (weir/topo.h); nothing here decides where a worker goes.
