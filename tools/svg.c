@@ -196,7 +196,8 @@ void svg_axis_y(FILE *out, const struct svg_scale *y, double left, double right)
 void svg_begin(FILE *out, double width, double height, const char *title)
 {
 	fprintf(out,
-		"<svg viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\" role=\"img\" "
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" "
+		"width=\"%.0f\" height=\"%.0f\" role=\"img\" "
 		"aria-label=\"",
 		width, height, width, height);
 	svg_escape(out, title);
@@ -268,6 +269,18 @@ void svg_dot(FILE *out, double x, double y, double radius, const char *css, cons
 		fputs("</title>", out);
 	}
 	fputs("</circle>\n", out);
+}
+
+void svg_tip_begin(FILE *out, const char *tip)
+{
+	fputs("<g><title>", out);
+	svg_escape(out, tip);
+	fputs("</title>\n", out);
+}
+
+void svg_tip_end(FILE *out)
+{
+	fputs("</g>\n", out);
 }
 
 void svg_whisker(FILE *out, double a, double b, double y, const char *css)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * svg.h: pictures as inline SVG: scales, ticks, axes and marks. It draws what it is
+ * svg.h: pictures as SVG, inline or by themselves: scales, ticks, axes and marks. It draws what it is
  * told and knows nothing of benchmarks.
  *
  *	svg_begin(out, 360, 200, "what it shows");
@@ -64,6 +64,9 @@ void svg_line(FILE *out, double x1, double y1, double x2, double y2, const char 
 void svg_rect(FILE *out, double x, double y, double width, double height, const char *css);
 /* A circle with a tip that shows when it is pointed at; NULL for none. */
 void svg_dot(FILE *out, double x, double y, double radius, const char *css, const char *tip);
+/* Between the two, everything has a tip that shows when it is pointed at. */
+void svg_tip_begin(FILE *out, const char *tip);
+void svg_tip_end(FILE *out);
 /* An interval from a to b at height y, with its ends marked. */
 void svg_whisker(FILE *out, double a, double b, double y, const char *css);
 

@@ -39,6 +39,7 @@ static const struct option_spec specs[] = {
 	  "compare with what a runtime gets without these options" },
 	{ "all", OPTION_FLAG, FIELD(all), 0, 0, NULL, NULL, "every CPU, however many there are" },
 	{ "json", OPTION_FLAG, FIELD(json), 0, 0, NULL, NULL, "the same as JSON" },
+	{ "svg", OPTION_FLAG, FIELD(svg), 0, 0, NULL, NULL, "a picture, as an SVG file" },
 };
 
 #define SPECS (sizeof(specs) / sizeof(specs[0]))
@@ -171,12 +172,19 @@ static int make_plan_now(const struct topo_config *cfg, struct weir_plan **ret_p
 
 static int show(const struct topo_config *cfg, struct topo_view *view)
 {
+	int rc = 0;
+
 	view->all = cfg->all;
-	if (cfg->json)
+	if (cfg->svg)
+		rc = topo_print_svg(view, stdout);
+	else if (cfg->json)
 		topo_print_json(view, stdout);
 	else
 		topo_print_text(view, stdout);
-	return EXIT_DONE;
+	if (rc == 0)
+		return EXIT_DONE;
+	usage(weir_strerror(rc));
+	return EXIT_FAILED;
 }
 
 static int view_plan(const struct topo_config *cfg, const struct weir_topo *topo,

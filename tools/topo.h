@@ -7,6 +7,7 @@
  *	topo_text.c	for people, folded where a machine is large
  *	topo_json.c	for programs
  *	topo_svg.c	a picture
+ *	topo_boxes.c	what is where in it
  *	topo_host.c	what this machine says of itself beside its topology
  *	topo_pid.c	a process that runs: its threads and its memory
  *	topo_pid_show.c	and how that is shown
@@ -84,6 +85,8 @@ void topo_cpus_out(const struct topo_view *view, unsigned out, struct weir_cpuse
 void topo_cpus_usable(const struct topo_view *view, struct weir_cpuset *ret_set);
 void topo_cpus_isolated(const struct topo_view *view, struct weir_cpuset *ret_set);
 
+/* "2 packages, 4 nodes, …" */
+void topo_describe_machine(const struct topo_view *view, char *buf, size_t len);
 /* "auto", "none" … */
 const char *topo_bind_name(unsigned bind);
 
@@ -91,6 +94,7 @@ const char *topo_bind_name(unsigned bind);
 
 void topo_print_text(const struct topo_view *view, FILE *out);
 void topo_print_json(const struct topo_view *view, FILE *out);
-void topo_print_svg(const struct topo_view *view, FILE *out);
+/* 0 or -ENOMEM. */
+int topo_print_svg(const struct topo_view *view, FILE *out);
 
 #endif

@@ -53,21 +53,13 @@ static const char *cache_bytes(uint64_t value, char *buf, size_t len)
 
 static void print_machine(const struct topo_view *view, FILE *out)
 {
-	const struct weir_topo *topo = view->topo;
 	const struct topo_host *host = view->host;
-	char smt[32] = "no SMT", kinds[32] = "";
+	char machine[160];
 
-	if (view->threads_max > 1)
-		snprintf(smt, sizeof(smt), "SMT %u", view->threads_max);
-	if (topo->kinds > 1)
-		snprintf(kinds, sizeof(kinds), " of %u kinds", topo->kinds);
-	text_entry(out, "machine",
-		   "%s%s%u package%s, %u node%s, %u L3%s, %u core%s%s, %u CPU%s, %s%s%s",
-		   host ? host->name : "", host ? ": " : "", topo->packages, plural(topo->packages),
-		   topo->nodes_len, plural(topo->nodes_len), topo->l3s_len, plural(topo->l3s_len),
-		   topo->cores, plural(topo->cores), kinds, topo->cpus_len, plural(topo->cpus_len),
-		   smt, host && *host->guest ? "; " : "", host ? host->guest : "");
-	text_entry(out, "source", "%s", topo->source);
+	topo_describe_machine(view, machine, sizeof(machine));
+	text_entry(out, "machine", "%s%s%s%s%s", host ? host->name : "", host ? ": " : "", machine,
+		   host && *host->guest ? "; " : "", host ? host->guest : "");
+	text_entry(out, "source", "%s", view->topo->source);
 }
 
 static const char *quota_text(unsigned milli, const char *file, char *buf, size_t len)

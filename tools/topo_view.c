@@ -12,6 +12,26 @@ const char *topo_bind_name(unsigned bind)
 	return place_binds[bind];
 }
 
+static const char *plural(unsigned count)
+{
+	return count == 1 ? "" : "s";
+}
+
+void topo_describe_machine(const struct topo_view *view, char *buf, size_t len)
+{
+	const struct weir_topo *topo = view->topo;
+	char smt[32] = "no SMT", kinds[32] = "";
+
+	if (view->threads_max > 1)
+		snprintf(smt, sizeof(smt), "SMT %u", view->threads_max);
+	if (topo->kinds > 1)
+		snprintf(kinds, sizeof(kinds), " of %u kinds", topo->kinds);
+	snprintf(buf, len, "%u package%s, %u node%s, %u L3%s, %u core%s%s, %u CPU%s, %s",
+		 topo->packages, plural(topo->packages), topo->nodes_len, plural(topo->nodes_len),
+		 topo->l3s_len, plural(topo->l3s_len), topo->cores, plural(topo->cores), kinds,
+		 topo->cpus_len, plural(topo->cpus_len), smt);
+}
+
 /* ---- CPUs ---- */
 
 unsigned topo_workers_on(const struct topo_view *view, unsigned cpu, unsigned *ret_worker)
