@@ -77,16 +77,18 @@ static unsigned largest_core(const struct place *p, unsigned first, unsigned end
 	return most;
 }
 
-/* One group of about want slots from at on; where it ends. */
-static unsigned cut_group(struct place *p, unsigned at, unsigned end, unsigned want,
+/* The first of so many groups of equal size, from at on, as cores allow; where it ends. */
+static unsigned cut_group(struct place *p, unsigned at, unsigned end, unsigned parts,
 			  bool whole_cores)
 {
-	unsigned next, size = 0, len;
+	unsigned all = end - at, next, size = 0, len;
 
 	do {
 		next = unit_end(p, at, end, whole_cores);
 		len = next - at;
-		if (size && (size + len > p->cfg.group_workers || 2 * size + len > 2 * want))
+		/* Full, or nearer to all / parts without the next core than with it. */
+		if (size &&
+		    (size + len > p->cfg.group_workers || (2 * size + len) * parts > 2 * all))
 			break;
 		size += len;
 		for (; at < next; at++)
@@ -104,7 +106,7 @@ static void cut_domain(struct place *p, unsigned at, unsigned end)
 	unsigned parts = up(end - at, whole_cores ? limit - limit % core : limit);
 
 	for (; at<end; parts -= parts> 1)
-		at = cut_group(p, at, end, up(end - at, parts), whole_cores);
+		at = cut_group(p, at, end, parts, whole_cores);
 }
 
 static bool new_piece(const struct place_grouping *by, const struct place_slot *a,
@@ -189,17 +191,27 @@ static unsigned take_level(struct place *p, unsigned len, unsigned round, unsign
 	return want;
 }
 
-static void take_slots(struct place *p)
+/* For all workers, of the first len slots. */
+static void take_slots(struct place *p, unsigned len)
 {
-	unsigned i, round, rank, ranks = 0, left = p->plan->workers_len, len;
+	unsigned i, round, rank, ranks = 0, left = p->plan->workers_len;
 
 	for (i = 0; i < p->slots_len; i++)
 		ranks = p->slots[i].rank >= ranks ? p->slots[i].rank + 1u : ranks;
-	len = p->rounds == 1 ? groups_with_cores(p, left) : p->slots_len;
 	for (round = 0; round < p->rounds; round++)
 		for (rank = 0; rank < ranks; rank++)
 			left -= take_level(p, len, round, rank, left);
 	WEIR_ASSERT(left == 0);
+}
+
+static void drop_untaken(struct place *p)
+{
+	unsigned i, kept = 0;
+
+	for (i = 0; i < p->slots_len; i++)
+		if (p->slots[i].taken)
+			p->slots[kept++] = p->slots[i];
+	p->slots_len = kept;
 }
 
 /* Where the slots of a group end. */
@@ -234,7 +246,6 @@ static void drop_empty_groups(struct place *p)
 			groups++;
 			continue;
 		}
-		WEIR_ASSERT(p->rounds == 1);
 		for (at = first; at < end; at++)
 			p->plan->out[p->slots[at].cpu] = WEIR_CPU_SPARE;
 	}
@@ -313,9 +324,16 @@ int place_groups(struct place *p)
 		rc = place_order(p, up(plan->workers_len, p->slots_len));
 	if (rc < 0)
 		return rc;
-	cut(p);
-	take_slots(p);
-	drop_empty_groups(p);
+	if (p->rounds > 1) {
+		/* Every CPU has a worker, and no group is cut for a slot that has none. */
+		take_slots(p, p->slots_len);
+		drop_untaken(p);
+		cut(p);
+	} else {
+		cut(p);
+		take_slots(p, groups_with_cores(p, plan->workers_len));
+		drop_empty_groups(p);
+	}
 	plan->groups = calloc(plan->groups_len, sizeof *plan->groups);
 	plan->workers = calloc(plan->workers_len, sizeof *plan->workers);
 	if (!plan->groups || !plan->workers)

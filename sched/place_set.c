@@ -211,14 +211,13 @@ static unsigned count_out(const struct place *p, enum weir_cpu_out out)
 	return n;
 }
 
-/* The isolated CPUs that a list of P# has; all of them, where there are no others. */
+/* The isolated CPUs that a list of P# has. */
 static void take_isolated(struct place *p, const struct entry *entries, unsigned len)
 {
-	bool others = count_out(p, WEIR_CPU_USABLE) > 0;
 	unsigned i, k, taken = 0;
 
 	for (i = 0; i < p->topo->cpus_len; i++) {
-		bool named = !others;
+		bool named = false;
 
 		for (k = 0; k < len && p->plan->out[i] == WEIR_CPU_ISOLATED; k++)
 			named = named || (entries[k].level == LEVEL_CPU && !entries[k].drop &&
@@ -229,8 +228,8 @@ static void take_isolated(struct place *p, const struct entry *entries, unsigned
 		taken++;
 	}
 	if (taken)
-		place_say(p, "%u isolated CPU%s used: %s", taken, taken == 1 ? " is" : "s are",
-			  others ? "named by cpus" : "the mask has no others");
+		place_say(p, "%u isolated CPU%s named by cpus, and used", taken,
+			  taken == 1 ? " is" : "s are");
 	else if ((k = count_out(p, WEIR_CPU_ISOLATED)) > 0)
 		place_say(p, "%u isolated CPU%s left out: cpus would have to name %s", k,
 			  k == 1 ? " is" : "s are", k == 1 ? "it" : "them");
@@ -290,7 +289,10 @@ int place_set_apply(struct place *p)
 	}
 	before = count_out(p, WEIR_CPU_USABLE);
 	if (rc == 0 && !before)
-		rc = place_refuse(p, "no CPU of the topology is usable");
+		rc = place_refuse(p,
+				  "no CPU is usable; of the %u there are %u are isolated, which "
+				  "cpus can name",
+				  p->topo->cpus_len, count_out(p, WEIR_CPU_ISOLATED));
 	for (i = 0; rc == 0 && i < len; i++)
 		rc = apply_entry(p, &entries[i]);
 	if (rc == 0 && len)

@@ -6,7 +6,7 @@
  *
  *	# What is to be seen here.
  *	machine: package:2 node:1 l3:4 core:8 pu:2	as machine.h reads it; or
- *	input: machines/xeon.xml			as weir_topo_new reads it
+ *	input: xeon-2s-snc2.xml				of machines/, as weir_topo_new reads it
  *	quota: 2500					more of the machine (machine_set)
  *	policy: group-by-ccx				of the configuration (machine_configure)
  *
@@ -90,13 +90,33 @@ static bool read_head(struct golden *g)
 
 /* ---- plans ---- */
 
+static bool by_hand(const struct golden *g)
+{
+	return strcmp(g->settings[0].key, "machine") == 0;
+}
+
+/* A file of descriptions holds one; hwloc takes what is in it. */
+static int read_description(const char *path, struct weir_topo **ret_topo, struct weir_why *why)
+{
+	size_t len = 0;
+	char *text = read_file(path, &len);
+	int rc = -ENOENT;
+
+	if (text) {
+		text[strcspn(text, "\n")] = '\0';
+		rc = weir_topo_new(text, ret_topo, why);
+	}
+	free(text);
+	return rc;
+}
+
 static int make_topo(const struct golden *g, const char *folder, struct weir_topo **ret_topo,
 		     struct weir_why *why)
 {
 	const struct setting *first = &g->settings[0];
 	char path[512];
 
-	if (strcmp(first->key, "machine") == 0) {
+	if (by_hand(g)) {
 		*ret_topo = machine_new(first->value);
 		snprintf(why->text, sizeof why->text, "not a machine: %.200s", first->value);
 		return *ret_topo ? 0 : -EINVAL;
@@ -104,11 +124,9 @@ static int make_topo(const struct golden *g, const char *folder, struct weir_top
 	snprintf(why->text, sizeof why->text, "the first line is neither machine nor input");
 	if (strcmp(first->key, "input") != 0)
 		return -EINVAL;
-	if (strncmp(first->value, "machines/", 9) == 0)
-		snprintf(path, sizeof path, "%s/../%s", folder, first->value);
-	else
-		snprintf(path, sizeof path, "%s", first->value);
-	return weir_topo_new(path, ret_topo, why);
+	snprintf(path, sizeof path, "%s/../machines/%s", folder, first->value);
+	return strstr(path, ".txt") ? read_description(path, ret_topo, why)
+				    : weir_topo_new(path, ret_topo, why);
 }
 
 static char *refusal(int rc, const struct weir_why *why)
@@ -213,7 +231,10 @@ static enum verdict judge(const char *folder, const char *path, struct golden *g
 	if (verdict == OTHER)
 		show_difference(g->plan, now);
 	free(now);
-	weir_topo_free(topo);
+	if (by_hand(g))
+		machine_free(topo);
+	else
+		weir_topo_free(topo);
 	return verdict;
 }
 
