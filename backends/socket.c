@@ -239,6 +239,8 @@ static size_t value_size(enum weir_control what)
 		return sizeof(struct sockaddr_storage);
 	case WEIR_CTL_KEEPALIVE:
 		return sizeof(struct weir_keepalive);
+	case WEIR_CTL_STEER:
+		return sizeof(struct weir_steering);
 	default:
 		return sizeof(int);
 	}
@@ -270,6 +272,10 @@ int weir__socket_control(int fd, enum weir_control what, void *value, size_t len
 		return set_int(fd, SOL_SOCKET, SO_RCVBUF, number);
 	case WEIR_CTL_ERROR:
 		return get_int(fd, SOL_SOCKET, SO_ERROR, value);
+	case WEIR_CTL_SHARE_PORT:
+		return weir__socket_share_port(fd);
+	case WEIR_CTL_STEER:
+		return weir__socket_steer(fd, value);
 	}
 	return -EINVAL;
 }

@@ -52,3 +52,17 @@ int weir__socket_next(int fd)
 	/* Already reset by its peer. */
 	return conn == -EINVAL ? -ECONNABORTED : conn;
 }
+
+/* SO_REUSEPORT is there, but gives all connections to one of the listeners. */
+int weir__socket_share_port(int fd)
+{
+	(void)fd;
+	return -EOPNOTSUPP;
+}
+
+int weir__socket_steer(int fd, const struct weir_steering *steering)
+{
+	(void)fd;
+	(void)steering;
+	return -EOPNOTSUPP;
+}

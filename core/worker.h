@@ -45,6 +45,9 @@ struct weir__worker {
 
 	struct weir__driver driver;
 	struct weir__inbox inbox;	/* [any]: messages, see weir__message */
+	/* Its load, for who has a connection to give away; atomic, [any]. */
+	uint32_t conns;			/* given to it, and not closed */
+	uint32_t conns_waiting;		/* of them, those that it has not begun with */
 	struct weir__slab slab;
 	struct weir__stack_pool stacks;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * listener.c: listeners, and accepting as a future.
+ * listener.c: listeners of one socket, and accepting as a future. Several sockets on
+ * one port are shards.c's.
  *
  *	START ──► OP ──► (0) DONE
  *	           │ out of descriptors or memory
@@ -17,6 +18,7 @@
 #include "core/assert.h"
 #include "core/atomic.h"
 #include "core/io.h"
+#include "core/worker.h"
 #include "net/net.h"
 
 #define PAUSE_FIRST_NS (5 * WEIR_MSEC)
@@ -30,16 +32,24 @@ enum accept_phase {
 	DONE,
 };
 
-/* Pairs with itself: the last holder sees what the others did. */
-static void drop(struct weir_listener *listener)
+void weir__listener_hold(struct weir_listener *listener)
 {
-	if (weir__fetch_sub(&listener->holds, 1u, WEIR_ACQ_REL) == 1)
-		free(listener);
+	weir__fetch_add(&listener->holds, 1u, WEIR_RELAXED);
+}
+
+/* Pairs with itself: the last holder sees what the others did. */
+void weir__listener_drop(struct weir_listener *listener)
+{
+	if (weir__fetch_sub(&listener->holds, 1u, WEIR_ACQ_REL) != 1)
+		return;
+	if (listener->shards)
+		weir__shards_free(listener);
+	free(listener);
 }
 
 static void listener_released(struct weir_handle *handle)
 {
-	drop(WEIR_CONTAINER_OF(handle, struct weir_listener, handle));
+	weir__listener_drop(WEIR_CONTAINER_OF(handle, struct weir_listener, handle));
 }
 
 /*
@@ -66,16 +76,15 @@ static bool gate_enter(struct weir_listener *listener)
 	return true;
 }
 
-/* Pairs with itself and weir_listener_close: who closes sees what the others did. */
+/* Pairs with itself and weir__listener_close_one: who closes sees what the others did. */
 static void gate_leave(struct weir_listener *listener)
 {
 	if (weir__fetch_sub(&listener->gate, GATE_ONE, WEIR_ACQ_REL) == (GATE_CLOSED | GATE_ONE))
 		weir__handle_close(&listener->handle, listener_released);
 }
 
-/* Make a listener from what is to be attached. */
-static int open_spec(const struct weir_handle_spec *spec, bool nodelay,
-		     struct weir_listener **ret_listener)
+int weir__listener_new(const struct weir_handle_spec *spec, bool nodelay,
+		       struct weir_listener **ret_listener)
 {
 	struct weir_listener *self = calloc(1, sizeof(*self));
 	int on = 1;
@@ -84,6 +93,7 @@ static int open_spec(const struct weir_handle_spec *spec, bool nodelay,
 	if (!self)
 		return -ENOMEM;
 	self->holds = 1;
+	self->shards_len = 1;
 	rc = weir__handle_attach(&self->handle, spec);
 	if (rc < 0) {
 		free(self);
@@ -95,6 +105,7 @@ static int open_spec(const struct weir_handle_spec *spec, bool nodelay,
 	 */
 	if (nodelay)
 		weir__handle_control(&self->handle, WEIR_CTL_NODELAY, &on, sizeof(on));
+	self->worker = (uint16_t)weir_rt_worker_index();
 	*ret_listener = self;
 	return 0;
 }
@@ -109,7 +120,8 @@ static int read_config(const struct weir_listener_config *cfg,
 			return -EINVAL;
 		memcpy(&full, cfg, cfg->size);
 	}
-	if (full.backlog < 0)
+	if (full.backlog < 0 || full.shards > WEIR_SHARDS_WORKER || full.steer > WEIR_STEER_CPU ||
+	    (full.steer && full.reuse_port))
 		return -EINVAL;
 	if (full.backlog == 0)
 		full.backlog = 4096;
@@ -123,6 +135,7 @@ int weir_listener_open_addr(const struct weir_addr *addr, const struct weir_list
 	struct weir_handle_spec spec = { .kind = WEIR_HANDLE_LISTENER, .fd = -1 };
 	struct weir_listener_config full;
 	int rc = read_config(cfg, &full);
+	unsigned shards;
 
 	if (rc < 0)
 		return rc;
@@ -134,7 +147,10 @@ int weir_listener_open_addr(const struct weir_addr *addr, const struct weir_list
 	spec.backlog = full.backlog;
 	spec.reuse_port = full.reuse_port;
 	spec.v6_only = full.v6_only;
-	return open_spec(&spec, spec.family != AF_UNIX && !full.no_nodelay, ret_listener);
+	shards = weir__shards_wanted(full.shards, spec.family);
+	if (shards > 1)
+		return weir__shards_open(&spec, &full, shards, ret_listener);
+	return weir__listener_new(&spec, spec.family != AF_UNIX && !full.no_nodelay, ret_listener);
 }
 
 int weir_listener_open(const char *addr, const struct weir_listener_config *cfg,
@@ -161,7 +177,7 @@ int weir_listener_adopt(int fd, const struct weir_listener_config *cfg,
 		return rc;
 	if (!listening)
 		return -EINVAL;
-	return open_spec(&spec, !full.no_nodelay, ret_listener);
+	return weir__listener_new(&spec, !full.no_nodelay, ret_listener);
 }
 
 int weir_listener_addr(struct weir_listener *listener, struct weir_addr *ret_addr)
@@ -169,12 +185,30 @@ int weir_listener_addr(struct weir_listener *listener, struct weir_addr *ret_add
 	return weir__handle_addr(&listener->handle, WEIR_CTL_LOCAL_ADDR, ret_addr);
 }
 
+unsigned weir_listener_shards(const struct weir_listener *listener)
+{
+	return listener->shards_len;
+}
+
+int weir_listener_steer_error(const struct weir_listener *listener)
+{
+	return listener->steer_error;
+}
+
+void weir__listener_close_one(struct weir_listener *listener)
+{
+	if (weir__fetch_or(&listener->gate, GATE_CLOSED, WEIR_ACQ_REL) == 0)
+		weir__handle_close(&listener->handle, listener_released);
+}
+
+/* The first one last: it has the list of them. */
 void weir_listener_close(struct weir_listener *listener)
 {
 	if (!listener)
 		return;
-	if (weir__fetch_or(&listener->gate, GATE_CLOSED, WEIR_ACQ_REL) == 0)
-		weir__handle_close(&listener->handle, listener_released);
+	for (unsigned i = listener->shards_len; i-- > 1;)
+		weir__listener_close_one(listener->shards[i]);
+	weir__listener_close_one(listener);
 }
 
 /* ---- the future ---- */
@@ -193,26 +227,28 @@ static int leave(struct weir_accept *self, int rc)
 		*self->ret_conn = self->conn;
 	}
 	if (listener)
-		drop(listener);
+		weir__listener_drop(listener);
 	return rc;
 }
 
-/* Hold the listener. The hold is what `listener` != NULL means after START. */
-static int begin(struct weir_accept *self)
+/* Hold the shard of this worker. The hold is what `listener` != NULL means after START. */
+static int begin(struct weir_accept *self, const struct weir_cx *cx)
 {
 	struct weir_listener *listener = self->listener;
 
+	if (!self->exactly && cx->worker)
+		listener = self->listener = weir__shard_of(listener, cx->worker);
 	if (self->cancelled || gate_is_closed(listener)) {
 		self->listener = NULL;
 		return leave(self, -ECANCELED);
 	}
-	weir__fetch_add(&listener->holds, 1u, WEIR_RELAXED);
+	weir__listener_hold(listener);
 	return 0;
 }
 
 static void pause_accepting(struct weir_accept *self)
 {
-	weir_sleep_init(&self->u.sleep, weir_deadline_in(self->pause_ns));
+	weir_sleep_init(&self->u.sleep, self->tries ? 0 : weir_deadline_in(self->pause_ns));
 	self->pause_ns *= 2;
 	if (self->pause_ns > PAUSE_MAX_NS)
 		self->pause_ns = PAUSE_MAX_NS;
@@ -230,12 +266,19 @@ static void submit(struct weir_accept *self)
 	}
 	memset(&self->conn->handle, 0, sizeof(self->conn->handle));
 	weir_op_init_accept(&self->u.op, &self->listener->handle, &self->conn->handle);
+	if (self->tries)
+		self->u.op.flags |= WEIR_OP_TRY;
 	self->phase = OP;
 }
 
 static bool stopped(const struct weir_accept *self)
 {
 	return self->cancelled || gate_is_closed(self->listener);
+}
+
+static bool is_shortage(int res)
+{
+	return res == -EMFILE || res == -ENFILE || res == -ENOBUFS || res == -ENOMEM;
 }
 
 /* Take in what the operation answered; true if that ends the future, with *ret_rc. */
@@ -247,13 +290,11 @@ static bool answered(struct weir_accept *self, int res, int *ret_rc)
 	}
 	if (stopped(self))
 		res = -ECANCELED;
-	switch (res) {
-	case -EMFILE:
-	case -ENFILE:
-	case -ENOBUFS:
-	case -ENOMEM:
+	if (is_shortage(res) && !self->tries) {
 		pause_accepting(self);
 		return false;
+	}
+	switch (res) {
 	case -ECONNABORTED:	/* this connection died in the queue, the next may live */
 	case -EPROTO:
 	case -ENETDOWN:
@@ -283,8 +324,8 @@ static int resume(struct weir_accept *self, int res)
 	}
 	if (stopped(self))
 		return leave(self, -ECANCELED);
-	if (res < 0)
-		return leave(self, res);
+	if (res < 0 || self->tries)
+		return leave(self, res < 0 ? res : -ENOMEM);
 	submit(self);
 	return 0;
 }
@@ -310,7 +351,7 @@ static int accept_poll(struct weir_future *future, struct weir_cx *cx)
 	int rc;
 
 	if (self->phase == START) {
-		rc = begin(self);
+		rc = begin(self, cx);
 		if (rc < 0)
 			return rc;
 		submit(self);
@@ -375,7 +416,7 @@ void weir_accept_init(struct weir_accept *accept, struct weir_listener *listener
 	accept->conn = NULL;
 	accept->pause_ns = PAUSE_FIRST_NS;
 	accept->phase = START;
-	accept->cancelled = false;
+	accept->cancelled = accept->tries = accept->exactly = false;
 }
 
 /*
@@ -390,6 +431,15 @@ void weir_accept_fini(struct weir_accept *accept)
 	weir_tcp_close(accept->conn);
 	accept->conn = NULL;
 	leave(accept, -ECANCELED);
+}
+
+int weir_listener_accept_try(struct weir_listener *listener, struct weir_tcp **ret_conn)
+{
+	struct weir_accept accept;
+
+	weir_accept_init(&accept, listener, ret_conn);
+	accept.tries = true;
+	return weir_await(&accept.future);
 }
 
 int weir_listener_accept_until(struct weir_listener *listener, uint64_t deadline,

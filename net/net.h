@@ -8,6 +8,8 @@
 
 #include "weir/net.h"
 
+struct weir__worker;
+
 /* The longest host name of the DNS, without the final NUL. */
 #define WEIR__HOST_MAX 253
 
@@ -51,5 +53,33 @@ int weir__adoptable(int fd, int *ret_listening);
 
 /* A stream that is not attached to anything; NULL without memory. [any] */
 struct weir_tcp *weir__tcp_alloc(void);
+
+/* ---- listener.c ---- */
+
+/* A listener with one socket, attached to the calling worker. */
+int weir__listener_new(const struct weir_handle_spec *spec, bool nodelay,
+		       struct weir_listener **ret_listener);
+/* Keep its memory, and that of its shards, though it may be closed; let go of it. [any] */
+void weir__listener_hold(struct weir_listener *listener);
+void weir__listener_drop(struct weir_listener *listener);
+/* Close one socket; no other shard. */
+void weir__listener_close_one(struct weir_listener *listener);
+
+/* ---- shards.c ---- */
+
+/* How many sockets a listener on such an address has in the calling worker's runtime. */
+unsigned weir__shards_wanted(enum weir_shards shards, int family);
+/* Open so many (more than one), all or none; *ret_listener is the first. On a fiber. */
+int weir__shards_open(const struct weir_handle_spec *spec, const struct weir_listener_config *cfg,
+		      unsigned count, struct weir_listener **ret_listener);
+/* The shard from which a worker accepts; of a listener that is held. [any] */
+struct weir_listener *weir__shard_of(struct weir_listener *listener, const struct weir__worker *w);
+/* The list of the shards goes, and with it their memory. */
+void weir__shards_free(struct weir_listener *first);
+
+/* ---- serve.c ---- */
+
+/* A connection that a worker was given is being closed. */
+void weir__given_closed(struct weir_tcp *conn);
 
 #endif

@@ -91,8 +91,11 @@ int weir_tcp_adopt(int fd, struct weir_tcp **ret_conn)
 
 void weir_tcp_close(struct weir_tcp *conn)
 {
-	if (conn)
-		weir__handle_close(&conn->handle, tcp_released);
+	if (!conn)
+		return;
+	if (conn->given_to)
+		weir__given_closed(conn);
+	weir__handle_close(&conn->handle, tcp_released);
 }
 
 void weir_tcp_reset(struct weir_tcp *conn)

@@ -65,7 +65,6 @@ void proxy_init(struct proxy *px, const struct proxy_config *cfg, struct weir_rt
 void proxy_fini(struct proxy *px)
 {
 	access_log_close(px->log);
-	free(px->acceptors);
 	weir_notify_fini(&px->changed);
 	pthread_mutex_destroy(&px->lock);
 }
@@ -123,9 +122,10 @@ static int print_job(void *arg)
 static void say_started(struct proxy *px)
 {
 	const char *note = weir_rt_backend_note(px->rt);
+	unsigned shards = weir_listener_shards(px->listener);
 
-	proxy_say("listening on tcp://%s with %u workers, backend %s", px->addr_text,
-		  weir_rt_workers(px->rt), weir_rt_backend(px->rt));
+	proxy_say("listening on tcp://%s with %u workers, backend %s, %u shard%s", px->addr_text,
+		  weir_rt_workers(px->rt), weir_rt_backend(px->rt), shards, shards == 1 ? "" : "s");
 	if (*note)
 		proxy_say("not the first choice of backend: %s", note);
 }
@@ -275,7 +275,7 @@ static int run(struct proxy *px)
 		server.code = EXIT_FAILED;
 	}
 	access_log_finish(px->log, rc == 0);
-	if (served && px->acceptors && !px->cfg->quiet)
+	if (served && *px->addr_text && !px->cfg->quiet)
 		proxy_counters_print(px);
 	return server.code;
 }

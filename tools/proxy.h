@@ -21,6 +21,7 @@
 #include "tools/place_options.h"
 #include "weir/weir.h"
 
+#define WORKERS_MAX 256
 #define UPSTREAMS_MAX 64	/* one bit each in a connection */
 #define UPSTREAM_ADDRS 8
 /*
@@ -61,7 +62,9 @@ struct proxy_config {
 	struct place_options where;
 	struct weir_place_config place;	/* what they come to */
 	unsigned balance;
-	bool quiet;
+	unsigned shards;		/* enum weir_shards */
+	unsigned dispatch;		/* enum weir_dispatch */
+	bool steer, quiet;
 };
 
 /* An address, small: for the log. */
@@ -87,6 +90,7 @@ struct counters {
 	uint64_t ended[END_REASONS];
 	uint64_t up_bytes, down_bytes;		/* of the connections that have ended */
 	uint64_t connect_failures;
+	uint64_t by_worker[WORKERS_MAX];	/* accepted: who serves them */
 };
 
 /* One line of the access log to be. */
@@ -103,20 +107,14 @@ struct log_record {
 
 struct access_log;
 
-struct acceptor {
-	struct proxy *px;
-	struct weir_listener *listener;
-	struct weir_task *task;
-};
-
 struct proxy {
 	const struct proxy_config *cfg;
 	struct weir_rt *rt;
 	struct access_log *log;		/* NULL: off */
 	struct upstream upstreams[UPSTREAMS_MAX];
 	unsigned upstreams_len;
-	struct acceptor *acceptors;	/* one per worker */
-	unsigned acceptors_len;
+	struct weir_listener *listener;
+	struct weir_task *accepting;	/* that runs it */
 	struct weir_addr addr;		/* that it listens on */
 	char addr_text[64];
 	uint64_t limit;			/* connections */
@@ -158,11 +156,11 @@ void proxy_upstream_leave(struct proxy *px, unsigned upstream, bool failed, uint
 
 /* ---- proxy_listen.c ---- */
 
-/* Open the listeners; says what is wrong. 0 or an exit code. [worker] on a fiber */
+/* Open the listener; says what is wrong. 0 or an exit code. [worker] on a fiber */
 int proxy_listen(struct proxy *px);
-/* Start accepting, on each worker. 0 or a negative errno. [worker] on a fiber */
+/* Start accepting. 0 or a negative errno. [worker] on a fiber */
 int proxy_accept_start(struct proxy *px);
-/* Stop: what is in the queues is still accepted, then they are closed. [worker] on a fiber */
+/* Stop: what is in the queues is still accepted, then it is closed. [worker] on a fiber */
 void proxy_accept_stop(struct proxy *px);
 
 /* ---- proxy_connection.c ---- */

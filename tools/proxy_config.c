@@ -18,6 +18,8 @@
 #define FDS_PER_WORKER 8
 
 static const char *const balances[] = { "roundrobin", "leastconn", NULL };
+static const char *const shards[] = { "one", "group", "worker", NULL };	/* enum weir_shards */
+static const char *const dispatches[] = { "local", "least-loaded", NULL }; /* enum weir_dispatch */
 
 #define FIELD(name) offsetof(struct proxy_config, name)
 
@@ -43,6 +45,12 @@ static const struct option_spec specs[] = {
 	  "a file, - for standard output, or off [-]" },
 	{ "backlog", OPTION_COUNT, FIELD(backlog), 1, 65535, NULL, "N",
 	  "of each listener [4096]" },
+	{ "shards", OPTION_CHOICE, FIELD(shards), 0, 0, shards, "EACH",
+	  "a listening socket for each group or worker, or one [group]" },
+	{ "dispatch", OPTION_CHOICE, FIELD(dispatch), 0, 0, dispatches, "HOW",
+	  "a connection to who accepts it: local, or least-loaded [local]" },
+	{ "steer", OPTION_FLAG, FIELD(steer), 0, 0, NULL, NULL,
+	  "a connection to the shard of the CPU that takes in its packets" },
 	{ "quiet", OPTION_FLAG, FIELD(quiet), 0, 0, NULL, NULL,
 	  "say nothing on standard error but errors and what is asked for" },
 };
@@ -76,6 +84,7 @@ int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg)
 	struct proxy_config cfg = {
 		.access_log = "-",
 		.backlog = 4096,
+		.shards = WEIR_SHARDS_GROUP,
 		.connect_ns = 5 * WEIR_SEC,
 		.idle_ns = 300 * WEIR_SEC,
 		.half_close_ns = 30 * WEIR_SEC,

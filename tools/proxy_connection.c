@@ -286,6 +286,7 @@ void proxy_connection_start(struct proxy *px, struct weir_tcp *client)
 		small_addr_of(&peer, &c.peer);
 	pthread_mutex_lock(&px->lock);
 	px->counters.accepted++;
+	px->counters.by_worker[weir_rt_worker_index()]++;
 	px->counters.active++;
 	pthread_mutex_unlock(&px->lock);
 	cfg.name = "connection";

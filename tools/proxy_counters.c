@@ -81,18 +81,19 @@ static void print_log(FILE *out, struct access_log *log)
 	fprintf(out, "weir proxy: access-log written=%llu dropped=%llu\n", U(written), U(dropped));
 }
 
-static void print_worker(FILE *out, struct weir_rt *rt, unsigned worker)
+static void print_worker(FILE *out, struct weir_rt *rt, unsigned worker, const struct counters *c)
 {
 	struct weir_worker_metrics s = WEIR_WORKER_METRICS_INIT;
 
 	if (weir_metrics_worker(rt, worker, &s) < 0)
 		return;
 	fprintf(out,
-		"weir proxy: worker %u polls=%llu completions=%llu driver_polls=%llu parks=%llu "
-		"steals=%llu local=%llu remote=%llu overflows=%llu budget_yields=%llu queue=%llu\n",
-		worker, U(s.polls), U(s.completions), U(s.driver_polls), U(s.parks), U(s.steals),
-		U(s.local_schedules), U(s.remote_schedules), U(s.overflows), U(s.budget_yields),
-		U(s.queue_depth));
+		"weir proxy: worker %u accepted=%llu polls=%llu completions=%llu "
+		"driver_polls=%llu parks=%llu steals=%llu local=%llu remote=%llu overflows=%llu "
+		"budget_yields=%llu queue=%llu\n",
+		worker, U(c->by_worker[worker]), U(s.polls), U(s.completions), U(s.driver_polls),
+		U(s.parks), U(s.steals), U(s.local_schedules), U(s.remote_schedules),
+		U(s.overflows), U(s.budget_yields), U(s.queue_depth));
 }
 
 void proxy_counters_print(struct proxy *px)
@@ -115,7 +116,7 @@ void proxy_counters_print(struct proxy *px)
 	if (px->log)
 		print_log(out, px->log);
 	for (unsigned i = 0; i < weir_rt_workers(px->rt); i++)
-		print_worker(out, px->rt, i);
+		print_worker(out, px->rt, i, &counters);
 	if (fclose(out) == 0)
 		fwrite(text, 1, len, stderr);
 	free(text);

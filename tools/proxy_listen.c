@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proxy_listen.c: a listener and a pinned accepting task per worker, all on one
- * port (SO_REUSEPORT: the kernel spreads connections over them).
+ * proxy_listen.c: the listener and its shards, accepting, and who serves what is
+ * accepted; the library does most of it (weir_listener_serve).
  *
- * The limit: a connection is served only when there is room for it. A task that
+ * The limit: a connection is served only when there is room for it. A loop that
  * accepted one and finds no room waits with it, and accepts no other meanwhile:
- * so at the limit one connection per worker waits here, the rest in the kernel's
+ * so at the limit one connection per loop waits here, the rest in the kernel's
  * queues, and beyond those the kernel does not answer. Nobody is turned away.
  */
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "tools/command.h"
 #include "tools/proxy.h"
 
@@ -55,59 +51,43 @@ static int refuse(struct proxy *px, int rc)
 	}
 }
 
-/*
- * Whether somebody has the port: SO_REUSEPORT would let a second proxy of the same user in,
- * silently, and each would get half of the connections. So it is bound once without.
- */
-static int port_is_free(const struct weir_addr *addr)
-{
-	int fd = socket(addr->u.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, &addr->u.sa, addr->len) < 0)
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
-static int open_shards(struct proxy *px, unsigned shards)
+static int open_listener(struct proxy *px)
 {
 	struct weir_listener_config cfg = WEIR_LISTENER_CONFIG_INIT;
-	int rc = 0;
+	int rc;
 
 	cfg.backlog = (int)px->cfg->backlog;
-	cfg.reuse_port = shards > 1;
-	for (unsigned i = 0; rc == 0 && i < shards; i++) {
-		struct acceptor *a = &px->acceptors[i];
+	cfg.shards = (enum weir_shards)px->cfg->shards;
+	cfg.steer = px->cfg->steer ? WEIR_STEER_CPU : WEIR_STEER_HASH;
+	rc = weir_listener_open_addr(&px->addr, &cfg, &px->listener);
+	return rc < 0 ? rc : weir_listener_addr(px->listener, &px->addr);
+}
 
-		a->px = px;
-		rc = weir_listener_open_addr(&px->addr, &cfg, &a->listener);
-		if (rc == 0) {
-			px->acceptors_len++;
-			/* Port 0 is one port for all of them. */
-			rc = weir_listener_addr(a->listener, &px->addr);
-		}
-	}
-	return rc;
+static void say_steering(struct proxy *px)
+{
+	int error = weir_listener_steer_error(px->listener);
+
+	if (weir_listener_shards(px->listener) == 1)
+		proxy_say("--steer has nothing to do: there is one shard");
+	else if (error == -EOPNOTSUPP && px->cfg->shards == WEIR_SHARDS_WORKER)
+		proxy_say("--steer does nothing, connections are shared out evenly: with "
+			  "--shards worker, --bind cpu is wanted");
+	else if (error < 0)
+		proxy_say("--steer does nothing, connections are shared out evenly: %s",
+			  weir_strerror(error));
 }
 
 int proxy_listen(struct proxy *px)
 {
-	unsigned shards = weir_rt_workers(px->rt);
-	int rc;
+	int rc = weir_resolve(px->cfg->listen, weir_deadline_in(RESOLVE_NS), &px->addr, 1);
 
-	rc = weir_resolve(px->cfg->listen, weir_deadline_in(RESOLVE_NS), &px->addr, 1);
 	if (rc >= 0)
-		rc = px->addr.u.sa.sa_family == AF_UNIX ? -EAFNOSUPPORT : port_is_free(&px->addr);
-	if (rc < 0)
-		return refuse(px, rc);
-	px->acceptors = calloc(shards, sizeof(*px->acceptors));
-	rc = px->acceptors ? open_shards(px, shards) : -ENOMEM;
+		rc = px->addr.u.sa.sa_family == AF_UNIX ? -EAFNOSUPPORT : open_listener(px);
 	if (rc < 0)
 		return refuse(px, rc);
 	weir_addr_format(&px->addr, px->addr_text, sizeof(px->addr_text));
+	if (px->cfg->steer)
+		say_steering(px);
 	return 0;
 }
 
@@ -126,12 +106,13 @@ static bool note_full(struct proxy *px)
 	return news;
 }
 
-/* Take room for one connection, waiting for it. */
-static int enter(struct proxy *px)
+/* Take room for one connection. */
+static int enter(void *arg, bool may_wait)
 {
+	struct proxy *px = arg;
 	int rc = weir_sem_acquire_try(&px->room, 1);
 
-	if (rc != -EAGAIN)
+	if (rc != -EAGAIN || !may_wait)
 		return rc;
 	if (note_full(px) && !px->cfg->quiet)
 		proxy_say("%llu connections: the limit is reached, accepting pauses",
@@ -139,6 +120,11 @@ static int enter(struct proxy *px)
 	rc = weir_sem_acquire(&px->room, 1);
 	note_full(px);
 	return rc;
+}
+
+static void serve_one(struct weir_tcp *client, void *arg)
+{
+	proxy_connection_start(arg, client);
 }
 
 static void break_down(struct proxy *px, int rc)
@@ -152,75 +138,32 @@ static void break_down(struct proxy *px, int rc)
 
 static int accept_main(void *arg)
 {
-	struct acceptor *a = arg;
-	struct weir_tcp *client;
+	struct weir_serve_config cfg = WEIR_SERVE_CONFIG_INIT;
+	struct proxy *px = arg;
 	int rc;
 
-	for (;;) {
-		rc = weir_listener_accept(a->listener, &client);
-		if (rc < 0)
-			break;
-		rc = enter(a->px);
-		if (rc < 0) {
-			weir_tcp_reset(client);
-			break;
-		}
-		proxy_connection_start(a->px, client);
-	}
+	cfg.dispatch = (enum weir_dispatch)px->cfg->dispatch;
+	cfg.admit = enter;
+	rc = weir_listener_serve(px->listener, &cfg, serve_one, px);
 	if (rc != -ECANCELED && rc != -ESHUTDOWN)
-		break_down(a->px, rc);
+		break_down(px, rc);
 	return rc;
 }
 
 int proxy_accept_start(struct proxy *px)
 {
-	int rc = 0;
-
-	for (unsigned i = 0; rc == 0 && i < px->acceptors_len; i++) {
-		struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
-
-		cfg.name = "accept";
-		cfg.where = WEIR_HERE;
-		cfg.flags = WEIR_TASK_PINNED;
-		cfg.worker = (int)i + 1;
-		cfg.fn = accept_main;
-		cfg.arg = &px->acceptors[i];
-		rc = weir_task_spawn(NULL, &cfg, &px->acceptors[i].task);
-	}
-	return rc;
-}
-
-/* ---- stopping ---- */
-
-/* The kernel has told these clients that they are connected; closing would reset them. */
-static void take_queued(struct acceptor *a)
-{
-	struct weir_tcp *client;
-
-	while (weir_sem_acquire_try(&a->px->room, 1) == 0) {
-		if (weir_listener_accept_until(a->listener, 0, &client) < 0) {
-			weir_sem_release(&a->px->room, 1);
-			return;
-		}
-		proxy_connection_start(a->px, client);
-	}
+	return weir_spawn(accept_main, px, &px->accepting);
 }
 
 void proxy_accept_stop(struct proxy *px)
 {
 	int result;
 
-	for (unsigned i = 0; i < px->acceptors_len; i++)
-		if (px->acceptors[i].task)
-			weir_task_abort(px->acceptors[i].task);
-	for (unsigned i = 0; i < px->acceptors_len; i++) {
-		struct acceptor *a = &px->acceptors[i];
-
-		if (a->task && weir_task_join(a->task, &result) == 0) {
-			a->task = NULL;
-			take_queued(a);
-		}
-		weir_listener_close(a->listener);
+	if (px->accepting) {
+		weir_task_abort(px->accepting);
+		if (weir_task_join(px->accepting, &result) == 0)
+			px->accepting = NULL;
 	}
-	px->acceptors_len = 0;
+	weir_listener_close(px->listener);
+	px->listener = NULL;
 }

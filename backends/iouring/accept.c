@@ -15,6 +15,7 @@
 
 #include "backends/iouring/iouring.h"
 #include "backends/socket.h"
+#include "core/worker.h"
 
 #define QUEUE_MAX 64u
 
@@ -113,8 +114,32 @@ static void serve(struct uring *u, struct weir_handle *h)
 		weir__uring_fail_waiters(s, -ENOMEM);
 }
 
+/* Never waits. What the kernel has accepted comes first, so it is asked to deliver. */
+static void submit_try(struct uring *u, struct weir_op *op)
+{
+	struct weir_handle *h = op->handle;
+	struct uring_fds *fds = state_of(h)->fds;
+	int fd;
+
+	if (fds->len == 0)
+		(void)weir__uring_turn(u, 0, u->idle_events);
+	if (fds->len > 0) {
+		fd = unqueue_fd(fds);
+	} else {
+		weir__count_syscalls(u->base.worker, 1);
+		fd = weir__socket_accept(h->fd);
+	}
+	if (fd >= 0)
+		weir__uring_handle_make(u, op->u.accept.handle, fd, WEIR_HANDLE_STREAM);
+	weir_backend_complete(op, fd < 0 ? fd : 0);
+}
+
 void weir__uring_submit_accept(struct uring *u, struct weir_op *op)
 {
+	if (WEIR_UNLIKELY(op->flags & WEIR_OP_TRY)) {
+		submit_try(u, op);
+		return;
+	}
 	weir__uring_append_waiter(state_of(op->handle), op);
 	serve(u, op->handle);
 }

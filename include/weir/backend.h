@@ -111,6 +111,18 @@ enum weir_control {
 	WEIR_CTL_SEND_BUFFER,		/* in: int, bytes */
 	WEIR_CTL_RECV_BUFFER,		/* in: int, bytes */
 	WEIR_CTL_ERROR,			/* out: int, the pending socket error (errno) */
+	WEIR_CTL_SHARE_PORT,		/* a LISTENER from here on shares its port with such as are
+					 * attached with .reuse_port; in: int 1 */
+	WEIR_CTL_STEER,			/* of the LISTENERs on its port, the i-th to be attached gets the
+					 * connections whose first packet CPU c takes in, where
+					 * shard[c] is i; in: struct weir_steering */
+};
+
+#define WEIR_STEER_NOBODY UINT16_MAX	/* by the hash, as without steering */
+
+struct weir_steering {
+	unsigned cpus;			/* by P#, from 0; the others are nobody's */
+	const uint16_t *shard;
 };
 
 struct weir_keepalive {

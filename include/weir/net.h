@@ -3,7 +3,7 @@
  * net.h: TCP listeners and streams, written once over operations (op.h), so the
  * same program runs on every backend.
  *
- *	weir_listener_open ──► accept … ──► weir_listener_close
+ *	weir_listener_open ──► accept … (or serve) ──► weir_listener_close
  *	weir_tcp_connect / accept ──► recv, send … ──► weir_tcp_close
  *
  * A stream's two directions are independent: one task may read while another
@@ -51,21 +51,46 @@ struct weir_addr {
 struct weir_tcp {
 	struct weir_handle handle;
 	uint32_t halves;		/* owners left: 1 whole, 2 split; atomic */
-	uint32_t flags;
+	uint16_t given_to;		/* 1 + the worker whose connections it is one of; 0: no one's */
 };
 
+/* How many sockets a listener has. */
+enum weir_shards {
+	WEIR_SHARDS_ONE = 0,
+	WEIR_SHARDS_GROUP,		/* one for each group of the runtime's plan (topo.h) */
+	WEIR_SHARDS_WORKER,		/* one for each worker */
+};
+
+/* Which of them the kernel puts a new connection into. */
+enum weir_steer {
+	WEIR_STEER_HASH = 0,		/* any, by a hash of the addresses: they get equal shares */
+	WEIR_STEER_CPU,			/* that of the CPU which took its first packet from the network */
+};
+
+/*
+ * A listener, or one of its shards. Shards have a socket each on one port, and each stays on
+ * workers of its own: an accept takes from the shard of the worker that makes it.
+ */
 struct weir_listener {
 	struct weir_handle handle;
 	uint32_t holds;			/* the owner's and one per running accept; atomic */
 	uint32_t gate;			/* accepts that are starting, and whether it is closed; atomic */
+	uint16_t worker;		/* that opened it, and takes its connections from the kernel */
+	uint16_t shards_len;		/* 1: itself */
+	uint8_t shards_by;		/* enum weir_shards */
+	int steer_error;
+	struct weir_listener **shards;	/* of the first of several: all of them; else NULL */
 };
 
 struct weir_listener_config {
 	size_t size;			/* sizeof(struct weir_listener_config) */
-	int backlog;			/* 4096 */
-	bool reuse_port;		/* one listener per worker on one port */
+	int backlog;			/* of each socket: 4096 */
+	bool reuse_port;		/* share the port with listeners that say so too, also of other
+					 * processes of this user */
 	bool v6_only;
 	bool no_nodelay;		/* accepted streams keep Nagle's algorithm */
+	enum weir_shards shards;	/* a Unix address has one socket whatever this says */
+	enum weir_steer steer;		/* several shards only */
 };
 #define WEIR_LISTENER_CONFIG_INIT { .size = sizeof(struct weir_listener_config) }
 
@@ -127,8 +152,21 @@ WEIR_API int weir_resolve(const char *host_port, uint64_t deadline, struct weir_
 /**
  * Open a listener on a text address (as weir_addr_parse) of the current runtime.
  *
- * Thread:   [worker]
- * Returns:  0; -EINVAL; -EADDRINUSE, -EACCES, … of bind; -EMFILE; -ENOMEM; -ENXIO, -ENODEV
+ * With several shards each is opened on a worker of its own, and all or none are: for port 0
+ * the first one's port is that of all. They let each other in and, without reuse_port, nobody
+ * else: a second program gets -EADDRINUSE. Where there is one group, WEIR_SHARDS_GROUP is an
+ * ordinary listener.
+ *
+ * Where the kernel will not steer, the listener is opened all the same, the hash spreads the
+ * connections, and weir_listener_steer_error says why.
+ *
+ * Thread:   [worker]; for several shards on a fiber
+ * Waits:    for several shards, until their workers have opened them; else never
+ * Cancel:   is not noticed
+ * Returns:  0; -EINVAL, also for steer together with reuse_port, which would count foreign
+ *           sockets; -EADDRINUSE, -EACCES, … of bind; -EMFILE; -ENOMEM; -EOPNOTSUPP for shards
+ *           where the backend or the system (macOS) does not share a port out; -EPERM for
+ *           shards outside a fiber; -ESHUTDOWN; -ENXIO, -ENODEV
  * Since:    0.1
  */
 WEIR_API int weir_listener_open(const char *addr, const struct weir_listener_config *cfg,
@@ -149,9 +187,21 @@ WEIR_API int weir_listener_adopt(int fd, const struct weir_listener_config *cfg,
 				 struct weir_listener **ret_listener);
 /** The address it is bound to, with the port chosen for port 0. Thread: [worker]. Since: 0.1 */
 WEIR_API int weir_listener_addr(struct weir_listener *listener, struct weir_addr *ret_addr);
+/** How many sockets it has. Thread: [any]. Since: 0.1 */
+WEIR_API unsigned weir_listener_shards(const struct weir_listener *listener);
+/**
+ * Why connections are not steered, though that was asked: where the system cannot (-EOPNOTSUPP), or
+ * will not; with a shard for each worker also where workers are not bound to one CPU each.
+ *
+ * Thread:   [any]
+ * Returns:  0 if they are, or nobody asked; a negative errno
+ * Since:    0.1
+ */
+WEIR_API int weir_listener_steer_error(const struct weir_listener *listener);
 
 /**
- * Accept a connection; _until: up to a deadline.
+ * Accept a connection; _until: up to a deadline. With several shards, from that of the worker
+ * on which the call begins: unless tasks on all workers accept, some clients wait for ever.
  *
  * Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) it waits a little, longer
  * each time up to a second, and tries again; a connection that died in the queue is passed
@@ -168,14 +218,28 @@ WEIR_API int weir_listener_addr(struct weir_listener *listener, struct weir_addr
 WEIR_API int weir_listener_accept(struct weir_listener *listener, struct weir_tcp **ret_conn);
 WEIR_API int weir_listener_accept_until(struct weir_listener *listener, uint64_t deadline,
 					struct weir_tcp **ret_conn);
+/**
+ * Never waits for a connection: -EAGAIN when there is none, -EMFILE and its kin when there is
+ * no room for it. Everything else as weir_listener_accept.
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    for the worker of the shard, where its backend keeps listeners at home (io_uring)
+ * Since:    0.1
+ */
+WEIR_API int weir_listener_accept_try(struct weir_listener *listener, struct weir_tcp **ret_conn);
 
 /**
- * Close a listener. Pending accepts of other tasks return -ECANCELED, at once or when their pause
+ * Close a listener, all shards of it. Pending accepts of other tasks return -ECANCELED, at once or when their pause
  * is over; connections in the queue are reset by the system. NULL is allowed.
  *
  * Do not call accept after this: the listener is gone, and so is its memory once the last pending
  * accept has returned. So a task that accepts in a loop ends the loop at -ECANCELED; and where it
  * may be between two accepts, it is aborted and joined before the close, or does it itself.
+ * weir_listener_serve minds that by itself.
+ *
+ * Shards of other workers may hold the port for a turn of theirs. Clients who are in the queue
+ * of a socket when it is closed are reset, unless the sysctl net.ipv4.tcp_migrate_req is set
+ * and another socket shares the port (reuse_port): then the kernel moves them there.
  *
  * Thread:   [worker]
  * Waits:    never
@@ -195,6 +259,8 @@ struct weir_accept {
 	uint64_t pause_ns;		/* the next one, after EMFILE and its kin */
 	uint8_t phase;
 	bool cancelled;
+	bool tries;			/* and does not wait: -EAGAIN */
+	bool exactly;			/* from .listener, whichever shard this worker has */
 	union {
 		struct weir_op op;
 		struct weir_sleep sleep;
@@ -220,6 +286,69 @@ WEIR_API void weir_accept_init(struct weir_accept *accept, struct weir_listener 
  * Since:    0.1
  */
 WEIR_API void weir_accept_fini(struct weir_accept *accept);
+
+/* ---- serving ---- */
+
+/* Who serves a connection. */
+enum weir_dispatch {
+	WEIR_DISPATCH_LOCAL = 0,	/* who accepts it: all workers of a shard do, in turn */
+	WEIR_DISPATCH_LEAST_LOADED,	/* one worker of a shard accepts, and gives it to the one of its
+					 * group (of all, with one shard) that has the fewest */
+};
+
+/*
+ * Start to serve a connection, which is the callee's from here on: spawn a task. Called on the
+ * worker that is to serve it, on a fiber or not: it must not wait.
+ */
+typedef void (*weir_serve_fn)(struct weir_tcp *conn, void *arg);
+
+struct weir_serve_config {
+	size_t size;			/* sizeof(struct weir_serve_config) */
+	enum weir_dispatch dispatch;
+	/*
+	 * Take room for one more connection, which has been accepted: 0; -EAGAIN, but only if it
+	 * may not wait, when there is none. It waits on the accepting fiber, which accepts no
+	 * other meanwhile. A connection for which there is no room is reset; any other error
+	 * ends the serving. NULL: there is always room.
+	 */
+	int (*admit)(void *arg, bool may_wait);
+};
+#define WEIR_SERVE_CONFIG_INIT { .size = sizeof(struct weir_serve_config) }
+
+/**
+ * Accept on every shard of a listener, and have fn(conn, arg) called for each connection on
+ * the worker that is to serve it. A server in three lines:
+ *
+ *	static void start(struct weir_tcp *conn, void *arg)
+ *	{
+ *		if (weir_spawn(echo, conn, NULL) < 0)
+ *			weir_tcp_reset(conn);
+ *	}
+ *
+ *	rc = weir_listener_open("*:7000", &(struct weir_listener_config){
+ *			.size = sizeof(struct weir_listener_config), .shards = WEIR_SHARDS_GROUP },
+ *			&listener);
+ *	if (rc == 0)
+ *		rc = weir_listener_serve(listener, NULL, start, NULL);
+ *
+ * It goes on until its task is aborted or the listener is closed or fails. Then whoever is in
+ * the queues already (up to 4096 of each socket) is still served, but not after a close, and
+ * once it has returned fn is not called any more. What serves the connections goes on.
+ *
+ * A worker has the connections that were given to it, by any listener with
+ * WEIR_DISPATCH_LEAST_LOADED, and are not closed; one that has not begun with an earlier one
+ * is passed over while others have. The tasks that fn spawns may be stolen as any.
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    until one of these ends it, and fn has been called for what was accepted
+ * Owns:     the listener stays the caller's, to be closed
+ * Cancel:   is how it is stopped
+ * Returns:  -ECANCELED when aborted or closed; -EINVAL; -EPERM outside a fiber; -ENOMEM;
+ *           -ESHUTDOWN; what admit or the listener failed with
+ * Since:    0.1
+ */
+WEIR_API int weir_listener_serve(struct weir_listener *listener,
+				 const struct weir_serve_config *cfg, weir_serve_fn fn, void *arg);
 
 /* ---- streams ---- */
 

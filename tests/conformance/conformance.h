@@ -27,6 +27,7 @@
  *	buffers that run out, and are not asked for again		lease
  *	one stream that is served for ever				fair
  *	queues that overflow, descriptors that run out			many, listen
+ *	several sockets on one port					shards
  *	wakes that are lost, calls that are interrupted			thread
  *	work that depends on the thread or worker it began on		thread, move
  *	readiness that is told once too few or too often		fd, stream
@@ -57,6 +58,17 @@
 	END_TEST                                                                                   \
 	static int name##_body(void *arg __attribute__((unused)))
 
+/* The same with the workers in groups: two of them, or as many as there are workers. */
+#define CASE_IN_GROUPS(name, caps)                                                                 \
+	static int name##_body(void *arg);                                                         \
+	START_TEST(name)                                                                           \
+	{                                                                                          \
+		env.group_workers = (workers() + 1) / 2;                                           \
+		conformance_run(name##_body, (caps), _i);                                          \
+	}                                                                                          \
+	END_TEST                                                                                   \
+	static int name##_body(void *arg __attribute__((unused)))
+
 #define ONCE(list, name, ...) \
 	conformance_add((list), (struct testing_case){ .test = (name), __VA_ARGS__ }, 1)
 #define BOTH(list, name, ...) \
@@ -67,6 +79,7 @@ struct conformance_list;
 /* What a run was asked for, and the part of it that a case may want to know. */
 struct conformance_env {
 	unsigned workers;		/* 0: current-thread */
+	unsigned group_workers;		/* in a group, at most; 0: as the machine is */
 	uint64_t seed;			/* of this round */
 	bool stackless;			/* what begin makes */
 	struct weir_rt *rt;		/* the case's */
@@ -83,6 +96,7 @@ void conformance_close_down(void);
 
 /* The areas, one file each. */
 void conformance_listen(struct conformance_list *list);
+void conformance_shards(struct conformance_list *list);
 void conformance_stream(struct conformance_list *list);
 void conformance_vector(struct conformance_list *list);
 void conformance_lease(struct conformance_list *list);
@@ -131,6 +145,8 @@ void crowd_close(struct crowd *crowd);
 
 /* Raise the limit of descriptors, as far as that goes; what it is then. */
 rlim_t allow_files(rlim_t wanted);
+/* Leave so many to be had; what the limit was. */
+struct rlimit leave_files(rlim_t count);
 
 struct weir_task *spawn(int (*fn)(void *), void *arg);
 /* On one worker, and there to stay; how many there are. */

@@ -347,20 +347,6 @@ CASE(an_abstract_unix_name, WEIR_CAP_UNIX)
 
 /* ---- no descriptors ---- */
 
-/* Leave this many to be had; gives back what the limit was. */
-static struct rlimit leave_files(rlim_t count)
-{
-	struct rlimit old, low;
-	int next = dup(0);
-
-	OK(next);
-	close(next);
-	OK(getrlimit(RLIMIT_NOFILE, &old));
-	low = (struct rlimit){ (rlim_t)next + count, old.rlim_max };
-	OK(setrlimit(RLIMIT_NOFILE, &low));
-	return old;
-}
-
 /*
  * No descriptor is left: the accept waits, and when there is one again it has the connection
  * that stood in the queue.

@@ -124,9 +124,12 @@ static const char *backend_text(void)
 
 void conformance_open(int round)
 {
+	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
 	int rc;
 
+	place.group_workers = env.group_workers;
+	cfg.place = &place;
 	env.seed = (uint64_t)round + 1;
 	env.stackless = round & 1;
 	cfg.sched = env.workers ? WEIR_SCHED_MULTI : WEIR_SCHED_CURRENT;
@@ -255,6 +258,7 @@ static const char *read_arguments(int argc, char **argv, char **words, int *coun
 static void list_all(struct conformance_list *list)
 {
 	conformance_listen(list);
+	conformance_shards(list);
 	conformance_stream(list);
 	conformance_vector(list);
 	conformance_lease(list);

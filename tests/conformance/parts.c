@@ -3,6 +3,8 @@
  * parts.c: what the cases are made of; see conformance.h. Everything runs on a
  * fiber and asserts that it works.
  */
+#include <unistd.h>
+
 #include "tests/conformance/conformance.h"
 
 /* ---- connections ---- */
@@ -99,6 +101,19 @@ rlim_t allow_files(rlim_t wanted)
 		OK(setrlimit(RLIMIT_NOFILE, &files));
 	}
 	return files.rlim_cur;
+}
+
+struct rlimit leave_files(rlim_t count)
+{
+	struct rlimit old, low;
+	int next = dup(0);
+
+	OK(next);
+	close(next);
+	OK(getrlimit(RLIMIT_NOFILE, &old));
+	low = (struct rlimit){ (rlim_t)next + count, old.rlim_max };
+	OK(setrlimit(RLIMIT_NOFILE, &low));
+	return old;
 }
 
 /* ---- tasks ---- */

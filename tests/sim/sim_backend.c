@@ -704,7 +704,11 @@ static int control_listener(struct sim_listener *listener, enum weir_control wha
 {
 	if (what == WEIR_CTL_LOCAL_ADDR)
 		return addr_out(&listener->addr, value, len);
-	return what == WEIR_CTL_NODELAY ? 0 : -EOPNOTSUPP;
+	if (what == WEIR_CTL_SHARE_PORT)
+		listener->reuse_port = true;
+	else if (what != WEIR_CTL_NODELAY)
+		return -EOPNOTSUPP;
+	return 0;
 }
 
 static int control_stream(struct sim_stream *stream, enum weir_control what, void *value,

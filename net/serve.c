@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * serve.c: accept loops on the shards of a listener, and who gets what they accept.
+ *
+ *	loop: accept ──► admit ──► chosen: this worker ──► fn
+ *	                              └─► another ──message──► fn, there
+ *
+ * A loop is a task pinned to a worker. With local dispatch every worker has one, so
+ * that several accept from one shard, in turn; else one for each shard, on the worker
+ * that the shard's socket is on.
+ *
+ * A worker's load is two counts (core/worker.h): connections that it was given, from
+ * the choice to weir_tcp_close; and of these those that it has not begun with, from
+ * the choice until the message has come. A worker that is stuck in a task is known by
+ * the latter.
+ *
+ * Invariants: nothing that was accepted is dropped but for lack of room; when serve
+ * returns no message of it is on its way.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/atomic.h"
+#include "core/task.h"
+#include "core/worker.h"
+#include "net/net.h"
+#include "weir/sync/notify.h"
+#include "weir/topo.h"
+
+/* What is taken from the queue of a shard at the end: while they fill, that may take for ever. */
+#define LAST_MAX 4096
+
+struct serving {
+	struct weir_listener *listener;	/* held */
+	struct weir_serve_config cfg;
+	weir_serve_fn fn;
+	void *arg;
+	uint32_t under_way;		/* messages, and 1 until the end begins; atomic */
+	uint32_t refs;			/* messages, and 1 until the end; atomic */
+	struct weir_notify arrived;	/* the last message has, and the end has begun */
+};
+
+static void unref(struct serving *s)
+{
+	/* Pairs with itself: who frees sees what the others did. */
+	if (weir__fetch_sub(&s->refs, 1u, WEIR_ACQ_REL) != 1)
+		return;
+	weir_notify_fini(&s->arrived);
+	weir__listener_drop(s->listener);
+	free(s);
+}
+
+/* True: it was the last. Pairs with itself: the end comes after what all messages did. */
+static bool arrive(struct serving *s)
+{
+	return weir__fetch_sub(&s->under_way, 1u, WEIR_ACQ_REL) == 1;
+}
+
+/* ---- the load ---- */
+
+void weir__given_closed(struct weir_tcp *conn)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	if (w)
+		weir__fetch_sub(&w->rt->worker[conn->given_to - 1]->conns, 1u, WEIR_RELAXED);
+	conn->given_to = 0;
+}
+
+/* Who has not begun with what it was given comes last; then the number counts. */
+static uint64_t load_of(struct weir__worker *w)
+{
+	return (uint64_t)weir__load(&w->conns_waiting, WEIR_RELAXED) << 32 |
+	       weir__load(&w->conns, WEIR_RELAXED);
+}
+
+/* Among equals the nearest behind this one, itself first: that is the shortest way. */
+static struct weir__worker *least_loaded(struct serving *s, struct weir__worker *here)
+{
+	struct weir_rt *rt = here->rt;
+	unsigned first = 0, count = rt->workers;
+	struct weir__worker *best = here;
+
+	if (s->listener->shards_len > 1) {
+		first = rt->plan->groups[rt->plan->workers[here->index].group].first;
+		count = rt->plan->groups[rt->plan->workers[here->index].group].workers;
+	}
+	for (unsigned i = 1; i < count; i++) {
+		struct weir__worker *w = rt->worker[first + (here->index - first + i) % count];
+
+		if (load_of(w) < load_of(best))
+			best = w;
+	}
+	return best;
+}
+
+/* ---- giving a connection to a worker ---- */
+
+struct gift {
+	struct weir__message message;
+	struct serving *serving;
+	struct weir_tcp *conn;
+};
+
+/* [owner] Or, after a shutdown that ran out of time, on no worker. */
+static void gift_arrived(struct weir__message *message, struct weir__worker *w)
+{
+	struct gift *gift = WEIR_CONTAINER_OF(message, struct gift, message);
+	struct serving *s = gift->serving;
+
+	weir__fetch_sub(&w->conns_waiting, 1u, WEIR_RELAXED);
+	if (weir__worker_current())
+		s->fn(gift->conn, s->arg);
+	else
+		weir_tcp_reset(gift->conn);
+	free(gift);
+	if (arrive(s))
+		weir_notify_one(&s->arrived);
+	unref(s);
+}
+
+/* False without memory. */
+static bool give(struct serving *s, struct weir__worker *to, struct weir_tcp *conn)
+{
+	struct gift *gift = malloc(sizeof(*gift));
+
+	if (!gift)
+		return false;
+	*gift = (struct gift){ { .run = gift_arrived }, s, conn };
+	weir__fetch_add(&s->under_way, 1u, WEIR_RELAXED);
+	weir__fetch_add(&s->refs, 1u, WEIR_RELAXED);
+	weir__fetch_add(&to->conns_waiting, 1u, WEIR_RELAXED);
+	to->rt->sched->post(to->rt, to->index, &gift->message.link);
+	return true;
+}
+
+static void hand_over(struct serving *s, struct weir_tcp *conn)
+{
+	struct weir__worker *here = weir__worker_current(), *to;
+
+	if (s->cfg.dispatch == WEIR_DISPATCH_LOCAL) {
+		s->fn(conn, s->arg);
+		return;
+	}
+	to = least_loaded(s, here);
+	conn->given_to = (uint16_t)(1 + to->index);
+	weir__fetch_add(&to->conns, 1u, WEIR_RELAXED);
+	if (to == here || !give(s, to, conn))
+		s->fn(conn, s->arg);
+}
+
+/* ---- accepting ---- */
+
+/* Hand a connection over if there is room for it. 0, or what ends the serving. */
+static int take(struct serving *s, struct weir_tcp *conn, bool may_wait)
+{
+	int rc = s->cfg.admit ? s->cfg.admit(s->arg, may_wait) : 0;
+
+	if (rc == 0)
+		hand_over(s, conn);
+	else
+		weir_tcp_reset(conn);
+	return rc == -EAGAIN ? 0 : rc;
+}
+
+static int loop_main(void *arg)
+{
+	struct serving *s = arg;
+	struct weir_tcp *conn;
+	int rc;
+
+	do {
+		rc = weir_listener_accept(s->listener, &conn);
+		if (rc == 0)
+			rc = take(s, conn, true);
+	} while (rc == 0);
+	return rc;
+}
+
+static int start_loop(struct serving *s, struct weir_group *group, unsigned worker)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+
+	cfg.name = "accept";
+	cfg.where = WEIR_HERE;
+	cfg.flags = WEIR_TASK_PINNED;
+	cfg.worker = 1 + (int)worker;
+	cfg.group = group;
+	cfg.fn = loop_main;
+	cfg.arg = s;
+	return weir_task_spawn(NULL, &cfg, NULL);
+}
+
+static int start_loops(struct serving *s, struct weir_group *group)
+{
+	const struct weir_rt *rt = weir__worker_current()->rt;
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < rt->workers; i++)
+		if (s->cfg.dispatch == WEIR_DISPATCH_LOCAL ||
+		    weir__shard_of(s->listener, rt->worker[i])->worker == i)
+			rc = start_loop(s, group, i);
+	return rc;
+}
+
+/* ---- the end ---- */
+
+/* What is in a queue now; also in an aborted task. 0; any error, when there is nothing. */
+static int accept_now(struct weir_listener *shard, struct weir_tcp **ret_conn)
+{
+	struct weir_accept accept;
+
+	weir_accept_init(&accept, shard, ret_conn);
+	accept.tries = accept.exactly = true;
+	return weir__await_shielded(&accept.future);
+}
+
+/* The kernel has told these clients that they are connected; closing would reset them. */
+static void take_queued(struct serving *s, struct weir_listener *shard)
+{
+	struct weir_tcp *conn;
+
+	for (unsigned i = 0; i < LAST_MAX && accept_now(shard, &conn) == 0; i++)
+		if (take(s, conn, false) < 0)
+			return;
+}
+
+static void end(struct serving *s)
+{
+	struct weir_listener *all = s->listener;
+	struct weir_notified arrived;
+
+	take_queued(s, all);
+	for (unsigned i = 1; i < all->shards_len; i++)
+		take_queued(s, all->shards[i]);
+	if (!arrive(s)) {
+		weir_notified_init(&arrived, &s->arrived);
+		weir__await_shielded(&arrived.wait.leaf.future);
+	}
+}
+
+/* ---- all of it ---- */
+
+static int read_config(const struct weir_serve_config *cfg, struct weir_serve_config *ret_cfg)
+{
+	struct weir_serve_config full = WEIR_SERVE_CONFIG_INIT;
+
+	if (cfg) {
+		if (cfg->size < sizeof(cfg->size) || cfg->size > sizeof(full))
+			return -EINVAL;
+		memcpy(&full, cfg, cfg->size);
+	}
+	if (full.dispatch > WEIR_DISPATCH_LEAST_LOADED)
+		return -EINVAL;
+	*ret_cfg = full;
+	return 0;
+}
+
+static int serving_new(struct weir_listener *listener, const struct weir_serve_config *cfg,
+		       struct serving **ret_serving)
+{
+	struct serving *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->cfg = *cfg;
+	weir__listener_hold(listener);
+	s->listener = listener;
+	s->under_way = s->refs = 1;
+	weir_notify_init(&s->arrived);
+	*ret_serving = s;
+	return 0;
+}
+
+/* Run the loops until one has ended, or the calling task is to. */
+static int run(struct serving *s)
+{
+	struct weir_group *group;
+	int rc = weir_group_new(NULL, &group), result;
+	uint64_t id;
+
+	if (rc < 0)
+		return rc;
+	rc = start_loops(s, group);
+	if (rc == 0)
+		rc = weir_group_next(group, &id, &result);
+	weir_group_free(group);
+	return rc > 0 ? result : rc;
+}
+
+int weir_listener_serve(struct weir_listener *listener, const struct weir_serve_config *cfg,
+			weir_serve_fn fn, void *arg)
+{
+	struct weir_task *task = weir_task_current();
+	struct weir_serve_config full;
+	struct serving *s;
+	int rc = listener && fn ? read_config(cfg, &full) : -EINVAL;
+
+	if (rc == 0 && !(task && task->fiber))
+		rc = -EPERM;
+	if (rc == 0)
+		rc = serving_new(listener, &full, &s);
+	if (rc < 0)
+		return rc;
+	s->fn = fn;
+	s->arg = arg;
+	rc = run(s);
+	end(s);
+	unref(s);
+	return rc;
+}

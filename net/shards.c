@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shards.c: listeners with several sockets on one port, each on a worker of its own
+ * group (or each on a worker).
+ *
+ * A socket belongs to the worker that attaches it, so each is opened by a task that
+ * is pinned there, one after the other: the kernel numbers the sockets of a port in
+ * the order in which they come, and steering relies on that.
+ *
+ * The first is bound like any other, so that a stranger's socket on the port is
+ * found out, whoever it is and whatever it allows; then it lets the others in.
+ *
+ * The first has the list, and with it a hold on the memory of the others: who holds the
+ * first may look at any.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/assert.h"
+#include "core/io.h"
+#include "core/task.h"
+#include "core/worker.h"
+#include "net/net.h"
+#include "weir/topo.h"
+
+static const struct weir_plan *plan_here(void)
+{
+	return weir__worker_current()->rt->plan;
+}
+
+unsigned weir__shards_wanted(enum weir_shards shards, int family)
+{
+	if (shards == WEIR_SHARDS_ONE || family == AF_UNIX || !weir__worker_current())
+		return 1;
+	return shards == WEIR_SHARDS_GROUP ? plan_here()->groups_len : plan_here()->workers_len;
+}
+
+struct weir_listener *weir__shard_of(struct weir_listener *listener, const struct weir__worker *w)
+{
+	if (!listener->shards)
+		return listener;
+	WEIR_ASSERT(w->rt->plan->workers_len == w->rt->workers);
+	return listener->shards[listener->shards_by == WEIR_SHARDS_WORKER
+					? w->index
+					: w->rt->plan->workers[w->index].group];
+}
+
+/*
+ * The worker of the i-th shard: of its group the one in the place that this worker has in its
+ * own, so that listeners which are opened on different workers do not all burden the same.
+ */
+static unsigned worker_of(enum weir_shards shards, unsigned i)
+{
+	const struct weir_plan *plan = plan_here();
+	unsigned here = weir__worker_current()->index;
+
+	if (shards == WEIR_SHARDS_WORKER)
+		return i;
+	here -= plan->groups[plan->workers[here].group].first;
+	return plan->groups[i].first + here % plan->groups[i].workers;
+}
+
+/* ---- opening ---- */
+
+struct opening {
+	const struct weir_handle_spec *spec;
+	bool nodelay;
+	struct weir_listener *listener;
+};
+
+static int open_here(void *arg)
+{
+	struct opening *o = arg;
+
+	return weir__listener_new(o->spec, o->nodelay, &o->listener);
+}
+
+/* Not cut short by an abort: what it refers to is on this stack. */
+static int open_on(unsigned worker, struct opening *o)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct weir_task *task;
+	struct weir_join join;
+	int rc;
+
+	if (worker == weir__worker_current()->index)
+		return open_here(o);
+	cfg.name = "listen";
+	cfg.flags = WEIR_TASK_PINNED;
+	cfg.worker = 1 + (int)worker;
+	cfg.fn = open_here;
+	cfg.arg = o;
+	rc = weir_task_spawn(NULL, &cfg, &task);
+	if (rc < 0)
+		return rc;
+	weir_join_init(&join, task);
+	rc = weir__await_shielded(&join.leaf.future);
+	return rc < 0 ? rc : join.result;
+}
+
+/* The port of the first is that of the others, whom it lets in. */
+static int share_first(struct weir_listener *first, struct weir_handle_spec *spec,
+		       struct weir_addr *addr)
+{
+	int on = 1, rc = weir_listener_addr(first, addr);
+
+	if (rc == 0 && !spec->reuse_port)
+		rc = weir__handle_control(&first->handle, WEIR_CTL_SHARE_PORT, &on, sizeof(on));
+	spec->addr = &addr->u.sa;
+	spec->addr_len = addr->len;
+	spec->reuse_port = true;
+	return rc;
+}
+
+static int open_all(struct weir_handle_spec spec, const struct weir_listener_config *cfg,
+		    struct weir_listener **all, unsigned count)
+{
+	struct weir_addr addr;
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < count; i++) {
+		struct opening o = { .spec = &spec, .nodelay = !cfg->no_nodelay };
+
+		rc = open_on(worker_of(cfg->shards, i), &o);
+		all[i] = o.listener;
+		if (rc == 0 && i == 0)
+			rc = share_first(all[0], &spec, &addr);
+	}
+	return rc;
+}
+
+/* ---- steering ---- */
+
+/* All CPUs of a group to its shard, the CPU of a worker to its. */
+static uint16_t shard_of_cpu(const struct weir_listener *first, unsigned cpu)
+{
+	const struct weir_plan *plan = plan_here();
+	bool by_worker = first->shards_by == WEIR_SHARDS_WORKER;
+
+	for (uint16_t i = 0; i < first->shards_len; i++)
+		if (weir_cpuset_has(by_worker ? &plan->workers[i].cpus : &plan->groups[i].cpus,
+				    cpu))
+			return i;
+	return WEIR_STEER_NOBODY;
+}
+
+static int steer(struct weir_listener *first)
+{
+	uint16_t shard[WEIR_CPUS_MAX];
+	struct weir_steering steering = { 0, shard };
+
+	/* A CPU is no one worker's. */
+	if (first->shards_by == WEIR_SHARDS_WORKER && plan_here()->bind != WEIR_BIND_CPU)
+		return -EOPNOTSUPP;
+	for (unsigned cpu = 0; cpu < WEIR_CPUS_MAX; cpu++) {
+		shard[cpu] = shard_of_cpu(first, cpu);
+		if (shard[cpu] != WEIR_STEER_NOBODY)
+			steering.cpus = cpu + 1;
+	}
+	return weir__handle_control(&first->handle, WEIR_CTL_STEER, &steering, sizeof(steering));
+}
+
+/* ---- all of it ---- */
+
+static bool on_a_fiber(void)
+{
+	struct weir_task *task = weir_task_current();
+
+	return task && task->fiber;
+}
+
+void weir__shards_free(struct weir_listener *first)
+{
+	for (unsigned i = 1; i < first->shards_len; i++)
+		weir__listener_drop(first->shards[i]);
+	free(first->shards);
+}
+
+static void close_opened(struct weir_listener **all, unsigned count)
+{
+	while (count-- > 0)
+		if (all[count])
+			weir__listener_close_one(all[count]);
+	free(all);
+}
+
+int weir__shards_open(const struct weir_handle_spec *spec, const struct weir_listener_config *cfg,
+		      unsigned count, struct weir_listener **ret_listener)
+{
+	struct weir_listener **all;
+	int rc;
+
+	if (!on_a_fiber())
+		return -EPERM;
+	all = calloc(count, sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	rc = open_all(*spec, cfg, all, count);
+	if (rc < 0) {
+		close_opened(all, count);
+		return rc;
+	}
+	for (unsigned i = 1; i < count; i++)
+		weir__listener_hold(all[i]);
+	all[0]->shards = all;
+	all[0]->shards_len = (uint16_t)count;
+	all[0]->shards_by = (uint8_t)cfg->shards;
+	if (cfg->steer)
+		all[0]->steer_error = steer(all[0]);
+	*ret_listener = all[0];
+	return 0;
+}
