@@ -16,7 +16,7 @@ struct weir_cpu_allowance;
 /* The mask decides; the rest says why a CPU is not in it, and is empty where nothing is known. */
 struct cpu_limits {
 	struct weir_cpuset mask;	/* the affinity mask: what the calling thread may run on */
-	struct weir_cpuset present, online;
+	struct weir_cpuset online;
 	struct weir_cpuset cpuset;	/* of the cgroup */
 	struct weir_cpuset isolated;	/* isolcpus, and isolated partitions of cpusets */
 };
@@ -38,6 +38,9 @@ int cpus_mask(struct weir_cpuset *ret_mask);
 
 /* The same, and what is around it; root as above. */
 int cpus_limits(const char *root, struct cpu_limits *ret_limits);
+
+/* All CPUs that are there, online or not; none where that is not known. */
+struct weir_cpuset cpus_present(const char *root);
 
 /* The CPU, by the kernel's number, on which the calling thread runs; -1 where that is not known. */
 int cpus_current(void);

@@ -44,7 +44,7 @@ static unsigned quota_v1(const char *dir)
 {
 	char quota[64], period[64];
 
-	if (!cgroup_read(dir, "cpu.cfs_quota_us", quota, sizeof quota) ||
+	if (!cgroup_read(dir, "cpu.cfs_quota_us", quota, sizeof quota) || atoll(quota) <= 0 ||
 	    !cgroup_read(dir, "cpu.cfs_period_us", period, sizeof period))
 		return 0;
 	return milli(atoll(quota), atoll(period));
@@ -92,21 +92,16 @@ static void take_quota(const char *dir, bool v2, struct weir_cpu_allowance *allo
 	read_cost(dir, allowance);
 }
 
-static void quota_of(const char *root, bool v2, struct weir_cpu_allowance *allowance)
-{
-	struct cgroup group;
-
-	if (cgroup_find(root, "cpu", v2, &group))
-		do
-			take_quota(group.dir, v2, allowance);
-		while (cgroup_up(&group));
-}
-
 void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
 {
+	struct cgroup groups[CGROUPS_MAX];
+	unsigned i, n = cgroups_find(root, "cpu", groups);
+
 	memset(ret_allowance, 0, sizeof *ret_allowance);
-	quota_of(root, true, ret_allowance);
-	quota_of(root, false, ret_allowance);
+	for (i = 0; i < n; i++)
+		do
+			take_quota(groups[i].dir, groups[i].v2, ret_allowance);
+		while (cgroup_up(&groups[i]));
 }
 
 /* ---- sets ---- */
@@ -168,22 +163,20 @@ static void add_set(struct weir_cpuset *to, const struct weir_cpuset *set)
 }
 
 /* What a cgroup leaves of all CPUs: the nearest group's that has the controller. */
-static struct weir_cpuset cpuset_of(struct cgroup group, bool v2)
+static struct weir_cpuset cpuset_of(struct cgroup group)
 {
 	struct weir_cpuset set;
 
 	do {
-		set = read_set(group.dir, v2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus");
-		if (!v2 && !weir_cpuset_count(&set))
+		set = read_set(group.dir,
+			       group.v2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus");
+		if (!group.v2 && !weir_cpuset_count(&set))
 			set = read_set(group.dir, "cpuset.cpus");
 	} while (!weir_cpuset_count(&set) && cgroup_up(&group));
 	return set;
 }
 
-/*
- * Version 2 makes isolated CPUs too: those of a partition, which its group shows, and the root the
- * sum of all.
- */
+/* Isolated partitions: a group shows its own, and the root the sum of all. */
 static void add_partitions(struct cgroup group, const struct weir_cpuset *cpuset,
 			   struct weir_cpuset *isolated)
 {
@@ -198,35 +191,39 @@ static void add_partitions(struct cgroup group, const struct weir_cpuset *cpuset
 	add_set(isolated, &all);
 }
 
-/* A controller is in one version or the other. */
+/* The controller is in one version or the other. */
 static void read_cgroups(const char *root, struct cpu_limits *limits)
 {
+	struct cgroup groups[CGROUPS_MAX];
+	unsigned i, n = cgroups_find(root, "cpuset", groups);
 	struct weir_cpuset set;
-	struct cgroup group;
 
-	if (cgroup_find(root, "cpuset", false, &group))
-		limits->cpuset = cpuset_of(group, false);
-	if (cgroup_find(root, "cpuset", true, &group)) {
-		set = cpuset_of(group, true);
+	for (i = 0; i < n; i++) {
+		set = cpuset_of(groups[i]);
 		add_set(&limits->cpuset, &set);
-		add_partitions(group, &set, &limits->isolated);
+		if (groups[i].v2)
+			add_partitions(groups[i], &set, &limits->isolated);
 	}
 }
 
 int cpus_limits(const char *root, struct cpu_limits *ret_limits)
 {
-	struct cpu_limits limits = { .present = read_system_set(root, "present") };
+	struct cpu_limits limits = { .online = read_system_set(root, "online") };
 	int rc = cpus_mask(&limits.mask);
 
 	if (rc < 0)
 		return rc;
-	limits.online = read_system_set(root, "online");
 	limits.isolated = read_system_set(root, "isolated");
 	/* Who has every CPU need not ask who keeps them from him. */
 	if (memcmp(&limits.mask, &limits.online, sizeof limits.mask) != 0)
 		read_cgroups(root, &limits);
 	*ret_limits = limits;
 	return 0;
+}
+
+struct weir_cpuset cpus_present(const char *root)
+{
+	return read_system_set(root, "present");
 }
 
 static cpu_set_t system_set(const struct weir_cpuset *cpus)

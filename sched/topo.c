@@ -182,7 +182,7 @@ static bool knows(const struct weir_topo *topo, const struct weir_cpuset *mask)
 static int read_machine(const struct cpu_limits *limits, struct weir_topo *topo)
 {
 	struct weir_why why = { "" };
-	int rc = topo_read_machine(limits, topo, &why);
+	int rc = topo_read_machine(topo, &why);
 
 	if (rc == -ENOMEM || (rc == 0 && knows(topo, &limits->mask)))
 		return rc;

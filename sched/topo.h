@@ -19,8 +19,7 @@ struct cpu_limits;
  * the same. 0 or a negative errno,
  * and (but for -ENOMEM) why.
  */
-int topo_read_machine(const struct cpu_limits *limits, struct weir_topo *topo,
-		      struct weir_why *why);
+int topo_read_machine(struct weir_topo *topo, struct weir_why *why);
 int topo_read_input(const char *input, struct weir_topo *topo, struct weir_why *why);
 /* The CPUs alone, side by side; reason says why no more is known. */
 int topo_read_flat(const struct cpu_limits *limits, const char *reason, struct weir_topo *topo);

@@ -8,11 +8,11 @@
 
 int topo_read_flat(const struct cpu_limits *limits, const char *reason, struct weir_topo *topo)
 {
-	struct weir_cpuset all = limits->mask;
+	struct weir_cpuset all = limits->mask, present = cpus_present("");
 	unsigned i, cpu, n = 0;
 
 	for (i = 0; i < WEIR_CPUS_MAX / 64; i++)
-		all.word[i] |= limits->online.word[i] | limits->present.word[i];
+		all.word[i] |= limits->online.word[i] | present.word[i];
 	topo->cpus_len = weir_cpuset_count(&all);
 	topo->cpus = calloc(topo->cpus_len, sizeof *topo->cpus);
 	topo->l3s = calloc(1, sizeof *topo->l3s);

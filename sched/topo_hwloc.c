@@ -17,7 +17,6 @@
  * It reads what there is, with the CPUs that this process may not use; the cut is
  * topo.c's. hwloc is kept from binding threads, and from looking for devices.
  */
-#include <errno.h>
 #include <hwloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +25,12 @@
 
 #include "sched/cpus.h"
 #include "sched/topo.h"
+#include "sched/topo_xml.h"
+#include "weir/rt.h"
 
 #define FEW_CORES 4u
 #define KINDS_MAX 256u
+#define FILE_MAX (1u << 28)
 
 /* What CPUs have in common, numbered in the order in which it turns up. */
 struct domains {
@@ -457,39 +459,71 @@ static int configure(hwloc_topology_t hw)
 
 /* ---- a file or a description ---- */
 
-/* 1: a file that can be read; 0: there is none of that name. */
-static int look_at_file(const char *input, struct weir_why *why)
+/* What the file holds, with a zero behind it; no end is known of what is no regular file. */
+static char *read_whole(FILE *f, size_t *ret_len)
 {
-	struct stat st;
-	FILE *f;
+	size_t size = 1u << 16, len = 0;
+	char *text = malloc(size), *larger;
 
-	if (stat(input, &st) == 0 && S_ISDIR(st.st_mode)) {
-		snprintf(why->text, sizeof why->text,
-			 "'%s' is a directory: an XML file is wanted, as 'lstopo FILE.xml' writes "
-			 "it",
-			 input);
-		return -EINVAL;
+	while (text) {
+		len += fread(text + len, 1, size - 1 - len, f);
+		if (len < size - 1)
+			break;
+		size *= 2;
+		larger = size <= FILE_MAX ? realloc(text, size) : NULL;
+		if (!larger)
+			free(text);
+		text = larger;
 	}
-	f = fopen(input, "re");
-	if (f) {
-		fclose(f);
-		return 1;
-	}
-	if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
+	if (text)
+		text[len] = '\0';
+	*ret_len = len;
+	return text;
+}
+
+static int load_text(hwloc_topology_t hw, const char *name, const char *text, size_t len,
+		     struct weir_why *why)
+{
+	int rc = topo_xml_check(text, name, why);
+
+	if (rc < 0)
+		return rc;
+	if (hwloc_topology_set_io_types_filter(hw, HWLOC_TYPE_FILTER_KEEP_ALL) == 0 &&
+	    hwloc_topology_set_xmlbuffer(hw, text, (int)len + 1) == 0 &&
+	    hwloc_topology_load(hw) == 0)
 		return 0;
-	snprintf(why->text, sizeof why->text, "'%s' cannot be read: %s", input, strerror(errno));
-	return -errno;
+	snprintf(why->text, sizeof why->text,
+		 "'%s' is no XML topology that hwloc %s can read; 'lstopo FILE.xml' writes one",
+		 name, HWLOC_VERSION);
+	return -EINVAL;
 }
 
 static int load_file(hwloc_topology_t hw, const char *input, struct weir_why *why)
 {
-	if (hwloc_topology_set_io_types_filter(hw, HWLOC_TYPE_FILTER_KEEP_ALL) == 0 &&
-	    hwloc_topology_set_xml(hw, input) == 0 && hwloc_topology_load(hw) == 0)
-		return 0;
-	snprintf(why->text, sizeof why->text,
-		 "'%s' is no XML topology that hwloc %s can read; 'lstopo FILE.xml' writes one",
-		 input, HWLOC_VERSION);
-	return -EINVAL;
+	struct stat st;
+	char *text;
+	size_t len;
+	FILE *f;
+	int rc;
+
+	if (stat(input, &st) == 0 && S_ISDIR(st.st_mode)) {
+		snprintf(why->text, sizeof why->text,
+			 "'%s' is a directory: a file is wanted, as 'lstopo FILE.xml' writes it",
+			 input);
+		return -EINVAL;
+	}
+	f = fopen(input, "re");
+	if (!f) {
+		rc = -errno;
+		snprintf(why->text, sizeof why->text, "'%s' cannot be read: %s", input,
+			 weir_strerror(rc));
+		return rc;
+	}
+	text = read_whole(f, &len);
+	fclose(f);
+	rc = text ? load_text(hw, input, text, len, why) : -ENOMEM;
+	free(text);
+	return rc;
 }
 
 static int load_description(hwloc_topology_t hw, const char *input, struct weir_why *why)
@@ -503,13 +537,20 @@ static int load_description(hwloc_topology_t hw, const char *input, struct weir_
 	return -EINVAL;
 }
 
+static bool is_file(const char *input)
+{
+	struct stat st;
+
+	return stat(input, &st) == 0 ||
+	       (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG);
+}
+
 int topo_read_input(const char *input, struct weir_topo *topo, struct weir_why *why)
 {
-	int file = look_at_file(input, why), rc;
+	bool file = is_file(input);
 	hwloc_topology_t hw;
+	int rc;
 
-	if (file < 0)
-		return file;
 	if (hwloc_topology_init(&hw) < 0)
 		return -ENOMEM;
 	rc = configure(hw);
@@ -541,8 +582,9 @@ static int load_machine(hwloc_topology_t hw, struct weir_why *why)
 	return 0;
 }
 
-int topo_read_machine(const struct cpu_limits *limits, struct weir_topo *topo, struct weir_why *why)
+int topo_read_machine(struct weir_topo *topo, struct weir_why *why)
 {
+	struct weir_cpuset present = cpus_present("");
 	hwloc_topology_t hw;
 	int rc;
 
@@ -552,7 +594,7 @@ int topo_read_machine(const struct cpu_limits *limits, struct weir_topo *topo, s
 	if (rc == 0)
 		rc = load_machine(hw, why);
 	if (rc == 0)
-		rc = read_all(hw, &limits->present, topo);
+		rc = read_all(hw, &present, topo);
 	hwloc_topology_destroy(hw);
 	if (rc < 0)
 		return rc;

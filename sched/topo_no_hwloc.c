@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* topo_no_hwloc.c: stands for topo_hwloc.c in a build without hwloc: a machine is flat, and is here. */
+/* topo_no_hwloc.c: stands for topo_hwloc.c in a build without hwloc. */
 #include <stdio.h>
 
 #include "sched/topo.h"
 
-int topo_read_machine(const struct cpu_limits *limits, struct weir_topo *topo, struct weir_why *why)
+int topo_read_machine(struct weir_topo *topo, struct weir_why *why)
 {
-	(void)why;
-	return topo_read_flat(limits, "hwloc is not in this build", topo);
+	(void)topo;
+	snprintf(why->text, sizeof why->text, "hwloc is not in this build");
+	return -EOPNOTSUPP;
 }
 
 int topo_read_input(const char *input, struct weir_topo *topo, struct weir_why *why)
