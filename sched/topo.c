@@ -107,7 +107,22 @@ void topo_cut_to(const struct cpu_limits *limits, struct weir_topo *topo)
 		isolate(topo, WEIR_CPU_AFFINITY);
 }
 
-/* ---- a copy, in one block ---- */
+/* ---- copies ---- */
+
+struct sizes {
+	size_t l3s, nodes, nics, cpus, distances;
+};
+
+static struct sizes sizes_of(const struct weir_topo *topo)
+{
+	return (struct sizes){
+		.l3s = topo->l3s_len * sizeof *topo->l3s,
+		.nodes = topo->nodes_len * sizeof *topo->nodes,
+		.nics = topo->nics_len * sizeof *topo->nics,
+		.cpus = topo->cpus_len * sizeof *topo->cpus,
+		.distances = sizeof *topo->distances * topo->nodes_len * topo->nodes_len,
+	};
+}
 
 static void *move_in(char **at, const void *from, size_t bytes)
 {
@@ -120,35 +135,54 @@ static void *move_in(char **at, const void *from, size_t bytes)
 	return to;
 }
 
-/* With NULL for memory, how much it takes. Those that need more alignment come first. */
-static size_t copy_into(void *memory, const struct weir_topo *from)
+/* In a mapping of its own, for good: no leak to anybody who counts blocks. NULL without memory. */
+static const struct weir_topo *keep(const struct weir_topo *from)
 {
-	size_t l3s = from->l3s_len * sizeof *from->l3s,
-	       nodes = from->nodes_len * sizeof *from->nodes,
-	       nics = from->nics_len * sizeof *from->nics,
-	       cpus = from->cpus_len * sizeof *from->cpus,
-	       distances = sizeof *from->distances * from->nodes_len * from->nodes_len;
-	struct weir_topo *to = memory;
+	struct sizes n = sizes_of(from);
+	struct weir_topo *to = weir__os_map_sparse(sizeof *to + n.l3s + n.nodes + n.nics + n.cpus +
+						   n.distances);
 	char *at = (char *)(to + 1);
 
-	if (memory) {
-		*to = *from;
-		to->l3s = move_in(&at, from->l3s, l3s);
-		to->nodes = move_in(&at, from->nodes, nodes);
-		to->nics = move_in(&at, from->nics, nics);
-		to->cpus = move_in(&at, from->cpus, cpus);
-		to->distances = move_in(&at, from->distances, distances);
-	}
-	return sizeof *to + l3s + nodes + nics + cpus + distances;
+	if (!to)
+		return NULL;
+	*to = *from;
+	/* Those that need more alignment come first. */
+	to->l3s = move_in(&at, from->l3s, n.l3s);
+	to->nodes = move_in(&at, from->nodes, n.nodes);
+	to->nics = move_in(&at, from->nics, n.nics);
+	to->cpus = move_in(&at, from->cpus, n.cpus);
+	to->distances = move_in(&at, from->distances, n.distances);
+	return to;
 }
 
-static struct weir_topo *copy(const struct weir_topo *topo)
+static void *duplicate(const void *from, size_t bytes, bool *all)
 {
-	void *memory = malloc(copy_into(NULL, topo));
+	void *to = from ? malloc(bytes) : NULL;
 
-	if (memory)
-		copy_into(memory, topo);
-	return memory;
+	if (to)
+		memcpy(to, from, bytes);
+	*all = *all && (to || !from);
+	return to;
+}
+
+static struct weir_topo *copy(const struct weir_topo *from)
+{
+	struct weir_topo *to = malloc(sizeof *to);
+	struct sizes n = sizes_of(from);
+	bool all = true;
+
+	if (!to)
+		return NULL;
+	*to = *from;
+	to->l3s = duplicate(from->l3s, n.l3s, &all);
+	to->nodes = duplicate(from->nodes, n.nodes, &all);
+	to->nics = duplicate(from->nics, n.nics, &all);
+	to->cpus = duplicate(from->cpus, n.cpus, &all);
+	to->distances = duplicate(from->distances, n.distances, &all);
+	if (all)
+		return to;
+	weir_topo_free(to);
+	return NULL;
 }
 
 /* What a reader has filled in; it may be begun again. */
@@ -160,6 +194,13 @@ static void discard(struct weir_topo *topo)
 	free(topo->nics);
 	free(topo->distances);
 	memset(topo, 0, sizeof *topo);
+}
+
+void weir_topo_free(struct weir_topo *topo)
+{
+	if (topo)
+		discard(topo);
+	free(topo);
 }
 
 /* ---- this machine ---- */
@@ -194,21 +235,18 @@ static int read_machine(const struct cpu_limits *limits, struct weir_topo *topo)
 static int publish_machine(const struct cpu_limits *limits, const struct weir_topo **ret_topo)
 {
 	struct weir_topo topo = { .here = true };
-	void *memory = NULL;
+	const struct weir_topo *kept = NULL;
 	int rc = read_machine(limits, &topo);
 
-	if (rc == 0) {
-		memory = weir__os_map_sparse(copy_into(NULL, &topo));
-		rc = memory ? 0 : -ENOMEM;
-	}
-	if (rc == 0) {
-		copy_into(memory, &topo);
-		*ret_topo = memory;
-		/* Pairs with the load in topo_here. */
-		weir__store(&machine, memory, WEIR_RELEASE);
-	}
+	if (rc == 0)
+		kept = keep(&topo);
 	discard(&topo);
-	return rc;
+	if (!kept)
+		return rc < 0 ? rc : -ENOMEM;
+	/* Pairs with the load in topo_here. */
+	weir__store(&machine, kept, WEIR_RELEASE);
+	*ret_topo = kept;
+	return 0;
 }
 
 static int topo_here(struct weir_topo **ret_topo, struct weir_why *why)
@@ -241,16 +279,13 @@ static int topo_here(struct weir_topo **ret_topo, struct weir_why *why)
 
 static int topo_of(const char *input, struct weir_topo **ret_topo, struct weir_why *why)
 {
-	struct weir_topo topo = { .here = false }, *whole = NULL;
-	int rc = topo_read_input(input, &topo, why);
+	struct weir_topo *topo = calloc(1, sizeof *topo);
+	int rc = topo ? topo_read_input(input, topo, why) : -ENOMEM;
 
-	if (rc == 0) {
-		whole = copy(&topo);
-		rc = whole ? 0 : -ENOMEM;
-	}
-	discard(&topo);
 	if (rc == 0)
-		*ret_topo = whole;
+		*ret_topo = topo;
+	else
+		weir_topo_free(topo);
 	return rc;
 }
 
@@ -267,9 +302,4 @@ int weir_topo_new(const char *input, struct weir_topo **ret_topo, struct weir_wh
 	if (ret_why)
 		*ret_why = why;
 	return rc;
-}
-
-void weir_topo_free(struct weir_topo *topo)
-{
-	free(topo);
 }

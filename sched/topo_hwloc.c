@@ -414,7 +414,9 @@ static int read_nics(struct reading *r)
 
 	while ((dev = next_nic(r, dev)))
 		n++;
-	r->topo->nics = calloc(n + 1, sizeof *r->topo->nics);
+	if (n == 0)
+		return 0;
+	r->topo->nics = calloc(n, sizeof *r->topo->nics);
 	if (!r->topo->nics)
 		return -ENOMEM;
 	while ((dev = next_nic(r, dev))) {
