@@ -500,6 +500,13 @@ static int load_text(hwloc_topology_t hw, const char *name, const char *text, si
 	return -EINVAL;
 }
 
+static int unreadable(const char *input, int err, struct weir_why *why)
+{
+	snprintf(why->text, sizeof why->text, "'%s' cannot be read: %s", input,
+		 weir_strerror(-err));
+	return -err;
+}
+
 static int load_file(hwloc_topology_t hw, const char *input, struct weir_why *why)
 {
 	struct stat st;
@@ -515,15 +522,13 @@ static int load_file(hwloc_topology_t hw, const char *input, struct weir_why *wh
 		return -EINVAL;
 	}
 	f = fopen(input, "re");
-	if (!f) {
-		rc = -errno;
-		snprintf(why->text, sizeof why->text, "'%s' cannot be read: %s", input,
-			 weir_strerror(rc));
-		return rc;
-	}
+	if (!f)
+		return unreadable(input, errno, why);
 	text = read_whole(f, &len);
+	rc = !text	 ? -ENOMEM
+	     : ferror(f) ? unreadable(input, EIO, why)
+			 : load_text(hw, input, text, len, why);
 	fclose(f);
-	rc = text ? load_text(hw, input, text, len, why) : -ENOMEM;
 	free(text);
 	return rc;
 }

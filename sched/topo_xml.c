@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define DEPTH_MAX 64u
+#define NOTHING (~0u)		/* the first bit of an empty set */
 
 /* "<name attributes>", "<name attributes/>", "</name>". */
 struct tag {
@@ -77,7 +78,7 @@ static bool has_value(const struct tag *tag, const char *attribute, const char *
 	return at && !strncmp(at, value, len) && at[len] == '"';
 }
 
-/* The lowest bit of "0x00000003,,0x00000100", in which the last word is the lowest; UINT_MAX: none. */
+/* The lowest bit of "0x00000003,,0x00000100", in which the last word is the lowest. */
 static unsigned first_bit(const char *set)
 {
 	size_t len = strcspn(set, "\"");
@@ -93,7 +94,7 @@ static unsigned first_bit(const char *set)
 		if (word)
 			return base + (unsigned)__builtin_ctzl(word);
 		if (from == 0)
-			return ~0u;
+			return NOTHING;
 		len = from - 1;
 	}
 }
@@ -115,7 +116,7 @@ static int check_sets(struct check *c, const struct tag *tag)
 {
 	static const char *const sets[] = { "cpuset", "complete_cpuset", "nodeset",
 					    "complete_nodeset" };
-	bool memory = has_value(tag, "type", "NUMANode") || has_value(tag, "type", "MemCache");
+	bool node = has_value(tag, "type", "NUMANode"), memory = has_value(tag, "type", "MemCache");
 	char what[64];
 	unsigned i, first;
 
@@ -124,7 +125,9 @@ static int check_sets(struct check *c, const struct tag *tag)
 			snprintf(what, sizeof what, "an object without %s", sets[i]);
 			return refuse(c, tag, what);
 		}
-	if (memory)
+	if ((node || c->depth == 0) && first_bit(value_of(tag, "nodeset")) == NOTHING)
+		return refuse(c, tag, "a nodeset without a node");
+	if (node || memory)
 		return 0;
 	first = first_bit(value_of(tag, "complete_cpuset"));
 	if (first < c->first[c->depth])
