@@ -4,7 +4,8 @@
  *
  * Invariants: a block is on one list (hot, cold, remote), out, or fresh; the links
  * of hot and cold belong to the owner, those of remote to whoever pushes and then
- * to whoever took the whole stack, so there is no ABA. A token names its block for
+ * to whoever took the whole stack, so there is no ABA. The link of one that is out
+ * counts who holds it besides the first. A token names its block for
  * the life of the pool, so it can be given back without a look at the address.
  *
  * It does not know when time has passed: its user says when to trim.
@@ -178,13 +179,33 @@ uint8_t *weir__lease_pool_take(struct weir__lease_pool *pool, bool owner, uint32
 	if (!first)
 		return NULL;
 	data = data_of(pool, first - 1);
+	*next_of(pool, first - 1) = 0;
 	weir__asan_unpoison(data, pool->bytes);
 	*ret_token = first - 1;
 	return data;
 }
 
+void weir__lease_pool_hold(struct weir__lease_pool *pool, uint32_t token)
+{
+	weir__fetch_add(next_of(pool, token), 1u, WEIR_RELAXED);
+}
+
+/*
+ * Whether nobody else holds the block any more. The acquires pair with the release of those who
+ * held it: they have read what was in it.
+ */
+static bool let_go(struct weir__lease_pool *pool, uint32_t token)
+{
+	uint32_t *others = next_of(pool, token);
+
+	return weir__load(others, WEIR_ACQUIRE) == 0 ||
+	       weir__fetch_sub(others, 1u, WEIR_ACQ_REL) == 0;
+}
+
 void weir__lease_pool_give(struct weir__lease_pool *pool, bool owner, uint32_t token)
 {
+	if (!let_go(pool, token))
+		return;
 	weir__asan_poison(data_of(pool, token), pool->bytes);
 	if (!owner) {
 		push_remote(pool, token + 1, token + 1);

@@ -30,7 +30,7 @@
 
 struct weir__lease_chunk {
 	uint8_t *data;
-	uint32_t *next;		/* by block: the link of the list it is on */
+	uint32_t *next;		/* by block: the link of the list it is on; out: who holds it, less one */
 	size_t mapped;
 };
 
@@ -60,6 +60,10 @@ void weir__lease_pool_fini(struct weir__lease_pool *pool);
  * pool's owner; of the others, one at a time may take (the caller's lock sees to that).
  */
 uint8_t *weir__lease_pool_take(struct weir__lease_pool *pool, bool owner, uint32_t *ret_token);
+/*
+ * One more who holds a block and will give it back; it is free when all have. [any who holds it]
+ */
+void weir__lease_pool_hold(struct weir__lease_pool *pool, uint32_t token);
 /* [any] */
 void weir__lease_pool_give(struct weir__lease_pool *pool, bool owner, uint32_t token);
 

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* buffers.c: see buffers.h. Only the owner is here, but for leases that come back. */
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "core/assert.h"
 #include "core/node.h"
 #include "backends/iouring/buffers.h"
+#include "backends/iouring/newer.h"
 
 #define WANT_FIRST 16u
-#define WANT_LEAST 8u
+/* Of blocks that are filled to the end, one and the next. */
+#define LEAST_WHOLE 8u
+#define LEAST_SHARED 2u
 /* What the provided buffers may come to hold, as full as they are of late. */
 #define WANT_BYTES (4u << 20)
 #define PAGE 4096u
 /* Blocks whose memory is returned at a time. */
 #define TRIM_BLOCKS 64u
+#define SLICES_FIRST 16u
+
+/* ---- the rings ---- */
 
 static size_t ring_bytes(uint32_t entries)
 {
@@ -23,125 +28,199 @@ static size_t ring_bytes(uint32_t entries)
 
 static size_t arrays_bytes(uint32_t entries)
 {
-	return entries * (sizeof(uint32_t) + 3 * sizeof(uint16_t));
+	return entries * (sizeof(struct uring_buffer) + 2 * sizeof(uint16_t));
 }
 
-static int open_ring(struct uring_buffers *b, struct io_uring *ring, uint32_t entries)
+static int open_ring(struct uring_group *g, struct io_uring *ring, enum uring_group_id id, int node)
 {
-	struct io_uring_buf_reg reg = { .ring_entries = entries, .bgid = URING_GROUP };
-	void *at = mmap(NULL, ring_bytes(entries), PROT_READ | PROT_WRITE,
+	void *at = mmap(NULL, ring_bytes(g->entries), PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int rc;
 
 	if (at == MAP_FAILED)
 		return -ENOMEM;
-	weir__node_place(at, ring_bytes(entries), b->pool.node);
-	reg.ring_addr = (uintptr_t)at;
-	rc = io_uring_register_buf_ring(ring, &reg, 0);
+	weir__node_place(at, ring_bytes(g->entries), node);
+	rc = uring_register_buffers(ring, at, g->entries, id,
+				    id == URING_SHARED ? URING_PBUF_INC : 0);
 	if (rc < 0) {
-		munmap(at, ring_bytes(entries));
+		munmap(at, ring_bytes(g->entries));
 		return rc;
 	}
 	/* After a fork this process must keep the pages that the kernel knows. */
-	madvise(at, ring_bytes(entries), MADV_DONTFORK);
-	b->ring = at;
-	io_uring_buf_ring_init(b->ring);
+	madvise(at, ring_bytes(g->entries), MADV_DONTFORK);
+	g->ring = at;
+	io_uring_buf_ring_init(g->ring);
 	return 0;
 }
 
-static void set_want(struct uring_buffers *b, uint32_t want)
+static void set_want(struct uring_group *g, uint32_t want)
 {
-	uint32_t most = WANT_BYTES / (b->filled / 16 + PAGE);
+	uint32_t most = WANT_BYTES / (g->filled / 16 + PAGE);
 
-	if (most > b->entries)
-		most = b->entries;
-	b->want = want > most ? most : want < WANT_LEAST ? WANT_LEAST : want;
+	if (most > g->entries)
+		most = g->entries;
+	g->want = want > most ? most : want < g->least ? g->least : want;
+}
+
+static int open_group(struct uring_group *g, struct io_uring *ring, uint32_t entries,
+		      enum uring_group_id id, int node)
+{
+	g->entries = entries;
+	g->least = id == URING_SHARED ? LEAST_SHARED : LEAST_WHOLE;
+	g->buffer = weir__node_alloc(arrays_bytes(entries), node);
+	if (!g->buffer)
+		return -ENOMEM;
+	g->number = (uint16_t *)(g->buffer + entries);
+	g->free = g->number + entries;
+	for (uint32_t i = 0; i < entries; i++)
+		g->free[i] = (uint16_t)(entries - 1 - i);
+	g->free_len = entries;
+	set_want(g, id == URING_SHARED ? LEAST_SHARED : WANT_FIRST);
+	return open_ring(g, ring, id, node);
 }
 
 int weir__uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uint32_t entries,
-			     size_t lease_bytes, int node)
+			     bool shared, size_t lease_bytes, int node)
 {
-	int rc;
+	int rc = 0;
 
 	weir__lease_pool_init(&b->pool, lease_bytes, node);
-	if (!entries)
-		return 0;
-	b->entries = entries;
-	b->token = weir__node_alloc(arrays_bytes(entries), node);
-	rc = b->token ? open_ring(b, ring, entries) : -ENOMEM;
-	if (rc < 0) {
+	if (entries)
+		rc = open_group(&b->group[URING_WHOLE], ring, entries, URING_WHOLE, node);
+	if (entries && shared && rc == 0)
+		rc = open_group(&b->group[URING_SHARED], ring, entries, URING_SHARED, node);
+	if (rc < 0)
 		weir__uring_buffers_fini(b);
-		return rc;
-	}
-	b->free = (uint16_t *)(b->token + entries);
-	b->place = b->free + entries;
-	b->number = b->place + entries;
-	for (uint32_t i = 0; i < entries; i++)
-		b->free[i] = (uint16_t)(entries - 1 - i);
-	b->free_len = entries;
-	set_want(b, WANT_FIRST);
-	return 0;
+	return rc;
 }
 
 /* The blocks that are still in the ring go back. */
-static void take_back(struct uring_buffers *b)
+static void take_back(struct uring_buffers *b, struct uring_group *g)
 {
-	bool *is_free = calloc(b->entries, sizeof(*is_free));
+	for (uint32_t i = 0; i < g->provided; i++) {
+		unsigned number = g->number[(g->tail - 1u - i) & (g->entries - 1)];
 
-	for (uint32_t i = 0; is_free && i < b->free_len; i++)
-		is_free[b->free[i]] = true;
-	for (uint32_t i = 0; is_free && i < b->entries; i++)
-		if (!is_free[i])
-			weir__uring_buffers_give(b, b->token[i]);
-	free(is_free);
+		weir__uring_buffers_give(b, g->buffer[number].token);
+	}
+	g->provided = 0;
+}
+
+static void close_group(struct uring_buffers *b, struct uring_group *g)
+{
+	if (g->ring) {
+		take_back(b, g);
+		munmap(g->ring, ring_bytes(g->entries));
+	}
+	weir__node_free(g->buffer, arrays_bytes(g->entries), b->pool.node);
+	*g = (struct uring_group){ .ring = NULL };
 }
 
 void weir__uring_buffers_fini(struct uring_buffers *b)
 {
-	if (b->ring) {
-		take_back(b);
-		munmap(b->ring, ring_bytes(b->entries));
-		b->ring = NULL;
-	}
+	for (unsigned i = 0; i < URING_GROUPS; i++)
+		close_group(b, &b->group[i]);
 	weir__lease_pool_fini(&b->pool);
-	weir__node_free(b->token, arrays_bytes(b->entries), b->pool.node);
-	weir__node_free(b->block, b->blocks * sizeof(*b->block), b->pool.node);
-	b->token = NULL;
-	b->free = b->place = b->number = NULL;
-	b->block = NULL;
+	weir__node_free(b->slice, b->slices * sizeof(*b->slice), b->pool.node);
+	b->slice = NULL;
 }
 
-static bool room_for(struct uring_buffers *b, uint32_t token)
-{
-	uint32_t blocks = b->blocks ? b->blocks : WEIR__LEASE_FIRST;
-	struct uring_block *block;
+/* ---- providing ---- */
 
-	if (WEIR_LIKELY(token < b->blocks))
-		return true;
-	while (blocks <= token)
-		blocks *= 2;
-	block = weir__node_alloc(blocks * sizeof(*block), b->pool.node);
-	if (!block)
-		return false;
-	if (b->block)
-		memcpy(block, b->block, b->blocks * sizeof(*block));
-	weir__node_free(b->block, b->blocks * sizeof(*block), b->pool.node);
-	b->block = block;
-	b->blocks = blocks;
-	return true;
+static void provide(struct uring_buffers *b, struct uring_group *g)
+{
+	int mask = io_uring_buf_ring_mask(g->entries), n = 0;
+	struct uring_slice block;
+
+	while (g->provided < g->want && weir__uring_buffers_take(b, &block)) {
+		uint16_t number = g->free[--g->free_len];
+
+		g->buffer[number] = (struct uring_buffer){ block.data, block.token, 0,
+							   (uint16_t)(g->tail & mask) };
+		g->number[g->tail++ & mask] = number;
+		io_uring_buf_ring_add(g->ring, block.data, block.len, number, mask, n++);
+		g->provided++;
+	}
+	if (n > 0)
+		io_uring_buf_ring_advance(g->ring, n);
 }
 
-bool weir__uring_buffers_take(struct uring_buffers *b, uint32_t *ret_token)
+static void refill(struct uring_buffers *b, struct uring_group *g)
 {
-	uint8_t *data = weir__lease_pool_take(&b->pool, true, ret_token);
+	uint32_t used;
+
+	if (g->provided >= g->want)
+		return;
+	used = 16 * (g->want - g->provided);
+	g->peak = used > g->peak ? used : g->peak - (g->peak - used) / 64;
+	set_want(g, g->peak / 8);
+	provide(b, g);
+}
+
+void weir__uring_buffers_refill(struct uring_buffers *b)
+{
+	/* Those there are: want is 0 in the others. */
+	for (unsigned i = 0; i < URING_GROUPS; i++)
+		refill(b, &b->group[i]);
+}
+
+bool weir__uring_buffers_more(struct uring_buffers *b, enum uring_group_id id)
+{
+	struct uring_group *g = &b->group[id];
+
+	if (g->provided == 0) {
+		set_want(g, 2 * g->want);
+		g->peak = 8 * g->want;
+		provide(b, g);
+	}
+	return g->provided > 0;
+}
+
+/* ---- memory that is not needed ---- */
+
+static bool is_excessive(const struct uring_group *g)
+{
+	return g->provided > WEIR__LEASE_KEEP && g->cold < g->provided;
+}
+
+/* The memory of those that the kernel has: it gets fresh pages when it fills them. */
+static void chill_provided(const struct uring_buffers *b, struct uring_group *g)
+{
+	for (uint32_t i = 0; i < g->provided; i++) {
+		unsigned number = g->number[(g->tail - 1u - i) & (g->entries - 1)];
+		const struct uring_buffer *buffer = &g->buffer[number];
+		size_t kept = (buffer->used + PAGE - 1) / PAGE * PAGE;
+
+		if (kept < b->pool.bytes)
+			madvise(buffer->data + kept, b->pool.bytes - kept, MADV_DONTNEED);
+	}
+	g->cold = g->provided;
+	g->peak = 0;
+}
+
+bool weir__uring_buffers_trim(struct uring_buffers *b)
+{
+	for (unsigned i = 0; i < URING_GROUPS; i++)
+		if (is_excessive(&b->group[i]))
+			chill_provided(b, &b->group[i]);
+	return weir__lease_pool_trim(&b->pool, true, TRIM_BLOCKS);
+}
+
+bool weir__uring_buffers_excess(const struct uring_buffers *b)
+{
+	return weir__lease_pool_excess(&b->pool) || is_excessive(&b->group[URING_WHOLE]) ||
+	       is_excessive(&b->group[URING_SHARED]);
+}
+
+/* ---- blocks and slices ---- */
+
+bool weir__uring_buffers_take(struct uring_buffers *b, struct uring_slice *ret_slice)
+{
+	uint32_t token;
+	uint8_t *data = weir__lease_pool_take(&b->pool, true, &token);
 
 	if (!data)
 		return false;
-	if (!room_for(b, *ret_token)) {
-		weir__uring_buffers_give(b, *ret_token);
-		return false;
-	}
-	b->block[*ret_token].data = data;
+	*ret_slice = (struct uring_slice){ data, (uint32_t)b->pool.bytes, token, 0 };
 	return true;
 }
 
@@ -150,81 +229,71 @@ void weir__uring_buffers_give(struct uring_buffers *b, uint32_t token)
 	weir__lease_pool_give(&b->pool, true, token);
 }
 
-static void provide(struct uring_buffers *b)
+/* The kernel is done with it; its hold on the block is the last slice's now. */
+static void retire(struct uring_group *g, unsigned number)
 {
-	int mask = io_uring_buf_ring_mask(b->entries), n = 0;
-	uint32_t token;
-
-	while (b->provided < b->want && weir__uring_buffers_take(b, &token)) {
-		uint16_t number = b->free[--b->free_len];
-
-		b->token[number] = token;
-		b->place[number] = b->tail & mask;
-		b->number[b->tail++ & mask] = number;
-		io_uring_buf_ring_add(b->ring, b->block[token].data, (unsigned)b->pool.bytes,
-				      number, mask, n++);
-		b->provided++;
-	}
-	if (n > 0)
-		io_uring_buf_ring_advance(b->ring, n);
+	g->free[g->free_len++] = (uint16_t)number;
+	g->provided--;
+	if (g->cold)
+		g->cold--;
+	g->filled += g->buffer[number].used - g->filled / 16;
 }
 
-void weir__uring_buffers_refill(struct uring_buffers *b)
+struct uring_slice weir__uring_buffers_filled(struct uring_buffers *b, enum uring_group_id id,
+					      unsigned number, uint32_t len, bool more)
 {
-	uint32_t used;
+	struct uring_group *g = &b->group[id];
+	struct uring_buffer *buffer = &g->buffer[number];
+	uint32_t room = (uint32_t)b->pool.bytes - buffer->used;
+	struct uring_slice slice = { .data = buffer->data + buffer->used,
+				     .len = len < room ? len : room,
+				     .token = buffer->token };
 
-	if (b->provided >= b->want)
-		return;
-	used = 16 * (b->want - b->provided);
-	b->peak = used > b->peak ? used : b->peak - (b->peak - used) / 64;
-	set_want(b, b->peak / 8);
-	provide(b);
+	WEIR_ASSERT(number < g->entries && g->provided > 0);
+	buffer->used += slice.len;
+	if (more)
+		weir__lease_pool_hold(&b->pool, slice.token);
+	else
+		retire(g, number);
+	return slice;
 }
 
-bool weir__uring_buffers_more(struct uring_buffers *b)
+static bool more_places(struct uring_buffers *b)
 {
-	if (b->provided == 0) {
-		set_want(b, 2 * b->want);
-		b->peak = 8 * b->want;
-		provide(b);
-	}
-	return b->provided > 0;
+	uint32_t slices = b->slices ? 2 * b->slices : SLICES_FIRST;
+	struct uring_slice *bigger = weir__node_alloc(slices * sizeof(*bigger), b->pool.node);
+
+	if (!bigger)
+		return false;
+	if (b->slice)
+		memcpy(bigger, b->slice, b->slices * sizeof(*bigger));
+	weir__node_free(b->slice, b->slices * sizeof(*b->slice), b->pool.node);
+	for (uint32_t i = b->slices; i < slices; i++)
+		bigger[i].next = i + 1 < slices ? i + 2 : 0;
+	b->unused = b->slices + 1;
+	b->slice = bigger;
+	b->slices = slices;
+	return true;
 }
 
-/* The memory of those that the kernel has: it gets fresh pages when it fills them. */
-static void chill_provided(struct uring_buffers *b)
+uint32_t weir__uring_buffers_keep(struct uring_buffers *b, struct uring_slice slice)
 {
-	for (uint32_t i = 0; i < b->provided; i++) {
-		unsigned number = b->number[(b->tail - 1u - i) & (b->entries - 1)];
+	uint32_t at;
 
-		madvise(b->block[b->token[number]].data, b->pool.bytes, MADV_DONTNEED);
-	}
-	b->cold = b->provided;
-	b->peak = 0;
+	if (WEIR_UNLIKELY(!b->unused) && !more_places(b))
+		return 0;
+	at = b->unused;
+	b->unused = b->slice[at - 1].next;
+	slice.next = 0;
+	b->slice[at - 1] = slice;
+	return at;
 }
 
-bool weir__uring_buffers_trim(struct uring_buffers *b)
+struct uring_slice weir__uring_buffers_unkeep(struct uring_buffers *b, uint32_t at)
 {
-	if (b->provided > WEIR__LEASE_KEEP && b->cold < b->provided)
-		chill_provided(b);
-	return weir__lease_pool_trim(&b->pool, true, TRIM_BLOCKS);
-}
+	struct uring_slice slice = b->slice[at - 1];
 
-uint32_t weir__uring_buffers_filled(struct uring_buffers *b, unsigned number, uint32_t len)
-{
-	uint32_t token = b->token[number];
-	struct uring_block *block = &b->block[token];
-
-	WEIR_ASSERT(number < b->entries && b->provided > 0);
-	if (len > b->pool.bytes)
-		len = (uint32_t)b->pool.bytes;
-	b->free[b->free_len++] = (uint16_t)number;
-	b->provided--;
-	if (b->cold)
-		b->cold--;
-	b->filled += len - b->filled / 16;
-	block->start = 0;
-	block->len = len;
-	block->next = 0;
-	return token;
+	b->slice[at - 1].next = b->unused;
+	b->unused = at;
+	return slice;
 }

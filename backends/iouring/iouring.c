@@ -243,6 +243,7 @@ static int uring_init(struct weir_backend *be, const struct weir_backend_config 
 		return rc;
 	rc = weir__uring_buffers_init(&u->buffers, &u->ring,
 				u->options.buffers ? u->options.buffer_entries : 0,
+				u->options.incremental,
 				cfg->lease_bytes ? cfg->lease_bytes : 32768, cfg->node);
 	if (rc < 0)
 		weir__uring_ring_close(u);

@@ -174,16 +174,14 @@ static void *map_ring(void)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-static int open_buffers(struct io_uring *ring, struct io_uring_buf_ring **ret_bufs)
+static int open_buffers(struct io_uring *ring, unsigned flags, struct io_uring_buf_ring **ret_bufs)
 {
-	struct io_uring_buf_reg reg = { .ring_entries = BUFS, .bgid = URING_GROUP };
 	struct io_uring_buf_ring *bufs = map_ring();
 	int rc;
 
 	if (!bufs)
 		return -ENOMEM;
-	reg.ring_addr = (uintptr_t)bufs;
-	rc = io_uring_register_buf_ring(ring, &reg, 0);
+	rc = uring_register_buffers(ring, bufs, BUFS, URING_WHOLE, flags);
 	if (rc == 0)
 		*ret_bufs = bufs;
 	else
@@ -193,7 +191,7 @@ static int open_buffers(struct io_uring *ring, struct io_uring_buf_ring **ret_bu
 
 static void close_buffers(struct io_uring *ring, struct io_uring_buf_ring *bufs)
 {
-	io_uring_unregister_buf_ring(ring, URING_GROUP);
+	io_uring_unregister_buf_ring(ring, URING_WHOLE);
 	munmap(bufs, 2 * (size_t)sysconf(_SC_PAGESIZE));
 }
 
@@ -211,7 +209,7 @@ static void provide(struct io_uring_buf_ring *bufs)
 static int try_buffers(struct io_uring *ring)
 {
 	struct io_uring_buf_ring *bufs;
-	int rc = open_buffers(ring, &bufs);
+	int rc = open_buffers(ring, 0, &bufs);
 
 	if (rc == 0)
 		close_buffers(ring, bufs);
@@ -237,8 +235,14 @@ static int connected_pair(int *ret_pair)
 	return rc;
 }
 
+/* How a multishot request is to receive. */
+struct receiving {
+	unsigned ring_flags, ioprio;
+	unsigned says;			/* flags that each of its completions has */
+};
+
 /* One byte, into a buffer, by a request that goes on. */
-static int receive_once(struct io_uring *ring, int fd)
+static int receive_once(struct io_uring *ring, int fd, unsigned says)
 {
 	struct io_uring_cqe cqe;
 	int rc;
@@ -248,40 +252,37 @@ static int receive_once(struct io_uring *ring, int fd)
 	rc = next_result(ring, &cqe);
 	if (rc < 0)
 		return rc;
-	return rc == 1 && cqe.flags & IORING_CQE_F_BUFFER && cqe.flags & IORING_CQE_F_MORE
-		       ? 0
-		       : -EOPNOTSUPP;
+	return rc == 1 && (cqe.flags & says) == says ? 0 : -EOPNOTSUPP;
 }
 
-static int receive(struct io_uring *ring, const int *pair, unsigned ioprio)
+static int receive(struct io_uring *ring, const int *pair, const struct receiving *how)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 	int rc = 0;
 
 	io_uring_prep_recv_multishot(sqe, pair[1], NULL, 0, 0);
-	sqe->ioprio |= (uint16_t)ioprio;
+	sqe->ioprio |= (uint16_t)how->ioprio;
 	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = URING_GROUP;
+	sqe->buf_group = URING_WHOLE;
 	io_uring_sqe_set_data64(sqe, UD_REQUEST);
 	for (unsigned i = 0; i < ROUNDS && rc == 0; i++)
-		rc = receive_once(ring, pair[0]);
+		rc = receive_once(ring, pair[0], how->says);
 	if (rc == 0)
 		end_request(ring);
 	return rc;
 }
 
-/* ioprio: what else the request is to do. */
-static int try_recv(struct io_uring *ring, unsigned ioprio)
+static int try_recv(struct io_uring *ring, const struct receiving *how)
 {
 	struct io_uring_buf_ring *bufs;
 	int pair[2], rc = connected_pair(pair);
 
 	if (rc < 0)
 		return rc;
-	rc = open_buffers(ring, &bufs);
+	rc = open_buffers(ring, how->ring_flags, &bufs);
 	if (rc == 0) {
 		provide(bufs);
-		rc = receive(ring, pair, ioprio);
+		rc = receive(ring, pair, how);
 		close_buffers(ring, bufs);
 	}
 	close(pair[0]);
@@ -345,15 +346,22 @@ static int try_min_wait(struct io_uring *ring, unsigned us)
 static int try_feature(struct io_uring *ring, enum uring_feature feature,
 		       const struct uring_options *options)
 {
+	struct receiving how = { .says = IORING_CQE_F_MORE | IORING_CQE_F_BUFFER };
+
 	switch (feature) {
 	case URING_BUFFER_RING:
 		return try_buffers(ring);
 	case URING_MULTISHOT_ACCEPT:
 		return try_accept(ring);
 	case URING_MULTISHOT_RECV:
-		return try_recv(ring, 0);
+		return try_recv(ring, &how);
 	case URING_BUNDLE:
-		return try_recv(ring, IORING_RECVSEND_BUNDLE);
+		how.ioprio = IORING_RECVSEND_BUNDLE;
+		return try_recv(ring, &how);
+	case URING_INCREMENTAL:
+		how.ring_flags = URING_PBUF_INC;
+		how.says |= IORING_CQE_F_BUF_MORE;
+		return try_recv(ring, &how);
 	case URING_ZERO_COPY:
 		return try_op(ring, IORING_OP_SEND_ZC);
 	case URING_TABLE:

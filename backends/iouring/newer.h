@@ -19,5 +19,28 @@
 #ifndef IORING_RECVSEND_BUNDLE
 #define IORING_RECVSEND_BUNDLE (1u << 4)
 #endif
+#ifndef IORING_CQE_F_BUF_MORE
+#define IORING_CQE_F_BUF_MORE (1u << 4)
+#endif
+/* IOU_PBUF_RING_INC, which is an enumerator. */
+#define URING_PBUF_INC 2u
+
+/* [setup] Give the kernel a ring of buffers, as group id. 0 or -errno. */
+static inline int uring_register_buffers(struct io_uring *ring, void *at, uint32_t entries, int id,
+					 unsigned flags)
+{
+	struct io_uring_buf_reg reg = {
+		.ring_addr = (uintptr_t)at,
+		.ring_entries = entries,
+		.bgid = (uint16_t)id,
+#if URING_LIBRARY_HAS(2, 4)
+		.flags = (uint16_t)flags,
+#else
+		.pad = (uint16_t)flags,
+#endif
+	};
+
+	return io_uring_register_buf_ring(ring, &reg, 0);
+}
 
 #endif

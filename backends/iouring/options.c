@@ -30,6 +30,7 @@ static const struct word words[] = {
 	NUMBER("zero-copy", zero_copy_bytes, 1, UINT32_MAX),
 	NUMBER("direct", direct, 1, 1 << 20),
 	NUMBER("bundle", bundle, 1, 1),
+	NUMBER("incremental", incremental, 1, 1),
 	NUMBER("napi", napi_us, 1, 1000000),
 	NUMBER("min-wait", min_wait_us, 1, 1000000),
 };
@@ -123,7 +124,12 @@ int weir__uring_options_parse(const char *text, struct uring_options *options, c
 			 "this build's liburing is too old: napi needs 2.6, min-wait 2.8");
 		return -EINVAL;
 	}
+	if (options->bundle && options->incremental) {
+		snprintf(why, len, "bundle and incremental are two ways to fill buffers: take one");
+		return -EINVAL;
+	}
 	/* A multishot receive has nowhere else to put what it receives. */
 	options->multishot_recv = options->multishot_recv && options->buffers;
+	options->incremental = options->incremental && options->multishot_recv;
 	return 0;
 }

@@ -22,6 +22,7 @@ struct uring_options {
 	uint32_t zero_copy_bytes;	/* sends of so many or more are not copied; 0: never */
 	uint32_t direct;		/* descriptors that the ring knows by number; 0: none */
 	uint32_t bundle;		/* 1: a receive may fill several buffers */
+	uint32_t incremental;		/* 1: those of multishots share buffers */
 	uint32_t napi_us;		/* the ring polls the NIC so long before it sleeps; 0: never */
 	uint32_t min_wait_us;		/* a wait goes on so long for more than one completion */
 };

@@ -20,6 +20,7 @@ enum uring_feature {
 	URING_MULTISHOT_ACCEPT,
 	URING_MULTISHOT_RECV,
 	URING_BUNDLE,
+	URING_INCREMENTAL,
 	URING_ZERO_COPY,
 	URING_TABLE,			/* of descriptors, as many as .direct says */
 	URING_NAPI,

@@ -47,58 +47,55 @@ static void set_homed(struct uring *u, struct weir_handle *h)
 
 /* ---- the queue of filled buffers ---- */
 
-static void queue_buffer(struct uring *u, struct uring_handle *s, uint32_t token)
+/* False: no memory for it. */
+static bool queue_slice(struct uring *u, struct uring_handle *s, struct uring_slice slice)
 {
-	u->buffers.block[token].next = 0;
+	uint32_t at = weir__uring_buffers_keep(&u->buffers, slice);
+
+	if (!at)
+		return false;
 	if (s->queued++)
-		u->buffers.block[s->last - 1].next = token + 1;
+		u->buffers.slice[s->last - 1].next = at;
 	else
-		s->first = token + 1;
-	s->last = token + 1;
+		s->first = at;
+	s->last = at;
+	return true;
 }
 
-static uint32_t unqueue_buffer(struct uring *u, struct uring_handle *s)
+static struct uring_slice unqueue_slice(struct uring *u, struct uring_handle *s)
 {
-	uint32_t token = s->first - 1;
+	struct uring_slice slice = weir__uring_buffers_unkeep(&u->buffers, s->first);
 
-	s->first = u->buffers.block[token].next;
+	s->first = slice.next;
 	s->queued--;
-	return token;
+	return slice;
 }
 
 void weir__uring_recv_forget(struct uring *u, struct uring_handle *s)
 {
 	while (s->queued)
-		weir__uring_buffers_give(&u->buffers, unqueue_buffer(u, s));
+		weir__uring_buffers_give(&u->buffers, unqueue_slice(u, s).token);
 }
 
-static int lend(struct uring *u, struct weir_op *op, uint32_t token)
+static int lend(struct uring *u, struct weir_op *op, struct uring_slice slice)
 {
-	struct uring_block *block = &u->buffers.block[token];
-
-	*op->u.lease.lease = (struct weir_lease){ block->data + block->start, block->len, token,
-						  &u->base };
-	return (int)block->len;
+	*op->u.lease.lease = (struct weir_lease){ slice.data, slice.len, slice.token, &u->base };
+	return (int)slice.len;
 }
 
 /* The first of the queue, or as much of it as the op has asked for. */
 static int take_lease(struct uring *u, struct uring_handle *s, struct weir_op *op)
 {
-	struct uring_block *part, *block = &u->buffers.block[s->first - 1];
-	uint32_t max = op->u.lease.max, token;
+	struct uring_slice *first = &u->buffers.slice[s->first - 1], part = *first;
+	uint32_t max = op->u.lease.max;
 
-	if (WEIR_LIKELY(!max || block->len <= max))
-		return lend(u, op, unqueue_buffer(u, s));
-	if (!weir__uring_buffers_take(&u->buffers, &token))
-		return -ENOMEM;
-	block = &u->buffers.block[s->first - 1];
-	part = &u->buffers.block[token];
-	memcpy(part->data, block->data + block->start, max);
-	part->start = 0;
-	part->len = max;
-	block->start += max;
-	block->len -= max;
-	return lend(u, op, token);
+	if (WEIR_LIKELY(!max || part.len <= max))
+		return lend(u, op, unqueue_slice(u, s));
+	weir__lease_pool_hold(&u->buffers.pool, part.token);
+	part.len = max;
+	first->data += max;
+	first->len -= max;
+	return lend(u, op, part);
 }
 
 /* Copy from the queue into the rest of one iovec element; the bytes. */
@@ -109,19 +106,19 @@ static size_t copy_some(struct uring *u, struct uring_handle *s, uint8_t *to, si
 	size_t copied = 0;
 
 	while (room > 0 && at) {
-		struct uring_block *block = &u->buffers.block[at - 1];
-		size_t n = block->len < room ? block->len : room;
+		struct uring_slice *slice = &u->buffers.slice[at - 1];
+		size_t n = slice->len < room ? slice->len : room;
 
-		memcpy(to + copied, block->data + block->start, n);
+		memcpy(to + copied, slice->data, n);
 		copied += n;
 		room -= n;
-		at = block->next;
+		at = slice->next;
 		if (peek)
 			continue;
-		block->start += (uint32_t)n;
-		block->len -= (uint32_t)n;
-		if (block->len == 0)
-			weir__uring_buffers_give(&u->buffers, unqueue_buffer(u, s));
+		slice->data += n;
+		slice->len -= (uint32_t)n;
+		if (slice->len == 0)
+			weir__uring_buffers_give(&u->buffers, unqueue_slice(u, s).token);
 	}
 	return copied;
 }
@@ -178,7 +175,7 @@ static void prep_lease(struct uring *u, struct weir_op *op, struct io_uring_sqe 
 {
 	size_t len = op->u.lease.max;
 
-	if (!u->buffers.ring) {
+	if (!u->options.buffers) {
 		prep_poll(sqe, op->handle->fd);
 		return;
 	}
@@ -186,7 +183,7 @@ static void prep_lease(struct uring *u, struct weir_op *op, struct io_uring_sqe 
 		len = 0;	/* as much as the buffer holds */
 	io_uring_prep_recv(sqe, op->handle->fd, NULL, len, 0);
 	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = URING_GROUP;
+	sqe->buf_group = URING_WHOLE;
 }
 
 static void queue_single(struct uring *u, struct weir_op *op)
@@ -207,6 +204,12 @@ static void queue_single(struct uring *u, struct weir_op *op)
 	uring_tag(sqe, op, TAG_OP);
 }
 
+/* Where a multishot receives into: its messages are small, so they may share a block. */
+static inline enum uring_group_id multishot_group(const struct uring *u)
+{
+	return u->options.incremental ? URING_SHARED : URING_WHOLE;
+}
+
 static bool arm(struct uring *u, struct weir_handle *h)
 {
 	struct io_uring_sqe *sqe = weir__uring_sqe(u);
@@ -217,7 +220,7 @@ static bool arm(struct uring *u, struct weir_handle *h)
 	if (u->options.bundle)
 		sqe->ioprio |= IORING_RECVSEND_BUNDLE;
 	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = URING_GROUP;
+	sqe->buf_group = (uint16_t)multishot_group(u);
 	weir__uring_name(u, h, sqe);
 	uring_tag(sqe, h, TAG_RECV);
 	state_of(h)->flags |= ARMED;
@@ -286,31 +289,28 @@ static void submit_homed(struct uring *u, struct weir_op *op)
 
 static int recv_now(struct uring *u, struct weir_op *op)
 {
+	struct uring_slice slice;
 	ssize_t n;
 	size_t asked;
-	uint32_t token, len;
 
 	weir__count_syscalls(u->base.worker, 1);
 	if (op->code != WEIR_OP_RECV_LEASE) {
 		n = weir__transfer_call(op, &asked);
 		return n < 0 ? (int)n : weir__transfer_result(op);
 	}
-	if (!weir__uring_buffers_take(&u->buffers, &token))
+	if (!weir__uring_buffers_take(&u->buffers, &slice))
 		return -ENOMEM;
-	len = (uint32_t)u->buffers.pool.bytes;
-	if (op->u.lease.max && op->u.lease.max < len)
-		len = op->u.lease.max;
+	if (op->u.lease.max && op->u.lease.max < slice.len)
+		slice.len = op->u.lease.max;
 	do
-		n = weir__plain_recv(op->handle->fd, u->buffers.block[token].data, len,
-				     MSG_DONTWAIT);
+		n = weir__plain_recv(op->handle->fd, slice.data, slice.len, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
-		u->buffers.block[token].start = 0;
-		u->buffers.block[token].len = (uint32_t)n;
-		return lend(u, op, token);
+		slice.len = (uint32_t)n;
+		return lend(u, op, slice);
 	}
 	n = n < 0 ? -errno : 0;
-	weir__uring_buffers_give(&u->buffers, token);
+	weir__uring_buffers_give(&u->buffers, slice.token);
 	return (int)n;
 }
 
@@ -388,12 +388,12 @@ static void note_calm(struct uring *u, struct weir_handle *h, uint32_t len, unsi
 
 static int leased(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
 {
+	unsigned number = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
 	uint32_t len = (uint32_t)cqe->res;
 
 	note_calm(u, op->handle, len, cqe->flags);
 	return lend(u, op,
-		    weir__uring_buffers_filled(&u->buffers, cqe->flags >> IORING_CQE_BUFFER_SHIFT,
-					       len));
+		    weir__uring_buffers_filled(&u->buffers, URING_WHOLE, number, len, false));
 }
 
 void weir__uring_recv_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
@@ -404,16 +404,18 @@ void weir__uring_recv_done(struct uring *u, struct weir_op *op, const struct io_
 		weir__uring_transfer_done(u, op, cqe);
 		return;
 	}
-	if (!u->buffers.ring && res > 0) {
+	if (!u->options.buffers && res > 0) {
 		res = recv_now(u, op);
 		if (res == -EAGAIN && uring_is_cancelled(op))
 			res = -ECANCELED;
 	} else if (res > 0) {
 		res = leased(u, op, cqe);
 	} else if (res == -ENOBUFS) {
-		res = uring_is_cancelled(op)		      ? -ECANCELED
-		      : weir__uring_buffers_more(&u->buffers) ? -EAGAIN
-							      : -ENOMEM;
+		if (uring_is_cancelled(op))
+			res = -ECANCELED;
+		else
+			res = weir__uring_buffers_more(&u->buffers, URING_WHOLE) ? -EAGAIN
+										 : -ENOMEM;
 	}
 	if (WEIR_UNLIKELY(uring_must_repeat(op, res)))
 		queue_single(u, op);
@@ -427,7 +429,7 @@ static void multishot_over(struct uring *u, struct weir_handle *h, int res)
 	bool rearm = !(s->flags & (STOPPING | ENDED)) && s->waiters;
 
 	s->flags &= (uint8_t) ~(ARMED | STOPPING);
-	if (res == -ENOBUFS && !weir__uring_buffers_more(&u->buffers)) {
+	if (res == -ENOBUFS && !weir__uring_buffers_more(&u->buffers, multishot_group(u))) {
 		weir__uring_fail_waiters(s, -ENOMEM);
 		rearm = false;
 	}
@@ -441,22 +443,39 @@ static void multishot_over(struct uring *u, struct weir_handle *h, int res)
 		release_waiters(u, h);
 }
 
-/* Queue what the kernel has filled: one buffer, or in a bundle several. */
-static void take_filled(struct uring *u, struct uring_handle *s, const struct io_uring_cqe *cqe)
+/* Bytes are lost for which there was no memory: nobody may take what follows for the rest. */
+static void lose(struct weir_handle *h)
 {
+	struct uring_handle *s = state_of(h);
+
+	weir__socket_reset(h->fd);
+	s->flags |= ENDED;
+	s->end = -ENOMEM;
+}
+
+/* Queue what the kernel has filled: one buffer, or in a bundle several. */
+static void take_filled(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
+{
+	struct uring_handle *s = state_of(h);
 	struct uring_buffers *b = &u->buffers;
+	enum uring_group_id id = multishot_group(u);
+	bool more = cqe->flags & IORING_CQE_F_BUF_MORE && id == URING_SHARED;
 	unsigned next = cqe->flags >> IORING_CQE_BUFFER_SHIFT, number;
-	uint32_t left = (uint32_t)cqe->res, token;
+	uint32_t left = (uint32_t)cqe->res;
+	bool wanted = !uring_is_closing(s) && !(s->flags & ENDED);
+	struct uring_slice slice;
 
 	while (left > 0) {
 		number = next;
-		next = weir__uring_buffers_next(b, number);
-		token = weir__uring_buffers_filled(b, number, left);
-		left -= b->block[token].len;
-		if (uring_is_closing(s))
-			weir__uring_buffers_give(b, token);
-		else
-			queue_buffer(u, s, token);
+		next = weir__uring_buffers_next(&b->group[id], number);
+		slice = weir__uring_buffers_filled(b, id, number, left, more);
+		left -= slice.len;
+		if (wanted && queue_slice(u, s, slice))
+			continue;
+		weir__uring_buffers_give(b, slice.token);
+		if (wanted)
+			lose(h);
+		wanted = false;
 	}
 }
 
@@ -467,8 +486,8 @@ static void multishot_result(struct uring *u, struct weir_handle *h, const struc
 	if (cqe->res > 0) {
 		if (uring_is_closing(s))
 			weir__socket_will_reset(h->fd);
-		take_filled(u, s, cqe);
-	} else if (uring_is_closing(s)) {
+		take_filled(u, h, cqe);
+	} else if (uring_is_closing(s) || s->flags & ENDED) {
 		return;
 	} else if (cqe->res != -ENOBUFS && cqe->res != -ECANCELED && cqe->res != -EINTR &&
 		   cqe->res != -EAGAIN && cqe->res != -EFAULT) {

@@ -151,7 +151,7 @@ START_TEST(connect_and_talk)
 	struct weir_op op;
 	struct sockaddr_in addr;
 	char buf[8];
-	int listener = listen_raw(&addr), conn;
+	int listener = listen_raw(&addr, 64), conn;
 
 	open_stream(&h, AF_INET);
 	ck_assert_int_eq(finish(submit(connect_op(&op, &h, &addr, sizeof(addr)))), 0);
@@ -173,7 +173,7 @@ START_TEST(connect_refused)
 	struct weir_op op;
 	struct sockaddr_in addr;
 
-	close(listen_raw(&addr));
+	close(listen_raw(&addr, 64));
 	open_stream(&h, AF_INET);
 	ck_assert_int_eq(finish(submit(connect_op(&op, &h, &addr, sizeof(addr)))), -ECONNREFUSED);
 	detach(&h);
@@ -186,7 +186,7 @@ START_TEST(connect_waits)
 	struct weir_handle h[2];
 	struct weir_op op[2];
 	struct sockaddr_in addr;
-	int listener = listen_raw(&addr), fill_fd[2], conn, waiting = 0;
+	int listener = listen_raw(&addr, 64), fill_fd[2], conn, waiting = 0;
 
 	ck_assert_int_eq(listen(listener, 0), 0);
 	for (unsigned i = 0; i < 2; i++) {
@@ -252,7 +252,7 @@ END_TEST
 START_TEST(attach_says_why_not)
 {
 	struct sockaddr_in addr;
-	int taken = listen_raw(&addr);
+	int taken = listen_raw(&addr, 64);
 	struct weir_handle_spec spec = {
 		.kind = WEIR_HANDLE_LISTENER,
 		.fd = -1,

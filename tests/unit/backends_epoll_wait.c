@@ -87,7 +87,7 @@ START_TEST(poll_priority_data)
 	struct weir_handle h;
 	struct weir_op in, priority;
 	struct sockaddr_in addr;
-	int listener = listen_raw(&addr), peer = connect_raw(&addr);
+	int listener = listen_raw(&addr, 64), peer = connect_raw(&addr);
 	int fd = (int)raw(SYS_accept4, listener, NULL, NULL, 0);
 
 	adopt(be0, &h, fd, WEIR_HANDLE_FOREIGN);

@@ -182,6 +182,7 @@ static const struct {
 	{ URING_MULTISHOT_RECV, NULL, "no multishot recv", "io_uring:", "no-buffers" },
 	{ URING_BUNDLE, "bundle=1", "no bundles", "6.10", NULL },
 	{ URING_BUNDLE, "bundle=1", "no bundles", "6.10", "bundle=1,no-multishot-recv" },
+	{ URING_INCREMENTAL, "incremental=1", "bit by bit", "6.12", "incremental=1,no-buffers" },
 	{ URING_ZERO_COPY, "zero-copy=4096", "without a copy", "6.0", NULL },
 	{ URING_TABLE, "direct=64", "table of descriptors", "smaller number", NULL },
 #if URING_LIBRARY_HAS(2, 6)
@@ -353,7 +354,7 @@ START_TEST(bad_options)
 	ck_assert_str_eq(why, "no option 'no-sense'; there are: no-defer, no-multishot-accept, "
 			      "no-multishot-recv, no-buffers, no-ring-fd, no-inline-send, "
 			      "entries=N, buffer-entries=N, zero-copy=N, "
-			      "direct=N, bundle=N, napi=N, min-wait=N");
+			      "direct=N, bundle=N, incremental=N, napi=N, min-wait=N");
 	ck_assert_int_eq(parse("entries=9999999"), -EINVAL);
 	SAYS("entries is '9999999': a number from 8 to 32768");
 }

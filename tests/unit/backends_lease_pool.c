@@ -233,6 +233,51 @@ START_TEST(pool_grows_far)
 }
 END_TEST
 
+#define HELD 1000
+
+struct holders {
+	struct weir__lease_pool pool;
+	uint32_t token[HELD];
+};
+
+static void *give_each(void *arg)
+{
+	struct holders *held = arg;
+
+	for (unsigned i = 0; i < HELD; i++)
+		weir__lease_pool_give(&held->pool, false, held->token[i]);
+	return NULL;
+}
+
+/* Whoever is last gives it back, and nobody else does. */
+START_TEST(a_block_with_three_holders)
+{
+	struct holders *held = malloc(sizeof(*held));
+	pthread_t thread[2];
+
+	weir__lease_pool_init(&held->pool, 1, -1);
+	for (unsigned i = 0; i < HELD; i++) {
+		ck_assert_ptr_nonnull(weir__lease_pool_take(&held->pool, true, &held->token[i]));
+		weir__lease_pool_hold(&held->pool, held->token[i]);
+		weir__lease_pool_hold(&held->pool, held->token[i]);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		pthread_create(&thread[i], NULL, give_each, held);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	ck_assert_uint_eq(weir__lease_pool_out(&held->pool), HELD);
+	for (unsigned i = 0; i < HELD; i++)
+		weir__lease_pool_hold(&held->pool, held->token[i]);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_create(&thread[i], NULL, give_each, held);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	ck_assert_uint_eq(weir__lease_pool_out(&held->pool), 0);
+	weir__lease_pool_fini(&held->pool);
+	free(held);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -243,6 +288,7 @@ int main(int argc, char **argv)
 		CASE(busy_worker_gives_back_too),
 		TESTING(what_a_pool_lends_lies_on_its_node),
 		TESTING(pool_grows_far),
+		TESTING(a_block_with_three_holders),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backends_iouring_accept.c: io_uring: accepting ahead, its queue, what a cancelled accept has brought.
+ */
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "tests/unit/backends_iouring_rig.h"
+
+/* ---- accept ------------------------------------------------------------------------------- */
+
+START_TEST(accepts)
+{
+	struct weir_handle listener, conn[8];
+	struct weir_op op[8], echo;
+	struct sockaddr_in addr;
+	char buf[8];
+	int client[8];
+
+	begin((unsigned)_i);
+	open_listener(&listener, &addr);
+	client[0] = connect_raw(&addr);
+	for (unsigned i = 0; i < 8; i++)
+		submit(accept_op(&op[i], &listener, &conn[i]));
+	for (unsigned i = 1; i < 8; i++)
+		client[i] = connect_raw(&addr);
+	for (unsigned i = 0; i < 8; i++) {
+		ck_assert_int_eq(finish(&op[i]), 0);
+		ck_assert_int_eq(conn[i].kind, WEIR_HANDLE_STREAM);
+		ck_assert_int_eq(fcntl(conn[i].fd, F_GETFD), FD_CLOEXEC);
+		submit(recv_op(&echo, &conn[i], buf, sizeof(buf)));
+		put(client[i], "hi");
+		ck_assert_int_eq(finish(&echo), 2);
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		detach(&conn[i]);
+		close(client[i]);
+	}
+	detach(&listener);
+	end();
+}
+END_TEST
+
+/* One that comes while its op is being cancelled goes to the next; or is closed with the listener. */
+START_TEST(accept_cancelled)
+{
+	struct weir_handle listener, conn;
+	struct weir_op op;
+	struct sockaddr_in addr;
+	int client[2];
+
+	begin((unsigned)_i);
+	open_listener(&listener, &addr);
+	submit(accept_op(&op, &listener, &conn));
+	turn_of(be0, 0);
+	client[0] = connect_raw(&addr);
+	cancel(&op);
+	ck_assert_int_eq(finish(&op), -ECANCELED);
+	ck_assert_int_eq(finish(submit(accept_op(&op, &listener, &conn))), 0);
+	detach(&conn);
+	submit(accept_op(&op, &listener, &conn));
+	turn_of(be0, 0);
+	client[1] = connect_raw(&addr);
+	detach(&listener);
+	ck_assert_int_eq(op.res, -ECANCELED);
+	read_end(client[1]);
+	close(client[0]);
+	close(client[1]);
+	end();
+}
+END_TEST
+
+/* More than anybody asks for, and then the end: none is lost, none is kept open. */
+START_TEST(accept_queue)
+{
+	enum {
+		MANY = 200
+	};
+	struct weir_handle listener, conn;
+	struct weir_op op;
+	struct sockaddr_in addr;
+	unsigned queued;
+	int client[MANY];
+
+	begin((unsigned)_i);
+	open_listener(&listener, &addr);
+	submit(accept_op(&op, &listener, &conn));
+	for (unsigned i = 0; i < MANY - 20; i++)
+		client[i] = connect_raw(&addr);
+	ck_assert_int_eq(finish(&op), 0);
+	detach(&conn);
+	settle(be0);
+	/* It has stopped: those who come now wait in the kernel. */
+	queued = state_of(&listener)->fds->len;
+	ck_assert(queued > 64 || _i != PLAIN);
+	for (unsigned i = MANY - 20; i < MANY; i++)
+		client[i] = connect_raw(&addr);
+	settle(be0);
+	ck_assert_uint_eq(state_of(&listener)->fds->len, queued);
+	for (unsigned i = 1; i < MANY - 10; i++) {
+		ck_assert_int_eq(finish(submit(accept_op(&op, &listener, &conn))), 0);
+		detach(&conn);
+	}
+	detach(&listener);
+	for (unsigned i = 0; i < MANY; i++) {
+		read_end(client[i]);
+		close(client[i]);
+	}
+	end();
+}
+END_TEST
+
+/* A queue that is never quite empty does not grow. */
+START_TEST(accept_queue_is_bounded)
+{
+	struct weir_handle listener, conn;
+	struct weir_op op;
+	struct sockaddr_in addr;
+	int client[3];
+
+	begin(PLAIN);
+	open_listener(&listener, &addr);
+	submit(accept_op(&op, &listener, &conn));
+	for (unsigned i = 0; i < 3; i++)
+		client[i] = connect_raw(&addr);
+	ck_assert_int_eq(finish(&op), 0);
+	detach(&conn);
+	settle(be0);
+	for (unsigned i = 0; i < 1000; i++) {
+		close(client[i % 3]);
+		client[i % 3] = connect_raw(&addr);
+		while (state_of(&listener)->fds->len < 3)
+			turn_of(be0, WEIR_FOREVER);
+		ck_assert_int_eq(finish(submit(accept_op(&op, &listener, &conn))), 0);
+		detach(&conn);
+	}
+	ck_assert_uint_le(state_of(&listener)->fds->cap, 128);
+	detach(&listener);
+	for (unsigned i = 0; i < 3; i++)
+		close(client[i]);
+	end();
+}
+END_TEST
+
+/* The limit that counts is the one at the time of the request. */
+START_TEST(accept_out_of_descriptors)
+{
+	struct weir_handle listener, conn;
+	struct weir_op op;
+	struct sockaddr_in addr;
+	struct rlimit was, none;
+	int client;
+
+	begin((unsigned)_i);
+	open_listener(&listener, &addr);
+	client = connect_raw(&addr);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = (struct rlimit){ 3, was.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ck_assert_int_eq(finish(submit(accept_op(&op, &listener, &conn))), -EMFILE);
+	ck_assert_int_eq(finish(submit(accept_op(&op, &listener, &conn))), -EMFILE);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	ck_assert_int_eq(finish(submit(accept_op(&op, &listener, &conn))), 0);
+	detach(&conn);
+	detach(&listener);
+	close(client);
+	end();
+}
+END_TEST
+
+/* Connections that did not fit the completions when the instance ends are closed too. */
+START_TEST(accepts_left_in_a_full_ring)
+{
+	enum {
+		LISTENERS = 30,
+		EACH = 10
+	};
+	struct weir_handle listener[LISTENERS], conn[LISTENERS];
+	struct weir_op op[LISTENERS];
+	struct sockaddr_in addr;
+	int client[LISTENERS * EACH];
+
+	begin(TINY);
+	for (unsigned i = 0; i < LISTENERS; i++) {
+		open_listener(&listener[i], &addr);
+		submit(accept_op(&op[i], &listener[i], &conn[i]));
+		for (unsigned n = 0; n < EACH; n++)
+			client[i * EACH + n] = connect_raw(&addr);
+	}
+	if (!uring(0)->enabled)
+		turn_of(be0, 0);
+	io_uring_submit_and_get_events(&uring(0)->ring);
+	ck_assert(*uring(0)->ring.sq.kflags & IORING_SQ_CQ_OVERFLOW);
+	for (unsigned i = 0; i < LISTENERS; i++) {
+		if (is_done(&op[i]))
+			detach_some_time(&conn[i]);
+		detach_some_time(&listener[i]);
+	}
+	become(be0);
+	be0->ops->fini(be0);
+	free(be0);
+	be0 = NULL;
+	ck_assert_uint_ge(detached, LISTENERS);
+	for (unsigned i = 0; i < LISTENERS * EACH; i++) {
+		read_end(client[i]);
+		close(client[i]);
+	}
+	end();
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		EVERY(accepts),
+		EVERY(accept_cancelled),
+		EVERY(accept_queue),
+		TESTING(accept_queue_is_bounded),
+		EVERY(accept_out_of_descriptors),
+		TESTING(accepts_left_in_a_full_ring),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}

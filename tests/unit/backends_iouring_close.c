@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backends_iouring_close.c: io_uring: a stream is closed while operations are pending on it.
+ */
+#include "tests/unit/backends_iouring_rig.h"
+
+/* ---- close while pending ------------------------------------------------------------------ */
+
+/* Each op ends, the peer learns of it, the descriptor is closed once. */
+START_TEST(close_while_pending)
+{
+	static const char zeros[1 << 20];
+	struct weir_handle h;
+	struct weir_lease lease;
+	struct weir_op in[2], out;
+	char buf[4];
+	int peer;
+
+	begin((unsigned)_i);
+	for (unsigned submitted = 0; submitted < 2; submitted++) {
+		peer = tcp_pair(&h);
+		small_buffers(&h, peer);
+		fill(&h);
+		submit(recv_op(&in[0], &h, buf, sizeof(buf)));
+		submit(lease_op(&in[1], &h, &lease));
+		submit(send_op(&out, &h, zeros, sizeof(zeros), 0));
+		if (submitted)
+			turn_of(be0, 0);
+		detach(&h);
+		ck_assert_int_eq(in[0].res, -ECANCELED);
+		ck_assert_int_eq(in[1].res, -ECANCELED);
+		ck_assert_int_eq(out.res, -ECANCELED);
+		read_end(peer);
+		close(peer);
+		settle(be0);
+	}
+	end();
+}
+END_TEST
+
+START_TEST(close_with_a_linger_of_0_resets)
+{
+	struct weir_handle h;
+	struct weir_op op;
+	char buf[4];
+	int peer, zero = 0;
+
+	begin((unsigned)_i);
+	peer = tcp_pair(&h);
+	ck_assert_int_eq(be0->ops->control(be0, &h, WEIR_CTL_LINGER, &zero, sizeof(zero)), 0);
+	submit(recv_op(&op, &h, buf, sizeof(buf)));
+	turn_of(be0, 0);
+	detach(&h);
+	ck_assert_int_eq(op.res, -ECANCELED);
+	ck_assert_int_eq(read_end(peer), -ECONNRESET);
+	close(peer);
+	end();
+}
+END_TEST
+
+START_TEST(close_of_polls)
+{
+	struct weir_handle h;
+	struct weir_op op[3];
+	int fds[2];
+
+	begin((unsigned)_i);
+	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+	adopt(be0, &h, fds[0], WEIR_HANDLE_FOREIGN);
+	for (unsigned i = 0; i < 3; i++)
+		submit(poll_op(&op[i], &h, WEIR_READABLE));
+	turn_of(be0, 0);
+	detach(&h);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(op[i].res, -ECANCELED);
+	/* It is not ours. */
+	put(fds[1], "x");
+	ck_assert_int_eq(read(fds[0], &(char){ 0 }, 1), 1);
+	close(fds[0]);
+	close(fds[1]);
+	end();
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		EVERY(close_while_pending),
+		EVERY(close_with_a_linger_of_0_resets),
+		EVERY(close_of_polls),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backends_iouring_multishot.c: io_uring: the receive that goes on for good: when a stream gets it, what it queues, how
+ * it ends; and two things at once.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "tests/unit/backends_iouring_rig.h"
+
+/* ---- the multishot receive ---------------------------------------------------------------- */
+
+START_TEST(calm_stream_is_armed)
+{
+	struct weir_handle h;
+	struct weir_op op;
+	char buf[16];
+	int peer;
+
+	begin((unsigned)_i);
+	peer = tcp_pair(&h);
+	arm(&h, peer);
+	if (_i == PLAIN)
+		ck_assert_uint_eq(h.homed, WEIR_HOMED_READS);
+	/* It has what nobody has asked for, in order. */
+	queue_some(&h, peer, "one");
+	queue_some(&h, peer, "two");
+	ck_assert_int_eq(lease_now(&h, buf), 3);
+	ck_assert_mem_eq(buf, "one", 3);
+	ck_assert_int_eq(lease_now(&h, buf), 3);
+	ck_assert_mem_eq(buf, "two", 3);
+	/* A copying read ends it, and loses nothing. */
+	queue_some(&h, peer, "three");
+	ck_assert_int_eq(finish(submit(with(recv_op(&op, &h, buf, 3), WEIR_OP_PEEK))), 3);
+	ck_assert_mem_eq(buf, "thr", 3);
+	ck_assert_int_eq(finish(submit(recv_op(&op, &h, buf, 2))), 2);
+	put(peer, "four");
+	ck_assert_int_eq(finish(submit(with(recv_op(&op, &h, buf, 7), WEIR_OP_ALL))), 7);
+	ck_assert_mem_eq(buf, "reefour", 7);
+	ck_assert(!(state_of(&h)->flags & ARMED));
+	ck_assert_uint_eq(h.homed, 0);
+	arm(&h, peer);
+	detach(&h);
+	close(peer);
+	end();
+}
+END_TEST
+
+START_TEST(queue_is_bounded)
+{
+	struct weir_handle h;
+	char text[16], buf[256];
+	int peer;
+
+	begin((unsigned)_i);
+	peer = tcp_pair(&h);
+	arm(&h, peer);
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(text, sizeof(text), "%04u", i);
+		queue_some(&h, peer, text);
+	}
+	/* It is being stopped: the kernel's own queue fills now. */
+	settle(be0);
+	ck_assert(!(state_of(&h)->flags & ARMED));
+	for (unsigned i = 5; i < 50; i++) {
+		snprintf(text, sizeof(text), "%04u", i);
+		put(peer, text);
+	}
+	settle(be0);
+	ck_assert_uint_eq(state_of(&h)->queued, 5);
+	for (unsigned i = 0, n; i < 50; i += n / 4) {
+		n = (unsigned)lease_now(&h, buf);
+		for (unsigned k = 0; k < n / 4; k++) {
+			snprintf(text, sizeof(text), "%04u", i + k);
+			ck_assert_mem_eq(buf + 4 * k, text, 4);
+		}
+	}
+	detach(&h);
+	close(peer);
+	end();
+}
+END_TEST
+
+START_TEST(lease_of_at_most)
+{
+	struct weir_handle h;
+	struct weir_lease lease[3];
+	struct weir_op op;
+	char buf[16];
+	int peer;
+
+	begin((unsigned)_i);
+	peer = tcp_pair(&h);
+	put(peer, "abcdef");
+	for (unsigned i = 0; i < 3; i++) {
+		lease_op(&op, &h, &lease[i])->u.lease.max = 2;
+		ck_assert_int_eq(finish(submit(&op)), 2);
+		ck_assert_mem_eq(lease[i].data, "abcdef" + 2 * i, 2);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		give_back(&lease[i]);
+	if (_i == PLAIN || _i == ALONE || _i == TINY) {
+		arm(&h, peer);
+		queue_some(&h, peer, "ghijkl");
+		for (unsigned i = 0; i < 2; i++) {
+			lease_op(&op, &h, &lease[i])->u.lease.max = 4 - 2 * i;
+			ck_assert_int_eq(finish(submit(&op)), (int)(4 - 2 * i));
+		}
+		ck_assert_mem_eq(lease[0].data, "ghij", 4);
+		ck_assert_mem_eq(lease[1].data, "kl", 2);
+		give_back(&lease[0]);
+		give_back(&lease[1]);
+	}
+	put(peer, "x");
+	ck_assert_int_eq(lease_now(&h, buf), 1);
+	detach(&h);
+	close(peer);
+	end();
+}
+END_TEST
+
+/* What comes behind the data is told behind it, and once. */
+START_TEST(end_behind_queued_data)
+{
+	struct weir_handle h;
+	struct weir_op op;
+	char buf[16];
+	int peer;
+
+	begin((unsigned)_i);
+	for (unsigned by_reset = 0; by_reset < 2; by_reset++) {
+		peer = tcp_pair(&h);
+		arm(&h, peer);
+		queue_some(&h, peer, "last");
+		if (by_reset)
+			reset(peer);
+		else
+			close(peer);
+		while (!(state_of(&h)->flags & ENDED))
+			turn_of(be0, WEIR_FOREVER);
+		ck_assert_int_eq(submit(with(recv_op(&op, &h, buf, 2), WEIR_OP_TRY))->res, 2);
+		ck_assert_mem_eq(buf, "la", 2);
+		ck_assert_int_eq(lease_now(&h, buf), 2);
+		ck_assert_mem_eq(buf, "st", 2);
+		ck_assert_int_eq(submit(with(recv_op(&op, &h, buf, 2), WEIR_OP_TRY))->res,
+				 by_reset ? -ECONNRESET : 0);
+		ck_assert_int_eq(lease_now(&h, buf), 0);
+		ck_assert_int_eq(finish(submit(recv_op(&op, &h, buf, 2))), 0);
+		detach(&h);
+	}
+	end();
+}
+END_TEST
+
+START_TEST(try_takes_what_is_queued)
+{
+	struct weir_handle h;
+	struct weir_lease lease;
+	struct weir_op op;
+	char buf[16];
+	int peer;
+
+	begin((unsigned)_i);
+	peer = tcp_pair(&h);
+	arm(&h, peer);
+	ck_assert_int_eq(submit(with(recv_op(&op, &h, buf, 16), WEIR_OP_TRY))->res, -EAGAIN);
+	put(peer, "abc");
+	/* It is in the ring or in the socket: a try looks at both. */
+	do
+		submit(with(recv_op(&op, &h, buf, 2), WEIR_OP_TRY));
+	while (op.res == -EAGAIN);
+	ck_assert_int_eq(op.res, 2);
+	submit(with(lease_op(&op, &h, &lease), WEIR_OP_TRY));
+	ck_assert_int_eq(op.res, 1);
+	ck_assert_int_eq(lease.data[0], 'c');
+	give_back(&lease);
+	submit(with(lease_op(&op, &h, &lease), WEIR_OP_TRY));
+	ck_assert_int_eq(op.res, -EAGAIN);
+	detach(&h);
+	close(peer);
+	end();
+}
+END_TEST
+
+/* Many armed streams, few buffers: each gets its bytes. */
+START_TEST(buffers_run_out)
+{
+	enum {
+		MANY = 40
+	};
+	struct weir_handle h[MANY];
+	struct weir_lease lease[MANY];
+	struct weir_op op[MANY];
+	int peer[MANY];
+
+	begin(TINY);
+	for (unsigned i = 0; i < MANY; i++) {
+		peer[i] = unix_pair(&h[i]);
+		arm(&h[i], peer[i]);
+	}
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < MANY; i++)
+			submit(lease_op(&op[i], &h[i], &lease[i]));
+		turn_of(be0, 0);
+		for (unsigned i = 0; i < MANY; i++)
+			put(peer[i], "now");
+		for (unsigned i = 0; i < MANY; i++)
+			ck_assert_int_eq(finish(&op[i]), 3);
+		for (unsigned i = 0; i < MANY; i++)
+			give_back(&lease[i]);
+	}
+	/* And for single ones, all of which want a buffer at the same time. */
+	for (unsigned i = 0; i < MANY; i++) {
+		weir__uring_recv_stop(uring(0), &h[i]);
+		put(peer[i], "again");
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		submit(lease_op(&op[i], &h[i], &lease[i]));
+	for (unsigned i = 0; i < MANY; i++) {
+		ck_assert_int_eq(finish(&op[i]), 5);
+		give_back(&lease[i]);
+		detach(&h[i]);
+		close(peer[i]);
+	}
+	end();
+}
+END_TEST
+
+/* A ring of 64 completions, and hundreds at once. */
+START_TEST(completions_overflow)
+{
+	enum {
+		MANY = 400
+	};
+	static struct weir_handle h[MANY];
+	static struct weir_op op[MANY];
+	static char buf[MANY];
+	static int peer[MANY];
+
+	begin(TINY);
+	for (unsigned i = 0; i < MANY; i++) {
+		peer[i] = unix_pair(&h[i]);
+		submit(recv_op(&op[i], &h[i], &buf[i], 1));
+	}
+	turn_of(be0, 0);
+	for (unsigned i = 0; i < MANY; i++)
+		put(peer[i], "x");
+	for (unsigned i = 0; i < MANY; i++)
+		ck_assert_int_eq(finish(&op[i]), 1);
+	/* The same with cancels, all of which come too late. */
+	for (unsigned i = 0; i < MANY; i++) {
+		submit(recv_op(&op[i], &h[i], &buf[i], 1));
+		put(peer[i], "y");
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		if (!is_done(&op[i]))
+			cancel(&op[i]);
+	for (unsigned i = 0; i < MANY; i++)
+		ck_assert(finish(&op[i]) == 1 || op[i].res == -ECANCELED);
+	for (unsigned i = 0; i < MANY; i++) {
+		detach(&h[i]);
+		close(peer[i]);
+	}
+	end();
+}
+END_TEST
+
+/* ---- two things at once ------------------------------------------------------------------- */
+
+/* A send in the kernel, on a handle that is closed with its multishot, is cancelled after all. */
+START_TEST(cancel_beside_closing)
+{
+	static const char zeros[1 << 20];
+	struct weir_handle h[3];
+	struct weir_op out;
+	int peer[3];
+
+	begin((unsigned)_i);
+	for (unsigned i = 0; i < 3; i++) {
+		peer[i] = tcp_pair(&h[i]);
+		arm(&h[i], peer[i]);
+	}
+	small_buffers(&h[2], peer[2]);
+	fill(&h[2]);
+	submit(send_op(&out, &h[2], zeros, sizeof(zeros), 0));
+	for (unsigned i = 0; i < 3; i++)
+		detach_some_time(&h[i]);
+	cancel(&out);
+	ck_assert_int_eq(finish(&out), -ECANCELED);
+	while (weir__load(&detached, WEIR_ACQUIRE) < 3)
+		turn_of(be0, WEIR_FOREVER);
+	for (unsigned i = 0; i < 3; i++)
+		close(peer[i]);
+	end();
+}
+END_TEST
+
+/* POLL is for foreign descriptors, but a stream's receives are not to suffer from one. */
+START_TEST(poll_of_a_stream)
+{
+	struct weir_handle h;
+	struct weir_op op, in;
+	char buf[4];
+	int peer;
+
+	begin((unsigned)_i);
+	peer = tcp_pair(&h);
+	submit(poll_op(&op, &h, WEIR_READABLE));
+	submit(recv_op(&in, &h, buf, 4));
+	put(peer, "ab");
+	ck_assert_int_eq(finish(&in), 2);
+	ck_assert(finish(&op) == WEIR_READABLE || op.res == -EOPNOTSUPP);
+	submit(poll_op(&op, &h, WEIR_PRIORITY));
+	detach(&h);
+	ck_assert(is_done(&op));
+	close(peer);
+	end();
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		BOTH(calm_stream_is_armed),
+		BOTH(queue_is_bounded),
+		EVERY(lease_of_at_most),
+		BOTH(end_behind_queued_data),
+		BOTH(try_takes_what_is_queued),
+		TESTING(buffers_run_out),
+		TESTING(completions_overflow),
+		BOTH(cancel_beside_closing),
+		EVERY(poll_of_a_stream),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}
