@@ -78,6 +78,12 @@ void weir__os_thread_name(const char *name);
 void weir__os_cond_init(pthread_cond_t *cond);
 int weir__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline);
 
+/*
+ * The return addresses on the calling thread's stack, innermost first; how many. Async-signal-safe
+ * from its second call in the process on. [any]
+ */
+int weir__os_backtrace(void **frames, int max);
+
 /* ---- words ---- */
 
 /* The system's text for an errno, perhaps in buf; NULL for a number that is none. [any] */

@@ -6,6 +6,7 @@
  */
 #include "core/os.h"
 
+#include <execinfo.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -116,6 +117,11 @@ int weir__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t dea
 	left = deadline - now < WAIT_MAX_NS ? deadline - now : WAIT_MAX_NS;
 	wait = (struct timespec){ (time_t)(left / WEIR_SEC), (long)(left % WEIR_SEC) };
 	return -pthread_cond_timedwait_relative_np(cond, lock, &wait);
+}
+
+int weir__os_backtrace(void **frames, int max)
+{
+	return backtrace(frames, max);
 }
 
 /* ---- words ---- */

@@ -3,6 +3,9 @@
 #define _GNU_SOURCE
 #include "core/os.h"
 
+#if __has_include(<execinfo.h>)
+#include <execinfo.h>
+#endif
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <linux/mempolicy.h>
@@ -221,6 +224,17 @@ int weir__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t dea
 	if (deadline == WEIR_FOREVER)
 		return -pthread_cond_wait(cond, lock);
 	return -pthread_cond_timedwait(cond, lock, &until);
+}
+
+int weir__os_backtrace(void **frames, int max)
+{
+#if __has_include(<execinfo.h>)
+	return backtrace(frames, max);
+#else
+	(void)frames;			/* musl has none */
+	(void)max;
+	return 0;
+#endif
 }
 
 /* ---- words ---- */

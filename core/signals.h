@@ -12,6 +12,9 @@
 
 extern uint32_t weir__signal_generation;	/* atomic */
 
+/* The one that the stall detector of this process uses, which nobody can listen to; 0 none; atomic. */
+extern int weir__signal_of_stalls;
+
 /* Whether something came that this runtime has not looked at. [worker] */
 static inline bool weir__signals_pending(struct weir_rt *rt)
 {

@@ -77,11 +77,12 @@ __attribute__((always_inline)) static inline bool weir__task_run(struct weir__wo
 	int rc;
 
 	WEIR_ASSERT(w == weir__worker_current() && !w->cx.task && task->rt == w->rt);
+	/* First: the stall detector looks at it where there is a task. */
+	weir__count(&w->metrics.polls, 1);
 	w->cx.waker.data = task;
 	w->cx.task = task;
 	w->budget = task->flags & WEIR__TASK_UNCONSTRAINED ? WEIR__BUDGET_NONE : w->rt->budget;
 	w->yielded = false;
-	weir__count(&w->metrics.polls, 1);
 	if (WEIR_UNLIKELY(weir__load(&task->home, WEIR_RELAXED) != w->index))
 		weir__task_away(w, task);
 	if (task->flags & WEIR__TASK_STACKFUL) {

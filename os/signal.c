@@ -25,6 +25,7 @@
 #define RUNTIMES 64u
 
 uint32_t weir__signal_generation;
+int weir__signal_of_stalls;
 static uint32_t deliveries[NSIG];		/* atomic */
 static struct weir_rt *runtimes[RUNTIMES];	/* atomic */
 static uint32_t handlers_running;		/* atomic: the handler may be using runtimes[] */
@@ -200,6 +201,8 @@ int weir_signal_open(struct weir_signal *s, int signo)
 		return -ENODEV;
 	if (!can_be_listened_to(signo))
 		return -EINVAL;
+	if (signo == weir__load(&weir__signal_of_stalls, WEIR_RELAXED))
+		return -EBUSY;
 	rc = attach_runtime(w->rt);
 	if (rc == 0)
 		rc = install(signo);

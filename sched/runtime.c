@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "sched/runtime.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,10 @@
 #include "core/guard.h"
 #include "core/os.h"
 #include "core/overflow.h"
+#include "core/signals.h"
 #include "core/task.h"
 #include "sched/cpus.h"
+#include "sched/stall.h"
 #include "sched/worker.h"
 #include "weir/topo.h"
 
@@ -101,6 +104,8 @@ static int fill_defaults(struct weir_rt_config *c)
 	DEFAULT(c->idle_events, 1024);
 	DEFAULT(c->remote_after, 4);
 	DEFAULT(c->watch_ns, 10 * WEIR_MSEC);
+	DEFAULT(c->stall_ns, 25 * WEIR_MSEC);
+	DEFAULT(c->stall_signal, SIGURG);
 	DEFAULT(c->tune_ns, 200 * WEIR_USEC);
 	DEFAULT(c->tick_ns, WEIR_MSEC);
 	DEFAULT(c->stack_bytes, 64 * 1024);
@@ -146,6 +151,9 @@ static int check_config(const struct weir_rt_config *c)
 	    (rc = check_range("lease_bytes", c->lease_bytes, 1024, 1u << 20)) < 0 ||
 	    (rc = check_range("blocking_max", c->blocking_max, 1, 65536)) < 0)
 		return rc;
+	if (c->stall_ns != WEIR_FOREVER &&
+	    (rc = check_range("stall_ns", c->stall_ns, WEIR_MSEC, WEIR_SEC * 3600)) < 0)
+		return rc;
 	if (c->clock && c->sched != WEIR_SCHED_CURRENT)
 		return refuse(-EINVAL, "a test clock needs the current-thread scheduler");
 	return 0;
@@ -187,6 +195,16 @@ static int plan_workers(struct runtime *rt)
 static const char *running_task_name(void)
 {
 	return weir_task_name(weir_task_current());
+}
+
+static int detect_stalls(const struct weir_rt_config *c)
+{
+	int rc = c->stall_ns == WEIR_FOREVER ? 0 : stall_prepare(c->stall_signal);
+
+	if (rc == -EBUSY)
+		return refuse(rc, "stall_signal %d: another runtime of this process uses %d",
+			      c->stall_signal, weir__signal_of_stalls);
+	return rc < 0 ? refuse(rc, "stall_signal %d cannot be handled", c->stall_signal) : 0;
 }
 
 static int report_overflows(void)
@@ -405,6 +423,8 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 		rc = choose_backend(rt, &choice);
 	if (rc == 0 && !rt->cfg.no_overflow_report)
 		rc = report_overflows();
+	if (rc == 0)
+		rc = detect_stalls(&rt->cfg);
 	if (rc < 0) {
 		weir_plan_free(rt->base.plan);
 		free(rt->node);

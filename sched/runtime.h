@@ -36,6 +36,7 @@ struct runtime {
 	uint32_t phase;			/* enum rt_phase; atomic */
 	uint32_t drained;		/* bumped by workers while aborting: look again; futex */
 	bool here;			/* the plan is for this machine: its CPUs mean something */
+	int stall_error;		/* why stalls of some worker are not seen; atomic */
 
 	struct group *groups;		/* as in the plan */
 	struct domain *domains;

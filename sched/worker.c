@@ -105,6 +105,8 @@ static void worker_turn(struct worker *w)
 {
 	if (WEIR_LIKELY((int)(w->tick - w->turn_at) < 0))
 		return;
+	if (WEIR_UNLIKELY(w->stall.pending))
+		stall_deliver(w);
 	tune_intervals(w);
 	poll_drivers(w);
 	w->turn_at = w->tick + w->turn_interval;
@@ -308,6 +310,8 @@ static WEIR_NOINLINE void leave(struct worker *w)
 
 	WEIR_ASSERT(!c->worker || c->worker == &w->base);
 	if (c->worker) {
+		if (w->stall.pending)
+			stall_deliver(w);
 		worker_stopped(w);
 		busy_end(&w->busy);
 	}
@@ -319,6 +323,7 @@ void worker_serve(struct worker *w, bool (*until)(void *arg), void *arg)
 	struct weir__altstack alt;
 	bool has_alt = weir__stack_altstack_init(&alt) == 0;
 
+	stall_arm(w, has_alt);
 	enter(w);
 	call_start_hook(w);
 	worker_run(w, until, arg);

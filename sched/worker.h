@@ -26,6 +26,7 @@
 #include "sched/inject.h"
 #include "sched/ring.h"
 #include "sched/runtime.h"
+#include "sched/stall.h"
 #include "sched/steal.h"
 #include "sched/watch.h"
 
@@ -50,7 +51,7 @@ struct worker {
 	bool hooked;			/* started, and on_worker_stop has not been called */
 	bool aborted_all;		/* this worker has cancelled its tasks (shutdown) */
 	unsigned tick;			/* polls so far */
-	unsigned turn_at;		/* tick of the next look at the drivers */
+	unsigned turn_at;		/* tick of the next look at the drivers; see stall.h */
 	unsigned inject_at;		/* tick of the next look at the inject queue */
 	unsigned turn_interval, inject_interval;
 	unsigned polled_at;		/* tick of the last driver poll */
@@ -61,6 +62,8 @@ struct worker {
 	uint32_t rng;
 	struct steal_order order;
 	struct steal_neglect neglect;
+
+	struct stall stall;
 
 	/* Shared. */
 	struct busy busy;

@@ -43,6 +43,7 @@ struct weir_worker_metrics {
 	/* Sleep. */
 	uint64_t parks, noop_parks;	/* sleeps; of them, those that nothing came of */
 	uint64_t busy_ns;		/* it had a thread, and did not sleep or look for work in vain */
+	uint64_t stalls;		/* tasks that have held it too long, see struct weir_stall */
 	uint64_t watches;		/* it took over from a sibling that was stuck in a task */
 
 	/* I/O. */
@@ -72,9 +73,38 @@ struct weir_metrics {
 	unsigned blocking_idle;		/* of them, those that wait for a job */
 	uint64_t blocking_depth;	/* jobs that wait for a thread */
 	uint64_t blocking_done;		/* jobs that have run */
+
+	int stall_error;		/* 0; why the stalls of some worker are not seen, as -errno */
 };
 
 #define WEIR_METRICS_INIT { .size = sizeof(struct weir_metrics) }
+
+#define WEIR_STALL_FRAMES 32
+
+/*
+ * A task that held its worker for longer than weir_rt_config.stall_ns. It is the CPU time of the
+ * worker's thread that counts: a machine that gives the thread none blames nobody, and a task that
+ * sleeps in a system call is not seen here (but its siblings are looked after, see watches).
+ */
+struct weir_stall {
+	size_t size;			/* sizeof(struct weir_stall) */
+	uint64_t number;		/* of this worker's stalls, from 1; on_stall may miss some */
+	uint64_t at_ns;			/* when it was noticed; the system's monotonic clock */
+	uint64_t cpu_ns;		/* CPU time that it has held the worker for, at the least */
+	uint64_t task_id;
+	const struct weir_location *where; /* where the task was spawned, or NULL */
+	uint16_t worker;
+	uint16_t over;			/* it has given its worker back */
+	uint32_t frames_len;
+	char task_name[48];		/* cut off */
+	/*
+	 * What it was doing when it was noticed: the instruction, then return addresses outwards;
+	 * addr2line and dladdr know them. Empty where the C library has no backtrace().
+	 */
+	void *frames[WEIR_STALL_FRAMES];
+};
+
+#define WEIR_STALL_INIT { .size = sizeof(struct weir_stall) }
 
 WEIR_BEGIN_DECLS
 
@@ -97,6 +127,17 @@ WEIR_API int weir_metrics_get(const struct weir_rt *rt, struct weir_metrics *ret
  */
 WEIR_API int weir_metrics_worker(const struct weir_rt *rt, unsigned worker,
 				 struct weir_worker_metrics *ret_metrics);
+
+/**
+ * The last stall of a worker, which may still go on.
+ *
+ * Thread:   [any], also after shutdown
+ * Returns:  0; -ENOENT if there was none; -EINVAL without rt, for a worker that does not exist, or
+ *           for a ret_stall not made from WEIR_STALL_INIT
+ * Since:    0.1
+ */
+WEIR_API int weir_metrics_last_stall(const struct weir_rt *rt, unsigned worker,
+				     struct weir_stall *ret_stall);
 
 WEIR_END_DECLS
 

@@ -28,6 +28,7 @@ struct weir_clock;
 struct weir_backend_ops;
 struct weir_place_config;
 struct weir_plan;
+struct weir_stall;
 struct weir_topo;
 
 enum weir_sched_kind {
@@ -112,6 +113,19 @@ struct weir_rt_config {
 	void (*on_worker_park)(void *arg, unsigned worker);
 	void (*on_worker_unpark)(void *arg, unsigned worker);
 	void *hook_arg;
+
+	/*
+	 * A task that holds its worker for so much of the thread's CPU time is a stall (metrics.h):
+	 * 25 ms; at least 1 ms; WEIR_FOREVER: nobody looks. on_stall is called when the task has
+	 * given its worker back, on the worker's thread, for at most 5 stalls a minute.
+	 *
+	 * Worker threads get a signal for it, twice within the bound: SIGURG, which does nothing to
+	 * those who do not expect it, or stall_signal; the same for all runtimes of a process. What
+	 * comes of it otherwise goes to the handler that was there before.
+	 */
+	uint64_t stall_ns;
+	int stall_signal;
+	void (*on_stall)(void *arg, const struct weir_stall *stall);
 };
 
 #define WEIR_RT_CONFIG_INIT { .size = sizeof(struct weir_rt_config) }
