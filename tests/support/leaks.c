@@ -147,6 +147,13 @@ static void files_left(struct text *out)
 	}
 }
 
+#ifndef TESTING_WRAPS_MALLOC
+bool testing_fail_allocation(unsigned nth)
+{
+	return nth == 0;
+}
+#endif
+
 static size_t blocks_left(char *text, size_t cap)
 {
 #ifdef TESTING_WRAPS_MALLOC

@@ -92,6 +92,13 @@ void testing_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 unsigned testing_scaled(unsigned limit);
 
 /*
+ * The nth allocation from now on fails (1: the next), and only that one; 0: none. Assertions
+ * allocate too: set it to 0 behind the call that is tested. False where the build could not wrap
+ * the allocator: then the test says that it skips.
+ */
+bool testing_fail_allocation(unsigned nth);
+
+/*
  * What testing_main does around every case, for programs that want it elsewhere:
  * begin notes what there is, end fails the test with a list of what is there
  * too much. Memory is seen only where the build could wrap the allocator; under

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "tests/support/leaks.h"
+#include "tests/support/testing.h"
 
 #define BUCKETS 65536u
 #define REPORTED 8
@@ -40,6 +41,7 @@ struct bucket {
 
 static struct bucket buckets[BUCKETS];
 static bool counting;
+static int until_failure;	/* allocations; none fails where it is not above 0 */
 
 extern const char __executable_start[];
 
@@ -100,24 +102,42 @@ static struct node *take(const void *block)
 	return found;
 }
 
+static bool fails(void)
+{
+	return __atomic_load_n(&until_failure, __ATOMIC_RELAXED) > 0 &&
+	       __atomic_sub_fetch(&until_failure, 1, __ATOMIC_RELAXED) == 0;
+}
+
+bool testing_fail_allocation(unsigned nth)
+{
+	__atomic_store_n(&until_failure, (int)nth, __ATOMIC_RELAXED);
+	return true;
+}
+
 void *__wrap_malloc(size_t bytes)
 {
+	if (fails())
+		return NULL;
 	return note(__real_malloc(bytes), bytes, __builtin_return_address(0));
 }
 
 void *__wrap_calloc(size_t n, size_t bytes)
 {
+	if (fails())
+		return NULL;
 	return note(__real_calloc(n, bytes), n * bytes, __builtin_return_address(0));
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
 {
+	if (fails())
+		return NULL;
 	return note(__real_aligned_alloc(alignment, bytes), bytes, __builtin_return_address(0));
 }
 
 int __wrap_posix_memalign(void **ret_block, size_t alignment, size_t bytes)
 {
-	int rc = __real_posix_memalign(ret_block, alignment, bytes);
+	int rc = fails() ? ENOMEM : __real_posix_memalign(ret_block, alignment, bytes);
 
 	if (rc == 0)
 		note(*ret_block, bytes, __builtin_return_address(0));
@@ -127,7 +147,7 @@ int __wrap_posix_memalign(void **ret_block, size_t alignment, size_t bytes)
 void *__wrap_realloc(void *block, size_t bytes)
 {
 	struct node *old = take(block);
-	void *moved = __real_realloc(block, bytes);
+	void *moved = bytes && fails() ? NULL : __real_realloc(block, bytes);
 
 	if (moved || bytes == 0)
 		note(moved, bytes, __builtin_return_address(0));

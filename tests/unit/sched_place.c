@@ -109,6 +109,37 @@ START_TEST(a_quota_in_words)
 }
 END_TEST
 
+/* Whatever allocation fails, that is the answer, and nothing is left behind. */
+START_TEST(every_allocation_may_fail)
+{
+	struct weir_place_config cfg = WEIR_PLACE_CONFIG_INIT;
+	struct weir_topo *topo = machine_new(
+		"package:2 node:1 l3:2 cluster:1 core:2 pu:2 @1024; cluster:1 core:2 pu:1 @700");
+	struct weir_plan *plan;
+	struct weir_why why;
+	unsigned nth;
+	int rc = -ENOMEM;
+
+	cfg.cpus = "drop-cpu 0,only-node 0,1";
+	cfg.workers = 40;
+	for (nth = 1; rc < 0; nth++) {
+		if (!testing_fail_allocation(nth)) {
+			testing_skip("this build does not wrap the allocator");
+			break;
+		}
+		rc = weir_plan_new(topo, &cfg, &plan, &why);
+		testing_fail_allocation(0);
+		ck_assert(rc == 0 || rc == -ENOMEM);
+		ck_assert(rc == 0 || strstr(why.text, "out of memory"));
+	}
+	if (rc == 0) {
+		ck_assert_uint_gt(nth, 40);
+		weir_plan_free(plan);
+	}
+	machine_free(topo);
+}
+END_TEST
+
 /* The longest that can be said of a machine: all lines have room. */
 START_TEST(there_is_room_for_every_line)
 {
@@ -136,6 +167,7 @@ int main(int argc, char **argv)
 		TESTING(without_a_usable_cpu_there_is_no_plan),
 		TESTING(policies_have_names),
 		TESTING(a_quota_in_words),
+		TESTING(every_allocation_may_fail),
 		TESTING(there_is_room_for_every_line),
 	};
 
