@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_cpus.c: how many workers a process is worth: CPU quotas of both cgroup
- * versions read from a tree made up for each case, the affinity mask, pinning.
+ * sched_cpus.c: how many workers a process is worth: CPU quotas and cpusets of both
+ * cgroup versions read from a tree made up for each case, the affinity mask, pinning.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -235,6 +235,110 @@ START_TEST(no_quota_costs_nothing)
 }
 END_TEST
 
+/* ---- sets of CPUs ---- */
+
+#define SYS_CPU "/sys/devices/system/cpu/"
+
+/* Of the tree, with an online CPU that is not in our mask: so the cgroups are asked. */
+static struct cpu_limits limits_of(void)
+{
+	struct cpu_limits limits;
+
+	put(SYS_CPU "online", "0-1023\n");
+	ck_assert_int_eq(cpus_limits(root, &limits), 0);
+	return limits;
+}
+
+static void assert_set(const struct weir_cpuset *set, const char *text)
+{
+	char buf[128];
+
+	weir_cpuset_print(set, buf, sizeof buf);
+	ck_assert_str_eq(buf, text);
+}
+
+START_TEST(what_is_not_said_is_empty)
+{
+	struct cpu_limits limits;
+	struct weir_cpuset mask, present = cpus_present(root);
+
+	ck_assert_int_eq(cpus_mask(&mask), 0);
+	ck_assert_int_eq(cpus_limits(root, &limits), 0);
+	ck_assert_mem_eq(&limits.mask, &mask, sizeof mask);
+	assert_set(&limits.online, "");
+	assert_set(&limits.cpuset, "");
+	assert_set(&limits.isolated, "");
+	assert_set(&present, "");
+}
+END_TEST
+
+START_TEST(the_system_says_what_it_has)
+{
+	struct cpu_limits limits;
+	struct weir_cpuset present;
+
+	put(SYS_CPU "present", "0-9\n");
+	put(SYS_CPU "isolated", "2-3\n");
+	limits = limits_of();
+	assert_set(&limits.online, "0-1023");
+	assert_set(&limits.isolated, "2-3");
+	present = cpus_present(root);
+	assert_set(&present, "0-9");
+	put(SYS_CPU "isolated", "\n");
+	limits = limits_of();
+	assert_set(&limits.isolated, "");
+}
+END_TEST
+
+START_TEST(a_cpuset_of_version_1)
+{
+	struct cpu_limits limits;
+
+	mounts("4:cpu:/x\n3:cpuset:/a/b\n", V1_MOUNT("cpuset", "cpuset"));
+	put("/sys/fs/cgroup/cpuset/a/b/cpuset.cpus", "4-5\n");
+	limits = limits_of();
+	assert_set(&limits.cpuset, "4-5");
+	/* What of it is online, where the kernel says that. */
+	put("/sys/fs/cgroup/cpuset/a/b/cpuset.effective_cpus", "4\n");
+	limits = limits_of();
+	assert_set(&limits.cpuset, "4");
+}
+END_TEST
+
+/* A group without the controller has what the nearest one above it has. */
+START_TEST(a_cpuset_of_version_2)
+{
+	struct cpu_limits limits;
+
+	mounts("0::/a/b/c\n", V2_MOUNT);
+	put("/sys/fs/cgroup/cpuset.cpus.effective", "0-31\n");
+	put("/sys/fs/cgroup/a/cpuset.cpus.effective", "0-7\n");
+	put("/sys/fs/cgroup/a/b/c/cpu.max", "max 100000\n");
+	limits = limits_of();
+	assert_set(&limits.cpuset, "0-7");
+	put("/sys/fs/cgroup/a/b/c/cpuset.cpus.effective", "1,3\n");
+	limits = limits_of();
+	assert_set(&limits.cpuset, "1,3");
+}
+END_TEST
+
+START_TEST(isolated_partitions_count)
+{
+	struct cpu_limits limits;
+
+	mounts("0::/a\n", V2_MOUNT);
+	put(SYS_CPU "isolated", "30\n");
+	put("/sys/fs/cgroup/a/cpuset.cpus.effective", "0-7\n");
+	put("/sys/fs/cgroup/a/cpuset.cpus.partition", "root\n");
+	put("/sys/fs/cgroup/cpuset.cpus.isolated", "20-21\n");
+	limits = limits_of();
+	assert_set(&limits.isolated, "20-21,30");
+	put("/sys/fs/cgroup/a/cpuset.cpus.partition", "isolated\n");
+	limits = limits_of();
+	assert_set(&limits.isolated, "0-7,20-21,30");
+}
+END_TEST
+
 START_TEST(a_quota_is_rounded_up)
 {
 	ck_assert_uint_eq(cpus_count(8, 0), 8);
@@ -317,6 +421,11 @@ int main(int argc, char **argv)
 		TESTING(a_quota_says_where_it_is_and_what_it_cost, .setup = make_root,
 			.teardown = remove_root),
 		TESTING(no_quota_costs_nothing, .setup = make_root, .teardown = remove_root),
+		TESTING(what_is_not_said_is_empty, .setup = make_root, .teardown = remove_root),
+		TESTING(the_system_says_what_it_has, .setup = make_root, .teardown = remove_root),
+		TESTING(a_cpuset_of_version_1, .setup = make_root, .teardown = remove_root),
+		TESTING(a_cpuset_of_version_2, .setup = make_root, .teardown = remove_root),
+		TESTING(isolated_partitions_count, .setup = make_root, .teardown = remove_root),
 		TESTING(a_quota_is_rounded_up),
 		TESTING(the_mask_counts, .needs = "native"),
 		TESTING(workers_are_pinned_round_the_allowed, .needs = "native"),
