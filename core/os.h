@@ -36,11 +36,14 @@ void weir__os_want_huge(void *at, size_t bytes);
  * any, then from others: a far page is slow, but none would end the process.
  * prefer: the same for every page that the calling thread is the first to need, the kernel's on
  * its behalf too; with -1 as before, from where the thread runs.
+ * move_stack: the pages that the calling thread's stack and thread-locals have already go there; whoever
+ * made the thread, or had its stack before, has touched them; those to come are as before.
  * has_policy: whether somebody has told this thread already (numactl).
  * of: the node that a page is on; -ENOENT or -EFAULT where there is none yet.
  */
 int weir__os_node_place(void *at, size_t bytes, int node);
 int weir__os_node_prefer(int node);
+int weir__os_node_move_stack(int node);
 bool weir__os_node_has_policy(void);
 int weir__os_node_of(const void *at);
 

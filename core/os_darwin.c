@@ -54,6 +54,12 @@ int weir__os_node_prefer(int node)
 	return -ENOTSUP;
 }
 
+int weir__os_node_move_stack(int node)
+{
+	(void)node;
+	return -ENOTSUP;
+}
+
 bool weir__os_node_has_policy(void)
 {
 	return false;

@@ -72,15 +72,39 @@ static bool mask_of(int node, struct node_mask *ret_mask)
 }
 
 /* The kernel takes one off the number of bits. MPOL_BIND would kill where PREFERRED goes on. */
-int weir__os_node_place(void *at, size_t bytes, int node)
+static int prefer_for(void *at, size_t bytes, int node, unsigned flags)
 {
 	struct node_mask mask;
 
 	if (!mask_of(node, &mask))
 		return -EINVAL;
-	return syscall(SYS_mbind, at, bytes, MPOL_PREFERRED, &mask, NODES_MAX + 1, 0) == 0
-		       ? 0
-		       : -errno;
+	if (syscall(SYS_mbind, at, bytes, MPOL_PREFERRED, &mask, NODES_MAX + 1, flags) < 0)
+		return -errno;
+	return 0;
+}
+
+int weir__os_node_place(void *at, size_t bytes, int node)
+{
+	return prefer_for(at, bytes, node, 0);
+}
+
+/* The stack may be another thread's after this one: it gets its policy back. */
+int weir__os_node_move_stack(int node)
+{
+	pthread_attr_t attr;
+	size_t bytes;
+	void *at;
+	int rc = -pthread_getattr_np(pthread_self(), &attr);
+
+	if (rc < 0)
+		return rc;
+	rc = -pthread_attr_getstack(&attr, &at, &bytes);
+	pthread_attr_destroy(&attr);
+	if (rc == 0)
+		rc = prefer_for(at, bytes, node, MPOL_MF_MOVE);
+	if (rc == 0 && syscall(SYS_mbind, at, bytes, MPOL_DEFAULT, NULL, 0, 0) < 0)
+		rc = -errno;
+	return rc;
 }
 
 int weir__os_node_prefer(int node)

@@ -279,7 +279,7 @@ static void *worker_main(void *arg)
 	snprintf(name, sizeof name, "%.9s-w%u", w->rt->name, w->base.index);
 	weir__os_thread_name(name);
 	if (w->rt->node[w->base.index] >= 0)
-		(void)weir__os_node_prefer(-1);
+		(void)weir__os_node_move_stack(w->rt->node[w->base.index]);
 	worker_serve(w, NULL, NULL);
 	/* Pairs with the load in thread_is_over. */
 	weir__store(&w->thread_over, 1u, WEIR_RELEASE);
@@ -333,19 +333,6 @@ static int make_workers(struct runtime *rt, struct weir__backend_choice *choice)
 	return rc;
 }
 
-/* The top of its stack, where its thread-locals are, is made here: on its node, if it has one. */
-static int create_thread(struct runtime *rt, unsigned i, const pthread_attr_t *attr)
-{
-	int rc;
-
-	if (rt->node[i] >= 0)
-		(void)weir__os_node_prefer(rt->node[i]);
-	rc = -pthread_create(&rt->threads[i], attr, worker_main, worker_at(rt, i));
-	if (rt->node[i] >= 0)
-		(void)weir__os_node_prefer(-1);
-	return rc;
-}
-
 static int start_thread(struct runtime *rt, unsigned i)
 {
 	const struct weir_plan_worker *place = &rt->base.plan->workers[i];
@@ -357,7 +344,7 @@ static int start_thread(struct runtime *rt, unsigned i)
 	if (place->bound && rt->here)
 		rc = cpus_bind(&attr, &place->cpus);
 	if (rc == 0)
-		rc = create_thread(rt, i, &attr);
+		rc = -pthread_create(&rt->threads[i], &attr, worker_main, worker_at(rt, i));
 	pthread_attr_destroy(&attr);
 	rt->started[i] = rc == 0;
 	return rc;

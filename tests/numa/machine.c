@@ -50,6 +50,8 @@ static void read_machine(void)
 		machine.nodes++;
 		if (read_line(folder, node, "cpulist", line))
 			(void)weir_cpuset_parse(line, &machine.cpus[node]);
+		for (unsigned i = 0; i < WEIR_CPUS_MAX / 64; i++)
+			machine.all.word[i] |= machine.cpus[node].word[i];
 	}
 }
 
@@ -102,15 +104,6 @@ unsigned machine_cpu_node(unsigned n)
 			break;
 	ck_assert_uint_lt(node, MACHINE_NODES);
 	return node;
-}
-
-unsigned machine_cpus(void)
-{
-	unsigned n = 0;
-
-	for (unsigned node = 0; node < MACHINE_NODES; node++)
-		n += weir_cpuset_count(&machine.cpus[node]);
-	return n;
 }
 
 void machine_run_on(const struct weir_cpuset *cpus)

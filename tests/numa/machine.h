@@ -16,7 +16,7 @@
 struct machine {
 	bool ours;			/* vm.py's, to do with as one likes */
 	unsigned nodes;
-	struct weir_cpuset cpus[MACHINE_NODES];
+	struct weir_cpuset all, cpus[MACHINE_NODES];
 	unsigned distance[MACHINE_NODES][MACHINE_NODES];
 };
 
@@ -33,9 +33,6 @@ int machine_node_of_cpu(unsigned cpu);
 unsigned machine_first_cpu(unsigned node);
 /* The n-th node that has CPUs, from 0. */
 unsigned machine_cpu_node(unsigned n);
-/* All CPUs. */
-unsigned machine_cpus(void);
-
 /* Bind the calling thread, or fail the test. */
 void machine_run_on(const struct weir_cpuset *cpus);
 /* Write to a file below /sys, or fail the test. */

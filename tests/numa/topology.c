@@ -33,7 +33,7 @@ START_TEST(nodes_cpus_and_distances_are_the_machines)
 	topo = read_topology();
 	ck_assert(!topo->flat);
 	ck_assert_uint_eq(topo->nodes_len, machine.nodes);
-	ck_assert_uint_eq(topo->cpus_len, machine_cpus());
+	ck_assert_uint_eq(topo->cpus_len, weir_cpuset_count(&machine.all));
 	for (unsigned i = 0; i < topo->cpus_len; i++)
 		ck_assert_int_eq(topo->nodes[topo->cpus[i].node].os,
 				 machine_node_of_cpu(topo->cpus[i].os));
@@ -108,14 +108,8 @@ static void check_all(const struct weir_cpuset *usable, unsigned out)
 
 START_TEST(the_whole_machine)
 {
-	struct weir_cpuset all = { { 0 } };
-
-	if (!machine_has_nodes())
-		return;
-	for (unsigned cpu = 0; cpu < WEIR_CPUS_MAX; cpu++)
-		if (machine_node_of_cpu(cpu) >= 0)
-			weir_cpuset_add(&all, cpu);
-	check_all(&all, WEIR_CPU_USABLE);
+	if (machine_has_nodes())
+		check_all(&machine.all, WEIR_CPU_USABLE);
 }
 END_TEST
 
@@ -180,7 +174,7 @@ START_TEST(a_cpu_that_is_offline)
 	snprintf(online_file, sizeof(online_file), "/sys/devices/system/cpu/cpu%u/online", gone);
 	machine_write(online_file, "0");
 	for (cpu = 0; cpu < WEIR_CPUS_MAX; cpu++)
-		if (cpu != gone && machine_node_of_cpu(cpu) >= 0)
+		if (cpu != gone && weir_cpuset_has(&machine.all, cpu))
 			weir_cpuset_add(&rest, cpu);
 	check_all(&rest, WEIR_CPU_OFFLINE);
 }

@@ -39,7 +39,7 @@ MACHINES = {
     # No node is as far from one as from another; two hardware threads in each.
     "four": {
         "smp": "8,sockets=4,dies=1,cores=1,threads=2",
-        "nodes": [("0-1", 224), ("2-3", 192), ("4-5", 192), ("6-7", 192)],
+        "nodes": [("0-1", 224), ("2-3", 192), ("4-5", 192), ("6-7", 128)],
         "distances": [[10, 15, 25, 30], [15, 10, 20, 28], [25, 20, 10, 16], [30, 28, 16, 10]],
     },
 }

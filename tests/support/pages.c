@@ -49,3 +49,39 @@ int testing_deny_placing(int err)
 		return -errno;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? -errno : 0;
 }
+
+/* The pages of a mapping's line on a node, and those on others. */
+static void count_pages(const char *line, int node, size_t *on, size_t *off)
+{
+	const char *at = line;
+	unsigned long pages;
+	int of;
+
+	while ((at = strstr(at, " N")) != NULL) {
+		at += 2;
+		if (sscanf(at, "%d=%lu", &of, &pages) == 2)
+			*(of == node ? on : off) += pages;
+	}
+}
+
+size_t testing_count_placed(int node, size_t *ret_elsewhere)
+{
+	char line[4096], policy[64], wanted[64];
+	size_t on = 0, off = 0;
+	FILE *f = fopen("/proc/self/numa_maps", "re");
+
+	snprintf(wanted, sizeof(wanted), "prefer:%d", node);
+	while (f && fgets(line, sizeof(line), f)) {
+		size_t before = off;
+
+		if (sscanf(line, "%*s %63s", policy) != 1 || strcmp(policy, wanted) != 0)
+			continue;
+		count_pages(line, node, &on, &off);
+		if (off > before)
+			fprintf(stderr, "# elsewhere: %s", line);
+	}
+	if (f)
+		fclose(f);
+	*ret_elsewhere = off;
+	return on;
+}

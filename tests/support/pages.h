@@ -12,6 +12,12 @@
 const char *testing_policy_of(const void *at);
 
 /*
+ * Of all mappings that are placed on a node, the pages that lie there; and those that do not, of
+ * which it says on standard error where they are.
+ */
+size_t testing_count_placed(int node, size_t *ret_elsewhere);
+
+/*
  * From here on, on this thread and those it starts, the calls with which memory is placed fail with
  * that errno; or end the process, if err is 0. -errno where there are no such filters.
  */
