@@ -63,6 +63,7 @@ static int examine(const struct doctor_config *cfg)
 	else
 		doctor_print_text(doctor, stdout);
 	code = doctor_count(doctor, DOCTOR_FAIL) ? EXIT_FAILED : EXIT_DONE;
+	doctor_fini(doctor);
 	free(doctor);
 	return code;
 }

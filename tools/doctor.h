@@ -24,13 +24,15 @@
 
 #include "weir/base.h"
 
-#define DOCTOR_FINDINGS_MAX 128
+#define DOCTOR_FINDINGS_MAX 256
 #define DOCTOR_KERNEL(major, minor, patch) ((major) << 24 | (minor) << 16 | (patch))
 
 struct rlimit;
 struct utsname;
 struct weir_backend_info;
 struct weir_cpu_allowance;
+struct weir_plan;
+struct weir_topo;
 struct doctor_uring;
 
 enum doctor_level {
@@ -61,11 +63,21 @@ struct doctor_liburing {
 	unsigned library_major, library_minor;	/* 0.0: none found */
 };
 
+/* What a network card's driver says of itself; 0 or -1: not known. */
+struct doctor_nic {
+	unsigned queues, queues_max;	/* for both ways, or those that receive */
+	bool combined;			/* queues are counted both ways at once */
+	unsigned ring, ring_max;	/* slots of each receive queue */
+	int gro, tso;			/* 1 on, 0 off */
+};
+
 struct doctor_machine {
 	const char *root;		/* stands before every path; "" on this machine */
 	int (*name)(struct utsname *ret_name);
 	int (*limit)(int resource, struct rlimit *ret_limit);
 	int (*cpus)(struct weir_cpu_allowance *ret_allowance);
+	int (*topo)(struct weir_topo **ret_topo);
+	void (*nic)(const char *name, struct doctor_nic *ret_nic);
 	int (*backend)(unsigned i, struct weir_backend_info *ret_info);
 	void (*epoll)(struct doctor_epoll *ret_epoll);
 	void (*uring)(struct doctor_uring *ret_uring);
@@ -89,6 +101,8 @@ struct doctor {
 	const struct doctor_machine *machine;
 	enum doctor_use use;
 	unsigned kernel;		/* DOCTOR_KERNEL; 0 when it is unknown */
+	struct weir_topo *topo;		/* NULL: it cannot be read */
+	struct weir_plan *plan;		/* what a runtime makes of it; NULL: nothing */
 	const char *group;		/* of the findings that are being added */
 	unsigned len;
 	struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
@@ -97,6 +111,7 @@ struct doctor {
 /* ---- findings (doctor_report.c) ---- */
 
 void doctor_init(struct doctor *doctor, const struct doctor_machine *machine, enum doctor_use use);
+void doctor_fini(struct doctor *doctor);
 
 /* A finding more; doctor_fix and doctor_advise speak of the latest. */
 void doctor_add(struct doctor *doctor, enum doctor_level level, const char *id, const char *fmt,
@@ -141,14 +156,26 @@ void doctor_check_kernel(struct doctor *doctor);	/* first: it fills in .kernel *
 void doctor_check_backends(struct doctor *doctor);
 void doctor_check_uring(struct doctor *doctor);
 void doctor_check_cpu(struct doctor *doctor);
-/* How many workers a runtime starts there. */
-unsigned doctor_workers(const struct weir_cpu_allowance *allowance);
+void doctor_check_memory(struct doctor *doctor);
+void doctor_check_numa(struct doctor *doctor);
 void doctor_check_limits(struct doctor *doctor);
 void doctor_check_net(struct doctor *doctor);
+void doctor_check_nic(struct doctor *doctor);
 void doctor_check_clock(struct doctor *doctor);
 void doctor_check_all(struct doctor *doctor);
 
-/* ---- this machine's answers (doctor_machine.c, doctor_liburing.c) ---- */
+/* ---- the plan (doctor_plan.c) ---- */
+
+/* Read the topology and make the plan of a runtime that is given nothing. */
+void doctor_plan(struct doctor *doctor);
+/* How many workers it has; at least 1. */
+unsigned doctor_workers(const struct doctor *doctor);
+/* Whether it binds them. */
+bool doctor_is_bound(const struct doctor *doctor);
+
+/* ---- this machine's answers (doctor_machine.c, doctor_ethtool.c, doctor_liburing.c) ---- */
+
+void doctor_ethtool(const char *name, struct doctor_nic *ret_nic);
 
 void doctor_liburing_find(struct doctor_liburing *ret_liburing);
 

@@ -7,6 +7,7 @@
 
 #include "tools/doctor.h"
 #include "weir/rt.h"
+#include "weir/topo.h"
 
 #define CPU "/sys/devices/system/cpu"
 #define PERFORMANCE \
@@ -23,18 +24,11 @@ static bool read_list(const struct doctor *doctor, const char *path, char *text,
 
 /* ---- allowance ---- */
 
-unsigned doctor_workers(const struct weir_cpu_allowance *allowance)
-{
-	unsigned by_quota = (allowance->quota_milli + 999) / 1000;
-
-	return by_quota && by_quota < allowance->mask_cpus ? by_quota : allowance->mask_cpus;
-}
-
 static void check_allowed(struct doctor *doctor, const struct weir_cpu_allowance *allowance)
 {
 	char text[256];
 	bool cpus[DOCTOR_CPUS_MAX];
-	unsigned online = 0, workers = doctor_workers(allowance);
+	unsigned online = 0, workers = doctor_workers(doctor);
 
 	read_list(doctor, CPU "/online", text, sizeof(text), cpus, &online);
 	if (online > allowance->mask_cpus) {
@@ -68,7 +62,7 @@ static void fix_quota(struct doctor *doctor, const char *file)
 
 static void check_quota(struct doctor *doctor, const struct weir_cpu_allowance *allowance)
 {
-	unsigned milli = allowance->quota_milli, workers = doctor_workers(allowance);
+	unsigned milli = allowance->quota_milli, workers = doctor_workers(doctor);
 	enum doctor_level level;
 
 	if (!milli) {
@@ -155,6 +149,36 @@ static void check_isolated(struct doctor *doctor)
 		doctor,
 		"bind the workers (--bind cpu), and start them in this shell behind the command");
 	doctor_fix(doctor, "taskset -pc %s $$", isolated);
+}
+
+/* Of the kernel's command line. */
+static void check_rcu(struct doctor *doctor)
+{
+	char line[2048], *at;
+
+	if (!doctor_read(doctor, "/proc/cmdline", line, sizeof(line)))
+		return;
+	at = strstr(line, "rcu_nocbs=");
+	if (at)
+		doctor_add(doctor, DOCTOR_INFO, "cpu.rcu_nocbs",
+			   "%.*s: the kernel's deferred work of those runs elsewhere",
+			   (int)strcspn(at + 10, " "), at + 10);
+}
+
+/* Cores of several kinds, and which of them the policy leaves out. */
+static void check_kinds(struct doctor *doctor)
+{
+	unsigned slower = 0;
+
+	if (!doctor->plan || doctor->topo->kinds < 2)
+		return;
+	for (unsigned i = 0; i < doctor->topo->cpus_len; i++)
+		slower += doctor->plan->out[i] == WEIR_CPU_SLOWER;
+	doctor_add(doctor, DOCTOR_INFO, "cpu.kinds",
+		   "%u kinds of core; %u CPUs of slower ones get no worker (policy performance)",
+		   doctor->topo->kinds, slower);
+	if (slower)
+		doctor_advise(doctor, "--policy none uses them too");
 }
 
 static void check_nohz(struct doctor *doctor)
@@ -244,6 +268,8 @@ void doctor_check_cpu(struct doctor *doctor)
 	check_steal(doctor);
 	check_isolated(doctor);
 	check_nohz(doctor);
+	check_rcu(doctor);
+	check_kinds(doctor);
 	check_governor(doctor);
 	check_turbo(doctor);
 	check_smt(doctor);

@@ -7,7 +7,6 @@
 #include <sys/resource.h>
 
 #include "tools/doctor.h"
-#include "weir/rt.h"
 
 /* A proxied connection has two descriptors; a benchmark holds both ends of its own. */
 #define NOFILE_GOOD 65536
@@ -81,15 +80,13 @@ static void check_files(struct doctor *doctor)
 static void check_memlock(struct doctor *doctor)
 {
 	bool exempt = doctor_has_cap(doctor, DOCTOR_CAP_IPC_LOCK);
-	struct weir_cpu_allowance cpus = { .mask_cpus = 1 };
 	struct rlimit limit;
 	uint64_t good;
 	char kib[24];
 
 	if (doctor->machine->limit(RLIMIT_MEMLOCK, &limit) < 0)
 		return;
-	doctor->machine->cpus(&cpus);
-	good = doctor_workers(&cpus) * MEMLOCK_WORKER;
+	good = doctor_workers(doctor) * MEMLOCK_WORKER;
 	good = good < MEMLOCK_LEAST ? MEMLOCK_LEAST : good;
 	amount(limit.rlim_cur, 1024, kib, sizeof(kib));
 	if (limit.rlim_cur >= good || exempt) {
@@ -102,7 +99,7 @@ static void check_memlock(struct doctor *doctor)
 		doctor, DOCTOR_WARN, "limits.memlock",
 		"%s KiB for the io_uring rings and registered memory of all that this user runs; "
 		"%u workers want %llu",
-		kib, doctor_workers(&cpus), (unsigned long long)good / 1024);
+		kib, doctor_workers(doctor), (unsigned long long)good / 1024);
 	doctor_fix(doctor, "prlimit --pid $$ --memlock=unlimited");
 	doctor_advise(doctor, "in a service: LimitMEMLOCK=infinity");
 }

@@ -17,6 +17,7 @@
 #include "tools/doctor.h"
 #include "tools/doctor_uring.h"
 #include "weir/rt.h"
+#include "weir/topo.h"
 
 #define SYS_EPOLL_PWAIT2 441
 #define GUARD_INSTALL 102
@@ -40,6 +41,11 @@ static int name(struct utsname *ret_name)
 static int limit(int resource, struct rlimit *ret_limit)
 {
 	return getrlimit(resource, ret_limit) < 0 ? -errno : 0;
+}
+
+static int topo(struct weir_topo **ret_topo)
+{
+	return weir_topo_new(NULL, ret_topo, NULL);
 }
 
 /* ---- epoll ---- */
@@ -133,6 +139,8 @@ const struct doctor_machine doctor_this_machine = {
 	.name = name,
 	.limit = limit,
 	.cpus = weir_cpus_allowance,
+	.topo = topo,
+	.nic = doctor_ethtool,
 	.backend = weir_backend_info,
 	.epoll = try_epoll,
 	.uring = doctor_uring_try,

@@ -9,6 +9,7 @@
 
 #include "tools/doctor.h"
 #include "tools/json_out.h"
+#include "weir/topo.h"
 
 static const char *const level_words[DOCTOR_LEVELS] = { "PASS", "INFO", "WARN", "FAIL" };
 static const char *const level_names[DOCTOR_LEVELS] = { "pass", "info", "warn", "fail" };
@@ -20,6 +21,14 @@ void doctor_init(struct doctor *doctor, const struct doctor_machine *machine, en
 	doctor->machine = machine;
 	doctor->use = use;
 	doctor->group = "";
+}
+
+void doctor_fini(struct doctor *doctor)
+{
+	weir_plan_free(doctor->plan);
+	weir_topo_free(doctor->topo);
+	doctor->plan = NULL;
+	doctor->topo = NULL;
 }
 
 void doctor_add(struct doctor *doctor, enum doctor_level level, const char *id, const char *fmt,

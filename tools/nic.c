@@ -210,8 +210,8 @@ static void read_queues(const char *root, struct nic *nic)
 static void read_nic(const char *root, const char *name, const struct interrupts *all,
 		     struct nic *ret_nic)
 {
+	char path[96], state[24];
 	long long node = -1;
-	char path[96];
 
 	memset(ret_nic, 0, sizeof(*ret_nic));
 	snprintf(ret_nic->name, sizeof(ret_nic->name), "%.15s", name);
@@ -223,6 +223,8 @@ static void read_nic(const char *root, const char *name, const struct interrupts
 		sysfile_number(root, path, &node);
 	}
 	ret_nic->node = (int)node;
+	snprintf(path, sizeof(path), NET "%s/operstate", name);
+	ret_nic->up = !sysfile_line(root, path, state, sizeof(state)) || strcmp(state, "down") != 0;
 	read_queues(root, ret_nic);
 	read_irqs(root, all, ret_nic);
 }

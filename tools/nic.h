@@ -30,6 +30,7 @@ struct nic_irq {
 struct nic {
 	char name[16], driver[32];
 	int node;			/* the kernel's number; -1 unknown */
+	bool up;			/* or it does not say */
 	unsigned rx, tx;		/* queues */
 	struct weir_cpuset rps, xps;	/* of all of its queues together */
 	unsigned rps_queues, xps_queues, rfs_queues; /* that have such a setting */

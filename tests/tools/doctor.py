@@ -21,8 +21,9 @@ from harness import Skip, check, run_weir
 from usage import reachable, refused
 
 LEVELS = ("pass", "info", "warn", "fail")
-GROUPS = ["kernel", "backends", "io_uring", "cpu", "limits", "sockets", "clocks"]
-LINE = re.compile(r"(PASS|INFO|WARN|FAIL)  ([a-z_]+\.[a-z0-9_]+) {2,}(\S.*)")
+GROUPS = ["kernel", "backends", "io_uring", "cpu", "memory", "numa", "limits", "sockets",
+          "network cards", "clocks"]
+LINE = re.compile(r"(PASS|INFO|WARN|FAIL)  ([a-z_]+\.[a-z0-9_]+(?:\.[\w.-]+)?) {2,}(\S.*)")
 IO_URING_SETUP = 425
 
 

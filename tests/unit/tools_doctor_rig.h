@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tools_doctor_rig.h: a machine made up for a test of `weir doctor`: files below a folder
+ * of its own, and answers that system calls would give. It begins with nothing to
+ * complain of; a test changes what it is about and looks at the findings.
+ */
+#ifndef TESTS_UNIT_TOOLS_DOCTOR_RIG_H
+#define TESTS_UNIT_TOOLS_DOCTOR_RIG_H
+
+#include "tools/doctor.h"
+#include "tools/doctor_uring.h"
+#include "weir/rt.h"
+#include "weir/topo.h"
+
+#define RIG_NODES_MAX 8
+#define RIG_CPUS_MAX 64
+#define STATUS "/proc/self/status"
+#define UNFILTERED "CapEff:\t0000000000000000\nSeccomp:\t0\nCpus_allowed_list:\t0-3\n"
+
+/* What it answers. */
+struct doctor_rig {
+	char release[64];
+	unsigned long long nofile, memlock; /* RLIM_INFINITY: none */
+	struct weir_cpu_allowance cpus;
+	/* The topology: so many CPUs in equal shares on nodes, each a package and an L3. */
+	unsigned nodes, packages;
+	uint64_t node_bytes[RIG_NODES_MAX];
+	unsigned far;			/* the distance of two nodes; 0: not known */
+	unsigned slow_cpus;		/* so many of the last are of a slower kind */
+	bool no_hwloc;
+	struct doctor_nic nic;
+	struct weir_backend_info backends[4];
+	struct doctor_epoll epoll;
+	struct doctor_uring uring;
+	struct doctor_liburing liburing;
+	struct doctor_clock clock;
+	int guard;
+};
+
+extern struct doctor_rig says;
+extern struct doctor doctor;
+extern const struct doctor_machine machine;
+
+/* Before and behind each test. */
+#define MADE_UP .setup = make_machine, .teardown = remove_machine
+void make_machine(void);
+void remove_machine(void);
+
+/* A file of the machine, and the folders above it. */
+void put(const char *path, const char *text);
+/* A symbolic link of the machine. */
+void put_link(const char *path, const char *target);
+/* Its files are gone. */
+void remove_files(void);
+void quota(unsigned milli, const char *file);
+
+void examine(enum doctor_use use);
+const struct doctor_finding *find(const char *id);
+/* The same, where it must be there. */
+const struct doctor_finding *got(const char *id);
+/* A finding of that level, with these words in it and exactly that command. */
+void expect(const char *id, enum doctor_level level, const char *found, const char *fix);
+/* The same, on the machine as it is now said to be. */
+void expect_now(const char *id, enum doctor_level level, const char *found, const char *fix);
+
+#define HAS(text, part) \
+	ck_assert_msg(strstr(text, part), "'%s' is not in '%s'", part, text)
+
+#endif
