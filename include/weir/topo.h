@@ -182,7 +182,7 @@ struct weir_plan_group {
 	uint16_t *near;			/* all groups, this one first, then the nearest */
 };
 
-#define WEIR_PLAN_WHY_MAX 12
+#define WEIR_PLAN_WHY_MAX 16
 
 struct weir_plan {
 	enum weir_place_policy policy;

@@ -61,6 +61,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rc == 0)
 		check_plan(topo, plan);
 	weir_plan_free(plan);
-	machine_free(topo);
+	weir_topo_free(topo);
 	return 0;
 }

@@ -90,11 +90,6 @@ static bool read_head(struct golden *g)
 
 /* ---- plans ---- */
 
-static bool by_hand(const struct golden *g)
-{
-	return strcmp(g->settings[0].key, "machine") == 0;
-}
-
 /* A file of descriptions holds one; hwloc takes what is in it. */
 static int read_description(const char *path, struct weir_topo **ret_topo, struct weir_why *why)
 {
@@ -116,7 +111,7 @@ static int make_topo(const struct golden *g, const char *folder, struct weir_top
 	const struct setting *first = &g->settings[0];
 	char path[512];
 
-	if (by_hand(g)) {
+	if (strcmp(first->key, "machine") == 0) {
 		*ret_topo = machine_new(first->value);
 		snprintf(why->text, sizeof why->text, "not a machine: %.200s", first->value);
 		return *ret_topo ? 0 : -EINVAL;
@@ -231,10 +226,7 @@ static enum verdict judge(const char *folder, const char *path, struct golden *g
 	if (verdict == OTHER)
 		show_difference(g->plan, now);
 	free(now);
-	if (by_hand(g))
-		machine_free(topo);
-	else
-		weir_topo_free(topo);
+	weir_topo_free(topo);
 	return verdict;
 }
 

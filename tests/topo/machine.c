@@ -140,17 +140,6 @@ static bool finish(struct builder *b, bool adjacent)
 	return topo->l3s && topo->nodes && topo->cpus_len;
 }
 
-void machine_free(struct weir_topo *machine)
-{
-	if (!machine)
-		return;
-	free(machine->cpus);
-	free(machine->l3s);
-	free(machine->nodes);
-	free(machine->distances);
-	free(machine);
-}
-
 struct weir_topo *machine_new(const char *line)
 {
 	struct builder b = { .topo = calloc(1, sizeof *b.topo) };
@@ -170,7 +159,7 @@ struct weir_topo *machine_new(const char *line)
 	good = good && finish(&b, adjacent);
 	free(text);
 	if (!good) {
-		machine_free(b.topo);
+		weir_topo_free(b.topo);
 		return NULL;
 	}
 	return b.topo;

@@ -21,14 +21,13 @@
 
 #include "weir/topo.h"
 
-/* NULL for a line that is none. */
+/* NULL for a line that is none. The caller frees it with weir_topo_free. */
 struct weir_topo *machine_new(const char *line);
-void machine_free(struct weir_topo *machine);
 
 /*
  * offline, cpuset, affinity LIST: take these CPUs away, or all but these; isolated LIST; quota
- * MILLI; flat; os-nodes "0 8" (the kernel's numbers); and, for what machine_new has made, distances
- * "10 21 21 10". False for anything else.
+ * MILLI; flat; os-nodes "0 8" (the kernel's numbers); distances "10 21 21 10". False for anything
+ * else.
  */
 bool machine_set(struct weir_topo *topo, const char *key, const char *value);
 

@@ -170,14 +170,14 @@ static bool make(struct made *m, unsigned seed)
 		return true;
 	ck_assert_msg(rc == -EINVAL && why.text[0] && m->plan == untouched && m->cfg.cpus,
 		      "%d (%s) for\n%s", rc, why.text, m->text);
-	machine_free(m->topo);
+	weir_topo_free(m->topo);
 	return false;
 }
 
 static void unmake(struct made *m)
 {
 	weir_plan_free(m->plan);
-	machine_free(m->topo);
+	weir_topo_free(m->topo);
 }
 
 /* ---- what holds ---- */
@@ -451,7 +451,7 @@ START_TEST(a_machine_of_1024_cpus)
 	ck_assert_uint_eq(plan->groups_len, 32);
 	ck_assert_uint_eq(plan->nodes_used, 4);
 	weir_plan_free(plan);
-	machine_free(topo);
+	weir_topo_free(topo);
 }
 END_TEST
 

@@ -56,7 +56,7 @@ static inline void placed_end(struct placed *on)
 {
 	if (on->rc == 0)
 		weir_plan_free(on->plan);
-	machine_free(on->topo);
+	weir_topo_free(on->topo);
 }
 
 /* It is refused, in words that have these in them. */

@@ -37,7 +37,7 @@ START_TEST(what_is_no_enum_is_refused)
 	cfg.bind = WEIR_BIND_AUTO;
 	cfg.size = 3;
 	refused_with(topo, &cfg, "size 3");
-	machine_free(topo);
+	weir_topo_free(topo);
 }
 END_TEST
 
@@ -50,7 +50,7 @@ START_TEST(nothing_is_no_input)
 	refused_with(topo, NULL, "a topology");
 	ck_assert_int_eq(weir_plan_new(topo, &cfg, NULL, NULL), -EINVAL);
 	weir_plan_free(NULL);
-	machine_free(topo);
+	weir_topo_free(topo);
 }
 END_TEST
 
@@ -66,7 +66,7 @@ START_TEST(a_topology_that_contradicts_itself_is_refused)
 	refused_with(topo, &cfg, "P#1024");
 	topo->cpus_len = 0;
 	refused_with(topo, &cfg, "0 CPUs");
-	machine_free(topo);
+	weir_topo_free(topo);
 }
 END_TEST
 
@@ -136,7 +136,7 @@ START_TEST(every_allocation_may_fail)
 		ck_assert_uint_gt(nth, 40);
 		weir_plan_free(plan);
 	}
-	machine_free(topo);
+	weir_topo_free(topo);
 }
 END_TEST
 

@@ -184,7 +184,7 @@ START_TEST(a_long_list)
 		ck_assert((plan->out[i] == WEIR_CPU_UNNAMED) == (topo->cpus[i].os % 2 == 1));
 	weir_plan_free(plan);
 	free(list);
-	machine_free(topo);
+	weir_topo_free(topo);
 }
 END_TEST
 
