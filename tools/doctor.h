@@ -77,6 +77,7 @@ struct doctor_machine {
 	int (*limit)(int resource, struct rlimit *ret_limit);
 	int (*cpus)(struct weir_cpu_allowance *ret_allowance);
 	int (*topo)(struct weir_topo **ret_topo);
+	void (*topo_free)(struct weir_topo *topo);
 	void (*nic)(const char *name, struct doctor_nic *ret_nic);
 	int (*backend)(unsigned i, struct weir_backend_info *ret_info);
 	void (*epoll)(struct doctor_epoll *ret_epoll);

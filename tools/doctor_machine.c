@@ -140,6 +140,7 @@ const struct doctor_machine doctor_this_machine = {
 	.limit = limit,
 	.cpus = weir_cpus_allowance,
 	.topo = topo,
+	.topo_free = weir_topo_free,
 	.nic = doctor_ethtool,
 	.backend = weir_backend_info,
 	.epoll = try_epoll,

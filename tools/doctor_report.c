@@ -26,7 +26,8 @@ void doctor_init(struct doctor *doctor, const struct doctor_machine *machine, en
 void doctor_fini(struct doctor *doctor)
 {
 	weir_plan_free(doctor->plan);
-	weir_topo_free(doctor->topo);
+	if (doctor->topo)
+		doctor->machine->topo_free(doctor->topo);
 	doctor->plan = NULL;
 	doctor->topo = NULL;
 }

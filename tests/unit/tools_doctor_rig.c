@@ -62,7 +62,7 @@ static void fill_nodes(struct weir_topo *topo)
 			i / topo->nodes_len == i % topo->nodes_len ? 10 : (uint16_t)says.far;
 }
 
-/* In one piece, as weir_topo_free wants it. */
+/* In one piece: the topology is its first member. */
 static int fake_topo(struct weir_topo **ret_topo)
 {
 	struct {
@@ -92,6 +92,11 @@ static int fake_topo(struct weir_topo **ret_topo)
 	fill_nodes(topo);
 	*ret_topo = topo;
 	return 0;
+}
+
+static void fake_topo_free(struct weir_topo *topo)
+{
+	free(topo);
 }
 
 static void fake_nic(const char *name, struct doctor_nic *ret_nic)
@@ -139,6 +144,7 @@ const struct doctor_machine machine = {
 	.limit = fake_limit,
 	.cpus = fake_cpus,
 	.topo = fake_topo,
+	.topo_free = fake_topo_free,
 	.nic = fake_nic,
 	.backend = fake_backend,
 	.epoll = fake_epoll,
