@@ -4,9 +4,10 @@
  * tests/topo/machines and from descriptions: what becomes of the levels they have,
  * what stands for those they lack, and what is said of an input that is none.
  */
+#define _GNU_SOURCE
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/topologies.h"
@@ -109,13 +110,18 @@ END_TEST
 /* In a file with "os" indexing the matrix is in the kernel's order; hwloc's own may be another. */
 START_TEST(distances_follow_the_nodes)
 {
-	struct weir_topo *topo = machine("epyc-nps4.xml");
+	static const uint16_t by_os[4][4] = {
+		{ 10, 21, 13, 23 }, { 21, 10, 23, 13 }, { 13, 23, 10, 25 }, { 23, 13, 25, 10 }
+	};
+	struct weir_topo *topo = machine("hbm.xml");
 	unsigned i, k;
 
 	ck_assert_ptr_nonnull(topo->distances);
+	ck_assert_uint_eq(topo->nodes[1].os, 2);
 	for (i = 0; i < 4; i++)
 		for (k = 0; k < 4; k++)
-			ck_assert_uint_eq(topo->distances[i * 4 + k], i == k ? 10 : 12);
+			ck_assert_uint_eq(topo->distances[i * 4 + k],
+					  by_os[topo->nodes[i].os][topo->nodes[k].os]);
 	weir_topo_free(topo);
 	topo = machine("epyc-2s.txt");
 	ck_assert_ptr_null(topo->distances);
@@ -283,7 +289,31 @@ START_TEST(an_input_that_is_none_is_named)
 }
 END_TEST
 
-/* ---- damage ---- */
+/* ---- this machine, as the environment has hwloc see it ---- */
+
+static void see(const char *path)
+{
+	ck_assert_int_eq(setenv("HWLOC_XMLFILE", path, 1), 0);
+}
+
+static void see_what_is_there(void)
+{
+	unsetenv("HWLOC_XMLFILE");
+	unsetenv("HWLOC_THISSYSTEM");
+}
+
+START_TEST(another_machine_is_not_taken_for_this_one)
+{
+	struct weir_topo *topo;
+
+	see(MACHINES "/offline.xml");
+	topo = topology_new(NULL);
+	topology_check(topo);
+	ck_assert(topo->here && topo->flat);
+	ck_assert_msg(strstr(topo->source, "HWLOC_XMLFILE") != NULL, "%s", topo->source);
+	weir_topo_free(topo);
+}
+END_TEST
 
 static char scratch[64];
 
@@ -300,19 +330,90 @@ static void make_scratch(void)
 static void remove_scratch(void)
 {
 	unlink(scratch);
+	see_what_is_there();
 }
+
+static void write_scratch(const char *text, size_t len)
+{
+	FILE *f = fopen(scratch, "we");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_eq(fwrite(text, 1, len, f), len);
+	fclose(f);
+}
+
+/* A machine with one CPU, and the thread confined to it. */
+static bool lose_all_but_one(cpu_set_t *ret_all)
+{
+	static const char sets[] = " cpuset=\"0x%x\" complete_cpuset=\"0x%x\" nodeset=\"0x1\" "
+				   "complete_nodeset=\"0x1\" allowed_cpuset=\"0x%x\" "
+				   "allowed_nodeset=\"0x1\" gp_index=\"%u\"";
+	static const char *const objects[] = { "Machine\" os_index=\"0", "NUMANode\" os_index=\"0",
+					       "PU\" os_index=\"%u" };
+	char text[2048] = "<?xml version=\"1.0\"?>\n<topology version=\"2.0\">\n";
+	unsigned cpu, i;
+	cpu_set_t one;
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof *ret_all, ret_all), 0);
+	for (cpu = 0; !CPU_ISSET(cpu, ret_all); cpu++)
+		;
+	if (CPU_COUNT(ret_all) < 2 || cpu > 31) {
+		testing_skip("it takes a second CPU");
+		return false;
+	}
+	for (i = 0; i < 3; i++) {
+		size_t len = strlen(text);
+
+		len += (size_t)snprintf(text + len, sizeof text - len, "<object type=\"");
+		len += (size_t)snprintf(text + len, sizeof text - len, objects[i], cpu);
+		len += (size_t)snprintf(text + len, sizeof text - len, "\"");
+		len += (size_t)snprintf(text + len, sizeof text - len, sets, 1u << cpu, 1u << cpu,
+					1u << cpu, i + 1);
+		snprintf(text + len, sizeof text - len, i ? "/>\n" : ">\n");
+	}
+	strcat(text, "</object>\n</topology>\n");
+	write_scratch(text, strlen(text));
+	see(scratch);
+	ck_assert_int_eq(setenv("HWLOC_THISSYSTEM", "1", 1), 0);
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
+	return true;
+}
+
+/* As when a CPU comes online: the reading is made anew, and what hwloc does not see goes without. */
+START_TEST(a_cpu_that_the_reading_lacks)
+{
+	struct weir_topo *topo;
+	cpu_set_t all;
+
+	if (!lose_all_but_one(&all))
+		return;
+	topo = topology_new(NULL);
+	ck_assert(!topo->flat);
+	ck_assert_uint_eq(topology_usable(topo), 1);
+	weir_topo_free(topo);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof all, &all), 0);
+	if (_i)
+		see_what_is_there();
+	topo = topology_new(NULL);
+	topology_check(topo);
+	ck_assert_int_eq(topo->flat, !_i);
+	ck_assert_uint_eq(topology_usable(topo), (unsigned)CPU_COUNT(&all));
+	weir_topo_free(topo);
+}
+END_TEST
+
+/* ---- damage ---- */
 
 /* A topology that is whole, or one line that says why not. */
 static void try_text(const char *text, size_t len)
 {
 	struct weir_topo *topo = NULL;
 	struct weir_why why;
-	FILE *f = fopen(scratch, "we");
 	int rc;
 
-	ck_assert_ptr_nonnull(f);
-	ck_assert_uint_eq(fwrite(text, 1, len, f), len);
-	fclose(f);
+	write_scratch(text, len);
 	rc = weir_topo_new(scratch, &topo, &why);
 	if (rc == 0) {
 		ck_assert_uint_ge(topo->cpus_len, 1);
@@ -404,6 +505,9 @@ int main(int argc, char **argv)
 		TESTING(nics_are_at_the_node_of_their_package),
 		TESTING(as_many_cpus_as_a_set_holds),
 		TESTING(an_input_that_is_none_is_named),
+		TESTING(another_machine_is_not_taken_for_this_one, .teardown = see_what_is_there),
+		TESTING(a_cpu_that_the_reading_lacks, .needs = "native", .rounds = 2,
+			.setup = make_scratch, .teardown = remove_scratch),
 		TESTING(a_damaged_file_is_refused_or_read, .setup = make_scratch,
 			.teardown = remove_scratch, .rounds = TESTING_COUNT(damaged_machines),
 			.timeout_s = 60),
