@@ -58,6 +58,8 @@ def test_options():
     refused(["proxy", "--group-workers", "65", *OK], "--group-workers '65'", "1 to 64")
     refused(["proxy", "--pin", *OK], "--pin", "no such option")
     refused(["proxy", "--balance", "random", *OK], "--balance 'random'", "roundrobin or leastconn")
+    refused(["proxy", "--shards", "thread", *OK], "--shards 'thread'", "one, group or worker")
+    refused(["proxy", "--dispatch", "fair", *OK], "--dispatch 'fair'", "local or least-loaded")
     refused(["proxy", "--access-log", "/nonexistent/log", *OK], "--access-log '/nonexistent/log'")
     refused(["proxy", "--access-log", "", *OK], "--access-log ''")
 

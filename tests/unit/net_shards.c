@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net_shards.c: steering: that the CPU on which a client's packets are taken in (on
+ * loopback its own) decides which shard gets it; and what happens where steering is
+ * asked for and cannot be.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "tests/unit/runtimes.h"
+#include "weir/topo.h"
+
+#define CALLS 16
+
+static const char *const backends[] = { "epoll", "io_uring" };
+
+struct steered {
+	struct weir_listener *listener;
+	struct weir_addr addr;
+	unsigned by_group[2];
+	unsigned served;
+	unsigned cpu;			/* of the client */
+};
+
+/*
+ * This machine with the first two CPUs that this process may use in an L3 each, and no others;
+ * what it was made from is to be freed behind it.
+ */
+struct machine {
+	struct weir_topo topo, *real;
+	struct weir_topo_cpu cpus[WEIR_CPUS_MAX];
+	struct weir_topo_l3 l3s[2];
+};
+
+static void machine_init(struct machine *m)
+{
+	unsigned n = 0;
+
+	ck_assert_int_eq(weir_topo_new(NULL, &m->real, NULL), 0);
+	m->topo = *m->real;
+	m->topo.here = false;
+	for (unsigned i = 0; i < m->topo.cpus_len; i++) {
+		m->cpus[i] = m->real->cpus[i];
+		m->cpus[i].l3 = (uint16_t)(n & 1);
+		if (m->cpus[i].out == WEIR_CPU_USABLE && n++ >= 2)
+			m->cpus[i].out = WEIR_CPU_AFFINITY;
+	}
+	if (n < 2)
+		testing_skip("one CPU: there is nothing to steer between");
+	m->topo.cpus = m->cpus;
+	m->topo.l3s = m->l3s;
+	m->topo.l3s_len = 2;
+}
+
+static unsigned cpu_of_group(unsigned group)
+{
+	const struct weir_plan *plan = weir_rt_plan(weir_rt_current());
+
+	for (unsigned cpu = 0; cpu < WEIR_CPUS_MAX; cpu++)
+		if (weir_cpuset_has(&plan->groups[group].cpus, cpu))
+			return cpu;
+	ck_abort_msg("group %u has no CPU", group);
+	return 0;
+}
+
+static void note(struct weir_tcp *conn, void *arg)
+{
+	struct steered *s = arg;
+	int worker = weir_rt_worker_index();
+
+	add(&s->by_group[weir_rt_plan(weir_rt_current())->workers[worker].group], 1);
+	weir_tcp_close(conn);
+	add(&s->served, 1);
+}
+
+static int serve(void *arg)
+{
+	struct steered *s = arg;
+
+	return weir_listener_serve(s->listener, NULL, note, s);
+}
+
+/* A thread of its own, on one CPU. */
+static void *call_from(void *arg)
+{
+	struct steered *s = arg;
+	cpu_set_t one;
+	char byte;
+
+	CPU_ZERO(&one);
+	CPU_SET(s->cpu, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	for (int i = 0; i < CALLS; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		ck_assert_int_eq(connect(fd, &s->addr.u.sa, s->addr.len), 0);
+		ck_assert_int_eq(read(fd, &byte, 1), 0);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void open_steered(struct steered *s, enum weir_shards shards)
+{
+	struct weir_listener_config cfg = WEIR_LISTENER_CONFIG_INIT;
+
+	cfg.shards = shards;
+	cfg.steer = WEIR_STEER_CPU;
+	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", &cfg, &s->listener), 0);
+	ck_assert_int_eq(weir_listener_addr(s->listener, &s->addr), 0);
+}
+
+static void end_serving(struct steered *s, struct weir_task *task)
+{
+	int result;
+
+	weir_task_abort(task);
+	ck_assert_int_eq(weir_task_join(task, &result), 0);
+	ck_assert_int_eq(result, -ECANCELED);
+	weir_listener_close(s->listener);
+}
+
+static int steered_body(void *arg UNUSED)
+{
+	struct steered s = { .served = 0 };
+	struct weir_task *task;
+
+	open_steered(&s, WEIR_SHARDS_GROUP);
+	ck_assert_uint_eq(weir_listener_shards(s.listener), 2);
+	ck_assert_int_eq(weir_listener_steer_error(s.listener), 0);
+	ck_assert_int_eq(weir_spawn(serve, &s, &task), 0);
+	for (unsigned g = 0; g < 2; g++) {
+		pthread_t client;
+
+		s.by_group[0] = s.by_group[1] = s.served = 0;
+		s.cpu = cpu_of_group(g);
+		client = thread_start(call_from, &s);
+		YIELD_UNTIL(get(&s.served) == CALLS);
+		pthread_join(client, NULL);
+		ck_assert_uint_eq(get(&s.by_group[g]), CALLS);
+	}
+	end_serving(&s, task);
+	return 0;
+}
+
+static void run_on(const char *backend, enum weir_bind bind, int (*body)(void *))
+{
+	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	static struct machine machine;
+
+	machine_init(&machine);
+	place.bind = bind;
+	cfg.workers = 2;
+	cfg.place = &place;
+	cfg.topo = &machine.topo;
+	cfg.backend = backend;
+	runtime_run(&cfg, body, NULL);
+	weir_topo_free(machine.real);
+}
+
+static bool can_run(const char *backend)
+{
+	struct weir_backend_info info;
+
+	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
+		if (strcmp(info.name, backend) == 0 && info.err)
+			testing_skip("the backend %s cannot run here: %s", backend, info.reason);
+	return true;
+}
+
+START_TEST(a_client_goes_to_the_shard_of_its_cpu)
+{
+	if (can_run(backends[_i]))
+		run_on(backends[_i], WEIR_BIND_AUTO, steered_body);
+}
+END_TEST
+
+static int not_steered_body(void *arg UNUSED)
+{
+	struct steered s = { .cpu = cpu_of_group(0) };
+	struct weir_task *task;
+	pthread_t client;
+
+	open_steered(&s, WEIR_SHARDS_WORKER);
+	ck_assert_uint_eq(weir_listener_shards(s.listener), 2);
+	ck_assert_int_eq(weir_listener_steer_error(s.listener), -EOPNOTSUPP);
+	ck_assert_int_eq(weir_spawn(serve, &s, &task), 0);
+	client = thread_start(call_from, &s);
+	YIELD_UNTIL(get(&s.served) == CALLS);
+	pthread_join(client, NULL);
+	end_serving(&s, task);
+	return 0;
+}
+
+/* A shard each, and workers that may be on any CPU: the reason is told, and all are served. */
+START_TEST(what_cannot_be_steered_is_shared_out)
+{
+	run_on("epoll", WEIR_BIND_NONE, not_steered_body);
+}
+END_TEST
+
+static int one_group_body(void *arg UNUSED)
+{
+	struct steered s = { .served = 0 };
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	open_steered(&s, WEIR_SHARDS_GROUP);
+	ck_assert_uint_eq(weir_listener_shards(s.listener), 1);
+	ck_assert_int_eq(weir_listener_steer_error(s.listener), 0);
+	ck_assert_int_eq(getsockopt(s.listener->handle.fd, SOL_SOCKET, SO_REUSEPORT, &on, &len),
+			 0);
+	ck_assert_int_eq(on, 0);
+	weir_listener_close(s.listener);
+	return 0;
+}
+
+/* One group: an ordinary socket, that shares its port with nobody. */
+START_TEST(with_one_group_there_is_one_socket)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+
+	cfg.workers = 1;
+	cfg.backend = "epoll";
+	runtime_run(&cfg, one_group_body, NULL);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(a_client_goes_to_the_shard_of_its_cpu, .rounds = 2),
+		TESTING(what_cannot_be_steered_is_shared_out),
+		TESTING(with_one_group_there_is_one_socket),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}
