@@ -158,9 +158,9 @@ START_TEST(isolated_cpus_are_not_named_by_what_they_are_in)
 {
 	struct placed on;
 
-	placed_on(&on, TWO_PACKAGES, "isolated 2-3; cpus only-node 0,drop-cpu 0");
-	left_out(&on, WEIR_CPU_USABLE, "1,8-11");
-	left_out(&on, WEIR_CPU_ISOLATED, "2-3");
+	placed_on(&on, TWO_PACKAGES, "isolated 0,2; cpus only-node 0,drop-cpu 2");
+	left_out(&on, WEIR_CPU_USABLE, "1,3,8-11");
+	left_out(&on, WEIR_CPU_ISOLATED, "0,2");
 	placed_end(&on);
 }
 END_TEST
