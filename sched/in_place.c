@@ -6,6 +6,9 @@
  *	old thread	fiber: hand over ─► fn ─► suspend ─► worker_run returns, thread ends
  *	pool thread	          └► worker_run (as the worker) ……… ─► runs the fiber on
  *
+ * The pool's thread is bound to the worker's CPUs, the old one to none any more; what the old one
+ * makes ready, the fiber in the end, goes to the worker's group.
+ *
  * A backend that belongs to its thread (WEIR_CAP_BOUND) cannot be handed over: then fn runs on
  * the pool's thread, and the worker stays where it is.
  */
@@ -13,6 +16,7 @@
 #include "core/assert.h"
 #include "core/fiber.h"
 #include "core/task.h"
+#include "sched/cpus.h"
 #include "sched/worker.h"
 #include "weir/blocking.h"
 #include "weir/future.h"
@@ -71,9 +75,26 @@ static int call_elsewhere(struct worker *w, int (*fn)(void *), void *arg)
 
 /* ---- one that can ---- */
 
+/*
+ * A thread is bound as long as it is a worker. Should the system refuse (a CPU has gone), it stays
+ * where it is: that costs speed only.
+ */
+static void bind_thread(struct worker *w, bool is_worker)
+{
+	const struct weir_plan_worker *place = &w->rt->base.plan->workers[w->base.index];
+
+	if (w->rt->binds && place->bound)
+		(void)cpus_bind_self(is_worker ? &place->cpus : &w->rt->unbound);
+}
+
 static int take_over(void *arg)
 {
-	worker_serve(arg, NULL, NULL);
+	struct worker *w = arg;
+
+	bind_thread(w, true);
+	worker_serve(w, NULL, NULL);
+	bind_thread(w, false);
+	domains_stay_near(w->rt, NULL);
 	return 0;
 }
 
@@ -111,6 +132,8 @@ int weir_block_in_place(int (*fn)(void *), void *arg)
 		base->cx.task = task;
 		return fn(arg);
 	}
+	bind_thread(w, false);
+	domains_stay_near(w->rt, w->group);
 	rc = fn(arg);
 	/* Back to worker_run of this thread, which finds that it is no worker and queues the task. */
 	weir__fiber_suspend(task->fiber);

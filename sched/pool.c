@@ -14,15 +14,17 @@
 #include "core/context.h"
 #include "core/futex.h"
 #include "core/os.h"
+#include "sched/cpus.h"
 #include "weir/metrics.h"
 
 int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_t max_detached,
-	      uint64_t keep_ns, const char *name)
+	      uint64_t keep_ns, const char *name, const struct weir_cpuset *cpus)
 {
 	*pool = (struct pool){ .rt = rt,
 			       .max_threads = max_threads,
 			       .max_detached = max_detached,
-			       .keep_ns = keep_ns };
+			       .keep_ns = keep_ns,
+			       .cpus = cpus };
 	pool->last = &pool->first;
 	snprintf(pool->name, sizeof pool->name, "%s-block", name);
 	pthread_mutex_init(&pool->lock, NULL);
@@ -167,13 +169,19 @@ static void *thread_main(void *arg)
 
 static int add_thread(struct pool *pool)
 {
+	pthread_attr_t attr;
 	pthread_t thread;
-	int rc = pthread_create(&thread, NULL, thread_main, pool);
+	int rc = -pthread_attr_init(&attr);
 
-	if (rc)
-		return -rc;
-	pool->threads++;
-	return 0;
+	if (rc < 0)
+		return rc;
+	if (pool->cpus)
+		rc = cpus_bind(&attr, pool->cpus);
+	if (rc == 0)
+		rc = -pthread_create(&thread, &attr, thread_main, pool);
+	pthread_attr_destroy(&attr);
+	pool->threads += rc == 0;
+	return rc;
 }
 
 /*

@@ -17,6 +17,7 @@
 
 struct pool_thread;
 struct weir_blocking;
+struct weir_cpuset;
 struct weir_metrics;
 struct weir_rt;
 
@@ -31,6 +32,7 @@ struct pool {
 	unsigned threads;
 	unsigned lent;			/* of them, those that run a pool_run_now; not limited */
 	unsigned max_threads;
+	const struct weir_cpuset *cpus;	/* where they run; NULL: where their makers do */
 	size_t max_detached;
 	uint64_t keep_ns;
 	bool closed;
@@ -40,7 +42,7 @@ struct pool {
 };
 
 int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_t max_detached,
-	      uint64_t keep_ns, const char *name);
+	      uint64_t keep_ns, const char *name, const struct weir_cpuset *cpus);
 
 /* Queue a job. -EAGAIN (detached, queue full; or no thread at all), -ESHUTDOWN. [any] */
 int pool_push(struct pool *pool, struct weir_blocking *job);

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include "sched/runtime.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,28 +20,10 @@
 #include "core/signals.h"
 #include "core/task.h"
 #include "sched/cpus.h"
+#include "sched/place.h"
 #include "sched/stall.h"
 #include "sched/worker.h"
 #include "weir/topo.h"
-
-#define SPIN_MAX_NS (5 * WEIR_MSEC)	/* half of the default watch_ns */
-
-static _Thread_local char why[256];
-
-const char *weir_rt_why(void)
-{
-	return why;
-}
-
-static int WEIR_PRINTF(2, 3) refuse(int rc, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, sizeof why, fmt, ap);
-	va_end(ap);
-	return rc;
-}
 
 /* ---- fork ---- */
 
@@ -60,106 +41,61 @@ static void prepare_process(void)
 	weir__guard_enable();
 }
 
-/* ---- configuration ---- */
-
-static int check_range(const char *name, uint64_t value, uint64_t low, uint64_t high)
-{
-	if (value >= low && value <= high)
-		return 0;
-	return refuse(-EINVAL, "%s %llu is out of range: %llu to %llu", name,
-		      (unsigned long long)value, (unsigned long long)low, (unsigned long long)high);
-}
-
-#define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
-
-static int workers_from_env(unsigned *ret_workers)
-{
-	const char *text = getenv("WEIR_WORKERS");
-	char *end;
-	long n;
-
-	if (!text || !*text)
-		return 0;
-	n = strtol(text, &end, 10);
-	if (*end || n < 1 || n > (long)WORKERS_MAX)
-		return refuse(-EINVAL, "WEIR_WORKERS is '%s': a number from 1 to %u is wanted",
-			      text, WORKERS_MAX);
-	*ret_workers = (unsigned)n;
-	return 0;
-}
-
-static int fill_defaults(struct weir_rt_config *c)
-{
-	int rc;
-
-	if (c->sched == WEIR_SCHED_CURRENT)
-		DEFAULT(c->workers, 1);
-	if (c->workers == 0 && (rc = workers_from_env(&c->workers)) < 0)
-		return rc;
-	DEFAULT(c->name, "weir");
-	DEFAULT(c->event_interval, 61);
-	DEFAULT(c->lifo_max, 3);
-	DEFAULT(c->budget, 128);
-	DEFAULT(c->busy_events, 64);
-	DEFAULT(c->idle_events, 1024);
-	DEFAULT(c->remote_after, 4);
-	DEFAULT(c->watch_ns, 10 * WEIR_MSEC);
-	DEFAULT(c->stall_ns, 25 * WEIR_MSEC);
-	DEFAULT(c->stall_signal, SIGURG);
-	DEFAULT(c->tune_ns, 200 * WEIR_USEC);
-	DEFAULT(c->tick_ns, WEIR_MSEC);
-	DEFAULT(c->stack_bytes, 64 * 1024);
-	DEFAULT(c->lease_bytes, 32 * 1024);
-	DEFAULT(c->blocking_max, 512);
-	DEFAULT(c->blocking_queue, 65536);
-	DEFAULT(c->blocking_keep_ns, 10 * WEIR_SEC);
-	if (c->sched == WEIR_SCHED_CURRENT) {
-		c->no_lifo = true;
-		DEFAULT(c->inject_interval, 31);
-	}
-	return 0;
-}
-
-static int check_config(const struct weir_rt_config *c)
-{
-	int rc;
-
-	if (c->sched > WEIR_SCHED_CURRENT)
-		return refuse(-EINVAL,
-			      "sched %d is neither WEIR_SCHED_MULTI nor WEIR_SCHED_CURRENT",
-			      (int)c->sched);
-	if (c->sched == WEIR_SCHED_CURRENT && c->workers != 1)
-		return refuse(-EINVAL, "workers %u with the current-thread scheduler: it has 1",
-			      c->workers);
-	if (c->steal > WEIR_STEAL_OFF)
-		return refuse(-EINVAL,
-			      "steal %d is none of WEIR_STEAL_ALL, WEIR_STEAL_NODE, "
-			      "WEIR_STEAL_GROUP and WEIR_STEAL_OFF",
-			      (int)c->steal);
-	if ((rc = check_range("workers", c->workers, 0, WORKERS_MAX)) < 0 ||
-	    (rc = check_range("event_interval", c->event_interval, 1, 1u << 20)) < 0 ||
-	    (rc = check_range("inject_interval", c->inject_interval, 0, 1u << 20)) < 0 ||
-	    (rc = check_range("lifo_max", c->lifo_max, 1, 1u << 20)) < 0 ||
-	    (rc = check_range("budget", c->budget, 1, 1u << 20)) < 0 ||
-	    (rc = check_range("busy_events", c->busy_events, 1, 4096)) < 0 ||
-	    (rc = check_range("idle_events", c->idle_events, 1, 4096)) < 0 ||
-	    (rc = check_range("searchers", c->searchers, 0, WORKERS_MAX)) < 0 ||
-	    (rc = check_range("remote_after", c->remote_after, 1, 1024)) < 0 ||
-	    (rc = check_range("spin_ns", c->spin_ns, 0, SPIN_MAX_NS)) < 0 ||
-	    (rc = check_range("tick_ns", c->tick_ns, 64 * WEIR_USEC, WEIR_SEC)) < 0 ||
-	    (rc = check_range("stack_bytes", c->stack_bytes, 16 * 1024, 1u << 30)) < 0 ||
-	    (rc = check_range("lease_bytes", c->lease_bytes, 1024, 1u << 20)) < 0 ||
-	    (rc = check_range("blocking_max", c->blocking_max, 1, 65536)) < 0)
-		return rc;
-	if (c->stall_ns != WEIR_FOREVER &&
-	    (rc = check_range("stall_ns", c->stall_ns, WEIR_MSEC, WEIR_SEC * 3600)) < 0)
-		return rc;
-	if (c->clock && c->sched != WEIR_SCHED_CURRENT)
-		return refuse(-EINVAL, "a test clock needs the current-thread scheduler");
-	return 0;
-}
-
 /* ---- where the workers go ---- */
+
+static void WEIR_PRINTF(2, 3) add_note(struct runtime *rt, const char *fmt, ...)
+{
+	va_list ap;
+
+	WEIR_ASSERT(rt->notes_len < sizeof rt->note / sizeof rt->note[0]);
+	va_start(ap, fmt);
+	vsnprintf(rt->note[rt->notes_len++], sizeof rt->note[0], fmt, ap);
+	va_end(ap);
+}
+
+/* With a quota, who polls without end spends it all on that; and who is bound cannot dodge. */
+static void obey_quota(struct runtime *rt, const struct weir_topo *topo, enum weir_bind asked)
+{
+	const struct weir_plan *plan = rt->base.plan;
+	char quota[32];
+
+	if (!plan->throttled)
+		return;
+	place_print_quota(topo->quota_milli, quota, sizeof quota);
+	if (asked > WEIR_BIND_GROUP && plan->bind < asked)
+		add_note(rt, "workers are not bound to one %s each: a quota of %s CPUs for %u",
+			 asked == WEIR_BIND_CPU ? "CPU" : "core", quota, plan->cpus_used);
+	if (rt->cfg.spin_ns == WEIR_FOREVER) {
+		rt->cfg.spin_ns = 0;
+		add_note(rt, "idle workers sleep, and do not poll: a quota of %s CPUs for %u",
+			 quota, plan->cpus_used);
+	}
+}
+
+/* A thread inherits its maker's CPUs: all but the workers get those that this one has. */
+static int note_unbound(struct runtime *rt)
+{
+	unsigned i;
+
+	for (i = 0; i < rt->base.plan->workers_len; i++)
+		rt->binds |= rt->here && rt->base.plan->workers[i].bound;
+	rt->binds &= rt->cfg.sched == WEIR_SCHED_MULTI;
+	return rt->binds ? cpus_mask(&rt->unbound) : 0;
+}
+
+static int use_plan(struct runtime *rt, const struct weir_topo *topo, enum weir_bind asked)
+{
+	int rc;
+
+	rt->cfg.workers = rt->base.plan->workers_len;
+	rt->here = topo->here;
+	obey_quota(rt, topo, asked);
+	rc = note_unbound(rt);
+	if (rc < 0)
+		return runtime_refuse(rc, "the affinity mask cannot be read: %s",
+				      weir_strerror(rc));
+	return runtime_place_memory(rt, topo);
+}
 
 static int plan_workers(struct runtime *rt)
 {
@@ -171,20 +107,18 @@ static int plan_workers(struct runtime *rt)
 	if (rt->cfg.place)
 		place = *rt->cfg.place;
 	if (rt->cfg.workers && place.workers && place.workers != rt->cfg.workers)
-		return refuse(-EINVAL, "workers %u, but %u in place: leave one of them 0",
-			      rt->cfg.workers, place.workers);
-	DEFAULT(place.workers, rt->cfg.workers);
+		return runtime_refuse(-EINVAL, "workers %u, but %u in place: leave one of them 0",
+				      rt->cfg.workers, place.workers);
+	if (!place.workers)
+		place.workers = rt->cfg.workers;
 	if (!rt->cfg.topo)
 		rc = weir_topo_new(NULL, &here, &reason);
 	if (rc == 0)
 		rc = weir_plan_new(here ? here : rt->cfg.topo, &place, &rt->base.plan, &reason);
-	if (rc < 0) {
-		refuse(rc, "%s", reason.text);
-	} else {
-		rt->cfg.workers = rt->base.plan->workers_len;
-		rt->here = here || rt->cfg.topo->here;
-		rc = runtime_place_memory(rt, here ? here : rt->cfg.topo);
-	}
+	if (rc < 0)
+		runtime_refuse(rc, "%s", reason.text);
+	else
+		rc = use_plan(rt, here ? here : rt->cfg.topo, place.bind);
 	weir_topo_free(here);
 	return rc;
 }
@@ -202,9 +136,11 @@ static int detect_stalls(const struct weir_rt_config *c)
 	int rc = c->stall_ns == WEIR_FOREVER ? 0 : stall_prepare(c->stall_signal);
 
 	if (rc == -EBUSY)
-		return refuse(rc, "stall_signal %d: another runtime of this process uses %d",
-			      c->stall_signal, weir__signal_of_stalls);
-	return rc < 0 ? refuse(rc, "stall_signal %d cannot be handled", c->stall_signal) : 0;
+		return runtime_refuse(rc,
+				      "stall_signal %d: another runtime of this process uses %d",
+				      c->stall_signal, weir__signal_of_stalls);
+	return rc < 0 ? runtime_refuse(rc, "stall_signal %d cannot be handled", c->stall_signal)
+		      : 0;
 }
 
 static int report_overflows(void)
@@ -233,13 +169,13 @@ static int choose_backend(struct runtime *rt, struct weir__backend_choice *choic
 		rt->backend = rt->cfg.backend_ops;
 		rc = rt->backend->probe ? rt->backend->probe(NULL, reason, sizeof reason) : 0;
 		if (rc < 0)
-			return refuse(rc, "backend '%s' cannot run here: %s", rt->backend->name,
-				      reason);
+			return runtime_refuse(rc, "backend '%s' cannot run here: %s",
+					      rt->backend->name, reason);
 		return 0;
 	}
 	rc = weir__backend_choose(rt->cfg.backend, choice);
 	if (rc < 0)
-		return refuse(rc, "%s", choice->why);
+		return runtime_refuse(rc, "%s", choice->why);
 	use_choice(rt, choice);
 	return 0;
 }
@@ -266,7 +202,7 @@ static void init_shared(struct runtime *rt)
 	rt->cfg.name = rt->name;
 	rt->drain_deadline = WEIR_FOREVER;
 	pool_init(&rt->pool, &rt->base, rt->cfg.blocking_max, rt->cfg.blocking_queue,
-		  rt->cfg.blocking_keep_ns, rt->name);
+		  rt->cfg.blocking_keep_ns, rt->name, rt->binds ? &rt->unbound : NULL);
 	pthread_mutex_init(&rt->turn_lock, NULL);
 	weir__os_cond_init(&rt->turn_free);
 }
@@ -305,8 +241,8 @@ static int try_workers(struct runtime *rt)
 	for (i = 0; i < rt->base.workers; i++) {
 		rc = worker_new(rt, i, &w);
 		if (rc < 0) {
-			refuse(rc, "worker %u with backend '%s': %s", i,
-			       rt->backend ? rt->backend->name : "none", weir_strerror(rc));
+			runtime_refuse(rc, "worker %u with backend '%s': %s", i,
+				       rt->backend ? rt->backend->name : "none", weir_strerror(rc));
 			free_workers(rt);
 			return rc;
 		}
@@ -324,12 +260,12 @@ static int make_workers(struct runtime *rt, struct weir__backend_choice *choice)
 	rt->threads = calloc(rt->base.workers, sizeof *rt->threads);
 	rt->started = calloc(rt->base.workers, sizeof *rt->started);
 	if (!rt->base.worker || !rt->threads || !rt->started || domains_init(rt) < 0)
-		return refuse(-ENOMEM, "out of memory for %u workers", rt->base.workers);
+		return runtime_refuse(-ENOMEM, "out of memory for %u workers", rt->base.workers);
 	while ((rc = try_workers(rt)) < 0 && choice->automatic &&
-	       weir__backend_fall_back(choice, why) == 0)
+	       weir__backend_fall_back(choice, weir_rt_why()) == 0)
 		use_choice(rt, choice);
 	if (rc == 0)
-		why[0] = '\0';
+		runtime_forget_why();
 	return rc;
 }
 
@@ -341,7 +277,7 @@ static int start_thread(struct runtime *rt, unsigned i)
 
 	if (rc < 0)
 		return rc;
-	if (place->bound && rt->here)
+	if (place->bound && rt->binds)
 		rc = cpus_bind(&attr, &place->cpus);
 	if (rc == 0)
 		rc = -pthread_create(&rt->threads[i], &attr, worker_main, worker_at(rt, i));
@@ -358,7 +294,7 @@ static int start_threads(struct runtime *rt)
 	for (i = 0; i < rt->base.workers; i++) {
 		rc = start_thread(rt, i);
 		if (rc < 0)
-			return refuse(rc, "thread of worker %u: %s", i, weir_strerror(rc));
+			return runtime_refuse(rc, "thread of worker %u: %s", i, weir_strerror(rc));
 	}
 	return 0;
 }
@@ -388,22 +324,21 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	struct runtime *rt;
 	int rc;
 
-	why[0] = '\0';
+	runtime_forget_why();
 	if (weir__worker_current())
-		return refuse(-EPERM,
+		return runtime_refuse(-EPERM,
 			      "a task does not make a runtime: do it on a thread of your own");
 	if (!cfg || cfg->size != sizeof *cfg)
-		return refuse(-EINVAL, "config.size is %zu: start from WEIR_RT_CONFIG_INIT (%zu)",
-			      cfg ? cfg->size : 0, sizeof *cfg);
+		return runtime_refuse(-EINVAL,
+				      "config.size is %zu: start from WEIR_RT_CONFIG_INIT (%zu)",
+				      cfg ? cfg->size : 0, sizeof *cfg);
 	pthread_once(&once, prepare_process);
 	rt = aligned_alloc(64, (sizeof *rt + 63) / 64 * 64);
 	if (!rt)
-		return refuse(-ENOMEM, "out of memory");
+		return runtime_refuse(-ENOMEM, "out of memory");
 	memset(rt, 0, sizeof *rt);
 	rt->cfg = *cfg;
-	rc = fill_defaults(&rt->cfg);
-	if (rc == 0)
-		rc = check_config(&rt->cfg);
+	rc = runtime_check_config(&rt->cfg);
 	if (rc == 0)
 		rc = plan_workers(rt);
 	if (rc == 0)
@@ -550,11 +485,15 @@ const char *weir_rt_backend(const struct weir_rt *rt)
 	return r->backend ? r->backend->name : "none";
 }
 
-const char *weir_rt_backend_note(const struct weir_rt *rt)
+const char *weir_rt_note(const struct weir_rt *rt, unsigned i)
 {
 	const struct runtime *r = WEIR_CONTAINER_OF(rt, const struct runtime, base);
 
-	return rt ? r->backend_note : "";
+	if (!rt)
+		return NULL;
+	if (r->backend_note[0] && i-- == 0)
+		return r->backend_note;
+	return i < r->notes_len ? r->note[i] : NULL;
 }
 
 uint64_t weir_rt_now(const struct weir_rt *rt)

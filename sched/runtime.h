@@ -12,6 +12,7 @@
 #include "core/rt.h"
 #include "sched/domain.h"
 #include "sched/pool.h"
+#include "weir/topo.h"
 
 struct weir_topo;
 struct worker;
@@ -35,8 +36,12 @@ struct runtime {
 	char backend_note[256];		/* what "auto" has passed over, and why */
 	uint32_t phase;			/* enum rt_phase; atomic */
 	uint32_t drained;		/* bumped by workers while aborting: look again; futex */
+	char note[2][160];		/* what a quota has changed */
+	unsigned notes_len;
 	bool here;			/* the plan is for this machine: its CPUs mean something */
 	int stall_error;		/* why stalls of some worker are not seen; atomic */
+	bool binds;			/* some workers are bound, and unbound is for all other threads */
+	struct weir_cpuset unbound;
 
 	struct group *groups;		/* as in the plan */
 	struct domain *domains;
@@ -66,6 +71,11 @@ static inline enum rt_phase runtime_phase(struct runtime *rt)
 {
 	return (enum rt_phase)weir__load(&rt->phase, WEIR_ACQUIRE);
 }
+
+/* In config.c: fill in the defaults and check; and the sentence that weir_rt_why returns. */
+int runtime_check_config(struct weir_rt_config *c);
+int WEIR_PRINTF(2, 3) runtime_refuse(int rc, const char *fmt, ...);
+void runtime_forget_why(void);
 
 /* In schedule.c: where ready tasks go. */
 extern const struct weir__sched_ops schedule_ops;

@@ -153,21 +153,54 @@ static bool anything_arrived(struct worker *w, bool (*until)(void *), void *arg)
 	       (runtime_phase(w->rt) == RT_ABORTING && !w->aborted_all);
 }
 
+/* How long it may sleep; who asks takes part in the watch. */
+static uint64_t sleep_limit(struct worker *w)
+{
+	uint64_t limit = watch_begin(w), drain = weir__load(&w->rt->drain_deadline, WEIR_RELAXED);
+
+	if (WEIR_LIKELY(drain >= limit))
+		return limit;
+	return weir__clock_from_system(w->rt->cfg.clock, drain);
+}
+
+/* A clock that stands still goes on only when the worker waits. */
+static bool polls_without_end(struct worker *w)
+{
+	return w->rt->cfg.spin_ns == WEIR_FOREVER && !weir__clock_paused(w->rt->cfg.clock);
+}
+
+/*
+ * Sleep with open eyes. Others take the worker for asleep, claim it and notify it; only that it has
+ * not prepared its parkword, so that nobody needs to ring its backend: it sees the notify itself.
+ */
+static void poll_for_events(struct worker *w, bool (*until)(void *), void *arg)
+{
+	uint64_t limit = sleep_limit(w);
+	int n = 0;
+
+	while (n == 0 && !weir__parkword_notified(&w->base.driver.parked) &&
+	       !anything_arrived(w, until, arg) && weir__clock_now(w->rt->cfg.clock) < limit) {
+		weir__cpu_relax();
+		n = weir__driver_poll(&w->base.driver, &w->base, false);
+	}
+	watch_end(w);
+	weir__parkword_finish(&w->base.driver.parked);
+}
+
 static void wait_for_events(struct worker *w, bool (*until)(void *), void *arg)
 {
 	struct weir_worker_metrics *counted = &w->base.metrics;
-	uint64_t limit, drain;
 	int n;
 
+	if (polls_without_end(w)) {
+		poll_for_events(w, until, arg);
+		return;
+	}
 	if (!weir__parkword_prepare(&w->base.driver.parked))
 		return;
 	if (!anything_arrived(w, until, arg)) {
-		limit = watch_begin(w);
-		drain = weir__load(&w->rt->drain_deadline, WEIR_RELAXED);
-		if (WEIR_UNLIKELY(drain < limit))
-			limit = weir__clock_from_system(w->rt->cfg.clock, drain);
 		weir__count(&counted->parks, 1);
-		n = weir__driver_wait(&w->base.driver, &w->base, limit);
+		n = weir__driver_wait(&w->base.driver, &w->base, sleep_limit(w));
 		n += watch_end(w);
 		if (n == 0)
 			weir__count(&counted->noop_parks, 1);
@@ -204,7 +237,7 @@ static bool spin(struct worker *w, bool (*until)(void *), void *arg)
 {
 	uint64_t most = w->rt->cfg.spin_ns, end;
 
-	if (WEIR_LIKELY(!most))
+	if (WEIR_LIKELY(!most) || most == WEIR_FOREVER)
 		return false;
 	WEIR_ASSERT(w->spin_ns <= most);
 	end = weir__clock_system() + w->spin_ns;

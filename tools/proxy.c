@@ -121,13 +121,13 @@ static int print_job(void *arg)
 
 static void say_started(struct proxy *px)
 {
-	const char *note = weir_rt_backend_note(px->rt);
+	const char *note;
 	unsigned shards = weir_listener_shards(px->listener);
 
 	proxy_say("listening on tcp://%s with %u workers, backend %s, %u shard%s", px->addr_text,
 		  weir_rt_workers(px->rt), weir_rt_backend(px->rt), shards, shards == 1 ? "" : "s");
-	if (*note)
-		proxy_say("not the first choice of backend: %s", note);
+	for (unsigned i = 0; (note = weir_rt_note(px->rt, i)); i++)
+		proxy_say("note: %s", note);
 }
 
 /* ---- serving ---- */

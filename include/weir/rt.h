@@ -77,7 +77,9 @@ struct weir_rt_config {
 	unsigned searchers;		/* workers of a domain that look for work at a time: half */
 	unsigned remote_after;		/* vain looks around the own node before one at others: 4 */
 	uint64_t spin_ns;		/* look around for so long before sleeping, less where that
-					 * was in vain: 0, at most 5 ms */
+					 * was in vain: 0, at most 5 ms. WEIR_FOREVER: never sleep, poll
+					 * (a CPU for each worker, all the time); not under a CPU quota,
+					 * weir_rt_note */
 	unsigned lifo_max;		/* LIFO polls in a row: 3 */
 	bool no_lifo;			/* no LIFO slot at all */
 	unsigned budget;		/* units per poll: 128 */
@@ -222,14 +224,15 @@ WEIR_API int weir_rt_worker_index(void);
 WEIR_API const char *weir_rt_backend(const struct weir_rt *rt);
 
 /**
- * What "auto" has passed over to come to that backend, and why, as one line; "" when it took its
- * first choice, or the backend was named. For a program's log.
+ * What has come otherwise than it might have, and why, a line each: that "auto" has passed over a
+ * backend, that a CPU quota keeps workers from being bound to a CPU each or from polling. For a
+ * program's log.
  *
  * Thread:   [any]
- * Returns:  valid as long as the runtime
+ * Returns:  the i-th line, valid as long as the runtime; NULL behind the last
  * Since:    0.1
  */
-WEIR_API const char *weir_rt_backend_note(const struct weir_rt *rt);
+WEIR_API const char *weir_rt_note(const struct weir_rt *rt, unsigned i);
 
 /** The runtime's time now, in ns; a test clock's when there is one. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_rt_now(const struct weir_rt *rt);

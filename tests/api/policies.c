@@ -139,9 +139,48 @@ POLICY(with_a_fine_tick, .tick_ns = 64 * WEIR_USEC)
 POLICY(spinning_before_sleep, .spin_ns = 200 * WEIR_USEC)
 POLICY(spinning_alone, .spin_ns = 200 * WEIR_USEC, .sched = WEIR_SCHED_CURRENT)
 POLICY(spinning_without_stealing, .spin_ns = 50 * WEIR_USEC, .steal = WEIR_STEAL_OFF)
+POLICY(polling_without_end, .spin_ns = WEIR_FOREVER)
+POLICY(polling_alone, .spin_ns = WEIR_FOREVER, .sched = WEIR_SCHED_CURRENT)
+POLICY(polling_without_stealing, .spin_ns = WEIR_FOREVER, .steal = WEIR_STEAL_OFF)
+
 static const struct weir_place_config on_cpus = { .size = sizeof(on_cpus), .bind = WEIR_BIND_CPU };
+static const struct weir_place_config in_pairs = { .size = sizeof(in_pairs), .group_workers = 2 };
+static const struct weir_place_config apart = { .size = sizeof(apart), .group_workers = 1 };
 
 POLICY(bound_to_cpus, .place = &on_cpus)
+POLICY(in_groups_of_two, .place = &in_pairs)
+POLICY(in_groups_of_one, .place = &apart)
+POLICY(stealing_in_groups_of_two, .place = &in_pairs, .steal = WEIR_STEAL_GROUP)
+POLICY(stealing_in_groups_of_one, .place = &apart, .steal = WEIR_STEAL_GROUP)
+POLICY(with_stealing_off_in_groups_of_two, .place = &in_pairs, .steal = WEIR_STEAL_OFF)
+
+/* Two nodes of two workers. */
+static struct weir_topo_cpu far_cpus[4] = {
+	{ .os = 0 },
+	{ .os = 1, .core = 1 },
+	{ .os = 2, .core = 2, .cluster = 1, .l3 = 1, .package = 1, .node = 1 },
+	{ .os = 3, .core = 3, .cluster = 1, .l3 = 1, .package = 1, .node = 1 },
+};
+static struct weir_topo_node far_nodes[2];
+static struct weir_topo_l3 far_l3s[2];
+static const struct weir_topo far_apart = {
+	.source = "two nodes",
+	.cpus_len = 4,
+	.cores = 4,
+	.clusters = 2,
+	.packages = 2,
+	.kinds = 1,
+	.l3s_len = 2,
+	.nodes_len = 2,
+	.cpus = far_cpus,
+	.nodes = far_nodes,
+	.l3s = far_l3s,
+};
+
+POLICY(on_two_nodes, .topo = &far_apart)
+POLICY(on_two_nodes_each_for_itself, .topo = &far_apart, .steal = WEIR_STEAL_NODE)
+POLICY(on_two_nodes_without_patience, .topo = &far_apart, .remote_after = 1)
+POLICY(on_two_nodes_with_much_patience, .topo = &far_apart, .remote_after = 1024)
 POLICY(with_the_smallest_stacks, .stack_bytes = 16 * 1024)
 POLICY(without_an_overflow_report, .no_overflow_report = true)
 
@@ -168,7 +207,19 @@ int main(int argc, char **argv)
 		TESTING(spinning_before_sleep),
 		TESTING(spinning_alone),
 		TESTING(spinning_without_stealing),
+		TESTING(polling_without_end, .timeout_s = 60),
+		TESTING(polling_alone),
+		TESTING(polling_without_stealing, .timeout_s = 60),
 		TESTING(bound_to_cpus),
+		TESTING(in_groups_of_two),
+		TESTING(in_groups_of_one),
+		TESTING(stealing_in_groups_of_two),
+		TESTING(stealing_in_groups_of_one),
+		TESTING(with_stealing_off_in_groups_of_two),
+		TESTING(on_two_nodes),
+		TESTING(on_two_nodes_each_for_itself),
+		TESTING(on_two_nodes_without_patience),
+		TESTING(on_two_nodes_with_much_patience),
 		TESTING(with_the_smallest_stacks),
 		TESTING(without_an_overflow_report),
 	};

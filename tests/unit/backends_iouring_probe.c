@@ -426,8 +426,8 @@ static int check_filtered(const char *says)
 		return __LINE__;
 	if (strcmp(weir_rt_backend(rt), "epoll") != 0)
 		return __LINE__;
-	if (!weir_rt_backend_note(rt) || !strstr(weir_rt_backend_note(rt), "io_uring: ") ||
-	    !strstr(weir_rt_backend_note(rt), says))
+	if (!weir_rt_note(rt, 0) || !strstr(weir_rt_note(rt, 0), "io_uring: ") ||
+	    !strstr(weir_rt_note(rt, 0), says))
 		return __LINE__;
 	weir_rt_free(rt);
 	return 0;
@@ -495,8 +495,8 @@ static int without_locked_memory(void)
 	cfg.backend = "auto";
 	if (weir_rt_new(&cfg, &rt) != 0)
 		return 3;
-	if (rc < 0 && (!weir_rt_backend_note(rt) ||
-		       !strstr(weir_rt_backend_note(rt), "locked memory")))
+	if (rc < 0 && (!weir_rt_note(rt, 0) ||
+		       !strstr(weir_rt_note(rt, 0), "locked memory")))
 		return 4;
 	weir_rt_free(rt);
 	return 0;
