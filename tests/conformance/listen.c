@@ -448,6 +448,66 @@ CASE(an_accept_without_descriptors_is_given_up, WEIR_CAP_FD)
 	return 0;
 }
 
+/* ---- accepts that never wait ---- */
+
+#define COMERS 20
+
+static int come(const struct weir_addr *addr)
+{
+	int fd = socket(addr->u.sa.sa_family, SOCK_STREAM, 0);
+
+	OK(fd);
+	OK(connect(fd, &addr->u.sa, addr->len));
+	return fd;
+}
+
+/*
+ * All that have come are found, wherever they wait: in the kernel, or where a backend has put those
+ * that it accepts on its own account.
+ */
+CASE(a_try_finds_all_that_have_come, WEIR_CAP_FD)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *conn;
+	int fds[COMERS];
+
+	ck_assert_int_eq(weir_listener_accept_try(listener, &conn), -EAGAIN);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < COMERS; i++)
+			fds[i] = come(&addr);
+		for (int i = 0; i < COMERS; i++) {
+			OK(weir_listener_accept_try(listener, &conn));
+			weir_tcp_close(conn);
+			close(fds[i]);
+		}
+		ck_assert_int_eq(weir_listener_accept_try(listener, &conn), -EAGAIN);
+		/* From now on there is an accept that a backend may have gone on with. */
+		ck_assert_int_eq(weir_listener_accept_until(listener, weir_deadline_in(WEIR_MSEC),
+							    &conn),
+				 -ETIMEDOUT);
+	}
+	weir_listener_close(listener);
+	return 0;
+}
+
+CASE(a_try_without_descriptors_says_so, WEIR_CAP_FD)
+{
+	struct weir_addr addr;
+	struct weir_listener *listener = open_listener(&addr);
+	int fd = come(&addr);
+	struct rlimit old = leave_files(0);
+	struct weir_tcp *conn;
+
+	ck_assert_int_eq(weir_listener_accept_try(listener, &conn), -EMFILE);
+	OK(setrlimit(RLIMIT_NOFILE, &old));
+	OK(weir_listener_accept_try(listener, &conn));
+	weir_tcp_close(conn);
+	close(fd);
+	weir_listener_close(listener);
+	return 0;
+}
+
 /* What a backend does not declare it refuses, and the core before it. */
 CASE(what_is_not_declared_is_refused, 0)
 {
@@ -487,5 +547,7 @@ void conformance_listen(struct conformance_list *list)
 	BOTH(list, out_of_descriptors);
 	ONCE(list, descriptors_come_back_one_by_one);
 	BOTH(list, an_accept_without_descriptors_is_given_up);
+	ONCE(list, a_try_finds_all_that_have_come);
+	ONCE(list, a_try_without_descriptors_says_so);
 	ONCE(list, what_is_not_declared_is_refused);
 }
