@@ -176,6 +176,7 @@ static int walk(struct place *p)
 	unsigned i;
 	int rc;
 
+	plan->policy = p->cfg.policy;
 	plan->out = calloc(p->topo->cpus_len, 1);
 	if (!plan->out)
 		return -ENOMEM;

@@ -45,7 +45,8 @@ static void compare(const struct place_options *options, unsigned workers)
 	ck_assert_uint_eq(told->workers_len, used->workers_len);
 	ck_assert_uint_eq(told->workers_len, weir_rt_workers(rt));
 	ck_assert_uint_eq(told->groups_len, used->groups_len);
-	ck_assert_int_eq(told->policy, used->policy);
+	ck_assert_int_eq(told->policy, place.policy);
+	ck_assert_int_eq(used->policy, place.policy);
 	ck_assert_int_eq(told->bind, used->bind);
 	for (unsigned i = 0; i < told->workers_len; i++)
 		check_worker(told, used, i);
