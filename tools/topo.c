@@ -308,6 +308,10 @@ int topo_main(int argc, char **argv)
 			 argv[1]);
 		return usage(why);
 	}
+	if (cfg.json && cfg.svg)
+		return usage("--json and --svg: one of them is wanted");
+	if (cfg.pid && cfg.svg)
+		return usage("--pid: there is no picture of a process; without --svg it is wanted");
 	if (cfg.pid && (cfg.input || cfg.mask || cfg.quota || cfg.what_if))
 		return usage("--pid: a process that runs has its machine, mask and quota; "
 			     "without --input, --mask, --quota and --what-if it is wanted");

@@ -169,7 +169,7 @@ static void print_cpu(const struct topo_view *view, unsigned i, bool begins, FIL
 	fprintf(out, "    %-14s %5u %5u  %6s %5s  ", label, cpu->os, i, number, group);
 	if (view->topo->kinds > 1)
 		print_speed(cpu, out);
-	text_rest(out, view->topo->kinds > 1 ? 51 : 43, last);
+	text_rest(out, view->topo->kinds > 1 ? 54 : 46, last);
 }
 
 static void print_cpus(const struct topo_view *view, const struct topo_domain *domain, FILE *out)
@@ -384,9 +384,10 @@ static void print_nic(const struct topo_view *view, const struct nic *nic, FILE 
 		print_set(&nic->rps, rps);
 	if (nic->xps_queues)
 		print_set(&nic->xps, xps);
-	fprintf(out, "\nnic %s  %s, %u rx and %u tx queue%s, %s, RPS %s, XPS %s\n", nic->name,
-		*nic->driver ? nic->driver : "driver unknown", nic->rx, nic->tx, plural(nic->tx),
-		node, rps, xps);
+	fputc('\n', out);
+	text_entry(out, "nic", "%s: %s, %u rx and %u tx queue%s, %s, RPS %s, XPS %s", nic->name,
+		   *nic->driver ? nic->driver : "driver unknown", nic->rx, nic->tx,
+		   plural(nic->tx), node, rps, xps);
 	if (nic->irqs_len)
 		fprintf(out, "  %-9s %5s  %-20s %-16s %-8s %s\n", "queue", "irq", "name",
 			"may run on", "runs on", "group");

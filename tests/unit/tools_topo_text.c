@@ -224,7 +224,7 @@ START_TEST(cards_and_their_interrupts)
 	view.host = &host;
 	HAS(rig_printed(topo_print_text), "machine  box: 2 packages");
 	HAS(rig_printed(topo_print_text),
-	    "\nnic eth0  ixgbe, 1 rx and 1 tx queue, node 1, RPS off");
+	    "\nnic      eth0: ixgbe, 1 rx and 1 tx queue, node 1, RPS off");
 	HAS(rig_printed(topo_print_text),
 	    "  rx+tx 0      40  eth0-TxRx-0          0-3              2        1\n");
 	HAS(rig_printed(topo_print_text),

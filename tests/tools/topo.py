@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""weir topo as its users see it: on this machine, on others, of a process that runs, and what it
+says of bad input. What it prints of which machine is tests/unit/tools_topo_text.c.
+
+Usage: topo.py WEIR [TEST...]
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+import harness
+from harness import Proxy, Skip, Upstream, check, echo, refused, run_weir
+from usage import reachable
+
+EPYC = "pack:2 [numa] l3:8 core:8 pu:2"
+SVG = "{http://www.w3.org/2000/svg}"
+MACHINES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "topo", "machines")
+
+
+def topo(*arguments, **options):
+    code, out, err = run_weir("topo", *arguments, **options)
+    check(code == 0 and err == "", arguments, code, err)
+    return out
+
+
+def topo_json(*arguments, **options):
+    return json.loads(topo("--json", *arguments, **options))
+
+
+def needs_hwloc():
+    code, _, err = run_weir("topo", "--input", "core:2 pu:1")
+    if code != 0:
+        raise Skip("this build reads no other machines: " + err.strip())
+
+
+def cpus_of(text):
+    """'0-2,5' as a set."""
+    found = set()
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        found |= set(range(int(first), int(last or first) + 1))
+    return found
+
+
+def cpu_lines(text):
+    """(P#, L#, worker or None, group or None) of every line of a CPU."""
+    pattern = re.compile(r" {4}(?:core \d+)? +(\d+) +(\d+) +(\d+(?:\+\d+)?|-) +(\d+|-)  ")
+    number = lambda word: None if word == "-" else int(word.partition("+")[0])
+    return [(int(m[1]), int(m[2]), number(m[3]), number(m[4]))
+            for m in map(pattern.match, text.split("\n")) if m]
+
+
+def agree(*arguments, **options):
+    """The text with --all and the JSON tell the same machine and plan. Both."""
+    text, data = topo("--all", *arguments, **options), topo_json(*arguments, **options)
+    workers = data["plan"]["workers"]
+    told = [(cpu["os"], cpu["logical"], cpu["workers"][0] if cpu["workers"] else None,
+             workers[cpu["workers"][0]]["group"] if cpu["workers"] else None)
+            for cpu in data["cpus"]]
+    check(sorted(cpu_lines(text)) == sorted(told), "\n" + text, told)
+    check(f"{len(workers)} in {len(data['plan']['groups'])} group" in text, text)
+    for why in data["plan"]["why"]:
+        check(why.split()[0] in text, why, text)
+    for line in text.split("\n"):
+        # Of a card's interrupts each is one line.
+        check(len(line) <= 80 or re.match(r"  (rx|tx|-)", line), "too long:", line)
+    return text, data
+
+
+def check_plan(data):
+    """What must hold of any plan."""
+    plan = data["plan"]
+    workers, groups = plan["workers"], plan["groups"]
+    check(sum(group["workers"] for group in groups) == len(workers), groups)
+    for number, worker in enumerate(workers):
+        group = groups[worker["group"]]
+        check(group["first"] <= number < group["first"] + group["workers"], worker, group)
+        victims = sum((worker["steal"][tier] for tier in ("smt", "group", "node", "remote")), [])
+        check(sorted(victims + [number]) == list(range(len(workers))), number, worker)
+        check(cpus_of(worker["cpus"]) <= cpus_of(data["usable"]["cpus"]), worker, data["usable"])
+    for cpu in data["cpus"]:
+        check(not (cpu["workers"] and cpu["out"]), cpu)
+
+
+def test_this_machine():
+    text, data = agree()
+    check_plan(data)
+    check(data["here"] and data["source"].startswith("this machine"), data["source"])
+    check(cpus_of(data["usable"]["cpus"]) == os.sched_getaffinity(0), data["usable"])
+    check(text.startswith(f"machine  {os.uname().nodename}: "), text)
+    check("nics" in data, data.keys())
+
+
+def test_other_machines():
+    needs_hwloc()
+    text, data = agree("--input", EPYC)
+    check_plan(data)
+    check(not data["here"] and "nics" not in data, data.keys())
+    check(data["machine"]["nodes"] == 2 and data["machine"]["l3s"] == 16, data["machine"])
+    check(len(data["plan"]["groups"]) == 16, len(data["plan"]["groups"]))
+    for name in ("hybrid-laptop.xml", "epyc-nps4.xml", "offline.xml", "xeon-2s-snc2.xml"):
+        _, data = agree("--input", os.path.join(MACHINES, name))
+        check_plan(data)
+    text = topo("--input", EPYC)
+    check("--all lists every CPU" in text and len(text.split("\n")) < 40, text)
+
+
+def test_options_of_placement():
+    needs_hwloc()
+    _, data = agree("--input", EPYC, "--policy", "first-usable-node", "--bind", "core",
+                    "--threads-per-core", "1", "--group-workers", "4")
+    check_plan(data)
+    plan = data["plan"]
+    check(plan["policy"] == "first-usable-node" and plan["bind"] == "core", plan["policy"])
+    check(len(plan["workers"]) == 64 and plan["nodes_used"] == 1, len(plan["workers"]))
+    check(max(group["workers"] for group in plan["groups"]) == 4, plan["groups"])
+    outs = {cpu["out"] for cpu in data["cpus"]}
+    check(len(outs) == 3 and "" in outs, outs)
+    _, data = agree("--input", EPYC, "--cpus", "only-node 1,drop-smt", "--workers", "5")
+    check_plan(data)
+    check(len(data["plan"]["workers"]) == 5, len(data["plan"]["workers"]))
+    check(all(cpu["node"] == 1 and cpu["thread"] == 0 for cpu in data["cpus"] if cpu["workers"]))
+    _, data = agree("--input", EPYC, env={"WEIR_WORKERS": "3"})
+    check(len(data["plan"]["workers"]) == 3, len(data["plan"]["workers"]))
+
+
+def test_half_a_cpu_is_one_worker_and_says_why():
+    text, data = agree("--quota", "0.5")
+    check(len(data["plan"]["workers"]) == 1 and data["plan"]["throttled"], data["plan"])
+    check(data["usable"]["quota"] == 0.5, data["usable"])
+    check("quota 0.50 CPUs" in text and "workers  1 in 1 group" in text, text)
+    if len(os.sched_getaffinity(0)) > 1:
+        check(any("quota" in why and "0.5" in why for why in data["plan"]["why"]), data["plan"])
+        check(data["plan"]["bind"] == "none", data["plan"]["bind"])
+    check("quota" not in topo_json("--quota", "none")["usable"])
+
+
+def test_what_if():
+    needs_hwloc()
+    arguments = ("--input", EPYC, "--what-if", "--mask", "0-15", "--quota", "3")
+    text, data = agree(*arguments)
+    check(len(data["now"]["workers"]) == 256 and len(data["plan"]["workers"]) == 3, text)
+    check("\nthen     3 in " in text and "\nnow      256 in 16 groups" in text, text)
+    left = {data["cpus"][worker["cpu"]]["os"] for worker in data["plan"]["workers"]}
+    lost = re.search(r"get a worker: none; that lose it: (\S+)", text)[1]
+    check(cpus_of(lost) == set(range(256)) - left, lost, left)
+    check("now" not in topo_json("--input", EPYC, "--mask", "0-15"))
+    cpu = max(os.sched_getaffinity(0))
+    check(cpus_of(topo_json("--mask", str(cpu))["usable"]["cpus"]) == {cpu})
+
+
+def picture(*arguments):
+    out = topo("--svg", *arguments)
+    root = ElementTree.fromstring(out)
+    check(root.tag == SVG + "svg", root.tag)
+    return root, out
+
+
+def test_a_picture():
+    needs_hwloc()
+    for machine in (EPYC, "core:1 pu:1", os.path.join(MACHINES, "hybrid-laptop.xml")):
+        root, out = picture("--input", machine)
+        data = topo_json("--input", machine)
+        tips = [tip.text for tip in root.iter(SVG + "title") if tip.text.startswith("CPU P#")]
+        check(len(tips) == len(data["cpus"]), len(tips), len(data["cpus"]))
+        check(sum(": worker " in tip for tip in tips) == len(data["plan"]["workers"]), tips)
+        cells = [r for r in root.iter(SVG + "rect") if r.get("class") == "out"]
+        evicted = sum(cpu["out"] != "" for cpu in data["cpus"])
+        reasons = len({cpu["out"] for cpu in data["cpus"]} - {""})
+        check(len(cells) == evicted + reasons, len(cells), evicted, reasons)
+        words = "".join(text.text or "" for text in root.iter(SVG + "text"))
+        check(all(why in words for why in data["plan"]["why"]), words)
+        width, height = float(root.get("width")), float(root.get("height"))
+        for rect in root.iter(SVG + "rect"):
+            right = float(rect.get("x")) + float(rect.get("width"))
+            check(right <= width and float(rect.get("y")) < height, rect.attrib, width, height)
+        check("prefers-color-scheme:dark" in out, "no dark colours")
+    picture()
+
+
+def test_a_process():
+    upstream = Upstream(echo)
+    proxy = Proxy(upstream, options=["--bind", "cpu", "--workers", "2"])
+    with proxy.connect() as client:
+        harness.ask(client)
+    arguments = ["--pid", str(proxy.process.pid), "--bind", "cpu"]
+    data, workers = named(arguments)
+    check(data["workers"] == data["workers_planned"] == 2, data)
+    check(data["threads"][0]["tid"] == proxy.process.pid and data["name"] == "weir", data)
+    if not data["memory_error"]:
+        check(sum(node["bytes"] for node in data["memory"]) > 1 << 20, data["memory"])
+    planned = topo_json("--bind", "cpu", "--workers", "2")["plan"]["workers"]
+    for worker in workers:
+        plan, tid = planned[worker["worker"]], worker["tid"]
+        if plan["bound"]:
+            check(os.sched_getaffinity(tid) == cpus_of(plan["cpus"]), worker, plan)
+        check(cpus_of(worker["allowed"]) == os.sched_getaffinity(tid), worker)
+        check(worker["verdict"] == "as planned", worker)
+    text = topo(*arguments)
+    check(f"process  {proxy.process.pid} (weir): " in text, text)
+    check("as planned: 2, otherwise: 0" in text.replace("\n         ", " "), text)
+    stray(proxy, workers, arguments)
+    check(proxy.stop() == 0)
+
+
+def named(arguments):
+    """What is told, as soon as both workers have taken their names, which they do themselves."""
+    end = time.monotonic() + harness.PATIENCE
+    while True:
+        data = topo_json(*arguments)
+        workers = [thread for thread in data["threads"] if "worker" in thread]
+        if [worker["name"] for worker in workers] == ["proxy-w0", "proxy-w1"]:
+            return data, workers
+        check(time.monotonic() < end, "workers without their names:", data["threads"])
+
+
+def stray(proxy, workers, arguments):
+    """A worker that somebody has bound elsewhere is told."""
+    everywhere = os.sched_getaffinity(0)
+    if len(everywhere) < 2:
+        return
+    os.sched_setaffinity(workers[1]["tid"], everywhere)
+    threads = topo_json(*arguments)["threads"]
+    told = [thread["verdict"] for thread in threads if "worker" in thread]
+    check(told == ["as planned", "bound otherwise"], told)
+    check("planned: " in topo(*arguments), proxy.process.pid)
+
+
+def test_a_process_of_somebody_else():
+    options = {"user": 65534, "group": 65534}
+    if os.geteuid() != 0 or not reachable(options):
+        raise Skip("there is no other user here who can run the program")
+    proxy = Proxy(Upstream(echo), options=["--workers", "1"])
+    code, out, err = run_weir("topo", "--pid", str(proxy.process.pid), **options)
+    check(code == 1 and "Permission denied" in err and err.count("\n") == 1, code, err)
+    check("not to be seen" in out and "proxy-w0" in out, out)
+    check(proxy.stop() == 0)
+
+
+def test_bad_input():
+    refused(["topo", "--policy", "fastest"], "weir topo: --policy 'fastest'", "performance, none,",
+            "or resource is wanted")
+    refused(["topo", "--policy", ""], "--policy ''")
+    refused(["topo", "--bind", "node"], "--bind 'node'", "auto, none, group, core or cpu")
+    for cpus in ("drop-x", "0-", "x", "only-node", "only-node x", "5-2"):
+        refused(["topo", "--cpus", cpus], f"'{cpus}'")
+    refused(["topo", "--cpus", ","], "cpus ''", "drop-smt")
+    refused(["topo", "--cpus", "1000"], "'1000'", "the machine has")
+    refused(["topo", "--cpus", "only-node 0,drop-node 0"], "drop-node 0")
+    for mask in ("x", "", "-1", "0-", "99999"):
+        refused(["topo", "--mask", mask], f"--mask '{mask}'")
+    refused(["topo", "--mask", "1000"], "--mask '1000'", "none of these CPUs")
+    for quota in ("x", "-1", "0", "0.0001", "1e3", "1.2.3", "99999", ".", "nan"):
+        refused(["topo", "--quota", quota], f"--quota '{quota}'", "0.5 or 2")
+    for workers in ("0", "257", "many"):
+        refused(["topo", "--workers", workers], f"--workers '{workers}'", "1 to 256")
+    refused(["topo"], "WEIR_WORKERS", "'lots'", env={"WEIR_WORKERS": "lots"})
+    refused(["topo", "--wat"], "--wat", "no such option")
+    refused(["topo", "now"], "'now'")
+    refused(["topo", "--json", "--svg"], "--json and --svg")
+    for number in ("0", "-1", "x", "99999999999"):
+        refused(["topo", "--pid", number], f"--pid '{number}'")
+    refused(["topo", "--pid", "2147483647"], "'2147483647'", "no such process")
+    refused(["topo", "--pid", "1", "--input", "core:1"], "--pid", "--input")
+    refused(["topo", "--pid", "1", "--svg"], "--pid", "--svg")
+
+
+def test_files_that_are_none():
+    for what in ("nowhere.xml", "/nowhere/at/all", "pack:x", "foo:2", __file__, "/"):
+        refused(["topo", "--input", what], "'" + what[:60])
+    refused(["topo", "--input", ""], "--input ''")
+
+
+def test_help():
+    code, out, err = run_weir("topo", "--help")
+    check(code == 0 and out.startswith("usage: weir topo") and err == "", code, out, err)
+    for option in ("--policy", "--bind", "--cpus", "--input", "--pid", "--svg", "--what-if"):
+        check(option in out, option, out)
+
+
+def test_a_full_disk_is_no_success():
+    if not os.path.exists("/dev/full"):
+        raise Skip("there is no /dev/full")
+    for how in ([], ["--json"], ["--svg"]):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([harness.WEIR, "topo", *how], stdout=full, check=False,
+                                  stderr=subprocess.PIPE, text=True)
+        check(done.returncode == 1 and "standard output" in done.stderr, done)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))
