@@ -65,11 +65,13 @@ void weir__driver_fini(struct weir__driver *d)
 	d->io = NULL;
 }
 
-/* What follows a poll of the I/O layer. */
-static int after_io(struct weir__driver *d, struct weir__worker *w)
+/* What follows a poll of the I/O layer that has delivered so much. */
+static int after_io(struct weir__driver *d, struct weir__worker *w, int delivered)
 {
 	int fired = 0;
 
+	if (delivered > 0 && w->batch)
+		weir_histogram_add(w->batch, (uint64_t)delivered);
 	weir__store(&d->turns, d->turns + 1, WEIR_RELAXED);
 	if (weir__load(&d->time.next_ns, WEIR_RELAXED) != WEIR_FOREVER)
 		fired = weir__timers_fire(&d->time, weir__clock_now(w->rt->clock));
@@ -84,7 +86,7 @@ int weir__driver_poll(struct weir__driver *d, struct weir__worker *w, bool busy)
 
 	WEIR_ASSERT(w == weir__worker_current() && d == &w->driver);
 	weir__count(&w->metrics.driver_polls, 1);
-	return (n > 0 ? n : 0) + after_io(d, w);
+	return (n > 0 ? n : 0) + after_io(d, w, n);
 }
 
 static void wait_without_io(struct weir__driver *d, struct weir__worker *w, uint64_t deadline)
@@ -126,7 +128,7 @@ int weir__driver_wait(struct weir__driver *d, struct weir__worker *w, uint64_t d
 		n = d->io->ops->poll(d->io, bound, false);
 	else if (bound)
 		wait_without_io(d, w, bound);
-	return (n > 0 ? n : 0) + after_io(d, w);
+	return (n > 0 ? n : 0) + after_io(d, w, n);
 }
 
 void weir__driver_wake(struct weir__driver *d)

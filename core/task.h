@@ -33,6 +33,7 @@ enum {
 	WEIR__TASK_UNCONSTRAINED = 1u << 1,
 	WEIR__TASK_STACKFUL = 1u << 2,
 	WEIR__TASK_UNWINDING = 1u << 3,	/* leaves are being waited for; .result is decided */
+	WEIR__TASK_STAMPED = 1u << 4,	/* .woken_ns says since when it has been ready */
 };
 
 struct weir_task {
@@ -61,7 +62,10 @@ struct weir_task {
 	struct weir_waker join_waker;
 	struct weir__member *member;	/* its place in a group, or NULL */
 	struct weir__local *locals;
-	int32_t result;
+	union {
+		int32_t result;		/* from the end on, or while UNWINDING */
+		uint64_t woken_ns;	/* while STAMPED, see sched/sample.h */
+	};
 };
 
 /* It was spawned by no worker, and has not run. */

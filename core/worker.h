@@ -8,6 +8,7 @@
 #define WEIR_CORE_WORKER_H
 
 #include "weir/future.h"
+#include "weir/histogram.h"
 #include "weir/metrics.h"
 #include "weir/rt.h"
 #include "core/atomic.h"
@@ -42,6 +43,7 @@ struct weir__worker {
 	struct weir__deferred deferred;
 	struct weir_rt *rt;
 	struct weir_worker_metrics metrics;	/* single writer; read by any */
+	struct weir_histogram *batch;	/* completions of a look at the drivers; NULL: not kept */
 
 	struct weir__driver driver;
 	struct weir__inbox inbox;	/* [any]: messages, see weir__message */

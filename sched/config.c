@@ -79,6 +79,7 @@ static int fill_defaults(struct weir_rt_config *c)
 	DEFAULT(c->idle_events, 1024);
 	DEFAULT(c->remote_after, 4);
 	DEFAULT(c->watch_ns, 10 * WEIR_MSEC);
+	DEFAULT(c->sample, 64);
 	DEFAULT(c->stall_ns, 25 * WEIR_MSEC);
 	DEFAULT(c->stall_signal, SIGURG);
 	DEFAULT(c->tune_ns, 200 * WEIR_USEC);
@@ -136,6 +137,9 @@ static int check(const struct weir_rt_config *c)
 	    (rc = check_range("stack_bytes", c->stack_bytes, 16 * 1024, 1u << 30)) < 0 ||
 	    (rc = check_range("lease_bytes", c->lease_bytes, 1024, 1u << 20)) < 0 ||
 	    (rc = check_range("blocking_max", c->blocking_max, 1, 65536)) < 0)
+		return rc;
+	if (c->sample != WEIR_SAMPLE_NONE &&
+	    (rc = check_range("sample", c->sample, 1, 1u << 20)) < 0)
 		return rc;
 	if (c->stall_ns != WEIR_FOREVER &&
 	    (rc = check_range("stall_ns", c->stall_ns, WEIR_MSEC, WEIR_SEC * 3600)) < 0)

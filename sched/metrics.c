@@ -68,3 +68,48 @@ int weir_metrics_worker(const struct weir_rt *rt, unsigned worker,
 	ret_metrics->overflow_depth = inject_len(&w->overflow);
 	return 0;
 }
+
+/* The samples of a worker, or NULL with *ret_err. */
+static struct samples *samples_of(const struct weir_rt *rt, unsigned worker,
+				  const struct weir_histogram *into, int *ret_err)
+{
+	struct samples *samples;
+
+	*ret_err = -EINVAL;
+	if (!rt || worker >= rt->workers || !into)
+		return NULL;
+	samples = worker_at(of_const(rt), worker)->samples;
+	*ret_err = samples ? 0 : -ENOENT;
+	return samples;
+}
+
+int weir_metrics_poll_time(const struct weir_rt *rt, unsigned worker, struct weir_histogram *into)
+{
+	int rc;
+	struct samples *samples = samples_of(rt, worker, into, &rc);
+
+	if (samples)
+		weir_histogram_merge(into, &samples->poll_ns);
+	return rc;
+}
+
+int weir_metrics_schedule_latency(const struct weir_rt *rt, unsigned worker,
+				  struct weir_histogram *into)
+{
+	int rc;
+	struct samples *samples = samples_of(rt, worker, into, &rc);
+
+	if (samples)
+		weir_histogram_merge(into, &samples->latency_ns);
+	return rc;
+}
+
+int weir_metrics_batch_size(const struct weir_rt *rt, unsigned worker, struct weir_histogram *into)
+{
+	int rc;
+	struct samples *samples = samples_of(rt, worker, into, &rc);
+
+	if (samples)
+		weir_histogram_merge(into, &samples->batch);
+	return rc;
+}

@@ -201,6 +201,7 @@ static void init_shared(struct runtime *rt)
 	snprintf(rt->name, sizeof rt->name, "%s", rt->cfg.name);
 	rt->cfg.name = rt->name;
 	rt->drain_deadline = WEIR_FOREVER;
+	sampler_init(&rt->wake_sampler, rt->cfg.sample == WEIR_SAMPLE_NONE ? 0 : rt->cfg.sample, 1);
 	pool_init(&rt->pool, &rt->base, rt->cfg.blocking_max, rt->cfg.blocking_queue,
 		  rt->cfg.blocking_keep_ns, rt->name, rt->binds ? &rt->unbound : NULL);
 	pthread_mutex_init(&rt->turn_lock, NULL);

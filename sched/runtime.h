@@ -12,6 +12,7 @@
 #include "core/rt.h"
 #include "sched/domain.h"
 #include "sched/pool.h"
+#include "sched/sample.h"
 #include "weir/topo.h"
 
 struct weir_topo;
@@ -39,6 +40,7 @@ struct runtime {
 	char note[2][160];		/* what a quota has changed */
 	unsigned notes_len;
 	bool here;			/* the plan is for this machine: its CPUs mean something */
+	struct sampler wake_sampler;	/* of wakes by threads that are no workers */
 	int stall_error;		/* why stalls of some worker are not seen; atomic */
 	bool binds;			/* some workers are bound, and unbound is for all other threads */
 	struct weir_cpuset unbound;

@@ -83,6 +83,8 @@ static void schedule(struct weir_task *task)
 	struct weir__worker *base = weir__worker_current();
 	struct worker *here = base && base->rt == task->rt ? worker_of(base) : NULL;
 
+	if (sampler_hit(here ? &here->wake_sampler : &rt->wake_sampler))
+		sample_wake(here ? &here->wake_sampler : &rt->wake_sampler, task);
 	if (WEIR_UNLIKELY(task->flags & WEIR__TASK_PINNED))
 		schedule_pinned(rt, here, task);
 	else if (WEIR_LIKELY(here != NULL))

@@ -283,6 +283,16 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 
 /* ---- the loop ---- */
 
+/* False: it has blocked in place. In line, for the reasons of core/fiber_resume.h. */
+__attribute__((always_inline)) static inline bool run(struct worker *w, struct weir_task *task)
+{
+	bool timed = sampler_hit(&w->poll_sampler);
+
+	if (WEIR_UNLIKELY(timed || (task->flags & WEIR__TASK_STAMPED)))
+		return sample_run(w, task, timed);
+	return weir__task_run(&w->base, task);
+}
+
 void worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 {
 	struct weir_task *task;
@@ -301,7 +311,7 @@ void worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 			continue;
 		}
 		w->tick++;
-		if (WEIR_UNLIKELY(!weir__task_run(&w->base, task)))
+		if (WEIR_UNLIKELY(!run(w, task)))
 			return;		/* it has blocked in place: another thread is the worker now */
 	}
 }
@@ -431,6 +441,8 @@ static int worker_build(struct runtime *rt, unsigned index, struct worker **ret_
 	worker_init(w, rt, index);
 	rc = steal_order_init(w);
 	if (rc == 0)
+		rc = samples_init(w, node);
+	if (rc == 0)
 		rc = weir__stack_pool_init(&w->base.stacks, rt->cfg.stack_bytes, node);
 	if (rc < 0)
 		goto fail;
@@ -444,6 +456,7 @@ static int worker_build(struct runtime *rt, unsigned index, struct worker **ret_
 fail_stacks:
 	weir__stack_pool_fini(&w->base.stacks);
 fail:
+	samples_fini(w);
 	steal_order_fini(w);
 	weir__node_free(w, sizeof *w, node);
 	return rc;
@@ -469,6 +482,7 @@ void worker_free(struct worker *w)
 	weir__driver_fini(&w->base.driver);
 	weir__stack_pool_fini(&w->base.stacks);
 	weir__slab_fini(&w->base.slab);
+	samples_fini(w);
 	steal_order_fini(w);
 	weir__node_free(w, sizeof *w, w->rt->node[w->base.index]);
 }

@@ -26,6 +26,7 @@
 #include "sched/inject.h"
 #include "sched/ring.h"
 #include "sched/runtime.h"
+#include "sched/sample.h"
 #include "sched/stall.h"
 #include "sched/steal.h"
 #include "sched/watch.h"
@@ -63,6 +64,8 @@ struct worker {
 	struct steal_order order;
 	struct steal_neglect neglect;
 
+	struct sampler poll_sampler, wake_sampler;
+	struct samples *samples;	/* NULL: none are taken */
 	struct stall stall;
 
 	/* Shared. */

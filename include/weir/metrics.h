@@ -17,6 +17,7 @@
 #ifndef WEIR_METRICS_H
 #define WEIR_METRICS_H
 
+#include "weir/histogram.h"
 #include "weir/rt.h"
 #include "weir/topo.h"
 
@@ -127,6 +128,24 @@ WEIR_API int weir_metrics_get(const struct weir_rt *rt, struct weir_metrics *ret
  */
 WEIR_API int weir_metrics_worker(const struct weir_rt *rt, unsigned worker,
 				 struct weir_worker_metrics *ret_metrics);
+
+/**
+ * Add what a worker has sampled to a histogram, which may hold other workers' already: how long
+ * polls took, in ns; how long tasks that were woken or spawned waited until they ran there, in ns;
+ * how many completions a look at the drivers brought, of those that brought any. The last is of all,
+ * the others are of one in weir_rt_config.sample.
+ *
+ * Thread:   [any], one at a time for a histogram; also after shutdown
+ * Returns:  0; -ENOENT with WEIR_SAMPLE_NONE; -EINVAL without rt or into, or for a worker that does
+ *           not exist
+ * Since:    0.1
+ */
+WEIR_API int weir_metrics_poll_time(const struct weir_rt *rt, unsigned worker,
+				    struct weir_histogram *into);
+WEIR_API int weir_metrics_schedule_latency(const struct weir_rt *rt, unsigned worker,
+					   struct weir_histogram *into);
+WEIR_API int weir_metrics_batch_size(const struct weir_rt *rt, unsigned worker,
+				     struct weir_histogram *into);
 
 /**
  * The last stall of a worker, which may still go on.

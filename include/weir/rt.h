@@ -128,7 +128,13 @@ struct weir_rt_config {
 	uint64_t stall_ns;
 	int stall_signal;
 	void (*on_stall)(void *arg, const struct weir_stall *stall);
+
+	/* Poll times and schedule latencies (metrics.h) are taken of one in so many: 64; 1: of all. */
+	unsigned sample;
 };
+
+/* For sample: none, and no memory for histograms. */
+#define WEIR_SAMPLE_NONE (~0u)
 
 #define WEIR_RT_CONFIG_INIT { .size = sizeof(struct weir_rt_config) }
 

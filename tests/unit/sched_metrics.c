@@ -394,6 +394,183 @@ START_TEST(a_struct_of_another_size_is_refused)
 }
 END_TEST
 
+/* ---- samples ----------------------------------------------------------------------------- */
+
+static struct weir_histogram histogram;
+
+static const struct weir_histogram *taken(int (*get_it)(const struct weir_rt *, unsigned,
+							struct weir_histogram *),
+					  struct weir_rt *rt)
+{
+	weir_histogram_init(&histogram);
+	for (unsigned i = 0; i < weir_rt_workers(rt); i++)
+		ck_assert_int_eq(get_it(rt, i, &histogram), 0);
+	return &histogram;
+}
+
+static int spin_a_while(void *ns)
+{
+	uint64_t end = weir_now() + *(uint64_t *)ns;
+
+	while (weir_now() < end)
+		;
+	return 0;
+}
+
+/* One poll of so many ns, after having been ready for as long, behind another like it. */
+static int spin_twice(void *ns)
+{
+	struct weir_task *tasks[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(weir_spawn(spin_a_while, ns, &tasks[i]), 0);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(weir_task_join(tasks[i], NULL), 0);
+	return 0;
+}
+
+START_TEST(every_poll_and_every_wake_when_asked_for)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	uint64_t ns = 3 * WEIR_MSEC;
+	struct weir_worker_metrics m;
+	struct weir_rt *rt;
+
+	cfg.sample = 1;
+	rt = runtime_new(&cfg);
+	ck_assert_int_eq(weir_rt_block_on(rt, spin_twice, &ns), 0);
+	ck_assert_int_eq(weir_rt_shutdown(rt, WEIR_FOREVER), 0);
+	m = worker_metrics(rt, 0);
+	ck_assert_uint_eq(taken(weir_metrics_poll_time, rt)->count, m.polls);
+	ck_assert_uint_ge(histogram.max, ns);
+	ck_assert_uint_lt(histogram.min, ns);
+	ck_assert_uint_ge(histogram.sum, 2 * ns);
+	/* Nobody yields, so that each poll follows a wake; the second waits for the first. */
+	ck_assert_uint_eq(taken(weir_metrics_schedule_latency, rt)->count, m.polls);
+	ck_assert_uint_ge(histogram.max, ns);
+	weir_rt_free(rt);
+}
+END_TEST
+
+static int yield_often(void *times)
+{
+	for (unsigned i = 0; i < *(unsigned *)times; i++)
+		ck_assert_int_eq(weir_yield(), 0);
+	return 0;
+}
+
+/* 64 tasks that take turns: a sample at even distances would be of one of them. */
+static int take_turns(void *times)
+{
+	struct weir_task *tasks[64];
+
+	for (unsigned i = 0; i < 64; i++)
+		ck_assert_int_eq(weir_spawn(yield_often, times, &tasks[i]), 0);
+	for (unsigned i = 0; i < 64; i++)
+		ck_assert_int_eq(weir_task_join(tasks[i], NULL), 0);
+	return 0;
+}
+
+START_TEST(one_poll_in_64_by_default)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_rt *rt = runtime_new(&cfg);
+	unsigned times = 2000;
+	uint64_t polls;
+
+	ck_assert_int_eq(weir_rt_block_on(rt, take_turns, &times), 0);
+	ck_assert_int_eq(weir_rt_shutdown(rt, WEIR_FOREVER), 0);
+	polls = worker_metrics(rt, 0).polls;
+	ck_assert_uint_ge(taken(weir_metrics_poll_time, rt)->count, polls / 64 * 9 / 10);
+	ck_assert_uint_le(histogram.count, polls / 64 * 11 / 10);
+	weir_rt_free(rt);
+}
+END_TEST
+
+START_TEST(samples_keep_no_step)
+{
+	struct sampler s;
+	unsigned at[64] = { 0 }, hits = 0;
+
+	sampler_init(&s, 64, 12345);
+	for (unsigned i = 0; i < 64 * 6400; i++)
+		if (sampler_hit(&s)) {
+			sampler_next(&s);
+			at[i % 64]++;
+			hits++;
+		}
+	ck_assert_uint_ge(hits, 6400 * 95 / 100);
+	ck_assert_uint_le(hits, 6400 * 105 / 100);
+	for (unsigned i = 0; i < 64; i++) {
+		ck_assert_uint_ge(at[i], 50);
+		ck_assert_uint_le(at[i], 150);
+	}
+}
+END_TEST
+
+START_TEST(no_samples_when_not_wanted)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	unsigned times = 100;
+	struct weir_rt *rt;
+
+	cfg.sample = WEIR_SAMPLE_NONE;
+	rt = runtime_new(&cfg);
+	ck_assert_int_eq(weir_rt_block_on(rt, take_turns, &times), 0);
+	ck_assert_int_eq(weir_metrics_poll_time(rt, 0, &histogram), -ENOENT);
+	ck_assert_int_eq(weir_metrics_schedule_latency(rt, 0, &histogram), -ENOENT);
+	ck_assert_int_eq(weir_metrics_batch_size(rt, 0, &histogram), -ENOENT);
+	ck_assert_int_eq(weir_metrics_batch_size(rt, 1, &histogram), -EINVAL);
+	ck_assert_uint_eq(histogram.count, 0);
+	runtime_end(rt);
+	cfg.sample = (1u << 20) + 1;
+	ck_assert_int_eq(weir_rt_new(&cfg, &rt), -EINVAL);
+}
+END_TEST
+
+/* Ten pipes have something to read at once. */
+static int wait_for_byte(void *fd)
+{
+	struct weir_fd *in;
+
+	ck_assert_int_eq(weir_fd_open(*(int *)fd, &in), 0);
+	ck_assert_int_ge(weir_fd_wait(in, WEIR_READABLE, WEIR_FOREVER), 0);
+	weir_fd_close(in);
+	return 0;
+}
+
+static int ten_at_once(void *arg UNUSED)
+{
+	struct weir_task *tasks[10];
+	int ends[10][2];
+
+	for (unsigned i = 0; i < 10; i++) {
+		ck_assert_int_eq(pipe(ends[i]), 0);
+		ck_assert_int_eq(weir_spawn(wait_for_byte, &ends[i][0], &tasks[i]), 0);
+	}
+	ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(write(ends[i][1], "x", 1), 1);
+	for (unsigned i = 0; i < 10; i++) {
+		ck_assert_int_eq(weir_task_join(tasks[i], NULL), 0);
+		close(ends[i][0]);
+		close(ends[i][1]);
+	}
+	return 0;
+}
+
+START_TEST(a_batch_is_what_one_look_brings)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_rt *rt = runtime_new(&cfg);
+
+	ck_assert_int_eq(weir_rt_block_on(rt, ten_at_once, NULL), 0);
+	ck_assert_int_eq(weir_rt_shutdown(rt, WEIR_FOREVER), 0);
+	ck_assert_uint_ge(taken(weir_metrics_batch_size, rt)->max, 10);
+	weir_rt_free(rt);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -405,6 +582,11 @@ int main(int argc, char **argv)
 		TESTING(busy_is_what_was_not_slept),
 		EACH(the_pool_is_seen),
 		TESTING(the_runtime_says_what_it_is),
+		TESTING(every_poll_and_every_wake_when_asked_for, .rounds = ON_FOUR),
+		TESTING(one_poll_in_64_by_default, .rounds = ON_FOUR),
+		TESTING(samples_keep_no_step),
+		TESTING(no_samples_when_not_wanted, .rounds = ON_FOUR),
+		TESTING(a_batch_is_what_one_look_brings, .rounds = ON_FOUR),
 		TESTING(a_struct_of_another_size_is_refused),
 	};
 

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* sample.c: see sample.h. What happens for the few that are sampled. */
+#include "sched/sample.h"
+
+#include <sys/mman.h>
+
+#include "core/clock.h"
+#include "core/node.h"
+#include "core/task_run.h"
+#include "sched/worker.h"
+
+int samples_init(struct worker *w, int node)
+{
+	unsigned every = w->rt->cfg.sample == WEIR_SAMPLE_NONE ? 0 : w->rt->cfg.sample;
+
+	sampler_init(&w->poll_sampler, every, w->rng);
+	sampler_init(&w->wake_sampler, every, ~w->rng);
+	if (!every)
+		return 0;
+	w->samples = weir__os_map_sparse(sizeof *w->samples);
+	if (!w->samples)
+		return -ENOMEM;
+	weir__node_place(w->samples, sizeof *w->samples, node);
+	w->base.batch = &w->samples->batch;
+	return 0;
+}
+
+void samples_fini(struct worker *w)
+{
+	if (w->samples)
+		munmap(w->samples, sizeof *w->samples);
+}
+
+/* Never: so far off that nobody gets there between two draws. */
+#define NEVER 0x40000000u
+
+void sampler_init(struct sampler *s, unsigned every, uint32_t seed)
+{
+	*s = (struct sampler){ .every = every, .rng = seed };
+	sampler_next(s);
+}
+
+/* Uniform from 1 to 2 * every - 1. */
+void sampler_next(struct sampler *s)
+{
+	uint32_t rng = weir__load(&s->rng, WEIR_RELAXED);
+
+	rng ^= rng << 13;
+	rng ^= rng >> 17;
+	rng ^= rng << 5;
+	weir__store(&s->rng, rng, WEIR_RELAXED);
+	weir__store(&s->left, s->every ? 1 + rng % (2 * s->every - 1) : NEVER, WEIR_RELAXED);
+}
+
+void sample_wake(struct sampler *s, struct weir_task *task)
+{
+	sampler_next(s);
+	/* One that is being unwound keeps its result where the stamp would go. */
+	if (!s->every || (task->flags & WEIR__TASK_UNWINDING))
+		return;
+	task->flags |= WEIR__TASK_STAMPED;
+	task->woken_ns = weir__clock_system();
+}
+
+bool sample_run(struct worker *w, struct weir_task *task, bool poll)
+{
+	uint64_t from = weir__clock_system();
+	bool stays;
+
+	if (poll)
+		sampler_next(&w->poll_sampler);
+	if (task->flags & WEIR__TASK_STAMPED) {
+		task->flags &= (uint8_t)~WEIR__TASK_STAMPED;
+		if (w->samples && from >= task->woken_ns)
+			weir_histogram_add(&w->samples->latency_ns, from - task->woken_ns);
+	}
+	stays = weir__task_run(&w->base, task);
+	/* Where it has blocked in place, the worker is another thread's by now. */
+	if (stays && poll && w->samples)
+		weir_histogram_add(&w->samples->poll_ns, weir__clock_system() - from);
+	return stays;
+}
