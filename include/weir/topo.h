@@ -18,8 +18,14 @@
  * weir_topo.cpus, in which neighbours are near each other. A set of CPUs
  * (struct weir_cpuset) is of P#; all other indices are L#.
  *
+ * This machine is read once per process, and again when the affinity mask has a CPU
+ * that the reading lacks (it came online); what the process may use of it is looked at
+ * each time. Other things that come and go, memory and network cards, are not seen
+ * again.
+ *
  * Do not: change a topology that a runtime was given; expect distances, caches or
- * nodes from every machine (what is unknown is said to be one of its kind).
+ * nodes from every machine (what is unknown is said to be one of its kind, and of a CPU
+ * that is offline to be the first).
  */
 #ifndef WEIR_TOPO_H
 #define WEIR_TOPO_H
@@ -214,7 +220,8 @@ WEIR_BEGIN_DECLS
  * Thread:   [any]
  * Owns:     the caller frees it with weir_topo_free
  * Returns:  0; -EINVAL for an input that is no topology; -EOPNOTSUPP without hwloc; -E2BIG for
- *           more than WEIR_CPUS_MAX CPUs; -ENOMEM. *ret_why (may be NULL) says more.
+ *           more than WEIR_CPUS_MAX CPUs; -ENOMEM; what reading the file has failed with.
+ *           *ret_why (may be NULL) says more.
  * Since:    0.1
  */
 WEIR_API WEIR_MUST_CHECK int weir_topo_new(const char *input, struct weir_topo **ret_topo,

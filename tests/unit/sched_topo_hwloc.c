@@ -404,7 +404,47 @@ START_TEST(a_cpu_that_the_reading_lacks)
 }
 END_TEST
 
-/* ---- damage ---- */
+/* ---- files of the test's own ---- */
+
+static size_t read_machine(const char *name, char *text, size_t len)
+{
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof path, MACHINES "/%s", name);
+	f = fopen(path, "re");
+	ck_assert_ptr_nonnull(f);
+	len = fread(text, 1, len - 1, f);
+	fclose(f);
+	text[len] = '\0';
+	return len;
+}
+
+/* Wherever it stands: here the first node of the first package has the fast memory. */
+START_TEST(fast_memory_is_passed_over)
+{
+	static char text[1 << 14], turned[1 << 14];
+	static const char plain[] = "\"NUMANode\" os_index=\"0\"",
+			  fast[] = "\"NUMANode\" subtype=\"HBM\" os_index=\"2\"";
+	char *first, *second;
+	struct weir_topo *topo;
+
+	read_machine("hbm.xml", text, sizeof text);
+	first = strstr(text, plain);
+	second = strstr(text, fast);
+	ck_assert(first && second && first < second);
+	snprintf(turned, sizeof turned,
+		 "%.*s\"NUMANode\" subtype=\"HBM\" os_index=\"0\"%.*s\"NUMANode\" os_index=\"2\"%s",
+		 (int)(first - text), text, (int)(second - first) - (int)strlen(plain),
+		 first + strlen(plain), second + strlen(fast));
+	write_scratch(turned, strlen(turned));
+	topo = topology_new(scratch);
+	topology_check(topo);
+	ck_assert_uint_eq(topo->nodes[topology_cpu(topo, 0)->node].os, 2);
+	ck_assert_uint_eq(topo->nodes[topology_cpu(topo, 4)->node].os, 1);
+	weir_topo_free(topo);
+}
+END_TEST
 
 /* A topology that is whole, or one line that says why not. */
 static void try_text(const char *text, size_t len)
@@ -422,20 +462,6 @@ static void try_text(const char *text, size_t len)
 	}
 	ck_assert_msg(rc == -EINVAL || rc == -E2BIG, "%d", rc);
 	ck_assert_ptr_nonnull(strstr(why.text, scratch));
-}
-
-static size_t read_machine(const char *name, char *text, size_t len)
-{
-	char path[512];
-	FILE *f;
-
-	snprintf(path, sizeof path, MACHINES "/%s", name);
-	f = fopen(path, "re");
-	ck_assert_ptr_nonnull(f);
-	len = fread(text, 1, len - 1, f);
-	fclose(f);
-	text[len] = '\0';
-	return len;
 }
 
 static const char *const damaged_machines[] = { "hybrid-laptop.xml", "offline.xml", "nics.xml",
@@ -508,6 +534,8 @@ int main(int argc, char **argv)
 		TESTING(another_machine_is_not_taken_for_this_one, .teardown = see_what_is_there),
 		TESTING(a_cpu_that_the_reading_lacks, .needs = "native", .rounds = 2,
 			.setup = make_scratch, .teardown = remove_scratch),
+		TESTING(fast_memory_is_passed_over, .setup = make_scratch,
+			.teardown = remove_scratch),
 		TESTING(a_damaged_file_is_refused_or_read, .setup = make_scratch,
 			.teardown = remove_scratch, .rounds = TESTING_COUNT(damaged_machines),
 			.timeout_s = 60),
