@@ -74,7 +74,7 @@ void topo_add_numa_line(const char *line, struct topo_node_memory *memory, unsig
 		if (end == at + 2 || *end != '=' || node >= len)
 			continue;
 		pages = strtoull(end + 1, NULL, 10);
-		if (pages > (1ull << 52) / kib)
+		if (pages > (1ull << 40) / kib)
 			continue;
 		memory[node].bytes += pages * kib << 10;
 		memory[node].file_bytes += file ? pages * kib << 10 : 0;
