@@ -3,15 +3,17 @@
  * weir-micro: weir's side of peers/MICRO.md, one JSON line for each figure.
  *
  *	weir-micro [--workers N | --current-thread] [--fiber] [--secs S]
- *	           [--only PREFIX[,PREFIX]] [--mem-tasks N] [--label NAME]
+ *	           [--only PREFIX[,PREFIX]] [--mem-tasks N] [--label NAME] [--set OPTION=VALUE]...
  *
  * The batches are in micro/; this is the clock around them.
  */
 #include <string.h>
 
 #include "bench/micro/micro.h"
+#include "bench/options.h"
 
 static struct weir_rt_config rt_cfg = WEIR_RT_CONFIG_INIT;
+static struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
 static const char *only = "", *label = "weir";
 static char kind[16] = "ct";
 static double secs = 1.0;
@@ -134,6 +136,8 @@ static int take_flag(char **argv)
 		return only = value, 2;
 	if (!strcmp(argv[0], "--label"))
 		return label = value, 2;
+	if (!strcmp(argv[0], "--set"))
+		return options_set(&rt_cfg, &place, value) ? 2 : 0;
 	return 0;
 }
 
@@ -145,7 +149,9 @@ int main(int argc, char **argv)
 	for (int i = 1, words; i < argc; i += words) {
 		words = take_flag(argv + i);
 		if (!words)
-			return fprintf(stderr, "weir-micro: what is %s?\n", argv[i]), 2;
+			return fprintf(stderr, "weir-micro: what is %s %s?\n", argv[i],
+				       i + 1 < argc ? argv[i + 1] : ""),
+			       2;
 	}
 	if (micro_current) {
 		rt_cfg.sched = WEIR_SCHED_CURRENT;
@@ -153,6 +159,7 @@ int main(int argc, char **argv)
 	} else {
 		snprintf(kind, sizeof(kind), "mt%u", rt_cfg.workers);
 	}
+	rt_cfg.place = &place;
 	rc = weir_rt_new(&rt_cfg, &rt);
 	if (rc < 0)
 		return fprintf(stderr, "weir-micro: %s\n", weir_rt_why()), 1;
@@ -162,5 +169,6 @@ int main(int argc, char **argv)
 	memory("mem_task_sleep", true);
 	rc = weir_rt_shutdown(rt, 60 * WEIR_SEC);
 	weir_rt_free(rt);
+	weir_topo_free((struct weir_topo *)(uintptr_t)rt_cfg.topo);
 	return rc < 0 ? fprintf(stderr, "weir-micro: shutdown: %s\n", weir_strerror(rc)), 1 : 0;
 }

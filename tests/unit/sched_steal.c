@@ -23,7 +23,7 @@ struct held {
 	unsigned free;			/* the worker that is not */
 	unsigned tasks;			/* put into the queue of each of the others */
 	struct event filled, release;
-	unsigned ran;			/* atomic */
+	unsigned began, ran;		/* atomic */
 	uint16_t home[MACHINE_CPUS * EACH], on[MACHINE_CPUS * EACH]; /* in the order of running */
 };
 
@@ -31,11 +31,12 @@ static struct held held;
 
 static int note_home(void *arg)
 {
-	unsigned n = add(&held.ran, 1) - 1;
+	unsigned n = add(&held.began, 1) - 1;
 
 	ck_assert_uint_lt(n, MACHINE_CPUS * EACH);
 	held.home[n] = (uint16_t)(uintptr_t)arg;
 	held.on[n] = (uint16_t)weir_rt_worker_index();
+	add(&held.ran, 1);
 	return 0;
 }
 
@@ -71,6 +72,7 @@ static void held_start(enum weir_steal_mode steal, unsigned free, unsigned tasks
 	held.free = free;
 	held.tasks = tasks;
 	held.filled = held.release = (struct event)EVENT_INIT;
+	set(&held.began, 0);
 	set(&held.ran, 0);
 	cfg.on_worker_start = hold;
 	held.rt = runtime_new(&cfg);
