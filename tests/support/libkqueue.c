@@ -43,8 +43,8 @@ void testing_use_libkqueue(void)
 
 IN_PLACE_OF_LIBC int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 {
-	return (int)syscall(SYS_epoll_pwait, epfd, events, max > 1 ? max / 2 : 1, timeout, NULL,
-			    (size_t)0);
+	/* Where a thread may be cancelled, as in the one whose place it takes: newer ones do that. */
+	return epoll_pwait(epfd, events, max > 1 ? max / 2 : 1, timeout, NULL);
 }
 
 IN_PLACE_OF_LIBC int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
