@@ -168,7 +168,8 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 		*weir__transfer_done(op) += (uint32_t)res;
 		if (WEIR_UNLIKELY(weir__transfer_wants_all(op) &&
 				  !weir__transfer_is_complete(op))) {
-			if (!uring_is_cancelled(op)) {
+			/* A close has cancelled what was under way, and would not cancel this. */
+			if (!uring_is_cancelled(op) && !uring_is_closing(state_of(op->handle))) {
 				weir__uring_queue_transfer(u, op);
 				return;
 			}

@@ -38,6 +38,33 @@ START_TEST(close_while_pending)
 }
 END_TEST
 
+/*
+ * The cancel of a close comes behind a request that then sends a part, and so ends: the rest of it
+ * is not to be asked for again, for nobody would cancel that.
+ */
+START_TEST(close_behind_a_part_of_a_send)
+{
+	static char bytes[1 << 20];
+	struct weir_handle h;
+	struct weir_op op;
+	int peer;
+
+	begin((unsigned)_i);
+	peer = tcp_pair(&h);
+	small_buffers(&h, peer);
+	submit(send_op(&op, &h, bytes, sizeof(bytes), WEIR_OP_ALL));
+	ck_assert(!is_done(&op));
+	/* Room for a part of what the request, which the kernel has not seen yet, is to send. */
+	while (recv(peer, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		continue;
+	detach(&h);
+	ck_assert(is_done(&op));
+	ck_assert_int_eq(op.res, -ECANCELED);
+	close(peer);
+	end();
+}
+END_TEST
+
 START_TEST(close_with_a_linger_of_0_resets)
 {
 	struct weir_handle h;
@@ -86,6 +113,7 @@ int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		EVERY(close_while_pending),
+		EVERY(close_behind_a_part_of_a_send),
 		EVERY(close_with_a_linger_of_0_resets),
 		EVERY(close_of_polls),
 	};
