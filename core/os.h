@@ -83,7 +83,7 @@ int weir__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t dea
 
 /*
  * The return addresses on the calling thread's stack, innermost first; how many. Async-signal-safe
- * from its second call in the process on. [any]
+ * from its second call in the process on, if the first has found any. [any]
  */
 int weir__os_backtrace(void **frames, int max);
 

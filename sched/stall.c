@@ -21,6 +21,7 @@
 #define FRAMES_OF_HANDLER 8
 
 static struct sigaction previous;
+static bool can_backtrace;		/* set before the handler is */
 
 /* ---- the record ---- */
 
@@ -66,8 +67,10 @@ static void change_record(struct stall *s, uint64_t cpu_ns, bool over)
 static void take_backtrace(struct weir_stall *stall, void *interrupted)
 {
 	void *frames[WEIR_STALL_FRAMES + FRAMES_OF_HANDLER];
-	int len = weir__os_backtrace(frames, WEIR_STALL_FRAMES + FRAMES_OF_HANDLER), from = 0;
+	int len = 0, from = 0;
 
+	if (can_backtrace)
+		len = weir__os_backtrace(frames, WEIR_STALL_FRAMES + FRAMES_OF_HANDLER);
 	while (from < len && from < FRAMES_OF_HANDLER && frames[from] != interrupted)
 		from++;
 	if (from == len || from == FRAMES_OF_HANDLER)
@@ -162,7 +165,8 @@ int stall_prepare(int signo)
 	weir__lock_take(&lock);
 	if (!weir__signal_of_stalls) {
 		sigfillset(&sa.sa_mask);
-		weir__os_backtrace(frames, 4);	/* the first one may allocate */
+		/* The first one allocates. So does each where the unwinder cannot be loaded. */
+		can_backtrace = weir__os_backtrace(frames, 4) > 0;
 		if (sigaction(signo, NULL, &previous) < 0 || sigaction(signo, &sa, NULL) < 0)
 			rc = -errno;
 		else
