@@ -4,6 +4,7 @@
  * is this one, but with a second node that is node 0 once more: the calls are real, and every page
  * is at home. That they land on the right node of several is shown by tests/numa.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/node.h"
@@ -15,15 +16,15 @@
 #define WORKERS 2u
 
 static struct weir_topo *topo;
-static struct weir_topo_node nodes[2];
 static struct weir_place_config place;
 static struct weir_rt_config cfg;
 
 static void setup(void)
 {
 	ck_assert_int_eq(weir_topo_new(NULL, &topo, NULL), 0);
-	memset(nodes, 0, sizeof nodes);
-	topo->nodes = nodes;		/* a topology is one block: nothing of it is freed */
+	free(topo->nodes);
+	free(topo->distances);
+	topo->nodes = calloc(2, sizeof *topo->nodes);
 	topo->nodes_len = 2;
 	topo->distances = NULL;
 	for (unsigned i = 0; i < topo->cpus_len; i++)
