@@ -93,7 +93,10 @@ class Cpio:
 def libraries(program):
     """The shared libraries that it is loaded with, and the loader, by path."""
     listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-    return set(re.findall(r"(/\S+) \(0x", listing))
+    found = set(re.findall(r"(/\S+) \(0x", listing))
+    # What the C library loads when a backtrace is wanted.
+    unwinders = {os.path.join(os.path.dirname(path), "libgcc_s.so.1") for path in found}
+    return found | set(filter(os.path.exists, unwinders))
 
 
 def contents(path):
