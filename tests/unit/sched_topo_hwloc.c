@@ -467,31 +467,25 @@ static void try_text(const char *text, size_t len)
 static const char *const damaged_machines[] = { "hybrid-laptop.xml", "offline.xml", "nics.xml",
 						"hbm.xml" };
 
-/* Every attribute in turn without its first letter, its quote, its value, and not at all. */
-static void damage_attributes(const char *text, size_t len)
+/* Without the last letter of its name, its first quote, its value, or the whole of it. */
+static void damage_attribute(const char *text, size_t len, const char *at, unsigned how)
 {
 	static char copy[1 << 16];
-	const char *at, *end;
-	size_t from;
+	size_t from = (size_t)(at - text), end = (size_t)(strchr(at + 2, '"') - text);
 
-	for (at = text; (at = strstr(at, "=\"")); at = end) {
-		end = strchr(at + 2, '"') + 1;
-		from = (size_t)(at - text);
-		memcpy(copy, text, len + 1);
+	memcpy(copy, text, len + 1);
+	if (how == 0)
 		copy[from - 1] = 'X';
-		try_text(copy, len);
-		memcpy(copy, text, len + 1);
+	else if (how == 1)
 		copy[from + 1] = ' ';
-		try_text(copy, len);
-		memcpy(copy, text, len + 1);
-		memmove(copy + from + 2, text + (end - 1 - text),
-			len - (size_t)(end - 1 - text) + 1);
-		try_text(copy, strlen(copy));
-		for (memcpy(copy, text, len + 1); copy[from - 1] != ' '; from--)
-			;
-		memmove(copy + from, text + (end - text), len - (size_t)(end - text) + 1);
-		try_text(copy, strlen(copy));
+	else if (how == 2)
+		memmove(copy + from + 2, text + end, len - end + 1);
+	else {
+		while (copy[from - 1] != ' ')
+			from--;
+		memmove(copy + from, text + end + 1, len - end);
 	}
+	try_text(copy, strlen(copy));
 }
 
 /* hwloc must neither crash on it nor say a word of its own. */
@@ -499,6 +493,8 @@ START_TEST(a_damaged_file_is_refused_or_read)
 {
 	static char text[1 << 16];
 	size_t len = read_machine(damaged_machines[_i], text, sizeof text), cut;
+	const char *at;
+	unsigned n = (unsigned)_i;
 	FILE *said = tmpfile();
 	int err = dup(STDERR_FILENO);
 
@@ -507,7 +503,8 @@ START_TEST(a_damaged_file_is_refused_or_read)
 	ck_assert_int_ge(dup2(fileno(said), STDERR_FILENO), 0);
 	for (cut = 0; cut < len; cut += 61)
 		try_text(text, cut);
-	damage_attributes(text, len);
+	for (at = text; (at = strstr(at, "=\"")); at += 2)
+		damage_attribute(text, len, at, n++ % 4);
 	ck_assert_int_ge(dup2(err, STDERR_FILENO), 0);
 	close(err);
 	rewind(said);
