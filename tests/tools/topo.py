@@ -113,11 +113,11 @@ def test_other_machines():
 
 def test_options_of_placement():
     needs_hwloc()
-    _, data = agree("--input", EPYC, "--policy", "first-usable-node", "--bind", "core",
+    _, data = agree("--input", EPYC, "--policy", "first-usable-node", "--bind", "cpu",
                     "--threads-per-core", "1", "--group-workers", "4")
     check_plan(data)
     plan = data["plan"]
-    check(plan["policy"] == "first-usable-node" and plan["bind"] == "core", plan["policy"])
+    check(plan["policy"] == "first-usable-node" and plan["bind"] == "cpu", plan["policy"])
     check(len(plan["workers"]) == 64 and plan["nodes_used"] == 1, len(plan["workers"]))
     check(max(group["workers"] for group in plan["groups"]) == 4, plan["groups"])
     outs = {cpu["out"] for cpu in data["cpus"]}

@@ -63,7 +63,7 @@ END_TEST
 
 START_TEST(lines_of_numa_maps)
 {
-	struct topo_node_memory memory[2] = { { 0, 0 } };
+	struct topo_node_memory memory[3] = { { 0, 0 } };	/* the last is not its */
 
 	topo_add_numa_line("55d0 default file=/bin/cat mapped=5 N0=2 N1=3 kernelpagesize_kB=4\n",
 			   memory, 2);
@@ -80,6 +80,7 @@ START_TEST(lines_of_numa_maps)
 	topo_add_numa_line("", memory, 2);
 	ck_assert_uint_eq(memory[0].bytes, 2 * 4096);
 	ck_assert_uint_eq(memory[1].bytes, 3 * 4096 + (2 << 20));
+	ck_assert_uint_eq(memory[2].bytes, 0);
 }
 END_TEST
 

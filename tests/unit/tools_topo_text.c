@@ -149,6 +149,29 @@ START_TEST(what_differs_is_not_folded)
 }
 END_TEST
 
+/* As many workers each, and yet not the same. */
+START_TEST(other_reasons_and_numbers_are_not_folded)
+{
+	char *text;
+
+	rig_topo((struct topo_rig){ 1, 1, 8, 8, 1 });
+	topo.cpus[7].out = WEIR_CPU_AFFINITY;
+	topo.cpus[15].out = WEIR_CPU_CPUSET;
+	for (unsigned i = 48; i < 64; i++) {
+		topo.cpus[i].l3 = i < 56 ? 7 : 6;
+		topo.cpus[i].out = WEIR_CPU_AFFINITY;
+	}
+	rig_plan(NULL);
+	text = rig_printed(topo_print_text);
+	HAS(text, "  L3 0  32 MiB, 8 cores, 8 CPUs\n");
+	HAS(text, "  L3 1  32 MiB, 8 cores, 8 CPUs\n");
+	HAS(text, "  L3 2-5  32 MiB each");
+	HAS(text, "  L3 7  32 MiB");
+	HAS(text, "  L3 6  32 MiB");
+	rig_fini();
+}
+END_TEST
+
 START_TEST(kinds_of_core_have_their_speed)
 {
 	rig_topo((struct topo_rig){ 1, 1, 1, 4, 1 });
@@ -260,6 +283,9 @@ START_TEST(lines_wrap)
 	snprintf(expected, sizeof(expected), "11,22,33,\n%s44,55\n", pad);
 	ck_assert_str_eq(wrapped(70, "11,22,33,44,55"), expected);
 	ck_assert_str_eq(wrapped(70, "01234567890123"), "01234567890123\n");
+	/* Not behind one that would only fit on this line if it were empty. */
+	snprintf(expected, sizeof(expected), "012345678\n%s111,222,\n%s333\n", pad, pad);
+	ck_assert_str_eq(wrapped(70, "012345678 111,222,333"), expected);
 	/* A character of several bytes is one column. */
 	snprintf(expected, sizeof(expected), "→→→→→→→→→→\n%sx\n", pad);
 	ck_assert_str_eq(wrapped(70, "→→→→→→→→→→ x"), expected);
@@ -275,6 +301,7 @@ int main(int argc, char **argv)
 		TESTING(an_l3_is_one_entry),
 		TESTING(a_large_machine_is_folded),
 		TESTING(what_differs_is_not_folded),
+		TESTING(other_reasons_and_numbers_are_not_folded),
 		TESTING(kinds_of_core_have_their_speed),
 		TESTING(a_quota_is_told),
 		TESTING(what_if_shows_the_difference),
