@@ -141,6 +141,42 @@ def test_half_a_cpu_is_one_worker_and_says_why():
     check("quota" not in topo_json("--quota", "none")["usable"])
 
 
+def half_a_cpu():
+    """A cgroup with half a CPU, of whichever version there is: (folder, its file of members)."""
+    for root, file, text, members in (
+            ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "50000", "tasks"),
+            ("/sys/fs/cgroup", "cpu.max", "50000 100000", "cgroup.procs")):
+        folder = f"{root}/weir-topo-{os.getpid()}"
+        try:
+            os.mkdir(folder)
+        except OSError:
+            continue
+        try:
+            with open(f"{folder}/{file}", "w", encoding="ascii") as quota:
+                quota.write(text)
+            return folder, f"{folder}/{members}"
+        except OSError:
+            os.rmdir(folder)
+    raise Skip("no cgroup with a CPU quota can be made here")
+
+
+def test_a_real_quota():
+    folder, members = half_a_cpu()
+
+    def join():
+        with open(members, "w", encoding="ascii") as file:
+            file.write(str(os.getpid()))
+
+    try:
+        text, data = agree(preexec_fn=join)
+    finally:
+        os.rmdir(folder)
+    check(data["usable"]["quota"] == 0.5, data["usable"])
+    check(data["usable"]["quota_file"].startswith(folder), data["usable"])
+    check(len(data["plan"]["workers"]) == 1 and data["plan"]["bind"] == "none", data["plan"])
+    check("quota 0.50 CPUs" in text, text)
+
+
 def test_what_if():
     needs_hwloc()
     arguments = ("--input", EPYC, "--what-if", "--mask", "0-15", "--quota", "3")
