@@ -41,6 +41,7 @@ struct runtime {
 	unsigned notes_len;
 	bool here;			/* the plan is for this machine: its CPUs mean something */
 	struct sampler wake_sampler;	/* of wakes by threads that are no workers */
+	uint32_t remote_wakes;		/* they; atomic */
 	int stall_error;		/* why stalls of some worker are not seen; atomic */
 	bool binds;			/* some workers are bound, and unbound is for all other threads */
 	struct weir_cpuset unbound;

@@ -37,11 +37,11 @@ void samples_fini(struct worker *w)
 void sampler_init(struct sampler *s, unsigned every, uint32_t seed)
 {
 	*s = (struct sampler){ .every = every, .rng = seed };
-	sampler_next(s);
+	sampler_next(s, 0);
 }
 
 /* Uniform from 1 to 2 * every - 1. */
-void sampler_next(struct sampler *s)
+void sampler_next(struct sampler *s, uint32_t count)
 {
 	uint32_t rng = weir__load(&s->rng, WEIR_RELAXED);
 
@@ -49,12 +49,13 @@ void sampler_next(struct sampler *s)
 	rng ^= rng >> 17;
 	rng ^= rng << 5;
 	weir__store(&s->rng, rng, WEIR_RELAXED);
-	weir__store(&s->left, s->every ? 1 + rng % (2 * s->every - 1) : NEVER, WEIR_RELAXED);
+	count += s->every ? 1 + rng % (2 * s->every - 1) : NEVER;
+	weir__store(&s->at, count, WEIR_RELAXED);
 }
 
-void sample_wake(struct sampler *s, struct weir_task *task)
+void sample_wake(struct sampler *s, uint32_t count, struct weir_task *task)
 {
-	sampler_next(s);
+	sampler_next(s, count);
 	/* One that is being unwound keeps its result where the stamp would go. */
 	if (!s->every || (task->flags & WEIR__TASK_UNWINDING))
 		return;
@@ -68,7 +69,7 @@ bool sample_run(struct worker *w, struct weir_task *task, bool poll)
 	bool stays;
 
 	if (poll)
-		sampler_next(&w->poll_sampler);
+		sampler_next(&w->poll_sampler, w->tick);
 	if (task->flags & WEIR__TASK_STAMPED) {
 		task->flags &= (uint8_t)~WEIR__TASK_STAMPED;
 		if (w->samples && from >= task->woken_ns)

@@ -27,33 +27,27 @@ struct samples {
 int samples_init(struct worker *w, int node);
 void samples_fini(struct worker *w);
 
-/* When to take the next sample. */
+/* When to take the next sample: events are counted by others, the samplers look at their count. */
 struct sampler {
 	unsigned every;			/* on average; 0 never */
 	uint32_t rng;
-	uint32_t left;			/* events up to that one */
+	uint32_t at;			/* the count at which it is due */
 };
 
 /* [setup] seed: anything but 0 */
 void sampler_init(struct sampler *s, unsigned every, uint32_t seed);
 
 /* Draw the distance to the next sample. */
-void sampler_next(struct sampler *s);
+void sampler_next(struct sampler *s, uint32_t count);
 
-/*
- * One more event: is it the one? Several threads may share a sampler, which then loses events
- * now and then. [any]
- */
-static inline bool sampler_hit(struct sampler *s)
+/* Whether the event with this count is the one; sampler_next comes next. [any] */
+static inline bool sampler_is_due(const struct sampler *s, uint32_t count)
 {
-	uint32_t left = weir__load(&s->left, WEIR_RELAXED) - 1;
-
-	weir__store(&s->left, left, WEIR_RELAXED);
-	return WEIR_UNLIKELY(left == 0);
+	return WEIR_UNLIKELY((int32_t)(count - weir__load(&s->at, WEIR_RELAXED)) >= 0);
 }
 
 /* A task is made ready, and nobody else has it yet: stamp it. [any] */
-WEIR_NOINLINE void sample_wake(struct sampler *s, struct weir_task *task);
+WEIR_NOINLINE void sample_wake(struct sampler *s, uint32_t count, struct weir_task *task);
 
 /* weir__task_run, timed. [owner] */
 WEIR_NOINLINE bool sample_run(struct worker *w, struct weir_task *task, bool poll);

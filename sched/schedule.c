@@ -48,11 +48,22 @@ static void schedule_pinned(struct runtime *rt, struct worker *here, struct weir
 		notify_worker(home);
 }
 
+static void sample(struct sampler *s, uint32_t count, struct weir_task *task)
+{
+	if (sampler_is_due(s, count))
+		sample_wake(s, count, task);
+}
+
 static void schedule_remote(struct runtime *rt, struct weir_task *task)
 {
 	struct group *group = domains_group_here(rt);
+	uint32_t count;
 	unsigned i;
 
+	/* Of threads that count at the same time some are not counted, which does no harm. */
+	count = weir__load(&rt->remote_wakes, WEIR_RELAXED) + 1;
+	weir__store(&rt->remote_wakes, count, WEIR_RELAXED);
+	sample(&rt->wake_sampler, count, task);
 	inject_push(&group->inject, &task->link);
 	if (group->domain->stealing)
 		schedule_wake_one(rt, group, -1);
@@ -83,8 +94,8 @@ static void schedule(struct weir_task *task)
 	struct weir__worker *base = weir__worker_current();
 	struct worker *here = base && base->rt == task->rt ? worker_of(base) : NULL;
 
-	if (sampler_hit(here ? &here->wake_sampler : &rt->wake_sampler))
-		sample_wake(here ? &here->wake_sampler : &rt->wake_sampler, task);
+	if (here)
+		sample(&here->wake_sampler, (uint32_t)here->base.metrics.local_schedules + 1, task);
 	if (WEIR_UNLIKELY(task->flags & WEIR__TASK_PINNED))
 		schedule_pinned(rt, here, task);
 	else if (WEIR_LIKELY(here != NULL))

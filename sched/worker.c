@@ -286,7 +286,7 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 /* False: it has blocked in place. In line, for the reasons of core/fiber_resume.h. */
 __attribute__((always_inline)) static inline bool run(struct worker *w, struct weir_task *task)
 {
-	bool timed = sampler_hit(&w->poll_sampler);
+	bool timed = sampler_is_due(&w->poll_sampler, w->tick);
 
 	if (WEIR_UNLIKELY(timed || (task->flags & WEIR__TASK_STAMPED)))
 		return sample_run(w, task, timed);

@@ -494,8 +494,8 @@ START_TEST(samples_keep_no_step)
 
 	sampler_init(&s, 64, 12345);
 	for (unsigned i = 0; i < 64 * 6400; i++)
-		if (sampler_hit(&s)) {
-			sampler_next(&s);
+		if (sampler_is_due(&s, i)) {
+			sampler_next(&s, i);
 			at[i % 64]++;
 			hits++;
 		}
