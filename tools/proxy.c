@@ -221,6 +221,21 @@ static int serve(void *arg)
 
 /* ---- the runtime around it ---- */
 
+/* On a worker, between tasks. Where the program was, for addr2line, as far as it fits. */
+static void say_stall(void *arg, const struct weir_stall *stall)
+{
+	char at[WEIR_STALL_FRAMES * 19 + 1] = "";
+	size_t len = 0;
+
+	(void)arg;
+	for (unsigned i = 0; i < stall->frames_len && i < 12; i++)
+		len += (size_t)snprintf(at + len, sizeof(at) - len, " %p", stall->frames[i]);
+	proxy_say("stall worker=%u task=%s spawned=%s:%d cpu_ms=%llu at%s", stall->worker,
+		  stall->task_name, stall->where ? stall->where->file : "?",
+		  stall->where ? stall->where->line : 0,
+		  (unsigned long long)(stall->cpu_ns / WEIR_MSEC), at);
+}
+
 static int make_runtime(const struct proxy_config *cfg, struct weir_rt **ret_rt)
 {
 	struct weir_rt_config rt_cfg = WEIR_RT_CONFIG_INIT;
@@ -231,6 +246,7 @@ static int make_runtime(const struct proxy_config *cfg, struct weir_rt **ret_rt)
 	rt_cfg.backend = cfg->backend;
 	rt_cfg.place = &cfg->place;
 	rt_cfg.lease_bytes = PROXY_LEASE_BYTES;
+	rt_cfg.on_stall = say_stall;
 	rc = weir_rt_new(&rt_cfg, ret_rt);
 	if (rc == 0)
 		return 0;

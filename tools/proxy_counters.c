@@ -90,10 +90,12 @@ static void print_worker(FILE *out, struct weir_rt *rt, unsigned worker, const s
 	fprintf(out,
 		"weir proxy: worker %u accepted=%llu polls=%llu completions=%llu "
 		"driver_polls=%llu parks=%llu steals=%llu local=%llu remote=%llu overflows=%llu "
-		"budget_yields=%llu queue=%llu\n",
+		"budget_yields=%llu queue=%llu "
+		"away_polls=%llu busy_ms=%llu syscalls=%llu stalls=%llu\n",
 		worker, U(c->by_worker[worker]), U(s.polls), U(s.completions), U(s.driver_polls),
 		U(s.parks), U(s.steals), U(s.local_schedules), U(s.remote_schedules),
-		U(s.overflows), U(s.budget_yields), U(s.queue_depth));
+		U(s.overflows), U(s.budget_yields), U(s.queue_depth), U(s.away_polls),
+		U(s.busy_ns / WEIR_MSEC), U(s.syscalls), U(s.stalls));
 }
 
 void proxy_counters_print(struct proxy *px)
