@@ -420,6 +420,30 @@ static size_t read_machine(const char *name, char *text, size_t len)
 	return len;
 }
 
+/* Slow cores with an L2 each, as the fast ones have: here the last of those is turned into one. */
+START_TEST(kinds_are_apart_without_a_module)
+{
+	static char text[1 << 14];
+	char *slow, *fast;
+	struct weir_topo *topo;
+
+	read_machine("hybrid-laptop.xml", text, sizeof text);
+	slow = strstr(text, "\"0x000ff000\" forced");
+	fast = strstr(text, "\"0x00000fff\" forced");
+	ck_assert(slow && fast);
+	memcpy(slow, "\"0x000ffc00\"", 12);
+	memcpy(fast, "\"0x000003ff\"", 12);
+	write_scratch(text, strlen(text));
+	topo = topology_new(scratch);
+	topology_check(topo);
+	ck_assert_uint_eq(topo->clusters, 4);
+	ck_assert_uint_eq(topology_cpu(topo, 10)->kind, 0);
+	ck_assert_uint_ne(topology_cpu(topo, 10)->cluster, topology_cpu(topo, 9)->cluster);
+	ck_assert_uint_ne(topology_cpu(topo, 10)->cluster, topology_cpu(topo, 12)->cluster);
+	weir_topo_free(topo);
+}
+END_TEST
+
 /* Wherever it stands: here the first node of the first package has the fast memory. */
 START_TEST(fast_memory_is_passed_over)
 {
@@ -531,6 +555,8 @@ int main(int argc, char **argv)
 		TESTING(another_machine_is_not_taken_for_this_one, .teardown = see_what_is_there),
 		TESTING(a_cpu_that_the_reading_lacks, .needs = "native", .rounds = 2,
 			.setup = make_scratch, .teardown = remove_scratch),
+		TESTING(kinds_are_apart_without_a_module, .setup = make_scratch,
+			.teardown = remove_scratch),
 		TESTING(fast_memory_is_passed_over, .setup = make_scratch,
 			.teardown = remove_scratch),
 		TESTING(a_damaged_file_is_refused_or_read, .setup = make_scratch,
