@@ -114,20 +114,26 @@ static void worker_turn(struct worker *w)
 
 /* ---- where the next task comes from ---- */
 
+/* Whatever else is ready: at times the others are asked first. */
+static WEIR_NOINLINE struct weir_task *next_in_turn(struct worker *w)
+{
+	struct weir_task *task;
+
+	w->inject_at = w->tick + w->inject_interval;
+	task = worker_next_injected(w, w->group);
+	return task || w->group->idle.near_len == 1 ? task : steal_neglected(w);
+}
+
 static struct weir_task *next_task(struct worker *w)
 {
 	struct weir_task *task;
 
-	if (WEIR_UNLIKELY((int)(w->tick - w->inject_at) >= 0)) {
-		w->inject_at = w->tick + w->inject_interval;
-		task = worker_next_injected(w, w->group);
-		if (!task && w->group->idle.near_len > 1)
-			task = steal_neglected(w);
-		if (task)
-			return task;
-	}
+	if (WEIR_UNLIKELY((int)(w->tick - w->inject_at) >= 0) && (task = next_in_turn(w)))
+		return task;
 	task = worker_next_local(w);
-	return task ? task : worker_next_injected(w, w->group);
+	if (task || !inject_len(&w->group->inject))
+		return task;
+	return worker_next_injected(w, w->group);
 }
 
 /* The tasks that yielded are all there is: the drivers first, though not before every one. */

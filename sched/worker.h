@@ -40,14 +40,13 @@ struct own_queue {
 struct worker {
 	struct weir__worker base;
 	struct runtime *rt;
-	struct group *group;
-	bool stealing;			/* of its domain: others may take from its ring and slot */
 
 	/* The owner's. */
 	struct weir_task *lifo;		/* stealable when the owner is stuck, so atomic */
 	unsigned lifo_left;		/* LIFO polls before another task must run */
 	struct own_queue own;
 	bool own_next;			/* take turns between own and ring */
+	bool stealing;			/* of its domain: others may take from its ring and slot */
 	bool searching;
 	bool hooked;			/* started, and on_worker_stop has not been called */
 	bool aborted_all;		/* this worker has cancelled its tasks (shutdown) */
@@ -61,6 +60,7 @@ struct worker {
 	uint64_t spin_ns;		/* how long to look around before the next sleep */
 	double poll_ns;			/* mean length of a poll (EWMA) */
 	uint32_t rng;
+	struct group *group;
 	struct steal_order order;
 	struct steal_neglect neglect;
 

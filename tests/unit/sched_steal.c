@@ -74,6 +74,7 @@ static void held_start(enum weir_steal_mode steal, unsigned free, unsigned tasks
 	held.filled = held.release = (struct event)EVENT_INIT;
 	set(&held.began, 0);
 	set(&held.ran, 0);
+	cfg.watch_ns = WEIR_FOREVER;	/* who forgets to wake the free one is not helped out */
 	cfg.on_worker_start = hold;
 	held.rt = runtime_new(&cfg);
 }
