@@ -8,23 +8,10 @@
  */
 #include "sched/runtime.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/node.h"
 #include "weir/topo.h"
-
-/* One more line of the plan's why; a full one loses its last. */
-static void WEIR_PRINTF(2, 3) note(struct weir_plan *plan, const char *fmt, ...)
-{
-	unsigned line = plan->why_len < WEIR_PLAN_WHY_MAX ? plan->why_len++ : WEIR_PLAN_WHY_MAX - 1;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(plan->why[line], sizeof plan->why[line], fmt, ap);
-	va_end(ap);
-}
 
 static bool stays_on_its_node(const struct weir_plan_worker *w, const struct weir_topo *topo)
 {
@@ -60,8 +47,8 @@ static void choose_nodes(struct runtime *rt, const struct weir_topo *topo)
 		if (rc == 0) {
 			rt->node[i] = node;
 		} else if (!noted) {
-			note(rt->base.plan, "memory is not placed on node %d: the kernel says %s",
-			     node, weir_strerror(rc));
+			runtime_note(rt, "memory is not placed on node %d: the kernel says %s",
+				     node, weir_strerror(rc));
 			noted = true;
 		}
 	}
@@ -71,7 +58,7 @@ int runtime_place_memory(struct runtime *rt, const struct weir_topo *topo)
 {
 	rt->node = malloc(rt->cfg.workers * sizeof *rt->node);
 	if (!rt->node)
-		return -ENOMEM;
+		return runtime_refuse(-ENOMEM, "out of memory for %u workers", rt->cfg.workers);
 	for (unsigned i = 0; i < rt->cfg.workers; i++)
 		rt->node[i] = -1;
 	if (!topo->here || topo->nodes_len < 2 || rt->cfg.sched == WEIR_SCHED_CURRENT)
@@ -79,8 +66,7 @@ int runtime_place_memory(struct runtime *rt, const struct weir_topo *topo)
 	if (!any_stays(rt->base.plan, topo))
 		return 0;
 	if (weir__os_node_has_policy())
-		note(rt->base.plan,
-		     "memory is not placed: the process has a memory policy already");
+		runtime_note(rt, "memory is not placed: the process has a memory policy already");
 	else
 		choose_nodes(rt, topo);
 	return 0;

@@ -43,7 +43,7 @@ static void prepare_process(void)
 
 /* ---- where the workers go ---- */
 
-static void WEIR_PRINTF(2, 3) add_note(struct runtime *rt, const char *fmt, ...)
+void runtime_note(struct runtime *rt, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -63,12 +63,12 @@ static void obey_quota(struct runtime *rt, const struct weir_topo *topo, enum we
 		return;
 	place_print_quota(topo->quota_milli, quota, sizeof quota);
 	if (asked > WEIR_BIND_GROUP && plan->bind < asked)
-		add_note(rt, "workers are not bound to one %s each: a quota of %s CPUs for %u",
-			 asked == WEIR_BIND_CPU ? "CPU" : "core", quota, plan->cpus_used);
+		runtime_note(rt, "workers are not bound to one %s each: a quota of %s CPUs for %u",
+			     asked == WEIR_BIND_CPU ? "CPU" : "core", quota, plan->cpus_used);
 	if (rt->cfg.spin_ns == WEIR_FOREVER) {
 		rt->cfg.spin_ns = 0;
-		add_note(rt, "idle workers sleep, and do not poll: a quota of %s CPUs for %u",
-			 quota, plan->cpus_used);
+		runtime_note(rt, "idle workers sleep, and do not poll: a quota of %s CPUs for %u",
+			     quota, plan->cpus_used);
 	}
 }
 

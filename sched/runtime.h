@@ -37,7 +37,7 @@ struct runtime {
 	char backend_note[256];		/* what "auto" has passed over, and why */
 	uint32_t phase;			/* enum rt_phase; atomic */
 	uint32_t drained;		/* bumped by workers while aborting: look again; futex */
-	char note[2][160];		/* what a quota has changed */
+	char note[3][160];		/* what a quota has changed, and where memory is not placed */
 	unsigned notes_len;
 	bool here;			/* the plan is for this machine: its CPUs mean something */
 	struct sampler wake_sampler;	/* of wakes by threads that are no workers */
@@ -96,6 +96,8 @@ void runtime_deliver_late(struct runtime *rt);
 /* Tasks that have not finished. [any] */
 uint64_t runtime_alive(struct runtime *rt);
 
+/* In runtime.c: one more line for weir_rt_note. [setup] */
+void WEIR_PRINTF(2, 3) runtime_note(struct runtime *rt, const char *fmt, ...);
 /* In memory.c: fill in .node, by the plan for that topology. 0; -ENOMEM. [setup] */
 int runtime_place_memory(struct runtime *rt, const struct weir_topo *topo);
 

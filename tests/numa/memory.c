@@ -439,7 +439,7 @@ END_TEST
 
 #define CGROUP "/sys/fs/cgroup/weir-mems"
 
-/* CPUs of two nodes, memory of one: the other's workers run all the same, and the plan says so. */
+/* CPUs of two nodes, memory of one: the other's workers run all the same, and a note says so. */
 START_TEST(a_node_outside_the_cpuset_is_noted)
 {
 	unsigned notes = 0, node;
@@ -461,8 +461,8 @@ START_TEST(a_node_outside_the_cpuset_is_noted)
 		ck_assert(weir_cpuset_count(&w->cpus) > 0);
 		ck_assert_msg(of == (int)node || of == -1, "worker %u on node %d", i, of);
 	}
-	for (unsigned i = 0; i < weir_rt_plan(rt)->why_len; i++)
-		notes += strstr(weir_rt_plan(rt)->why[i], "memory is not placed on node") != NULL;
+	for (unsigned i = 0; weir_rt_note(rt, i); i++)
+		notes += strstr(weir_rt_note(rt, i), "memory is not placed on node") != NULL;
 	ck_assert_uint_eq(notes, 1);
 	for (unsigned i = 0; i < weir_rt_workers(rt); i++)
 		ck_assert_int_eq(run_on(i, use_stack, NULL), 0);
