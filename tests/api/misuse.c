@@ -101,6 +101,14 @@ CALL(metrics_worker_none, struct weir_worker_metrics m = WEIR_WORKER_METRICS_INI
      return weir_metrics_worker(on.rt, 99, &m);)
 CALL(metrics_worker_unsized, struct weir_worker_metrics m = { 0 };
      return weir_metrics_worker(on.rt, 0, &m);)
+CALL(metrics_last_stall, struct weir_stall m = WEIR_STALL_INIT;
+     return weir_metrics_last_stall(on.rt, 99, &m);)
+CALL(metrics_last_stall_unsized, struct weir_stall m = { 0 };
+     return weir_metrics_last_stall(on.rt, 0, &m);)
+CALL(metrics_poll_time, static struct weir_histogram h; return weir_metrics_poll_time(on.rt, 0, &h);)
+CALL(metrics_schedule_latency_null, return weir_metrics_schedule_latency(on.rt, 0, NULL);)
+CALL(metrics_batch_size_none, static struct weir_histogram h;
+     return weir_metrics_batch_size(on.rt, 99, &h);)
 CALL(rt_worker_index, return weir_rt_worker_index() >= 0;)
 
 CALL(spawn, return weir_spawn(nothing, NULL, NULL);)
@@ -313,6 +321,11 @@ static const struct row {
 	ROW(metrics_worker, ALL(0)),
 	ROW(metrics_worker_none, ALL(-EINVAL)),
 	ROW(metrics_worker_unsized, ALL(-EINVAL)),
+	ROW(metrics_last_stall, ALL(-EINVAL)),
+	ROW(metrics_last_stall_unsized, ALL(-EINVAL)),
+	ROW(metrics_poll_time, ALL(0)),
+	ROW(metrics_schedule_latency_null, ALL(-EINVAL)),
+	ROW(metrics_batch_size_none, ALL(-EINVAL)),
 	ROW(rt_worker_index, { 0, 0, 1, 0 }),
 
 	/* Tasks come from anywhere where there is a runtime. */
