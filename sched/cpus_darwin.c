@@ -36,6 +36,7 @@ int cpus_limits(const char *root, struct cpu_limits *ret_limits)
 	int rc = cpus_mask(&limits.mask);
 
 	(void)root;
+	limits.online = limits.mask;
 	if (rc == 0)
 		*ret_limits = limits;
 	return rc;

@@ -56,7 +56,7 @@ int weir_cpuset_parse(const char *text, struct weir_cpuset *ret_set)
 		}
 		for (; first <= last; first++)
 			weir_cpuset_add(&set, (unsigned)first);
-		if (*text == '\0' || *text == '\n')
+		if (strcmp(text, "") == 0 || strcmp(text, "\n") == 0)
 			break;
 		if (*text++ != ',')
 			return -EINVAL;

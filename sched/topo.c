@@ -223,8 +223,12 @@ static bool knows(const struct weir_topo *topo, const struct weir_cpuset *mask)
 static int read_machine(const struct cpu_limits *limits, struct weir_topo *topo)
 {
 	struct weir_why why = { "" };
-	int rc = topo_read_machine(topo, &why);
+	int rc;
 
+	/* Without that hwloc would guess, and say so on stderr. */
+	if (!weir_cpuset_count(&limits->online))
+		return topo_read_flat(limits, "the system shows nothing of its CPUs", topo);
+	rc = topo_read_machine(topo, &why);
 	if (rc == -ENOMEM || (rc == 0 && knows(topo, &limits->mask)))
 		return rc;
 	discard(topo);
@@ -259,7 +263,7 @@ static int topo_here(struct weir_topo **ret_topo, struct weir_why *why)
 
 	if (rc < 0) {
 		snprintf(why->text, sizeof why->text, "the affinity mask cannot be read: %s",
-			 rc == -E2BIG ? "the machine has too many CPUs" : weir_strerror(rc));
+			 rc == -E2BIG ? "the machine has too many CPUs" : strerror(-rc));
 		return rc;
 	}
 	if (!read || !knows(read, &limits.mask))

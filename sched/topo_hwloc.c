@@ -462,7 +462,7 @@ static int configure(hwloc_topology_t hw)
 /* ---- a file or a description ---- */
 
 /* What the file holds, with a zero behind it; no end is known of what is no regular file. */
-static char *read_whole(FILE *f, size_t *ret_len)
+static int read_whole(FILE *f, char **ret_text, size_t *ret_len)
 {
 	size_t size = 1u << 16, len = 0;
 	char *text = malloc(size), *larger;
@@ -477,10 +477,12 @@ static char *read_whole(FILE *f, size_t *ret_len)
 			free(text);
 		text = larger;
 	}
-	if (text)
-		text[len] = '\0';
+	if (!text)
+		return size > FILE_MAX ? -EFBIG : -ENOMEM;
+	text[len] = '\0';
+	*ret_text = text;
 	*ret_len = len;
-	return text;
+	return ferror(f) ? -EIO : 0;
 }
 
 static int load_text(hwloc_topology_t hw, const char *name, const char *text, size_t len,
@@ -500,17 +502,16 @@ static int load_text(hwloc_topology_t hw, const char *name, const char *text, si
 	return -EINVAL;
 }
 
-static int unreadable(const char *input, int err, struct weir_why *why)
+static int unreadable(const char *input, int rc, struct weir_why *why)
 {
-	snprintf(why->text, sizeof why->text, "'%s' cannot be read: %s", input,
-		 weir_strerror(-err));
-	return -err;
+	snprintf(why->text, sizeof why->text, "'%s' cannot be read: %s", input, strerror(-rc));
+	return rc;
 }
 
 static int load_file(hwloc_topology_t hw, const char *input, struct weir_why *why)
 {
 	struct stat st;
-	char *text;
+	char *text = NULL;
 	size_t len;
 	FILE *f;
 	int rc;
@@ -523,18 +524,37 @@ static int load_file(hwloc_topology_t hw, const char *input, struct weir_why *wh
 	}
 	f = fopen(input, "re");
 	if (!f)
-		return unreadable(input, errno, why);
-	text = read_whole(f, &len);
-	rc = !text	 ? -ENOMEM
-	     : ferror(f) ? unreadable(input, EIO, why)
-			 : load_text(hw, input, text, len, why);
+		return unreadable(input, -errno, why);
+	rc = read_whole(f, &text, &len);
+	rc = rc < 0 ? unreadable(input, rc, why) : load_text(hw, input, text, len, why);
 	fclose(f);
 	free(text);
 	return rc;
 }
 
+/*
+ * How many CPUs "pack:2 [numa] core:8 pu:2" asks for, or too many: hwloc would make any number of
+ * them. Not counted is what stands in brackets, memory and attributes.
+ */
+static unsigned long described_cpus(const char *text)
+{
+	unsigned long cpus = 1, n;
+
+	for (const char *at = text; *at && cpus <= WEIR_CPUS_MAX; at += *at != '\0') {
+		if (*at == '[' || *at == '(') {
+			at += strcspn(at, *at == '[' ? "]" : ")");
+		} else if (*at >= '0' && *at <= '9' && (at == text || strchr(": ", at[-1]))) {
+			n = strtoul(at, NULL, 10);
+			cpus = n > WEIR_CPUS_MAX ? n : cpus * n;
+		}
+	}
+	return cpus;
+}
+
 static int load_description(hwloc_topology_t hw, const char *input, struct weir_why *why)
 {
+	if (described_cpus(input) > WEIR_CPUS_MAX)
+		return -E2BIG;
 	if (hwloc_topology_set_synthetic(hw, input) == 0 && hwloc_topology_load(hw) == 0)
 		return 0;
 	snprintf(why->text, sizeof why->text,

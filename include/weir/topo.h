@@ -272,7 +272,7 @@ WEIR_API void weir_cpuset_add(struct weir_cpuset *set, unsigned cpu);
 WEIR_API unsigned weir_cpuset_count(const struct weir_cpuset *set);
 
 /**
- * "0-3,8" as a set.
+ * "0-3,8" as a set; one newline may end it, as in the kernel's files.
  *
  * Thread:   [any]
  * Returns:  0; -EINVAL for anything else, or a CPU from WEIR_CPUS_MAX on

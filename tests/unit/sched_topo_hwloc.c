@@ -5,9 +5,11 @@
  * what stands for those they lack, and what is said of an input that is none.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "tests/unit/topologies.h"
@@ -272,6 +274,10 @@ START_TEST(an_input_that_is_none_is_named)
 		{ MACHINES "/README.md", -EINVAL, "is no whole XML topology" },
 		{ "/dev/null", -EINVAL, "is no whole XML topology: it has 0 CPUs" },
 		{ "/proc/self/mem", -EIO, "cannot be read" },
+		{ "/dev/zero", -EFBIG, "cannot be read: File too large" },
+		{ "core:100000 pu:100000", -E2BIG, "has more than 1024 CPUs" },
+		{ "2 999999999 1", -E2BIG, "has more than 1024 CPUs" },
+		{ "pack:2 [numa(memory=4GiB)] core:99999(indexes=0,1) pu:1", -E2BIG, "1024 CPUs" },
 	};
 	struct weir_topo *topo = NULL;
 	struct weir_why why;
@@ -312,6 +318,32 @@ START_TEST(another_machine_is_not_taken_for_this_one)
 	ck_assert(topo->here && topo->flat);
 	ck_assert_msg(strstr(topo->source, "HWLOC_XMLFILE") != NULL, "%s", topo->source);
 	weir_topo_free(topo);
+}
+END_TEST
+
+/* In a container without /sys; hwloc's words would be in a stranger's log. */
+START_TEST(a_machine_that_shows_nothing_is_flat)
+{
+	struct weir_topo *topo;
+	FILE *said = tmpfile();
+	int err = dup(STDERR_FILENO);
+
+	ck_assert(said && err >= 0);
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/sys", "tmpfs", 0, NULL) < 0) {
+		testing_skip("no mounts of its own: %s", strerror(errno));
+		goto out;
+	}
+	dup2(fileno(said), STDERR_FILENO);
+	topo = topology_new(NULL);
+	dup2(err, STDERR_FILENO);
+	topology_check(topo);
+	ck_assert(topo->here && topo->flat);
+	ck_assert_int_eq(lseek(fileno(said), 0, SEEK_END), 0);
+	weir_topo_free(topo);
+out:
+	close(err);
+	fclose(said);
 }
 END_TEST
 
@@ -553,6 +585,7 @@ int main(int argc, char **argv)
 		TESTING(as_many_cpus_as_a_set_holds),
 		TESTING(an_input_that_is_none_is_named),
 		TESTING(another_machine_is_not_taken_for_this_one, .teardown = see_what_is_there),
+		TESTING(a_machine_that_shows_nothing_is_flat, .needs = "root"),
 		TESTING(a_cpu_that_the_reading_lacks, .needs = "native", .rounds = 2,
 			.setup = make_scratch, .teardown = remove_scratch),
 		TESTING(kinds_are_apart_without_a_module, .setup = make_scratch,
