@@ -86,6 +86,9 @@ static bool read_mount(const char *line, const char *controller, struct mount *r
 	    sscanf(line, "%*s %*s %*s %511s %511s", ret_mount->group, ret_mount->point) != 2 ||
 	    sscanf(rest, " - %31s %*s %255s", type, options) != 2)
 		return false;
+	/* From outside our namespace of cgroups: our group's name is another in there. */
+	if (!strncmp(ret_mount->group, "/..", 3))
+		return false;
 	ret_mount->v2 = !strcmp(type, "cgroup2");
 	return ret_mount->v2 || (!strcmp(type, "cgroup") && has_word(options, controller));
 }
