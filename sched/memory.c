@@ -9,6 +9,7 @@
 #include "sched/runtime.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/node.h"
 #include "weir/topo.h"
@@ -48,7 +49,7 @@ static void choose_nodes(struct runtime *rt, const struct weir_topo *topo)
 			rt->node[i] = node;
 		} else if (!noted) {
 			runtime_note(rt, "memory is not placed on node %d: the kernel says %s",
-				     node, weir_strerror(rc));
+				     node, strerror(-rc));
 			noted = true;
 		}
 	}

@@ -34,11 +34,18 @@ static void forked_in_child(void)
 	weir__context()->rt = NULL;
 }
 
+/* Async-signal-safe. */
+static const char *running_task_name(void)
+{
+	return weir_task_name(weir_task_current());
+}
+
 /* Once per process, before the first worker. */
 static void prepare_process(void)
 {
 	pthread_atfork(NULL, NULL, forked_in_child);
 	weir__guard_enable();
+	weir__stack_overflow_name = running_task_name;
 }
 
 /* ---- where the workers go ---- */
@@ -72,15 +79,38 @@ static void obey_quota(struct runtime *rt, const struct weir_topo *topo, enum we
 	}
 }
 
+/* A sandbox may forbid it. What is the default then does without; what was asked for does not. */
+static int do_without_binding(struct runtime *rt, enum weir_bind asked, int rc)
+{
+	if (asked != WEIR_BIND_AUTO)
+		return runtime_refuse(rc, "no thread can be bound to CPUs here: %s; leave bind 0",
+				      strerror(-rc));
+	for (unsigned i = 0; i < rt->base.plan->workers_len; i++)
+		rt->base.plan->workers[i].bound = false;
+	rt->base.plan->bind = WEIR_BIND_NONE;
+	rt->binds = false;
+	runtime_note(rt, "workers are not bound: no thread can be bound to CPUs here: %s",
+		     strerror(-rc));
+	return 0;
+}
+
 /* A thread inherits its maker's CPUs: all but the workers get those that this one has. */
-static int note_unbound(struct runtime *rt)
+static int note_unbound(struct runtime *rt, enum weir_bind asked)
 {
 	unsigned i;
+	int rc;
 
 	for (i = 0; i < rt->base.plan->workers_len; i++)
 		rt->binds |= rt->here && rt->base.plan->workers[i].bound;
 	rt->binds &= rt->cfg.sched == WEIR_SCHED_MULTI;
-	return rt->binds ? cpus_mask(&rt->unbound) : 0;
+	if (!rt->binds)
+		return 0;
+	rc = cpus_mask(&rt->unbound);
+	if (rc < 0)
+		return runtime_refuse(rc, "the affinity mask cannot be read: %s", strerror(-rc));
+	/* To the CPUs that it has: whether that may be done at all. */
+	rc = cpus_bind_self(&rt->unbound);
+	return rc < 0 ? do_without_binding(rt, asked, rc) : 0;
 }
 
 static int use_plan(struct runtime *rt, const struct weir_topo *topo, enum weir_bind asked)
@@ -90,11 +120,8 @@ static int use_plan(struct runtime *rt, const struct weir_topo *topo, enum weir_
 	rt->cfg.workers = rt->base.plan->workers_len;
 	rt->here = topo->here;
 	obey_quota(rt, topo, asked);
-	rc = note_unbound(rt);
-	if (rc < 0)
-		return runtime_refuse(rc, "the affinity mask cannot be read: %s",
-				      weir_strerror(rc));
-	return runtime_place_memory(rt, topo);
+	rc = note_unbound(rt, asked);
+	return rc < 0 ? rc : runtime_place_memory(rt, topo);
 }
 
 static int plan_workers(struct runtime *rt)
@@ -125,12 +152,6 @@ static int plan_workers(struct runtime *rt)
 
 /* ---- construction ---- */
 
-/* Async-signal-safe. */
-static const char *running_task_name(void)
-{
-	return weir_task_name(weir_task_current());
-}
-
 static int detect_stalls(const struct weir_rt_config *c)
 {
 	int rc = c->stall_ns == WEIR_FOREVER ? 0 : stall_prepare(c->stall_signal);
@@ -141,12 +162,6 @@ static int detect_stalls(const struct weir_rt_config *c)
 				      c->stall_signal, weir__signal_of_stalls);
 	return rc < 0 ? runtime_refuse(rc, "stall_signal %d cannot be handled", c->stall_signal)
 		      : 0;
-}
-
-static int report_overflows(void)
-{
-	weir__stack_overflow_name = running_task_name;
-	return weir__stack_report_overflow_install();
 }
 
 static void use_choice(struct runtime *rt, const struct weir__backend_choice *choice)
@@ -345,7 +360,7 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	if (rc == 0)
 		rc = choose_backend(rt, &choice);
 	if (rc == 0 && !rt->cfg.no_overflow_report)
-		rc = report_overflows();
+		rc = weir__stack_report_overflow_install();
 	if (rc == 0)
 		rc = detect_stalls(&rt->cfg);
 	if (rc < 0) {

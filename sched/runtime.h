@@ -37,7 +37,7 @@ struct runtime {
 	char backend_note[256];		/* what "auto" has passed over, and why */
 	uint32_t phase;			/* enum rt_phase; atomic */
 	uint32_t drained;		/* bumped by workers while aborting: look again; futex */
-	char note[3][160];		/* what a quota has changed, and where memory is not placed */
+	char note[3][160];		/* what a quota or a sandbox has changed, memory not placed */
 	unsigned notes_len;
 	bool here;			/* the plan is for this machine: its CPUs mean something */
 	struct sampler wake_sampler;	/* of wakes by threads that are no workers */

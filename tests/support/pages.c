@@ -32,14 +32,15 @@ const char *testing_policy_of(const void *at)
 	return policy;
 }
 
-int testing_deny_placing(int err)
+/* Up to three calls; 0 err ends the process. */
+static int deny(const unsigned calls[3], int err)
 {
 	unsigned action = err ? SECCOMP_RET_ERRNO | (unsigned)err : SECCOMP_RET_KILL_PROCESS;
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mbind, 2, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_set_mempolicy, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_get_mempolicy, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[0], 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[1], 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[2], 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -48,6 +49,20 @@ int testing_deny_placing(int err)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? -errno : 0;
+}
+
+int testing_deny_placing(int err)
+{
+	const unsigned calls[3] = { SYS_mbind, SYS_set_mempolicy, SYS_get_mempolicy };
+
+	return deny(calls, err);
+}
+
+int testing_deny_binding(int err)
+{
+	const unsigned call = SYS_sched_setaffinity, calls[3] = { call, call, call };
+
+	return deny(calls, err);
 }
 
 /* The pages of a mapping's line on a node, and those on others. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pages.h: what the kernel says of a test's memory and of its memory policies (Linux). */
+/* pages.h: what the kernel says of a test's memory and of its memory policies; and what it forbids (Linux). */
 #ifndef WEIR_TESTS_PAGES_H
 #define WEIR_TESTS_PAGES_H
 
@@ -22,5 +22,8 @@ size_t testing_count_placed(int node, size_t *ret_elsewhere);
  * that errno; or end the process, if err is 0. -errno where there are no such filters.
  */
 int testing_deny_placing(int err);
+
+/* The same for binding threads to CPUs. */
+int testing_deny_binding(int err);
 
 #endif

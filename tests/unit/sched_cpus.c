@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "sched/cpus.h"
+#include "tests/support/pages.h"
 #include "tests/unit/runtimes.h"
 
 static char root[64];
@@ -184,6 +185,19 @@ START_TEST(a_mount_of_a_part_of_the_tree)
 	put_v1("/sys/fs/cgroup/cpu", "400000\n", "100000\n");
 	ck_assert_uint_eq(cpus_quota_milli(root), 4000);
 	put_v1("/sys/fs/cgroup/cpu/sub", "100000\n", "100000\n");
+	ck_assert_uint_eq(cpus_quota_milli(root), 1000);
+}
+END_TEST
+
+/* In a namespace of cgroups, what was mounted outside shows where it is from there. */
+START_TEST(a_mount_of_another_namespace_is_passed_over)
+{
+	mounts("3:cpu:/sub\n",
+	       "33 32 0:29 /../.. /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu\n"
+	       "34 32 0:29 / /mnt ro - cgroup cgroup rw,cpu\n");
+	put_v1("/sys/fs/cgroup/cpu", "400000\n", "100000\n");
+	ck_assert_uint_eq(cpus_quota_milli(root), 0);
+	put_v1("/mnt/sub", "100000\n", "100000\n");
 	ck_assert_uint_eq(cpus_quota_milli(root), 1000);
 }
 END_TEST
@@ -408,6 +422,44 @@ START_TEST(workers_are_pinned_round_the_allowed)
 }
 END_TEST
 
+/* This machine, with an L3 for each CPU. */
+static struct weir_topo *topology_of_groups(void)
+{
+	struct weir_topo *topo;
+
+	ck_assert_int_eq(weir_topo_new(NULL, &topo, NULL), 0);
+	for (unsigned i = 0; i < topo->cpus_len; i++)
+		topo->cpus[i].l3 = (uint16_t)i;
+	return topo;
+}
+
+START_TEST(who_may_not_bind_starts_unbound)
+{
+	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	struct weir_topo *topo = topology_of_groups();
+	struct weir_rt *rt;
+
+	cfg.topo = topo;
+	cfg.place = &place;
+	if (weir_cpus_allowed() < 2 || testing_deny_binding(EPERM) < 0) {
+		testing_skip("one CPU only, or no seccomp filters here");
+		weir_topo_free(topo);
+		return;
+	}
+	rt = runtime_new(&cfg);
+	ck_assert_int_eq(weir_rt_plan(rt)->bind, WEIR_BIND_NONE);
+	ck_assert(!weir_rt_plan(rt)->workers[0].bound);
+	ck_assert_ptr_nonnull(strstr(weir_rt_note(rt, 0), "not bound: no thread can be bound"));
+	runtime_end(rt);
+	place.bind = WEIR_BIND_CPU;
+	ck_assert_int_eq(weir_rt_new(&cfg, &rt), -EPERM);
+	ck_assert_msg(strstr(weir_rt_why(), "Operation not permitted; leave bind 0") != NULL, "%s",
+		      weir_rt_why());
+	weir_topo_free(topo);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -418,6 +470,8 @@ int main(int argc, char **argv)
 		TESTING(version_1_finds_its_hierarchy, .setup = make_root, .teardown = remove_root),
 		TESTING(both_versions_at_once, .setup = make_root, .teardown = remove_root),
 		TESTING(a_mount_of_a_part_of_the_tree, .setup = make_root, .teardown = remove_root),
+		TESTING(a_mount_of_another_namespace_is_passed_over, .setup = make_root,
+			.teardown = remove_root),
 		TESTING(a_quota_says_where_it_is_and_what_it_cost, .setup = make_root,
 			.teardown = remove_root),
 		TESTING(no_quota_costs_nothing, .setup = make_root, .teardown = remove_root),
@@ -429,6 +483,7 @@ int main(int argc, char **argv)
 		TESTING(a_quota_is_rounded_up),
 		TESTING(the_mask_counts, .needs = "native"),
 		TESTING(workers_are_pinned_round_the_allowed, .needs = "native"),
+		TESTING(who_may_not_bind_starts_unbound, .needs = "native"),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
