@@ -130,14 +130,15 @@ static size_t altstack_bytes(void)
 
 int weir__stack_altstack_init(struct weir__altstack *alt)
 {
-	stack_t now, ours = { .ss_size = altstack_bytes() };
+	stack_t ours = { .ss_size = altstack_bytes() };
 	int rc;
 
-	*alt = (struct weir__altstack){ NULL, 0 };
-	if (sigaltstack(NULL, &now) < 0)
+	*alt = (struct weir__altstack){ .base = NULL };
+	if (sigaltstack(NULL, &alt->before) < 0)
 		return -errno;
-	if (!(now.ss_flags & SS_DISABLE))
-		return 0;		/* a sanitizer's, or the program's own */
+	/* A sanitizer's is. The program's own may be just enough for its own handlers. */
+	if (!(alt->before.ss_flags & SS_DISABLE) && alt->before.ss_size >= ours.ss_size)
+		return 0;
 	ours.ss_sp = mmap(NULL, ours.ss_size, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANON, -1, 0);
 	if (ours.ss_sp == MAP_FAILED)
@@ -147,18 +148,19 @@ int weir__stack_altstack_init(struct weir__altstack *alt)
 		munmap(ours.ss_sp, ours.ss_size);
 		return rc;
 	}
-	*alt = (struct weir__altstack){ ours.ss_sp, ours.ss_size };
+	if (alt->before.ss_flags & SS_DISABLE)
+		alt->before.ss_size = ours.ss_size;	/* some systems look at it all the same */
+	alt->base = ours.ss_sp;
+	alt->bytes = ours.ss_size;
 	return 0;
 }
 
 void weir__stack_altstack_fini(struct weir__altstack *alt)
 {
-	stack_t off = { .ss_flags = SS_DISABLE, .ss_size = alt->bytes };
-
 	if (!alt->base)
 		return;
 	/* Only ours is taken down; munmap alone would leave the kernel a dangling stack. */
-	if (sigaltstack(&off, NULL) == 0)
+	if (sigaltstack(&alt->before, NULL) == 0)
 		munmap(alt->base, alt->bytes);
 	alt->base = NULL;
 }

@@ -13,6 +13,7 @@
 #ifndef WEIR_CORE_OVERFLOW_H
 #define WEIR_CORE_OVERFLOW_H
 
+#include <signal.h>
 #include <stddef.h>
 
 /*
@@ -29,11 +30,12 @@ extern const char *(*weir__stack_overflow_name)(void);
 
 /* One thread's alternate signal stack. */
 struct weir__altstack {
-	void *base;				/* NULL: the thread already had one, left alone */
+	void *base;				/* NULL: the thread has one that is big enough */
 	size_t bytes;
+	stack_t before;				/* the thread's own, or none; comes back at the end */
 };
 
-/* Returns 0 or a negative errno. Thread: [any]; fini on the same thread. */
+/* See to it that there is one. Returns 0 or a negative errno. Thread: [any]; fini on the same thread. */
 int weir__stack_altstack_init(struct weir__altstack *alt);
 void weir__stack_altstack_fini(struct weir__altstack *alt);
 

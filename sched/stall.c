@@ -123,12 +123,17 @@ static void look(struct worker *w, void *ucontext)
 		note(w, task, cpu_ns, ucontext);
 }
 
+static bool does_nothing_by_default(int signo)
+{
+	return signo == SIGURG || signo == SIGCHLD || signo == SIGWINCH || signo == SIGCONT;
+}
+
 /* A signal that is not ours, as if this handler had never been there. */
 static void chain(int signo, siginfo_t *info, void *ucontext)
 {
 	if (previous.sa_flags & SA_SIGINFO) {
 		previous.sa_sigaction(signo, info, ucontext);
-	} else if (previous.sa_handler == SIG_DFL && signo != SIGURG) {
+	} else if (previous.sa_handler == SIG_DFL && !does_nothing_by_default(signo)) {
 		sigaction(signo, &previous, NULL);
 		raise(signo);
 	} else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {

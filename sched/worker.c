@@ -372,8 +372,9 @@ void worker_serve(struct worker *w, bool (*until)(void *arg), void *arg)
 	struct weir__altstack alt;
 	bool has_alt = weir__stack_altstack_init(&alt) == 0;
 
-	stall_arm(w, has_alt);
 	enter(w);
+	/* A timer that an earlier turn has left armed stops when it finds no worker: not from here on. */
+	stall_arm(w, has_alt);
 	call_start_hook(w);
 	worker_run(w, until, arg);
 	leave(w);

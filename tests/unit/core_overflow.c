@@ -159,12 +159,45 @@ START_TEST(altstack_per_thread)
 }
 END_TEST
 
+/* A sanitizer's, if it has one, is there again when the thread ends. */
+static void *small_altstack_thread(void *arg)
+{
+	static char small[8192];
+	stack_t own = { .ss_sp = small, .ss_size = sizeof(small) }, first, now;
+	struct weir__altstack alt;
+	const char *err = NULL;
+
+	(void)arg;
+	if (sigaltstack(&own, &first) < 0)
+		return "too small for the kernel";
+	if (weir__stack_altstack_init(&alt) < 0 || sigaltstack(NULL, &now) < 0)
+		err = "init";
+	else if (now.ss_sp == small || now.ss_size <= sizeof(small))
+		err = "the small one is still in use";
+	weir__stack_altstack_fini(&alt);
+	if (sigaltstack(&first, &now) < 0 || now.ss_sp != small || now.ss_flags & SS_DISABLE)
+		err = err ? err : "the small one has not come back";
+	return (void *)(uintptr_t)err;
+}
+
+START_TEST(a_small_altstack_is_replaced_and_comes_back)
+{
+	pthread_t th;
+	void *err;
+
+	ck_assert_int_eq(pthread_create(&th, NULL, small_altstack_thread, NULL), 0);
+	ck_assert_int_eq(pthread_join(th, &err), 0);
+	ck_assert_msg(!err, "%s", (char *)err);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(report_and_chain, .timeout_s = 30),
 		TESTING(install_and_remove, .timeout_s = 30),
 		TESTING(altstack_per_thread, .timeout_s = 30),
+		TESTING(a_small_altstack_is_replaced_and_comes_back, .timeout_s = 30),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
