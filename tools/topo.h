@@ -89,6 +89,10 @@ void topo_cpus_isolated(const struct topo_view *view, struct weir_cpuset *ret_se
 void topo_describe_machine(const struct topo_view *view, char *buf, size_t len);
 /* "auto", "none" … */
 const char *topo_bind_name(unsigned bind);
+/* "bound to a CPU each", "not bound" … */
+const char *topo_describe_binding(const struct weir_plan *plan);
+/* "quota 0.5 CPUs" or "no quota". */
+void topo_describe_quota(unsigned milli, char *buf, size_t len);
 
 /* ---- ways to show it ---- */
 

@@ -16,7 +16,8 @@
 #define MARGIN 24.0
 #define LINE 19.0
 #define COLOURS 8
-#define GROUP_WIDTH 310.0
+#define SWATCH 22.0
+#define GAP 26.0
 #define SET_LEN 1024
 
 static const char style[] =
@@ -49,6 +50,8 @@ struct picture {
 	FILE *out;
 	bool compact;
 	double width;			/* of all of it */
+	double group_width;		/* of a group's entry in the legend */
+	struct weir_cpuset spare;	/* CPUs that the plan takes from, and no worker is counted on */
 	char letters[WEIR_CPU_OUT_LEN];	/* by reason, of those that there are */
 };
 
@@ -113,20 +116,32 @@ static void describe_cpu(const struct picture *p, unsigned i, unsigned worker, u
 {
 	const struct weir_topo_cpu *cpu = &p->view->topo->cpus[i];
 	const struct weir_plan_worker *planned = &p->view->plan->workers[worker];
-	char set[SET_LEN] = "", fast[32] = "";
+	char set[SET_LEN] = "", fast[32] = "", more[24] = "";
 
 	if (p->view->topo->kinds > 1 && cpu->capacity)
 		snprintf(fast, sizeof(fast), ", speed %u %%", speed(cpu));
+	if (workers > 1)
+		snprintf(more, sizeof(more), " and %u more", workers - 1);
 	if (workers && planned->bound)
 		weir_cpuset_print(&planned->cpus, set, sizeof(set));
 	if (workers)
-		snprintf(buf, len, "CPU P#%u L#%u, core %u%s: worker %u of group %u, %s%s", cpu->os,
-			 i, cpu->core, fast, worker, planned->group,
+		snprintf(buf, len, "CPU P#%u L#%u, core %u%s: worker %u%s of group %u, %s%s",
+			 cpu->os, i, cpu->core, fast, worker, more, planned->group,
 			 planned->bound ? "bound to " : "not bound", set);
 	else
 		snprintf(buf, len, "CPU P#%u L#%u, core %u%s: %s", cpu->os, i, cpu->core, fast,
 			 p->view->plan->out[i] ? weir_cpu_out_text(p->view->plan->out[i])
 					       : "no worker is counted on it");
+}
+
+/* What there is room for in its cell. */
+static void name_cpu(const struct picture *p, const struct weir_topo_cpu *cpu, char *buf,
+		     size_t len)
+{
+	if (p->view->topo->kinds > 1 && cpu->capacity && !p->compact)
+		snprintf(buf, len, "P#%u %u%%", cpu->os, speed(cpu));
+	else
+		snprintf(buf, len, p->compact && cpu->os > 999 ? "%u" : "P#%u", cpu->os);
 }
 
 static void draw_cpu(const struct picture *p, const struct topo_box *box)
@@ -151,12 +166,9 @@ static void draw_cpu(const struct picture *p, const struct topo_box *box)
 	svg_rect(p->out, box->x, box->y, box->width, box->height, css);
 	svg_text(p->out, middle, box->y + (p->compact ? 14 : 20), "middle",
 		 p->compact ? "tight" : "worker", text);
-	if (p->view->topo->kinds > 1 && cpu->capacity && !p->compact)
-		snprintf(text, sizeof(text), "P#%u %u%%", cpu->os, speed(cpu));
-	else
-		snprintf(text, sizeof(text), "P#%u", cpu->os);
+	name_cpu(p, cpu, text, sizeof(text));
 	svg_text(p->out, middle, box->y + box->height - (p->compact ? 5 : 9), "middle",
-		 p->compact ? "dense" : "small", text);
+		 p->compact || strlen(text) > 8 ? "dense" : "small", text);
 	svg_tip_end(p->out);
 }
 
@@ -206,56 +218,96 @@ static double write_head(const struct picture *p)
 	const struct weir_topo *topo = p->view->topo;
 	const struct weir_plan *plan = p->view->plan;
 	struct weir_cpuset usable;
-	char machine[160], text[512], quota[32] = "no quota";
+	char machine[160], text[512], quota[32];
 
 	topo_describe_machine(p->view, machine, sizeof(machine));
 	topo_cpus_usable(p->view, &usable);
-	if (topo->quota_milli)
-		snprintf(quota, sizeof(quota), "quota %.2f CPUs", topo->quota_milli / 1000.0);
+	topo_describe_quota(topo->quota_milli, quota, sizeof(quota));
 	line(p, MARGIN + 10, "title", p->view->host ? p->view->host->name : topo->source);
 	snprintf(text, sizeof(text), "%s; %u CPUs usable; %s", machine,
 		 weir_cpuset_count(&usable), quota);
 	line(p, MARGIN + 32, "soft", text);
-	snprintf(text, sizeof(text), "%u worker%s in %u group%s; policy %s; bound to: %s",
+	snprintf(text, sizeof(text), "%u worker%s in %u group%s; policy %s; %s",
 		 plan->workers_len, plan->workers_len == 1 ? "" : "s", plan->groups_len,
 		 plan->groups_len == 1 ? "" : "s", weir_place_policy_name(plan->policy),
-		 topo_bind_name(plan->bind));
+		 topo_describe_binding(plan));
 	return line(p, MARGIN + 32 + LINE, "soft", text);
+}
+
+static void describe_group(const struct picture *p, unsigned i, char *buf, size_t len)
+{
+	const struct weir_plan_group *group = &p->view->plan->groups[i];
+	char cpus[SET_LEN], node[24] = "";
+
+	weir_cpuset_print(&group->cpus, cpus, sizeof(cpus));
+	if (p->view->topo->nodes_len > 1)
+		snprintf(node, sizeof(node), "node %u, ", p->view->topo->nodes[group->node].os);
+	snprintf(buf, len, "group %u: workers %u-%u, %sP# %s", i, group->first,
+		 group->first + group->workers - 1u, node, cpus);
+}
+
+/* That of the longest entry, as far as there is room. */
+static double measure_groups(const struct picture *p)
+{
+	char text[SET_LEN + 96];
+	double widest = 0, width;
+
+	for (unsigned i = 0; i < p->view->plan->groups_len; i++) {
+		describe_group(p, i, text, sizeof(text));
+		width = SWATCH + svg_text_width(text) + GAP;
+		widest = width > widest ? width : widest;
+	}
+	return widest < p->width - 2 * MARGIN ? widest : p->width - 2 * MARGIN;
 }
 
 /* The legend's groups stand in columns where there is room. */
 static unsigned group_columns(const struct picture *p)
 {
-	return (unsigned)((p->width - 2 * MARGIN) / GROUP_WIDTH);
+	return (unsigned)((p->width - 2 * MARGIN) / p->group_width);
 }
 
 static void write_group(const struct picture *p, unsigned i, double x, double y)
 {
-	const struct weir_plan_group *group = &p->view->plan->groups[i];
-	char css[24], text[SET_LEN + 96], cpus[SET_LEN], node[24] = "";
+	char css[24], text[SET_LEN + 96];
 
-	weir_cpuset_print(&group->cpus, cpus, sizeof(cpus));
+	describe_group(p, i, text, sizeof(text));
 	svg_rect(p->out, x, y - 11, 14, 14, group_css(i, css, sizeof(css)));
-	if (p->view->topo->nodes_len > 1)
-		snprintf(node, sizeof(node), "node %u, ", p->view->topo->nodes[group->node].os);
-	snprintf(text, sizeof(text), "group %u: workers %u-%u, %sP# %s", i, group->first,
-		 group->first + group->workers - 1u, node, cpus);
-	svg_label(p->out, x + 22, y, "start", "text", text,
-		  p->view->plan->groups_len == 1 ? p->width - x - MARGIN - 22 : GROUP_WIDTH - 34);
+	svg_label(p->out, x + SWATCH, y, "start", "text", text, p->group_width - SWATCH);
+}
+
+/* A box with a letter, and the CPUs that it stands for. */
+static double write_set(const struct picture *p, const char *css, const char *letter,
+			const char *what, const struct weir_cpuset *set, double y)
+{
+	char text[SET_LEN + 96], cpus[SET_LEN];
+
+	weir_cpuset_print(set, cpus, sizeof(cpus));
+	svg_rect(p->out, MARGIN, y - 11, 14, 14, css);
+	svg_text(p->out, MARGIN + 7, y, "middle", "tight", letter);
+	snprintf(text, sizeof(text), "%s: P# %s", what, cpus);
+	svg_label(p->out, MARGIN + SWATCH, y, "start", "text", text,
+		  p->width - 2 * MARGIN - SWATCH);
+	return y + LINE;
 }
 
 static double write_reason(const struct picture *p, unsigned why, double y)
 {
-	char text[SET_LEN + 96], cpus[SET_LEN], letter[2] = { p->letters[why], '\0' };
+	char letter[2] = { p->letters[why], '\0' };
 	struct weir_cpuset set;
 
 	topo_cpus_out(p->view, why, &set);
-	weir_cpuset_print(&set, cpus, sizeof(cpus));
-	svg_rect(p->out, MARGIN, y - 11, 14, 14, "out");
-	svg_text(p->out, MARGIN + 7, y, "middle", "tight", letter);
-	snprintf(text, sizeof(text), "%s: P# %s", weir_cpu_out_text(why), cpus);
-	svg_label(p->out, MARGIN + 22, y, "start", "text", text, p->width - 2 * MARGIN - 22);
-	return y + LINE;
+	return write_set(p, "out", letter, weir_cpu_out_text(why), &set, y);
+}
+
+static struct weir_cpuset spare_cpus(const struct topo_view *view)
+{
+	struct weir_cpuset set = { { 0 } };
+	unsigned worker;
+
+	for (unsigned i = 0; i < view->topo->cpus_len; i++)
+		if (!view->plan->out[i] && !topo_workers_on(view, i, &worker))
+			weir_cpuset_add(&set, view->topo->cpus[i].os);
+	return set;
 }
 
 static unsigned group_rows(const struct picture *p)
@@ -270,9 +322,11 @@ static double write_legend(const struct picture *p, double y)
 	unsigned columns = group_columns(p), rows = group_rows(p);
 
 	for (unsigned i = 0; i < p->view->plan->groups_len; i++)
-		write_group(p, i, MARGIN + GROUP_WIDTH * (i / rows % columns),
+		write_group(p, i, MARGIN + p->group_width * (i / rows % columns),
 			    y + LINE * (i % rows));
 	y += rows * LINE;
+	if (weir_cpuset_count(&p->spare))
+		y = write_set(p, "spare", "", "no worker is counted on it", &p->spare, y);
 	for (unsigned why = 1; why < WEIR_CPU_OUT_LEN; why++)
 		if (p->letters[why])
 			y = write_reason(p, why, y);
@@ -295,7 +349,8 @@ static double write_why(const struct picture *p, double y)
 static double lines_below(const struct picture *p)
 {
 	const struct weir_plan *plan = p->view->plan;
-	unsigned lines = group_rows(p) + (plan->why_len ? plan->why_len + 1 : 0);
+	unsigned lines = group_rows(p) + (weir_cpuset_count(&p->spare) > 0) +
+			 (plan->why_len ? plan->why_len + 1 : 0);
 
 	for (unsigned why = 1; why < WEIR_CPU_OUT_LEN; why++)
 		lines += p->letters[why] != '\0';
@@ -338,6 +393,8 @@ int topo_print_svg(const struct topo_view *view, FILE *out)
 	p.compact = boxes.compact;
 	p.width = boxes.list[0].width < LEAST ? LEAST : boxes.list[0].width;
 	p.width += 2 * MARGIN;
+	p.group_width = measure_groups(&p);
+	p.spare = spare_cpus(view);
 	letter_reasons(&p);
 	begin(&p, top + boxes.list[0].height + lines_below(&p) + MARGIN);
 	write_head(&p);

@@ -62,43 +62,25 @@ static void print_machine(const struct topo_view *view, FILE *out)
 	text_entry(out, "source", "%s", view->topo->source);
 }
 
-static const char *quota_text(unsigned milli, const char *file, char *buf, size_t len)
-{
-	if (milli)
-		snprintf(buf, len, "quota %u.%02u CPUs%s%s%s", milli / 1000, milli % 1000 / 10,
-			 *file ? " (" : "", file, *file ? ")" : "");
-	else
-		snprintf(buf, len, "no quota");
-	return buf;
-}
-
 static void print_usable(const struct topo_view *view, FILE *out)
 {
-	char cpus[SET_LEN], isolated[SET_LEN], quota[600];
+	const char *file = view->topo->quota_milli ? view->topo->quota_file : "";
+	char cpus[SET_LEN], isolated[SET_LEN], quota[32];
 	struct weir_cpuset usable, apart;
 
 	topo_cpus_usable(view, &usable);
 	topo_cpus_isolated(view, &apart);
-	text_entry(out, "usable", "%u of %u CPUs: %s; %s; isolated: %s",
+	topo_describe_quota(view->topo->quota_milli, quota, sizeof(quota));
+	text_entry(out, "usable", "%u of %u CPUs: %s; %s%s%s%s; isolated: %s",
 		   weir_cpuset_count(&usable), view->topo->cpus_len, print_set(&usable, cpus),
-		   quota_text(view->topo->quota_milli, view->topo->quota_file, quota,
-			      sizeof(quota)),
-		   print_set(&apart, isolated));
+		   quota, *file ? " (" : "", file, *file ? ")" : "", print_set(&apart, isolated));
 }
 
 static void print_workers(const struct weir_plan *plan, const char *label, FILE *out)
 {
-	static const char *const bound[] = {
-		[WEIR_BIND_AUTO] = "",
-		[WEIR_BIND_NONE] = "not bound",
-		[WEIR_BIND_GROUP] = "bound to the CPUs of their group",
-		[WEIR_BIND_CORE] = "bound to a core each",
-		[WEIR_BIND_CPU] = "bound to a CPU each",
-	};
-
 	text_entry(out, label, "%u in %u group%s; policy %s; %s%s", plan->workers_len,
 		   plan->groups_len, plural(plan->groups_len), weir_place_policy_name(plan->policy),
-		   bound[plan->bind],
+		   topo_describe_binding(plan),
 		   plan->throttled ? "; a quota throttles them: no busy polling" : "");
 }
 
@@ -151,16 +133,19 @@ static void print_cpu(const struct topo_view *view, unsigned i, bool begins, FIL
 {
 	const struct weir_topo_cpu *cpu = &view->topo->cpus[i];
 	unsigned worker = 0, count = topo_workers_on(view, i, &worker);
-	char label[24] = "", set[SET_LEN], number[16] = "-", group[8] = "-";
+	char label[24] = "", set[SET_LEN + 32] = "-", number[8] = "-", group[8] = "-";
 	const struct weir_plan_worker *first = &view->plan->workers[worker];
-	const char *last = "-";
+	const char *last = set;
 
 	if (begins)
 		snprintf(label, sizeof(label), "core %u", cpu->core);
 	if (count) {
-		snprintf(number, sizeof(number), count > 1 ? "%u+%u" : "%u", worker, count - 1);
+		snprintf(number, sizeof(number), "%u", worker);
 		snprintf(group, sizeof(group), "%u", first->group);
-		last = first->bound ? print_set(&first->cpus, set) : "-";
+		if (first->bound)
+			print_set(&first->cpus, set);
+		if (count > 1)
+			snprintf(set + strlen(set), 32, " (and %u more)", count - 1);
 	} else if (view->plan->out[i] != WEIR_CPU_USABLE) {
 		last = weir_cpu_out_text(view->plan->out[i]);
 	} else {

@@ -12,6 +12,30 @@ const char *topo_bind_name(unsigned bind)
 	return place_binds[bind];
 }
 
+const char *topo_describe_binding(const struct weir_plan *plan)
+{
+	static const char *const to[] = {
+		[WEIR_BIND_AUTO] = "",
+		[WEIR_BIND_NONE] = "bound to the CPUs that are used",
+		[WEIR_BIND_GROUP] = "bound to the CPUs of their group",
+		[WEIR_BIND_CORE] = "bound to a core each",
+		[WEIR_BIND_CPU] = "bound to a CPU each",
+	};
+	unsigned i = 0;
+
+	while (i < plan->workers_len && !plan->workers[i].bound)
+		i++;
+	return i < plan->workers_len ? to[plan->bind] : "not bound";
+}
+
+void topo_describe_quota(unsigned milli, char *buf, size_t len)
+{
+	if (milli)
+		snprintf(buf, len, "quota %.7g CPUs", milli / 1000.0);
+	else
+		snprintf(buf, len, "no quota");
+}
+
 static const char *plural(unsigned count)
 {
 	return count == 1 ? "" : "s";

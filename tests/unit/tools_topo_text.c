@@ -195,10 +195,79 @@ START_TEST(a_quota_is_told)
 	topo.quota_milli = 500;
 	strcpy(topo.quota_file, "/sys/fs/cgroup/cpu/x/cpu.cfs_quota_us");
 	rig_plan(NULL);
-	HAS(rig_printed(topo_print_text), "quota 0.50 CPUs\n"
+	HAS(rig_printed(topo_print_text), "quota 0.5 CPUs\n"
 					  "         (/sys/fs/cgroup/cpu/x/cpu.cfs_quota_us);");
 	HAS(rig_printed(topo_print_text), "workers  1 in 1 group;");
 	check_lines(rig_printed(topo_print_text));
+	rig_fini();
+}
+END_TEST
+
+/* Down to a thousandth: the smallest that a kernel gives is one of a hundred. */
+START_TEST(a_small_quota_is_not_none)
+{
+	rig_topo((struct topo_rig){ 1, 1, 1, 4, 1 });
+	topo.quota_milli = 1;
+	strcpy(topo.quota_file, "--quota");
+	rig_plan(NULL);
+	HAS(rig_printed(topo_print_text), "; quota 0.001 CPUs (--quota); isolated");
+	rig_fini();
+}
+END_TEST
+
+/* Workers that the kernel moves are still kept from CPUs that were left out. */
+START_TEST(what_binds_is_said_where_it_does)
+{
+	struct weir_place_config cfg = WEIR_PLACE_CONFIG_INIT;
+
+	rig_topo((struct topo_rig){ 1, 1, 1, 4, 1 });
+	cfg.bind = WEIR_BIND_NONE;
+	cfg.cpus = "0-2";
+	rig_plan(&cfg);
+	HAS(rig_printed(topo_print_text), "; bound to the CPUs that are used\n");
+	rig_fini();
+	rig_topo((struct topo_rig){ 1, 1, 1, 1, 1 });
+	cfg.bind = WEIR_BIND_CPU;
+	cfg.cpus = NULL;
+	rig_plan(&cfg);
+	HAS(rig_printed(topo_print_text), "; not bound\n");
+	rig_fini();
+}
+END_TEST
+
+START_TEST(several_workers_on_a_cpu_are_counted)
+{
+	struct weir_place_config cfg = WEIR_PLACE_CONFIG_INIT;
+
+	rig_topo((struct topo_rig){ 1, 1, 2, 1, 1 });
+	cfg.workers = 7;
+	rig_plan(&cfg);
+	HAS(rig_printed(topo_print_text),
+	    "    core 0             0     0       0     0  0 (and 3 more)\n");
+	rig_fini();
+}
+END_TEST
+
+static void print_svg(const struct topo_view *shown, FILE *out)
+{
+	ck_assert_int_eq(topo_print_svg(shown, out), 0);
+}
+
+START_TEST(a_picture_says_what_its_cells_are)
+{
+	struct weir_place_config cfg = WEIR_PLACE_CONFIG_INIT;
+
+	rig_topo((struct topo_rig){ 2, 1, 8, 8, 1 });
+	cfg.workers = 44;
+	rig_plan(&cfg);
+	ck_assert_ptr_nonnull(strstr(rig_printed(print_svg), "no worker is counted on it: P# "));
+	ck_assert_ptr_nonnull(strstr(rig_printed(print_svg), "more than there are workers: P# "));
+	rig_fini();
+	/* No entry is cut that there is room for. */
+	rig_topo((struct topo_rig){ 2, 1, 8, 8, 2 });
+	rig_plan(NULL);
+	ck_assert_ptr_nonnull(strstr(rig_printed(print_svg),
+				     ">group 15: workers 240-255, node 1, P# 120-127,248-255<"));
 	rig_fini();
 }
 END_TEST
@@ -304,6 +373,10 @@ int main(int argc, char **argv)
 		TESTING(other_reasons_and_numbers_are_not_folded),
 		TESTING(kinds_of_core_have_their_speed),
 		TESTING(a_quota_is_told),
+		TESTING(a_small_quota_is_not_none),
+		TESTING(what_binds_is_said_where_it_does),
+		TESTING(several_workers_on_a_cpu_are_counted),
+		TESTING(a_picture_says_what_its_cells_are),
 		TESTING(what_if_shows_the_difference),
 		TESTING(cards_and_their_interrupts),
 		TESTING(lines_wrap),
