@@ -101,8 +101,8 @@ void doctor_check_numa(struct doctor *doctor)
 	if (!doctor->topo)
 		return;
 	if (doctor->topo->flat) {
-		doctor_add(doctor, DOCTOR_INFO, "numa.nodes",
-			   "not known: hwloc is not in this build");
+		doctor_add(doctor, DOCTOR_INFO, "numa.nodes", "not known: %s",
+			   doctor->topo->source);
 		return;
 	}
 	check_nodes(doctor);

@@ -119,7 +119,7 @@ START_TEST(nodes_and_distances)
 	expect("numa.hidden", DOCTOR_WARN, "2 packages, but one node", "");
 	HAS(got("numa.hidden")->advice, "interleaving");
 	says.no_hwloc = true;
-	expect_now("numa.nodes", DOCTOR_INFO, "hwloc is not in this build", "");
+	expect_now("numa.nodes", DOCTOR_INFO, "without its topology: no hwloc", "");
 	ck_assert_ptr_null(find("numa.hidden"));
 }
 END_TEST

@@ -78,6 +78,7 @@ static int fake_topo(struct weir_topo **ret_topo)
 	ck_assert_uint_le(says.cpus.mask_cpus, RIG_CPUS_MAX);
 	topo = &made->topo;
 	topo->flat = says.no_hwloc;
+	strcpy(topo->source, says.no_hwloc ? "this machine, without its topology: no hwloc" : "");
 	topo->cpus_len = topo->cores = says.cpus.mask_cpus;
 	topo->packages = says.packages;
 	topo->nodes_len = topo->l3s_len = says.nodes;
