@@ -85,6 +85,6 @@ ssize_t weir__transfer_call(struct weir_op *op, size_t *ret_asked)
 
 	if (n < 0)
 		return -errno;
-	*weir__transfer_done(op) += (uint32_t)n;
+	weir__transfer_moved(op, n);
 	return n;
 }

@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include "core/atomic.h"
 #include "weir/backend.h"
 
 /* Most bytes of one call, so that its result is an int. */
@@ -26,6 +27,17 @@ static inline bool weir__transfer_is_single(const struct weir_op *op)
 static inline uint32_t *weir__transfer_done(struct weir_op *op)
 {
 	return weir__transfer_is_single(op) ? &op->u.io.done : &op->u.iov.done;
+}
+
+/*
+ * So many bytes more have moved; less than none: they are taken back. Atomic, for a relay that
+ * looks after its progress while its operation is under way on another worker.
+ */
+static inline void weir__transfer_moved(struct weir_op *op, ssize_t n)
+{
+	uint32_t *done = weir__transfer_done(op);
+
+	weir__store(done, *done + (uint32_t)n, WEIR_RELAXED);
 }
 
 /* Whether it is to go on after a call that moved less than everything. */

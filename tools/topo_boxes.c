@@ -16,18 +16,18 @@ struct style {
 
 static const struct style styles[2][TOPO_BOX_LEVELS] = {
 	{
-		[TOPO_BOX_MACHINE] = { 0, 14, 0 },
+		[TOPO_BOX_MACHINE] = { 0, 14, 0, 0 },
 		[TOPO_BOX_PACKAGE] = { 12, 12, 22, 300 },
 		[TOPO_BOX_NODE] = { 12, 12, 22, 280 },
 		[TOPO_BOX_L3] = { 10, 8, 20, 200 },
-		[TOPO_BOX_CORE] = { 5, 4, 16 },
+		[TOPO_BOX_CORE] = { 5, 4, 16, 0 },
 	},
 	{
-		[TOPO_BOX_MACHINE] = { 0, 14, 0 },
+		[TOPO_BOX_MACHINE] = { 0, 14, 0, 0 },
 		[TOPO_BOX_PACKAGE] = { 10, 10, 22, 300 },
 		[TOPO_BOX_NODE] = { 10, 10, 22, 280 },
 		[TOPO_BOX_L3] = { 7, 5, 19, 200 },
-		[TOPO_BOX_CORE] = { 3, 2, 0 },
+		[TOPO_BOX_CORE] = { 3, 2, 0, 0 },
 	},
 };
 

@@ -138,7 +138,7 @@ static void copy_out(struct uring *u, struct uring_handle *s, struct weir_op *op
 		size_t n = copy_some(u, s, iov[i].iov_base, iov[i].iov_len,
 				     op->flags & WEIR_OP_PEEK);
 
-		*weir__transfer_done(op) += (uint32_t)n;
+		weir__transfer_moved(op, (ssize_t)n);
 		if (n < iov[i].iov_len || op->flags & WEIR_OP_PEEK)
 			break;
 	}

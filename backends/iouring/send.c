@@ -140,7 +140,7 @@ static int ask_about_fault(struct weir_op *op)
 	int n = (int)weir__transfer_call(op, &asked);
 
 	if (n > 0)
-		*weir__transfer_done(op) -= (uint32_t)n;
+		weir__transfer_moved(op, -n);
 	return n;
 }
 
@@ -165,7 +165,7 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 		return;
 	}
 	if (res > 0) {
-		*weir__transfer_done(op) += (uint32_t)res;
+		weir__transfer_moved(op, res);
 		if (WEIR_UNLIKELY(weir__transfer_wants_all(op) &&
 				  !weir__transfer_is_complete(op))) {
 			/* A close has cancelled what was under way, and would not cancel this. */

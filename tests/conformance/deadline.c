@@ -83,8 +83,16 @@ CASE(a_peek_and_a_scattered_receive_time_out, 0)
 	ck_assert(rc == 30 || rc == -ETIMEDOUT);
 	rc = weir_tcp_recvv_until(other, iov, 2, 1);
 	ck_assert(rc == 30 || rc == -ETIMEDOUT);
-	if (rc < 0)
-		ck_assert_int_eq(weir_tcp_recvv_until(other, iov, 2, later), 30);
+	for (got = rc < 0 ? 0 : 30; got < 30; got += rc) {
+		/* A peek may see more than the next receive brings. */
+		unsigned at = got < 15 ? 0 : 1;
+
+		iov[0] = (struct iovec){ buf + got, 15 - (size_t)got };
+		iov[1] = (struct iovec){ more + (at ? got - 15 : 0), 15 };
+		rc = weir_tcp_recvv_until(other, iov + at, 2 - at, later);
+		ck_assert_int_gt(rc, 0);
+	}
+	got = 0;
 	pattern_check(3, 0, buf, 15);
 	pattern_check(3, 15, more, 15);
 	pattern_send(one, 3, 30, 20);

@@ -96,7 +96,7 @@ START_TEST(lease_of_at_most)
 	for (unsigned i = 0; i < 3; i++) {
 		lease_op(&op, &h, &lease[i])->u.lease.max = 2;
 		ck_assert_int_eq(finish(submit(&op)), 2);
-		ck_assert_mem_eq(lease[i].data, "abcdef" + 2 * i, 2);
+		ck_assert_mem_eq(lease[i].data, &"abcdef"[2 * i], 2);
 	}
 	for (unsigned i = 0; i < 3; i++)
 		give_back(&lease[i]);

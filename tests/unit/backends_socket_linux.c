@@ -92,14 +92,18 @@ START_TEST(the_kernel_takes_the_longest)
 				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	uint16_t shard[1024];
 	struct weir_steering steering = { 1024, shard };
-	int one = listening(&addr, true), other;
+	int one = listening(&addr, true), other, rc;
 
 	for (unsigned cpu = 0; cpu < 1024; cpu++)
 		shard[cpu] = cpu % 2;
 	ck_assert_int_lt(weir__socket_steer(one, &steering), 0);	/* it shares with nobody */
 	ck_assert_int_eq(weir__socket_share_port(one), 0);
 	other = listening(&addr, false);
-	ck_assert_int_eq(weir__socket_steer(one, &steering), 0);
+	rc = weir__socket_steer(one, &steering);
+	if (rc == -ENOPROTOOPT)
+		testing_skip("the system does not steer: an emulated one does not");
+	else
+		ck_assert_int_eq(rc, 0);
 	close(one);
 	close(other);
 }

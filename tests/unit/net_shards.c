@@ -130,6 +130,11 @@ static int steered_body(void *arg UNUSED)
 
 	open_steered(&s, WEIR_SHARDS_GROUP);
 	ck_assert_uint_eq(weir_listener_shards(s.listener), 2);
+	if (weir_listener_steer_error(s.listener) == -ENOPROTOOPT) {
+		testing_skip("the system does not steer: an emulated one does not");
+		weir_listener_close(s.listener);
+		return 0;
+	}
 	ck_assert_int_eq(weir_listener_steer_error(s.listener), 0);
 	ck_assert_int_eq(weir_spawn(serve, &s, &task), 0);
 	for (unsigned g = 0; g < 2; g++) {
@@ -167,8 +172,10 @@ static bool can_run(const char *backend)
 	struct weir_backend_info info;
 
 	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
-		if (strcmp(info.name, backend) == 0 && info.err)
+		if (strcmp(info.name, backend) == 0 && info.err) {
 			testing_skip("the backend %s cannot run here: %s", backend, info.reason);
+			return false;
+		}
 	return true;
 }
 

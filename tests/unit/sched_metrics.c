@@ -145,6 +145,7 @@ static int hold(void *arg)
 	add(&h->holding, 1);
 	while (!get(&h->let_go))
 		;
+	set(&h->holding, 0);
 	return 0;
 }
 
@@ -179,6 +180,7 @@ static int fill_the_ring(void *arg UNUSED)
 	ck_assert_uint_eq(m.overflows, MANY - 256 - 1);
 	ck_assert_uint_eq(worker_metrics(rt, !me).steals, 0);
 	set(&h.let_go, 1);
+	YIELD_UNTIL(!get(&h.holding));		/* it is on this stack */
 	return 0;
 }
 
@@ -237,6 +239,7 @@ static int send_away(void *arg UNUSED)
 	struct weir_rt *rt = weir_rt_current();
 	unsigned me = (unsigned)weir_rt_worker_index();
 	struct traveller t = { 0 };
+	uint64_t parks;
 	struct weir_worker_metrics before = worker_metrics(rt, !me), m;
 	int ends[2];
 
@@ -244,6 +247,10 @@ static int send_away(void *arg UNUSED)
 	t.fd = ends[0];
 	ck_assert_int_eq(weir_spawn(travel, &t, NULL), 0);
 	while (!get(&t.ran))
+		;
+	/* Its worker sleeps: it waits. */
+	parks = worker_metrics(rt, !me).parks;
+	while (worker_metrics(rt, !me).parks == parks)
 		;
 	ck_assert_int_eq(write(ends[1], "x", 1), 1);
 	while (!get(&t.waited))
@@ -443,7 +450,6 @@ START_TEST(every_poll_and_every_wake_when_asked_for)
 	m = worker_metrics(rt, 0);
 	ck_assert_uint_eq(taken(weir_metrics_poll_time, rt)->count, m.polls);
 	ck_assert_uint_ge(histogram.max, ns);
-	ck_assert_uint_lt(histogram.min, ns);
 	ck_assert_uint_ge(histogram.sum, 2 * ns);
 	/* Nobody yields, so that each poll follows a wake; the second waits for the first. */
 	ck_assert_uint_eq(taken(weir_metrics_schedule_latency, rt)->count, m.polls);
