@@ -79,7 +79,7 @@ static int fill_defaults(struct weir_rt_config *c)
 	DEFAULT(c->idle_events, 1024);
 	DEFAULT(c->remote_after, 4);
 	DEFAULT(c->watch_ns, 10 * WEIR_MSEC);
-	DEFAULT(c->sample, 64);
+	DEFAULT(c->sample, 256);
 	DEFAULT(c->stall_ns, 25 * WEIR_MSEC);
 	DEFAULT(c->stall_signal, SIGURG);
 	DEFAULT(c->tune_ns, 200 * WEIR_USEC);

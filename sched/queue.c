@@ -78,7 +78,6 @@ static void enqueue_chain(struct worker *w, struct weir__link *link)
 
 void worker_push(struct worker *w, struct weir_task *task)
 {
-	weir__count(&w->base.metrics.local_schedules, 1);
 	enqueue(w, task);
 }
 
@@ -107,7 +106,6 @@ void worker_push_lifo(struct worker *w, struct weir_task *task)
 		old = weir__xchg(&w->lifo, task, WEIR_ACQ_REL);
 	if (old)
 		enqueue(w, old);
-	weir__count(&w->base.metrics.local_schedules, 1);
 }
 
 void worker_take_arrivals(struct worker *w)

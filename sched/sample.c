@@ -37,7 +37,7 @@ void samples_fini(struct worker *w)
 void sampler_init(struct sampler *s, unsigned every, uint32_t seed)
 {
 	*s = (struct sampler){ .every = every, .rng = seed };
-	sampler_next(s, 0);
+	sampler_next(s, UINT32_MAX);
 }
 
 /* Uniform from 1 to 2 * every - 1. */
@@ -63,18 +63,22 @@ void sample_wake(struct sampler *s, uint32_t count, struct weir_task *task)
 	task->woken_ns = weir__clock_system();
 }
 
-bool sample_run(struct worker *w, struct weir_task *task, bool poll)
+void sample_poll(struct sampler *s, uint32_t count, struct weir_task *task)
 {
-	uint64_t from = weir__clock_system();
-	bool stays;
+	sampler_next(s, count);
+	if (s->every)
+		task->flags |= WEIR__TASK_TIMED;
+}
 
-	if (poll)
-		sampler_next(&w->poll_sampler, w->tick);
-	if (task->flags & WEIR__TASK_STAMPED) {
-		task->flags &= (uint8_t)~WEIR__TASK_STAMPED;
-		if (w->samples && from >= task->woken_ns)
-			weir_histogram_add(&w->samples->latency_ns, from - task->woken_ns);
-	}
+bool sample_run(struct worker *w, struct weir_task *task)
+{
+	bool stays, stamped = task->flags & WEIR__TASK_STAMPED,
+		    poll = task->flags & WEIR__TASK_TIMED;
+	uint64_t from = weir__clock_system();
+
+	task->flags &= (uint8_t) ~(WEIR__TASK_STAMPED | WEIR__TASK_TIMED);
+	if (stamped && w->samples && from >= task->woken_ns)
+		weir_histogram_add(&w->samples->latency_ns, from - task->woken_ns);
 	stays = weir__task_run(&w->base, task);
 	/* Where it has blocked in place, the worker is another thread's by now. */
 	if (stays && poll && w->samples)

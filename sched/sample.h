@@ -27,7 +27,7 @@ struct samples {
 int samples_init(struct worker *w, int node);
 void samples_fini(struct worker *w);
 
-/* When to take the next sample: events are counted by others, the samplers look at their count. */
+/* When to take the next sample: others count the events, from 0; the sampler looks at their count. */
 struct sampler {
 	unsigned every;			/* on average; 0 never */
 	uint32_t rng;
@@ -49,7 +49,10 @@ static inline bool sampler_is_due(const struct sampler *s, uint32_t count)
 /* A task is made ready, and nobody else has it yet: stamp it. [any] */
 WEIR_NOINLINE void sample_wake(struct sampler *s, uint32_t count, struct weir_task *task);
 
-/* weir__task_run, timed. [owner] */
-WEIR_NOINLINE bool sample_run(struct worker *w, struct weir_task *task, bool poll);
+/* A task is about to be polled: time it. [owner] */
+void sample_poll(struct sampler *s, uint32_t count, struct weir_task *task);
+
+/* weir__task_run for a task that is stamped or timed. [owner] */
+WEIR_NOINLINE bool sample_run(struct worker *w, struct weir_task *task);
 
 #endif

@@ -37,33 +37,47 @@ void schedule_wake_all(struct runtime *rt)
 		notify_worker(worker_at(rt, i));
 }
 
+/* The task is nobody else's yet: what is counted is sampled. */
+static void count_local(struct worker *here, struct weir_task *task)
+{
+	uint64_t count = here->base.metrics.local_schedules;
+
+	weir__count(&here->base.metrics.local_schedules, 1);
+	if (sampler_is_due(&here->wake_sampler, (uint32_t)count))
+		sample_wake(&here->wake_sampler, (uint32_t)count, task);
+}
+
+/* Of threads that count at the same time some are not counted, which does no harm. */
+static void count_remote(struct runtime *rt, struct weir_task *task)
+{
+	uint32_t count = weir__load(&rt->remote_wakes, WEIR_RELAXED);
+
+	weir__store(&rt->remote_wakes, count + 1, WEIR_RELAXED);
+	if (sampler_is_due(&rt->wake_sampler, count))
+		sample_wake(&rt->wake_sampler, count, task);
+}
+
 static void schedule_pinned(struct runtime *rt, struct worker *here, struct weir_task *task)
 {
 	struct worker *home = worker_at(rt, task->pinned_to);
 
 	WEIR_ASSERT(task->pinned_to < rt->base.workers);
-	if (home == here)
+	if (home == here) {
+		count_local(home, task);
 		worker_push(home, task);
-	else if (weir__inbox_push(&home->arrivals, &task->link))
+		return;
+	}
+	count_remote(rt, task);
+	if (weir__inbox_push(&home->arrivals, &task->link))
 		notify_worker(home);
-}
-
-static void sample(struct sampler *s, uint32_t count, struct weir_task *task)
-{
-	if (sampler_is_due(s, count))
-		sample_wake(s, count, task);
 }
 
 static void schedule_remote(struct runtime *rt, struct weir_task *task)
 {
 	struct group *group = domains_group_here(rt);
-	uint32_t count;
 	unsigned i;
 
-	/* Of threads that count at the same time some are not counted, which does no harm. */
-	count = weir__load(&rt->remote_wakes, WEIR_RELAXED) + 1;
-	weir__store(&rt->remote_wakes, count, WEIR_RELAXED);
-	sample(&rt->wake_sampler, count, task);
+	count_remote(rt, task);
 	inject_push(&group->inject, &task->link);
 	if (group->domain->stealing)
 		schedule_wake_one(rt, group, -1);
@@ -76,6 +90,7 @@ static void schedule_here(struct worker *w, struct weir_task *task)
 {
 	bool polling = w->base.cx.task != NULL, displaced;
 
+	count_local(w, task);
 	if (!polling || w->rt->cfg.no_lifo) {
 		worker_push(w, task);
 		displaced = polling;
@@ -94,8 +109,6 @@ static void schedule(struct weir_task *task)
 	struct weir__worker *base = weir__worker_current();
 	struct worker *here = base && base->rt == task->rt ? worker_of(base) : NULL;
 
-	if (here)
-		sample(&here->wake_sampler, (uint32_t)here->base.metrics.local_schedules + 1, task);
 	if (WEIR_UNLIKELY(task->flags & WEIR__TASK_PINNED))
 		schedule_pinned(rt, here, task);
 	else if (WEIR_LIKELY(here != NULL))

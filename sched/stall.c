@@ -101,7 +101,9 @@ static void note(struct worker *w, struct weir_task *task, uint64_t cpu_ns, void
 	/* Pairs with the load in weir_metrics_last_stall: where one is counted there is a record. */
 	weir__store(&w->base.metrics.stalls, stall.number, WEIR_RELEASE);
 	w->stall.noted = w->stall.pending = true;
-	weir__store(&w->turn_at, w->tick, WEIR_RELAXED);
+	/* The loop's next look is now, and delivers it. */
+	weir__store(&w->turn_at, worker_tick(w), WEIR_RELAXED);
+	weir__store(&w->look_at, worker_tick(w), WEIR_RELAXED);
 }
 
 static void look(struct worker *w, void *ucontext)

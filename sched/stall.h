@@ -9,12 +9,12 @@
  * than the bound, and one of one and a half bounds is never missed. Nothing is done
  * for it in a poll, and nothing at all while the worker sleeps.
  *
- *	handler		task runs	compare; note: the record, the backtrace, turn_at
+ *	handler		task runs	compare; note: the record, the backtrace, look_at
  *			between tasks	forget
  *			no worker	disarm: the thread has become something else
  *	worker_turn	after the poll	deliver: the hook, unless there were too many
  *
- * turn_at makes the worker turn its drivers first thing when it has its thread back,
+ * look_at makes the worker turn its drivers first thing when it has its thread back,
  * which is overdue, and finds the note there: the loop needs no look of its own.
  */
 #ifndef WEIR_SCHED_STALL_H

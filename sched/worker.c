@@ -32,11 +32,12 @@ static bool worker_done(struct worker *w, bool (*until)(void *), void *arg)
 /* Polls are as long as they were lately; so many fit between two looks. */
 static void tune_intervals(struct worker *w)
 {
-	unsigned polls = w->tick - w->stats_from_tick, n;
+	uint32_t tick = worker_tick(w);
+	unsigned polls = tick - w->stats_from_tick, n;
 	uint64_t from = w->stats_from_ns, now = weir__clock_system(), aim = w->rt->cfg.tune_ns;
 
 	w->stats_from_ns = now;
-	w->stats_from_tick = w->tick;
+	w->stats_from_tick = tick;
 	if (!from || !polls)
 		return;
 	w->poll_ns += 0.1 * ((double)(now - from) / polls - w->poll_ns);
@@ -95,7 +96,7 @@ static void share_backlog(struct worker *w)
 static void poll_drivers(struct worker *w)
 {
 	weir__driver_poll(&w->base.driver, &w->base, worker_has_local(w));
-	w->polled_at = w->tick;
+	w->polled_at = worker_tick(w);
 	requeue_deferred(w);
 	take_in(w);
 	share_backlog(w);
@@ -103,34 +104,29 @@ static void poll_drivers(struct worker *w)
 
 static void worker_turn(struct worker *w)
 {
-	if (WEIR_LIKELY((int)(w->tick - w->turn_at) < 0))
-		return;
 	if (WEIR_UNLIKELY(w->stall.pending))
 		stall_deliver(w);
 	tune_intervals(w);
 	poll_drivers(w);
-	w->turn_at = w->tick + w->turn_interval;
+	w->turn_at = worker_tick(w) + w->turn_interval;
 }
 
 /* ---- where the next task comes from ---- */
 
 /* Whatever else is ready: at times the others are asked first. */
-static WEIR_NOINLINE struct weir_task *next_in_turn(struct worker *w)
+static struct weir_task *next_in_turn(struct worker *w)
 {
 	struct weir_task *task;
 
-	w->inject_at = w->tick + w->inject_interval;
+	w->inject_at = worker_tick(w) + w->inject_interval;
 	task = worker_next_injected(w, w->group);
 	return task || w->group->idle.near_len == 1 ? task : steal_neglected(w);
 }
 
-static struct weir_task *next_task(struct worker *w)
+static struct weir_task *next_ready(struct worker *w)
 {
-	struct weir_task *task;
+	struct weir_task *task = worker_next_local(w);
 
-	if (WEIR_UNLIKELY((int)(w->tick - w->inject_at) >= 0) && (task = next_in_turn(w)))
-		return task;
-	task = worker_next_local(w);
 	if (task || !inject_len(&w->group->inject))
 		return task;
 	return worker_next_injected(w, w->group);
@@ -143,11 +139,55 @@ static struct weir_task *next_deferred(struct worker *w)
 
 	if (!n)
 		return NULL;
-	if (n > YIELD_POLL_TICKS || w->tick - w->polled_at >= YIELD_POLL_TICKS)
+	if (n > YIELD_POLL_TICKS || worker_tick(w) - w->polled_at >= YIELD_POLL_TICKS)
 		poll_drivers(w);
 	else
 		requeue_deferred(w);
-	return next_task(w);
+	return next_ready(w);
+}
+
+/* In line, as run() below is. */
+__attribute__((always_inline)) static inline struct weir_task *find_task(struct worker *w)
+{
+	struct weir_task *task = next_ready(w);
+
+	if (!task)
+		task = next_deferred(w);
+	if (!task)
+		return steal_work(w);
+	if (w->searching)
+		steal_end_search(w);
+	return task;
+}
+
+static uint32_t sooner(uint32_t tick, uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - tick) < (int32_t)(b - tick) ? a : b;
+}
+
+/* The drivers, the others' queues, the poll that is timed: those that are due. Then the next task. */
+static WEIR_NOINLINE struct weir_task *look_around(struct worker *w)
+{
+	uint32_t tick = worker_tick(w);
+	struct weir_task *task = NULL;
+
+	if (worker_is_due(tick, w->turn_at))
+		worker_turn(w);
+	if (worker_is_due(tick, w->inject_at))
+		task = next_in_turn(w);
+	if (!task)
+		task = find_task(w);
+	if (task && sampler_is_due(&w->poll_sampler, tick))
+		sample_poll(&w->poll_sampler, tick, task);
+	w->look_at = sooner(tick, w->turn_at, sooner(tick, w->inject_at, w->poll_sampler.at));
+	return task;
+}
+
+static struct weir_task *next_task(struct worker *w)
+{
+	if (WEIR_UNLIKELY(worker_is_due(worker_tick(w), w->look_at)))
+		return look_around(w);
+	return find_task(w);
 }
 
 /* ---- sleeping ---- */
@@ -282,8 +322,8 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 	share_backlog(w);
 	if (w->stealing && worker_has_local(w))
 		watch_pass_on(w);
-	w->polled_at = w->tick;
-	w->turn_at = w->tick + w->turn_interval;
+	w->polled_at = worker_tick(w);
+	w->turn_at = worker_tick(w) + w->turn_interval;
 	w->stats_from_ns = 0;		/* the stretch ended: what was slept is no poll time */
 }
 
@@ -292,10 +332,8 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 /* False: it has blocked in place. In line, for the reasons of core/fiber_resume.h. */
 __attribute__((always_inline)) static inline bool run(struct worker *w, struct weir_task *task)
 {
-	bool timed = sampler_is_due(&w->poll_sampler, w->tick);
-
-	if (WEIR_UNLIKELY(timed || (task->flags & WEIR__TASK_STAMPED)))
-		return sample_run(w, task, timed);
+	if (WEIR_UNLIKELY(task->flags & (WEIR__TASK_STAMPED | WEIR__TASK_TIMED)))
+		return sample_run(w, task);
 	return weir__task_run(&w->base, task);
 }
 
@@ -304,20 +342,10 @@ void worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 	struct weir_task *task;
 
 	while (!worker_done(w, until, arg)) {
-		worker_turn(w);
 		task = next_task(w);
 		if (!task)
-			task = next_deferred(w);
-		if (!task)
-			task = steal_work(w);
-		else if (w->searching)
-			steal_end_search(w);
-		if (!task) {
 			worker_park(w, until, arg);
-			continue;
-		}
-		w->tick++;
-		if (WEIR_UNLIKELY(!run(w, task)))
+		else if (WEIR_UNLIKELY(!run(w, task)))
 			return;		/* it has blocked in place: another thread is the worker now */
 	}
 }

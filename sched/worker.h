@@ -50,13 +50,14 @@ struct worker {
 	bool searching;
 	bool hooked;			/* started, and on_worker_stop has not been called */
 	bool aborted_all;		/* this worker has cancelled its tasks (shutdown) */
-	unsigned tick;			/* polls so far */
-	unsigned turn_at;		/* tick of the next look at the drivers; see stall.h */
-	unsigned inject_at;		/* tick of the next look at the inject queue */
+	uint32_t look_at;		/* the tick of the earliest of the next three; see stall.h */
+	uint32_t turn_at;		/* the next look at the drivers */
+	uint32_t inject_at;		/* the next look at the inject queue */
+	struct sampler poll_sampler;	/* the next poll that is timed */
 	unsigned turn_interval, inject_interval;
-	unsigned polled_at;		/* tick of the last driver poll */
+	uint32_t polled_at;		/* tick of the last driver poll */
 	uint64_t stats_from_ns;		/* when the running stretch began */
-	unsigned stats_from_tick;
+	uint32_t stats_from_tick;
 	uint64_t spin_ns;		/* how long to look around before the next sleep */
 	double poll_ns;			/* mean length of a poll (EWMA) */
 	uint32_t rng;
@@ -64,7 +65,7 @@ struct worker {
 	struct steal_order order;
 	struct steal_neglect neglect;
 
-	struct sampler poll_sampler, wake_sampler;
+	struct sampler wake_sampler;
 	struct samples *samples;	/* NULL: none are taken */
 	struct stall stall;
 
@@ -81,6 +82,17 @@ struct worker {
 static inline struct worker *worker_of(struct weir__worker *base)
 {
 	return WEIR_CONTAINER_OF(base, struct worker, base);
+}
+
+/* The time in polls: so many so far. [owner] */
+static inline uint32_t worker_tick(const struct worker *w)
+{
+	return (uint32_t)w->base.metrics.polls;
+}
+
+static inline bool worker_is_due(uint32_t tick, uint32_t at)
+{
+	return (int32_t)(tick - at) >= 0;
 }
 
 static inline struct worker *worker_at(struct runtime *rt, unsigned i)

@@ -129,7 +129,7 @@ struct weir_rt_config {
 	int stall_signal;
 	void (*on_stall)(void *arg, const struct weir_stall *stall);
 
-	/* Poll times and schedule latencies (metrics.h) are taken of one in so many: 64; 1: of all. */
+	/* Poll times and schedule latencies (metrics.h) are taken of one in so many: 256; 1: of all. */
 	unsigned sample;
 };
 

@@ -477,18 +477,18 @@ static int take_turns(void *times)
 	return 0;
 }
 
-START_TEST(one_poll_in_64_by_default)
+START_TEST(one_poll_in_256_by_default)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
 	struct weir_rt *rt = runtime_new(&cfg);
-	unsigned times = 2000;
+	unsigned times = 8000;
 	uint64_t polls;
 
 	ck_assert_int_eq(weir_rt_block_on(rt, take_turns, &times), 0);
 	ck_assert_int_eq(weir_rt_shutdown(rt, WEIR_FOREVER), 0);
 	polls = worker_metrics(rt, 0).polls;
-	ck_assert_uint_ge(taken(weir_metrics_poll_time, rt)->count, polls / 64 * 9 / 10);
-	ck_assert_uint_le(histogram.count, polls / 64 * 11 / 10);
+	ck_assert_uint_ge(taken(weir_metrics_poll_time, rt)->count, polls / 256 * 9 / 10);
+	ck_assert_uint_le(histogram.count, polls / 256 * 11 / 10);
 	weir_rt_free(rt);
 }
 END_TEST
@@ -589,7 +589,7 @@ int main(int argc, char **argv)
 		EACH(the_pool_is_seen),
 		TESTING(the_runtime_says_what_it_is),
 		TESTING(every_poll_and_every_wake_when_asked_for, .rounds = ON_FOUR),
-		TESTING(one_poll_in_64_by_default, .rounds = ON_FOUR),
+		TESTING(one_poll_in_256_by_default, .rounds = ON_FOUR),
 		TESTING(samples_keep_no_step),
 		TESTING(no_samples_when_not_wanted, .rounds = ON_FOUR),
 		TESTING(a_batch_is_what_one_look_brings, .rounds = ON_FOUR),
