@@ -275,7 +275,7 @@ static int receive(struct io_uring *ring, const int *pair, const struct receivin
 static int try_recv(struct io_uring *ring, const struct receiving *how)
 {
 	struct io_uring_buf_ring *bufs;
-	int pair[2], rc = connected_pair(pair);
+	int pair[2] = { -1, -1 }, rc = connected_pair(pair);
 
 	if (rc < 0)
 		return rc;
@@ -389,6 +389,9 @@ static int disabled(void)
 	return got && value >= '0' && value <= '9' ? value - '0' : -1;
 }
 
+/* Atomic; a child of a fork goes on with it. */
+static uint32_t works[2];
+
 const struct uring_kernel weir__uring_this_kernel = {
 	.setup = io_uring_queue_init_params,
 	.exit = io_uring_queue_exit,
@@ -396,4 +399,5 @@ const struct uring_kernel weir__uring_this_kernel = {
 	.enter = enter,
 	.try = try_feature,
 	.disabled = disabled,
+	.works = works,
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backends/iouring/probe.h"
+#include "core/atomic.h"
 
 /* What a worker cannot do without. */
 static const struct {
@@ -82,9 +83,10 @@ static int check_enter(const struct uring_kernel *kernel, struct io_uring *ring,
 	return rc;
 }
 
-/* What to say of a feature that is not there. */
+/* What to say of a feature that is not there; and whether more than the kernel decides that. */
 static const struct {
 	const char *lack, *remedy;
+	bool varies;
 } features[URING_FEATURES] = {
 	[URING_BUFFER_RING] = { "no buffer ring", "io_uring:no-buffers does without" },
 	[URING_MULTISHOT_ACCEPT] = { "no multishot accept",
@@ -93,8 +95,9 @@ static const struct {
 	[URING_BUNDLE] = { "no bundles", "they came with 6.10" },
 	[URING_INCREMENTAL] = { "no buffers that are filled bit by bit", "they came with 6.12" },
 	[URING_ZERO_COPY] = { "no sending without a copy", "it came with 6.0" },
-	[URING_TABLE] = { "no table of descriptors of that size", "direct takes a smaller number" },
-	[URING_NAPI] = { "no busy polling of the NIC", "it came with 6.9" },
+	[URING_TABLE] = { "no table of descriptors of that size", "direct takes a smaller number",
+			  true },
+	[URING_NAPI] = { "no busy polling of the NIC", "it came with 6.9", true },
 	[URING_MIN_WAIT] = { "no minimal wait", "it came with 6.12" },
 };
 
@@ -118,12 +121,15 @@ static void find_wanted(const struct uring_options *options, bool *ret_wanted)
 static int check_features(const struct uring_kernel *kernel, struct io_uring *ring,
 			  const struct uring_options *options, char *why, size_t len)
 {
+	uint32_t *works = &kernel->works[options->defer];
+	/* Nothing lies behind a bit: whoever sees none tries for himself. */
+	uint32_t known = weir__load(works, WEIR_RELAXED);
 	bool wanted[URING_FEATURES];
 	int rc;
 
 	find_wanted(options, wanted);
 	for (unsigned i = 0; i < URING_FEATURES; i++) {
-		if (!wanted[i])
+		if (!wanted[i] || known & 1u << i)
 			continue;
 		rc = kernel->try(ring, (enum uring_feature)i, options);
 		if (rc < 0) {
@@ -131,6 +137,8 @@ static int check_features(const struct uring_kernel *kernel, struct io_uring *ri
 				 features[i].remedy);
 			return rc;
 		}
+		if (!features[i].varies)
+			weir__fetch_or(works, 1u << i, WEIR_RELAXED);
 	}
 	return 0;
 }

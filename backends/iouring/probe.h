@@ -4,6 +4,12 @@
  * flags that a worker's has, its operations, and each feature that the options ask
  * for, by a trial of that feature. What fails is said in one line, with what would
  * help; the fallback is another backend, or this one without the feature, by name.
+ *
+ * Every runtime that starts asks. A feature that was seen to work does so for as long as
+ * this kernel runs, so it is not tried again in the process, nor in its children, who have the
+ * same kernel: bits of a word, no lock that a fork could leave held. All else is asked each
+ * time: what failed, as it may have lacked memory or descriptors; what a number or a limit decides;
+ * and the ring itself, which a filter, a switch or a limit may forbid from one moment to the next.
  */
 #ifndef WEIR_BACKENDS_IOURING_PROBE_H
 #define WEIR_BACKENDS_IOURING_PROBE_H
@@ -11,6 +17,7 @@
 #include <liburing.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "backends/iouring/options.h"
 
@@ -41,6 +48,8 @@ struct uring_kernel {
 		   const struct uring_options *options);
 	/* What /proc/sys/kernel/io_uring_disabled holds; -1 where there is no such file. */
 	int (*disabled)(void);
+	/* Features that were seen to work, a bit each: on rings without and with an issuer. Atomic. */
+	uint32_t *works;
 };
 /* kernel.c */
 extern const struct uring_kernel weir__uring_this_kernel;

@@ -30,6 +30,7 @@ static struct {
 	int setup_rc, disabled, supports_rc, lacks, enter_rc;
 	int try_rc[URING_FEATURES];
 	bool tried[URING_FEATURES];
+	uint32_t works[2];
 	unsigned features, flags, opened, closed;
 } fake;
 
@@ -82,7 +83,8 @@ static const struct uring_kernel kernel = { .setup = fake_setup,
 					    .supports = fake_supports,
 					    .enter = fake_enter,
 					    .try = fake_try,
-					    .disabled = fake_disabled };
+					    .disabled = fake_disabled,
+					    .works = fake.works };
 
 static char why[256];
 
@@ -208,6 +210,53 @@ START_TEST(a_feature_lacks)
 	fake.try_rc[trials[_i].feature] = -EINVAL;
 	ck_assert_int_eq(probe(trials[_i].without), 0);
 	ck_assert(!fake.tried[trials[_i].feature]);
+}
+END_TEST
+
+/* Whether a probe with these options tries a feature. */
+static bool tries(enum uring_feature feature, const char *with)
+{
+	memset(fake.tried, 0, sizeof(fake.tried));
+	(void)probe(with);
+	return fake.tried[feature];
+}
+
+/* In the same kind of ring; but what numbers or limits decide is tried each time. */
+START_TEST(a_feature_is_tried_once)
+{
+	enum uring_feature feature = trials[_i].feature;
+	bool varies = feature == URING_TABLE || feature == URING_NAPI;
+	char other[64];
+
+	good_kernel();
+	ck_assert(tries(feature, trials[_i].with));
+	ck_assert_int_eq(tries(feature, trials[_i].with), varies);
+	snprintf(other, sizeof(other), "no-defer%s%s", trials[_i].with ? "," : "",
+		 trials[_i].with ? trials[_i].with : "");
+	ck_assert(tries(feature, other));
+	ck_assert_int_eq(tries(feature, other), varies);
+	/* The ring is: what is permitted may change. */
+	fake.enter_rc = -EPERM;
+	ck_assert_int_eq(probe(trials[_i].with), -EPERM);
+	SAYS("io_uring_enter");
+	fake.setup_rc = -ENOMEM;
+	ck_assert_int_eq(probe(trials[_i].with), -ENOMEM);
+	SAYS("ulimit -l");
+}
+END_TEST
+
+/* What has failed may have lacked memory, or a descriptor. */
+START_TEST(a_failure_is_not_kept)
+{
+	enum uring_feature feature = trials[_i].feature;
+
+	good_kernel();
+	fake.try_rc[feature] = -EMFILE;
+	ck_assert_int_eq(probe(trials[_i].with), -EMFILE);
+	SAYS("Too many open files");
+	ck_assert(tries(feature, trials[_i].with));
+	fake.try_rc[feature] = 0;
+	ck_assert_int_eq(probe(trials[_i].with), 0);
 }
 END_TEST
 
@@ -530,6 +579,8 @@ int main(int argc, char **argv)
 		TESTING(setup_refused, .rounds = sizeof(refusals) / sizeof(refusals[0])),
 		TESTING(something_lacks),
 		TESTING(a_feature_lacks, .rounds = TESTING_COUNT(trials)),
+		TESTING(a_feature_is_tried_once, .rounds = TESTING_COUNT(trials)),
+		TESTING(a_failure_is_not_kept, .rounds = TESTING_COUNT(trials)),
 		TESTING(this_kernel, .rounds = TESTING_COUNT(trials)),
 		TESTING(a_trial_that_fails),
 		TESTING(waits_without_timeout),
