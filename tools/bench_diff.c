@@ -25,6 +25,7 @@ struct diff {
 	struct bench_file old, new;
 	double fail_above_pct;		/* INFINITY: never */
 	unsigned compared;
+	unsigned untold;		/* of them, with too few repetitions to tell */
 	unsigned worse;			/* that have to fail */
 	unsigned changed;		/* verdicts other than "no measurable difference" */
 };
@@ -276,6 +277,7 @@ static void compare_figure(struct diff *d, const struct bench_figure *old,
 	print_row(d, old, new, &c);
 	puts(fails ? "  FAIL" : "");
 	d->compared++;
+	d->untold += c.verdict == BENCH_CANNOT_TELL;
 	d->changed += c.verdict >= BENCH_BETTER;
 	d->worse += fails;
 }
@@ -327,8 +329,15 @@ static int compare(struct diff *d)
 	print_alone(&d->new, &d->old, "the new file");
 	printf("\n%u figures, %u differ at p < %.2f; by chance alone one in twenty would\n",
 	       d->compared, d->changed, BENCH_ALPHA);
+	if (d->untold)
+		printf("%u have too few repetitions to tell: four in each file are enough\n",
+		       d->untold);
 	if (isinf(d->fail_above_pct))
 		return EXIT_DONE;
+	/* A check that cannot fail has not been made. */
+	if (d->untold == d->compared)
+		return complain("--fail-above: no figure has the repetitions to be judged by; four "
+				"in each file are wanted");
 	printf("%u worse by more than %g %%\n", d->worse, d->fail_above_pct);
 	return d->worse ? EXIT_FAILED : EXIT_DONE;
 }

@@ -370,7 +370,8 @@ def line(out, backend, title):
 
 
 def test_a_file_does_not_differ_from_itself():
-    for path in (EXAMPLE, put("same.json", result()), put("same_g.json", google())):
+    check(diff(EXAMPLE, EXAMPLE)[0] == 0)
+    for path in (put("same.json", result()), put("same_g.json", google())):
         code, out = diff(path, path, "--fail-above", "0")
         check(code == 0 and "FAIL" not in out and "1.000" in out, out)
         check("better" not in out and "worse," not in out, out)
@@ -418,9 +419,19 @@ def test_the_noise_floor_counts():
 
 
 def test_too_few_repetitions_to_tell():
-    code, out = diff(put("few.json", result(epoll=spread(1000, 3))),
-                     put("few2.json", result(epoll=spread(2000, 3))), "--fail-above", "5")
+    code, out = diff(put("few.json", result(epoll=spread(1000, 3), io_uring=spread(800))),
+                     put("few2.json", result(epoll=spread(2000, 3), io_uring=spread(800))),
+                     "--fail-above", "5")
     check(code == 0 and "too few repetitions" in line(out, "epoll", "latency, mean"), out)
+    check("have too few repetitions to tell" in out, out)
+
+
+def test_a_check_that_cannot_fail_is_none():
+    few = {"epoll": spread(1000, 3), "io_uring": spread(1000, 3)}
+    old, new = put("none.json", result(**few)), put("none2.json", result(**few))
+    check(diff(old, new)[0] == 0)
+    code, _, err = run_weir("bench", "diff", old, new, "--fail-above", "5")
+    check(code == 2 and "--fail-above" in err and "four in each file" in err, code, err)
 
 
 def test_google_files_compare():
