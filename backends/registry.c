@@ -95,7 +95,7 @@ static int choose_named(const char *name, struct weir__backend_choice *choice)
 {
 	const struct weir_backend_ops *ops = weir__backend_find(name);
 	const char *options = strchr(name, ':');
-	char *why = choice->why, reason[REASON_BYTES] = "";
+	char *why = choice->why, reason[sizeof(choice->why)] = "";
 	size_t len = sizeof(choice->why);
 	int err;
 

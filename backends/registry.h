@@ -18,7 +18,7 @@ struct weir__backend_choice {
 	const struct weir_backend_ops *ops;
 	const char *options;		/* what follows the name and a colon, or NULL */
 	bool automatic;			/* not by name */
-	char why[256];			/* of a failure; else what was passed over and why, or "" */
+	char why[320];			/* of a failure; else what was passed over and why, or "" */
 };
 
 /*

@@ -60,8 +60,12 @@ void runtime_note(struct runtime *rt, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* With a quota, who polls without end spends it all on that; and who is bound cannot dodge. */
-static void obey_quota(struct runtime *rt, const struct weir_topo *topo, enum weir_bind asked)
+/*
+ * With a quota there are no more workers than it feeds; who polls without end spends it all on
+ * that; and who is bound cannot dodge.
+ */
+static void obey_quota(struct runtime *rt, const struct weir_topo *topo,
+		       const struct weir_place_config *asked)
 {
 	const struct weir_plan *plan = rt->base.plan;
 	char quota[32];
@@ -69,9 +73,12 @@ static void obey_quota(struct runtime *rt, const struct weir_topo *topo, enum we
 	if (!plan->throttled)
 		return;
 	place_print_quota(topo->quota_milli, quota, sizeof quota);
-	if (asked > WEIR_BIND_GROUP && plan->bind < asked)
+	if (!asked->workers)
+		runtime_note(rt, "%u worker%s: a quota of %s CPUs", plan->workers_len,
+			     plan->workers_len == 1 ? "" : "s", quota);
+	if (asked->bind > WEIR_BIND_GROUP && plan->bind < asked->bind)
 		runtime_note(rt, "workers are not bound to one %s each: a quota of %s CPUs for %u",
-			     asked == WEIR_BIND_CPU ? "CPU" : "core", quota, plan->cpus_used);
+			     asked->bind == WEIR_BIND_CPU ? "CPU" : "core", quota, plan->cpus_used);
 	if (rt->cfg.spin_ns == WEIR_FOREVER) {
 		rt->cfg.spin_ns = 0;
 		runtime_note(rt, "idle workers sleep, and do not poll: a quota of %s CPUs for %u",
@@ -113,14 +120,15 @@ static int note_unbound(struct runtime *rt, enum weir_bind asked)
 	return rc < 0 ? do_without_binding(rt, asked, rc) : 0;
 }
 
-static int use_plan(struct runtime *rt, const struct weir_topo *topo, enum weir_bind asked)
+static int use_plan(struct runtime *rt, const struct weir_topo *topo,
+		    const struct weir_place_config *asked)
 {
 	int rc;
 
 	rt->cfg.workers = rt->base.plan->workers_len;
 	rt->here = topo->here;
 	obey_quota(rt, topo, asked);
-	rc = note_unbound(rt, asked);
+	rc = note_unbound(rt, asked->bind);
 	return rc < 0 ? rc : runtime_place_memory(rt, topo);
 }
 
@@ -145,7 +153,7 @@ static int plan_workers(struct runtime *rt)
 	if (rc < 0)
 		runtime_refuse(rc, "%s", reason.text);
 	else
-		rc = use_plan(rt, here ? here : rt->cfg.topo, place.bind);
+		rc = use_plan(rt, here ? here : rt->cfg.topo, &place);
 	weir_topo_free(here);
 	return rc;
 }
@@ -169,7 +177,7 @@ static void use_choice(struct runtime *rt, const struct weir__backend_choice *ch
 	rt->backend = choice->ops;
 	rt->backend_options = choice->options;
 	if (choice->automatic)
-		memcpy(rt->backend_note, choice->why, sizeof rt->backend_note);
+		snprintf(rt->backend_note, sizeof rt->backend_note, "%s", choice->why);
 }
 
 static int choose_backend(struct runtime *rt, struct weir__backend_choice *choice)

@@ -34,10 +34,10 @@ struct runtime {
 	char name[12];
 	const struct weir_backend_ops *backend;
 	const char *backend_options;	/* while the workers are made */
-	char backend_note[256];		/* what "auto" has passed over, and why */
+	char backend_note[320];		/* what "auto" has passed over, and why */
 	uint32_t phase;			/* enum rt_phase; atomic */
 	uint32_t drained;		/* bumped by workers while aborting: look again; futex */
-	char note[3][160];		/* what a quota or a sandbox has changed, memory not placed */
+	char note[4][160];		/* what a quota or a sandbox has changed, memory not placed */
 	unsigned notes_len;
 	bool here;			/* the plan is for this machine: its CPUs mean something */
 	struct sampler wake_sampler;	/* of wakes by threads that are no workers */

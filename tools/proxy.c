@@ -122,10 +122,11 @@ static int print_job(void *arg)
 static void say_started(struct proxy *px)
 {
 	const char *note;
-	unsigned shards = weir_listener_shards(px->listener);
+	unsigned workers = weir_rt_workers(px->rt), shards = weir_listener_shards(px->listener);
 
-	proxy_say("listening on tcp://%s with %u workers, backend %s, %u shard%s", px->addr_text,
-		  weir_rt_workers(px->rt), weir_rt_backend(px->rt), shards, shards == 1 ? "" : "s");
+	proxy_say("listening on tcp://%s with %u worker%s, backend %s, %u shard%s", px->addr_text,
+		  workers, workers == 1 ? "" : "s", weir_rt_backend(px->rt), shards,
+		  shards == 1 ? "" : "s");
 	for (unsigned i = 0; (note = weir_rt_note(px->rt, i)); i++)
 		proxy_say("note: %s", note);
 }

@@ -231,8 +231,8 @@ WEIR_API const char *weir_rt_backend(const struct weir_rt *rt);
 
 /**
  * What has come otherwise than it might have, and why, a line each: that "auto" has passed over a
- * backend, that a CPU quota keeps workers from being bound to a CPU each or from polling, that a
- * sandbox keeps them from being bound at all, that memory is not placed on the workers' nodes. For
+ * backend, that a CPU quota sets the number of workers, or keeps them from being bound to a CPU each
+ * or from polling, that a sandbox keeps them from being bound at all, that memory is not placed on the workers' nodes. For
  * a program's log.
  *
  * Thread:   [any]

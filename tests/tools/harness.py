@@ -71,16 +71,16 @@ class Lines:
 class Proxy:
     """A running `weir proxy` in front of upstreams (Upstream, or text)."""
 
-    def __init__(self, *upstreams, options=(), stdout=None, env=None):
+    def __init__(self, *upstreams, options=(), stdout=None, env=None, **how):
         targets = ",".join(u if isinstance(u, str) else u.url for u in upstreams)
         command = [WEIR, "proxy", *options, "tcp://127.0.0.1:0", targets]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=stdout or subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True, env={**os.environ, **(env or {})})
+                                        text=True, env={**os.environ, **(env or {})}, **how)
         _open.append(self)
         self.err = Lines(self.process.stderr)
         self.log = Lines(self.process.stdout) if stdout is None else None
-        match = self.err.find(r"listening on tcp://127\.0\.0\.1:(\d+) with (\d+) workers, backend (\w+)")
+        match = self.err.find(r"listening on tcp://127\.0\.0\.1:(\d+) with (\d+) workers?, backend (\w+)")
         self.port = int(match[0][1])
         self.workers = int(match[0][2])
 

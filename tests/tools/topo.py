@@ -169,12 +169,30 @@ def test_a_real_quota():
 
     try:
         text, data = agree(preexec_fn=join)
+        proxy = Proxy("tcp://127.0.0.1:9", preexec_fn=join)
+        check(proxy.workers == 1, proxy.workers)
+        if len(os.sched_getaffinity(0)) > 1:
+            proxy.err.find(r"^weir proxy: note: 1 worker: a quota of 0\.5 CPUs$")
+        check(proxy.stop() == 0)
     finally:
         os.rmdir(folder)
     check(data["usable"]["quota"] == 0.5, data["usable"])
     check(data["usable"]["quota_file"].startswith(folder), data["usable"])
     check(len(data["plan"]["workers"]) == 1 and data["plan"]["bind"] == "none", data["plan"])
     check("quota 0.5 CPUs" in text, text)
+
+
+def test_a_real_mask():
+    cpu = max(os.sched_getaffinity(0))
+
+    def confine():
+        os.sched_setaffinity(0, {cpu})
+
+    data = topo_json(preexec_fn=confine)
+    check(cpus_of(data["usable"]["cpus"]) == {cpu} and len(data["plan"]["workers"]) == 1, data)
+    proxy = Proxy("tcp://127.0.0.1:9", preexec_fn=confine)
+    check(proxy.workers == 1, proxy.workers)
+    check(proxy.stop() == 0)
 
 
 def test_what_if():

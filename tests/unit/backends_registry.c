@@ -34,6 +34,12 @@ START_TEST(choice_by_name_environment_and_itself)
 	ck_assert_int_eq(weir__backend_choose("epoll:fast", &c), -EINVAL);
 	ck_assert_str_eq(c.why,
 			 "backend 'epoll:fast' cannot run here: it has no options, so not 'fast'");
+	/* All options that there are, in full. */
+	if (weir__backend_find("io_uring")) {
+		ck_assert_int_eq(weir__backend_choose("io_uring:fast", &c), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(c.why, "no option 'fast'"));
+		ck_assert_ptr_nonnull(strstr(c.why, "min-wait=N"));
+	}
 	ck_assert_int_eq(weir__backend_choose("nix", &c), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(c.why, "unknown backend 'nix'; this build has:"));
 	ck_assert_ptr_nonnull(strstr(c.why, "epoll"));

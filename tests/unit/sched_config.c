@@ -159,7 +159,7 @@ START_TEST(a_test_clock_goes_on_although_the_worker_polls)
 }
 END_TEST
 
-START_TEST(a_quota_ends_polling_and_binding_and_says_so)
+START_TEST(a_quota_limits_workers_polling_and_binding_and_says_so)
 {
 	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
@@ -175,13 +175,32 @@ START_TEST(a_quota_ends_polling_and_binding_and_says_so)
 	cfg.backend = "epoll";
 	rt = runtime_new(&cfg);
 	ck_assert_uint_eq(weir_rt_workers(rt), 2);
-	ck_assert_str_eq(weir_rt_note(rt, 0),
-			 "workers are not bound to one CPU each: a quota of 1.5 CPUs for 4");
+	ck_assert_str_eq(weir_rt_note(rt, 0), "2 workers: a quota of 1.5 CPUs");
 	ck_assert_str_eq(weir_rt_note(rt, 1),
+			 "workers are not bound to one CPU each: a quota of 1.5 CPUs for 4");
+	ck_assert_str_eq(weir_rt_note(rt, 2),
 			 "idle workers sleep, and do not poll: a quota of 1.5 CPUs for 4");
-	ck_assert_ptr_null(weir_rt_note(rt, 2));
+	ck_assert_ptr_null(weir_rt_note(rt, 3));
 	use_for_a_while(rt);
 	ck_assert_uint_gt(parks(rt), 0);
+	runtime_end(rt);
+}
+END_TEST
+
+START_TEST(workers_that_were_asked_for_are_no_news)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	struct machine machine;
+	struct weir_rt *rt;
+
+	machine_make(&machine, 1, 1, 4, 1);
+	machine.topo.quota_milli = 500;
+	cfg.topo = &machine.topo;
+	cfg.backend = "epoll";
+	cfg.workers = 3;
+	rt = runtime_new(&cfg);
+	ck_assert_uint_eq(weir_rt_workers(rt), 3);
+	ck_assert_ptr_null(weir_rt_note(rt, 0));
 	runtime_end(rt);
 }
 END_TEST
@@ -194,7 +213,8 @@ int main(int argc, char **argv)
 		TESTING(who_polls_without_end_never_sleeps, .rounds = 4),
 		TESTING(who_polls_looks_after_its_siblings, .needs = "2cpus"),
 		TESTING(a_test_clock_goes_on_although_the_worker_polls),
-		TESTING(a_quota_ends_polling_and_binding_and_says_so),
+		TESTING(a_quota_limits_workers_polling_and_binding_and_says_so),
+		TESTING(workers_that_were_asked_for_are_no_news),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
