@@ -333,7 +333,7 @@ static bool meet(const struct weir_cpuset *a, const struct weir_cpuset *b)
 	return false;
 }
 
-/* The groups on whose CPUs an interrupt is taken: "0,2". */
+/* The groups on whose CPUs an interrupt is taken: "0,2", or "-". */
 static void groups_of(const struct topo_view *view, const struct weir_cpuset *cpus, char *buf)
 {
 	struct weir_cpuset groups = { { 0 } };
@@ -341,7 +341,9 @@ static void groups_of(const struct topo_view *view, const struct weir_cpuset *cp
 	for (unsigned i = 0; i < view->plan->groups_len; i++)
 		if (meet(&view->plan->groups[i].cpus, cpus))
 			weir_cpuset_add(&groups, i);
-	print_set(&groups, buf);
+	snprintf(buf, SET_LEN, "-");
+	if (weir_cpuset_count(&groups))
+		print_set(&groups, buf);
 }
 
 static void print_irq(const struct topo_view *view, const struct nic_irq *irq, FILE *out)

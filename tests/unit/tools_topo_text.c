@@ -321,6 +321,11 @@ START_TEST(cards_and_their_interrupts)
 	    "  rx+tx 0      40  eth0-TxRx-0          0-3              2        1\n");
 	HAS(rig_printed(topo_print_text),
 	    "  -            41  eth0                 0                ?        0\n");
+	/* A CPU that no worker is on. */
+	irqs[0].effective = (struct weir_cpuset){ { 0 } };
+	weir_cpuset_add(&irqs[0].effective, 9);
+	HAS(rig_printed(topo_print_text),
+	    "  rx+tx 0      40  eth0-TxRx-0          0-3              9        -\n");
 	rig_fini();
 }
 END_TEST
