@@ -23,6 +23,7 @@
 #include <stdio.h>
 
 #include "backends/readiness.h"
+#include "backends/readiness_wait.h"
 #include "backends/socket.h"
 #include "backends/try.h"
 #include "core/assert.h"
@@ -35,12 +36,6 @@
 #define FAIR 8
 /* What a sibling fetches, on its own stack. */
 #define SIBLING_EVENTS 64
-/* When to look whether leased memory may go back: after so long asleep, or so many polls. */
-#define TRIM_NS (50 * WEIR_MSEC)
-#define TRIM_POLLS 1024
-/* Blocks at a time: each costs a call. */
-#define TRIM_BUSY 16
-#define TRIM_IDLE 64
 
 static inline struct weir__readiness *instance(struct weir_backend *be)
 {
@@ -550,60 +545,6 @@ static unsigned serve_events(struct weir__turn *t, const struct weir__event *eve
 	return count;
 }
 
-static int64_t timeout_of(struct weir__readiness *r, uint64_t deadline)
-{
-	uint64_t now;
-
-	if (deadline == 0)
-		return 0;
-	if (deadline == WEIR_FOREVER)
-		return -1;
-	now = weir_backend_now(&r->base);
-	return now >= deadline ? 0 : deadline - now > INT64_MAX ? -1 : (int64_t)(deadline - now);
-}
-
-/* Wait for the owner. One that sleeps for long first returns the memory that it does not use. */
-static int wait_owner(struct weir__readiness *r, uint64_t deadline, bool busy)
-{
-	int max = (int)(busy ? r->busy_events : r->idle_events);
-	bool slept = false;
-
-	if (++r->polls % TRIM_POLLS == 0 || r->trimming)
-		r->trimming = weir__lease_pool_trim(&r->pool, false, TRIM_BUSY);
-	for (;;) {
-		int64_t timeout = timeout_of(r, deadline);
-		bool trim = timeout != 0 && weir__lease_pool_excess(&r->pool);
-		int n;
-
-		if (trim && slept)
-			timeout = 0;
-		else if (trim && (timeout < 0 || timeout > (int64_t)TRIM_NS))
-			timeout = (int64_t)TRIM_NS;
-		else
-			trim = false;
-		n = r->poller->wait(r, r->events, max, timeout);
-		weir__count_wait(r->base.worker, n);
-		if (n == 0 && trim) {
-			slept = true;
-			weir__lease_pool_trim(&r->pool, true, TRIM_IDLE);
-		} else if (n != -EINTR) {
-			return n;
-		}
-	}
-}
-
-static int wait_sibling(struct weir__turn *t, struct weir__event *events, uint64_t deadline)
-{
-	struct weir__readiness *r = t->r;
-	int n;
-
-	do {
-		n = r->poller->wait(r, events, SIBLING_EVENTS, timeout_of(r, deadline));
-		weir__count_wait(t->worker, n);
-	} while (n == -EINTR);
-	return n;
-}
-
 /* Another than the owner. What it leaves behind the owner must hear of. */
 static WEIR_NOINLINE int poll_sibling(struct weir__turn *t, uint64_t deadline)
 {
@@ -613,7 +554,8 @@ static WEIR_NOINLINE int poll_sibling(struct weir__turn *t, uint64_t deadline)
 
 	if (weir__slots_listed(&t->r->slots) != 0)
 		count = serve_listed(t, SIBLING_EVENTS);
-	n = wait_sibling(t, events, count > 0 ? 0 : deadline);
+	n = weir__readiness_wait_sibling(t->r, t->worker, events, SIBLING_EVENTS,
+					 count > 0 ? 0 : deadline);
 	if (n > 0)
 		count += serve_events(t, events, n);
 	if (weir__slots_listed(&t->r->slots) != 0)
@@ -636,7 +578,7 @@ int weir__readiness_poll(struct weir_backend *be, uint64_t deadline, bool busy)
 		if (count > 0 || weir__slots_listed(&r->slots) != 0)
 			deadline = 0;
 	}
-	n = wait_owner(r, deadline, busy);
+	n = weir__readiness_wait_owner(r, deadline, busy);
 	if (WEIR_LIKELY(n > 0))
 		count += serve_events(&t, r->events, n);
 	return n < 0 && count == 0 ? n : (int)count;

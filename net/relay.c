@@ -24,6 +24,7 @@
 #include "core/atomic.h"
 #include "core/io.h"
 #include "net/net.h"
+#include "weir/relay.h"
 
 #define QUARTERS 4
 

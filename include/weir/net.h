@@ -19,6 +19,8 @@
  * the op of op.h on &stream->handle. Calls ending in _until take an absolute
  * deadline, and -ETIMEDOUT from one that moves bytes has said in its
  * ret_done what it moved.
+ *
+ * Bytes both ways between two streams, as a proxy has them, are relay.h's.
  */
 #ifndef WEIR_NET_H
 #define WEIR_NET_H
@@ -580,125 +582,6 @@ WEIR_API int weir_fd_wait(struct weir_fd *fd, unsigned events, uint64_t deadline
 
 /** Unregister it; pending waits return -ECANCELED. NULL: nothing. Thread: [worker]. Since: 0.1 */
 WEIR_API void weir_fd_close(struct weir_fd *fd);
-
-/* ---- relay ---- */
-
-/*
- * Relay: bytes both ways between two streams until both directions have ended.
- *
- * Leased buffers: nothing is held while nothing flows, and a slow reader stops
- * the other side's reading (back-pressure). An end of stream on one side is a
- * FIN on the other (half-close), and the other direction goes on. What breaks
- * one side ends the relay; weir_relay_close passes a reset on as a reset.
- *
- * A relay that was cancelled, or that ran out of time, may have dropped up to a
- * buffer of each direction: the streams are good for closing only.
- */
-enum weir_relay_end {
-	WEIR_RELAY_DONE = 0,		/* both directions ended in order */
-	WEIR_RELAY_RESET_A,		/* side a broke */
-	WEIR_RELAY_RESET_B,
-	WEIR_RELAY_IDLE,		/* nothing was delivered for idle_ns */
-	WEIR_RELAY_HALF_CLOSED,		/* one direction ended, and nothing came for half_ns */
-	WEIR_RELAY_CANCELED,		/* by its task, or a stream was closed under it */
-	WEIR_RELAY_FAILED,		/* out of memory, no time driver, shut down: see error */
-};
-
-/*
- * The limits are checked four times in their length: they are never early, and
- * late by up to a quarter.
- */
-struct weir_relay_config {
-	size_t size;			/* sizeof(struct weir_relay_config) */
-	uint64_t idle_ns;		/* WEIR_FOREVER or 0: no limit */
-	uint64_t half_ns;		/* the same */
-};
-#define WEIR_RELAY_CONFIG_INIT { .size = sizeof(struct weir_relay_config) }
-
-struct weir_relay_stats {
-	uint64_t a_to_b, b_to_a;	/* bytes handed to the receiving side */
-	enum weir_relay_end end;
-	int error;			/* the relay's result */
-};
-
-/* One direction of a relay; one op at a time: receiving, or sending what was received. */
-struct weir__relay_way {
-	struct weir_op op;
-	struct weir_lease lease;
-	uint64_t moved;
-	uint8_t phase;
-	bool lost;			/* bytes were received and not delivered */
-};
-
-/*
- * The future of a relay: finishes with 0, or the negative errno that ended it: -ETIMEDOUT (idle
- * or half-closed too long); -ECONNRESET, -EPIPE, … of a broken side; -ECANCELED; -ENODEV for a
- * limit without a time driver. It may be moved until it is first polled. The streams stay the
- * caller's and open; weir_relay_close is the way to close them.
- */
-struct weir_relay {
-	struct weir_future future;
-	struct weir_tcp *side[2];	/* a, b */
-	struct weir__relay_way ways[2];	/* a to b, b to a */
-	struct weir_sleep sleep;	/* one for the pair */
-	uint64_t limit_ns;		/* the one that counts now */
-	uint64_t half_ns;
-	uint64_t seen;			/* bytes when the sleep last ended */
-	int error;
-	uint8_t end;
-	uint8_t phase;
-	uint8_t quiet;			/* quarters of the limit in which nothing was delivered */
-	bool timing;			/* the sleep is to be polled */
-	bool half;			/* limit_ns is half_ns */
-};
-
-/**
- * Set a relay up; cfg NULL: no limits.
- *
- * Thread:   [any]
- * Owns:     the streams stay the caller's, who must not use them before it has finished
- * Cancel:   ends it with -ECANCELED; bytes on their way may be lost
- * Since:    0.1
- */
-WEIR_API void weir_relay_init(struct weir_relay *relay, struct weir_tcp *a, struct weir_tcp *b,
-			      const struct weir_relay_config *cfg);
-
-/**
- * Give back what a relay that will not be polled again still holds: for the fini of a stackless
- * task, whose operations are over by then. Does nothing to one that finished.
- *
- * Thread:   [worker]
- * Since:    0.1
- */
-WEIR_API void weir_relay_fini(struct weir_relay *relay);
-
-/** How a relay ended; while it runs, what it has moved. Thread: the polling task's. Since: 0.1 */
-WEIR_API void weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *ret_stats);
-
-/**
- * Close both streams in the way in which the relay ended: a side whose peer broke, or that would
- * miss bytes, is reset, so that nobody takes a torn stream for a complete one; any other is
- * closed in order. Calls weir_relay_fini; the streams are gone.
- *
- * Thread:   [worker]; the relay has finished, or its task's fini runs
- * Waits:    never
- * Since:    0.1
- */
-WEIR_API void weir_relay_close(struct weir_relay *relay);
-
-/**
- * Relay on the calling fiber. The streams stay open and the caller's: close one that broke, and
- * weir_tcp_reset the other.
- *
- * Thread:   [worker] on a fiber
- * Waits:    until both directions have ended, or one of the limits or errors ends it
- * Owns:     ret_stats may be NULL
- * Returns:  as the future; -EPERM outside a fiber
- * Since:    0.1
- */
-WEIR_API int weir_relay_run(struct weir_tcp *a, struct weir_tcp *b,
-			    const struct weir_relay_config *cfg,
-			    struct weir_relay_stats *ret_stats);
 
 WEIR_END_DECLS
 

@@ -15,6 +15,7 @@
 #include "weir/metrics.h"
 #include "weir/net.h"
 #include "weir/op.h"
+#include "weir/relay.h"
 #include "weir/rt.h"
 #include "weir/signal.h"
 #include "weir/sync/mpsc.h"

@@ -8,6 +8,7 @@
 
 #include "weir/base.h"
 #include "weir/net.h"
+#include "weir/relay.h"
 
 #define RUN_CLIENTS_MAX 12
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "weir/net.h"
+#include "weir/relay.h"
 #include "weir/rt.h"
 #include "weir/task.h"
 #include "weir/time.h"

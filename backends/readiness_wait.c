@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* readiness_wait.c: see readiness_wait.h. */
+#include "backends/readiness_wait.h"
+#include "core/worker.h"
+
+/* When to look whether leased memory may go back: after so long asleep, or so many polls. */
+#define TRIM_NS (50 * WEIR_MSEC)
+#define TRIM_POLLS 1024
+/* Blocks at a time: each costs a call. */
+#define TRIM_BUSY 16
+#define TRIM_IDLE 64
+
+static int64_t timeout_of(struct weir__readiness *r, uint64_t deadline)
+{
+	uint64_t now;
+
+	if (deadline == 0)
+		return 0;
+	if (deadline == WEIR_FOREVER)
+		return -1;
+	now = weir_backend_now(&r->base);
+	return now >= deadline ? 0 : deadline - now > INT64_MAX ? -1 : (int64_t)(deadline - now);
+}
+
+int weir__readiness_wait_owner(struct weir__readiness *r, uint64_t deadline, bool busy)
+{
+	int max = (int)(busy ? r->busy_events : r->idle_events);
+	bool slept = false;
+
+	if (++r->polls % TRIM_POLLS == 0 || r->trimming)
+		r->trimming = weir__lease_pool_trim(&r->pool, false, TRIM_BUSY);
+	for (;;) {
+		int64_t timeout = timeout_of(r, deadline);
+		bool trim = timeout != 0 && weir__lease_pool_excess(&r->pool);
+		int n;
+
+		if (trim && slept)
+			timeout = 0;
+		else if (trim && (timeout < 0 || timeout > (int64_t)TRIM_NS))
+			timeout = (int64_t)TRIM_NS;
+		else
+			trim = false;
+		n = r->poller->wait(r, r->events, max, timeout);
+		weir__count_wait(r->base.worker, n);
+		if (n == 0 && trim) {
+			slept = true;
+			weir__lease_pool_trim(&r->pool, true, TRIM_IDLE);
+		} else if (n != -EINTR) {
+			return n;
+		}
+	}
+}
+
+int weir__readiness_wait_sibling(struct weir__readiness *r, struct weir__worker *w,
+				 struct weir__event *events, int max, uint64_t deadline)
+{
+	int n;
+
+	do {
+		n = r->poller->wait(r, events, max, timeout_of(r, deadline));
+		weir__count_wait(w, n);
+	} while (n == -EINTR);
+	return n;
+}
