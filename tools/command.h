@@ -10,6 +10,10 @@
 #ifndef TOOLS_COMMAND_H
 #define TOOLS_COMMAND_H
 
+#include <stddef.h>
+
+struct option_spec;
+
 enum exit_code {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1,	/* it ran, and something went wrong */
@@ -22,6 +26,13 @@ struct command {
 	int (*run)(int argc, char **argv);	/* argv[0] is the subcommand's name */
 	void (*help)(void);			/* on stdout */
 };
+
+/*
+ * Read the options of a subcommand that takes no argument; says what is wrong, and prints the help
+ * where that is asked for. 0; a value above 0 is the exit code + 1 to end with.
+ */
+int command_options(const struct option_spec *specs, size_t count, void (*help)(void), int argc,
+		    char **argv, void *config);
 
 int proxy_main(int argc, char **argv);
 void proxy_help(void);

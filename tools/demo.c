@@ -258,24 +258,12 @@ static int run_demo(struct demo *demo)
 int demo_main(int argc, char **argv)
 {
 	static struct demo demo;
-	char why[256];
-	int arguments = 0;
+	int end;
 
 	demo.cfg = (struct demo_config){ .connections = 64, .run_ns = WEIR_SEC };
-	switch (options_parse(specs, SPECS, argc, argv, &demo.cfg, why, sizeof(why), &arguments)) {
-	case OPTIONS_HELP:
-		demo_help();
-		return EXIT_DONE;
-	case OPTIONS_BAD:
-		fprintf(stderr, "weir demo: %s\n", why);
-		return EXIT_USAGE;
-	default:
-		break;
-	}
-	if (arguments) {
-		fprintf(stderr, "weir demo: '%.100s': it takes no arguments\n", argv[1]);
-		return EXIT_USAGE;
-	}
+	end = command_options(specs, SPECS, demo_help, argc, argv, &demo.cfg);
+	if (end)
+		return end - 1;
 	demo.proxy_cfg = (struct proxy_config){
 		.listen = "tcp://127.0.0.1:0",
 		.upstreams = demo.upstream,

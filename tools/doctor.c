@@ -39,12 +39,6 @@ void doctor_help(void)
 	     "See weir-doctor(1).");
 }
 
-static int usage(const char *why)
-{
-	fprintf(stderr, "weir doctor: %s\n", why);
-	return EXIT_USAGE;
-}
-
 static int examine(const struct doctor_config *cfg)
 {
 	struct doctor *doctor = malloc(sizeof(*doctor));
@@ -71,24 +65,13 @@ static int examine(const struct doctor_config *cfg)
 int doctor_main(int argc, char **argv)
 {
 	struct doctor_config cfg = { .use = DOCTOR_PROXY };
-	char why[256];
-	int arguments;
+	int end = command_options(specs, SPECS, doctor_help, argc, argv, &cfg);
 
-	switch (options_parse(specs, SPECS, argc, argv, &cfg, why, sizeof(why), &arguments)) {
-	case OPTIONS_HELP:
-		doctor_help();
-		return EXIT_DONE;
-	case OPTIONS_BAD:
-		return usage(why);
-	default:
-		break;
+	if (end)
+		return end - 1;
+	if (cfg.json && cfg.script) {
+		fputs("weir doctor: --json and --fix-script: one of them is wanted\n", stderr);
+		return EXIT_USAGE;
 	}
-	if (arguments) {
-		snprintf(why, sizeof(why), "'%.100s': it takes no argument; --help has its options",
-			 argv[1]);
-		return usage(why);
-	}
-	if (cfg.json && cfg.script)
-		return usage("--json and --fix-script: one of them is wanted");
 	return examine(&cfg);
 }

@@ -291,23 +291,10 @@ static int run(const struct topo_config *cfg)
 int topo_main(int argc, char **argv)
 {
 	struct topo_config cfg = { 0 };
-	char why[WHY_LEN];
-	int arguments;
+	int end = command_options(specs, SPECS, topo_help, argc, argv, &cfg);
 
-	switch (options_parse(specs, SPECS, argc, argv, &cfg, why, sizeof(why), &arguments)) {
-	case OPTIONS_HELP:
-		topo_help();
-		return EXIT_DONE;
-	case OPTIONS_BAD:
-		return usage(why);
-	default:
-		break;
-	}
-	if (arguments) {
-		snprintf(why, sizeof(why), "'%.100s': it takes no argument; --help has its options",
-			 argv[1]);
-		return usage(why);
-	}
+	if (end)
+		return end - 1;
 	if (cfg.json && cfg.svg)
 		return usage("--json and --svg: one of them is wanted");
 	if (cfg.pid && cfg.svg)
