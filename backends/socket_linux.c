@@ -3,7 +3,9 @@
  * socket_linux.c: see socket_os.h. The flags go with the call.
  *
  * Steering is a classic BPF program on the sockets that share a port: it looks at the
- * number of the CPU that it runs on, which is the one that took the packet in.
+ * number of the CPU that it runs on, which is the one that took the packet in, and where
+ * that decides nothing, at a random number. It runs once for a connection, at its first
+ * packet (with SYN cookies at the third).
  */
 #define _GNU_SOURCE
 #include "backends/socket_os.h"
@@ -45,33 +47,68 @@ int weir__socket_share_port(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 ? 0 : -errno;
 }
 
-/* Behind the last socket: the kernel falls back on its hash. */
-#define NO_SOCKET 0xffffffffu
+static struct sock_filter load(int what)
+{
+	return (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					    (unsigned)(SKF_AD_OFF + what));
+}
 
-/*
- * The table as runs of CPUs of one shard, the last run first, so that one comparison each will
- * do: "if A >= its first CPU return its shard". Returns the length of the program.
- */
-static unsigned write_program(struct sock_filter *code, const struct weir_steering *steering)
+/* "If A >= least", what stands behind: "return its shard", or "go to the lot". */
+static unsigned write_case(struct sock_filter *code, uint32_t least, uint16_t shard)
+{
+	code[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, least, 0, 1);
+	if (shard == WEIR_STEER_NOBODY)
+		code[1] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, 0);
+	else
+		code[1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, shard);
+	return 2;
+}
+
+/* The table as runs of CPUs of one shard, the last run first, so that one comparison each will do. */
+static unsigned write_table(struct sock_filter *code, const struct weir_steering *steering)
 {
 	unsigned n = 0, cpu = steering->cpus;
 
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-						 (unsigned)(SKF_AD_OFF + SKF_AD_CPU));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, cpu, 0, 1);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, NO_SOCKET);
-	while (cpu-- > 0) {
-		uint16_t shard = steering->shard[cpu];
-
-		if (cpu > 0 && steering->shard[cpu - 1] == shard)
-			continue;
-		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, cpu, 0, 1);
-		code[n++] = (struct sock_filter)BPF_STMT(
-			BPF_RET | BPF_K, shard == WEIR_STEER_NOBODY ? NO_SOCKET : shard);
-	}
-	/* Not reached, but a program has to end with a return. */
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, NO_SOCKET);
+	code[n++] = load(SKF_AD_CPU);
+	n += write_case(code + n, cpu, WEIR_STEER_NOBODY);
+	while (cpu-- > 0)
+		if (cpu == 0 || steering->shard[cpu - 1] != steering->shard[cpu])
+			n += write_case(code + n, cpu, steering->shard[cpu]);
 	return n;
+}
+
+/* The 32 bits of a random number, cut into a range for each shard, the last shard first. */
+static unsigned write_lot(struct sock_filter *code, const struct weir_steering *steering)
+{
+	uint64_t all = 0, below;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < steering->shards; i++)
+		all += steering->weight[i];
+	below = all;
+	code[n++] = load(SKF_AD_RANDOM);
+	for (unsigned i = steering->shards; --i > 0;) {
+		below -= steering->weight[i];
+		n += write_case(code + n, (uint32_t)((below << 32) / all), (uint16_t)i);
+	}
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+	return n;
+}
+
+/* Returns the length of the program. */
+static unsigned write_program(struct sock_filter *code, const struct weir_steering *steering)
+{
+	unsigned lot = write_table(code, steering);
+
+	for (unsigned i = 0; i < lot; i++)
+		if (code[i].code == (BPF_JMP | BPF_JA))
+			code[i].k = lot - i - 1;
+	return lot + write_lot(code + lot, steering);
+}
+
+static size_t longest_program(const struct weir_steering *steering)
+{
+	return 3 + 2 * (size_t)steering->cpus + 2 * (size_t)steering->shards;
 }
 
 int weir__socket_steer(int fd, const struct weir_steering *steering)
@@ -79,7 +116,7 @@ int weir__socket_steer(int fd, const struct weir_steering *steering)
 	struct sock_fprog program;
 	int err = 0;
 
-	program.filter = malloc((2 * (size_t)steering->cpus + 4) * sizeof(*program.filter));
+	program.filter = malloc(longest_program(steering) * sizeof(*program.filter));
 	if (!program.filter)
 		return -ENOMEM;
 	program.len = (unsigned short)write_program(program.filter, steering);

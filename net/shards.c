@@ -129,7 +129,25 @@ static int open_all(struct weir_handle_spec spec, const struct weir_listener_con
 	return rc;
 }
 
-/* ---- steering ---- */
+/*
+ * ---- who gets how many ----
+ *
+ * The kernel's hash gives each socket the same. Where groups have unequal numbers of workers a
+ * program draws lots instead, with a lot for each worker; it also steers, if that is asked for.
+ */
+
+static unsigned workers_of(const struct weir_listener *first, unsigned shard)
+{
+	return first->shards_by == WEIR_SHARDS_WORKER ? 1 : plan_here()->groups[shard].workers;
+}
+
+static bool are_unequal(const struct weir_listener *first)
+{
+	for (unsigned i = 1; i < first->shards_len; i++)
+		if (workers_of(first, i) != workers_of(first, 0))
+			return true;
+	return false;
+}
 
 /* All CPUs of a group to its shard, the CPU of a worker to its. */
 static uint16_t shard_of_cpu(const struct weir_listener *first, unsigned cpu)
@@ -144,15 +162,18 @@ static uint16_t shard_of_cpu(const struct weir_listener *first, unsigned cpu)
 	return WEIR_STEER_NOBODY;
 }
 
-static int steer(struct weir_listener *first)
+static int steer(struct weir_listener *first, bool by_cpu)
 {
-	uint16_t shard[WEIR_CPUS_MAX];
-	struct weir_steering steering = { 0, shard };
+	uint16_t shard[WEIR_CPUS_MAX], weight[WEIR_CPUS_MAX];
+	struct weir_steering steering = { 0, shard, first->shards_len, weight };
 
+	WEIR_ASSERT(first->shards_len <= WEIR_CPUS_MAX);
 	/* A CPU is no one worker's. */
 	if (first->shards_by == WEIR_SHARDS_WORKER && plan_here()->bind != WEIR_BIND_CPU)
 		return -EOPNOTSUPP;
-	for (unsigned cpu = 0; cpu < WEIR_CPUS_MAX; cpu++) {
+	for (unsigned i = 0; i < first->shards_len; i++)
+		weight[i] = (uint16_t)workers_of(first, i);
+	for (unsigned cpu = 0; by_cpu && cpu < WEIR_CPUS_MAX; cpu++) {
 		shard[cpu] = shard_of_cpu(first, cpu);
 		if (shard[cpu] != WEIR_STEER_NOBODY)
 			steering.cpus = cpu + 1;
@@ -205,8 +226,9 @@ int weir__shards_open(const struct weir_handle_spec *spec, const struct weir_lis
 	all[0]->shards = all;
 	all[0]->shards_len = (uint16_t)count;
 	all[0]->shards_by = (uint8_t)cfg->shards;
-	if (cfg->steer)
-		all[0]->steer_error = steer(all[0]);
+	/* Sockets of other programs cannot be counted. */
+	if (cfg->steer || (!cfg->reuse_port && are_unequal(all[0])))
+		all[0]->steer_error = steer(all[0], cfg->steer == WEIR_STEER_CPU);
 	*ret_listener = all[0];
 	return 0;
 }

@@ -304,11 +304,10 @@ static void say_shards(struct place *p)
 	if (least == most)
 		place_say(p, "listener shards: %u, one per group", plan->groups_len);
 	else
-		place_say(
-			p,
-			"listener shards: %u, one per group, with equal shares for groups of %u to "
-			"%u workers",
-			plan->groups_len, least, most);
+		place_say(p,
+			  "listener shards: %u, one per group, with shares by their %u to %u "
+			  "workers",
+			  plan->groups_len, least, most);
 }
 
 int place_groups(struct place *p)

@@ -67,7 +67,13 @@ static void say_steering(struct proxy *px)
 {
 	int error = weir_listener_steer_error(px->listener);
 
-	if (weir_listener_shards(px->listener) == 1)
+	if (!px->cfg->steer && error < 0)
+		proxy_say("groups of workers get equal shares of the connections, whatever their "
+			  "size: %s",
+			  weir_strerror(error));
+	else if (!px->cfg->steer)
+		return;
+	else if (weir_listener_shards(px->listener) == 1)
 		proxy_say("--steer has nothing to do: there is one shard");
 	else if (error == -EOPNOTSUPP && px->cfg->shards == WEIR_SHARDS_WORKER)
 		proxy_say("--steer does nothing, connections are shared out evenly: with "
@@ -86,8 +92,7 @@ int proxy_listen(struct proxy *px)
 	if (rc < 0)
 		return refuse(px, rc);
 	weir_addr_format(&px->addr, px->addr_text, sizeof(px->addr_text));
-	if (px->cfg->steer)
-		say_steering(px);
+	say_steering(px);
 	return 0;
 }
 

@@ -113,16 +113,19 @@ enum weir_control {
 	WEIR_CTL_ERROR,			/* out: int, the pending socket error (errno) */
 	WEIR_CTL_SHARE_PORT,		/* a LISTENER from here on shares its port with such as are
 					 * attached with .reuse_port; in: int 1 */
-	WEIR_CTL_STEER,			/* of the LISTENERs on its port, the i-th to be attached gets the
-					 * connections whose first packet CPU c takes in, where
-					 * shard[c] is i; in: struct weir_steering */
+	WEIR_CTL_STEER,			/* which of the LISTENERs on its port gets a connection, counted in
+					 * the order in which they were attached; in: struct
+					 * weir_steering */
 };
 
-#define WEIR_STEER_NOBODY UINT16_MAX	/* by the hash, as without steering */
+#define WEIR_STEER_NOBODY UINT16_MAX
 
+/* Shard shard[c] gets what CPU c takes the first packet of in; the rest is drawn by lot. */
 struct weir_steering {
 	unsigned cpus;			/* by P#, from 0; the others are nobody's */
-	const uint16_t *shard;
+	const uint16_t *shard;		/* may be WEIR_STEER_NOBODY */
+	unsigned shards;		/* 1 or more */
+	const uint16_t *weight;		/* of each in the lot, 1 or more */
 };
 
 struct weir_keepalive {

@@ -65,7 +65,8 @@ enum weir_shards {
 
 /* Which of them the kernel puts a new connection into. */
 enum weir_steer {
-	WEIR_STEER_HASH = 0,		/* any, by a hash of the addresses: they get equal shares */
+	WEIR_STEER_HASH = 0,		/* any: each gets a share that goes with the number of its
+					 * workers, or with reuse_port the same as all on the port */
 	WEIR_STEER_CPU,			/* that of the CPU which took its first packet from the network */
 };
 
@@ -159,8 +160,8 @@ WEIR_API int weir_resolve(const char *host_port, uint64_t deadline, struct weir_
  * else: a second program gets -EADDRINUSE. Where there is one group, WEIR_SHARDS_GROUP is an
  * ordinary listener.
  *
- * Where the kernel will not steer, the listener is opened all the same, the hash spreads the
- * connections, and weir_listener_steer_error says why.
+ * Where the kernel will not steer, or not give larger groups more, the listener is opened all the
+ * same, its sockets get equal shares, and weir_listener_steer_error says why.
  *
  * Thread:   [worker]; for several shards on a fiber
  * Waits:    for several shards, until their workers have opened them; else never
@@ -192,11 +193,12 @@ WEIR_API int weir_listener_addr(struct weir_listener *listener, struct weir_addr
 /** How many sockets it has. Thread: [any]. Since: 0.1 */
 WEIR_API unsigned weir_listener_shards(const struct weir_listener *listener);
 /**
- * Why connections are not steered, though that was asked: where the system cannot (-EOPNOTSUPP), or
- * will not; with a shard for each worker also where workers are not bound to one CPU each.
+ * Why connections are not steered, though that was asked, or groups of unequal size get equal
+ * shares: where the system cannot (-EOPNOTSUPP), or will not; with a shard for each worker also
+ * where workers are not bound to one CPU each.
  *
  * Thread:   [any]
- * Returns:  0 if they are, or nobody asked; a negative errno
+ * Returns:  0 if they go where they should; a negative errno
  * Since:    0.1
  */
 WEIR_API int weir_listener_steer_error(const struct weir_listener *listener);

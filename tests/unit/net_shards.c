@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * net_shards.c: steering: that the CPU on which a client's packets are taken in (on
- * loopback its own) decides which shard gets it; and what happens where steering is
- * asked for and cannot be.
+ * loopback its own) decides which shard gets it; what happens where steering is asked for and
+ * cannot be; and that larger groups get more.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "tests/topo/machine.h"
 #include "tests/unit/runtimes.h"
 #include "weir/topo.h"
 
 #define CALLS 16
+#define MANY_CALLS 800
 
 static const char *const backends[] = { "epoll", "io_uring" };
 
@@ -23,6 +25,8 @@ struct steered {
 	unsigned by_group[2];
 	unsigned served;
 	unsigned cpu;			/* of the client */
+	unsigned calls;
+	unsigned over;			/* the client has heard the end of each */
 };
 
 /*
@@ -72,8 +76,8 @@ static void note(struct weir_tcp *conn, void *arg)
 	int worker = weir_rt_worker_index();
 
 	add(&s->by_group[weir_rt_plan(weir_rt_current())->workers[worker].group], 1);
-	weir_tcp_close(conn);
 	add(&s->served, 1);
+	weir_tcp_close(conn);
 }
 
 static int serve(void *arg)
@@ -93,24 +97,37 @@ static void *call_from(void *arg)
 	CPU_ZERO(&one);
 	CPU_SET(s->cpu, &one);
 	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
-	for (int i = 0; i < CALLS; i++) {
+	for (unsigned i = 0; i < s->calls; i++) {
 		int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 		ck_assert_int_eq(connect(fd, &s->addr.u.sa, s->addr.len), 0);
 		ck_assert_int_eq(read(fd, &byte, 1), 0);
 		close(fd);
 	}
+	add(&s->over, 1);
 	return NULL;
 }
 
-static void open_steered(struct steered *s, enum weir_shards shards)
+static void open_shards(struct steered *s, enum weir_shards shards, enum weir_steer steer)
 {
 	struct weir_listener_config cfg = WEIR_LISTENER_CONFIG_INIT;
 
 	cfg.shards = shards;
-	cfg.steer = WEIR_STEER_CPU;
+	cfg.steer = steer;
 	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", &cfg, &s->listener), 0);
 	ck_assert_int_eq(weir_listener_addr(s->listener, &s->addr), 0);
+}
+
+/* Not in pthread_join: the worker that this is on may have ends to tell the client. */
+static void call_and_wait(struct steered *s)
+{
+	pthread_t client;
+
+	s->over = 0;
+	client = thread_start(call_from, s);
+	YIELD_UNTIL(get(&s->over));
+	pthread_join(client, NULL);
+	ck_assert_uint_eq(get(&s->served), s->calls);
 }
 
 static void end_serving(struct steered *s, struct weir_task *task)
@@ -125,10 +142,10 @@ static void end_serving(struct steered *s, struct weir_task *task)
 
 static int steered_body(void *arg UNUSED)
 {
-	struct steered s = { .served = 0 };
+	struct steered s = { .calls = CALLS };
 	struct weir_task *task;
 
-	open_steered(&s, WEIR_SHARDS_GROUP);
+	open_shards(&s, WEIR_SHARDS_GROUP, WEIR_STEER_CPU);
 	ck_assert_uint_eq(weir_listener_shards(s.listener), 2);
 	if (weir_listener_steer_error(s.listener) == -ENOPROTOOPT) {
 		testing_skip("the system does not steer: an emulated one does not");
@@ -138,13 +155,9 @@ static int steered_body(void *arg UNUSED)
 	ck_assert_int_eq(weir_listener_steer_error(s.listener), 0);
 	ck_assert_int_eq(weir_spawn(serve, &s, &task), 0);
 	for (unsigned g = 0; g < 2; g++) {
-		pthread_t client;
-
 		s.by_group[0] = s.by_group[1] = s.served = 0;
 		s.cpu = cpu_of_group(g);
-		client = thread_start(call_from, &s);
-		YIELD_UNTIL(get(&s.served) == CALLS);
-		pthread_join(client, NULL);
+		call_and_wait(&s);
 		ck_assert_uint_eq(get(&s.by_group[g]), CALLS);
 	}
 	end_serving(&s, task);
@@ -188,17 +201,14 @@ END_TEST
 
 static int not_steered_body(void *arg UNUSED)
 {
-	struct steered s = { .cpu = cpu_of_group(0) };
+	struct steered s = { .cpu = cpu_of_group(0), .calls = CALLS };
 	struct weir_task *task;
-	pthread_t client;
 
-	open_steered(&s, WEIR_SHARDS_WORKER);
+	open_shards(&s, WEIR_SHARDS_WORKER, WEIR_STEER_CPU);
 	ck_assert_uint_eq(weir_listener_shards(s.listener), 2);
 	ck_assert_int_eq(weir_listener_steer_error(s.listener), -EOPNOTSUPP);
 	ck_assert_int_eq(weir_spawn(serve, &s, &task), 0);
-	client = thread_start(call_from, &s);
-	YIELD_UNTIL(get(&s.served) == CALLS);
-	pthread_join(client, NULL);
+	call_and_wait(&s);
 	end_serving(&s, task);
 	return 0;
 }
@@ -216,7 +226,7 @@ static int one_group_body(void *arg UNUSED)
 	int on = 0;
 	socklen_t len = sizeof(on);
 
-	open_steered(&s, WEIR_SHARDS_GROUP);
+	open_shards(&s, WEIR_SHARDS_GROUP, WEIR_STEER_CPU);
 	ck_assert_uint_eq(weir_listener_shards(s.listener), 1);
 	ck_assert_int_eq(weir_listener_steer_error(s.listener), 0);
 	ck_assert_int_eq(getsockopt(s.listener->handle.fd, SOL_SOCKET, SO_REUSEPORT, &on, &len),
@@ -237,12 +247,101 @@ START_TEST(with_one_group_there_is_one_socket)
 }
 END_TEST
 
+/* ---- groups of unequal size ---------------------------------------------------------------- */
+
+/* A group of three workers and one of one, neither on a CPU that a client of here could be on. */
+static const char lopsided[] = "package:1 node:1 l3:2 core:500 pu:1", lopsided_cpus[] = "497-500";
+
+static int unequal_body(void *steer)
+{
+	struct steered s = { .calls = MANY_CALLS, .cpu = (unsigned)sched_getcpu() };
+	struct weir_task *task;
+
+	open_shards(&s, WEIR_SHARDS_GROUP, *(enum weir_steer *)steer);
+	ck_assert_uint_eq(weir_listener_shards(s.listener), 2);
+	if (weir_listener_steer_error(s.listener) == -ENOPROTOOPT) {
+		testing_skip("the system does not steer: an emulated one does not");
+		weir_listener_close(s.listener);
+		return 0;
+	}
+	ck_assert_int_eq(weir_listener_steer_error(s.listener), 0);
+	ck_assert_int_eq(weir_spawn(serve, &s, &task), 0);
+	call_and_wait(&s);
+	end_serving(&s, task);
+	/* Six hundred, give or take twelve; seven times that is as good as never. */
+	ck_assert_uint_ge(get(&s.by_group[0]), MANY_CALLS * 3 / 4 - 86);
+	ck_assert_uint_le(get(&s.by_group[0]), MANY_CALLS * 3 / 4 + 86);
+	return 0;
+}
+
+/* Also when steered, those that come in on a CPU of no group. */
+START_TEST(a_group_gets_connections_by_its_workers)
+{
+	static const enum weir_steer steers[] = { WEIR_STEER_HASH, WEIR_STEER_CPU };
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	struct weir_topo *topo = machine_new(lopsided);
+	enum weir_steer steer = steers[_i / 2];
+
+	ck_assert(machine_set(topo, "affinity", lopsided_cpus));
+	cfg.topo = topo;
+	cfg.backend = backends[_i % 2];
+	if (can_run(cfg.backend))
+		runtime_run(&cfg, unequal_body, &steer);
+	weir_topo_free(topo);
+}
+END_TEST
+
+/* Steered, a group gets what its CPUs take in and no more, however small it is. */
+static int steered_unequal_body(void *cpu)
+{
+	struct steered s = { .calls = CALLS, .cpu = *(unsigned *)cpu };
+	const struct weir_plan *plan = weir_rt_plan(weir_rt_current());
+	unsigned group = !weir_cpuset_has(&plan->groups[0].cpus, s.cpu);
+	struct weir_task *task;
+
+	ck_assert_uint_eq(plan->groups[group].workers, 1);
+	ck_assert_uint_eq(plan->groups[!group].workers, 3);
+	open_shards(&s, WEIR_SHARDS_GROUP, WEIR_STEER_CPU);
+	if (weir_listener_steer_error(s.listener) == -ENOPROTOOPT) {
+		testing_skip("the system does not steer: an emulated one does not");
+		weir_listener_close(s.listener);
+		return 0;
+	}
+	ck_assert_int_eq(weir_spawn(serve, &s, &task), 0);
+	call_and_wait(&s);
+	end_serving(&s, task);
+	ck_assert_uint_eq(get(&s.by_group[group]), CALLS);
+	return 0;
+}
+
+START_TEST(a_small_group_gets_all_of_its_cpu)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	struct weir_topo *topo = machine_new(lopsided);
+	unsigned cpu = (unsigned)sched_getcpu();
+	char cpus[32];
+
+	if (cpu >= 500) {
+		testing_skip("CPU %u: the machine of this test has it in the other group", cpu);
+	} else {
+		snprintf(cpus, sizeof(cpus), "%u,500-502", cpu);
+		ck_assert(machine_set(topo, "affinity", cpus));
+		cfg.topo = topo;
+		cfg.backend = "epoll";
+		runtime_run(&cfg, steered_unequal_body, &cpu);
+	}
+	weir_topo_free(topo);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(a_client_goes_to_the_shard_of_its_cpu, .rounds = 2),
 		TESTING(what_cannot_be_steered_is_shared_out),
 		TESTING(with_one_group_there_is_one_socket),
+		TESTING(a_group_gets_connections_by_its_workers, .rounds = 4),
+		TESTING(a_small_group_gets_all_of_its_cpu),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

@@ -194,7 +194,7 @@ START_TEST(shards_are_one_per_group)
 	ck_assert(says(&on, "listener shards: 2, one per group"));
 	placed_end(&on);
 	placed_on(&on, "package:1 node:1 l3:2 core:4 pu:1", "affinity 0-4");
-	ck_assert(says(&on, "equal shares for groups of 1 to 4 workers"));
+	ck_assert(says(&on, "shares by their 1 to 4 workers"));
 	placed_end(&on);
 }
 END_TEST
