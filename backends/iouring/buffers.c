@@ -85,6 +85,7 @@ int weir__uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uin
 	int rc = 0;
 
 	weir__lease_pool_init(&b->pool, lease_bytes, node);
+	b->still = ring->flags & IORING_SETUP_DEFER_TASKRUN;
 	if (entries)
 		rc = open_group(&b->group[URING_WHOLE], ring, entries, URING_WHOLE, node);
 	if (entries && shared && rc == 0)
@@ -177,9 +178,9 @@ bool weir__uring_buffers_more(struct uring_buffers *b, enum uring_group_id id)
 
 /* ---- memory that is not needed ---- */
 
-static bool is_excessive(const struct uring_group *g)
+static bool is_excessive(const struct uring_buffers *b, const struct uring_group *g)
 {
-	return g->provided > WEIR__LEASE_KEEP && g->cold < g->provided;
+	return b->still && g->provided > WEIR__LEASE_KEEP && g->cold < g->provided;
 }
 
 /* The memory of those that the kernel has: it gets fresh pages when it fills them. */
@@ -200,15 +201,15 @@ static void chill_provided(const struct uring_buffers *b, struct uring_group *g)
 bool weir__uring_buffers_trim(struct uring_buffers *b)
 {
 	for (unsigned i = 0; i < URING_GROUPS; i++)
-		if (is_excessive(&b->group[i]))
+		if (is_excessive(b, &b->group[i]))
 			chill_provided(b, &b->group[i]);
 	return weir__lease_pool_trim(&b->pool, true, TRIM_BLOCKS);
 }
 
 bool weir__uring_buffers_excess(const struct uring_buffers *b)
 {
-	return weir__lease_pool_excess(&b->pool) || is_excessive(&b->group[URING_WHOLE]) ||
-	       is_excessive(&b->group[URING_SHARED]);
+	return weir__lease_pool_excess(&b->pool) || is_excessive(b, &b->group[URING_WHOLE]) ||
+	       is_excessive(b, &b->group[URING_SHARED]);
 }
 
 /* ---- blocks and slices ---- */

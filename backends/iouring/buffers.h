@@ -60,6 +60,7 @@ struct uring_group {
 
 struct uring_buffers {
 	struct weir__lease_pool pool;
+	bool still;			/* the kernel fills them only when it is called for that */
 	struct uring_group group[URING_GROUPS];
 	struct uring_slice *slice;	/* queued ones, by place */
 	uint32_t slices;
@@ -80,7 +81,11 @@ void weir__uring_buffers_refill(struct uring_buffers *b);
 /* The kernel has found none: provide more. False when there is no memory. */
 bool weir__uring_buffers_more(struct uring_buffers *b, enum uring_group_id id);
 
-/* Nothing has come for a while: return memory; true if there is more. [owner] */
+/*
+ * Nothing has come for a while, and whatever the kernel has filled is delivered: return memory; true
+ * if there is more. What is provided keeps its memory where the kernel may fill it at any time: it
+ * could be filled, and lost, while we are at it. [owner]
+ */
 bool weir__uring_buffers_trim(struct uring_buffers *b);
 /* Whether a trim could return something. [owner] */
 bool weir__uring_buffers_excess(const struct uring_buffers *b);

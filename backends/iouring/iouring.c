@@ -126,7 +126,7 @@ static int trim(struct uring *u)
 {
 	int n = 0;
 
-	while (n == 0 && weir__uring_buffers_trim(&u->buffers))
+	while (n == 0 && uring_ring_is_empty(u) && weir__uring_buffers_trim(&u->buffers))
 		n = weir__uring_turn(u, 0, u->idle_events);
 	return n;
 }

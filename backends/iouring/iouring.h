@@ -184,6 +184,12 @@ int weir__uring_ring_open(struct uring *u);
 void weir__uring_ring_quiesce(struct uring *u);
 /* [setup] Have the completions that did not fit put there; false when there are none. */
 bool weir__uring_ring_flush(struct uring *u);
+/* Whether all that has completed is delivered. [owner] */
+static inline bool uring_ring_is_empty(const struct uring *u)
+{
+	return io_uring_cq_ready(&u->ring) == 0 &&
+	       !(IO_URING_READ_ONCE(*u->ring.sq.kflags) & IORING_SQ_CQ_OVERFLOW);
+}
 void weir__uring_ring_close(struct uring *u);
 /* A fresh entry; NULL when the kernel would not take the ones before. [owner] */
 struct io_uring_sqe *weir__uring_sqe(struct uring *u);

@@ -227,6 +227,54 @@ START_TEST(buffers_run_out)
 }
 END_TEST
 
+/* Messages to many at once, so that as many buffers are provided, and more than are kept anyway. */
+static void provide_many(struct weir_handle *h, int *peer, unsigned many)
+{
+	char buf[16];
+
+	for (unsigned round = 0; round < 4; round++) {
+		for (unsigned i = 0; i < many; i++)
+			put(peer[i], "now");
+		for (unsigned i = 0; i < many; i++)
+			ck_assert_int_eq(lease_now(&h[i], buf), 3);
+	}
+}
+
+/* The memory of provided buffers goes back, but not that of one which was filled meanwhile. */
+START_TEST(a_trim_keeps_what_has_come)
+{
+	enum {
+		MANY = 40
+	};
+	struct weir_handle h[MANY];
+	int peer[MANY];
+	char buf[16];
+
+	begin((unsigned)_i);
+	for (unsigned i = 0; i < MANY; i++) {
+		peer[i] = unix_pair(&h[i]);
+		if (uring(0)->options.multishot_recv)
+			arm(&h[i], peer[i]);
+	}
+	provide_many(h, peer, MANY);
+	if (_i == PLAIN)
+		ck_assert(weir__uring_buffers_excess(&uring(0)->buffers));
+	for (unsigned i = 0; i < MANY; i++)
+		put(peer[i], "kept");
+	while (weir__uring_buffers_trim(&uring(0)->buffers))
+		continue;
+	if (_i == PLAIN)
+		ck_assert_uint_gt(uring(0)->buffers.group[URING_WHOLE].cold, 16);
+	for (unsigned i = 0; i < MANY; i++) {
+		ck_assert_int_eq(lease_now(&h[i], buf), 4);
+		ck_assert_mem_eq(buf, "kept", 4);
+		detach(&h[i]);
+		close(peer[i]);
+	}
+	end();
+}
+END_TEST
+
 /* A ring of 64 completions, and hundreds at once. */
 START_TEST(completions_overflow)
 {
@@ -328,6 +376,7 @@ int main(int argc, char **argv)
 		BOTH(end_behind_queued_data),
 		BOTH(try_takes_what_is_queued),
 		TESTING(buffers_run_out),
+		EVERY(a_trim_keeps_what_has_come),
 		TESTING(completions_overflow),
 		BOTH(cancel_beside_closing),
 		EVERY(poll_of_a_stream),
