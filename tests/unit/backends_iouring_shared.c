@@ -279,6 +279,112 @@ START_TEST(what_waits_is_packed)
 }
 END_TEST
 
+/* ---- leases that stay out while streams come and go --------------------------------------- */
+
+#define STREAMS 32
+#define HELD 600			/* at a time; many blocks of theirs are half full */
+
+static struct {
+	struct weir_handle h[STREAMS];
+	int peer[STREAMS];
+	struct weir_lease lease[HELD];
+	char letter[HELD];
+	unsigned at;
+} crowd;
+
+/* Hold a lease in place of the oldest, which still has what it was lent with. */
+static void hold(struct weir_lease lease, char letter)
+{
+	unsigned at = crowd.at++ % HELD;
+
+	if (crowd.lease[at].data) {
+		ck_assert(holds(&crowd.lease[at], crowd.letter[at]));
+		give_back(&crowd.lease[at]);
+	}
+	crowd.lease[at] = lease;
+	crowd.letter[at] = letter;
+}
+
+static void hold_message(unsigned i, char letter)
+{
+	struct weir_lease lease;
+	struct weir_op op;
+
+	put_message(crowd.peer[i], letter);
+	for (int left = MESSAGE; left > 0;) {
+		left -= finish(submit(lease_op(&op, &crowd.h[i], &lease)));
+		hold(lease, letter);
+	}
+}
+
+static void open_member(unsigned i)
+{
+	crowd.peer[i] = unix_pair(&crowd.h[i]);
+	arm(&crowd.h[i], crowd.peer[i]);
+}
+
+/* Closed with a message that nobody has asked for, and with a lease that waits. */
+static void close_member(unsigned i, bool unread)
+{
+	struct weir_lease lease;
+	struct weir_op op;
+
+	if (unread) {
+		queue_some(&crowd.h[i], crowd.peer[i], "unread");
+		detach(&crowd.h[i]);
+	} else {
+		submit(lease_op(&op, &crowd.h[i], &lease));
+		turn_of(be0, 0);
+		detach(&crowd.h[i]);
+		ck_assert_int_eq(op.res, -ECANCELED);
+	}
+	close(crowd.peer[i]);
+}
+
+static void cancel_one(unsigned i)
+{
+	struct weir_lease lease;
+	struct weir_op op;
+
+	submit(lease_op(&op, &crowd.h[i], &lease));
+	turn_of(be0, 0);
+	cancel(&op);
+	ck_assert_int_eq(finish(&op), -ECANCELED);
+}
+
+/* With shared blocks and without: each lease keeps its bytes, and none is lost. */
+START_TEST(leases_outlive_their_streams)
+{
+	if (_i == 0 && !begin_shared())
+		return;
+	if (_i == 1)
+		begin(PLAIN);
+	memset(&crowd, 0, sizeof(crowd));
+	for (unsigned i = 0; i < STREAMS; i++)
+		open_member(i);
+	for (unsigned step = 0; step < 4000; step++) {
+		unsigned i = step * 7 % STREAMS;
+
+		hold_message(i, (char)('a' + step % 26));
+		if (step % 11 == 0)
+			cancel_one(i);
+		if (step % 5 == 0) {
+			close_member(i, step % 2);
+			open_member(i);
+		}
+	}
+	for (unsigned i = 0; i < STREAMS; i++)
+		close_member(i, i % 2);
+	ck_assert_uint_gt(lent(), 0);
+	for (unsigned i = 0; i < HELD; i++) {
+		ck_assert(holds(&crowd.lease[i], crowd.letter[i]));
+		give_back(&crowd.lease[i]);
+	}
+	ck_assert_uint_eq(lent(), 0);
+	end();
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -287,6 +393,7 @@ int main(int argc, char **argv)
 		TESTING(a_block_is_free_when_its_last_lease_is_back),
 		TESTING(parts_of_a_message),
 		TESTING(what_waits_is_packed),
+		TESTING(leases_outlive_their_streams, .rounds = 2),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
