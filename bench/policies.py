@@ -5,18 +5,27 @@ policies.py: each scheduling option against its default, A/B.
 
     bench/policies.py build-release/bench/weir-micro [--rounds N] [--secs S] [--workers N]
                       [--only OPTION[;OPTION]] [--against OTHER_MICRO]
+    bench/policies.py build-release/tools/weir --load bench/peers/out/bin/load [the same, but --against]
 
 In each round every setting runs beside a default run of its own, in turns first and second, so
 that both see the same machine. A row is the median of the rounds' ratios, setting / default, and
 in brackets the lowest and the highest; "default" is the default against itself: what differs by less
 than that is noise. CPU ns an operation; steal_latency is wall time, for its waiting burns a CPU.
 With --against the default of two builds is compared instead: this one / the other.
+
+With --load the options of a server: `weir proxy`, between that load generator (make -C bench/peers)
+and the echo beside it, all of them on the same CPUs. A figure is the proxy's CPU us a request, of
+connections x bytes; each has a proxy of its own, so that connections are shared out anew.
 """
 import argparse
 import json
+import os
+import signal
+import socket
 import statistics
 import subprocess
 import sys
+import time
 
 BENCHES = ['spawn_many_local', 'spawn_join_main', 'yield_many', 'ping_pong', 'fan_out', 'steal_latency']
 WALL = {'steal_latency'}
@@ -50,6 +59,25 @@ SETTINGS = [
     ('stall_ns=forever', ['stall_ns=forever'], []),
 ]
 WAITS_FOR_A_THIEF = {'steal_latency'}
+POINTS = {'64 x 64': (64, 64), '64 x 16384': (64, 16384), '500 x 64': (500, 64)}
+GROUPS = ['--policy', 'none', '--group-workers', '1']
+SERVER_SETTINGS = [
+    ('default', [], []),
+    ('groups', GROUPS, []),
+    ('groups, shards one', GROUPS + ['--shards', 'one'], GROUPS),
+    ('groups, least-loaded', GROUPS + ['--dispatch', 'least-loaded'], GROUPS),
+    ('groups, bind cpu', GROUPS + ['--bind', 'cpu'], GROUPS),
+    ('groups, bind cpu, steer', GROUPS + ['--bind', 'cpu', '--steer'], GROUPS + ['--bind', 'cpu']),
+    ('shards worker', ['--shards', 'worker'], []),
+    ('least-loaded', ['--dispatch', 'least-loaded'], []),
+    ('bind none', ['--bind', 'none'], []),
+    ('bind core', ['--bind', 'core'], []),
+    ('bind cpu', ['--bind', 'cpu'], []),
+    ('policy none', ['--policy', 'none'], []),
+    ('policy first-usable-node', ['--policy', 'first-usable-node'], []),
+    ('policy group-by-cluster', ['--policy', 'group-by-cluster'], []),
+]
+PORT = 21500
 
 
 def benches_of(name):
@@ -70,6 +98,59 @@ def measure(micro, args, settings, benches):
     lines = map(json.loads, run.stdout.splitlines())
     return {r['name']: r['value'] if r['name'] in WALL else r['cpu']
             for r in lines if r['name'] in benches}
+
+
+def answers(port):
+    try:
+        socket.create_connection(('127.0.0.1', port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+class Running:
+    """A server that answers on a port, until the block is left and nobody answers any more.
+
+    What io_uring holds of a process, its listeners too, may outlive it for a moment.
+    """
+
+    def __init__(self, port, cmd):
+        self.port, self.cmd = port, cmd
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.cmd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.time() + 10
+        while time.time() < end and self.process.poll() is None:
+            if answers(self.port):
+                return self.process
+            time.sleep(0.02)
+        self.__exit__()
+        sys.exit('policies.py: does not answer: ' + ' '.join(self.cmd))
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+        while answers(self.port):
+            time.sleep(0.02)
+
+
+def measure_server(weir, args, settings, points):
+    """The proxy's CPU us a request by point."""
+    echo = os.path.join(os.path.dirname(args.load), 'epoll-echo')
+    proxy = [weir, 'proxy', 'tcp://127.0.0.1:%d' % PORT, 'tcp://127.0.0.1:%d' % (PORT + 1), '--quiet',
+             '--access-log', 'off', '--workers', str(args.workers), *settings]
+    got = {}
+    with Running(PORT + 1, [echo, '--port', str(PORT + 1), '--workers', '1']):
+        for point in points:
+            conns, size = POINTS[point]
+            with Running(PORT, proxy) as server:
+                cmd = [args.load, '--port', str(PORT), '--conns', str(conns), '--size', str(size),
+                       '--secs', str(args.secs), '--warm', '0.1', '--pid', str(server.pid)]
+                run = subprocess.run(cmd, capture_output=True, text=True, timeout=600)
+            if run.returncode:
+                sys.exit('policies.py: %s: %s%s' % (' '.join(cmd), run.stdout, run.stderr))
+            got[point] = json.loads(run.stdout)['cpu_us']
+    return got
 
 
 def compare(first, second, rounds, benches):
@@ -96,20 +177,24 @@ def main():
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--only', default='')
     parser.add_argument('--against', default='')
+    parser.add_argument('--load', default='')
     args = parser.parse_args()
-    rows = [s for s in SETTINGS if not args.only or s[0] in args.only.split(';')]
+    if args.load and args.against:
+        parser.error('--load, --against: one of them is wanted')
+    columns, take = (list(POINTS), measure_server) if args.load else (BENCHES, measure)
+    rows = [s for s in (SERVER_SETTINGS if args.load else SETTINGS) if not args.only or s[0] in args.only.split(';')]
     if args.against:
         rows = [('this / other', [], [])]
-    print('| option | ' + ' | '.join(BENCHES) + ' |')
-    print('|---|' + '---|' * len(BENCHES))
+    print('| option | ' + ' | '.join(columns) + ' |')
+    print('|---|' + '---|' * len(columns))
     for name, settings, base in rows:
-        benches = benches_of(name)
+        benches = columns if args.load else benches_of(name)
         if args.against:
             benches = [b for b in benches if b not in ('fan_out', 'steal_latency')]
-        ratios = compare(lambda: measure(args.micro, args, settings, benches),
-                         lambda: measure(args.against or args.micro, args, base, benches),
+        ratios = compare(lambda: take(args.micro, args, settings, benches),
+                         lambda: take(args.against or args.micro, args, base, benches),
                          args.rounds, benches)
-        print('| %s | ' % name + ' | '.join(cell(ratios[b]) if b in benches else '' for b in BENCHES)
+        print('| %s | ' % name + ' | '.join(cell(ratios[b]) if b in benches else '' for b in columns)
               + ' |', flush=True)
 
 
