@@ -110,23 +110,33 @@ static unsigned speed(const struct weir_topo_cpu *cpu)
 	return (cpu->capacity * 100u + 512) / 1024;
 }
 
+/* The workers that are counted on a CPU: "0,8". */
+static void list_workers(const struct picture *p, unsigned cpu, char *buf, size_t len)
+{
+	struct weir_cpuset workers = { { 0 } };
+
+	for (unsigned i = 0; i < p->view->plan->workers_len; i++)
+		if (p->view->plan->workers[i].cpu == cpu)
+			weir_cpuset_add(&workers, i);
+	weir_cpuset_print(&workers, buf, len);
+}
+
 /* What is known of a CPU, for those who point at it. */
 static void describe_cpu(const struct picture *p, unsigned i, unsigned worker, unsigned workers,
 			 char *buf, size_t len)
 {
 	const struct weir_topo_cpu *cpu = &p->view->topo->cpus[i];
 	const struct weir_plan_worker *planned = &p->view->plan->workers[worker];
-	char set[SET_LEN] = "", fast[32] = "", more[24] = "";
+	char set[SET_LEN] = "", fast[32] = "", list[SET_LEN] = "";
 
 	if (p->view->topo->kinds > 1 && cpu->capacity)
 		snprintf(fast, sizeof(fast), ", speed %u %%", speed(cpu));
-	if (workers > 1)
-		snprintf(more, sizeof(more), " and %u more", workers - 1);
+	list_workers(p, i, list, sizeof(list));
 	if (workers && planned->bound)
 		weir_cpuset_print(&planned->cpus, set, sizeof(set));
 	if (workers)
-		snprintf(buf, len, "CPU P#%u L#%u, core %u%s: worker %u%s of group %u, %s%s",
-			 cpu->os, i, cpu->core, fast, worker, more, planned->group,
+		snprintf(buf, len, "CPU P#%u L#%u, core %u%s: worker%s %s of group %u, %s%s",
+			 cpu->os, i, cpu->core, fast, workers > 1 ? "s" : "", list, planned->group,
 			 planned->bound ? "bound to " : "not bound", set);
 	else
 		snprintf(buf, len, "CPU P#%u L#%u, core %u%s: %s", cpu->os, i, cpu->core, fast,
@@ -144,13 +154,25 @@ static void name_cpu(const struct picture *p, const struct weir_topo_cpu *cpu, c
 		snprintf(buf, len, p->compact && cpu->os > 999 ? "%u" : "P#%u", cpu->os);
 }
 
+/* What there is room for in its cell: "w0,8", or "×3" where that is too long. */
+static void name_workers(const struct picture *p, const struct topo_box *box, unsigned workers,
+			 char *buf, size_t len)
+{
+	char list[SET_LEN];
+
+	list_workers(p, box->id, list, sizeof(list));
+	snprintf(buf, len, "%s%.20s", p->compact ? "" : "w", list);
+	if (workers > 1 && (strlen(list) > 20 || svg_text_width(buf) > box->width - 4))
+		snprintf(buf, len, "×%u", workers);
+}
+
 static void draw_cpu(const struct picture *p, const struct topo_box *box)
 {
 	unsigned worker = 0, workers = topo_workers_on(p->view, box->id, &worker);
 	const struct weir_topo_cpu *cpu = &p->view->topo->cpus[box->id];
 	unsigned out = p->view->plan->out[box->id];
 	double middle = box->x + box->width / 2;
-	char tip[SET_LEN + 128], css[24], text[24] = "";
+	char tip[2 * SET_LEN + 128], css[24], text[24] = "";
 
 	describe_cpu(p, box->id, worker, workers, tip, sizeof(tip));
 	if (workers)
@@ -158,8 +180,7 @@ static void draw_cpu(const struct picture *p, const struct topo_box *box)
 	else
 		snprintf(css, sizeof(css), "%s", out ? "out" : "spare");
 	if (workers)
-		snprintf(text, sizeof(text), workers > 1 ? "%s%u+%u" : "%s%u",
-			 p->compact ? "" : "w", worker, workers - 1);
+		name_workers(p, box, workers, text, sizeof(text));
 	else if (out)
 		snprintf(text, sizeof(text), "%c", p->letters[out]);
 	svg_tip_begin(p->out, tip);

@@ -216,6 +216,15 @@ def picture(*arguments):
     return root, out
 
 
+def test_a_cell_names_its_workers():
+    needs_hwloc()
+    root, _ = picture("--input", "pack:1 l3:2 core:2 pu:2", "--workers", "20")
+    texts = [text.text for text in root.iter(SVG + "text")]
+    tips = [tip.text for tip in root.iter(SVG + "title")]
+    check("w0,4,8" in texts and "w11,15" in texts and texts.count("×3") == 2, texts)
+    check(any(": workers 10,14,18 of group 1, " in tip for tip in tips), tips)
+
+
 def test_a_picture():
     needs_hwloc()
     for machine in (EPYC, "core:1 pu:1", os.path.join(MACHINES, "hybrid-laptop.xml")):
