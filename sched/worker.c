@@ -119,6 +119,7 @@ static struct weir_task *next_in_turn(struct worker *w)
 	struct weir_task *task;
 
 	w->inject_at = worker_tick(w) + w->inject_interval;
+	WEIR_ASSERT(!w->searching);	/* it has looked here at this tick before it began to */
 	task = worker_next_injected(w, w->group);
 	return task || w->group->idle.near_len == 1 ? task : steal_neglected(w);
 }
@@ -332,6 +333,7 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 /* False: it has blocked in place. In line, for the reasons of core/fiber_resume.h. */
 __attribute__((always_inline)) static inline bool run(struct worker *w, struct weir_task *task)
 {
+	WEIR_ASSERT(!w->searching);
 	if (WEIR_UNLIKELY(task->flags & (WEIR__TASK_STAMPED | WEIR__TASK_TIMED)))
 		return sample_run(w, task);
 	return weir__task_run(&w->base, task);

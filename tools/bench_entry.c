@@ -127,10 +127,8 @@ static int text(struct bench_reader *r, const struct entry *e, const char *key,
 {
 	const json_t *value = json_object_get(e->json, key);
 
-	if (value ? !json_is_string(value) : !fallback)
-		return bench_refuse_type(r, e->where, key, "a string", value);
 	*ret_text = value ? json_string_value(value) : fallback;
-	return 0;
+	return *ret_text ? 0 : bench_refuse_type(r, e->where, key, "a string", value);
 }
 
 static int read_unit(struct bench_reader *r, struct entry *e)

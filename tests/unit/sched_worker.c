@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -548,6 +549,30 @@ static int the_interval_is_given(void *arg)
 	return 0;
 }
 
+static int is_no_searcher(void *times)
+{
+	ck_assert(!worker_of(weir__worker_current())->searching);
+	add(times, 1);
+	return 0;
+}
+
+/* A sleeper is woken as a searcher. One that went on as such with work would keep others asleep. */
+START_TEST(who_has_work_does_not_search)
+{
+	struct weir_rt_config cfg = runtime_config(ON_FOUR);
+	struct weir_rt *rt;
+	unsigned times = 0;
+
+	rt = runtime_new(&cfg);
+	for (unsigned i = 1; i <= 500; i++) {
+		ck_assert_int_eq(weir_rt_spawn(rt, is_no_searcher, &times, NULL), 0);
+		while (get(&times) < i)
+			sched_yield();
+	}
+	runtime_end(rt);
+}
+END_TEST
+
 START_TEST(an_inject_interval_that_is_given_stays)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
@@ -877,6 +902,7 @@ int main(int argc, char **argv)
 		TESTING(the_inject_interval_follows_the_polls, .rounds = 2,
 			.needs = "nosan native"),
 		EACH(an_inject_interval_that_is_given_stays),
+		TESTING(who_has_work_does_not_search),
 		TESTING(blocking_in_place_hands_the_worker_on, .rounds = 2),
 		TESTING(in_and_out_of_place, .rounds = 2),
 		TESTING(not_on_the_current_thread_scheduler),
