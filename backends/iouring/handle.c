@@ -203,6 +203,8 @@ int weir__uring_attach(struct weir_backend *be, struct weir_handle *h,
 		state_of(h)->fds = fds;
 	if (spec->kind == WEIR_HANDLE_FOREIGN && is_regular(fd))
 		state_of(h)->flags = REGULAR;
+	if (spec->kind == WEIR_HANDLE_LISTENER && spec->fd >= 0)
+		state_of(h)->flags = ADOPTED;
 	return 0;
 }
 
@@ -287,6 +289,29 @@ static void end_ops(struct uring *u, const struct weir_handle *h)
 	end_elsewhere(h->fd);
 }
 
+/* Looked for, not asked: it may be gone. */
+static bool is_ending(const struct uring *u, const struct weir_handle *h)
+{
+	struct weir_handle *at = u->closing;
+
+	while (at && at != h)
+		at = state_of(at)->next;
+	return at != NULL;
+}
+
+/*
+ * Its port is to be free when it is closed, not a turn later. A call does some twenty of the
+ * chores that the ring has, and the end of the request is the last of them.
+ */
+static void end_listening(struct uring *u, const struct weir_handle *h)
+{
+	int n;
+
+	do
+		n = weir__uring_turn(u, 0, u->idle_events);
+	while (is_ending(u, h) && (n > 0 || (n == 0 && weir__uring_has_deferred(u))));
+}
+
 /* [home] */
 void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 {
@@ -321,16 +346,22 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 		end_ops(u, h);
 	listens = h->kind == WEIR_HANDLE_LISTENER;
 	weir__uring_handle_drop(u, h);
-	/* Its port is to be free when it is closed, not a turn later. */
 	if (armed && listens)
-		(void)weir__uring_turn(u, 0, u->idle_events);
+		end_listening(u, h);
 }
 
+/*
+ * Those whose request ends with the ring, which the kernel takes down some time after it is closed:
+ * until then it would hold the sockets. A listener that is to be closed is made to listen no more,
+ * so that its port is free; but for one that was adopted, which others may have, too.
+ */
 void weir__uring_handles_fini(struct uring *u)
 {
 	while (u->closing) {
 		struct weir_handle *h = u->closing;
 
+		if (h->kind == WEIR_HANDLE_LISTENER && !(state_of(h)->flags & ADOPTED))
+			(void)shutdown(h->fd, SHUT_RDWR);
 		weir__uring_unlist_closing(u, h);
 		close_handle(u, h);
 	}

@@ -80,6 +80,7 @@ enum uring_handle_flag {
 	STOPPING = 1u << 1,		/* … and is being asked to give it up */
 	ENDED = 1u << 2,		/* .end is to be told, after the buffers */
 	REGULAR = 1u << 3,		/* foreign: a file, which cannot be waited for */
+	ADOPTED = 1u << 4,		/* a listener that others may have, too */
 };
 #define CLOSING (1u << 31)
 
@@ -193,6 +194,8 @@ static inline bool uring_ring_is_empty(const struct uring *u)
 void weir__uring_ring_close(struct uring *u);
 /* A fresh entry; NULL when the kernel would not take the ones before. [owner] */
 struct io_uring_sqe *weir__uring_sqe(struct uring *u);
+/* The kernel has work that it does only when it is called, or completions that did not fit. */
+bool weir__uring_has_deferred(const struct uring *u);
 /* Hand over what has collected; wait for a completion, up to the deadline (0: do not wait). */
 int weir__uring_enter(struct uring *u, uint64_t deadline);
 /* Name the descriptor of a stream the cheapest way that the ring knows. [owner] */

@@ -177,8 +177,7 @@ static void arm_wake(struct uring *u)
 	u->wake_armed = true;
 }
 
-/* The kernel has work that it does only when it is called, or completions that did not fit. */
-static bool has_deferred(const struct uring *u)
+bool weir__uring_has_deferred(const struct uring *u)
 {
 	return IO_URING_READ_ONCE(*u->ring.sq.kflags) &
 	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
@@ -220,7 +219,7 @@ int weir__uring_enter(struct uring *u, uint64_t deadline)
 		arm_wake(u);
 	if (deadline != 0)
 		rc = wait_until(u, deadline);
-	else if (io_uring_sq_ready(&u->ring) || has_deferred(u))
+	else if (io_uring_sq_ready(&u->ring) || weir__uring_has_deferred(u))
 		rc = io_uring_submit_and_get_events(&u->ring);
 	else
 		return 0;

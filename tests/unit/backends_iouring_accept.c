@@ -209,6 +209,47 @@ START_TEST(accepts_left_in_a_full_ring)
 }
 END_TEST
 
+/*
+ * The kernel does some twenty of a ring's chores in a call: the end of the listener's request comes
+ * behind more of them, and with it its port is free.
+ */
+START_TEST(a_closed_listener_has_left_its_port)
+{
+	enum {
+		STREAMS = 100
+	};
+	struct weir_handle listener, conn, stream[STREAMS];
+	struct weir_op accept, op[STREAMS];
+	struct sockaddr_in addr;
+	char buf[STREAMS];
+	int peer[STREAMS], fd;
+
+	begin((unsigned)_i);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_ge(fd, 0);
+	open_listener(&listener, &addr);
+	submit(accept_op(&accept, &listener, &conn));
+	for (unsigned i = 0; i < STREAMS; i++) {
+		peer[i] = tcp_pair(&stream[i]);
+		submit(recv_op(&op[i], &stream[i], &buf[i], 1));
+	}
+	turn_of(be0, 0);
+	for (unsigned i = 0; i < STREAMS; i++)
+		put(peer[i], "x");
+	be0->ops->detach(be0, &listener);
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_int_eq(finish(&accept), -ECANCELED);
+	for (unsigned i = 0; i < STREAMS; i++) {
+		ck_assert_int_eq(finish(&op[i]), 1);
+		detach(&stream[i]);
+		close(peer[i]);
+	}
+	close(fd);
+	end();
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -218,6 +259,7 @@ int main(int argc, char **argv)
 		TESTING(accept_queue_is_bounded),
 		EVERY(accept_out_of_descriptors),
 		TESTING(accepts_left_in_a_full_ring),
+		EVERY(a_closed_listener_has_left_its_port),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

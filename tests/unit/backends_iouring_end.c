@@ -171,6 +171,79 @@ START_TEST(fini_after_the_worker_has_ended)
 }
 END_TEST
 
+static void *accept_and_leave(void *arg)
+{
+	struct errand *e = arg;
+
+	become(be1);
+	submit_to(be1, accept_op(&e->accept, e->listener, e->conn));
+	turn_of(be1, 0);
+	return NULL;
+}
+
+/* Its accept cannot be cancelled any more, and lasts as long as the ring does for the kernel. */
+static void close_behind_its_worker(struct errand *e)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, accept_and_leave, e);
+	pthread_join(thread, NULL);
+	become(be1);
+	be1->ops->detach(be1, e->listener);
+	ck_assert_int_eq(e->accept.res, -ECANCELED);
+	be1->ops->fini(be1);
+	free(be1);
+	be1 = NULL;
+	ck_assert_uint_eq(detached, 1);
+}
+
+START_TEST(a_listener_closed_behind_its_worker_has_left_its_port)
+{
+	struct weir_handle listener, conn;
+	struct errand e = { .listener = &listener, .conn = &conn };
+	struct weir_handle_spec spec = {
+		.kind = WEIR_HANDLE_LISTENER,
+		.fd = -1,
+		.addr = (const struct sockaddr *)&any_port,
+		.addr_len = sizeof(any_port),
+	};
+	struct sockaddr_in addr;
+	socklen_t len = sizeof(addr);
+	int fd, on = 1;
+
+	begin(PLAIN);
+	memset(&listener, 0, sizeof(listener));
+	ck_assert_int_eq(be1->ops->attach(be1, &listener, &spec), 0);
+	ck_assert_int_eq(getsockname(listener.fd, (struct sockaddr *)&addr, &len), 0);
+	close_behind_its_worker(&e);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	close(fd);
+	end();
+}
+END_TEST
+
+/* Who gave it may have it still, and goes on listening. */
+START_TEST(an_adopted_listener_is_only_let_go_of)
+{
+	struct weir_handle listener, conn;
+	struct errand e = { .listener = &listener, .conn = &conn };
+	struct sockaddr_in addr;
+	int fd, client;
+
+	begin(PLAIN);
+	fd = listen_raw(&addr, 1);
+	adopt(be1, &listener, fcntl(fd, F_DUPFD_CLOEXEC, 0), WEIR_HANDLE_LISTENER);
+	close_behind_its_worker(&e);
+	client = connect_raw(&addr);
+	close(client);
+	close(fd);
+	end();
+}
+END_TEST
+
 /* Handles that are closed and not yet released when the instance goes. */
 START_TEST(fini_with_closing_handles)
 {
@@ -246,6 +319,8 @@ int main(int argc, char **argv)
 		TESTING(thread_ends_with_requests_in_flight),
 		TESTING(threads_take_turns),
 		TESTING(fini_after_the_worker_has_ended),
+		TESTING(a_listener_closed_behind_its_worker_has_left_its_port),
+		TESTING(an_adopted_listener_is_only_let_go_of),
 		EVERY(fini_with_closing_handles),
 		EVERY(fork_in_between),
 	};
