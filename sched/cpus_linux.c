@@ -143,7 +143,7 @@ static struct weir_cpuset read_set(const char *dir, const char *name)
 	struct weir_cpuset set = { { 0 } };
 	char line[8192];
 
-	if (cgroup_read(dir, name, line, sizeof line) && weir_cpuset_parse(line, &set) < 0)
+	if (cgroup_read(dir, name, line, sizeof line) && weir_cpuset_parse(line, &set, NULL) < 0)
 		memset(&set, 0, sizeof set);
 	return set;
 }

@@ -26,40 +26,65 @@ unsigned weir_cpuset_count(const struct weir_cpuset *set)
 	return n;
 }
 
-/* A number at *at, which is moved behind it. */
-static bool read_cpu(const char **at, unsigned long *ret_cpu)
+/* What of a text is wrong, so many bytes of it. */
+static int refuse(struct weir_why *ret_why, const char *text, size_t len, const char *what)
 {
-	char *end;
-
-	if (**at < '0' || **at > '9')
-		return false;
-	*ret_cpu = strtoul(*at, &end, 10);
-	*at = end;
-	return *ret_cpu < WEIR_CPUS_MAX;
+	if (ret_why)
+		snprintf(ret_why->text, sizeof ret_why->text, "'%.*s' %s", len > 40 ? 40 : (int)len,
+			 text, what);
+	return -EINVAL;
 }
 
-int weir_cpuset_parse(const char *text, struct weir_cpuset *ret_set)
+/* A number at *at, which is moved behind it. */
+static int read_cpu(const char **at, unsigned long *ret_cpu, struct weir_why *why)
 {
-	struct weir_cpuset set = { { 0 } };
+	const char *text = *at;
+	size_t len = strspn(text, "0123456789");
+
+	if (len == 0)
+		return refuse(why, text, strcspn(text, ",\n"), "is no number");
+	*at = text + len;
+	*ret_cpu = strtoul(text, NULL, 10);
+	if (*ret_cpu < WEIR_CPUS_MAX)
+		return 0;
+	return refuse(why, text, len, "is higher than any number may be");
+}
+
+/* A number or a range at *at, which is moved behind it. */
+static int read_range(const char **at, struct weir_cpuset *set, struct weir_why *why)
+{
+	const char *text = *at;
 	unsigned long first, last;
 
-	if (!text || !ret_set)
+	if (read_cpu(at, &first, why) < 0)
 		return -EINVAL;
-	for (;;) {
-		if (!read_cpu(&text, &first))
+	last = first;
+	if (**at == '-') {
+		++*at;
+		if (read_cpu(at, &last, why) < 0)
 			return -EINVAL;
-		last = first;
-		if (*text == '-') {
-			text++;
-			if (!read_cpu(&text, &last) || last < first)
-				return -EINVAL;
-		}
-		for (; first <= last; first++)
-			weir_cpuset_add(&set, (unsigned)first);
+	}
+	if (last < first)
+		return refuse(why, text, (size_t)(*at - text), "ends before it begins");
+	for (; first <= last; first++)
+		weir_cpuset_add(set, (unsigned)first);
+	return 0;
+}
+
+int weir_cpuset_parse(const char *text, struct weir_cpuset *ret_set, struct weir_why *ret_why)
+{
+	struct weir_cpuset set = { { 0 } };
+
+	if (!text || !ret_set)
+		return refuse(ret_why, "", 0, "is no set of CPUs");
+	for (;;) {
+		if (read_range(&text, &set, ret_why) < 0)
+			return -EINVAL;
 		if (strcmp(text, "") == 0 || strcmp(text, "\n") == 0)
 			break;
-		if (*text++ != ',')
-			return -EINVAL;
+		if (*text != ',')
+			return refuse(ret_why, text, strcspn(text, ",\n"), "is not a comma");
+		text++;
 	}
 	*ret_set = set;
 	return 0;

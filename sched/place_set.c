@@ -107,7 +107,8 @@ static bool read_verb(const char **at, struct entry *e)
 }
 
 /* Blanks beside commas and at the ends do not count. */
-static int read_list(const char *at, const char *end, char *buf, struct weir_cpuset *ret_list)
+static int read_list(const char *at, const char *end, char *buf, struct weir_cpuset *ret_list,
+		     struct weir_why *ret_why)
 {
 	size_t n = 0;
 
@@ -120,12 +121,40 @@ static int read_list(const char *at, const char *end, char *buf, struct weir_cpu
 			n--;
 	}
 	buf[n] = '\0';
-	return weir_cpuset_parse(buf, ret_list);
+	return weir_cpuset_parse(buf, ret_list, ret_why);
+}
+
+/* What the machine has of a level. */
+static struct weir_cpuset numbers_there(const struct place *p, enum level level)
+{
+	struct weir_cpuset there = { { 0 } };
+
+	for (unsigned i = 0; i < p->topo->cpus_len; i++)
+		weir_cpuset_add(&there, number_of(p->topo, level, i));
+	return there;
+}
+
+static int refuse_entry(struct place *p, const struct entry *e, const char *why)
+{
+	return place_refuse(p, "cpus '%.*s': %s", e->len > 60 ? 60 : e->len, e->text, why);
+}
+
+/* A list of numbers that is none: with what there is to choose from. */
+static int refuse_list(struct place *p, const struct entry *e, const char *why)
+{
+	struct weir_cpuset there = numbers_there(p, e->level);
+	char text[80], sentence[224];
+
+	weir_cpuset_print(&there, text, sizeof text);
+	snprintf(sentence, sizeof sentence,
+		 "%.80s; a list such as \"0-3,8\" is wanted, and the machine has %s", why, text);
+	return refuse_entry(p, e, sentence);
 }
 
 static int read_entry(struct place *p, char *buf, struct entry *e)
 {
 	const char *at = e->text, *end = at + e->len;
+	struct weir_why why;
 
 	if (e->len == 8 && memcmp(at, "drop-smt", 8) == 0) {
 		e->level = LEVEL_THREAD;
@@ -133,23 +162,21 @@ static int read_entry(struct place *p, char *buf, struct entry *e)
 		return 0;
 	}
 	e->level = LEVEL_CPU;
-	if ((is_digit(*at) || read_verb(&at, e)) && read_list(at, end, buf, &e->list) == 0)
-		return 0;
-	return place_refuse(p, "cpus '%.*s': %s", e->len > 60 ? 60 : e->len, e->text,
-			    what_is_valid);
+	if (is_digit(*at) || read_verb(&at, e))
+		return read_list(at, end, buf, &e->list, &why) < 0 ? refuse_list(p, e, why.text)
+								   : 0;
+	return refuse_entry(p, e, what_is_valid);
 }
 
 /* All numbers must be something's. */
 static int check_numbers(struct place *p, const struct entry *e)
 {
-	struct weir_cpuset there = { { 0 } };
+	struct weir_cpuset there = numbers_there(p, e->level);
 	char text[80];
 	unsigned i;
 
 	if (e->level == LEVEL_THREAD)
 		return 0;
-	for (i = 0; i < p->topo->cpus_len; i++)
-		weir_cpuset_add(&there, number_of(p->topo, e->level, i));
 	for (i = 0; i < WEIR_CPUS_MAX; i++)
 		if (weir_cpuset_has(&e->list, i) && !weir_cpuset_has(&there, i))
 			break;

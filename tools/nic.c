@@ -60,7 +60,8 @@ static void read_set(const char *root, const char *path, struct weir_cpuset *ret
 	char text[LIST_LEN];
 
 	memset(ret_set, 0, sizeof(*ret_set));
-	if (sysfile_line(root, path, text, sizeof(text)) && weir_cpuset_parse(text, ret_set) < 0)
+	if (sysfile_line(root, path, text, sizeof(text)) &&
+	    weir_cpuset_parse(text, ret_set, NULL) < 0)
 		memset(ret_set, 0, sizeof(*ret_set));
 }
 

@@ -89,6 +89,32 @@ static bool parse_quota(const char *text, unsigned *ret_milli)
 	return true;
 }
 
+/* A CPU that is nowhere is a slip, or meant for another machine. */
+static int parse_mask(const struct topo_config *cfg, const struct weir_topo *topo,
+		      struct weir_cpuset *ret_mask)
+{
+	struct weir_cpuset there = { { 0 } };
+	struct weir_why reason = { "" };
+	char cpus[256], why[WHY_LEN];
+	unsigned i = 0;
+
+	for (unsigned k = 0; k < topo->cpus_len; k++)
+		weir_cpuset_add(&there, topo->cpus[k].os);
+	if (weir_cpuset_parse(cfg->mask, ret_mask, &reason) == 0) {
+		while (i < WEIR_CPUS_MAX &&
+		       (!weir_cpuset_has(ret_mask, i) || weir_cpuset_has(&there, i)))
+			i++;
+		if (i == WEIR_CPUS_MAX)
+			return EXIT_DONE;
+		snprintf(reason.text, sizeof(reason.text), "there is no CPU %u", i);
+	}
+	weir_cpuset_print(&there, cpus, sizeof(cpus));
+	snprintf(why, sizeof(why),
+		 "--mask '%.60s': %s; CPUs such as 0-3,8 are wanted, and the machine has %s",
+		 cfg->mask, reason.text, cpus);
+	return usage(why);
+}
+
 /* The topology as if the process were confined as the options say. */
 static int cut(const struct topo_config *cfg, struct weir_topo *topo)
 {
@@ -96,11 +122,8 @@ static int cut(const struct topo_config *cfg, struct weir_topo *topo)
 	struct weir_cpuset mask;
 	char why[WHY_LEN];
 
-	if (cfg->mask && (weir_cpuset_parse(cfg->mask, &mask) < 0 || !weir_cpuset_count(&mask))) {
-		snprintf(why, sizeof(why), "--mask '%.100s': CPUs such as 0-3,8 are wanted",
-			 cfg->mask);
-		return usage(why);
-	}
+	if (cfg->mask && parse_mask(cfg, topo, &mask) != EXIT_DONE)
+		return EXIT_USAGE;
 	if (cfg->quota && !parse_quota(cfg->quota, &milli)) {
 		snprintf(why, sizeof(why),
 			 "--quota '%.100s': a number of CPUs such as 0.5 or 2 is wanted, or none",
@@ -127,7 +150,7 @@ static int workers_wanted(const struct topo_config *cfg, unsigned *ret_workers)
 	uint64_t value = cfg->workers;
 	char why[WHY_LEN];
 
-	if (!value && text && options_count(text, 1, 256, &value) < 0) {
+	if (!value && text && *text && options_count(text, 1, 256, &value) < 0) {
 		snprintf(why, sizeof(why),
 			 "WEIR_WORKERS is '%.100s': a number from 1 to 256 is wanted", text);
 		return usage(why);

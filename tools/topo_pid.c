@@ -93,7 +93,7 @@ static bool read_thread(const char *root, int pid, const char *tid, struct topo_
 	ret_thread->tid = atoi(tid);
 	snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, tid);
 	sysfile_field(root, path, "Cpus_allowed_list", allowed, sizeof(allowed));
-	if (weir_cpuset_parse(allowed, &ret_thread->allowed) < 0)
+	if (weir_cpuset_parse(allowed, &ret_thread->allowed, NULL) < 0)
 		memset(&ret_thread->allowed, 0, sizeof(ret_thread->allowed));
 	ret_thread->worker = topo_parse_worker(ret_thread->name, ret_thread->runtime,
 					       sizeof(ret_thread->runtime));

@@ -275,10 +275,12 @@ WEIR_API unsigned weir_cpuset_count(const struct weir_cpuset *set);
  * "0-3,8" as a set; one newline may end it, as in the kernel's files.
  *
  * Thread:   [any]
- * Returns:  0; -EINVAL for anything else, or a CPU from WEIR_CPUS_MAX on
+ * Returns:  0; -EINVAL for anything else, or a CPU from WEIR_CPUS_MAX on. *ret_why (may be NULL)
+ *           names the number or range that is wrong.
  * Since:    0.1
  */
-WEIR_API int weir_cpuset_parse(const char *text, struct weir_cpuset *ret_set);
+WEIR_API int weir_cpuset_parse(const char *text, struct weir_cpuset *ret_set,
+			       struct weir_why *ret_why);
 
 /**
  * The set as "0-3,8"; "" when it is empty. What does not fit is cut off before a comma.

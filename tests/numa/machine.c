@@ -49,7 +49,7 @@ static void read_machine(void)
 		read_distances(line, machine.distance[node]);
 		machine.nodes++;
 		if (read_line(folder, node, "cpulist", line))
-			(void)weir_cpuset_parse(line, &machine.cpus[node]);
+			(void)weir_cpuset_parse(line, &machine.cpus[node], NULL);
 		for (unsigned i = 0; i < WEIR_CPUS_MAX / 64; i++)
 			machine.all.word[i] |= machine.cpus[node].word[i];
 	}

@@ -223,7 +223,7 @@ bool machine_set(struct weir_topo *topo, const char *key, const char *value)
 				   sizeof topo->nodes[0] / sizeof(uint16_t));
 	if (strcmp(key, "flat") == 0)
 		return (topo->flat = true);
-	if (weir_cpuset_parse(value, &list) < 0)
+	if (weir_cpuset_parse(value, &list, NULL) < 0)
 		return false;
 	if (strcmp(key, "isolated") == 0)
 		return set_isolated(topo, &list);

@@ -38,7 +38,7 @@ START_TEST(text_and_back)
 	unsigned i;
 
 	for (i = 0; i < TESTING_COUNT(cases); i++) {
-		ck_assert_int_eq(weir_cpuset_parse(cases[i].text, &set), 0);
+		ck_assert_int_eq(weir_cpuset_parse(cases[i].text, &set, NULL), 0);
 		ck_assert_uint_eq(weir_cpuset_print(&set, buf, sizeof buf),
 				  strlen(cases[i].printed));
 		ck_assert_str_eq(buf, cases[i].printed);
@@ -58,10 +58,33 @@ START_TEST(anything_else_is_refused)
 	unsigned i;
 
 	for (i = 0; i < TESTING_COUNT(cases); i++)
-		ck_assert_msg(weir_cpuset_parse(cases[i], &set) == -EINVAL, "'%s'", cases[i]);
-	ck_assert_int_eq(weir_cpuset_parse(NULL, &set), -EINVAL);
-	ck_assert_int_eq(weir_cpuset_parse("1", NULL), -EINVAL);
+		ck_assert_msg(weir_cpuset_parse(cases[i], &set, NULL) == -EINVAL, "'%s'", cases[i]);
+	ck_assert_int_eq(weir_cpuset_parse(NULL, &set, NULL), -EINVAL);
+	ck_assert_int_eq(weir_cpuset_parse("1", NULL, NULL), -EINVAL);
 	ck_assert_uint_eq(set.word[0], 5);
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_named)
+{
+	static const struct {
+		const char *text, *why;
+	} cases[] = {
+		{ "0-99999", "'99999' is higher than any number may be" },
+		{ "1024,2", "'1024' is higher than any number may be" },
+		{ "0,9-8,3", "'9-8' ends before it begins" },
+		{ "0,x-1,3", "'x-1' is no number" },
+		{ "0-", "'' is no number" },
+		{ "1 2,3", "' 2' is not a comma" },
+	};
+	struct weir_cpuset set;
+	struct weir_why why;
+	unsigned i;
+
+	for (i = 0; i < TESTING_COUNT(cases); i++) {
+		ck_assert_int_eq(weir_cpuset_parse(cases[i].text, &set, &why), -EINVAL);
+		ck_assert_str_eq(why.text, cases[i].why);
+	}
 }
 END_TEST
 
@@ -73,7 +96,7 @@ START_TEST(what_does_not_fit_is_cut_before_a_comma)
 	char buf[16] = "unchanged";
 	unsigned i;
 
-	ck_assert_int_eq(weir_cpuset_parse("1,3-5,700", &set), 0);
+	ck_assert_int_eq(weir_cpuset_parse("1,3-5,700", &set, NULL), 0);
 	ck_assert_uint_eq(weir_cpuset_print(&set, buf, 0), 0);
 	ck_assert_str_eq(buf, "unchanged");
 	for (i = 1; i < TESTING_COUNT(wanted); i++) {
@@ -94,6 +117,7 @@ int main(int argc, char **argv)
 		TESTING(what_is_added_is_there),
 		TESTING(text_and_back),
 		TESTING(anything_else_is_refused),
+		TESTING(what_is_wrong_is_named),
 		TESTING(what_does_not_fit_is_cut_before_a_comma),
 	};
 

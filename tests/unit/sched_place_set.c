@@ -74,21 +74,38 @@ START_TEST(what_is_no_entry_is_named)
 {
 	is_no_entry("only-socket 0", "only-socket 0");
 	is_no_entry("drop-smt,keep-node 0", "keep-node 0");
-	is_no_entry("only-node", "only-node");
-	is_no_entry("only-node x", "only-node x");
 	is_no_entry("only-nodes 0", "only-nodes 0");
-	is_no_entry("only-node 0-", "only-node 0-");
 	is_no_entry("drop-smt 0", "drop-smt 0");
 	is_no_entry("drop-smtx", "drop-smtx");
 	is_no_entry("smt", "smt");
-	is_no_entry("3-1", "3-1");
-	is_no_entry("0 1", "0 1");
 	is_no_entry("0-3,,drop-smt", "");
 	is_no_entry("drop-smt,", "");
 	is_no_entry("", "");
 	is_no_entry(",drop-smt", "");
-	is_no_entry("99999", "99999");
-	is_no_entry("0x1", "0x1");
+}
+END_TEST
+
+START_TEST(what_is_no_list_is_named_with_what_there_is)
+{
+	static const char there[] = "; a list such as \"0-3,8\" is wanted, and the machine has ";
+	static const struct {
+		const char *cpus, *what, *there;
+	} cases[] = {
+		{ "0-99999", "'99999' is higher than any number may be", "0-15" },
+		{ "drop-smt,3-1", "'3-1' ends before it begins", "0-15" },
+		{ "0 1", "' 1' is not a comma", "0-15" },
+		{ "0x1", "'x1' is not a comma", "0-15" },
+		{ "only-node", "'' is no number", "0-1" },
+		{ "only-node x", "'x' is no number", "0-1" },
+		{ "only-node 0-", "'' is no number", "0-1" },
+	};
+	char settings[160], words[160];
+
+	for (unsigned i = 0; i < TESTING_COUNT(cases); i++) {
+		snprintf(settings, sizeof settings, "cpus %s", cases[i].cpus);
+		snprintf(words, sizeof words, "%s%s%s", cases[i].what, there, cases[i].there);
+		refused(TWO_PACKAGES, settings, words);
+	}
 }
 END_TEST
 
@@ -196,6 +213,7 @@ int main(int argc, char **argv)
 		TESTING(a_list_goes_on_behind_a_comma),
 		TESTING(blanks_do_not_count),
 		TESTING(what_is_no_entry_is_named),
+		TESTING(what_is_no_list_is_named_with_what_there_is),
 		TESTING(what_is_not_there_is_named),
 		TESTING(nodes_go_by_the_kernel_s_numbers),
 		TESTING(the_entry_that_leaves_nothing_is_named),

@@ -27,7 +27,7 @@ static struct weir_cpuset set_of(const char *text)
 	struct weir_cpuset set = { { 0 } };
 
 	if (*text)
-		ck_assert_int_eq(weir_cpuset_parse(text, &set), 0);
+		ck_assert_int_eq(weir_cpuset_parse(text, &set, NULL), 0);
 	return set;
 }
 
