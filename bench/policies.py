@@ -15,7 +15,9 @@ With --against the default of two builds is compared instead: this one / the oth
 
 With --load the options of a server: `weir proxy`, between that load generator (make -C bench/peers)
 and the echo beside it, all of them on the same CPUs. A figure is the proxy's CPU us a request, of
-connections x bytes; each has a proxy of its own, so that connections are shared out anew.
+connections x bytes; each has a proxy of its own, so that connections are shared out anew. What the
+proxy says though it is to be quiet, such as that --steer does nothing, ends the run: the figure would
+be of something else.
 """
 import argparse
 import json
@@ -25,6 +27,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 BENCHES = ['spawn_many_local', 'spawn_join_main', 'yield_many', 'ping_pong', 'fan_out', 'steal_latency']
@@ -119,14 +122,20 @@ class Running:
         self.port, self.cmd = port, cmd
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.cmd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.stderr = tempfile.TemporaryFile('w+')
+        self.process = subprocess.Popen(self.cmd, stdout=subprocess.DEVNULL, stderr=self.stderr)
         end = time.time() + 10
         while time.time() < end and self.process.poll() is None:
             if answers(self.port):
-                return self.process
+                return self
             time.sleep(0.02)
         self.__exit__()
-        sys.exit('policies.py: does not answer: ' + ' '.join(self.cmd))
+        sys.exit('policies.py: does not answer: %s: %s' % (' '.join(self.cmd), self.said()))
+
+    def said(self):
+        """What it has written to stderr."""
+        self.stderr.seek(0)
+        return self.stderr.read().strip()
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
@@ -146,10 +155,12 @@ def measure_server(weir, args, settings, points):
             conns, size = POINTS[point]
             with Running(PORT, proxy) as server:
                 cmd = [args.load, '--port', str(PORT), '--conns', str(conns), '--size', str(size),
-                       '--secs', str(args.secs), '--warm', '0.1', '--pid', str(server.pid)]
+                       '--secs', str(args.secs), '--warm', '0.1', '--pid', str(server.process.pid)]
                 run = subprocess.run(cmd, capture_output=True, text=True, timeout=600)
             if run.returncode:
                 sys.exit('policies.py: %s: %s%s' % (' '.join(cmd), run.stdout, run.stderr))
+            if server.said():
+                sys.exit('policies.py: %s: %s' % (' '.join(proxy), server.said()))
             got[point] = json.loads(run.stdout)['cpu_us']
     return got
 
