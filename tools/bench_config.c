@@ -289,7 +289,7 @@ static int unknown_backend(const char *name, size_t len)
 	return EXIT_USAGE;
 }
 
-/* A backend of the report, once. Reason: why it cannot run, or "". */
+/* A backend more of the report. Reason: why it cannot run, or "". */
 static int add_backend(struct bench *b, const char *name, size_t len, const char *reason)
 {
 	struct bench_backend *backend = &b->backends[b->backends_len];
@@ -301,8 +301,12 @@ static int add_backend(struct bench *b, const char *name, size_t len, const char
 	}
 	snprintf(backend->name, sizeof(backend->name), "%.*s", (int)len, name);
 	for (unsigned i = 0; i < b->backends_len; i++)
-		if (strcmp(b->backends[i].name, backend->name) == 0)
-			return 0;
+		if (strcmp(b->backends[i].name, backend->name) == 0) {
+			bench_say("--backends: '%s' is named twice; each once is wanted, and --aa "
+				  "runs the first twice",
+				  backend->name);
+			return EXIT_USAGE;
+		}
 	snprintf(backend->label, sizeof(backend->label), "%.*s", (int)len, name);
 	snprintf(backend->reason, sizeof(backend->reason), "%s", reason);
 	b->backends_len++;

@@ -28,6 +28,7 @@ struct diff {
 	unsigned untold;		/* of them, with too few repetitions to tell */
 	unsigned worse;			/* that have to fail */
 	unsigned changed;		/* verdicts other than "no measurable difference" */
+	const char *missing;		/* a benchmark of old that new has not; NULL: it has all */
 };
 
 static const struct option_spec specs[] = {
@@ -303,16 +304,36 @@ static void compare_result(struct diff *d, const struct bench_result *old,
 	}
 }
 
-static void print_alone(const struct bench_file *file, const struct bench_file *other,
-			const char *which)
+/* The first of them, or NULL. */
+static const char *print_alone(const struct bench_file *file, const struct bench_file *other,
+			       const char *which)
 {
+	const char *first = NULL;
+
 	for (size_t i = 0; i < file->result_count; i++) {
 		if (is_repeated(&file->results[i]) || partner(&file->results[i], other))
 			continue;
 		printf("only in %s: ", which);
 		print_plain(file->results[i].name);
 		putchar('\n');
+		first = first ? first : file->results[i].name;
 	}
+	return first;
+}
+
+/* Whether --fail-above is kept. A check that cannot fail has not been made. */
+static int judge(const struct diff *d)
+{
+	if (d->untold == d->compared)
+		return complain("--fail-above: no figure has the repetitions to be judged by; four "
+				"in each file are wanted");
+	printf("%u worse by more than %g %%\n", d->worse, d->fail_above_pct);
+	if (d->worse)
+		return EXIT_FAILED;
+	return d->missing ? complain("--fail-above: '%.100s' of %s is not in %s, and was not "
+				     "checked; every benchmark of the old file is wanted",
+				     d->missing, d->old.path, d->new.path)
+			  : EXIT_DONE;
 }
 
 static int compare(struct diff *d)
@@ -325,21 +346,14 @@ static int compare(struct diff *d)
 		if (new && !is_repeated(new))
 			compare_result(d, &d->old.results[i], new);
 	}
-	print_alone(&d->old, &d->new, "the old file");
+	d->missing = print_alone(&d->old, &d->new, "the old file");
 	print_alone(&d->new, &d->old, "the new file");
 	printf("\n%u figures, %u differ at p < %.2f; by chance alone one in twenty would\n",
 	       d->compared, d->changed, BENCH_ALPHA);
 	if (d->untold)
 		printf("%u have too few repetitions to tell: four in each file are enough\n",
 		       d->untold);
-	if (isinf(d->fail_above_pct))
-		return EXIT_DONE;
-	/* A check that cannot fail has not been made. */
-	if (d->untold == d->compared)
-		return complain("--fail-above: no figure has the repetitions to be judged by; four "
-				"in each file are wanted");
-	printf("%u worse by more than %g %%\n", d->worse, d->fail_above_pct);
-	return d->worse ? EXIT_FAILED : EXIT_DONE;
+	return isinf(d->fail_above_pct) ? EXIT_DONE : judge(d);
 }
 
 /* ---- the command ---- */

@@ -296,6 +296,7 @@ def test_refused():
     refused(["bench", "ecko"], "'ecko' is no workload", workloads)
     refused(["bench", "echo", "timer"], "'timer': one workload")
     refused(["bench", "echo", "--backends", "epool"], "--backends 'epool'", "epoll, ", "or all")
+    refused(["bench", "echo", "--backends", "epoll,epoll"], "'epoll' is named twice", "--aa")
     refused(["bench", "echo", "--backends", "epoll,"], "--backends ''", "or all")
     refused(["bench", "echo", "--backends", "epoll:fast,furious,epoll"],
             "--backends 'epoll:fast,furious'", "no options", "'fast,furious'")

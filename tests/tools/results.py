@@ -434,6 +434,24 @@ def test_a_check_that_cannot_fail_is_none():
     check(code == 2 and "--fail-above" in err and "four in each file" in err, code, err)
 
 
+def test_a_benchmark_that_is_gone_was_not_checked():
+    both = {"epoll": spread(1000), "io_uring": spread(800)}
+    old = put("all.json", result(**both))
+    new = put("fewer.json", result(epoll=spread(1000)))
+    code, out = diff(old, new)
+    check(code == 0 and "only in the old file" in out, code, out)
+    code, out, err = run_weir("bench", "diff", old, new, "--fail-above", "5")
+    check(code == 2 and err.count("\n") == 1, code, err)
+    for wanted in ("--fail-above", "backend:io_uring", "all.json", "fewer.json", "was not checked"):
+        check(wanted in err, wanted, err)
+    code, out = diff(new, old, "--fail-above", "5")
+    check(code == 0, "one more is no fault:", out)
+    worse = put("worse.json", result(epoll=spread(1100)))
+    check(diff(old, worse, "--fail-above", "5")[0] == 1, "what is known to be worse counts more")
+    twins = {"epoll+aa": spread(1000), **both}
+    check(diff(put("twins.json", result(**twins)), old, "--fail-above", "5")[0] == 0)
+
+
 def test_google_files_compare():
     code, out = diff(put("g1.json", google()), put("g2.json", google(1.5)), "--fail-above", "20")
     check(code == 1 and "worse, +50 %  FAIL" in out, out)
