@@ -59,7 +59,6 @@ struct topo_view {
 	const struct weir_plan *plan;
 	const struct topo_host *host;	/* NULL for a machine that is not here */
 	const struct weir_plan *now;	/* what a runtime has without these options; NULL: not asked */
-	unsigned now_quota_milli;
 	uint16_t *order;		/* L#, domain by domain: offline CPUs have the last L# */
 	struct topo_domain *domains;
 	unsigned domains_len;
@@ -84,6 +83,10 @@ void topo_cpus_out(const struct topo_view *view, unsigned out, struct weir_cpuse
 /* Those that the plan takes from; those that the process may use, whatever the plan says; those isolated. */
 void topo_cpus_usable(const struct topo_view *view, struct weir_cpuset *ret_set);
 void topo_cpus_isolated(const struct topo_view *view, struct weir_cpuset *ret_set);
+
+/* With .now: the CPUs that have a worker only in plan, and only in now. */
+void topo_cpus_changed(const struct topo_view *view, struct weir_cpuset *ret_gained,
+		       struct weir_cpuset *ret_lost);
 
 /* "2 packages, 4 nodes, …" */
 void topo_describe_machine(const struct topo_view *view, char *buf, size_t len);

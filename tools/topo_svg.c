@@ -2,7 +2,9 @@
 /*
  * topo_svg.c: a topology and a plan as a picture that stands by itself: nested boxes,
  * a cell for each CPU in the colour of its worker's group, hatched where it has none
- * and why, and what the plan was made from. Light or dark as the reader has it.
+ * and why, and what the plan was made from. With --what-if there are two of these, one
+ * below the other, in which the CPUs are framed that have a worker in one only. Light or
+ * dark as the reader has it.
  */
 #include <string.h>
 
@@ -31,7 +33,9 @@ static const char style[] =
 	"rect{rx:4px;stroke-width:1}.paper{fill:#fbfbf9;rx:0}.cell{fill-opacity:.26;stroke-width:1."
 	"3}"
 	".out{fill:url(#hatch);stroke:#b9bcc1}.spare{fill:none;stroke:#9a9ea5;"
-	"stroke-dasharray:3 2}.hatch{stroke:#c3c6ca;stroke-width:1.6}\n"
+	"stroke-dasharray:3 "
+	"2}.mark{fill:none;stroke:#1c1d1f;stroke-width:2.6}.hatch{stroke:#c3c6ca;stroke-width:1.6}"
+	"\n"
 	".g0{fill:#0072b2;stroke:#0072b2}.g1{fill:#d55e00;stroke:#d55e00}"
 	".g2{fill:#009e73;stroke:#009e73}.g3{fill:#b8568f;stroke:#b8568f}"
 	".g4{fill:#c08a00;stroke:#c08a00}.g5{fill:#3d9bd1;stroke:#3d9bd1}"
@@ -39,7 +43,8 @@ static const char style[] =
 	"@media(prefers-color-scheme:dark){.paper{fill:#15171a}.box{fill:#22262b;"
 	"stroke:#454b53}.box.package{fill:#1a1d21}.box.node{fill:#1d2024}"
 	".box.core{fill:none;stroke:#3a4047}text{fill:#e9eaec}text.soft,text.small,text.dense{"
-	"fill:#a0a6ae}.out{stroke:#5a6068}.spare{stroke:#7d848c}.hatch{stroke:#4d535b}"
+	"fill:#a0a6ae}.out{stroke:#5a6068}.spare{stroke:#7d848c}.mark{stroke:#e9eaec}.hatch{stroke:"
+	"#4d535b}"
 	".g0{fill:#56b4e9;stroke:#56b4e9}.g1{fill:#f28e3c;stroke:#f28e3c}"
 	".g2{fill:#2fc298;stroke:#2fc298}.g3{fill:#e08fbf;stroke:#e08fbf}"
 	".g4{fill:#e6c84a;stroke:#e6c84a}.g5{fill:#8ccdf2;stroke:#8ccdf2}"
@@ -48,10 +53,13 @@ static const char style[] =
 struct picture {
 	const struct topo_view *view;
 	FILE *out;
-	bool compact;
+	struct topo_boxes boxes;
+	const char *when;		/* "now: ", "then: "; "" for the only one */
 	double width;			/* of all of it */
 	double group_width;		/* of a group's entry in the legend */
 	struct weir_cpuset spare;	/* CPUs that the plan takes from, and no worker is counted on */
+	struct weir_cpuset marked;	/* CPUs that have a worker here, and not in the other one */
+	const char *mark;		/* what that means */
 	char letters[WEIR_CPU_OUT_LEN];	/* by reason, of those that there are */
 };
 
@@ -148,10 +156,10 @@ static void describe_cpu(const struct picture *p, unsigned i, unsigned worker, u
 static void name_cpu(const struct picture *p, const struct weir_topo_cpu *cpu, char *buf,
 		     size_t len)
 {
-	if (p->view->topo->kinds > 1 && cpu->capacity && !p->compact)
+	if (p->view->topo->kinds > 1 && cpu->capacity && !p->boxes.compact)
 		snprintf(buf, len, "P#%u %u%%", cpu->os, speed(cpu));
 	else
-		snprintf(buf, len, p->compact && cpu->os > 999 ? "%u" : "P#%u", cpu->os);
+		snprintf(buf, len, p->boxes.compact && cpu->os > 999 ? "%u" : "P#%u", cpu->os);
 }
 
 /* What there is room for in its cell: "w0,8", or "×3" where that is too long. */
@@ -161,7 +169,7 @@ static void name_workers(const struct picture *p, const struct topo_box *box, un
 	char list[SET_LEN];
 
 	list_workers(p, box->id, list, sizeof(list));
-	snprintf(buf, len, "%s%.20s", p->compact ? "" : "w", list);
+	snprintf(buf, len, "%s%.20s", p->boxes.compact ? "" : "w", list);
 	if (workers > 1 && (strlen(list) > 20 || svg_text_width(buf) > box->width - 4))
 		snprintf(buf, len, "×%u", workers);
 }
@@ -185,11 +193,13 @@ static void draw_cpu(const struct picture *p, const struct topo_box *box)
 		snprintf(text, sizeof(text), "%c", p->letters[out]);
 	svg_tip_begin(p->out, tip);
 	svg_rect(p->out, box->x, box->y, box->width, box->height, css);
-	svg_text(p->out, middle, box->y + (p->compact ? 14 : 20), "middle",
-		 p->compact ? "tight" : "worker", text);
+	svg_text(p->out, middle, box->y + (p->boxes.compact ? 14 : 20), "middle",
+		 p->boxes.compact ? "tight" : "worker", text);
 	name_cpu(p, cpu, text, sizeof(text));
-	svg_text(p->out, middle, box->y + box->height - (p->compact ? 5 : 9), "middle",
-		 p->compact || strlen(text) > 8 ? "dense" : "small", text);
+	svg_text(p->out, middle, box->y + box->height - (p->boxes.compact ? 5 : 9), "middle",
+		 p->boxes.compact || strlen(text) > 8 ? "dense" : "small", text);
+	if (weir_cpuset_has(&p->marked, cpu->os))
+		svg_rect(p->out, box->x, box->y, box->width, box->height, "mark");
 	svg_tip_end(p->out);
 }
 
@@ -213,7 +223,7 @@ static void draw(const struct picture *p, const struct topo_box *box)
 	case TOPO_BOX_CORE:
 		snprintf(label, sizeof(label), "core %u", box->id);
 		draw_frame(p, box, "box core", NULL, NULL);
-		if (!p->compact)
+		if (!p->boxes.compact)
 			svg_text(p->out, box->x + 6, box->y + 14, "start", "small", label);
 		break;
 	case TOPO_BOX_CPU:
@@ -234,12 +244,12 @@ static double line(const struct picture *p, double y, const char *css, const cha
 	return y + LINE;
 }
 
+/* The machine, and what changes. */
 static double write_head(const struct picture *p)
 {
 	const struct weir_topo *topo = p->view->topo;
-	const struct weir_plan *plan = p->view->plan;
-	struct weir_cpuset usable;
-	char machine[160], text[512], quota[32];
+	struct weir_cpuset usable, gained, lost;
+	char machine[160], text[2 * SET_LEN + 128], quota[32], more[SET_LEN], less[SET_LEN];
 
 	topo_describe_machine(p->view, machine, sizeof(machine));
 	topo_cpus_usable(p->view, &usable);
@@ -247,12 +257,27 @@ static double write_head(const struct picture *p)
 	line(p, MARGIN + 10, "title", p->view->host ? p->view->host->name : topo->source);
 	snprintf(text, sizeof(text), "%s; %u CPUs usable; %s", machine,
 		 weir_cpuset_count(&usable), quota);
+	if (!p->view->now)
+		return line(p, MARGIN + 32, "soft", text);
 	line(p, MARGIN + 32, "soft", text);
-	snprintf(text, sizeof(text), "%u worker%s in %u group%s; policy %s; %s",
+	topo_cpus_changed(p->view, &gained, &lost);
+	weir_cpuset_print(&gained, more, sizeof(more));
+	weir_cpuset_print(&lost, less, sizeof(less));
+	snprintf(text, sizeof(text), "CPUs that get a worker: %s; that lose it: %s",
+		 *more ? more : "none", *less ? less : "none");
+	return line(p, MARGIN + 32 + LINE, "soft", text) + LINE;
+}
+
+static double write_workers(const struct picture *p, double y)
+{
+	const struct weir_plan *plan = p->view->plan;
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s%u worker%s in %u group%s; policy %s; %s", p->when,
 		 plan->workers_len, plan->workers_len == 1 ? "" : "s", plan->groups_len,
 		 plan->groups_len == 1 ? "" : "s", weir_place_policy_name(plan->policy),
 		 topo_describe_binding(plan));
-	return line(p, MARGIN + 32 + LINE, "soft", text);
+	return line(p, y, *p->when ? "head" : "soft", text);
 }
 
 static void describe_group(const struct picture *p, unsigned i, char *buf, size_t len)
@@ -348,6 +373,8 @@ static double write_legend(const struct picture *p, double y)
 	y += rows * LINE;
 	if (weir_cpuset_count(&p->spare))
 		y = write_set(p, "spare", "", "no worker is counted on it", &p->spare, y);
+	if (weir_cpuset_count(&p->marked))
+		y = write_set(p, "mark", "", p->mark, &p->marked, y);
 	for (unsigned why = 1; why < WEIR_CPU_OUT_LEN; why++)
 		if (p->letters[why])
 			y = write_reason(p, why, y);
@@ -371,6 +398,7 @@ static double lines_below(const struct picture *p)
 {
 	const struct weir_plan *plan = p->view->plan;
 	unsigned lines = group_rows(p) + (weir_cpuset_count(&p->spare) > 0) +
+			 (weir_cpuset_count(&p->marked) > 0) +
 			 (plan->why_len ? plan->why_len + 1 : 0);
 
 	for (unsigned why = 1; why < WEIR_CPU_OUT_LEN; why++)
@@ -402,29 +430,78 @@ static void begin(const struct picture *p, double height)
 	svg_rect(p->out, 0, 0, p->width, height, "paper");
 }
 
-int topo_print_svg(const struct topo_view *view, FILE *out)
+/* 0 or -ENOMEM. */
+static int prepare(struct picture *p)
 {
-	struct picture p = { .view = view, .out = out };
-	struct topo_boxes boxes;
-	double top = MARGIN + 32 + 2 * LINE, y;
-	int rc = topo_boxes_init(&boxes, view, WIDTH);
+	int rc = topo_boxes_init(&p->boxes, p->view, WIDTH);
 
 	if (rc < 0)
 		return rc;
-	p.compact = boxes.compact;
-	p.width = boxes.list[0].width < LEAST ? LEAST : boxes.list[0].width;
-	p.width += 2 * MARGIN;
-	p.group_width = measure_groups(&p);
-	p.spare = spare_cpus(view);
-	letter_reasons(&p);
-	begin(&p, top + boxes.list[0].height + lines_below(&p) + MARGIN);
-	write_head(&p);
-	fprintf(out, "<g transform=\"translate(%.0f %.0f)\">\n", MARGIN, top);
-	draw(&p, &boxes.list[0]);
-	fputs("</g>\n", out);
-	y = write_legend(&p, top + boxes.list[0].height + 2 * LINE);
-	write_why(&p, y + LINE / 2);
-	svg_end(out);
-	topo_boxes_fini(&boxes);
+	p->width = p->boxes.list[0].width < LEAST ? LEAST : p->boxes.list[0].width;
+	p->width += 2 * MARGIN;
+	p->group_width = measure_groups(p);
+	p->spare = spare_cpus(p->view);
+	letter_reasons(p);
 	return 0;
+}
+
+static double placement_height(const struct picture *p)
+{
+	return LINE + p->boxes.list[0].height + lines_below(p);
+}
+
+/* From a line at y on; what is below it. */
+static double draw_placement(const struct picture *p, double y)
+{
+	double top = write_workers(p, y);
+
+	fprintf(p->out, "<g transform=\"translate(%.0f %.0f)\">\n", MARGIN, top);
+	draw(p, &p->boxes.list[0]);
+	fputs("</g>\n", p->out);
+	write_why(p, write_legend(p, top + p->boxes.list[0].height + 2 * LINE) + LINE / 2);
+	return y + placement_height(p);
+}
+
+static void draw_one(struct picture *p)
+{
+	begin(p, MARGIN + 32 + LINE + placement_height(p) + MARGIN);
+	draw_placement(p, write_head(p));
+	svg_end(p->out);
+}
+
+/* What a runtime has now above what it would have. */
+static int draw_both(struct picture *then)
+{
+	struct topo_view view;
+	struct picture now = { .view = &view, .out = then->out, .when = "now: " };
+	int rc = topo_view_init(&view, then->view->topo, then->view->now);
+
+	if (rc == 0)
+		rc = prepare(&now);
+	if (rc == 0) {
+		topo_cpus_changed(then->view, &then->marked, &now.marked);
+		then->when = "then: ";
+		then->mark = "gets a worker";
+		now.mark = "loses its worker";
+		begin(then, MARGIN + 32 + 4 * LINE + placement_height(&now) +
+				    placement_height(then) + MARGIN);
+		draw_placement(then, draw_placement(&now, write_head(then)) + LINE);
+		svg_end(then->out);
+	}
+	topo_boxes_fini(&now.boxes);
+	topo_view_fini(&view);
+	return rc;
+}
+
+int topo_print_svg(const struct topo_view *view, FILE *out)
+{
+	struct picture p = { .view = view, .out = out, .when = "" };
+	int rc = prepare(&p);
+
+	if (rc == 0 && view->now)
+		rc = draw_both(&p);
+	else if (rc == 0)
+		draw_one(&p);
+	topo_boxes_fini(&p.boxes);
+	return rc;
 }

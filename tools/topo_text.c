@@ -86,27 +86,14 @@ static void print_workers(const struct weir_plan *plan, const char *label, FILE 
 
 /* ---- --what-if ---- */
 
-static void worker_cpus(const struct weir_topo *topo, const struct weir_plan *plan,
-			struct weir_cpuset *ret_set)
-{
-	memset(ret_set, 0, sizeof(*ret_set));
-	for (unsigned i = 0; i < plan->workers_len; i++)
-		weir_cpuset_add(ret_set, topo->cpus[plan->workers[i].cpu].os);
-}
-
 static void print_change(const struct topo_view *view, FILE *out)
 {
-	struct weir_cpuset now, then, more, less;
+	struct weir_cpuset more, less;
 	char gained[SET_LEN], lost[SET_LEN];
 
 	if (!view->now)
 		return;
-	worker_cpus(view->topo, view->now, &now);
-	worker_cpus(view->topo, view->plan, &then);
-	for (size_t i = 0; i < sizeof(now.word) / sizeof(now.word[0]); i++) {
-		more.word[i] = then.word[i] & ~now.word[i];
-		less.word[i] = now.word[i] & ~then.word[i];
-	}
+	topo_cpus_changed(view, &more, &less);
 	print_workers(view->now, "now", out);
 	text_entry(out, "change", "CPUs that get a worker: %s; that lose it: %s",
 		   print_set(&more, gained), print_set(&less, lost));

@@ -87,6 +87,27 @@ void topo_cpus_usable(const struct topo_view *view, struct weir_cpuset *ret_set)
 			weir_cpuset_add(ret_set, view->topo->cpus[i].os);
 }
 
+static struct weir_cpuset worker_cpus(const struct weir_topo *topo, const struct weir_plan *plan)
+{
+	struct weir_cpuset set = { { 0 } };
+
+	for (unsigned i = 0; i < plan->workers_len; i++)
+		weir_cpuset_add(&set, topo->cpus[plan->workers[i].cpu].os);
+	return set;
+}
+
+void topo_cpus_changed(const struct topo_view *view, struct weir_cpuset *ret_gained,
+		       struct weir_cpuset *ret_lost)
+{
+	struct weir_cpuset now = worker_cpus(view->topo, view->now);
+	struct weir_cpuset then = worker_cpus(view->topo, view->plan);
+
+	for (size_t i = 0; i < sizeof(now.word) / sizeof(now.word[0]); i++) {
+		ret_gained->word[i] = then.word[i] & ~now.word[i];
+		ret_lost->word[i] = now.word[i] & ~then.word[i];
+	}
+}
+
 void topo_cpus_isolated(const struct topo_view *view, struct weir_cpuset *ret_set)
 {
 	memset(ret_set, 0, sizeof(*ret_set));

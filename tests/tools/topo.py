@@ -247,6 +247,28 @@ def test_a_picture():
     picture()
 
 
+def test_a_picture_of_what_if():
+    needs_hwloc()
+    arguments = ("--input", "pack:1 l3:2 core:4 pu:1", "--what-if", "--cpus", "2-7", "--workers", "3")
+    data = topo_json(*arguments)
+    now, then = ({data["cpus"][worker["cpu"]]["os"] for worker in data[which]["workers"]}
+                 for which in ("now", "plan"))
+    check(now - then and len(now) == 8 and len(then) == 3, now, then)
+    root, _ = picture(*arguments)
+    texts = [text.text or "" for text in root.iter(SVG + "text")]
+    tips = [tip.text for tip in root.iter(SVG + "title") if tip.text.startswith("CPU P#")]
+    check(len(tips) == 16 and sum(": worker " in tip for tip in tips) == 11, tips)
+    check(any(text.startswith("now: 8 workers in 2 groups; ") for text in texts), texts)
+    check(any(text.startswith("then: 3 workers in ") for text in texts), texts)
+    lost = next(text for text in texts if text.startswith("CPUs that get a worker: none; "))
+    check(cpus_of(lost.rpartition(" ")[2]) == now - then, lost)
+    marks = [rect for rect in root.iter(SVG + "rect") if rect.get("class") == "mark"]
+    check(len(marks) == len(now - then) + 1, len(marks), now - then)
+    check(any(text.startswith("loses its worker: P# ") for text in texts), texts)
+    height = float(root.get("height"))
+    check(all(float(text.get("y")) < height for text in root.iter(SVG + "text")), height)
+
+
 def test_a_process():
     upstream = Upstream(echo)
     proxy = Proxy(upstream, options=["--bind", "cpu", "--workers", "2"])
@@ -316,14 +338,19 @@ def test_bad_input():
     refused(["topo", "--cpus", ","], "cpus ''", "drop-smt")
     refused(["topo", "--cpus", "1000"], "'1000'", "the machine has")
     refused(["topo", "--cpus", "only-node 0,drop-node 0"], "drop-node 0")
-    for mask in ("x", "", "-1", "0-", "99999"):
-        refused(["topo", "--mask", mask], f"--mask '{mask}'")
-    refused(["topo", "--mask", "1000"], "--mask '1000'", "none of these CPUs")
+    for mask in ("x", "-1", "0-", "1-0", "99999"):
+        refused(["topo", "--mask", mask], f"--mask '{mask}'", "the machine has 0")
+    refused(["topo", "--mask", ""], "--mask ''")
+    refused(["topo", "--mask", "0,1000"], "--mask '0,1000': there is no CPU 1000",
+            "the machine has 0")
+    refused(["topo", "--cpus", "0-99999"], "'0-99999': '99999' is higher", "the machine has 0")
+    refused(["topo", "--cpus", "1-0"], "'1-0' ends before it begins", "the machine has 0")
     for quota in ("x", "-1", "0", "0.0001", "1e3", "1.2.3", "99999", ".", "nan"):
         refused(["topo", "--quota", quota], f"--quota '{quota}'", "0.5 or 2")
     for workers in ("0", "257", "many"):
         refused(["topo", "--workers", workers], f"--workers '{workers}'", "1 to 256")
     refused(["topo"], "WEIR_WORKERS", "'lots'", env={"WEIR_WORKERS": "lots"})
+    check(topo(env={"WEIR_WORKERS": ""}), "no value is none, as for a runtime")
     refused(["topo", "--wat"], "--wat", "no such option")
     refused(["topo", "now"], "'now'")
     refused(["topo", "--json", "--svg"], "--json and --svg")
@@ -332,6 +359,20 @@ def test_bad_input():
     refused(["topo", "--pid", "2147483647"], "'2147483647'", "no such process")
     refused(["topo", "--pid", "1", "--input", "core:1"], "--pid", "--input")
     refused(["topo", "--pid", "1", "--svg"], "--pid", "--svg")
+
+
+def test_a_mask_outside_the_cpuset_or_unknown():
+    """Of CPUs that there are and that are offline, the usable ones count; one that is nowhere does not."""
+    needs_hwloc()
+    machine = ("--input", os.path.join(MACHINES, "offline.xml"))
+    cpus = topo_json(*machine)["cpus"]
+    offline = [cpu["os"] for cpu in cpus if cpu["out"] == "offline"]
+    usable = [cpu["os"] for cpu in cpus if not cpu["out"]]
+    check(offline and usable, cpus)
+    both = topo_json(*machine, "--mask", f"{usable[0]},{offline[0]}")["usable"]
+    check(cpus_of(both["cpus"]) == {usable[0]}, both)
+    refused(["topo", *machine, "--mask", str(offline[0])], "none of these CPUs")
+    refused(["topo", *machine, "--mask", f"{usable[0]},999"], "there is no CPU 999")
 
 
 def test_files_that_are_none():
