@@ -63,6 +63,14 @@ struct doctor_liburing {
 	unsigned library_major, library_minor;	/* 0.0: none found */
 };
 
+/* What became of a runtime that was given nothing but the environment. */
+struct doctor_start {
+	int err;			/* 0: it has started, and ended */
+	unsigned workers;
+	char backend[32];
+	char why[256];			/* it has not; "" when nobody says */
+};
+
 /* What a network card's driver says of itself; 0 or -1: not known. */
 struct doctor_nic {
 	unsigned queues, queues_max;	/* for both ways, or those that receive */
@@ -80,6 +88,8 @@ struct doctor_machine {
 	void (*topo_free)(struct weir_topo *topo);
 	void (*nic)(const char *name, struct doctor_nic *ret_nic);
 	int (*backend)(unsigned i, struct weir_backend_info *ret_info);
+	void (*start)(struct doctor_start *ret_start);
+	char *(*env)(const char *name);
 	void (*epoll)(struct doctor_epoll *ret_epoll);
 	void (*uring)(struct doctor_uring *ret_uring);
 	void (*liburing)(struct doctor_liburing *ret_liburing);
@@ -102,6 +112,7 @@ struct doctor {
 	const struct doctor_machine *machine;
 	enum doctor_use use;
 	unsigned kernel;		/* DOCTOR_KERNEL; 0 when it is unknown */
+	struct doctor_start start;
 	struct weir_topo *topo;		/* NULL: it cannot be read */
 	struct weir_plan *plan;		/* what a runtime makes of it; NULL: nothing */
 	const char *group;		/* of the findings that are being added */
@@ -156,6 +167,7 @@ const char *doctor_errno_name(int err);
 void doctor_check_kernel(struct doctor *doctor);	/* first: it fills in .kernel */
 void doctor_check_backends(struct doctor *doctor);
 void doctor_check_uring(struct doctor *doctor);
+void doctor_check_runtime(struct doctor *doctor);	/* behind those that count rings */
 void doctor_check_cpu(struct doctor *doctor);
 void doctor_check_memory(struct doctor *doctor);
 void doctor_check_numa(struct doctor *doctor);
@@ -167,7 +179,7 @@ void doctor_check_all(struct doctor *doctor);
 
 /* ---- the plan (doctor_plan.c) ---- */
 
-/* Read the topology and make the plan of a runtime that is given nothing. */
+/* Read the topology and make the plan of a runtime that is given nothing but the environment. */
 void doctor_plan(struct doctor *doctor);
 /* How many workers it has; at least 1. */
 unsigned doctor_workers(const struct doctor *doctor);

@@ -7,10 +7,11 @@
 
 void doctor_check_all(struct doctor *doctor)
 {
-	doctor_plan(doctor);
 	doctor_check_kernel(doctor);
 	doctor_check_backends(doctor);
 	doctor_check_uring(doctor);
+	doctor_check_runtime(doctor);
+	doctor_plan(doctor);
 	doctor_check_cpu(doctor);
 	doctor_check_memory(doctor);
 	doctor_check_numa(doctor);

@@ -29,16 +29,20 @@ static void check_allowed(struct doctor *doctor, const struct weir_cpu_allowance
 	char text[256];
 	bool cpus[DOCTOR_CPUS_MAX];
 	unsigned online = 0, workers = doctor_workers(doctor);
+	char starts[64] = "weir does not start";
 
+	if (doctor->start.err == 0)
+		snprintf(starts, sizeof(starts), "weir starts %u worker%s", workers,
+			 workers == 1 ? "" : "s");
 	read_list(doctor, CPU "/online", text, sizeof(text), cpus, &online);
 	if (online > allowance->mask_cpus) {
 		doctor_add(doctor, DOCTOR_INFO, "cpu.allowed",
-			   "%u of %u online CPUs (affinity mask, cpuset); weir starts %u worker%s",
-			   allowance->mask_cpus, online, workers, workers == 1 ? "" : "s");
+			   "%u of %u online CPUs (affinity mask, cpuset); %s",
+			   allowance->mask_cpus, online, starts);
 		return;
 	}
-	doctor_add(doctor, DOCTOR_PASS, "cpu.allowed", "all %u CPUs; weir starts %u worker%s",
-		   allowance->mask_cpus, workers, workers == 1 ? "" : "s");
+	doctor_add(doctor, DOCTOR_PASS, "cpu.allowed", "all %u CPUs; %s", allowance->mask_cpus,
+		   starts);
 }
 
 /* A path goes into a command between single quotes. */

@@ -3,6 +3,7 @@
  * doctor_machine.c: this machine, as struct doctor_machine asks about it.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -46,6 +47,22 @@ static int limit(int resource, struct rlimit *ret_limit)
 static int topo(struct weir_topo **ret_topo)
 {
 	return weir_topo_new(NULL, ret_topo, NULL);
+}
+
+static void try_runtime(struct doctor_start *ret_start)
+{
+	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
+	struct weir_rt *rt;
+
+	memset(ret_start, 0, sizeof(*ret_start));
+	ret_start->err = weir_rt_new(&cfg, &rt);
+	if (ret_start->err < 0) {
+		snprintf(ret_start->why, sizeof(ret_start->why), "%s", weir_rt_why());
+		return;
+	}
+	ret_start->workers = weir_rt_workers(rt);
+	snprintf(ret_start->backend, sizeof(ret_start->backend), "%s", weir_rt_backend(rt));
+	weir_rt_free(rt);
 }
 
 /* ---- epoll ---- */
@@ -143,6 +160,8 @@ const struct doctor_machine doctor_this_machine = {
 	.topo_free = weir_topo_free,
 	.nic = doctor_ethtool,
 	.backend = weir_backend_info,
+	.start = try_runtime,
+	.env = getenv,
 	.epoll = try_epoll,
 	.uring = doctor_uring_try,
 	.liburing = doctor_liburing_find,

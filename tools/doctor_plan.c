@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * doctor_plan.c: the plan that a runtime has here, for the checks that ask how many
+ * doctor_plan.c: the plan that a runtime has here (which has been tried), for the checks that ask how many
  * workers there are, where, and whether they are bound.
  */
 #include "tools/doctor.h"
@@ -9,7 +9,10 @@
 void doctor_plan(struct doctor *doctor)
 {
 	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
+	const char *workers = doctor->machine->env("WEIR_WORKERS");
 
+	if (workers && *workers && doctor->start.err == 0)
+		place.workers = doctor->start.workers;
 	if (doctor->machine->topo(&doctor->topo) < 0 ||
 	    weir_plan_new(doctor->topo, &place, &doctor->plan, NULL) < 0)
 		doctor->plan = NULL;

@@ -21,7 +21,7 @@ from harness import Skip, check, run_weir
 from usage import reachable, refused
 
 LEVELS = ("pass", "info", "warn", "fail")
-GROUPS = ["kernel", "backends", "io_uring", "cpu", "memory", "numa", "limits", "sockets",
+GROUPS = ["kernel", "backends", "io_uring", "runtime", "cpu", "memory", "numa", "limits", "sockets",
           "network cards", "clocks"]
 LINE = re.compile(r"(PASS|INFO|WARN|FAIL)  ([a-z_]+\.[a-z0-9_]+(?:\.[\w.-]+)?) {2,}(\S.*)")
 IO_URING_SETUP = 425
@@ -221,6 +221,26 @@ def test_one_cpu():
     allowed = examined(preexec_fn=lambda: os.sched_setaffinity(0, one))["cpu.allowed"]
     check(allowed["level"] == "info" and allowed["found"].startswith("1 of "), allowed)
     check("starts 1 worker" in allowed["found"], allowed)
+
+
+def test_what_the_environment_asks_for():
+    start = examined(env={"WEIR_BACKEND": "epoll", "WEIR_WORKERS": "3"})
+    found = start["runtime.start"]["found"]
+    check(found.startswith("starts with 3 workers on epoll"), found)
+    check("WEIR_BACKEND is 'epoll', WEIR_WORKERS is '3'" in found, found)
+    check("weir starts 3 workers" in start["cpu.allowed"]["found"], start["cpu.allowed"])
+    for name, value, valid in (("WEIR_BACKEND", "foo", "epoll"),
+                               ("WEIR_WORKERS", "abc", "1 to 256")):
+        env = {"WEIR_BACKEND": "", "WEIR_WORKERS": "", name: value}
+        code, _, err = run_weir("proxy", "tcp://127.0.0.1:0", "tcp://127.0.0.1:1", env=env)
+        findings = examined(env=env)
+        start = findings["runtime.start"]
+        check(code == 2 and start["level"] == "fail", code, start)
+        for words in (f"'{value}'", valid):
+            check(words in start["found"] and words in err, words, start, err)
+        check(f"{name} is '{value}'" in start["advice"], start)
+        check(start["fix"] == f"unset {name}", start)
+        check("weir does not start" in findings["cpu.allowed"]["found"], findings["cpu.allowed"])
 
 
 def test_a_full_disk_is_no_success():

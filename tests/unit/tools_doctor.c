@@ -3,6 +3,7 @@
  * tools_doctor.c: `weir doctor` as a whole, on machines made up for each case: what a good
  * machine gets, how findings are printed, and that this machine can be examined.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,50 @@ START_TEST(a_machine_without_files)
 	ck_assert_ptr_null(find("memory.huge"));
 	ck_assert_ptr_null(find("nic.busy_poll"));
 	ck_assert_uint_eq(doctor_count(&doctor, DOCTOR_FAIL), 0);
+}
+END_TEST
+
+/* ---- a runtime ---- */
+
+START_TEST(a_runtime_that_starts)
+{
+	expect_now("runtime.start", DOCTOR_PASS, "starts with 4 workers on epoll", "");
+	says.start.workers = 1;
+	says.env_backend = "epoll:exclusive";
+	says.env_workers = "1";
+	expect_now("runtime.start", DOCTOR_PASS,
+		   "starts with 1 worker on epoll; WEIR_BACKEND is 'epoll:exclusive', WEIR_WORKERS "
+		   "is '1'",
+		   "");
+	/* The plan is that of so many. */
+	expect("cpu.allowed", DOCTOR_PASS, "weir starts 1 worker", "");
+}
+END_TEST
+
+static void does_not_start(int err, const char *why)
+{
+	says.start.err = err;
+	snprintf(says.start.why, sizeof(says.start.why), "%s", why);
+}
+
+START_TEST(a_runtime_that_does_not_start)
+{
+	says.env_backend = "foo";
+	does_not_start(-ENOENT, "unknown backend 'foo'; this build has: epoll");
+	expect_now("runtime.start", DOCTOR_FAIL,
+		   "does not start: unknown backend 'foo'; this build has: epoll",
+		   "unset WEIR_BACKEND");
+	HAS(got("runtime.start")->advice, "the environment asks for it: WEIR_BACKEND is 'foo'");
+	expect("cpu.allowed", DOCTOR_PASS, "weir does not start", "");
+	/* Both are set, and one is refused first. */
+	says.env_workers = "abc";
+	does_not_start(-EINVAL, "WEIR_WORKERS is 'abc': a number from 1 to 256 is wanted");
+	expect_now("runtime.start", DOCTOR_FAIL, "a number from 1 to 256", "unset WEIR_WORKERS");
+	/* Nothing in the environment is to blame. */
+	says.env_workers = says.env_backend = NULL;
+	does_not_start(-ENOMEM, "");
+	expect_now("runtime.start", DOCTOR_FAIL, "does not start: ", "");
+	ck_assert_str_eq(got("runtime.start")->advice, "");
 }
 END_TEST
 
@@ -151,6 +196,8 @@ int main(int argc, char **argv)
 		TESTING(a_good_machine_has_no_warnings, MADE_UP),
 		TESTING(no_id_is_used_twice, MADE_UP),
 		TESTING(a_machine_without_files, MADE_UP),
+		TESTING(a_runtime_that_starts, MADE_UP),
+		TESTING(a_runtime_that_does_not_start, MADE_UP),
 		TESTING(lists_of_cpus),
 		TESTING(findings_as_lines),
 		TESTING(findings_as_json),

@@ -114,6 +114,16 @@ static int fake_backend(unsigned i, struct weir_backend_info *ret_info)
 	return 0;
 }
 
+static void fake_start(struct doctor_start *ret_start)
+{
+	*ret_start = says.start;
+}
+
+static char *fake_env(const char *name)
+{
+	return strcmp(name, "WEIR_BACKEND") == 0 ? says.env_backend : says.env_workers;
+}
+
 static void fake_epoll(struct doctor_epoll *ret_epoll)
 {
 	*ret_epoll = says.epoll;
@@ -148,6 +158,8 @@ const struct doctor_machine machine = {
 	.topo_free = fake_topo_free,
 	.nic = fake_nic,
 	.backend = fake_backend,
+	.start = fake_start,
+	.env = fake_env,
 	.epoll = fake_epoll,
 	.uring = fake_uring,
 	.liburing = fake_liburing,
@@ -205,6 +217,7 @@ void make_machine(void)
 	says.node_bytes[0] = 8ull << 30;
 	says.nic = (struct doctor_nic){ .gro = 1, .tso = 1 };
 	says.backends[0].name = "epoll";
+	says.start = (struct doctor_start){ .workers = 4, .backend = "epoll" };
 	says.uring.ops = 60;
 	says.clock = (struct doctor_clock){ 1, 20 };
 	put("/sys/devices/system/cpu/online", "0-3\n");

@@ -30,6 +30,8 @@ struct doctor_rig {
 	bool no_hwloc;
 	struct doctor_nic nic;
 	struct weir_backend_info backends[4];
+	struct doctor_start start;
+	char *env_backend, *env_workers; /* NULL: not set */
 	struct doctor_epoll epoll;
 	struct doctor_uring uring;
 	struct doctor_liburing liburing;
