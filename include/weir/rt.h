@@ -232,8 +232,8 @@ WEIR_API const char *weir_rt_backend(const struct weir_rt *rt);
 /**
  * What has come otherwise than it might have, and why, a line each: that "auto" has passed over a
  * backend, that a CPU quota sets the number of workers, or keeps them from being bound to a CPU each
- * or from polling, that a sandbox keeps them from being bound at all, that memory is not placed on the workers' nodes. For
- * a program's log.
+ * or from polling, that a sandbox keeps them from being bound at all, that memory is not placed on
+ * the workers' nodes. For a program's log.
  *
  * Thread:   [any]
  * Returns:  the i-th line, valid as long as the runtime; NULL behind the last
