@@ -4,7 +4,9 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #define TEXT_LEN 2048
 
@@ -37,16 +39,29 @@ static size_t piece_len(const char *text, unsigned left, unsigned line)
 	return here ? here : next ? next : word;
 }
 
+static unsigned line_width(FILE *out)
+{
+	const char *text = getenv("COLUMNS");
+	unsigned long columns = text ? strtoul(text, NULL, 10) : 0;
+	struct winsize window;
+
+	if (!columns && ioctl(fileno(out), TIOCGWINSZ, &window) == 0)
+		columns = window.ws_col;
+	if (!columns || columns > TEXT_WIDTH)
+		return TEXT_WIDTH;
+	return columns < TEXT_LEAST ? TEXT_LEAST : (unsigned)columns;
+}
+
 void text_rest(FILE *out, unsigned column, const char *text)
 {
-	unsigned at = column, width, blank = 0;
+	unsigned at = column, line = line_width(out), width, blank = 0;
 
 	while (*text) {
-		unsigned used = at + blank < TEXT_WIDTH ? at + blank : TEXT_WIDTH;
-		size_t len = piece_len(text, TEXT_WIDTH - used, TEXT_WIDTH - column);
+		unsigned used = at + blank < line ? at + blank : line;
+		size_t len = piece_len(text, line - used, line - column);
 
 		width = columns(text, len);
-		if (at > column && at + blank + width > TEXT_WIDTH) {
+		if (at > column && at + blank + width > line) {
 			fprintf(out, "\n%*s", (int)column, "");
 			at = column;
 			blank = 0;

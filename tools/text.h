@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * text.h: lines for people, wrapped at 80 columns between words: what goes on is
- * indented to below where it began.
+ * text.h: lines for people, wrapped between words at 80 columns, or at as many from
+ * TEXT_LEAST on as COLUMNS says or the terminal has: what goes on is indented to below
+ * where it began.
  */
 #ifndef TOOLS_TEXT_H
 #define TOOLS_TEXT_H
@@ -11,6 +12,7 @@
 #include "weir/base.h"
 
 #define TEXT_WIDTH 80
+#define TEXT_LEAST 64		/* what the heads of tables need */
 #define TEXT_LABEL 9		/* columns of a label and the blanks behind it */
 
 /* "label    text" */

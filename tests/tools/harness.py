@@ -295,6 +295,7 @@ def main(tests):
     """Usage: TEST_FILE WEIR [NAME...]; runs the tests of a module, prints TAP."""
     global WEIR                         # pylint: disable=global-statement
     WEIR = os.path.abspath(sys.argv[1])
+    os.environ.pop("COLUMNS", None)     # text is as wide as the tests know it
     signal.signal(signal.SIGTERM, end_early)
     signal.signal(signal.SIGINT, end_early)
     names = sys.argv[2:] or [n for n in tests if n.startswith("test_")]

@@ -6,11 +6,15 @@ says of bad input. What it prints of which machine is tests/unit/tools_topo_text
 Usage: topo.py WEIR [TEST...]
 """
 
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -109,6 +113,43 @@ def test_other_machines():
         check_plan(data)
     text = topo("--input", EPYC)
     check("--all lists every CPU" in text and len(text.split("\n")) < 40, text)
+
+
+def widest(text):
+    return max(map(len, text.split("\n")))
+
+
+def on_a_terminal(columns, *arguments):
+    """What weir topo prints on a terminal that is so wide."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    with subprocess.Popen([harness.WEIR, "topo", *arguments], stdout=its, env=env, cwd=MACHINES) as process:
+        os.close(its)
+        out = b""
+        try:
+            while piece := os.read(ours, 65536):
+                out += piece
+        except OSError:                 # how the end of a terminal shows
+            pass
+        os.close(ours)
+        check(process.wait(harness.PATIENCE) == 0, out)
+    return out.decode().replace("\r\n", "\n")
+
+
+def test_lines_end_where_the_terminal_does():
+    needs_hwloc()
+    for machine in ("pack:1 l3:2 core:8 pu:2", "hybrid-laptop.xml"):
+        arguments = ("--input", machine, "--cpus", "0-5")
+        in_columns = lambda columns: topo(*arguments, env={"COLUMNS": str(columns)}, cwd=MACHINES)
+        text = in_columns(0)
+        check(70 < widest(text) <= 80, text)
+        check(in_columns(200) == text)
+        for columns in (64, 70):
+            narrow = in_columns(columns)
+            check(widest(narrow) <= columns and narrow.split() == text.split(), narrow)
+            check(on_a_terminal(columns, *arguments) == narrow, columns)
+        check(in_columns(10) == in_columns(64))
 
 
 def test_options_of_placement():

@@ -2,6 +2,7 @@
 /* tools_topo_rig.c: see tools_topo_rig.h. */
 #include "tests/unit/tools_topo_rig.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/testing.h"
@@ -21,6 +22,7 @@ void rig_topo(struct topo_rig shape)
 	unsigned in_node = shape.l3s * shape.cores * shape.threads;
 	unsigned cores = shape.packages * shape.nodes * shape.l3s * shape.cores;
 
+	unsetenv("COLUMNS");
 	memset(&topo, 0, sizeof(topo));
 	memset(cpus, 0, sizeof(cpus));
 	strcpy(topo.source, "made by hand");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tools_topo_text.c: what people read of a topology and a plan, and how its lines wrap. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/testing.h"
@@ -337,6 +338,7 @@ static const char *wrapped(unsigned column, const char *text)
 	static char out[4096];
 	FILE *f = fmemopen(out, sizeof(out), "w");
 
+	unsetenv("COLUMNS");
 	ck_assert_ptr_nonnull(f);
 	text_rest(f, column, text);
 	fclose(f);
