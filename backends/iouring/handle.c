@@ -279,11 +279,12 @@ static void end_elsewhere(int fd)
  * Besides the multishot request, which is cancelled by name. Of one worker, whose ring has them all,
  * a cancel is enough: what completes in part just before it is not made again for a handle that is
  * being closed (weir__uring_transfer_done).
+ * But not for a send without copying, whose bytes are in use until the socket has let go of them.
  */
 static void end_ops(struct uring *u, const struct weir_handle *h)
 {
 	weir__uring_cancel_fd(u, h->fd);
-	if (u->alone || h->kind != WEIR_HANDLE_STREAM)
+	if ((u->alone && !u->options.zero_copy_bytes) || h->kind != WEIR_HANDLE_STREAM)
 		return;
 	weir__count_syscalls(u->base.worker, 2);
 	end_elsewhere(h->fd);

@@ -82,6 +82,7 @@ struct conformance_env {
 	unsigned group_workers;		/* in a group, at most; 0: as the machine is */
 	uint64_t seed;			/* of this round */
 	bool stackless;			/* what begin makes */
+	bool zero_copy;			/* sends are not copied */
 	struct weir_rt *rt;		/* the case's */
 	uint32_t caps;
 };

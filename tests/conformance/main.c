@@ -248,6 +248,7 @@ static const char *read_arguments(int argc, char **argv, char **words, int *coun
 			return "one case at a time";
 	}
 	backend = backend ? backend : default_backend();
+	env.zero_copy = options && strstr(options, "zero-copy=");
 	if (homed && !is_sim())
 		return "--homed is for the simulated backend";
 	if (options && is_sim())
