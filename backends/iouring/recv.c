@@ -396,6 +396,16 @@ static int leased(struct uring *u, struct weir_op *op, const struct io_uring_cqe
 		    weir__uring_buffers_filled(&u->buffers, URING_WHOLE, number, len, false));
 }
 
+/* A receive that the kernel's own threads have run takes a buffer along even to an end. */
+static void give_back_unfilled(struct uring *u, const struct io_uring_cqe *cqe)
+{
+	unsigned number = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+	struct uring_slice none;
+
+	none = weir__uring_buffers_filled(&u->buffers, URING_WHOLE, number, 0, false);
+	weir__uring_buffers_give(&u->buffers, none.token);
+}
+
 void weir__uring_recv_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
 {
 	int res = cqe->res;
@@ -410,6 +420,8 @@ void weir__uring_recv_done(struct uring *u, struct weir_op *op, const struct io_
 			res = -ECANCELED;
 	} else if (res > 0) {
 		res = leased(u, op, cqe);
+	} else if (WEIR_UNLIKELY(cqe->flags & IORING_CQE_F_BUFFER)) {
+		give_back_unfilled(u, cqe);
 	} else if (res == -ENOBUFS) {
 		if (uring_is_cancelled(op))
 			res = -ECANCELED;

@@ -133,6 +133,11 @@ void close_both(struct weir_tcp *one, struct weir_tcp *other);
 void nobodys_addr(struct weir_addr *ret_addr);
 void refused(const struct weir_addr *addr);
 /* Make a stream's send or receive buffer small; false where the backend has no say in that. */
+/*
+ * Whether a send that is given up ends only when its peer has the bytes: they are the caller's memory,
+ * which the kernel goes on reading. Then the test is marked as skipped; return.
+ */
+bool sends_wait_for_the_peer(void);
 bool small_buffer(struct weir_tcp *conn, enum weir_control which);
 /* Fill the queue of a listener with a backlog of 1, so that a connect waits. */
 struct crowd {

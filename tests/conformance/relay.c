@@ -153,10 +153,13 @@ CASE(a_relay_carries_a_megabyte_each_way, WEIR_CAP_LEASE)
 /* One that does not read stops the one that writes, through the relay. */
 CASE(a_relay_passes_back_pressure_on, WEIR_CAP_LEASE)
 {
-	uint8_t *out = calloc(1, 2 * LARGE_BYTES);
+	uint8_t *out;
 	struct line line;
 	size_t done;
 
+	if (sends_wait_for_the_peer())
+		return 0;
+	out = calloc(1, 2 * LARGE_BYTES);
 	line_open(&line, 0, 0);
 	ck_assert_int_eq(weir_tcp_send_all(line.left, out, 2 * LARGE_BYTES,
 					   weir_deadline_in(10 * SHORT_NS), &done),

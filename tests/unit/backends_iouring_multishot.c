@@ -227,6 +227,42 @@ START_TEST(buffers_run_out)
 }
 END_TEST
 
+/* As where the kernel cannot poll for it. */
+static void let_a_thread_do_it(struct uring *u)
+{
+	struct io_uring_sq *sq = &u->ring.sq;
+
+	sq->sqes[(sq->sqe_tail - 1) & *sq->kring_mask].flags |= IOSQE_ASYNC;
+}
+
+/* An end that comes with a buffer gives it back: there are fewer buffers than ends here. */
+START_TEST(an_end_keeps_no_buffer)
+{
+	struct weir_lease lease;
+	struct weir_handle h;
+	struct weir_op op;
+	char buf[16];
+	int peer;
+
+	begin(TINY);
+	for (unsigned i = 0; i < 100; i++) {
+		peer = unix_pair(&h);
+		submit(lease_op(&op, &h, &lease));
+		let_a_thread_do_it(uring(0));
+		turn_of(be0, 0);
+		close(peer);
+		ck_assert_int_eq(finish(&op), 0);
+		detach(&h);
+	}
+	peer = unix_pair(&h);
+	put(peer, "more");
+	ck_assert_int_eq(lease_now(&h, buf), 4);
+	detach(&h);
+	close(peer);
+	end();
+}
+END_TEST
+
 /* Messages to many at once, so that as many buffers are provided, and more than are kept anyway. */
 static void provide_many(struct weir_handle *h, int *peer, unsigned many)
 {
@@ -376,6 +412,7 @@ int main(int argc, char **argv)
 		BOTH(end_behind_queued_data),
 		BOTH(try_takes_what_is_queued),
 		TESTING(buffers_run_out),
+		TESTING(an_end_keeps_no_buffer),
 		EVERY(a_trim_keeps_what_has_come),
 		TESTING(completions_overflow),
 		BOTH(cancel_beside_closing),
