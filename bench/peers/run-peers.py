@@ -150,21 +150,27 @@ def children(pid):
     return out
 
 
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
 class Server:
     def __init__(self, text, port, workers, cpus, upstream=0):
+        if answers(port):  # another server on it would be measured, or share the connections
+            sys.exit(f"run-peers.py: somebody listens on port {port} already; end that, or take another --port")
         self.log = open(f"{TMP}/log.{port}", "w")
         self.p = subprocess.Popen(["taskset", "-c", cpus] + command(text, port, workers, upstream),
                                   stdout=self.log, stderr=self.log)
         self.port = port
         end = time.time() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                if time.time() > end or self.p.poll() is not None:
-                    raise RuntimeError(f"did not start: {text}: " + open(self.log.name).read()[-500:])
-                time.sleep(0.02)
+        while not answers(port):
+            if time.time() > end or self.p.poll() is not None:
+                raise RuntimeError(f"did not start: {text}: " + open(self.log.name).read()[-500:])
+            time.sleep(0.02)
         time.sleep(0.05)
 
     def pids(self):
@@ -197,6 +203,7 @@ def self_ticks(pids):
 
 
 out = None
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers on the way out
 
 
 def emit(rec):
