@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * topology.c: on a machine with several memory nodes the topology is what the machine is, cut by
- * what of it is offline, masked out or in no cpuset of ours, and by a quota; and a runtime starts its
- * workers where that says. The cgroups are of version 2, and the kernel's own.
+ * what of it is offline, masked out or in no cpuset of ours; and a runtime starts its workers where
+ * that says.
  */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,12 +72,6 @@ static int note_cpu(void *arg)
 	return 0;
 }
 
-static void end_runtime(struct weir_rt *rt)
-{
-	ck_assert_int_eq(weir_rt_shutdown(rt, testing_scaled(10) * WEIR_SEC), 0);
-	weir_rt_free(rt);
-}
-
 /* A runtime has a worker for each CPU of the set, and they run there. */
 static void check_workers(const struct weir_cpuset *usable)
 {
@@ -100,7 +93,8 @@ static void check_workers(const struct weir_cpuset *usable)
 		ck_assert(weir_cpuset_has(usable, (unsigned)cpu));
 		ck_assert(weir_cpuset_has(&weir_rt_plan(rt)->workers[i].cpus, (unsigned)cpu));
 	}
-	end_runtime(rt);
+	ck_assert_int_eq(weir_rt_shutdown(rt, testing_scaled(10) * WEIR_SEC), 0);
+	weir_rt_free(rt);
 }
 
 static void check_all(const struct weir_cpuset *usable, unsigned out)
@@ -142,125 +136,20 @@ END_TEST
 
 #define CGROUP "/sys/fs/cgroup/weir-numa"
 
-static void make_group(const char *dir)
-{
-	ck_assert(mkdir(dir, 0755) == 0 || access(dir, F_OK) == 0);
-}
-
-/* This test's process. */
-static void move_to(const char *dir)
-{
-	char path[256], pid[16];
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	machine_write(path, pid);
-}
-
-static void make_cpuset(const char *dir, const struct weir_cpuset *cpus)
-{
-	char path[256], text[256];
-
-	make_group(dir);
-	snprintf(path, sizeof(path), "%s/cpuset.cpus", dir);
-	weir_cpuset_print(cpus, text, sizeof(text));
-	machine_write(path, text);
-}
-
 START_TEST(a_cpuset_that_cuts_a_node)
 {
 	struct weir_cpuset some;
+	char text[256];
 
 	if (!machine_is_ours())
 		return;
 	some = some_cpus();
-	make_cpuset(CGROUP, &some);
-	move_to(CGROUP);
+	weir_cpuset_print(&some, text, sizeof(text));
+	ck_assert(mkdir(CGROUP, 0755) == 0 || access(CGROUP, F_OK) == 0);
+	machine_write(CGROUP "/cpuset.cpus", text);
+	snprintf(text, sizeof(text), "%d", getpid());
+	machine_write(CGROUP "/cgroup.procs", text);
 	check_all(&some, WEIR_CPU_CPUSET);
-}
-END_TEST
-
-#define PARTITION "/sys/fs/cgroup/weir-isolated"
-
-static void end_partition(void)
-{
-	if (access(PARTITION, F_OK) == 0)
-		machine_write(PARTITION "/cpuset.cpus.partition", "member");
-}
-
-/*
- * Who is in it has its CPUs, each worker one of them; the others have the rest. No other group may
- * have its CPUs: those of CGROUP are none of them.
- */
-START_TEST(an_isolated_partition)
-{
-	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
-	struct weir_cpuset inside, rest;
-	const struct weir_plan *plan;
-	struct weir_topo *topo;
-	struct weir_rt *rt;
-
-	if (!machine_is_ours())
-		return;
-	rest = some_cpus();
-	for (unsigned i = 0; i < WEIR_CPUS_MAX / 64; i++)
-		inside.word[i] = machine.all.word[i] & ~rest.word[i];
-	make_cpuset(PARTITION, &inside);
-	machine_write(PARTITION "/cpuset.cpus.partition", "isolated");
-	check_all(&rest, WEIR_CPU_CPUSET);
-	move_to(PARTITION);
-	check_all(&inside, WEIR_CPU_CPUSET);
-	topo = read_topology();
-	for (unsigned i = 0; i < topo->cpus_len; i++)
-		ck_assert_uint_eq(topo->cpus[i].isolated,
-				  weir_cpuset_has(&inside, topo->cpus[i].os));
-	weir_topo_free(topo);
-	ck_assert_msg(weir_rt_new(&cfg, &rt) == 0, "%s", weir_rt_why());
-	plan = weir_rt_plan(rt);
-	for (unsigned i = 0; i < plan->workers_len; i++)
-		ck_assert_uint_eq(weir_cpuset_count(&plan->workers[i].cpus), 1);
-	end_runtime(rt);
-}
-END_TEST
-
-/* ---- less time ---- */
-
-#define OUTER "/sys/fs/cgroup/weir-quota"
-#define INNER OUTER "/inner"
-
-static const struct quota {
-	const char *outer, *inner, *file;
-	unsigned milli, workers;
-} quotas[] = {
-	{ "max 100000", "50000 100000", INNER "/cpu.max", 500, 1 },
-	{ "30000 20000", "max 100000", OUTER "/cpu.max", 1500, 2 },
-	{ "250000 100000", "700000 100000", OUTER "/cpu.max", 2500, 3 },
-};
-
-/* Of a group and of those above it the least counts. */
-START_TEST(a_quota)
-{
-	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
-	const struct quota *quota = &quotas[_i];
-	struct weir_topo *topo;
-	struct weir_rt *rt;
-
-	if (!machine_is_ours())
-		return;
-	make_group(OUTER);
-	machine_write(OUTER "/cgroup.subtree_control", "+cpu");
-	make_group(INNER);
-	machine_write(OUTER "/cpu.max", quota->outer);
-	machine_write(INNER "/cpu.max", quota->inner);
-	move_to(INNER);
-	topo = read_topology();
-	ck_assert_uint_eq(topo->quota_milli, quota->milli);
-	ck_assert_str_eq(topo->quota_file, quota->file);
-	weir_topo_free(topo);
-	ck_assert_msg(weir_rt_new(&cfg, &rt) == 0, "%s", weir_rt_why());
-	ck_assert_uint_eq(weir_rt_workers(rt), quota->workers);
-	ck_assert_ptr_nonnull(strstr(weir_rt_note(rt, 0), "quota"));
-	end_runtime(rt);
 }
 END_TEST
 
@@ -298,8 +187,6 @@ int main(int argc, char **argv)
 		TESTING(the_whole_machine),
 		TESTING(a_mask_that_cuts_a_node),
 		TESTING(a_cpuset_that_cuts_a_node, .needs = "root"),
-		TESTING(an_isolated_partition, .needs = "root", .teardown = end_partition),
-		TESTING(a_quota, .needs = "root", .rounds = 3),
 		TESTING(a_cpu_that_is_offline, .needs = "root", .teardown = put_back),
 	};
 
