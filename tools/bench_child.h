@@ -89,11 +89,14 @@ struct bench_tasks {
 	struct weir_listener *listener;
 	struct weir_addr addr;
 	uint64_t begin_ns, end_ns;
+	struct spawner *spawners;	/* that were started */
 };
 
 /* Start what the workload wants there before a load: a listener and who accepts. [worker] fiber */
 int bench_tasks_open(void *tasks);
 /* Start what the server does by itself: timers, spawning. [worker] fiber */
 int bench_tasks_begin(void *tasks);
+/* When nothing runs any more: of a spawner that was aborted the tasks go on for a moment. */
+void bench_tasks_fini(struct bench_tasks *tasks);
 
 #endif

@@ -187,6 +187,8 @@ int bench_server_main(int fd, int memory_fd)
 		code = obey(&s);
 	if (s.rt && weir_rt_shutdown(s.rt, 5 * WEIR_SEC) < 0)
 		code = EXIT_FAILED;
+	else
+		bench_tasks_fini(&s.tasks);
 	weir_rt_free(s.rt);
 	return code;
 }

@@ -262,6 +262,7 @@ struct spawned {
 };
 
 struct spawner {
+	struct spawner *next;
 	struct bench_tasks *tasks;
 	unsigned worker;
 	size_t batch;
@@ -296,9 +297,12 @@ static int spawn_batch(struct spawner *s)
 			s->start_ns[len] = bench_now();
 		rc = weir_task_spawn(NULL, &cfg, &s->handles[len]);
 	}
-	for (size_t i = 0; i < len; i++)
-		if ((joined = weir_task_join(s->handles[i], NULL)) < 0 && rc == 0)
-			rc = joined;
+	for (size_t i = 0; i < len; i++) {
+		joined = weir_task_join(s->handles[i], NULL);
+		if (joined < 0)
+			weir_task_detach(s->handles[i]);
+		rc = joined < 0 && rc == 0 ? joined : rc;
+	}
 	return rc;
 }
 
@@ -321,7 +325,6 @@ static int spawn_all(void *arg)
 	rec->errors += rc < 0;
 	if (rc < 0)
 		rec->first_error = rc;
-	free(s);
 	return rc;
 }
 
@@ -345,9 +348,13 @@ static int start_spawner(struct bench_tasks *tasks, unsigned worker)
 	cfg.fn = spawn_all;
 	cfg.arg = s;
 	rc = weir_task_spawn(NULL, &cfg, NULL);
-	if (rc < 0)
+	if (rc < 0) {
 		free(s);
-	return rc;
+		return rc;
+	}
+	s->next = tasks->spawners;
+	tasks->spawners = s;
+	return 0;
 }
 
 int bench_tasks_begin(void *arg)
@@ -361,4 +368,14 @@ int bench_tasks_begin(void *arg)
 		for (unsigned i = 0; i < tasks->setup->workers && rc == 0; i++)
 			rc = start_spawner(tasks, i);
 	return rc;
+}
+
+void bench_tasks_fini(struct bench_tasks *tasks)
+{
+	struct spawner *next;
+
+	for (struct spawner *s = tasks->spawners; s; s = next) {
+		next = s->next;
+		free(s);
+	}
 }
