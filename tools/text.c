@@ -42,14 +42,14 @@ static size_t piece_len(const char *text, unsigned left, unsigned line)
 static unsigned line_width(FILE *out)
 {
 	const char *text = getenv("COLUMNS");
-	unsigned long columns = text ? strtoul(text, NULL, 10) : 0;
+	unsigned long width = text ? strtoul(text, NULL, 10) : 0;
 	struct winsize window;
 
-	if (!columns && ioctl(fileno(out), TIOCGWINSZ, &window) == 0)
-		columns = window.ws_col;
-	if (!columns || columns > TEXT_WIDTH)
+	if (!width && ioctl(fileno(out), TIOCGWINSZ, &window) == 0)
+		width = window.ws_col;
+	if (!width || width > TEXT_WIDTH)
 		return TEXT_WIDTH;
-	return columns < TEXT_LEAST ? TEXT_LEAST : (unsigned)columns;
+	return width < TEXT_LEAST ? TEXT_LEAST : (unsigned)width;
 }
 
 void text_rest(FILE *out, unsigned column, const char *text)

@@ -118,6 +118,23 @@ static void open_shards(struct steered *s, enum weir_shards shards, enum weir_st
 	ck_assert_int_eq(weir_listener_addr(s->listener, &s->addr), 0);
 }
 
+/* One for each of two groups, with a program on the port; false, and skipped, where there is none. */
+static bool open_groups(struct steered *s, enum weir_steer steer)
+{
+	int error;
+
+	open_shards(s, WEIR_SHARDS_GROUP, steer);
+	ck_assert_uint_eq(weir_listener_shards(s->listener), 2);
+	error = weir_listener_steer_error(s->listener);
+	if (error == -ENOPROTOOPT) {
+		testing_skip("the system does not steer: an emulated one does not");
+		weir_listener_close(s->listener);
+		return false;
+	}
+	ck_assert_int_eq(error, 0);
+	return true;
+}
+
 /* Not in pthread_join: the worker that this is on may have ends to tell the client. */
 static void call_and_wait(struct steered *s)
 {
@@ -145,14 +162,8 @@ static int steered_body(void *arg UNUSED)
 	struct steered s = { .calls = CALLS };
 	struct weir_task *task;
 
-	open_shards(&s, WEIR_SHARDS_GROUP, WEIR_STEER_CPU);
-	ck_assert_uint_eq(weir_listener_shards(s.listener), 2);
-	if (weir_listener_steer_error(s.listener) == -ENOPROTOOPT) {
-		testing_skip("the system does not steer: an emulated one does not");
-		weir_listener_close(s.listener);
+	if (!open_groups(&s, WEIR_STEER_CPU))
 		return 0;
-	}
-	ck_assert_int_eq(weir_listener_steer_error(s.listener), 0);
 	ck_assert_int_eq(weir_spawn(serve, &s, &task), 0);
 	for (unsigned g = 0; g < 2; g++) {
 		s.by_group[0] = s.by_group[1] = s.served = 0;
@@ -257,14 +268,8 @@ static int unequal_body(void *steer)
 	struct steered s = { .calls = MANY_CALLS, .cpu = (unsigned)sched_getcpu() };
 	struct weir_task *task;
 
-	open_shards(&s, WEIR_SHARDS_GROUP, *(enum weir_steer *)steer);
-	ck_assert_uint_eq(weir_listener_shards(s.listener), 2);
-	if (weir_listener_steer_error(s.listener) == -ENOPROTOOPT) {
-		testing_skip("the system does not steer: an emulated one does not");
-		weir_listener_close(s.listener);
+	if (!open_groups(&s, *(enum weir_steer *)steer))
 		return 0;
-	}
-	ck_assert_int_eq(weir_listener_steer_error(s.listener), 0);
 	ck_assert_int_eq(weir_spawn(serve, &s, &task), 0);
 	call_and_wait(&s);
 	end_serving(&s, task);
@@ -301,12 +306,8 @@ static int steered_unequal_body(void *cpu)
 
 	ck_assert_uint_eq(plan->groups[group].workers, 1);
 	ck_assert_uint_eq(plan->groups[!group].workers, 3);
-	open_shards(&s, WEIR_SHARDS_GROUP, WEIR_STEER_CPU);
-	if (weir_listener_steer_error(s.listener) == -ENOPROTOOPT) {
-		testing_skip("the system does not steer: an emulated one does not");
-		weir_listener_close(s.listener);
+	if (!open_groups(&s, WEIR_STEER_CPU))
 		return 0;
-	}
 	ck_assert_int_eq(weir_spawn(serve, &s, &task), 0);
 	call_and_wait(&s);
 	end_serving(&s, task);

@@ -12,9 +12,9 @@ rm -f "$out/src-$suite/Cargo.lock"
 cd "$out/src-$suite"
 nice cargo build --release --offline -j "$jobs" \
   --config 'source.crates-io.replace-with="debian"' \
-  --config "source.debian.directory=\"$crates/root/usr/share/cargo/registry\"" \
+  --config "source.debian.directory=\"$crates/unpacked/usr/share/cargo/registry\"" \
   --target-dir "$out/target-$suite" 
 for b in echo proxy micro; do cp "$out/target-$suite/release/tokio-$b" "$out/bin/tokio-$b-$suite"; done
-v=$(basename "$crates"/root/usr/share/cargo/registry/tokio-[0-9]*)
+v=$(basename "$crates"/unpacked/usr/share/cargo/registry/tokio-[0-9]*)
 echo "$v" > "$out/bin/tokio-$suite.version"
 echo "built $v"

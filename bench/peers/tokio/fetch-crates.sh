@@ -9,7 +9,7 @@ suite=${1:?suite}; dir=${2:?folder}
 uri=$(sed -n 's/^URIs: *\([^ ]*\/debian\)\/*$/\1/p; s/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\/debian\)\/* .*/\2/p' \
       /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -n 1)
 [ -n "$uri" ] || { echo "no Debian mirror in this machine's apt sources" >&2; exit 1; }
-mkdir -p "$dir"/apt/etc/parts "$dir"/apt/state/lists/partial "$dir"/apt/cache/archives/partial "$dir"/debs "$dir"/root
+mkdir -p "$dir"/apt/etc/parts "$dir"/apt/state/lists/partial "$dir"/apt/cache/archives/partial "$dir"/debs "$dir"/unpacked
 dir=$(cd "$dir" && pwd)
 : > "$dir"/apt/state/status
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite main" > "$dir"/apt/etc/sources.list
@@ -33,5 +33,5 @@ done
 for p in socket2-0.5 backtrace addr2line gimli miniz-oxide adler2 adler object memchr rustc-demangle flate2 crc32fast; do
   apt-get download -qq librust-$p-dev 2>/dev/null || true
 done
-for d in *.deb; do dpkg -x "$d" "$dir"/root; done
-ls "$dir"/root/usr/share/cargo/registry
+for d in *.deb; do dpkg -x "$d" "$dir"/unpacked; done
+ls "$dir"/unpacked/usr/share/cargo/registry
