@@ -538,6 +538,76 @@ START_TEST(the_inject_interval_follows_the_polls)
 }
 END_TEST
 
+struct injected {
+	struct weir_rt *rt;
+	unsigned go, there, ran;	/* how often */
+};
+
+static int run_injected(void *arg)
+{
+	struct injected *in = arg;
+
+	add(&in->ran, 1);
+	return 0;
+}
+
+static void *inject_when_told(void *arg)
+{
+	struct injected *in = arg;
+
+	for (unsigned i = 1; i <= 5; i++) {
+		while (get(&in->go) < i)
+			sched_yield();
+		ck_assert_int_eq(weir_rt_spawn(in->rt, run_injected, in, NULL), 0);
+		add(&in->there, 1);
+	}
+	return NULL;
+}
+
+static int do_nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* There is always a local task. */
+static int stay_busy_until_it_runs(void *arg)
+{
+	struct injected *in = arg;
+	struct weir_task *task;
+
+	for (unsigned i = 1; i <= 5; i++) {
+		unsigned spawned = 0;
+
+		add(&in->go, 1);
+		while (get(&in->there) < i)
+			sched_yield();
+		for (; get(&in->ran) < i; spawned++) {
+			ck_assert_int_eq(weir_spawn(do_nothing, NULL, &task), 0);
+			ck_assert_int_eq(weir_task_join(task, NULL), 0);
+		}
+		ck_assert_uint_le(spawned, 4);
+	}
+	return 0;
+}
+
+/* Long before the next turn of the drivers. */
+START_TEST(who_is_injected_has_his_turn_beside_local_work)
+{
+	struct weir_rt_config cfg = runtime_config(ON_ONE);
+	struct injected in = { 0 };
+	pthread_t thread;
+
+	cfg.inject_interval = 2;
+	cfg.event_interval = 127;
+	in.rt = runtime_new(&cfg);
+	thread = thread_start(inject_when_told, &in);
+	ck_assert_int_eq(weir_rt_block_on(in.rt, stay_busy_until_it_runs, &in), 0);
+	pthread_join(thread, NULL);
+	runtime_end(in.rt);
+}
+END_TEST
+
 static int the_interval_is_given(void *arg)
 {
 	unsigned i;
@@ -902,6 +972,7 @@ int main(int argc, char **argv)
 		TESTING(the_inject_interval_follows_the_polls, .rounds = 2,
 			.needs = "nosan native"),
 		EACH(an_inject_interval_that_is_given_stays),
+		TESTING(who_is_injected_has_his_turn_beside_local_work),
 		TESTING(who_has_work_does_not_search),
 		TESTING(blocking_in_place_hands_the_worker_on, .rounds = 2),
 		TESTING(in_and_out_of_place, .rounds = 2),
