@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "tests/sim/sim_world.h"
@@ -114,12 +115,20 @@ static void owner_leave(struct sim_instance *sim)
 
 /* ---- leases ---- */
 
+/* Mapped: few of them are ever lent, and a debugging allocator would fill them all. */
+static void *map_blocks(size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
 static int lease_pool_init(struct sim_instance *sim, size_t block_bytes)
 {
 	unsigned count = sim->world->cfg.lease_blocks;
 
 	sim->block_bytes = block_bytes ? block_bytes : 16384;
-	sim->blocks = malloc(count * sim->block_bytes);
+	sim->blocks = map_blocks(count * sim->block_bytes);
 	sim->free_blocks = calloc(count, sizeof(*sim->free_blocks));
 	sim->lent = calloc(count, sizeof(*sim->lent));
 	if (!sim->blocks || !sim->free_blocks || !sim->lent)
@@ -133,9 +142,12 @@ static int lease_pool_init(struct sim_instance *sim, size_t block_bytes)
 
 static void lease_pool_fini(struct sim_instance *sim)
 {
-	if (sim->blocks)
-		sim_blocks_unpoison(sim->blocks, sim->world->cfg.lease_blocks * sim->block_bytes);
-	free(sim->blocks);
+	size_t bytes = sim->world->cfg.lease_blocks * sim->block_bytes;
+
+	if (sim->blocks) {
+		sim_blocks_unpoison(sim->blocks, bytes);
+		munmap(sim->blocks, bytes);
+	}
 	free(sim->free_blocks);
 	free(sim->lent);
 }
