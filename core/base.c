@@ -14,6 +14,7 @@ const char *weir_version(void)
 	return STR(WEIR_VERSION_MAJOR) "." STR(WEIR_VERSION_MINOR) "." STR(WEIR_VERSION_PATCH);
 }
 
+/* Whoever gives them, they mean the same. */
 static const char *own_words(int result)
 {
 	switch (result) {
@@ -21,16 +22,8 @@ static const char *own_words(int result)
 		return "cancelled";
 	case -ETIMEDOUT:
 		return "timed out";
-	case -EOPNOTSUPP:
-		return "not supported by this backend or build";
 	case -ESHUTDOWN:
-		return "the runtime is shutting down";
-	case -ENODEV:
-		return "the runtime was configured without the driver that this needs";
-	case -ENXIO:
-		return "no runtime here: call it from a task, or enter one";
-	case -EPERM:
-		return "not allowed from here: waiting calls need a fiber";
+		return "shut down";
 	default:
 		return NULL;
 	}
@@ -52,4 +45,21 @@ const char *weir_strerror(int result)
 		return text;
 	snprintf(buf, sizeof buf, "unknown error %d", result);
 	return buf;
+}
+
+const char *weir_explain(int result)
+{
+	switch (result) {
+	case -EPERM:
+		return "not allowed from here: a waiting call needs a fiber, "
+		       "and a runtime is made and stopped outside of its tasks";
+	case -ENXIO:
+		return "no runtime here: call it from a task, or enter one";
+	case -ENODEV:
+		return "the runtime was configured without the driver that this needs";
+	case -EOPNOTSUPP:
+		return "not supported by this backend or build";
+	default:
+		return weir_strerror(result);
+	}
 }

@@ -9,7 +9,7 @@
 
 static int expect(const char *what, int rc, int wanted)
 {
-	printf("  %-36s %s\n", what, weir_strerror(rc));
+	printf("  %-36s %s\n", what, weir_explain(rc));
 	return rc == wanted ? 0 : -EIO;
 }
 

@@ -2,17 +2,26 @@
 /*
  * base.h: what every other weir header stands on.
  *
- * Results.  A function returns an int: a count >= 0, or a negative errno. Four
+ * Results.  A function returns an int: a count >= 0, or a negative errno. Three
  * of those have one meaning each everywhere in weir:
  *
  *	-ECANCELED	the task or the operation was cancelled
- *	-ETIMEDOUT	the deadline passed first
- *	-EOPNOTSUPP	this backend, or this build, cannot do that
- *	-ESHUTDOWN	the runtime is shutting down
+ *	-ETIMEDOUT	the deadline passed first, or the peer did not answer in time
+ *	-ESHUTDOWN	what was used is shut down: the runtime, or a closed semaphore
  *
- * and three say that the call came from the wrong place: -EPERM (a waiting call
- * outside a fiber), -ENXIO (no runtime here), -ENOTCONN is the socket's own.
- * A driver that the configuration left out answers -ENODEV.
+ * and four say that weir cannot do a call here:
+ *
+ *	-EPERM		called from the wrong place: a waiting call outside a fiber, a
+ *			runtime made or stopped inside a task
+ *	-ENXIO		no runtime here, or one that was inherited through fork
+ *	-ENODEV		a runtime without the driver that the call needs
+ *	-EOPNOTSUPP	a backend, or a build, that cannot do it
+ *
+ * The operating system uses these four as well: -EPERM of a bind, -ENXIO of an open. A
+ * call that is in its place, a waiting one on a fiber, gets them from the system only; a
+ * waiting call outside a fiber always answers -EPERM, even when it would not have waited.
+ * weir_strerror therefore says of them what the system says, and weir_explain what weir
+ * means by them.
  *
  * Time.  Every time is a uint64_t in nanoseconds on the runtime's monotonic
  * clock; a name that holds one ends in _ns or is called deadline.
@@ -74,8 +83,9 @@ struct weir_location {
 WEIR_BEGIN_DECLS
 
 /**
- * The text for a result: weir's own words for the codes above, the C library's
- * for every other errno, "success" for a result >= 0.
+ * The text for a result: the C library's for an errno, but weir's own for the three codes with
+ * one meaning, "success" for a result >= 0. It holds whether weir or the system gave the result,
+ * so it is for a message which names the call that failed.
  *
  * Thread:   [any]
  * Waits:    never
@@ -84,6 +94,18 @@ WEIR_BEGIN_DECLS
  * Since:    0.1
  */
 WEIR_API const char *weir_strerror(int result);
+
+/**
+ * The same for the result of a call that asks nothing of the system, as a sleep, a spawn or a
+ * lock: of the codes that weir shares with the system it says what weir means by them.
+ *
+ * Thread:   [any]
+ * Waits:    never
+ * Owns:     as weir_strerror
+ * Returns:  never NULL
+ * Since:    0.1
+ */
+WEIR_API const char *weir_explain(int result);
 
 /**
  * The version of the library that is linked, as "MAJOR.MINOR.PATCH".
