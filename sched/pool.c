@@ -212,7 +212,7 @@ static int provide_thread(struct pool *pool, bool above_limit, struct pool_threa
 	*ret_wake = call_idle(pool);
 	if (*ret_wake || (pool->threads - pool->lent >= pool->max_threads && !above_limit))
 		return 0;		/* or one that is busy will come to it */
-	return add_thread(pool);
+	return add_thread(pool) < 0 ? -EAGAIN : 0;
 }
 
 /* ---- what others call ---- */

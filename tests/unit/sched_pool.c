@@ -5,7 +5,11 @@
  * to them at the end of the runtime.
  */
 #include <dirent.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -402,6 +406,44 @@ ON_EACH(what_a_job_may_do)
 	return 0;
 }
 
+/* ---- threads that are forbidden ---------------------------------------------------------- */
+
+/* Let every clone of this thread fail from here on; false where that cannot be arranged. */
+static bool forbid_threads(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* Not -EPERM, which of these calls says that they need a fiber. */
+START_TEST(a_thread_that_is_forbidden_is_one_that_cannot_be_had)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_rt *rt = runtime_new(&cfg), *other;
+	unsigned ran = 0;
+
+	if (!forbid_threads()) {
+		testing_skip("no seccomp filters here");
+	} else {
+		ck_assert_int_eq(weir_blocking_spawn(rt, count_one, &ran), -EAGAIN);
+		cfg.sched = WEIR_SCHED_MULTI;
+		ck_assert_int_eq(weir_rt_new(&cfg, &other), -EPERM);
+		ck_assert_ptr_nonnull(strstr(weir_rt_why(), strerror(EPERM)));
+	}
+	runtime_end(rt);
+	ck_assert_uint_eq(ran, 0);
+}
+END_TEST
+
 /* ---- the end ----------------------------------------------------------------------------- */
 
 struct stopper {
@@ -476,6 +518,8 @@ int main(int argc, char **argv)
 		EACH(a_job_has_until_its_deadline_to_start),
 		EACH(cancels_race_with_the_start),
 		EACH(what_a_job_may_do),
+		/* The leak checkers make threads of their own. */
+		EACH(a_thread_that_is_forbidden_is_one_that_cannot_be_had, .needs = "nosan native"),
 		EACH(shutdown_drops_detached_jobs_that_wait),
 		EACH(a_job_that_does_not_end_is_reported),
 	};
