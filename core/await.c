@@ -26,6 +26,11 @@ static WEIR_NOINLINE struct weir__worker *fiber_worker(void)
 	return w && w->cx.task && w->cx.task->fiber ? w : NULL;
 }
 
+bool weir__on_fiber(void)
+{
+	return fiber_worker() != NULL;
+}
+
 /* Poll to the end; cancels the future once if the task is aborted meanwhile. */
 static int await_on(struct weir__worker *w, struct weir_future *future)
 {

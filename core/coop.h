@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 /*
- * Take one unit of the running task's budget. False when there is none left, the task was
- * aborted, or the caller is not in a task: take the slow path, that is weir_await. [any]
+ * Take one unit of the running fiber's budget. False when there is none left, the task was
+ * aborted, or the caller is not on a fiber: take the slow path, that is weir_await. [any]
  */
 bool weir__coop_fast(void);
 

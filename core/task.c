@@ -403,7 +403,7 @@ bool weir__coop_fast(void)
 {
 	struct weir__worker *w = weir__worker_current();
 
-	if (WEIR_UNLIKELY(!w || w->budget <= 0 || !w->cx.task ||
+	if (WEIR_UNLIKELY(!w || w->budget <= 0 || !w->cx.task || !w->cx.task->fiber ||
 			  weir__task_is_cancelled(w->cx.task)))
 		return false;
 	w->budget--;

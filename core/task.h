@@ -107,6 +107,12 @@ void weir__join_wake(struct weir_task *task);
 /* Drop n references; frees the block with the last. [any] */
 void weir__task_unref(struct weir_task *task, unsigned n);
 
+/*
+ * Whether a fiber runs here, so that a waiting call can be made: else it answers -EPERM, also
+ * where it would not wait. core/await.c [any]
+ */
+bool weir__on_fiber(void);
+
 /* Await even when the task was or is aborted: the future is not cancelled. On a fiber. core/await.c */
 int weir__await_shielded(struct weir_future *future);
 

@@ -18,6 +18,7 @@
 #include "core/atomic.h"
 #include "core/leaf.h"
 #include "core/lock.h"
+#include "core/task.h"
 #include "net/net.h"
 #include "weir/blocking.h"
 #include "weir/task.h"
@@ -192,6 +193,8 @@ int weir_resolve(const char *host_port, uint64_t deadline, struct weir_addr *ret
 
 	if (!host_port || max == 0)
 		return -EINVAL;
+	if (!weir__on_fiber())
+		return -EPERM;
 	rc = weir_addr_parse(host_port, ret_addrs);
 	if (rc != -EINVAL)
 		return rc < 0 ? rc : 1;

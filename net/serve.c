@@ -291,12 +291,11 @@ static int run(struct serving *s)
 int weir_listener_serve(struct weir_listener *listener, const struct weir_serve_config *cfg,
 			weir_serve_fn fn, void *arg)
 {
-	struct weir_task *task = weir_task_current();
 	struct weir_serve_config full;
 	struct serving *s;
 	int rc = listener && fn ? read_config(cfg, &full) : -EINVAL;
 
-	if (rc == 0 && !(task && task->fiber))
+	if (rc == 0 && !weir__on_fiber())
 		rc = -EPERM;
 	if (rc == 0)
 		rc = serving_new(listener, &full, &s);

@@ -183,13 +183,6 @@ static int steer(struct weir_listener *first, bool by_cpu)
 
 /* ---- all of it ---- */
 
-static bool on_a_fiber(void)
-{
-	struct weir_task *task = weir_task_current();
-
-	return task && task->fiber;
-}
-
 void weir__shards_free(struct weir_listener *first)
 {
 	for (unsigned i = 1; i < first->shards_len; i++)
@@ -211,7 +204,7 @@ int weir__shards_open(const struct weir_handle_spec *spec, const struct weir_lis
 	struct weir_listener **all;
 	int rc;
 
-	if (!on_a_fiber())
+	if (!weir__on_fiber())
 		return -EPERM;
 	all = calloc(count, sizeof(*all));
 	if (!all)

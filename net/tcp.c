@@ -12,6 +12,7 @@
 
 #include "core/atomic.h"
 #include "core/io.h"
+#include "core/task.h"
 #include "net/net.h"
 
 /* NULL for none, which every operation answers with -EBADF. */
@@ -136,6 +137,8 @@ int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
 
 	if (!weir__addr_usable(addr))
 		return -EINVAL;
+	if (!weir__on_fiber())
+		return -EPERM;
 	rc = weir_tcp_new(addr->u.sa.sa_family, &conn);
 	if (rc < 0)
 		return rc;
@@ -261,6 +264,8 @@ int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 		*ret_done = 0;
 	if (len > INT_MAX)
 		return -EINVAL;
+	if (!weir__on_fiber())
+		return -EPERM;
 	while (done < len) {
 		size_t part = weir__io_clamp(len - done);
 
@@ -345,6 +350,8 @@ int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len, uint64
 		*ret_done = 0;
 	if (len > INT_MAX)
 		return -EINVAL;
+	if (!weir__on_fiber())
+		return -EPERM;
 	while (rc >= 0 && done < len) {
 		weir_op_init_send(&op, handle_of(conn), (const char *)buf + done,
 				  weir__io_clamp(len - done), WEIR_OP_ALL);

@@ -242,8 +242,11 @@ int weir_signal_wait(struct weir_signal *s, uint64_t deadline)
 int weir_ctrl_c(void)
 {
 	struct weir_signal s;
-	int rc = weir_signal_open(&s, SIGINT);
+	int rc;
 
+	if (!weir__on_fiber())
+		return -EPERM;
+	rc = weir_signal_open(&s, SIGINT);
 	if (rc < 0)
 		return rc;
 	rc = weir_signal_wait(&s, WEIR_FOREVER);

@@ -143,8 +143,8 @@ WEIR_API void weir_addr_set_port(struct weir_addr *addr, uint16_t port);
  * Waits:    until the resolver answers or the deadline passes
  * Returns:  the number of addresses (up to max, at most 32); -EINVAL; -ENAMETOOLONG; -ENOENT for
  *           an unknown name; -EAGAIN for a resolver or a pool that cannot answer now; -EIO for
- *           a resolver that failed; -ETIMEDOUT; -ECANCELED; -EPERM outside a fiber; -ENXIO
- *           without a runtime; -ESHUTDOWN; -ENOMEM
+ *           a resolver that failed; -ETIMEDOUT; -ECANCELED; -EPERM outside a fiber;
+ *           -ESHUTDOWN; -ENOMEM
  * Since:    0.1
  */
 WEIR_API int weir_resolve(const char *host_port, uint64_t deadline, struct weir_addr *ret_addrs,

@@ -54,7 +54,13 @@ WEIR_API void weir_signal_close(struct weir_signal *listener);
  */
 WEIR_API int weir_signal_wait(struct weir_signal *listener, uint64_t deadline);
 
-/** Wait for ctrl-c (SIGINT) once: 0, or as open, wait. Thread: [worker] on a fiber. Since: 0.1 */
+/**
+ * Wait for ctrl-c (SIGINT) once.
+ *
+ * Thread:   [worker] on a fiber
+ * Returns:  0; else as open and wait
+ * Since:    0.1
+ */
 WEIR_API int weir_ctrl_c(void);
 
 WEIR_END_DECLS

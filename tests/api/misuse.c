@@ -36,6 +36,14 @@ static struct {
 	struct weir_oneshot *oneshot;
 	struct weir_mpsc *mpsc;			/* of one message, full */
 	struct weir_mpsc *empty;
+	/* The same, but nobody would have to wait. */
+	struct weir_task *over;
+	struct weir_group *no_tasks;
+	struct weir_mutex unlocked;
+	struct weir_sem full;
+	struct weir_notify notified;
+	struct weir_oneshot *spoken;
+	struct weir_mpsc *half;
 	struct weir_addr addr;
 	int pipe[2];
 	int group_tasks;			/* 0 where nobody would run them */
@@ -57,6 +65,11 @@ static int nothing(void *arg UNUSED)
 static int wait_for_go(void *go)
 {
 	return weir_notify_wait(go);
+}
+
+static void weir_serve_nobody(struct weir_tcp *conn, void *arg UNUSED)
+{
+	weir_tcp_close(conn);
 }
 
 /* ---- the calls ---- */
@@ -211,6 +224,32 @@ CALL(mpsc_recv_until, return weir_mpsc_recv_until(on.empty, soon(), buf);)
 CALL(mpsc_recv_try, return weir_mpsc_recv_try(on.empty, buf);)
 CALL(mpsc_recv_many, return weir_mpsc_recv_many(on.empty, 1, buf);)
 
+/* What would not have to wait. */
+CALL(mutex_lock_unlocked, return weir_mutex_lock(&on.unlocked);)
+CALL(mutex_lock_until_unlocked, return weir_mutex_lock_until(&on.unlocked, soon());)
+CALL(sem_acquire_full, return weir_sem_acquire(&on.full, 1);)
+CALL(sem_acquire_until_full, return weir_sem_acquire_until(&on.full, 1, soon());)
+CALL(notify_wait_notified, return weir_notify_wait(&on.notified);)
+CALL(notify_wait_until_notified, return weir_notify_wait_until(&on.notified, soon());)
+CALL(oneshot_recv_spoken, return weir_oneshot_recv(on.spoken, NULL);)
+CALL(oneshot_recv_until_spoken, return weir_oneshot_recv_until(on.spoken, soon(), NULL);)
+CALL(mpsc_send_half, return weir_mpsc_send(on.half, buf);)
+CALL(mpsc_send_until_half, return weir_mpsc_send_until(on.half, buf, soon());)
+CALL(mpsc_recv_half, return weir_mpsc_recv(on.half, buf);)
+CALL(mpsc_recv_until_half, return weir_mpsc_recv_until(on.half, soon(), buf);)
+CALL(mpsc_recv_many_half, return weir_mpsc_recv_many(on.half, 1, buf);)
+CALL(mpsc_recv_many_until_half, return weir_mpsc_recv_many_until(on.half, 1, soon(), buf);)
+CALL(task_join_over, int rc = weir_task_join(on.over, NULL);
+     if (rc == 0) on.over = NULL; return rc;)
+CALL(group_next_empty, return weir_group_next(on.no_tasks, NULL, NULL);)
+CALL(sleep_past, return weir_sleep_until(0);)
+CALL(blocking_run_until_past, return weir_blocking_run_until(nothing, NULL, 0);)
+CALL(resolve_numeric, struct weir_addr a; return weir_resolve("127.0.0.1:80", soon(), &a, 1);)
+CALL(recv_exact_nothing, return weir_tcp_recv_exact(on.conn, buf, 0, soon(), NULL);)
+CALL(send_all_nothing, return weir_tcp_send_all(on.conn, buf, 0, soon(), NULL);)
+CALL(listener_accept_try, struct weir_tcp *c; return weir_listener_accept_try(on.listener, &c);)
+CALL(listener_serve, return weir_listener_serve(on.listener, NULL, weir_serve_nobody, NULL);)
+
 /* ---- what they answer ---- */
 
 /* clang-format on */
@@ -245,7 +284,7 @@ static const struct row {
 	ROW(yield, ALL(-EPERM)),
 	ROW(blocking_run, ALL(-EPERM)),
 	ROW(signal_wait, ALL(-EPERM)),
-	ROW(resolve, { -ENXIO, -EPERM, -EPERM, -ESHUTDOWN }),
+	ROW(resolve, ALL(-EPERM)),
 	ROW(listener_accept, ALL(-EPERM)),
 	ROW(listener_accept_until, ALL(-EPERM)),
 	ROW(tcp_recv, ALL(-EPERM)),
@@ -283,14 +322,39 @@ static const struct row {
 	ROW(mpsc_recv_until, ALL(-EPERM)),
 	ROW(mpsc_recv_many, ALL(-EPERM)),
 
+	/* Also where they would not wait; joining is for plain threads, too. */
+	ROW(mutex_lock_unlocked, ALL(-EPERM)),
+	ROW(mutex_lock_until_unlocked, ALL(-EPERM)),
+	ROW(sem_acquire_full, ALL(-EPERM)),
+	ROW(sem_acquire_until_full, ALL(-EPERM)),
+	ROW(notify_wait_notified, ALL(-EPERM)),
+	ROW(notify_wait_until_notified, ALL(-EPERM)),
+	ROW(oneshot_recv_spoken, ALL(-EPERM)),
+	ROW(oneshot_recv_until_spoken, ALL(-EPERM)),
+	ROW(mpsc_send_half, ALL(-EPERM)),
+	ROW(mpsc_send_until_half, ALL(-EPERM)),
+	ROW(mpsc_recv_half, ALL(-EPERM)),
+	ROW(mpsc_recv_until_half, ALL(-EPERM)),
+	ROW(mpsc_recv_many_half, ALL(-EPERM)),
+	ROW(mpsc_recv_many_until_half, ALL(-EPERM)),
+	ROW(task_join_over, { 0, 0, -EPERM, 0 }),
+	ROW(group_next_empty, { 0, 0, -EPERM, 0 }),
+	ROW(sleep_past, ALL(-EPERM)),
+	ROW(blocking_run_until_past, ALL(-EPERM)),
+	ROW(resolve_numeric, ALL(-EPERM)),
+	ROW(tcp_connect, ALL(-EPERM)),
+	ROW(tcp_connect_addr, ALL(-EPERM)),
+	ROW(recv_exact_nothing, ALL(-EPERM)),
+	ROW(send_all_nothing, ALL(-EPERM)),
+	ROW(listener_accept_try, ALL(-EPERM)),
+	ROW(listener_serve, ALL(-EPERM)),
+	ROW(ctrl_c, ALL(-EPERM)),
+
 	/* What makes an I/O object wants a worker. */
 	ROW(listener_open, { -ENXIO, -ENXIO, 0, -ENXIO }),
 	ROW(tcp_new, { -ENXIO, -ENXIO, 0, -ENXIO }),
-	ROW(tcp_connect, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
-	ROW(tcp_connect_addr, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
 	ROW(fd_open, { -ENXIO, -ENXIO, 0, -ENXIO }),
 	ROW(signal_open, { -ENXIO, -ENXIO, 0, -ENXIO }),
-	ROW(ctrl_c, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
 	ROW(listener_adopt, ALL(-ENOTSOCK)),
 	ROW(tcp_adopt, ALL(-ENOTSOCK)),
 
@@ -375,6 +439,22 @@ static int calls_in_stackless(void *state UNUSED, struct weir_cx *cx UNUSED)
 
 /* ---- what they are made on ---- */
 
+static void make_ready_objects(void)
+{
+	ck_assert_int_eq(weir_spawn(nothing, NULL, &on.over), 0);
+	while (!weir_task_is_complete(on.over))
+		ck_assert_int_eq(weir_yield(), 0);
+	ck_assert_int_eq(weir_group_new(NULL, &on.no_tasks), 0);
+	weir_mutex_init(&on.unlocked);
+	ck_assert_int_eq(weir_sem_init(&on.full, 9), 0);
+	weir_notify_init(&on.notified);
+	weir_notify_one(&on.notified);
+	ck_assert_int_eq(weir_oneshot_new(0, &on.spoken), 0);
+	ck_assert_int_eq(weir_oneshot_send(on.spoken, NULL), 0);
+	ck_assert_int_eq(weir_mpsc_new(2, sizeof buf, &on.half), 0);
+	ck_assert_int_eq(weir_mpsc_send_try(on.half, buf), 0);
+}
+
 static int make_objects(void *arg UNUSED)
 {
 	struct weir_tcp *peer;
@@ -402,6 +482,7 @@ static int make_objects(void *arg UNUSED)
 	ck_assert_int_eq(weir_mpsc_new(1, sizeof buf, &on.mpsc), 0);
 	ck_assert_int_eq(weir_mpsc_send_try(on.mpsc, buf), 0);
 	ck_assert_int_eq(weir_mpsc_new(1, sizeof buf, &on.empty), 0);
+	make_ready_objects();
 	return 0;
 }
 
@@ -425,6 +506,14 @@ static void close_objects(void)
 	weir_sem_fini(&on.sem);
 	weir_mutex_unlock(&on.mutex);
 	weir_mutex_fini(&on.mutex);
+	weir_task_detach(on.over);
+	weir_group_free(on.no_tasks);
+	weir_mutex_fini(&on.unlocked);
+	weir_sem_fini(&on.full);
+	weir_notify_fini(&on.notified);
+	ck_assert_int_eq(weir_oneshot_close(on.spoken, NULL), 0);
+	weir_mpsc_unref(on.half);
+	weir_mpsc_free(on.half);
 	weir_notify_fini(on.go);
 	free(on.listening);
 	free(on.go);
