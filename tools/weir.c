@@ -3,10 +3,13 @@
  * weir.c: the `weir` command: finds the subcommand and hands over. Knows no
  * option of any of them.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/command.h"
 #include "weir/base.h"
@@ -75,12 +78,30 @@ static int flushed(int code)
 	return code ? code : EXIT_FAILED;
 }
 
+/*
+ * A standard descriptor that was closed is the first that the next open gets, and what is meant
+ * for standard error goes there: into a socket, a ring. /dev/null takes its place.
+ */
+static int fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+			return -1;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 
-	/* A reader of our output that goes away is an error of that write, no more. */
+	if (fill_standard_descriptors() < 0)
+		return EXIT_FAILED;
+	/*
+	 * A reader of our output that goes away, and a file that grows to the limit
+	 * (RLIMIT_FSIZE), are errors of that write, no more.
+	 */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		fputs("weir: a command is wanted; weir --help lists them\n", stderr);
 		return EXIT_USAGE;

@@ -131,6 +131,37 @@ class Proxy:
         self.process.wait()
 
 
+class Quiet:
+    """A `weir proxy` of which no output is read; PATIENCE bounds what it waits for."""
+
+    def __init__(self, *arguments, **how):
+        self.process = subprocess.Popen([WEIR, "proxy", *arguments], **how)
+        self.pid = self.process.pid
+        _open.append(self)
+
+    def wait_for_port(self, port):
+        """It says nothing, so there is nothing else to wait on."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            check(self.process.poll() is None, "it has ended:", self.process.returncode)
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+                return
+            except ConnectionRefusedError:
+                check(time.monotonic() < end, "it does not listen")
+                time.sleep(0.01)
+
+    def stop(self):
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
 def parse_counters(lines):
     found = {}
     for line in lines:
@@ -280,6 +311,12 @@ def refused_port():
     return sock.getsockname()[1]
 
 
+def free_port():
+    """A port that is free just now."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return sock.getsockname()[1]
+
+
 def clean_up():
     while _open:
         _open.pop().close()
@@ -292,9 +329,15 @@ def end_early(signo, _frame):
 
 
 def main(tests):
-    """Usage: TEST_FILE WEIR [NAME...]; runs the tests of a module, prints TAP."""
+    """Usage: TEST_FILE WEIR [--backend NAME] [TEST...]; runs the tests of a module, prints TAP.
+
+    The backend is what WEIR_BACKEND says to the programs under test, and strict.
+    """
     global WEIR                         # pylint: disable=global-statement
     WEIR = os.path.abspath(sys.argv[1])
+    if sys.argv[2:3] == ["--backend"]:
+        os.environ["WEIR_BACKEND"] = sys.argv[3]
+        del sys.argv[2:4]
     os.environ.pop("COLUMNS", None)     # text is as wide as the tests know it
     signal.signal(signal.SIGTERM, end_early)
     signal.signal(signal.SIGINT, end_early)
