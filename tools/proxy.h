@@ -50,6 +50,14 @@ enum end_reason {
 	END_REASONS
 };
 
+/* What a connection has learned of its upstream. */
+enum upstream_news {
+	UPSTREAM_NO_NEWS,
+	UPSTREAM_ANSWERED,	/* a byte came from it */
+	UPSTREAM_SILENT,	/* it took the connection and ended it without a byte */
+	UPSTREAM_UNREACHED,	/* no connection */
+};
+
 struct proxy_config {
 	const char *listen;
 	char *upstreams;		/* with commas; cut up when they are opened */
@@ -81,6 +89,7 @@ struct upstream {
 	unsigned addrs_len;
 	/* Under the lock. */
 	unsigned good;			/* the address that answered last: tried first */
+	bool failing;			/* the last news of it was no answer */
 	uint64_t active, connections, failures;
 	uint64_t up_bytes, down_bytes;
 };
@@ -124,7 +133,7 @@ struct proxy {
 
 	pthread_mutex_t lock;
 	struct counters counters;
-	unsigned next_upstream;		/* round robin */
+	unsigned turns[2];		/* the upstream that is next: as the first choice, after a failure */
 	uint64_t full_ns;		/* when somebody last waited for room */
 	bool draining;
 	bool broken;			/* a listener has failed */
@@ -148,11 +157,15 @@ void proxy_fini(struct proxy *px);
 
 /* Resolve cfg->upstreams; says what is wrong. 0 or an exit code. [worker] on a fiber */
 int proxy_upstreams_open(struct proxy *px);
-/* The next upstream that is not in the set of those tried; -1 when there is none. [any] */
+/*
+ * The next upstream that is not in the set of those tried; -1 when there is none. The first choices
+ * of connections have a turn of their own: else those that go on to the next would move it, and one
+ * of two that is down would be asked first by all. [any]
+ */
 int proxy_upstream_choose(struct proxy *px, uint64_t tried);
 /* The connection is done with an upstream that it chose. [any] */
-void proxy_upstream_leave(struct proxy *px, unsigned upstream, bool failed, uint64_t up_bytes,
-			  uint64_t down_bytes);
+void proxy_upstream_leave(struct proxy *px, unsigned upstream, enum upstream_news news,
+			  uint64_t up_bytes, uint64_t down_bytes);
 
 /* ---- proxy_listen.c ---- */
 

@@ -56,11 +56,12 @@ _Static_assert(sizeof(struct connection) <= 496, "with its task it fits a block 
 /* ---- connect ---- */
 
 /* Give the upstream up; its figures have to be right before the next is chosen. */
-static void leave_upstream(struct connection *c, bool failed, uint64_t up, uint64_t down)
+static void leave_upstream(struct connection *c, enum upstream_news news, uint64_t up,
+			   uint64_t down)
 {
 	if (c->upstream == NO_UPSTREAM)
 		return;
-	proxy_upstream_leave(c->px, c->upstream, failed, up, down);
+	proxy_upstream_leave(c->px, c->upstream, news, up, down);
 }
 
 /* The next address to try; false when all have been. */
@@ -75,7 +76,7 @@ static bool next_address(struct connection *c)
 		c->addrs_left--;
 		return true;
 	}
-	leave_upstream(c, true, 0, 0);
+	leave_upstream(c, UPSTREAM_UNREACHED, 0, 0);
 	c->upstream = NO_UPSTREAM;
 	chosen = proxy_upstream_choose(c->px, c->tried);
 	if (chosen < 0)
@@ -90,6 +91,12 @@ static bool next_address(struct connection *c)
 	return true;
 }
 
+/* Whether another address would fare no better: this process has no descriptor left. */
+static bool own_trouble(int rc)
+{
+	return rc == -EMFILE || rc == -ENFILE;
+}
+
 /* Start the next attempt. 0; a negative errno when there is none. */
 static int attempt(struct connection *c)
 {
@@ -97,11 +104,14 @@ static int attempt(struct connection *c)
 	const struct weir_addr *addr;
 	int rc;
 
-	if (!next_address(c))
-		return c->error;
-	addr = &c->px->upstreams[c->upstream].addrs[c->addr];
-	c->timed_out = false;
-	rc = weir_tcp_new(addr->u.sa.sa_family, &c->server);
+	do {
+		if (!next_address(c))
+			return c->error;
+		addr = &c->px->upstreams[c->upstream].addrs[c->addr];
+		c->timed_out = false;
+		rc = weir_tcp_new(addr->u.sa.sa_family, &c->server);
+		c->error = (int16_t)rc;
+	} while (rc < 0 && !own_trouble(rc));
 	if (rc < 0)
 		return rc;
 	weir_op_init_connect(&c->u.connect.op, &c->server->handle, &addr->u.sa, addr->len);
@@ -234,6 +244,18 @@ static void close_both(struct connection *c, struct log_record *record)
 	weir_relay_close(&c->u.relay);
 }
 
+/* A client that leaves without a word may look like an upstream that is silent: until the next. */
+static enum upstream_news news_of(const struct connection *c, const struct log_record *record)
+{
+	if (c->phase != RELAY)
+		return c->over ? UPSTREAM_UNREACHED : UPSTREAM_NO_NEWS;
+	if (record->down_bytes)
+		return UPSTREAM_ANSWERED;
+	return record->reason == END_DONE || record->reason == END_UPSTREAM_RESET
+		       ? UPSTREAM_SILENT
+		       : UPSTREAM_NO_NEWS;
+}
+
 static void count(struct proxy *px, const struct log_record *record)
 {
 	bool last;
@@ -260,7 +282,7 @@ static void connection_fini(void *state)
 	close_both(c, &record);
 	if (c->phase == RELAY)
 		record.upstream = (int8_t)c->upstream;
-	leave_upstream(c, c->phase != RELAY && c->over, record.up_bytes, record.down_bytes);
+	leave_upstream(c, news_of(c, &record), record.up_bytes, record.down_bytes);
 	if (c->px->log) {
 		clock_gettime(CLOCK_REALTIME, &wall);
 		record.wall_ns = (uint64_t)wall.tv_sec * WEIR_SEC + (uint64_t)wall.tv_nsec;

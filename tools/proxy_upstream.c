@@ -69,33 +69,57 @@ int proxy_upstreams_open(struct proxy *px)
 	return 0;
 }
 
-/* Of those not tried, the one with the fewest connections; the nearest in turn among equals. */
+/* The upstream whose turn it is, of those that are not tried; -1 when there is none. */
+static int in_turn(const struct proxy *px, unsigned turn, uint64_t tried)
+{
+	for (unsigned k = 0; k < px->upstreams_len; k++) {
+		unsigned i = (turn + k) % px->upstreams_len;
+
+		if (!(tried & (uint64_t)1 << i))
+			return (int)i;
+	}
+	return -1;
+}
+
+/*
+ * Of those not tried, the one with the fewest connections; the nearest in turn among equals. One
+ * that failed last has always the fewest: it gets its turn, as by round robin, and nothing else.
+ */
+static int with_fewest(const struct proxy *px, unsigned turn, uint64_t tried)
+{
+	int chosen = in_turn(px, turn, tried);
+
+	if (chosen < 0 || px->upstreams[chosen].failing)
+		return chosen;
+	for (unsigned k = 1; k < px->upstreams_len; k++) {
+		unsigned i = (turn + k) % px->upstreams_len;
+
+		if (!(tried & (uint64_t)1 << i) && !px->upstreams[i].failing &&
+		    px->upstreams[i].active < px->upstreams[chosen].active)
+			chosen = (int)i;
+	}
+	return chosen;
+}
+
 int proxy_upstream_choose(struct proxy *px, uint64_t tried)
 {
-	int chosen = -1;
+	unsigned *turn = &px->turns[tried != 0];
+	int chosen;
 
 	pthread_mutex_lock(&px->lock);
-	for (unsigned k = 0; k < px->upstreams_len; k++) {
-		unsigned i = (px->next_upstream + k) % px->upstreams_len;
-
-		if (tried & (uint64_t)1 << i)
-			continue;
-		if (chosen < 0 || px->upstreams[i].active < px->upstreams[chosen].active)
-			chosen = (int)i;
-		if (px->cfg->balance == BALANCE_ROUNDROBIN)
-			break;
-	}
+	chosen = px->cfg->balance == BALANCE_ROUNDROBIN ? in_turn(px, *turn, tried)
+							: with_fewest(px, *turn, tried);
 	if (chosen >= 0) {
 		px->upstreams[chosen].active++;
 		px->upstreams[chosen].connections++;
-		px->next_upstream = ((unsigned)chosen + 1) % px->upstreams_len;
+		*turn = ((unsigned)chosen + 1) % px->upstreams_len;
 	}
 	pthread_mutex_unlock(&px->lock);
 	return chosen;
 }
 
-void proxy_upstream_leave(struct proxy *px, unsigned upstream, bool failed, uint64_t up_bytes,
-			  uint64_t down_bytes)
+void proxy_upstream_leave(struct proxy *px, unsigned upstream, enum upstream_news news,
+			  uint64_t up_bytes, uint64_t down_bytes)
 {
 	struct upstream *up = &px->upstreams[upstream];
 
@@ -103,7 +127,9 @@ void proxy_upstream_leave(struct proxy *px, unsigned upstream, bool failed, uint
 	up->active--;
 	up->up_bytes += up_bytes;
 	up->down_bytes += down_bytes;
-	if (failed) {
+	if (news != UPSTREAM_NO_NEWS)
+		up->failing = news != UPSTREAM_ANSWERED;
+	if (news == UPSTREAM_UNREACHED) {
 		up->failures++;
 		px->counters.connect_failures++;
 	}

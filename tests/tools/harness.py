@@ -7,6 +7,7 @@ raise Skip. Every process and socket that it makes through this file is ended be
 here sleeps to wait for something: lines are waited for on a condition, sockets by their timeout.
 """
 
+import ctypes
 import hashlib
 import os
 import re
@@ -315,6 +316,41 @@ def free_port():
     """A port that is free just now."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return sock.getsockname()[1]
+
+
+# The numbers of a few system calls.
+CALLS = {
+    "x86_64": {"socket": 41, "bind": 49, "clone": 56, "clone3": 435},
+    "aarch64": {"socket": 198, "bind": 200, "clone": 220, "clone3": 435},
+}
+
+
+def failing(call, error, argument=None):
+    """A preexec_fn: from here on the system call fails with error (where its first argument is this).
+
+    By seccomp, which needs no rights and no tools, and which the program cannot tell from a system
+    without the thing.
+    """
+    numbers = CALLS.get(os.uname().machine)
+    if not numbers:
+        raise Skip("the numbers of its system calls are not known here")
+    # load nr; is it the one? load args[0]; is it the one? then fail, else allow
+    checks = [(0x20, 0, 0, 0), (0x15, 0, 3 if argument is not None else 1, numbers[call])]
+    if argument is not None:
+        checks += [(0x20, 0, 0, 16), (0x15, 0, 1, argument)]
+    checks += [(0x06, 0, 0, 0x00050000 | error), (0x06, 0, 0, 0x7fff0000)]
+    code = b"".join(struct.pack("HBBI", *c) for c in checks)
+
+    def install():
+        libc = ctypes.CDLL(None, use_errno=True)
+        keep = ctypes.create_string_buffer(code, len(code))
+        program = ctypes.create_string_buffer(
+            struct.pack("HxxxxxxQ", len(checks), ctypes.addressof(keep)), 16)
+        for what in ((38, 1, 0, 0, 0), (22, 2, ctypes.c_void_p(ctypes.addressof(program)), 0, 0)):
+            if libc.prctl(*what) < 0:
+                os.write(2, b"no seccomp here\n")
+                os._exit(77)
+    return install
 
 
 def clean_up():

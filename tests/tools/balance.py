@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Which upstream a connection gets, and what an upstream that fails does to the others.
+
+Usage: balance.py WEIR [--backend NAME] [TEST...]
+"""
+
+import errno
+import socket
+import sys
+
+import harness
+from harness import Proxy, Upstream, ask, check, echo, refused_port
+
+
+def serve(proxy, count):
+    for _ in range(count):
+        with proxy.connect() as client:
+            ask(client)
+
+
+def test_round_robin_asks_a_dead_upstream_in_its_turn():
+    """1 of N asks it first: what goes on to the next upstream does not move the turn."""
+    for live in (1, 2, 3):
+        upstreams = [Upstream(echo) for _ in range(live)]
+        down = f"tcp://127.0.0.1:{refused_port()}"
+        proxy = Proxy(down, *upstreams)
+        serve(proxy, 12 * (live + 1))
+        failures = proxy.counters()[f"upstream {down} connect-failures"]
+        check(failures == 12, live, failures)
+        shares = [u.accepted for u in upstreams]
+        check(max(shares) - min(shares) <= 1, "what it leaves is shared evenly:", shares)
+        check(proxy.stop() == 0)
+
+
+def hang_up(conn):
+    """Accept, and close without an answer."""
+    conn.recv(1)
+    conn.close()
+
+
+def test_least_connections_does_not_prefer_what_fails():
+    """Who refuses, or accepts and closes, never has many connections; it gets its turn only."""
+    for broken in (Upstream(hang_up).url, f"tcp://127.0.0.1:{refused_port()}"):
+        fine = [Upstream(echo), Upstream(echo)]
+        proxy = Proxy(broken, *fine, options=["--balance", "leastconn"])
+        held, hung_up = [], 0
+        for _ in range(30):
+            client = proxy.connect()
+            client.sendall(b"x")
+            if client.recv(1):
+                held.append(client)
+            else:
+                client.close()
+                hung_up += 1
+                proxy.ends(count=hung_up)
+        failed = proxy.counters()[f"upstream {broken} connections"]
+        check(failed <= 12, broken, failed)
+        shares = [u.accepted for u in fine]
+        check(abs(shares[0] - shares[1]) <= 1, shares)
+        for client in held:
+            client.close()
+        check(proxy.stop() == 0)
+
+
+def test_least_connections_takes_back_who_recovers():
+    answers = [False]
+
+    def moody(conn):
+        if answers[0]:
+            echo(conn)
+        else:
+            hang_up(conn)
+
+    sick, fine = Upstream(moody), Upstream(echo)
+    proxy = Proxy(sick, fine, options=["--balance", "leastconn"])
+    for _ in range(8):
+        with proxy.connect() as client:
+            client.sendall(b"x")
+            client.recv(1)
+    proxy.ends(count=8)
+    answers[0] = True
+    serve(proxy, 2)             # one of them asks it, and it answers
+    proxy.ends(count=10)
+    before, held = sick.accepted, []
+    for _ in range(10):
+        held.append(proxy.connect())
+        ask(held[-1])
+    check(sick.accepted - before == 5, sick.accepted - before)
+    for client in held:
+        client.close()
+    check(proxy.stop() == 0)
+
+
+def test_a_socket_that_cannot_be_made_goes_on_to_the_next():
+    """A network without IPv6, say: the first upstream's family is missing."""
+    upstream = Upstream(echo)
+    proxy = Proxy("tcp://[::1]:9", upstream,
+                  preexec_fn=harness.failing("socket", errno.EAFNOSUPPORT, socket.AF_INET6))
+    serve(proxy, 4)
+    check(proxy.counters()["connect-failures"] == 2)
+    check(proxy.stop() == 0)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main(globals()))
