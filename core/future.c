@@ -71,12 +71,20 @@ static void drop_unstarted(struct weir_select *s, int winner)
 	}
 }
 
-/* Each fair select of a thread starts one further than the one before. */
+/*
+ * Drawn, for nothing that is counted from one select to the next stays fair when several take turns:
+ * each would see every other number. The same on every run of a thread that does the same.
+ *
+ * Source: Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators (2014)
+ */
 static unsigned fair_start(unsigned count)
 {
-	static _Thread_local unsigned turn;
+	static _Thread_local uint64_t turn;
+	uint64_t z = turn += 0x9e3779b97f4a7c15u;
 
-	return turn++ % count;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return (unsigned)((z >> 32) * count >> 32);
 }
 
 /* What a select that was cancelled reports: who completed all the same, or nobody. */

@@ -168,7 +168,7 @@ WEIR_API void weir_waker_drop(struct weir_waker *waker);
  * Wait for the first of several futures, cancel the others and wait for them.
  *
  * The future finishes with the index of the winner (the lowest one that had a
- * result when the select was polled, unless fair, where the start rotates); the
+ * result when the select was polled, unless fair, where the start is drawn); the
  * winner's own result is in results[index]. A loser that completed before its
  * cancel took effect has its real result in results[] too, so nothing that was
  * received or accepted is lost; a cancelled one has -ECANCELED.

@@ -148,6 +148,27 @@ START_TEST(a_fair_select_serves_all)
 }
 END_TEST
 
+/* However many selects of a thread take turns: what one sees is not every nth number of another's. */
+START_TEST(fair_selects_that_take_turns_are_fair_each)
+{
+	for (unsigned selects = 2; selects <= 4; selects++)
+		for (unsigned count = 2; count <= 4; count++) {
+			unsigned wins[4][4] = { { 0 } };
+
+			for (unsigned i = 0; i < 1000 * selects; i++) {
+				for (unsigned f = 0; f < count; f++)
+					script(f, 1, (int)f);
+				weir_select_init(&sel, futures, results, count);
+				sel.fair = true;
+				wins[i % selects][poll_select()]++;
+			}
+			for (unsigned s = 0; s < selects; s++)
+				for (unsigned f = 0; f < count; f++)
+					ck_assert_uint_ge(wins[s][f], 1000 / count / 2);
+		}
+}
+END_TEST
+
 START_TEST(a_cancelled_select_ends_cancelled)
 {
 	script(0, 0, 0)->lets_go_at = 3;
@@ -493,6 +514,7 @@ int main(int argc, char **argv)
 		TESTING(a_loser_that_completed_keeps_its_result),
 		TESTING(a_select_over_nothing_is_refused),
 		TESTING(a_fair_select_serves_all),
+		TESTING(fair_selects_that_take_turns_are_fair_each),
 		TESTING(a_cancelled_select_ends_cancelled),
 		TESTING(a_cancelled_select_reports_what_completed),
 		TESTING(a_select_cancelled_unstarted_starts_nothing),
