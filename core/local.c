@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* local.c: task-local values: a short list on the task, searched by the key's address. */
+/*
+ * local.c: task-local values: a short list on the task, searched by the key's address.
+ *
+ * A destructor may set values, whose destructors may set values: the task's depth says how many
+ * destructors have led to what runs now. At DEPTH_MAX nothing can be set, so every chain ends,
+ * whether it nests (a value set over another) or goes on from value to value at the task's end.
+ */
 #include <stdlib.h>
 
 #include "core/task.h"
@@ -8,7 +14,30 @@ struct weir__local {
 	struct weir__local *next;
 	const struct weir_local_key *key;
 	void *value;
+	unsigned depth;			/* the task's when the value was set */
 };
+
+#define DEPTH_MAX 3u
+
+static unsigned depth_of(const struct weir_task *task)
+{
+	return task->flags / WEIR__TASK_LOCALS_DEPTH;
+}
+
+static void destroy(struct weir_task *task, const struct weir_local_key *key, void *value,
+		    unsigned depth)
+{
+	unsigned before = depth_of(task);
+
+	if (!key->destroy || !value)
+		return;
+	WEIR_ASSERT(depth < DEPTH_MAX && before <= DEPTH_MAX);
+	task->flags = (uint8_t)(task->flags % WEIR__TASK_LOCALS_DEPTH +
+				(depth + 1) * WEIR__TASK_LOCALS_DEPTH);
+	key->destroy(value);
+	task->flags = (uint8_t)(task->flags % WEIR__TASK_LOCALS_DEPTH +
+				before * WEIR__TASK_LOCALS_DEPTH);
+}
 
 static struct weir__local *find(struct weir_task *task, const struct weir_local_key *key)
 {
@@ -28,18 +57,20 @@ int weir_local_set(const struct weir_local_key *key, void *value)
 
 	if (!task)
 		return -EPERM;
+	if (depth_of(task) == DEPTH_MAX)
+		return -EBUSY;
 	l = find(task, key);
 	if (l) {
 		old = l->value;
 		l->value = value;
-		if (key->destroy && old)
-			key->destroy(old);
+		l->depth = depth_of(task);
+		destroy(task, key, old, l->depth);
 		return 0;
 	}
 	l = malloc(sizeof *l);
 	if (!l)
 		return -ENOMEM;
-	*l = (struct weir__local){ task->locals, key, value };
+	*l = (struct weir__local){ task->locals, key, value, depth_of(task) };
 	task->locals = l;
 	return 0;
 }
@@ -59,8 +90,7 @@ void weir__local_destroy(struct weir_task *task)
 
 	while ((l = task->locals)) {
 		task->locals = l->next;
-		if (l->key->destroy && l->value)
-			l->key->destroy(l->value);
+		destroy(task, l->key, l->value, l->depth);
 		free(l);
 	}
 }

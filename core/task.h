@@ -35,6 +35,7 @@ enum {
 	WEIR__TASK_UNWINDING = 1u << 3,	/* leaves are being waited for; .result is decided */
 	WEIR__TASK_STAMPED = 1u << 4,	/* .woken_ns says since when it has been ready */
 	WEIR__TASK_TIMED = 1u << 5,	/* the poll that comes next is */
+	WEIR__TASK_LOCALS_DEPTH = 1u << 6, /* this bit and the next: see core/local.c */
 };
 
 struct weir_task {

@@ -193,11 +193,21 @@ WEIR_API bool weir_task_unconstrained(bool on);
 /*
  * Task-local values: a static key names the value; a value lives until it is
  * set again or the task has finished (its fini is over), then its destructor runs.
+ *
+ * A destructor may set values, its own key's too, and theirs may: three in a chain.
+ * The third one's sets answer -EBUSY, so that there is an end.
  */
 struct weir_local_key {
 	void (*destroy)(void *value);	/* may be NULL */
 };
-/** Set the running task's value. 0; -ENOMEM; -EPERM outside a task. Thread: [worker]. Since: 0.1 */
+/**
+ * Set the running task's value, and destroy the one that was there.
+ *
+ * Thread:   [worker]
+ * Owns:     the value is the task's when it returns 0
+ * Returns:  0; -ENOMEM; -EBUSY in the third destructor of a chain; -EPERM outside a task
+ * Since:    0.1
+ */
 WEIR_API int weir_local_set(const struct weir_local_key *key, void *value);
 /** The running task's value; NULL when unset or outside a task. Thread: [worker]. Since: 0.1 */
 WEIR_API void *weir_local_get(const struct weir_local_key *key);

@@ -992,6 +992,71 @@ static void fini_sees_local(void *state)
 	destroyed[destroyed_count++] = 77;
 }
 
+/* ---- destructors that set values again ---- */
+
+static unsigned again_calls, again_refused;
+static void set_again(void *value);
+static void set_other(void *value);
+static const struct weir_local_key again_key = { set_again }, other_key = { set_other };
+
+static void count_set(int rc)
+{
+	ck_assert_msg(rc == 0 || rc == -EBUSY, "set in a destructor: %d", rc);
+	ck_assert_uint_lt(again_calls, 100);
+	again_calls++;
+	again_refused += rc == -EBUSY;
+}
+
+static void set_again(void *value)
+{
+	count_set(weir_local_set(&again_key, value));
+}
+
+/* Each other's: the chain goes over two keys. */
+static void set_other(void *value)
+{
+	count_set(weir_local_set(&again_key, value));
+	count_set(weir_local_set(&other_key, value));
+}
+
+/* Over a value that is there, so that the destructors nest. */
+static int overwrite(void *arg)
+{
+	const struct weir_local_key *key = arg;
+
+	again_calls = again_refused = 0;
+	ck_assert_int_eq(weir_local_set(key, &one), 0);
+	ck_assert_int_eq(weir_local_set(key, &two), 0);
+	ck_assert_uint_gt(again_calls, 1);
+	ck_assert_uint_gt(again_refused, 0);
+	again_calls = again_refused = 0;
+	return 0;
+}
+
+static int set_once(void *arg)
+{
+	again_calls = again_refused = 0;
+	return weir_local_set(arg, &one);
+}
+
+ON_EACH(a_local_that_its_destructor_sets_again_has_an_end)
+{
+	int (*const bodies[])(void *) = { overwrite, set_once };
+	const struct weir_local_key *const each[] = { &again_key, &other_key };
+	struct weir_task *task;
+
+	for (unsigned i = 0; i < 4; i++) {
+		void *key = (void *)(uintptr_t)each[i / 2];
+
+		ck_assert_int_eq(weir_spawn(bodies[i % 2], key, &task), 0);
+		expect_result(task, 0);
+		/* Those at the end of the task: in a row, not nested. Overwriting was a chain already. */
+		ck_assert_uint_gt(again_calls, i % 2);
+		ck_assert_uint_gt(again_refused, 0);
+	}
+	return 0;
+}
+
 ON_EACH(locals_end_after_the_task_the_last_one_first)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
@@ -1271,6 +1336,7 @@ int main(int argc, char **argv)
 		EACH(another_thread_wakes_a_task),
 		EACH(a_stale_waker_does_nothing),
 		EACH(locals_end_after_the_task_the_last_one_first),
+		EACH(a_local_that_its_destructor_sets_again_has_an_end),
 		TESTING(locals_need_a_task),
 		EACH(names_ids_and_origins),
 		EACH(nothing_is_spawned_after_shutdown),
