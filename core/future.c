@@ -173,9 +173,9 @@ void weir_select_init(struct weir_select *s, struct weir_future **futures, int *
 	*s = (struct weir_select){ .future = { &select_ops },
 				   .futures = futures,
 				   .results = results,
-				   .count = count,
+				   .count = futures && results ? count : 0,
 				   .winner = -2 };
-	mark_pending(results, count);
+	mark_pending(results, s->count);
 }
 
 static int join_all_poll(struct weir_future *future, struct weir_cx *cx)
@@ -191,6 +191,8 @@ static int join_all_poll(struct weir_future *future, struct weir_cx *cx)
 		if (all->results[i] != WEIR_PENDING)
 			all->left--;
 	}
+	if (WEIR_UNLIKELY(all->left && !all->count))
+		return -EINVAL;
 	if (all->left)
 		return WEIR_PENDING;
 	for (i = 0; all->cancelled && i < all->count; i++)
@@ -223,7 +225,7 @@ void weir_join_all_init(struct weir_join_all *all, struct weir_future **futures,
 	*all = (struct weir_join_all){ .future = { &join_all_ops },
 				       .futures = futures,
 				       .results = results,
-				       .count = count,
+				       .count = futures && results ? count : 0,
 				       .left = count };
-	mark_pending(results, count);
+	mark_pending(results, all->count);
 }

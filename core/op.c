@@ -151,6 +151,21 @@ static int op_submit(struct weir__worker *w, struct weir_op *op, struct weir_cx 
 	return WEIR_PENDING;
 }
 
+/* Bytes to be moved, and NULL where they are: the kernel's answer, before a backend copies. */
+static bool op_faults(const struct weir_op *op)
+{
+	switch (op->code) {
+	case WEIR_OP_RECV:
+	case WEIR_OP_SEND:
+		return !op->u.io.buf && op->u.io.len;
+	case WEIR_OP_RECVV:
+	case WEIR_OP_SENDV:
+		return !op->u.iov.iov && op->u.iov.count;
+	default:
+		return false;
+	}
+}
+
 static int op_start(struct weir_op *op, struct weir_cx *cx)
 {
 	struct weir__worker *w = cx->worker;
@@ -166,6 +181,8 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 		return -EBADF;
 	if (WEIR_UNLIKELY(!(w->driver.io->caps & caps_needed[op->code])))
 		return -EOPNOTSUPP;
+	if (WEIR_UNLIKELY(!op->u.io.buf) && op_faults(op))
+		return -EFAULT;
 	if (WEIR_UNLIKELY(!weir_coop_take(cx)))
 		return WEIR_PENDING;
 	weir__leaf_arm(&op->leaf, cx);

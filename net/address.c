@@ -224,6 +224,8 @@ int weir_addr_format(const struct weir_addr *addr, char *buf, size_t len)
 {
 	char host[INET_ADDRSTRLEN];
 
+	if (!buf && len)
+		return -EINVAL;
 	switch (addr->u.sa.sa_family) {
 	case AF_INET:
 		inet_ntop(AF_INET, &addr->u.in.sin_addr, host, sizeof(host));

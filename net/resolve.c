@@ -191,7 +191,7 @@ int weir_resolve(const char *host_port, uint64_t deadline, struct weir_addr *ret
 	struct request *r;
 	int rc;
 
-	if (!host_port || max == 0)
+	if (!host_port || !ret_addrs || max == 0)
 		return -EINVAL;
 	if (!weir__on_fiber())
 		return -EPERM;

@@ -232,6 +232,7 @@ void weir_signal_close(struct weir_signal *s)
 	if (s->next)
 		s->next->pprev = s->pprev;
 	weir__lock_drop(&s->rt->signal_lock);
+	s->rt = NULL;
 }
 
 int weir_signal_wait(struct weir_signal *s, uint64_t deadline)

@@ -97,6 +97,8 @@ size_t weir_cpuset_print(const struct weir_cpuset *set, char *buf, size_t len)
 	size_t n = 0;
 	int k;
 
+	if (!buf)
+		len = 0;
 	if (len)
 		buf[0] = '\0';
 	for (cpu = 0; cpu < WEIR_CPUS_MAX; cpu = last + 1) {

@@ -93,8 +93,11 @@ bool weir_mpsc_is_closed(const struct weir_mpsc *mpsc)
 static int send_or_queue(struct weir_mpsc *ch, const void *message, struct weir__wait *waiter)
 {
 	struct weir__wait *rx = NULL;
-	int rc = mpsc_send(ch, message, waiter, &rx);
+	int rc;
 
+	if (WEIR_UNLIKELY(!message && ch->bytes))
+		return -EINVAL;
+	rc = mpsc_send(ch, message, waiter, &rx);
 	if (rx)
 		wait_finish(rx, 0);
 	return rc;
@@ -176,8 +179,11 @@ static int recv_or_wait(struct weir_mpsc *ch, size_t max, void *ret_messages,
 			struct weir__wait *waiter)
 {
 	struct weir__wait *admitted = NULL;
-	int rc = mpsc_recv(ch, max, ret_messages, waiter, &admitted);
+	int rc;
 
+	if (WEIR_UNLIKELY(!ret_messages && ch->bytes))
+		return -EINVAL;
+	rc = mpsc_recv(ch, max, ret_messages, waiter, &admitted);
 	if (admitted)
 		wait_finish_chain(admitted, 0);
 	return rc;

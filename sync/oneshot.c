@@ -76,6 +76,10 @@ static int speak(struct weir_oneshot *ch, bool value)
 
 int weir_oneshot_send(struct weir_oneshot *oneshot, const void *value)
 {
+	if (WEIR_UNLIKELY(!value && oneshot->value_bytes)) {
+		speak(oneshot, false);
+		return -EINVAL;
+	}
 	copy_value(oneshot->value, value, oneshot->value_bytes);
 	return speak(oneshot, true);
 }

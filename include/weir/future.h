@@ -176,7 +176,7 @@ WEIR_API void weir_waker_drop(struct weir_waker *waker);
  * Thread:   the polling task's
  * Owns:     futures[] and results[] are the caller's and must live as long
  * Cancel:   cancels all; the index of one that completed all the same, else -ECANCELED
- * Returns:  the winner's index; -ECANCELED; -EINVAL for count 0
+ * Returns:  the winner's index; -ECANCELED; -EINVAL for count 0, or without futures or results
  * Since:    0.1
  */
 struct weir_select {
@@ -200,7 +200,8 @@ WEIR_API void weir_select_init(struct weir_select *select, struct weir_future **
  * Thread:   the polling task's
  * Owns:     futures[] and results[] are the caller's and must live as long
  * Cancel:   cancels all that are pending; results[] has what each came to
- * Returns:  0; -ECANCELED if it was cancelled and one of them stopped for that
+ * Returns:  0; -ECANCELED if it was cancelled and one of them stopped for that; -EINVAL without
+ *           futures or results for a count that is not 0
  * Since:    0.1
  */
 struct weir_join_all {

@@ -123,7 +123,8 @@ WEIR_API int weir_addr_parse(const char *text, struct weir_addr *ret_addr);
  * The text of an address, as parse reads it ("unix:" for an unnamed Unix socket).
  *
  * Thread:   [any]
- * Returns:  the length of the whole text, as snprintf: it was cut if that is not below len
+ * Returns:  the length of the whole text, as snprintf: it was cut if that is not below len; -EINVAL
+ *           without a buf for a len that is not 0
  * Since:    0.1
  */
 WEIR_API int weir_addr_format(const struct weir_addr *addr, char *buf, size_t len);
@@ -432,7 +433,8 @@ WEIR_API void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half);
  * Owns:     the buffer is the backend's until the call returns
  * Cancel:   nothing was received; bytes that came first are returned, not lost
  * Returns:  the bytes; 0 at the end of the stream; -ECONNRESET, …; -ECANCELED, also when the stream
- *           is closed meanwhile; -ETIMEDOUT; -EBADF for no stream; -EPERM outside a fiber
+ *           is closed meanwhile; -ETIMEDOUT; -EBADF for no stream; -EFAULT for NULL with a len or
+ *           count; -EPERM outside a fiber
  * Since:    0.1
  */
 WEIR_API int weir_tcp_recv(struct weir_tcp *conn, void *buf, size_t len);
@@ -480,7 +482,8 @@ WEIR_API int weir_tcp_recv_lease_until(struct weir_tcp *conn, struct weir_lease 
  * Owns:     the buffer is the backend's until the call returns
  * Cancel:   nothing was sent; a send that came first returns its bytes
  * Returns:  the bytes; -EPIPE, -ECONNRESET, …; -ECANCELED, also when the stream is closed
- *           meanwhile; -ETIMEDOUT; -EBADF for no stream; -EPERM outside a fiber
+ *           meanwhile; -ETIMEDOUT; -EBADF for no stream; -EFAULT for NULL with a len or count;
+ *           -EPERM outside a fiber
  * Since:    0.1
  */
 WEIR_API int weir_tcp_send(struct weir_tcp *conn, const void *buf, size_t len);

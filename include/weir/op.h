@@ -149,9 +149,10 @@ WEIR_BEGIN_DECLS
  * Results, besides -ECANCELED: RECV* the bytes, 0 at end of stream; SEND* the bytes (with
  * WEIR_OP_ALL all of them); ACCEPT 0, and the fresh handle is open; CONNECT 0; POLL the
  * events; OPEN the new descriptor, READ and WRITE the bytes, the other file operations 0; or
- * the negative errno of the failed call. -EOPNOTSUPP where the backend does not have the
- * operation, as only completion backends have those on files. -ESHUTDOWN after the runtime has
- * closed, -ENODEV without an I/O driver, -ENXIO outside a worker.
+ * the negative errno of the failed call. -EFAULT for NULL as buffer or iovec of a length or count
+ * that is not 0. -EOPNOTSUPP where the backend does not have the operation, as only completion
+ * backends have those on files. -ESHUTDOWN after the runtime has closed, -ENODEV without an I/O
+ * driver, -ENXIO outside a worker.
  *
  * Thread:   [any]; the op is started by the task that polls it
  * Since:    0.1

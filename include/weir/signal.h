@@ -39,7 +39,7 @@ WEIR_BEGIN_DECLS
  * Since:    0.1
  */
 WEIR_API int weir_signal_open(struct weir_signal *listener, int signo);
-/** Stop listening; nothing for one whose open failed. Thread: [worker]. Since: 0.1 */
+/** Stop listening; nothing for one that is closed or was not opened. Thread: [worker]. Since: 0.1 */
 WEIR_API void weir_signal_close(struct weir_signal *listener);
 
 /**

@@ -286,7 +286,7 @@ WEIR_API int weir_cpuset_parse(const char *text, struct weir_cpuset *ret_set,
  * The set as "0-3,8"; "" when it is empty. What does not fit is cut off before a comma.
  *
  * Thread:   [any]
- * Returns:  the length, which is less than len
+ * Returns:  the length, which is less than len; 0 without buf
  * Since:    0.1
  */
 WEIR_API size_t weir_cpuset_print(const struct weir_cpuset *set, char *buf, size_t len);

@@ -595,6 +595,221 @@ START_TEST(every_call_after_shutdown_answers_its_errno)
 }
 END_TEST
 
+/* ---- NULL where an array goes ---- */
+
+/* clang-format off */
+static struct iovec hole = { NULL, 4 };
+
+CALL(null_recv, return weir_tcp_recv(on.conn, NULL, 4);)
+CALL(null_recv_until, return weir_tcp_recv_until(on.conn, NULL, 4, soon());)
+CALL(null_recvv, return weir_tcp_recvv(on.conn, NULL, 4);)
+CALL(null_recvv_until, return weir_tcp_recvv_until(on.conn, NULL, 4, soon());)
+CALL(hole_recvv, return weir_tcp_recvv(on.conn, &hole, 1);)
+CALL(null_peek, return weir_tcp_peek(on.conn, NULL, 4);)
+CALL(null_peek_until, return weir_tcp_peek_until(on.conn, NULL, 4, soon());)
+CALL(null_recv_try, return weir_tcp_recv_try(on.conn, NULL, 4);)
+CALL(null_recv_exact, size_t n; return weir_tcp_recv_exact(on.conn, NULL, 4, soon(), &n);)
+CALL(null_send, return weir_tcp_send(on.conn, NULL, 4);)
+CALL(null_send_until, return weir_tcp_send_until(on.conn, NULL, 4, soon());)
+CALL(null_sendv, return weir_tcp_sendv(on.conn, NULL, 4);)
+CALL(null_sendv_until, return weir_tcp_sendv_until(on.conn, NULL, 4, soon());)
+CALL(hole_sendv, return weir_tcp_sendv(on.conn, &hole, 1);)
+CALL(null_send_try, return weir_tcp_send_try(on.conn, NULL, 4);)
+CALL(null_send_all, size_t n; return weir_tcp_send_all(on.conn, NULL, 4, soon(), &n);)
+CALL(null_sendv_all, struct weir_op op;
+     weir_op_init_sendv(&op, &on.conn->handle, NULL, 4, WEIR_OP_ALL);
+     return weir_await(&op.leaf.future);)
+CALL(null_select_futures, struct weir_select s; int results[2];
+     weir_select_init(&s, NULL, results, 2); return weir_await(&s.future);)
+CALL(null_select_results, struct weir_yield y; struct weir_future *f = &y.future;
+     struct weir_select s; weir_yield_init(&y); weir_select_init(&s, &f, NULL, 1);
+     return weir_await(&s.future);)
+CALL(null_select_cancel, struct weir_select s; weir_select_init(&s, NULL, NULL, 2);
+     weir_cancel(&s.future); s.future.ops->discard(&s.future); return -EINVAL;)
+CALL(null_join_all_futures, struct weir_join_all a; int results[2];
+     weir_join_all_init(&a, NULL, results, 2); return weir_await(&a.future);)
+CALL(null_join_all_results, struct weir_yield y; struct weir_future *f = &y.future;
+     struct weir_join_all a; weir_yield_init(&y); weir_join_all_init(&a, &f, NULL, 1);
+     weir_cancel(&a.future); return weir_await(&a.future);)
+CALL(null_resolve, return weir_resolve("localhost:80", soon(), NULL, 4);)
+CALL(null_resolve_numeric, return weir_resolve("127.0.0.1:80", soon(), NULL, 4);)
+CALL(null_addr_format, return weir_addr_format(&on.addr, NULL, 64);)
+CALL(null_cpuset_print, struct weir_cpuset set; weir_cpuset_parse("0-3", &set, NULL);
+     return weir_cpuset_print(&set, NULL, 64) == 0 ? -EINVAL : 0;)
+CALL(null_mpsc_send, return weir_mpsc_send(on.empty, NULL);)
+CALL(null_mpsc_send_until, return weir_mpsc_send_until(on.empty, NULL, soon());)
+CALL(null_mpsc_send_try, return weir_mpsc_send_try(on.empty, NULL);)
+CALL(null_mpsc_recv, return weir_mpsc_recv(on.mpsc, NULL);)
+CALL(null_mpsc_recv_until, return weir_mpsc_recv_until(on.mpsc, soon(), NULL);)
+CALL(null_mpsc_recv_try, return weir_mpsc_recv_try(on.mpsc, NULL);)
+CALL(null_mpsc_recv_many, return weir_mpsc_recv_many(on.mpsc, 4, NULL);)
+CALL(null_oneshot_send, struct weir_oneshot *o; int rc = weir_oneshot_new(8, &o);
+     if (rc == 0) { rc = weir_oneshot_send(o, NULL);
+     ck_assert_int_eq(weir_oneshot_recv(o, NULL), -EPIPE); } return rc;)
+/* clang-format on */
+
+#define NULL_ROW(name) { #name, call_##name }
+
+static const struct {
+	const char *name;
+	int (*call)(void);
+} null_rows[] = {
+	NULL_ROW(null_recv),
+	NULL_ROW(null_recv_until),
+	NULL_ROW(null_recvv),
+	NULL_ROW(null_recvv_until),
+	NULL_ROW(hole_recvv),
+	NULL_ROW(null_peek),
+	NULL_ROW(null_peek_until),
+	NULL_ROW(null_recv_try),
+	NULL_ROW(null_recv_exact),
+	NULL_ROW(null_send),
+	NULL_ROW(null_send_until),
+	NULL_ROW(null_sendv),
+	NULL_ROW(null_sendv_until),
+	NULL_ROW(hole_sendv),
+	NULL_ROW(null_send_try),
+	NULL_ROW(null_send_all),
+	NULL_ROW(null_sendv_all),
+	NULL_ROW(null_select_futures),
+	NULL_ROW(null_select_results),
+	NULL_ROW(null_select_cancel),
+	NULL_ROW(null_join_all_futures),
+	NULL_ROW(null_join_all_results),
+	NULL_ROW(null_resolve),
+	NULL_ROW(null_resolve_numeric),
+	NULL_ROW(null_addr_format),
+	NULL_ROW(null_cpuset_print),
+	NULL_ROW(null_mpsc_send),
+	NULL_ROW(null_mpsc_send_until),
+	NULL_ROW(null_mpsc_send_try),
+	NULL_ROW(null_mpsc_recv),
+	NULL_ROW(null_mpsc_recv_until),
+	NULL_ROW(null_mpsc_recv_try),
+	NULL_ROW(null_mpsc_recv_many),
+	NULL_ROW(null_oneshot_send),
+};
+
+/* There are bytes to be received, so that a receive has something to copy. */
+static int calls_with_null(void *arg UNUSED)
+{
+	ck_assert_int_eq(weir_tcp_send(on.peer, "abcd", 4), 4);
+	ck_assert_int_eq(weir_tcp_peek(on.conn, buf, 4), 4);
+	for (size_t i = 0; i < sizeof null_rows / sizeof *null_rows; i++) {
+		int rc = null_rows[i].call();
+
+		ck_assert_msg(rc == -EINVAL || rc == -EFAULT, "%s: %d (%s)", null_rows[i].name, rc,
+			      weir_strerror(rc));
+	}
+	/* And the stream is as good as before. */
+	ck_assert_int_eq(weir_tcp_recv_exact(on.conn, buf, 4, soon(), NULL), 4);
+	ck_assert_int_eq(memcmp(buf, "abcd", 4), 0);
+	ck_assert_int_eq(weir_tcp_split(on.conn), 0);
+	return 0;
+}
+
+START_TEST(null_for_an_array_is_an_errno)
+{
+	struct weir_backend_info info;
+
+	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++) {
+		if (info.err)
+			continue;
+		setenv("WEIR_BACKEND", info.name, 1);
+		open_all(_i);
+		ck_assert_int_eq(weir_rt_block_on(on.rt, calls_with_null, NULL), 0);
+		close_all();
+	}
+}
+END_TEST
+
+/* ---- closed twice ---- */
+
+static int close_twice(void *arg UNUSED)
+{
+	struct weir_signal first, second, third;
+	struct weir_lease lease;
+	struct weir_accept accept;
+	struct weir_relay relay;
+	struct weir_sem sem;
+	struct weir_mutex mutex;
+	struct weir_notify notify;
+	struct weir_waker waker = { NULL, NULL };
+	struct weir_tcp *c;
+
+	ck_assert_int_eq(weir_signal_open(&first, SIGUSR2), 0);
+	ck_assert_int_eq(weir_signal_open(&second, SIGUSR2), 0);
+	ck_assert_int_eq(weir_signal_open(&third, SIGUSR2), 0);
+	weir_signal_close(&second);
+	weir_signal_close(&third);
+	weir_signal_close(&second);
+	weir_signal_close(&first);
+	weir_signal_close(&first);
+	/* Nothing of them is linked: their memory may be anything when the list is gone through. */
+	memset(&first, 0xa5, sizeof first);
+	memset(&second, 0xa5, sizeof second);
+	memset(&third, 0xa5, sizeof third);
+	ck_assert_int_eq(raise(SIGUSR2), 0);
+	ck_assert_int_eq(weir_signal_wait(on.listening, soon()), SIGUSR2);
+
+	weir_accept_init(&accept, on.listener, &c);
+	weir_accept_fini(&accept);
+	weir_accept_fini(&accept);
+	weir_relay_init(&relay, on.conn, on.peer, NULL);
+	weir_relay_fini(&relay);
+	weir_relay_fini(&relay);
+	ck_assert_int_eq(weir_tcp_send(on.peer, "abcd", 4), 4);
+	ck_assert_int_eq(weir_tcp_recv_lease(on.conn, &lease), 4);
+	weir_lease_return(&lease);
+	weir_lease_return(&lease);
+	weir_waker_drop(&waker);
+	weir_mutex_init(&mutex);
+	ck_assert_int_eq(weir_sem_init(&sem, 0), 0);
+	weir_notify_init(&notify);
+	for (int i = 0; i < 2; i++) {
+		weir_sem_close(&sem);
+		weir_mpsc_close(on.mpsc);
+		weir_sem_fini(&sem);
+		weir_mutex_fini(&mutex);
+		weir_notify_fini(&notify);
+	}
+	ck_assert_int_eq(weir_tcp_split(on.conn), 0);
+	return 0;
+}
+
+static void close_nothing(void)
+{
+	weir_rt_free(NULL);
+	weir_group_free(NULL);
+	weir_task_detach(NULL);
+	weir_tcp_close(NULL);
+	weir_tcp_reset(NULL);
+	weir_listener_close(NULL);
+	weir_fd_close(NULL);
+	weir_mpsc_unref(NULL);
+	weir_mpsc_free(NULL);
+	weir_oneshot_drop(NULL);
+	weir_clock_free(NULL);
+	weir_topo_free(NULL);
+	weir_plan_free(NULL);
+}
+
+START_TEST(what_is_closed_may_be_closed_again)
+{
+	struct weir_backend_info info;
+
+	close_nothing();
+	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++) {
+		if (info.err)
+			continue;
+		setenv("WEIR_BACKEND", info.name, 1);
+		open_all(_i);
+		ck_assert_int_eq(weir_rt_block_on(on.rt, close_twice, NULL), 0);
+		close_all();
+	}
+}
+END_TEST
+
 /* ---- without a driver ---- */
 
 static int without_io(void *arg UNUSED)
@@ -762,6 +977,8 @@ int main(int argc, char **argv)
 		TESTING(every_call_on_a_thread_that_entered_a_runtime_answers_its_errno),
 		TESTING(every_call_in_a_stackless_task_answers_its_errno, .rounds = 2),
 		TESTING(every_call_after_shutdown_answers_its_errno, .rounds = 2),
+		TESTING(null_for_an_array_is_an_errno, .rounds = 2),
+		TESTING(what_is_closed_may_be_closed_again, .rounds = 2),
 		TESTING(a_missing_driver_is_enodev_and_the_others_work),
 		/* ThreadSanitizer ends a forked child that starts a thread. */
 		TESTING(an_inherited_runtime_is_enxio_in_the_child, .needs = "nosan"),

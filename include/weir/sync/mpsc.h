@@ -80,8 +80,8 @@ WEIR_API void weir_mpsc_close(struct weir_mpsc *mpsc);
  * Thread:   [worker] on a fiber, with a sender
  * Waits:    until there is room and nobody is in line before
  * Cancel:   the message was not sent
- * Returns:  0; -EPIPE if the channel is closed; -ECANCELED; -EPERM outside a fiber (there: the
- *           future, or try)
+ * Returns:  0; -EPIPE if the channel is closed; -EINVAL without a message, unless it is a mere
+ *           signal; -ECANCELED; -EPERM outside a fiber (there: the future, or try)
  * Since:    0.1
  */
 WEIR_API int weir_mpsc_send(struct weir_mpsc *mpsc, const void *message);
@@ -98,8 +98,8 @@ WEIR_API int weir_mpsc_send_try(struct weir_mpsc *mpsc, const void *message);
  * Thread:   [worker] on a fiber, the receiver
  * Waits:    until there is one, or the end
  * Cancel:   nothing was received
- * Returns:  1; 0 at the end; -EBUSY if another receive is pending; -ECANCELED; -EPERM outside a
- *           fiber (there: the future, or try)
+ * Returns:  1; 0 at the end; -EBUSY if another receive is pending; -EINVAL without room for the
+ *           message; -ECANCELED; -EPERM outside a fiber (there: the future, or try)
  * Since:    0.1
  */
 WEIR_API int weir_mpsc_recv(struct weir_mpsc *mpsc, void *ret_message);

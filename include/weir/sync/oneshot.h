@@ -69,7 +69,8 @@ WEIR_API void weir_oneshot_init(struct weir_oneshot *oneshot, void *value, size_
  * Thread:   [any], the sender, once
  * Waits:    never
  * Owns:     the sender is out, whatever the answer
- * Returns:  0; -EPIPE if the receiver has closed (the value stays the sender's)
+ * Returns:  0; -EPIPE if the receiver has closed (the value stays the sender's); -EINVAL without a
+ *           value for value_bytes that are not 0: then the receiver gets -EPIPE
  * Since:    0.1
  */
 WEIR_API int weir_oneshot_send(struct weir_oneshot *oneshot, const void *value);
