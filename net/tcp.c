@@ -25,11 +25,7 @@ static inline struct weir_handle *handle_of(struct weir_tcp *conn)
 
 struct weir_tcp *weir__tcp_alloc(void)
 {
-	struct weir_tcp *conn = calloc(1, sizeof(*conn));
-
-	if (conn)
-		conn->halves = 1;
-	return conn;
+	return calloc(1, sizeof(struct weir_tcp));
 }
 
 static void tcp_released(struct weir_handle *handle)
@@ -110,19 +106,24 @@ void weir_tcp_reset(struct weir_tcp *conn)
 
 int weir_tcp_split(struct weir_tcp *conn)
 {
-	uint32_t whole = 1;
+	uint32_t whole = 0, both = WEIR_HALF_READ | WEIR_HALF_WRITE;
 
-	if (!weir__cas(&conn->halves, &whole, 2u, WEIR_ACQ_REL, WEIR_RELAXED))
+	if (!weir__cas(&conn->halves, &whole, both, WEIR_ACQ_REL, WEIR_RELAXED))
 		return -EBUSY;
 	return 0;
 }
 
 void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half)
 {
+	uint32_t found = weir__load(&conn->halves, WEIR_RELAXED);
+
+	if (found && !(found & (uint32_t)half))
+		return;
 	if (half == WEIR_HALF_WRITE)
 		(void)weir_tcp_shutdown(conn, SHUT_WR);
 	/* Acquire and release: the last owner frees what the other one used. */
-	if (weir__fetch_sub(&conn->halves, 1u, WEIR_ACQ_REL) == 1)
+	found = weir__fetch_and(&conn->halves, ~(uint32_t)half, WEIR_ACQ_REL);
+	if (!(found & ~(uint32_t)half))
 		weir_tcp_close(conn);
 }
 

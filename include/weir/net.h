@@ -52,7 +52,7 @@ struct weir_addr {
 
 struct weir_tcp {
 	struct weir_handle handle;
-	uint32_t halves;		/* owners left: 1 whole, 2 split; atomic */
+	uint32_t halves;		/* 0: whole; split: enum weir_half of the open ones; atomic */
 	uint16_t given_to;		/* 1 + the worker whose connections it is one of; 0: no one's */
 };
 
@@ -417,7 +417,7 @@ WEIR_API void weir_tcp_reset(struct weir_tcp *conn);
 WEIR_API int weir_tcp_split(struct weir_tcp *conn);
 /**
  * Close a half of a split stream: the write half sends a FIN, the read half sends nothing; the
- * second one closes the stream.
+ * second one closes the stream. Closing the same half again, before that, does nothing.
  *
  * Thread:   [worker]
  * Since:    0.1
