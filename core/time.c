@@ -328,7 +328,7 @@ uint64_t weir_interval_advance(struct weir_interval *i, uint64_t now_ns)
 	else if (i->missed == WEIR_TICK_DELAY)
 		i->next_ns = weir__clock_add(now_ns, i->period_ns);
 	else
-		i->next_ns = due + (now_ns - due) / i->period_ns * i->period_ns + i->period_ns;
+		i->next_ns = weir__clock_add(now_ns - (now_ns - due) % i->period_ns, i->period_ns);
 	return due;
 }
 

@@ -472,6 +472,21 @@ START_TEST(interval_misuse_and_limits)
 }
 END_TEST
 
+/* Late by so much that the next multiple is no time any more. */
+START_TEST(a_tick_that_is_skipped_near_the_end_of_time)
+{
+	const uint64_t period = WEIR_FOREVER / 3 * 2;
+	struct weir_interval interval;
+
+	ck_assert_int_eq(weir_interval_init(&interval, 5, period, WEIR_TICK_SKIP), 0);
+	ck_assert_uint_eq(weir_interval_advance(&interval, period + 6), 5);
+	ck_assert_uint_eq(interval.next_ns, WEIR_FOREVER);
+	ck_assert_int_eq(weir_interval_init(&interval, 100, 10, WEIR_TICK_SKIP), 0);
+	ck_assert_uint_eq(weir_interval_advance(&interval, WEIR_FOREVER - 2), 100);
+	ck_assert_uint_eq(interval.next_ns, WEIR_FOREVER);
+}
+END_TEST
+
 ON_EACH(an_interval_beats)
 {
 	struct weir_interval interval;
@@ -506,6 +521,7 @@ int main(int argc, char **argv)
 		TESTING(without_the_time_driver, .rounds = 2 * RUNTIMES),
 		TESTING(ticks_that_were_missed, .rounds = TESTING_COUNT(tables)),
 		TESTING(interval_misuse_and_limits),
+		TESTING(a_tick_that_is_skipped_near_the_end_of_time),
 		EACH(an_interval_beats),
 	};
 
