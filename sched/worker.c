@@ -304,6 +304,7 @@ static bool spin(struct worker *w, bool (*until)(void *), void *arg)
 static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 {
 	struct weir_rt_config *cfg = &w->rt->cfg;
+	uint32_t turns = w->base.driver.turns;
 
 	WEIR_ASSERT(&w->base == weir__worker_current() && !w->base.cx.task);
 	report_drained(w);
@@ -323,8 +324,11 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 	share_backlog(w);
 	if (w->stealing && worker_has_local(w))
 		watch_pass_on(w);
-	w->polled_at = worker_tick(w);
-	w->turn_at = worker_tick(w) + w->turn_interval;
+	/* Not if work came before it looked at the drivers, of the hook's or others': it may, each time. */
+	if (w->base.driver.turns != turns) {
+		w->polled_at = worker_tick(w);
+		w->turn_at = worker_tick(w) + w->turn_interval;
+	}
 	w->stats_from_ns = 0;		/* the stretch ended: what was slept is no poll time */
 }
 

@@ -521,6 +521,58 @@ START_TEST(a_park_hook_may_spawn)
 }
 END_TEST
 
+static void wake_on_park(void *arg, unsigned worker)
+{
+	(void)worker;
+	weir_notify_waiters(arg);
+}
+
+static int wait_on_and_on(void *arg)
+{
+	while (weir_notify_wait(arg) == 0)
+		continue;
+	return 0;
+}
+
+static int write_later(void *arg)
+{
+	int rc = weir_sleep(2 * WEIR_MSEC);
+
+	ck_assert_int_eq(write(*(int *)arg, "", 1), 1);
+	return rc;
+}
+
+static int sleep_and_wait_for_bytes(void *arg)
+{
+	struct weir_task *task;
+	struct weir_fd *fd;
+	int ends[2];
+
+	ck_assert_int_eq(weir_spawn(wait_on_and_on, arg, NULL), 0);
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(weir_fd_open(ends[0], &fd), 0);
+	ck_assert_int_eq(weir_spawn(write_later, &ends[1], &task), 0);
+	ck_assert_int_eq(weir_fd_wait(fd, WEIR_READABLE, WEIR_FOREVER), WEIR_READABLE);
+	ck_assert_int_eq(weir_task_join(task, NULL), 0);
+	weir_fd_close(fd);
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+/* So the worker never sleeps: timers and I/O have their turn between. */
+START_TEST(a_park_hook_may_make_work_each_time)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_notify notify;
+
+	weir_notify_init(&notify);
+	cfg.on_worker_park = wake_on_park;
+	cfg.hook_arg = &notify;
+	runtime_run(&cfg, sleep_and_wait_for_bytes, &notify);
+}
+END_TEST
+
 /* ---- counters ---------------------------------------------------------------------------- */
 
 static int script(void *arg)
@@ -754,6 +806,7 @@ int main(int argc, char **argv)
 		EACH(tasks_of_two_runtimes_talk),
 		TESTING(hooks_are_called, .rounds = 2 * RUNTIMES),
 		EACH(a_park_hook_may_spawn),
+		EACH(a_park_hook_may_make_work_each_time),
 		EACH(counters_after_a_script),
 		EACH(a_child_does_not_inherit_the_runtime),
 		EACH(a_child_may_have_its_own, .needs = "nosan"),
