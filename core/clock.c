@@ -55,7 +55,7 @@ static uint64_t now_locked(const struct weir_clock *clock)
 {
 	if (!clock->running)
 		return clock->at_ns;
-	return clock->at_ns + (weir__clock_system() - clock->since_ns);
+	return weir__clock_add(clock->at_ns, weir__clock_system() - clock->since_ns);
 }
 
 uint64_t weir_clock_now(const struct weir_clock *clock)
@@ -127,6 +127,8 @@ void weir_clock_auto_advance(struct weir_clock *clock, bool on)
 	weir__lock_take(&clock->lock);
 	clock->no_auto = !on;
 	weir__lock_drop(&clock->lock);
+	if (on)
+		wake_runtime(clock);
 }
 
 bool weir__clock_skip_to(struct weir_clock *clock, uint64_t ns)

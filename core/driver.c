@@ -97,9 +97,16 @@ static void wait_without_io(struct weir__driver *d, struct weir__worker *w, uint
 	weir__xchg(&d->futex, 0u, WEIR_ACQUIRE);
 }
 
+/* When a wait ends by itself: at the deadline, or with the next timer. */
+static uint64_t sooner(uint64_t deadline, uint64_t next)
+{
+	return next < deadline ? next : deadline;
+}
+
 /*
  * With a paused clock the next timer is no time to wait for: look once, and if nothing came,
- * move the clock there; or wait for whoever moves it.
+ * move the clock there; or wait for whoever moves it. That look may have taken a wake: what it
+ * told of, a notify, a signal, a clock that was moved or set going, is there to be seen after it.
  */
 static uint64_t wait_bound(struct weir__driver *d, struct weir__worker *w, uint64_t deadline)
 {
@@ -108,13 +115,15 @@ static uint64_t wait_bound(struct weir__driver *d, struct weir__worker *w, uint6
 
 	if (WEIR_LIKELY(!weir__clock_paused(clock)) ||
 	    (d->io && (d->io->caps & WEIR_CAP_OWN_CLOCK)))
-		return next < deadline ? next : deadline;
+		return sooner(deadline, next);
 	if (next == WEIR_FOREVER)
 		return deadline;
-	/* That look may have taken the wake of a notify, which is then there to be seen. */
-	if (d->io && (d->io->ops->poll(d->io, 0, false) > 0 || weir__parkword_notified(&d->parked)))
+	if (d->io && d->io->ops->poll(d->io, 0, false) > 0)
 		return 0;
-	return weir__clock_skip_to(clock, next) ? 0 : deadline;
+	if (weir__parkword_notified(&d->parked) || weir__signals_pending(w->rt) ||
+	    weir__clock_skip_to(clock, next) || weir__clock_now(clock) >= next)
+		return 0;
+	return weir__clock_paused(clock) ? deadline : sooner(deadline, next);
 }
 
 int weir__driver_wait(struct weir__driver *d, struct weir__worker *w, uint64_t deadline)

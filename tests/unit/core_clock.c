@@ -3,6 +3,7 @@
  * core_clock.c: the test clock: it stands still, is moved by hand, or goes to
  * the next timer when the runtime has nothing else to do.
  */
+#include <signal.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -149,6 +150,78 @@ CLOCKED(moved_by_hand)
 	return 0;
 }
 
+/* The wake of the move is taken by the worker's look before it sleeps: it looks for timers after that. */
+CLOCKED(moved_past_a_filed_timer)
+{
+	unsigned count = 0;
+	struct sleeper s = { 10 * WEIR_MSEC, 0, &count };
+	struct weir_task *task;
+
+	weir_clock_auto_advance(test_clock, false);
+	ck_assert_int_eq(weir_spawn(sleeper_main, &s, &task), 0);
+	weir_yield();
+	ck_assert_int_eq(weir_clock_advance(test_clock, 20 * WEIR_MSEC), 0);
+	ck_assert_int_eq(weir_task_join(task, NULL), 0);
+	ck_assert_uint_eq(s.order, 1);
+	return 0;
+}
+
+/* The same look takes the wake of a signal. */
+CLOCKED(a_signal_arrives_while_the_clock_stands_still)
+{
+	unsigned count = 0;
+	struct sleeper s = { HOUR, 0, &count };
+	struct weir_signal usr1;
+	struct weir_task *task;
+
+	weir_clock_auto_advance(test_clock, false);
+	ck_assert_int_eq(weir_signal_open(&usr1, SIGUSR1), 0);
+	ck_assert_int_eq(weir_spawn(sleeper_main, &s, &task), 0);
+	weir_yield();
+	raise(SIGUSR1);
+	ck_assert_int_ge(weir_signal_wait(&usr1, WEIR_FOREVER), 0);
+	weir_signal_close(&usr1);
+	ck_assert_int_eq(weir_clock_advance(test_clock, HOUR), 0);
+	ck_assert_int_eq(weir_task_join(task, NULL), 0);
+	return 0;
+}
+
+static uint64_t parks(struct weir_rt *rt)
+{
+	struct weir_worker_metrics m = WEIR_WORKER_METRICS_INIT;
+
+	ck_assert_int_eq(weir_metrics_worker(rt, 0, &m), 0);
+	return m.parks;
+}
+
+struct parking {
+	struct weir_rt *rt;
+	uint64_t before;
+};
+
+static void *allow_when_parked(void *arg)
+{
+	struct parking *p = arg;
+
+	while (parks(p->rt) == p->before)
+		;
+	weir_clock_auto_advance(test_clock, true);
+	return NULL;
+}
+
+/* Who sleeps because it may not move the clock is told when it may. */
+CLOCKED(auto_advance_is_switched_on_while_the_runtime_sleeps)
+{
+	struct parking p = { weir_rt_current(), parks(weir_rt_current()) };
+	pthread_t thread;
+
+	weir_clock_auto_advance(test_clock, false);
+	thread = thread_start(allow_when_parked, &p);
+	ck_assert_int_eq(weir_sleep(HOUR), 0);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
 static void *advance_until(void *arg)
 {
 	while (!get(arg))
@@ -214,6 +287,29 @@ CLOCKED(not_while_a_blocking_job_runs)
 	ck_assert(!job.ahead);
 	ck_assert_int_eq(weir_task_join(task, &result), 0);
 	ck_assert_int_eq(result, 0);
+	return 0;
+}
+
+static int wait_for_event(void *arg)
+{
+	event_wait(arg, 1);
+	return 0;
+}
+
+/* Who moves it by hand does so all the same. */
+CLOCKED(moved_by_hand_while_a_blocking_job_runs)
+{
+	struct event end = EVENT_INIT;
+	unsigned count = 0;
+	struct sleeper s = { HOUR, 0, &count };
+	struct weir_task *task;
+
+	ck_assert_int_eq(weir_spawn(sleeper_main, &s, &task), 0);
+	ck_assert_int_eq(weir_blocking_spawn(NULL, wait_for_event, &end), 0);
+	weir_yield();
+	ck_assert_int_eq(weir_clock_advance(test_clock, 2 * HOUR), 0);
+	ck_assert_int_eq(weir_task_join(task, NULL), 0);
+	event_raise(&end);
 	return 0;
 }
 
@@ -327,8 +423,12 @@ int main(int argc, char **argv)
 		CLOCKED_CASE(an_idle_runtime_goes_to_the_next_timer),
 		CLOCKED_CASE(timers_come_in_order),
 		CLOCKED_CASE(moved_by_hand),
+		CLOCKED_CASE(moved_past_a_filed_timer),
+		CLOCKED_CASE(a_signal_arrives_while_the_clock_stands_still),
+		CLOCKED_CASE(auto_advance_is_switched_on_while_the_runtime_sleeps),
 		CLOCKED_CASE(moved_by_another_thread),
 		CLOCKED_CASE(not_while_a_blocking_job_runs),
+		CLOCKED_CASE(moved_by_hand_while_a_blocking_job_runs),
 		CLOCKED_CASE(nor_while_one_runs_that_nobody_waits_for),
 		CLOCKED_CASE(nor_while_another_thread_waits_for_one),
 		CLOCKED_CASE(a_running_clock_is_waited_for_without_spinning),
