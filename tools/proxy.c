@@ -10,9 +10,7 @@
  * What is left when the root task returns is aborted by the runtime's shutdown:
  * connections see that, close and log (proxy_connection.c).
  */
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tools/command.h"
@@ -39,19 +37,6 @@ struct server {
 	uint64_t deadline;		/* of the drain */
 };
 
-void proxy_say(const char *fmt, ...)
-{
-	char line[512];
-	va_list ap;
-	int n = snprintf(line, sizeof(line), "weir proxy: ");
-
-	va_start(ap, fmt);
-	vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
-	va_end(ap);
-	strcat(line, "\n");
-	fputs(line, stderr);
-}
-
 void proxy_init(struct proxy *px, const struct proxy_config *cfg, struct weir_rt *rt)
 {
 	memset(px, 0, sizeof(*px));
@@ -64,7 +49,7 @@ void proxy_init(struct proxy *px, const struct proxy_config *cfg, struct weir_rt
 
 void proxy_fini(struct proxy *px)
 {
-	access_log_close(px->log);
+	access_log_free(px->log);
 	weir_notify_fini(&px->changed);
 	pthread_mutex_destroy(&px->lock);
 }
@@ -110,12 +95,6 @@ static int wait_events(struct server *s, unsigned *ret_events)
 	for (unsigned i = 0; i < EVENTS; i++)
 		if (results[i] >= 0)
 			*ret_events |= 1u << i;
-	return 0;
-}
-
-static int print_job(void *arg)
-{
-	proxy_counters_print(arg);
 	return 0;
 }
 
@@ -188,7 +167,7 @@ static bool react(struct server *s, unsigned events)
 	if (events & 1u << SIG_HUP && px->log)
 		access_log_reopen(px->log);
 	if (events & 1u << SIG_USR1)
-		weir_blocking_run(print_job, px);
+		proxy_counters_print(px);
 	active(px, &broken);
 	if (!px->draining && (stop || broken)) {
 		s->code = broken ? EXIT_FAILED : EXIT_DONE;
@@ -261,9 +240,13 @@ static int open_log(struct proxy *px)
 
 	if (rc == 0)
 		return 0;
-	proxy_say("--access-log '%s': %s; a file that can be written is wanted",
-		  px->cfg->access_log, weir_strerror(rc));
-	return rc == -ENOMEM ? EXIT_FAILED : EXIT_USAGE;
+	if (rc == -ENOMEM || rc == -EAGAIN) {
+		proxy_say("no thread for the access log: %s", strerror(-rc));
+		return EXIT_FAILED;
+	}
+	proxy_say("--access-log '%s': open: %s; a file that can be written is wanted",
+		  px->cfg->access_log, strerror(-rc));
+	return EXIT_USAGE;
 }
 
 /* This thread only waits: leave the signals to the workers, who can do something about them. */
@@ -284,17 +267,31 @@ static int run(struct proxy *px)
 	block_signals();
 	rc = weir_rt_block_on(px->rt, serve, &server);
 	served = server.code != EXIT_USAGE && rc == 0;
-	access_log_hurry(px->log);	/* its job is one that the shutdown waits for */
 	if (rc == 0)
 		rc = weir_rt_shutdown(px->rt, SHUTDOWN_NS);
 	if (rc < 0) {
 		proxy_say("the runtime would not stop: %s", weir_strerror(rc));
 		server.code = EXIT_FAILED;
 	}
-	access_log_finish(px->log, rc == 0);
+	access_log_end(px->log);
 	if (served && *px->addr_text && !px->cfg->quiet)
 		proxy_counters_print(px);
 	return server.code;
+}
+
+/* Everything after the runtime was made. */
+static int run_proxy(struct proxy *px)
+{
+	int code = proxy_config_limit(px->cfg, weir_rt_workers(px->rt), &px->limit);
+
+	if (code == 0)
+		code = open_log(px);
+	if (code == 0) {
+		weir_sem_init(&px->room, px->limit);
+		code = run(px);
+		weir_sem_fini(&px->room);
+	}
+	return code;
 }
 
 int proxy_main(int argc, char **argv)
@@ -302,23 +299,22 @@ int proxy_main(int argc, char **argv)
 	static struct proxy px;		/* outlives a task that would not stop */
 	struct proxy_config cfg;
 	struct weir_rt *rt;
-	int code = proxy_config_parse(argc, argv, &cfg);
+	int code = proxy_config_parse(argc, argv, &cfg), rc;
 
 	if (code > 0)
 		return code - 1;
-	code = make_runtime(&cfg, &rt);
-	if (code)
-		return code;
-	proxy_init(&px, &cfg, rt);
-	code = proxy_config_limit(&cfg, weir_rt_workers(rt), &px.limit);
-	if (code == 0)
-		code = open_log(&px);
-	if (code == 0) {
-		weir_sem_init(&px.room, px.limit);
-		code = run(&px);
-		weir_sem_fini(&px.room);
+	rc = proxy_say_start();
+	if (rc < 0) {
+		proxy_say("no thread for standard error: %s", strerror(-rc));
+		return EXIT_FAILED;
 	}
-	weir_rt_free(rt);
-	proxy_fini(&px);
+	code = make_runtime(&cfg, &rt);
+	if (code == 0) {
+		proxy_init(&px, &cfg, rt);
+		code = run_proxy(&px);
+		weir_rt_free(rt);
+		proxy_fini(&px);
+	}
+	proxy_say_end();
 	return code;
 }

@@ -7,6 +7,7 @@
  *	proxy_listen.c		listeners, accepting, back-pressure at the limit
  *	proxy_upstream.c	names to addresses; which upstream is next
  *	proxy_connection.c	one connection, from accept to close: a stackless task
+ *	proxy_say.c		what is said on standard error
  *	proxy_log.c		the access log
  *	proxy_counters.c	the figures, and how they are printed
  *
@@ -146,10 +147,17 @@ int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg);
 /* The number of connections that descriptors allow; says what is wrong. 0 or an exit code. */
 int proxy_config_limit(const struct proxy_config *cfg, unsigned workers, uint64_t *ret_limit);
 
+/* ---- proxy_say.c ---- */
+
+/* One line on standard error, "weir proxy: …". Never waits between start and end. [any] */
+void proxy_say(const char *fmt, ...) WEIR_PRINTF(1, 2);
+/* From here on a thread of its own writes. 0 or a negative errno. */
+int proxy_say_start(void);
+/* Write what is left, for up to a second; later lines are dropped. Not on a worker. */
+void proxy_say_end(void);
+
 /* ---- proxy.c ---- */
 
-/* One line on stderr, "weir proxy: …". [any] */
-void proxy_say(const char *fmt, ...) WEIR_PRINTF(1, 2);
 void proxy_init(struct proxy *px, const struct proxy_config *cfg, struct weir_rt *rt);
 void proxy_fini(struct proxy *px);
 
@@ -183,20 +191,16 @@ void proxy_connection_start(struct proxy *px, struct weir_tcp *client);
 
 /* ---- proxy_log.c ---- */
 
-/* 0 with *ret_log (NULL for "off"), or a negative errno of the path. [any] */
-int access_log_open(const char *path, struct proxy *px, struct access_log **ret_log);
-/* From here on a reader that does not read is waited for a second at most. [any] */
-void access_log_hurry(struct access_log *log);
-/*
- * Write what is left, for up to a second. After the runtime's shutdown; stopped: that has left
- * nothing behind. NULL is allowed.
- */
-void access_log_finish(struct access_log *log, bool stopped);
-/* Free it. After finish; NULL is allowed. */
-void access_log_close(struct access_log *log);
-/* Queue a line; never waits: a full queue drops it. [worker] */
+/* 0 with *ret_log (NULL for "off"), or a negative errno of the path or the thread. */
+int access_log_open(const char *path, const struct proxy *px, struct access_log **ret_log);
+/* Write what is left, for up to a second; nothing is put from here on. NULL is allowed. Not on a
+ * worker. */
+void access_log_end(struct access_log *log);
+/* After the end; NULL is allowed. */
+void access_log_free(struct access_log *log);
+/* Queue a line; never waits: a full queue drops it. [any] */
 void access_log_put(struct access_log *log, const struct log_record *record);
-/* Open the file anew before the next line. [worker] */
+/* Open the file anew before the next line. [any] */
 void access_log_reopen(struct access_log *log);
 void access_log_figures(struct access_log *log, uint64_t *ret_written, uint64_t *ret_dropped);
 
@@ -207,7 +211,7 @@ void small_addr_of(const struct weir_addr *addr, struct small_addr *ret_small);
 const char *end_reason_name(enum end_reason reason);
 /* "ECONNREFUSED" of a negative errno; a number in buf for one without a name here. */
 const char *errno_name(int error, char *buf, size_t len);
-/* All figures on stderr. Blocks: not on a worker. */
+/* All figures, said. [any] */
 void proxy_counters_print(struct proxy *px);
 
 #endif

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * proxy_counters.c: names and figures as text. The figures are copied under the
- * lock and printed without it, in one write, so that lines do not mix.
+ * lock and said without it.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
+#include "tools/outlet.h"
 #include "tools/proxy.h"
 
 static const char *const reasons[END_REASONS] = {
@@ -52,74 +50,72 @@ const char *errno_name(int error, char *buf, size_t len)
 
 #define U(x) ((unsigned long long)(x))
 
-static void print_connections(FILE *out, const struct proxy *px, const struct counters *c)
+static void print_connections(const struct proxy *px, const struct counters *c)
 {
-	fprintf(out, "weir proxy: connections accepted=%llu active=%llu limit=%llu refused=%llu\n",
-		U(c->accepted), U(c->active), U(px->limit), U(c->refused));
-	fputs("weir proxy: ended", out);
+	char line[OUTLET_LINE_MAX] = "";
+	size_t n = 0;
+
+	proxy_say("connections accepted=%llu active=%llu limit=%llu refused=%llu", U(c->accepted),
+		  U(c->active), U(px->limit), U(c->refused));
 	for (unsigned i = 0; i < END_REASONS; i++)
-		fprintf(out, " %s=%llu", reasons[i], U(c->ended[i]));
-	fprintf(out, "\nweir proxy: bytes up=%llu down=%llu, of connections that have ended\n",
-		U(c->up_bytes), U(c->down_bytes));
-	fprintf(out, "weir proxy: connect-failures=%llu\n", U(c->connect_failures));
+		n += (size_t)snprintf(line + n, sizeof(line) - n, " %s=%llu", reasons[i],
+				      U(c->ended[i]));
+	proxy_say("ended%s", line);
+	proxy_say("bytes up=%llu down=%llu, of connections that have ended", U(c->up_bytes),
+		  U(c->down_bytes));
+	proxy_say("connect-failures=%llu", U(c->connect_failures));
 }
 
-static void print_upstream(FILE *out, const struct upstream *up)
+static void print_upstream(const struct upstream *up)
 {
-	fprintf(out,
-		"weir proxy: upstream %s connections=%llu active=%llu connect-failures=%llu "
-		"up_bytes=%llu down_bytes=%llu\n",
-		up->name, U(up->connections), U(up->active), U(up->failures), U(up->up_bytes),
-		U(up->down_bytes));
+	proxy_say("upstream %s connections=%llu active=%llu connect-failures=%llu up_bytes=%llu "
+		  "down_bytes=%llu",
+		  up->name, U(up->connections), U(up->active), U(up->failures), U(up->up_bytes),
+		  U(up->down_bytes));
 }
 
-static void print_log(FILE *out, struct access_log *log)
+static void print_log(struct access_log *log)
 {
 	uint64_t written, dropped;
 
 	access_log_figures(log, &written, &dropped);
-	fprintf(out, "weir proxy: access-log written=%llu dropped=%llu\n", U(written), U(dropped));
+	proxy_say("access-log written=%llu dropped=%llu", U(written), U(dropped));
 }
 
-static void print_worker(FILE *out, struct weir_rt *rt, unsigned worker, const struct counters *c)
+static void print_worker(struct weir_rt *rt, unsigned worker, const struct counters *c)
 {
 	struct weir_worker_metrics s = WEIR_WORKER_METRICS_INIT;
 
 	if (weir_metrics_worker(rt, worker, &s) < 0)
 		return;
-	fprintf(out,
-		"weir proxy: worker %u accepted=%llu polls=%llu completions=%llu "
-		"driver_polls=%llu parks=%llu steals=%llu local=%llu remote=%llu overflows=%llu "
-		"budget_yields=%llu queue=%llu "
-		"away_polls=%llu busy_ms=%llu syscalls=%llu stalls=%llu\n",
-		worker, U(c->by_worker[worker]), U(s.polls), U(s.completions), U(s.driver_polls),
-		U(s.parks), U(s.steals), U(s.local_schedules), U(s.remote_schedules),
-		U(s.overflows), U(s.budget_yields), U(s.queue_depth), U(s.away_polls),
-		U(s.busy_ns / WEIR_MSEC), U(s.syscalls), U(s.stalls));
+	proxy_say("worker %u accepted=%llu polls=%llu completions=%llu driver_polls=%llu "
+		  "parks=%llu steals=%llu local=%llu remote=%llu overflows=%llu "
+		  "budget_yields=%llu queue=%llu away_polls=%llu busy_ms=%llu syscalls=%llu "
+		  "stalls=%llu",
+		  worker, U(c->by_worker[worker]), U(s.polls), U(s.completions), U(s.driver_polls),
+		  U(s.parks), U(s.steals), U(s.local_schedules), U(s.remote_schedules),
+		  U(s.overflows), U(s.budget_yields), U(s.queue_depth), U(s.away_polls),
+		  U(s.busy_ns / WEIR_MSEC), U(s.syscalls), U(s.stalls));
 }
 
 void proxy_counters_print(struct proxy *px)
 {
-	struct upstream ups[UPSTREAMS_MAX];
+	struct upstream *up;
+	struct upstream copy;
 	struct counters counters;
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
 
-	if (!out)
-		return;
 	pthread_mutex_lock(&px->lock);
 	counters = px->counters;
-	memcpy(ups, px->upstreams, px->upstreams_len * sizeof(ups[0]));
 	pthread_mutex_unlock(&px->lock);
-	print_connections(out, px, &counters);
-	for (unsigned i = 0; i < px->upstreams_len; i++)
-		print_upstream(out, &ups[i]);
+	print_connections(px, &counters);
+	for (up = px->upstreams; up < px->upstreams + px->upstreams_len; up++) {
+		pthread_mutex_lock(&px->lock);
+		copy = *up;
+		pthread_mutex_unlock(&px->lock);
+		print_upstream(&copy);
+	}
 	if (px->log)
-		print_log(out, px->log);
+		print_log(px->log);
 	for (unsigned i = 0; i < weir_rt_workers(px->rt); i++)
-		print_worker(out, px->rt, i, &counters);
-	if (fclose(out) == 0)
-		fwrite(text, 1, len, stderr);
-	free(text);
+		print_worker(px->rt, i, &counters);
 }

@@ -1,53 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proxy_log.c: the access log: one line per connection, written by a job on the
- * blocking pool, so that a slow disk or a reader that sleeps stops no worker.
- *
- *	put ──► records[filling] ──(swap)──► the writer: text ──► file
- *
- * Two arrays take turns: workers fill one under the lock while the writer prints
- * the other. When the one that is filled is full, lines are dropped and counted;
- * nothing else is lost. There is at most one writer: the job that put has queued,
- * or, after the runtime has ended, access_log_finish.
+ * proxy_log.c: the access log: one line per connection, through an outlet, so that a
+ * slow disk or a reader that sleeps stops no worker. A worker leaves a record, the
+ * outlet's thread makes the line.
  */
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/outlet.h"
 #include "tools/proxy.h"
 
-#define RECORDS 8192			/* in each array */
-#define LINE_MAX_LEN 512
-#define PIECE 4096			/* PIPE_BUF: a pipe that polls writable takes that much */
-#define CLOSE_NS WEIR_SEC
+#define RECORDS 8192
+#define END_NS WEIR_SEC
 
 struct access_log {
-	struct proxy *px;
-	const char *path;		/* NULL: standard output */
-
-	/* The writer's. */
-	int fd;
-	bool regular;
-	bool failed;			/* and that was said */
-	char text[32 * 1024];
-	size_t text_len;
-	uint64_t text_lines;
-
-	pthread_mutex_t lock;
-	struct log_record *records[2];
-	unsigned len[2];
-	unsigned filling;
-	bool writing;			/* a writer is under way */
-	bool reopen;
-	bool finished;			/* no job refers to it any more */
-	uint64_t give_up_ns;		/* when the writer stops waiting for the reader */
-	uint64_t written, dropped;
+	const struct proxy *px;
+	const char *path;		/* "-": standard output */
+	struct outlet *outlet;
+	bool ended;
 };
 
 void small_addr_of(const struct weir_addr *addr, struct small_addr *ret_small)
@@ -104,8 +78,10 @@ static void format_reason(const struct log_record *r, char *buf, size_t len)
 		snprintf(buf, len, "%s", name);
 }
 
-static size_t format_line(const struct proxy *px, const struct log_record *r, char *buf, size_t len)
+static size_t format_line(void *arg, const void *item, char *buf, size_t len)
 {
+	const struct proxy *px = ((struct access_log *)arg)->px;
+	const struct log_record *r = item;
 	char when[40], client[64], reason[48];
 	int n;
 
@@ -120,263 +96,74 @@ static size_t format_line(const struct proxy *px, const struct log_record *r, ch
 		     (unsigned long long)r->up_bytes, (unsigned long long)r->down_bytes,
 		     (unsigned long)r->connect_us,
 		     (unsigned long long)(r->duration_ns / WEIR_MSEC), reason);
-	return n < 0 ? 0 : (size_t)n < len ? (size_t)n : len - 1;
+	return (size_t)n;
 }
 
-/* ---- the file; the writer's ---- */
-
-static int open_file(struct access_log *log)
+static void tell_news(void *arg, const char *text)
 {
-	struct stat st;
-	int fd = log->path ? open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)
-			   : STDOUT_FILENO;
-
-	if (fd < 0)
-		return -errno;
-	if (log->path && log->fd >= 0)
-		close(log->fd);
-	log->fd = fd;
-	log->regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	log->failed = false;
-	return 0;
-}
-
-/* Whether it may still wait for a reader that does not read. */
-static bool has_time(struct access_log *log)
-{
-	uint64_t give_up_ns;
-
-	pthread_mutex_lock(&log->lock);
-	give_up_ns = log->give_up_ns;
-	pthread_mutex_unlock(&log->lock);
-	return weir_now() < give_up_ns;
-}
-
-/* 0, or a negative errno; -ETIMEDOUT when nobody reads and time is up. */
-static int write_piece(struct access_log *log, const char *data, size_t len, size_t *ret_done)
-{
-	struct pollfd ready = { .fd = log->fd, .events = POLLOUT };
-	ssize_t n;
-
-	if (!log->regular) {
-		len = len < PIECE ? len : PIECE;
-		while (poll(&ready, 1, has_time(log) ? 100 : 0) == 0)
-			if (!has_time(log))
-				return -ETIMEDOUT;
-	}
-	n = write(log->fd, data, len);
-	if (n < 0)
-		return errno == EINTR || errno == EAGAIN ? 0 : -errno;
-	*ret_done += (size_t)n;
-	return 0;
-}
-
-static void flush_text(struct access_log *log)
-{
-	size_t done = 0;
-	int rc = 0;
-
-	while (rc == 0 && done < log->text_len)
-		rc = write_piece(log, log->text + done, log->text_len - done, &done);
-	if (rc < 0 && !log->failed) {
-		log->failed = true;
-		proxy_say("access log %s: %s; lines are dropped", log->path ? log->path : "-",
-			  weir_strerror(rc));
-	}
-	pthread_mutex_lock(&log->lock);
-	if (rc < 0)
-		log->dropped += log->text_lines;
-	else
-		log->written += log->text_lines;
-	pthread_mutex_unlock(&log->lock);
-	log->text_len = 0;
-	log->text_lines = 0;
-}
-
-static void write_records(struct access_log *log, const struct log_record *records, unsigned len)
-{
-	for (unsigned i = 0; i < len; i++) {
-		if (sizeof(log->text) - log->text_len < LINE_MAX_LEN)
-			flush_text(log);
-		log->text_len += format_line(log->px, &records[i], log->text + log->text_len,
-					     LINE_MAX_LEN);
-		log->text_lines++;
-	}
-	if (log->text_lines)
-		flush_text(log);
-}
-
-static void reopen_file(struct access_log *log)
-{
-	int rc = log->path ? open_file(log) : 0;
-
-	if (rc < 0)
-		proxy_say("access log %s: %s; the old file is kept", log->path, weir_strerror(rc));
-}
-
-/* Take what has been filled; false when there is nothing to do, and no writer any more. */
-static bool take_turn(struct access_log *log, unsigned *ret_which, bool *ret_reopen)
-{
-	bool work;
-
-	pthread_mutex_lock(&log->lock);
-	work = log->len[log->filling] > 0 || log->reopen;
-	*ret_which = log->filling;
-	*ret_reopen = log->reopen;
-	log->reopen = false;
-	if (work) {
-		log->filling = !log->filling;
-		log->len[log->filling] = 0;
-	} else {
-		log->writing = false;
-	}
-	pthread_mutex_unlock(&log->lock);
-	return work;
-}
-
-static int write_all(void *arg)
-{
-	struct access_log *log = arg;
-	unsigned which;
-	bool reopen;
-
-	while (take_turn(log, &which, &reopen)) {
-		if (reopen)
-			reopen_file(log);
-		write_records(log, log->records[which], log->len[which]);
-	}
-	return 0;
-}
-
-/* ---- for the workers ---- */
-
-/* Start the writer that the caller has announced (.writing). */
-static void start_writer(struct access_log *log)
-{
-	if (weir_blocking_spawn(log->px->rt, write_all, log) == 0)
-		return;
-	/* The pool is full or closed: the next line tries again, or finish writes it. */
-	pthread_mutex_lock(&log->lock);
-	log->writing = false;
-	pthread_mutex_unlock(&log->lock);
-}
-
-void access_log_put(struct access_log *log, const struct log_record *record)
-{
-	bool start;
-
-	pthread_mutex_lock(&log->lock);
-	if (log->len[log->filling] < RECORDS)
-		log->records[log->filling][log->len[log->filling]++] = *record;
-	else
-		log->dropped++;
-	start = !log->writing;
-	log->writing = true;
-	pthread_mutex_unlock(&log->lock);
-	if (start)
-		start_writer(log);
-}
-
-void access_log_reopen(struct access_log *log)
-{
-	bool start;
-
-	pthread_mutex_lock(&log->lock);
-	log->reopen = true;
-	start = !log->writing;
-	log->writing = true;
-	pthread_mutex_unlock(&log->lock);
-	if (start)
-		start_writer(log);
-}
-
-void access_log_figures(struct access_log *log, uint64_t *ret_written, uint64_t *ret_dropped)
-{
-	pthread_mutex_lock(&log->lock);
-	*ret_written = log->written;
-	*ret_dropped = log->dropped;
-	pthread_mutex_unlock(&log->lock);
+	proxy_say("access log %s: %s", ((struct access_log *)arg)->path, text);
 }
 
 /* ---- life ---- */
 
-int access_log_open(const char *path, struct proxy *px, struct access_log **ret_log)
+int access_log_open(const char *path, const struct proxy *px, struct access_log **ret_log)
 {
+	struct outlet_config cfg = {
+		.path = strcmp(path, "-") == 0 ? NULL : path,
+		.fd = STDOUT_FILENO,
+		.item_bytes = sizeof(struct log_record),
+		.items = RECORDS,
+		.format = format_line,
+		.news = tell_news,
+	};
 	struct access_log *log;
-	int rc = -ENOMEM;
+	int rc;
 
 	*ret_log = NULL;
 	if (strcmp(path, "off") == 0)
 		return 0;
 	log = calloc(1, sizeof(*log));
 	if (!log)
-		return rc;
+		return -ENOMEM;
 	log->px = px;
-	log->path = strcmp(path, "-") == 0 ? NULL : path;
-	log->fd = -1;
-	log->give_up_ns = WEIR_FOREVER;
-	pthread_mutex_init(&log->lock, NULL);
-	log->records[0] = malloc(RECORDS * sizeof(*log->records[0]));
-	log->records[1] = malloc(RECORDS * sizeof(*log->records[1]));
-	if (log->records[0] && log->records[1])
-		rc = open_file(log);
-	if (rc < 0) {
-		log->finished = true;
-		access_log_close(log);
-		return rc;
-	}
-	*ret_log = log;
-	return 0;
+	log->path = path;
+	cfg.arg = log;
+	rc = outlet_open(&cfg, &log->outlet);
+	if (rc < 0)
+		free(log);
+	else
+		*ret_log = log;
+	return rc;
 }
 
-/* Give a job that still writes until the deadline; false when it is stuck. */
-static bool wait_for_writer(struct access_log *log)
+void access_log_end(struct access_log *log)
 {
-	struct timespec pause = { 0, 1000000 };
-	bool writing;
-
-	do {
-		pthread_mutex_lock(&log->lock);
-		writing = log->writing;
-		pthread_mutex_unlock(&log->lock);
-		if (!writing)
-			return true;
-		nanosleep(&pause, NULL);
-	} while (has_time(log));
-	return false;
+	if (log)
+		log->ended = outlet_end(log->outlet, END_NS);
 }
 
-void access_log_hurry(struct access_log *log)
+void access_log_free(struct access_log *log)
 {
-	if (!log)
+	/* A thread that hangs in a write keeps what it uses; the process is about to end. */
+	if (!log || !log->ended)
 		return;
-	pthread_mutex_lock(&log->lock);
-	log->give_up_ns = weir_deadline_in(CLOSE_NS);
-	pthread_mutex_unlock(&log->lock);
-}
-
-void access_log_finish(struct access_log *log, bool stopped)
-{
-	if (!log)
-		return;
-	access_log_hurry(log);
-	/* A runtime that has stopped has refused the job, or waited for it. */
-	if (!stopped && !wait_for_writer(log))
-		return;
-	log->writing = true;
-	write_all(log);
-	log->finished = true;
-}
-
-void access_log_close(struct access_log *log)
-{
-	/* A job that hangs in a write keeps what it uses; the process is about to end. */
-	if (!log || !log->finished)
-		return;
-	if (log->path && log->fd >= 0)
-		close(log->fd);
-	free(log->records[0]);
-	free(log->records[1]);
-	pthread_mutex_destroy(&log->lock);
+	outlet_free(log->outlet);
 	free(log);
+}
+
+/* ---- for the workers ---- */
+
+void access_log_put(struct access_log *log, const struct log_record *record)
+{
+	outlet_put(log->outlet, record);
+}
+
+void access_log_reopen(struct access_log *log)
+{
+	outlet_reopen(log->outlet);
+}
+
+void access_log_figures(struct access_log *log, uint64_t *ret_written, uint64_t *ret_dropped)
+{
+	outlet_figures(log->outlet, ret_written, ret_dropped);
 }

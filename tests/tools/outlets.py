@@ -5,13 +5,17 @@
 Usage: outlets.py WEIR [--backend NAME] [TEST...]
 """
 
+import fcntl
 import os
+import re
 import resource
+import signal
 import sys
 import tempfile
 
 import harness
-from harness import Proxy, Upstream, ask, check, echo
+import usage
+from harness import Proxy, Skip, Upstream, ask, check, echo
 
 
 def test_closed_standard_descriptors():
@@ -33,20 +37,181 @@ def test_closed_standard_descriptors():
     check(process.stop() == 0)
 
 
-def test_file_size_limit():
-    """RLIMIT_FSIZE is an error of the write, not the end of the process."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "log")
-        limit = (150, resource.RLIM_INFINITY)       # one line fits
-        proxy = Proxy(Upstream(echo), options=["--access-log", path],
-                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
-        for _ in range(3):
-            with proxy.connect() as client:
-                ask(client)
-        proxy.err.find("access log .*File too large")
+def serve(proxy, count=1):
+    for _ in range(count):
         with proxy.connect() as client:
             ask(client)
+
+
+def serve_until(proxy, pattern, count=1):
+    """Until that has been said so many times, and not once more."""
+    def said():
+        return sum(1 for l in proxy.err.lines if re.search(pattern, l))
+
+    for _ in range(2000):
+        if said() >= count:
+            break
+        serve(proxy)
+    check(said() == count, count, pattern, proxy.err.lines)
+
+
+def lines_of(path):
+    with open(path, encoding="ascii") as file:
+        return file.read().split("\n")
+
+
+LINE = re.compile(r"^\S+Z client=\S+ .* end=\S+$")
+
+
+def test_full_file():
+    """What finds no room is dropped as whole lines, said, and said again; it is no SIGXFSZ."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "log")
+        tight = (250, resource.RLIM_INFINITY)       # one line, and a part of the next
+        proxy = Proxy(Upstream(echo), options=["--access-log", path],
+                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, tight))
+
+        def limit(size):
+            resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE,
+                             (size, resource.RLIM_INFINITY))
+
+        serve(proxy, 3)
+        for count in (1, 2):
+            limit(os.path.getsize(path) + 250)
+            serve_until(proxy, "access log .*: File too large; lines are dropped", count)
+            limit(1 << 20)
+            serve_until(proxy, r"access log .*: written again; [1-9]\d* lines were dropped",
+                        count)
         check(proxy.stop() == 0)
+        counters = harness.parse_counters(proxy.err.lines)
+        lines = lines_of(path)
+        check(lines.pop() == "", "the last line is torn")
+        for line in lines:
+            check(LINE.match(line), "torn:", line)
+        check(len(lines) == counters["written"], len(lines), counters)
+        check(counters["written"] + counters["dropped"] == counters["accepted"], counters)
+
+
+def test_fifo_that_nobody_reads():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "fifo")
+        os.mkfifo(path)
+        proxy = Proxy(Upstream(echo), options=["--access-log", path])
+        proxy.err.find("access log .*fifo: nobody reads it; lines are dropped")
+        serve(proxy)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        serve_until(proxy, "written again")
+        os.set_blocking(reader, True)
+        with open(reader, encoding="ascii") as fifo:
+            check(LINE.match(fifo.readline().rstrip("\n")))
+        serve(proxy, 3)                 # into the empty air
+        proxy.signal(signal.SIGHUP)     # and to be opened, which nobody reads
+        proxy.err.find("nobody reads it; the old file is kept")
+        serve(proxy, 3)
+        check(proxy.stop() == 0)
+
+
+def test_fifo_whose_reader_sleeps():
+    """It takes some lines; the end does not wait for it, nor does opening it anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "fifo")
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        proxy = Proxy(Upstream(echo), options=["--access-log", path])
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
+        serve(proxy, 100)
+        proxy.signal(signal.SIGHUP)
+        serve(proxy, 20)
+        check(proxy.stop() == 0)
+        last = harness.parse_counters(proxy.err.lines)
+        got = os.read(reader, 1 << 20).decode()
+        check(got.endswith("\n") and all(LINE.match(l) for l in got.split("\n")[:-1]), got)
+        check(last["written"] == got.count("\n"), last, got.count("\n"))
+        check(last["written"] + last["dropped"] == 120, last)
+        os.close(reader)
+
+
+def stuck_proxy(*options):
+    """A proxy whose standard error is a pipe that is full: (process, port, the pipe's read end)."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    port = harness.free_port()
+    upstream = Upstream(echo)
+    proxy = harness.Quiet("--access-log", "off", "--workers", "1", *options,
+                          f"tcp://127.0.0.1:{port}", upstream.url, stderr=writer)
+    proxy.wait_for_port(port)
+    os.set_blocking(writer, False)
+    try:
+        while os.write(writer, b"." * 4096):
+            pass
+    except BlockingIOError:
+        pass
+    try:
+        while os.write(writer, b"."):
+            pass
+    except BlockingIOError:
+        pass
+    os.set_blocking(writer, True)
+    os.close(writer)
+    return proxy, port, reader
+
+
+def test_stuck_standard_error():
+    """Whatever there is to say: it serves, and SIGTERM ends it."""
+    proxy, port, reader = stuck_proxy("--drain-timeout", "300ms", "--max-connections", "2")
+    for _ in range(300):        # more lines than may wait
+        proxy.process.send_signal(signal.SIGUSR1)
+    held = [harness.connect(port) for _ in range(4)]
+    for client in held[:2]:
+        ask(client)
+    for client in held[:2]:     # at the limit, which is said; then there is room
+        client.close()
+    for client in held[2:]:
+        ask(client)
+    check(proxy.stop() == 0)
+    os.close(reader)
+
+
+def test_standard_error_that_moves_again():
+    """What was dropped is counted, and said."""
+    proxy, port, reader = stuck_proxy()
+    for _ in range(400):
+        proxy.process.send_signal(signal.SIGUSR1)
+        with harness.connect(port) as client:
+            ask(client)
+    said = harness.Lines(os.fdopen(reader, encoding="ascii"))
+    said.find(r"weir proxy: standard error: too slow; [1-9]\d* lines were dropped")
+    check(proxy.stop() == 0)
+
+
+def limit_processes(pid, user=None, group=None):
+    """As that user: root without CAP_SYS_RESOURCE may not."""
+    child = os.fork()
+    if child == 0:
+        try:
+            if user:
+                os.setgid(group)
+                os.setuid(user)
+            resource.prlimit(pid, resource.RLIMIT_NPROC, (1, 1))
+            os._exit(0)
+        finally:
+            os._exit(1)
+    check(os.waitpid(child, 0)[1] == 0, "the number of processes cannot be limited")
+
+
+def test_no_further_thread():
+    """Where no thread can be made, as by a limit of processes, the log and the counters go on."""
+    how = {}
+    if os.geteuid() == 0:
+        how = {"user": 65534, "group": 65534}
+        if not usage.reachable(how):
+            raise Skip("another user cannot run the program from this folder")
+    proxy = Proxy(Upstream(echo), **how)
+    limit_processes(proxy.process.pid, **how)
+    serve(proxy, 3)
+    check(proxy.ends(count=3) == ["done"] * 3)
+    check(proxy.counters()["accepted"] == 3)
+    check(proxy.stop() == 0)
 
 
 if __name__ == "__main__":
