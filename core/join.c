@@ -5,8 +5,6 @@
  * of the same runtime is cloned into the task, and dropped by whoever takes it
  * out again: the joiner, or the runner that calls it.
  */
-#include <sched.h>
-
 #include "core/assert.h"
 #include "core/leaf.h"
 #include "core/task.h"
@@ -30,32 +28,14 @@ static void take_back_waker(struct weir_task *task)
 void weir__join_wake(struct weir_task *task)
 {
 	struct weir_waker waker = task->join_waker;
-	bool held = !is_type_stable(task, &waker);
 
 	WEIR_ASSERT(waker.ops && weir__state_is_complete(&task->state));
+	if (is_type_stable(task, &waker)) {
+		weir__task_wake(waker.data);
+		return;
+	}
 	weir_waker_wake(&waker);
-	if (held)
-		weir_waker_drop(&waker);
-}
-
-static bool is_far_task(const struct weir_task *joined, const struct weir_waker *waker)
-{
-	return waker->ops == &weir__task_waker_ops && !is_type_stable(joined, waker);
-}
-
-/*
- * A hold keeps a task's block, not its runtime's memory: a joiner of another runtime, which may
- * be freed at once, lets the runner be through with the wake. Rare, so it may cost a slice.
- */
-static void wait_for_runner(struct weir_task *task)
-{
-	unsigned spins = 0;
-
-	while (!weir__state_join_quiet(&task->state))
-		if (++spins % 64 == 0)
-			sched_yield();
-		else
-			weir__cpu_relax();
+	weir_waker_drop(&waker);
 }
 
 /* The task is complete: the handle ends here. */
@@ -65,11 +45,8 @@ static int join_finish(struct weir_join *join)
 
 	WEIR_ASSERT(weir__state_is_complete(&task->state));
 	join->result = task->result;
-	if (weir__leaf_is_armed(&join->leaf)) {
-		if (WEIR_UNLIKELY(is_far_task(task, &join->leaf.waker)))
-			wait_for_runner(task);
+	if (weir__leaf_is_armed(&join->leaf))
 		weir__leaf_disarm(&join->leaf);
-	}
 	weir_task_detach(task);
 	join->task = NULL;
 	return 0;
@@ -86,9 +63,9 @@ static int join_start(struct weir_join *join, struct weir_cx *cx)
 	if (weir__state_is_complete(&task->state))
 		return join_finish(join);
 	weir__leaf_arm(&join->leaf, cx);
-	task->join_waker = join->leaf.waker;
-	if (!is_type_stable(task, &task->join_waker))
-		task->join_waker = weir_waker_clone(&task->join_waker);
+	task->join_waker = cx->waker;
+	if (!is_type_stable(task, &cx->waker))
+		task->join_waker = weir_waker_clone(&cx->waker);
 	if (weir__state_set_join_waker(&task->state)) {
 		weir_coop_refund(cx);
 		return WEIR_PENDING;

@@ -14,8 +14,9 @@ void weir__leaf_arm(struct weir_leaf *leaf, struct weir_cx *cx)
 	struct weir_task *task = cx->task;
 
 	WEIR_ASSERT(!weir__leaf_is_armed(leaf));
-	leaf->waker = cx->waker;
-	if (WEIR_UNLIKELY(!is_own_waker(cx)))
+	if (WEIR_LIKELY(is_own_waker(cx)))
+		leaf->waker = (struct weir_waker){ &weir__own_waker_ops, task };
+	else
 		leaf->waker = weir_waker_clone(&cx->waker);
 	if (!task)
 		return;
@@ -35,8 +36,7 @@ void weir__leaf_disarm(struct weir_leaf *leaf)
 			leaf->armed_next->armed_pprev = leaf->armed_pprev;
 		leaf->armed_pprev = NULL;
 	}
-	/* A linked leaf with its task's own waker holds no reference; any other waker was cloned. */
-	if (WEIR_UNLIKELY(leaf->waker.ops != &weir__task_waker_ops))
+	if (WEIR_UNLIKELY(leaf->waker.ops != &weir__own_waker_ops))
 		weir_waker_drop(&leaf->waker);
 	leaf->waker.ops = NULL;
 }
@@ -44,21 +44,31 @@ void weir__leaf_disarm(struct weir_leaf *leaf)
 void weir__leaf_waker(const struct weir_leaf *leaf, struct weir__wakeup *ret_wakeup)
 {
 	struct weir__worker *w = weir__worker_current();
+	struct weir_task *task;
 
 	ret_wakeup->waker = leaf->waker;
-	ret_wakeup->held = false;
-	if (WEIR_LIKELY(leaf->waker.ops == &weir__task_waker_ops && w &&
-			((struct weir_task *)leaf->waker.data)->rt == w->rt))
-		return;
-	leaf->waker.ops->clone(leaf->waker.data);
-	ret_wakeup->held = true;
+	ret_wakeup->counted = NULL;
+	task = weir__wakeup_task(ret_wakeup);
+	if (WEIR_UNLIKELY(!task)) {
+		leaf->waker.ops->clone(leaf->waker.data);
+	} else if (WEIR_UNLIKELY(!w || w->rt != task->rt)) {
+		ret_wakeup->counted = task->rt;
+		weir__outside_begin(&task->rt->outside);
+	}
 }
 
 void weir__waker_fire(struct weir__wakeup *wakeup)
 {
-	weir_waker_wake(&wakeup->waker);
-	if (WEIR_UNLIKELY(wakeup->held))
+	struct weir_task *task = weir__wakeup_task(wakeup);
+
+	if (WEIR_UNLIKELY(!task)) {
+		weir_waker_wake(&wakeup->waker);
 		weir_waker_drop(&wakeup->waker);
+		return;
+	}
+	weir__task_wake(task);
+	if (WEIR_UNLIKELY(wakeup->counted))
+		weir__outside_end(&wakeup->counted->outside);
 }
 
 struct weir_waker weir_waker_clone(const struct weir_waker *waker)
@@ -71,7 +81,7 @@ void weir_waker_wake(const struct weir_waker *waker)
 {
 	/* The common case without the indirect call. */
 	if (WEIR_LIKELY(waker->ops == &weir__task_waker_ops))
-		weir__task_wake(waker->data);
+		weir__task_wake_any(waker->data);
 	else
 		waker->ops->wake(waker->data);
 }

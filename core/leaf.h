@@ -9,10 +9,10 @@
  *		armed, done	-> weir__leaf_disarm, return the result
  *
  * Arming links the leaf into its task's armed list, so that an abort finds it,
- * and stores the waker. A task's own waker is stored without a reference: the
- * leaf never outlives its task, and task memory is type-stable while any worker
- * runs, so the worst that a late wake can do is a spurious one. Any other waker
- * is cloned.
+ * and stores the waker. A task's own waker is stored without a reference, and marked
+ * by ops of its own: the leaf never outlives its task, and task memory is type-stable
+ * while any worker runs, so the worst that a late wake can do is a spurious one. Any
+ * other waker is cloned.
  *
  * The completing side, possibly on another thread:
  *
@@ -20,10 +20,11 @@
  *	publish "done"			from here on the leaf may be gone
  *	weir__waker_fire(&w);
  *
- * The first step takes a reference where the caller is not a worker of the
- * task's runtime, because then nothing else keeps the runtime's memory alive.
- * The copy must happen while the leaf is known to be pending: under the
- * primitive's lock, or before the store that publishes the result.
+ * Where the caller is not a worker of the task's runtime the first step counts the
+ * wake, for nothing else keeps that runtime until it is over (core/outside.h); a
+ * waker that is not a task's is cloned. The copy must happen while the leaf is known
+ * to be pending: under the primitive's lock, or before the store that publishes the
+ * result; and between it and the fire nothing may wait.
  */
 #ifndef WEIR_CORE_LEAF_H
 #define WEIR_CORE_LEAF_H
@@ -32,11 +33,13 @@
 
 /* The waker of a task; .data is the struct weir_task. In core/task.c. */
 extern const struct weir_waker_ops weir__task_waker_ops;
+/* The same in a leaf of that task: borrowed. */
+extern const struct weir_waker_ops weir__own_waker_ops;
 
 /* A waker on its way from a leaf to its wake. */
 struct weir__wakeup {
 	struct weir_waker waker;
-	bool held;
+	struct weir_rt *counted;	/* whose tasks' wakes this one is counted among, or NULL */
 };
 
 static inline void weir__leaf_init(struct weir_leaf *leaf, const struct weir_future_ops *ops)
@@ -58,5 +61,11 @@ void weir__leaf_disarm(struct weir_leaf *leaf);
 
 void weir__leaf_waker(const struct weir_leaf *leaf, struct weir__wakeup *ret_wakeup);
 void weir__waker_fire(struct weir__wakeup *wakeup);
+
+/* The task that it wakes, without any code but weir's; or NULL. */
+static inline struct weir_task *weir__wakeup_task(const struct weir__wakeup *wakeup)
+{
+	return wakeup->waker.ops == &weir__own_waker_ops ? wakeup->waker.data : NULL;
+}
 
 #endif

@@ -232,10 +232,11 @@ static int op_poll(struct weir_future *future, struct weir_cx *cx)
 static void hand_back(struct weir__worker *w, struct weir_op *op, enum weir_op_state state)
 {
 	struct weir__wakeup wakeup;
+	struct weir_task *task;
 
 	weir__leaf_waker(&op->leaf, &wakeup);
-	if (w && wakeup.waker.ops == &weir__task_waker_ops)
-		weir__store(&((struct weir_task *)wakeup.waker.data)->home, w->index, WEIR_RELAXED);
+	if (w && (task = weir__wakeup_task(&wakeup)))
+		weir__store(&task->home, w->index, WEIR_RELAXED);
 	/* Pairs with the load in op_poll; the op may be gone after it. */
 	weir__store(&op->state, (uint8_t)state, WEIR_RELEASE);
 	weir__waker_fire(&wakeup);

@@ -8,6 +8,7 @@
 
 #include "weir/rt.h"
 #include "core/lock.h"
+#include "core/outside.h"
 #include "core/slab.h"
 
 struct weir_blocking;
@@ -26,6 +27,8 @@ struct weir__sched_ops {
 	int (*blocking_push)(struct weir_rt *rt, struct weir_blocking *job);
 	/* Take back a job that has not started. [any] */
 	bool (*blocking_remove)(struct weir_rt *rt, struct weir_blocking *job);
+	/* Give the memory back that weir_rt_free has left for the wakers still held. [any] */
+	void (*release)(struct weir_rt *rt);
 };
 
 struct weir_rt {
@@ -45,6 +48,7 @@ struct weir_rt {
 	struct weir_signal *signals;	/* listeners; under signal_lock */
 	uint32_t signal_seen;		/* generation handed out last; atomic */
 	unsigned signal_slot;		/* 1 + index in os/signal.c's table, 0 none */
+	struct weir__outside outside;	/* off the lines that workers read */
 };
 
 /* How often this process, since weir's first runtime, was forked off another. */
@@ -54,6 +58,13 @@ extern unsigned weir__fork_generation;
 static inline bool weir__rt_is_inherited(const struct weir_rt *rt)
 {
 	return rt->fork_generation != weir__fork_generation;
+}
+
+/* One hold less; see core/outside.h. [any] */
+static inline void weir__rt_unhold(struct weir_rt *rt)
+{
+	if (weir__outside_unhold(&rt->outside))
+		rt->sched->release(rt);
 }
 
 /* The owner number of blocks from rt->foreign. */

@@ -46,12 +46,6 @@ static void task_free(struct weir_task *task)
 		weir__slab_free_remote(&rt->worker[task->slab_owner]->slab, task);
 }
 
-void weir__task_unref(struct weir_task *task, unsigned n)
-{
-	if (weir__state_unref(&task->state, n))
-		task_free(task);
-}
-
 /* ---- wakers ---- */
 
 void weir__task_wake(struct weir_task *task)
@@ -65,19 +59,46 @@ static void waker_clone(void *data)
 	struct weir_task *task = data;
 
 	weir__state_ref(&task->state);
+	weir__outside_hold(&task->rt->outside);
+}
+
+/* The hold keeps the task's word; once the task is in a queue nothing but the count keeps the rest. */
+void weir__task_wake_any(struct weir_task *task)
+{
+	struct weir__worker *w;
+	struct weir_rt *rt;
+
+	if (!weir__state_wake(&task->state))
+		return;
+	rt = task->rt;
+	w = weir__worker_current();
+	if (w && w->rt == rt) {
+		rt->sched->schedule(task);
+		return;
+	}
+	weir__outside_begin(&rt->outside);
+	rt->sched->schedule(task);
+	weir__outside_end(&rt->outside);
 }
 
 static void waker_wake(void *data)
 {
-	weir__task_wake(data);
+	weir__task_wake_any(data);
 }
 
 static void waker_drop(void *data)
 {
-	weir__task_unref(data, 1);
+	struct weir_task *task = data;
+	struct weir_rt *rt = task->rt;
+
+	if (weir__state_unref(&task->state, 1))
+		task_free(task);
+	weir__rt_unhold(rt);
 }
 
 const struct weir_waker_ops weir__task_waker_ops = { waker_clone, waker_wake, waker_drop };
+/* A mark: leaf.c does without them. */
+const struct weir_waker_ops weir__own_waker_ops = { NULL, NULL, NULL };
 
 /* ---- spawn ---- */
 
@@ -110,7 +131,7 @@ static struct weir_task *task_alloc(struct weir_rt *rt, struct weir__worker *w, 
 	return task;
 }
 
-/* On a thread that is not a worker. NULL also when the runtime has closed (*ret_err). */
+/* On a thread that is not a worker, until the task is queued. NULL also when closed (*ret_err). */
 static struct weir_task *task_alloc_foreign(struct weir_rt *rt, size_t bytes, int *ret_err)
 {
 	int size_class = weir__slab_class(bytes);
@@ -122,6 +143,7 @@ static struct weir_task *task_alloc_foreign(struct weir_rt *rt, size_t bytes, in
 		*ret_err = -ENOMEM;
 		task = weir__slab_alloc(&rt->foreign, (unsigned)size_class);
 		if (task) {
+			weir__outside_begin(&rt->outside);
 			task->slab_owner = WEIR__SLAB_FOREIGN;
 			task->size_class = (uint8_t)size_class;
 			task->rt = rt;
@@ -230,6 +252,8 @@ int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 	if (!w)
 		abort_if_closed(task);
 	rt->sched->schedule(task);
+	if (!w)
+		weir__outside_end(&rt->outside);
 	return 0;
 }
 
@@ -318,7 +342,7 @@ void weir__task_complete(struct weir__worker *w, struct weir_task *task, int res
 	now = weir__state_complete(&task->state);
 	if (now & TASK_JOIN_WAKER) {
 		weir__join_wake(task);
-		if (weir__state_joiner_woken(&task->state))
+		if (weir__state_unref(&task->state, 2))
 			task_free(task);
 	} else if (TASK_REFS(now) == 0) {
 		task_free(task);

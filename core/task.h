@@ -86,8 +86,10 @@ static inline struct weir_task *weir__task_of_link(struct weir__link *link)
 	return WEIR_CONTAINER_OF(link, struct weir_task, link);
 }
 
-/* Wake a task: queue it unless it is queued or running. [any] */
+/* Wake a task: queue it unless it is queued or running. [a worker of its runtime, or counted] */
 void weir__task_wake(struct weir_task *task);
+/* The same by a waker that is held. [any] */
+void weir__task_wake_any(struct weir_task *task);
 
 /* The pieces of core/task_run.h that need not be in line. [worker] */
 void weir__task_away(struct weir__worker *w, struct weir_task *task);
@@ -104,9 +106,6 @@ void weir__task_abort_all(struct weir__slab *slab);
 
 /* Call the join waker of a complete task, and let go of it. core/join.c [worker] */
 void weir__join_wake(struct weir_task *task);
-
-/* Drop n references; frees the block with the last. [any] */
-void weir__task_unref(struct weir_task *task, unsigned n);
 
 /*
  * Whether a fiber runs here, so that a waiting call can be made: else it answers -EPERM, also

@@ -8,14 +8,14 @@
  *	2	COMPLETE	complete			-
  *	3	CANCELLED	cancel				-
  *	4	JOIN_INTEREST	init(joinable)			detach
- *	5	JOIN_WAKER	set_join_waker			clear_join_waker, detach, woken
+ *	5	JOIN_WAKER	set_join_waker			clear_join_waker, detach
  *	8..63	reference count, in steps of TASK_REF
  *
  * Who may do what
  *	[any]		wake, cancel, ref		also on a stale pointer
  *	a ref's holder	unref
- *	[runner]	start, suspend, complete, joiner_woken: whoever popped the task from
- *			a queue, until it is suspended or complete
+ *	[runner]	start, suspend, complete: whoever popped the task from a queue, until
+ *			it is suspended or complete
  *	[joiner]	set_join_waker, clear_join_waker, detach: the holder of the handle
  *
  * References
@@ -48,12 +48,11 @@
  *	result			written by the runner before complete; the joiner's once it has
  *				seen COMPLETE; freed by whoever drops the last reference
  *	join waker		the joiner's while JOIN_WAKER is clear and COMPLETE is not; the
- *				runner's when complete returned a value with JOIN_WAKER, up to
- *				joiner_woken. A joiner that has seen COMPLETE leaves it alone.
- *				What the waker points to must outlive the runner's call of it:
- *				a task does (type-stable); anything else is held by the waker,
- *				and the runner drops that hold, or its owner waits until
- *				weir__state_join_quiet.
+ *				runner's when complete returned a value with JOIN_WAKER. A
+ *				joiner that has seen COMPLETE leaves it alone. What the waker
+ *				points to must outlive the runner's call of it: a task of the
+ *				same runtime does (type-stable); anything else is held by the
+ *				waker, and the runner drops that hold.
  */
 #ifndef WEIR_CORE_TASK_STATE_H
 #define WEIR_CORE_TASK_STATE_H
@@ -107,12 +106,6 @@
 #endif
 #ifndef STATE_DETACH_ORDER
 #define STATE_DETACH_ORDER WEIR_ACQ_REL
-#endif
-#ifndef STATE_WOKEN_ORDER
-#define STATE_WOKEN_ORDER WEIR_ACQ_REL
-#endif
-#ifndef STATE_QUIET_ACQUIRE
-#define STATE_QUIET_ACQUIRE WEIR_ACQUIRE
 #endif
 /* Switches for the model's mutants; 1 in the real thing. */
 #ifndef STATE_WAKE_ALWAYS_WRITES
@@ -197,7 +190,7 @@ static inline enum weir__after weir__state_suspend(WEIR_ATOMIC(uint64_t) *word)
 /*
  * [runner] The result is written; returns the word as it is now.
  *	JOIN_WAKER set		life and running are kept: copy the join waker, call it, then
- *				weir__state_joiner_woken
+ *				unref(word, 2)
  *	TASK_REFS == 0		it was the last reference: the caller frees the slot
  *	otherwise		the caller may not touch the task any more
  */
@@ -222,24 +215,6 @@ static inline bool weir__state_unref(WEIR_ATOMIC(uint64_t) *word, unsigned n)
 
 	WEIR_ASSERT(TASK_REFS(old) >= n);
 	return TASK_REFS(old) == n;
-}
-
-/* [runner] After the join waker was called: unref(word, 2) that also lets join_quiet go. */
-static inline bool weir__state_joiner_woken(WEIR_ATOMIC(uint64_t) *word)
-{
-	uint64_t old = weir__fetch_sub(word, 2 * TASK_REF + TASK_JOIN_WAKER, STATE_WOKEN_ORDER);
-
-	WEIR_ASSERT((old & TASK_JOIN_WAKER) && TASK_REFS(old) >= 2);
-	return TASK_REFS(old) == 2;
-}
-
-/*
- * [joiner] After COMPLETE: the runner is through with the join waker. A joiner
- * whose waker is not type-stable (a thread's, on its stack) spins on this.
- */
-static inline bool weir__state_join_quiet(WEIR_ATOMIC(uint64_t) *word)
-{
-	return !(weir__load(word, STATE_QUIET_ACQUIRE) & TASK_JOIN_WAKER);
 }
 
 /* [joiner] True: the task is complete and its result may be taken. */

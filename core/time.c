@@ -105,7 +105,7 @@ int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
 		weir__leaf_waker(&s->leaf, &wakeup);
 		/* Pairs with the load in sleep_poll; the sleep may be gone after it. */
 		weir__store(&s->where, (uintptr_t)SLEEP_FIRED, WEIR_RELEASE);
-		if (WEIR_LIKELY(wakeup.waker.ops == &weir__task_waker_ops))
+		if (WEIR_LIKELY(weir__wakeup_task(&wakeup) != NULL))
 			weir__waker_fire(&wakeup);
 		else
 			as_owner = fire_unguarded(home, as_owner, &wakeup, &due);

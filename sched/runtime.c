@@ -213,6 +213,7 @@ static void init_base(struct runtime *rt)
 	base->budget = (int)rt->cfg.budget;
 	base->no_time = rt->cfg.no_time;
 	base->no_signal = rt->cfg.no_signal;
+	weir__outside_init(&base->outside);
 	base->workers = rt->cfg.workers;
 	weir__slab_init(&base->foreign, -1);
 	if (base->clock)
@@ -256,6 +257,13 @@ static void free_workers(struct runtime *rt)
 	}
 }
 
+static void close_workers(struct runtime *rt)
+{
+	for (unsigned i = 0; rt->base.worker && i < rt->base.workers; i++)
+		if (rt->base.worker[i])
+			worker_close(worker_at(rt, i));
+}
+
 static int try_workers(struct runtime *rt)
 {
 	struct worker *w;
@@ -267,6 +275,7 @@ static int try_workers(struct runtime *rt)
 		if (rc < 0) {
 			runtime_refuse(rc, "worker %u with backend '%s': %s", i,
 				       rt->backend ? rt->backend->name : "none", weir_strerror(rc));
+			close_workers(rt);
 			free_workers(rt);
 			return rc;
 		}
@@ -323,21 +332,30 @@ static int start_threads(struct runtime *rt)
 	return 0;
 }
 
+/* All that a waker does not touch which outlives the runtime: that is the tasks' memory and its owners. */
 static void runtime_release(struct runtime *rt)
 {
-	free_workers(rt);
+	close_workers(rt);
 	domains_fini(rt);
 	if (rt->base.clock)
 		weir__clock_attach(rt->base.clock, NULL);
-	weir__slab_fini(&rt->base.foreign);
 	pool_fini(&rt->pool);
 	pthread_cond_destroy(&rt->turn_free);
 	pthread_mutex_destroy(&rt->turn_lock);
-	free(rt->base.worker);
 	free(rt->threads);
 	free(rt->started);
-	free(rt->node);
 	weir_plan_free(rt->base.plan);
+	weir__rt_unhold(&rt->base);
+}
+
+void runtime_free_memory(struct weir_rt *base)
+{
+	struct runtime *rt = runtime_of(base);
+
+	free_workers(rt);
+	weir__slab_fini(&base->foreign);
+	free(base->worker);
+	free(rt->node);
 	free(rt);
 }
 

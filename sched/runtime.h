@@ -98,6 +98,8 @@ uint64_t runtime_alive(struct runtime *rt);
 
 /* In runtime.c: one more line for weir_rt_note. [setup] */
 void WEIR_PRINTF(2, 3) runtime_note(struct runtime *rt, const char *fmt, ...);
+/* In runtime.c: what is left of a runtime that weir_rt_free has taken down. */
+void runtime_free_memory(struct weir_rt *rt);
 /* In memory.c: fill in .node, by the plan for that topology. 0; -ENOMEM. [setup] */
 int runtime_place_memory(struct runtime *rt, const struct weir_topo *topo);
 

@@ -136,4 +136,5 @@ static bool blocking_remove(struct weir_rt *base, struct weir_blocking *job)
 	return pool_remove(&runtime_of(base)->pool, job);
 }
 
-const struct weir__sched_ops schedule_ops = { schedule, post, blocking_push, blocking_remove };
+const struct weir__sched_ops schedule_ops = { schedule, post, blocking_push, blocking_remove,
+					      runtime_free_memory };

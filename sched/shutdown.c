@@ -10,10 +10,12 @@
  *	4 stop		workers leave their loops, threads are joined
  *	5 pool		waiting jobs are refused, running ones are waited for, and with them the
  *			threads that a block in place has made workers
- *	6 late		messages that no worker will take are delivered
- *	7 detach	signals do not look for this runtime any more
+ *	6 wakes		threads that are no workers, and that have woken a task, are through with
+ *			that; see core/outside.h
+ *	7 late		messages that no worker will take are delivered
+ *	8 detach	signals do not look for this runtime any more
  *
- * Memory is given back by weir_rt_free, which runs after 7 whatever came of it.
+ * Memory is given back by weir_rt_free, which runs after 8 whatever came of it.
  */
 
 #include "core/assert.h"
@@ -125,8 +127,17 @@ static int join_threads(struct runtime *rt, uint64_t deadline)
 	return rc;
 }
 
+/* 6. No task is left to be woken, so it takes as long as a thread needs for its last instructions. */
+static void wait_for_wakes(struct runtime *rt)
+{
+	unsigned spins = 0;
+
+	while (!weir__outside_quiet(&rt->base.outside))
+		weir__lock_pause(&spins);
+}
+
 /*
- * 6. What one worker's last task has sent to another that had left its loop: handles to be closed
+ * 7. What one worker's last task has sent to another that had left its loop: handles to be closed
  * at their home. This thread stands in for the workers, none of which runs any more. What is closed after that waits for
  * weir_rt_free, which delivers once more.
  */
@@ -182,9 +193,11 @@ static int take_steps(struct runtime *rt, uint64_t deadline)
 	if (stop_rc < 0)
 		rc = stop_rc;
 	pool_rc = pool_stop(&rt->pool, with_grace(deadline));	/* 5 */
+	if (rc == 0 && pool_rc == 0)
+		wait_for_wakes(rt);				/* 6 */
 	if (stop_rc == 0 && pool_rc == 0)
-		runtime_deliver_late(rt);			/* 6 */
-	weir__signals_detach(&rt->base);			/* 7 */
+		runtime_deliver_late(rt);			/* 7 */
+	weir__signals_detach(&rt->base);			/* 8 */
 	if (rc == 0 && pool_rc == 0)
 		set_phase(rt, RT_STOPPED);
 	return rc ? rc : pool_rc;

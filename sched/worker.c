@@ -516,14 +516,16 @@ int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker)
 	return rc;
 }
 
-void worker_free(struct worker *w)
+void worker_close(struct worker *w)
 {
-	if (!w)
-		return;
 	weir__driver_fini(&w->base.driver);
 	weir__stack_pool_fini(&w->base.stacks);
-	weir__slab_fini(&w->base.slab);
 	samples_fini(w);
 	steal_order_fini(w);
+}
+
+void worker_free(struct worker *w)
+{
+	weir__slab_fini(&w->base.slab);
 	weir__node_free(w, sizeof *w, w->rt->node[w->base.index]);
 }

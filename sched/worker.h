@@ -101,6 +101,8 @@ static inline struct worker *worker_at(struct runtime *rt, unsigned i)
 }
 
 int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker);
+/* Its drivers and stacks; the tasks' memory stays until worker_free. */
+void worker_close(struct worker *w);
 void worker_free(struct worker *w);
 
 /*

@@ -155,7 +155,13 @@ WEIR_API int weir_await_until(struct weir_future *future, uint64_t deadline);
  */
 WEIR_API int weir_block_on(struct weir_future *future, uint64_t deadline);
 
-/** One more holder of the waker. Thread: [any]. Since: 0.1 */
+/**
+ * One more holder of the waker. It stays good for a task that has ended, and when the runtime was
+ * freed: it wakes nobody then.
+ *
+ * Thread:   [any]
+ * Since:    0.1
+ */
 WEIR_API struct weir_waker weir_waker_clone(const struct weir_waker *waker);
 
 /** Wake; the waker stays valid. Thread: [any]. Since: 0.1 */

@@ -198,6 +198,10 @@ WEIR_API int weir_rt_shutdown(struct weir_rt *rt, uint64_t timeout_ns);
  * What still runs after a shutdown that timed out keeps the memory it needs; that is
  * leaked, and nothing else is. NULL is allowed.
  *
+ * A thread that has woken one of its tasks, directly or by a primitive, may still be
+ * about it: shutdown waits for that. Wakers that were cloned and are still held keep the
+ * memory of tasks, and nothing else, until they are dropped.
+ *
  * Thread:   [any] but a worker
  * Since:    0.1
  */

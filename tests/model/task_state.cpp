@@ -20,11 +20,9 @@
 #define STATE_UNREF_ORDER MUT(11, MUT(12, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
 #define STATE_CANCEL_ORDER MUT(13, MUT(14, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
 #define STATE_DETACH_ORDER MUT(15, MUT(16, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
-#define STATE_WOKEN_ORDER MUT(17, MUT(18, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
-#define STATE_QUIET_ACQUIRE MUT(19, WEIR_ACQUIRE, WEIR_RELAXED)
-#define STATE_WAKE_ALWAYS_WRITES MUT(20, 1, 0)
-#define STATE_CHECK_FREE MUT(21, 1, 0)
-#define STATE_KEEP_REFS_FOR_JOINER MUT(22, 1, 0)
+#define STATE_WAKE_ALWAYS_WRITES MUT(17, 1, 0)
+#define STATE_CHECK_FREE MUT(18, 1, 0)
+#define STATE_KEEP_REFS_FOR_JOINER MUT(19, 1, 0)
 #include "core/task_state.h"
 
 static const char *const mutants[] = {
@@ -44,9 +42,6 @@ static const char *const mutants[] = {
 	"cancel does not acquire",
 	"detach does not release",
 	"detach does not acquire",
-	"joiner_woken does not release",
-	"joiner_woken does not acquire",
-	"join_quiet is relaxed",
 	"wake writes nothing when NOTIFIED is seen",
 	"wake, cancel and ref believe a free slot",
 	"complete drops the references that guard the join waker",
@@ -112,7 +107,7 @@ struct task {
 		now = weir__state_complete(&word);
 		if (now & TASK_JOIN_WAKER) {
 			test->wake_joiner(model_use(join_waker));
-			if (weir__state_joiner_woken(&word))
+			if (weir__state_unref(&word, 2))
 				free_it();
 		} else if (TASK_REFS(now) == 0) {
 			free_it();
@@ -164,7 +159,6 @@ struct wakes : rl::test_suite<wakes, 3> {
 struct join : rl::test_suite<join, 3> {
 	task t;
 	model_bell bells[2];
-	rl::var<unsigned> on_stack[2];		/* what the two join wakers point to */
 	rl::var<unsigned> reason;
 	bool endless, yields;
 
@@ -175,8 +169,6 @@ struct join : rl::test_suite<join, 3> {
 		RL_ASSERT(weir__state_ref(&t.word));
 		bells[0].init();
 		bells[1].init();
-		WEIR_WR(on_stack[0], 0u);
-		WEIR_WR(on_stack[1], 1u);
 		endless = rl::rand(2);
 		yields = rl::rand(2);
 	}
@@ -190,12 +182,7 @@ struct join : rl::test_suite<join, 3> {
 		return !endless || (flags & TASK_CANCELLED);
 	}
 
-	/* As a thread's waker does, this uses its target after the joiner could have gone on. */
-	void wake_joiner(unsigned who)
-	{
-		bells[who].ring();
-		model_use(on_stack[who]);
-	}
+	void wake_joiner(unsigned who) { bells[who].ring(); }
 
 	void abort()
 	{
@@ -206,25 +193,20 @@ struct join : rl::test_suite<join, 3> {
 			t.free_it();
 	}
 
-	bool wait_as(unsigned who, bool on_stack_waker)
+	bool wait_as(unsigned who)
 	{
 		WEIR_WR(t.join_waker, who);
 		if (!weir__state_set_join_waker(&t.word))
 			return false;
 		if (who == 0 && rl::rand(2) && weir__state_clear_join_waker(&t.word))
-			return wait_as(1, on_stack_waker);
+			return wait_as(1);
 		bells[who].wait();
-		if (on_stack_waker) {
-			while (!weir__state_join_quiet(&t.word))
-				rl::yield(1, $);
-			model_free(on_stack[who]);
-		}
 		return true;
 	}
 
 	void join_it()
 	{
-		unsigned plan = rl::rand(4);
+		unsigned plan = rl::rand(3);
 
 		if (plan == 1 && !weir__state_is_complete(&t.word)) {
 			WEIR_WR(t.join_waker, 0u);
@@ -233,7 +215,7 @@ struct join : rl::test_suite<join, 3> {
 				RL_ASSERT(model_use(t.result) == 7);
 		} else if (plan > 1) {
 			if (!weir__state_is_complete(&t.word))
-				wait_as(0, plan == 2);
+				wait_as(0);
 			RL_ASSERT(weir__state_is_complete(&t.word));
 			RL_ASSERT(model_use(t.result) == 7);
 		}
