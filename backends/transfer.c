@@ -27,12 +27,14 @@ unsigned weir__transfer_rest(const struct weir_op *op, struct iovec *part,
 	size_t skip = op->u.iov.done;
 	unsigned n = 0;
 
-	if (skip == 0) {
-		*ret_iov = iov;
-		return op->u.iov.count < WEIR__TRANSFER_IOV ? op->u.iov.count : WEIR__TRANSFER_IOV;
-	}
+	/* Also empty elements: a call of those alone would move nothing, which is how an end looks. */
 	for (; iov < end && skip >= iov->iov_len; iov++)
 		skip -= iov->iov_len;
+	if (skip == 0) {
+		*ret_iov = iov;
+		n = (unsigned)(end - iov);
+		return n < WEIR__TRANSFER_IOV ? n : WEIR__TRANSFER_IOV;
+	}
 	for (; iov < end && n < WEIR__TRANSFER_PART; iov++, n++, skip = 0)
 		part[n] = (struct iovec){ (uint8_t *)iov->iov_base + skip, iov->iov_len - skip };
 	*ret_iov = part;

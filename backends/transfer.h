@@ -14,7 +14,7 @@
 
 /* Most bytes of one call, so that its result is an int. */
 #define WEIR__TRANSFER_BYTES (1u << 30)
-/* Elements of an iovec that are copied when a call starts in the middle of it. */
+/* Elements of an iovec that are copied when a call starts in the middle of one. */
 #define WEIR__TRANSFER_PART 16
 /* Elements that one call takes. */
 #define WEIR__TRANSFER_IOV 1024
@@ -58,8 +58,9 @@ static inline int weir__transfer_result(struct weir_op *op)
 }
 
 /*
- * What is left of an iovec op: the caller's own array as long as nothing has moved, else (up to
- * WEIR__TRANSFER_PART elements) a copy in part. Returns how many elements.
+ * What is left of an iovec op, from an element that is not empty: the caller's own array where that
+ * has not been begun, else (up to WEIR__TRANSFER_PART elements) a copy in part. Returns how many
+ * elements; 0 if no byte is left.
  */
 unsigned weir__transfer_rest(const struct weir_op *op, struct iovec *part,
 			     const struct iovec **ret_iov);

@@ -151,16 +151,52 @@ static int op_submit(struct weir__worker *w, struct weir_op *op, struct weir_cx 
 	return WEIR_PENDING;
 }
 
-/* Bytes to be moved, and NULL where they are: the kernel's answer, before a backend copies. */
-static bool op_faults(const struct weir_op *op)
+/* What a transfer is to move, or one more than a result can tell. */
+static size_t bytes_wanted(const struct weir_op *op)
+{
+	const size_t most = (size_t)INT32_MAX + 1;
+	size_t sum = 0;
+
+	if (op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND)
+		return op->u.io.len;
+	for (unsigned i = 0; i < op->u.iov.count && sum < most; i++) {
+		size_t len = op->u.iov.iov[i].iov_len;
+
+		sum = len < most - sum ? sum + len : most;
+	}
+	return sum;
+}
+
+/* What is known of a transfer before a backend sees it: its result, or WEIR_PENDING. */
+static int transfer_check(const struct weir_op *op)
+{
+	bool single = op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND;
+	bool receives = op->code == WEIR_OP_RECV || op->code == WEIR_OP_RECVV;
+	bool all = op->flags & WEIR_OP_ALL;
+	size_t bytes;
+
+	/* The kernel's answer, before a backend copies. */
+	if (single ? !op->u.io.buf && op->u.io.len : !op->u.iov.iov && op->u.iov.count)
+		return -EFAULT;
+	bytes = bytes_wanted(op);
+	if (bytes > INT32_MAX && all)
+		return -EINVAL;
+	/* Without room, nothing that came and the end of the stream are the same. */
+	if (bytes == 0 && receives)
+		return all ? 0 : -EINVAL;
+	return WEIR_PENDING;
+}
+
+/* Whether there is something to check. */
+static inline bool is_transfer_to_check(const struct weir_op *op)
 {
 	switch (op->code) {
 	case WEIR_OP_RECV:
 	case WEIR_OP_SEND:
-		return !op->u.io.buf && op->u.io.len;
+		return !op->u.io.buf || op->u.io.len - 1u >= INT32_MAX;
 	case WEIR_OP_RECVV:
 	case WEIR_OP_SENDV:
-		return !op->u.iov.iov && op->u.iov.count;
+		return true;
 	default:
 		return false;
 	}
@@ -181,8 +217,12 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 		return -EBADF;
 	if (WEIR_UNLIKELY(!(w->driver.io->caps & caps_needed[op->code])))
 		return -EOPNOTSUPP;
-	if (WEIR_UNLIKELY(!op->u.io.buf) && op_faults(op))
-		return -EFAULT;
+	if (WEIR_UNLIKELY(is_transfer_to_check(op))) {
+		int rc = transfer_check(op);
+
+		if (rc != WEIR_PENDING)
+			return rc;
+	}
 	if (WEIR_UNLIKELY(!weir_coop_take(cx)))
 		return WEIR_PENDING;
 	weir__leaf_arm(&op->leaf, cx);
@@ -343,9 +383,12 @@ static void op_init(struct weir_op *op, enum weir_op_code code, struct weir_hand
 	op->handle = handle;
 }
 
-static uint32_t clamp_len(size_t len)
+/* One that takes less will do, unless it is to be all: then one more, which is refused. */
+static uint32_t clamp_len(size_t len, unsigned flags)
 {
-	return len > INT32_MAX ? INT32_MAX : (uint32_t)len;
+	const uint32_t most = flags & WEIR_OP_ALL ? INT32_MAX + 1u : INT32_MAX;
+
+	return len > most ? most : (uint32_t)len;
 }
 
 void weir_op_init_recv(struct weir_op *op, struct weir_handle *handle, void *buf, size_t len,
@@ -353,7 +396,7 @@ void weir_op_init_recv(struct weir_op *op, struct weir_handle *handle, void *buf
 {
 	op_init(op, WEIR_OP_RECV, handle, flags);
 	op->u.io.buf = buf;
-	op->u.io.len = clamp_len(len);
+	op->u.io.len = clamp_len(len, flags);
 	op->u.io.done = 0;
 }
 
@@ -380,7 +423,7 @@ void weir_op_init_send(struct weir_op *op, struct weir_handle *handle, const voi
 {
 	op_init(op, WEIR_OP_SEND, handle, flags);
 	op->u.io.buf = (uint8_t *)(uintptr_t)buf;
-	op->u.io.len = clamp_len(len);
+	op->u.io.len = clamp_len(len, flags);
 	op->u.io.done = 0;
 }
 
@@ -432,7 +475,7 @@ static void file_init(struct weir_op *op, enum weir_op_code code, int fd, const 
 {
 	op_init(op, code, NULL, 0);
 	op->target.fd = fd;
-	op->target.len = clamp_len(len);
+	op->target.len = clamp_len(len, 0);
 	op->u.file.buf = (uint8_t *)(uintptr_t)buf;
 	op->u.file.offset = offset;
 }

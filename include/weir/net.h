@@ -434,7 +434,7 @@ WEIR_API void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half);
  * Cancel:   nothing was received; bytes that came first are returned, not lost
  * Returns:  the bytes; 0 at the end of the stream; -ECONNRESET, …; -ECANCELED, also when the stream
  *           is closed meanwhile; -ETIMEDOUT; -EBADF for no stream; -EFAULT for NULL with a len or
- *           count; -EPERM outside a fiber
+ *           count; -EINVAL without room; -EPERM outside a fiber
  * Since:    0.1
  */
 WEIR_API int weir_tcp_recv(struct weir_tcp *conn, void *buf, size_t len);

@@ -145,6 +145,182 @@ CASE(more_pieces_than_a_call_takes, 0)
 	return 0;
 }
 
+/* ---- empty pieces, and no room at all ---- */
+
+/* So many empty pieces before, between and behind the halves of the bytes. */
+static unsigned among_empty(struct iovec *iov, unsigned empty, uint8_t *buf, size_t len)
+{
+	memset(iov, 0, (3 * empty + 2) * sizeof(*iov));
+	iov[empty] = (struct iovec){ buf, len / 2 };
+	iov[2 * empty + 1] = (struct iovec){ buf + len / 2, len - len / 2 };
+	return 3 * empty + 2;
+}
+
+static int await_now(struct weir_op *op)
+{
+	struct waiter waiter;
+
+	begin(&waiter, &op->leaf.future);
+	return ended(&waiter);
+}
+
+/* Around the most that are copied for a call, and the most that one takes. */
+static const unsigned emptiness[] = { 0, 1, 16, 17, 1023, 1024, 1025, 3000 };
+#define EMPTIEST 3000
+
+CASE(empty_pieces_are_no_end, 0)
+{
+	struct iovec *iov = calloc(3 * EMPTIEST + 2, sizeof(*iov));
+	uint8_t out[10], in[10];
+	struct weir_tcp *one, *other;
+	struct weir_op op;
+	size_t at = 0;
+	unsigned count;
+	int rc;
+
+	connected(&one, &other);
+	for (unsigned i = 0; i < sizeof(emptiness) / sizeof(*emptiness); i++)
+		for (unsigned flags = 0; flags <= WEIR_OP_ALL; flags++) {
+			pattern_fill(7, at, out, sizeof(out));
+			count = among_empty(iov, emptiness[i], out, sizeof(out));
+			weir_op_init_sendv(&op, &one->handle, iov, count, flags);
+			rc = await_now(&op);
+			ck_assert_msg(flags ? rc == 10 : rc > 0 && rc <= 10, "%u empty: %d",
+				      emptiness[i], rc);
+			count = among_empty(iov, emptiness[i], in, sizeof(in));
+			for (int left = rc; left > 0; left -= rc) {
+				weir_op_init_recvv(&op, &other->handle, iov, count);
+				rc = await_now(&op);
+				ck_assert_msg(rc > 0 && rc <= left, "%u empty: %d", emptiness[i],
+					      rc);
+				pattern_check(7, at, in, (size_t)rc);
+				at += (size_t)rc;
+			}
+		}
+	close_both(one, other);
+	free(iov);
+	return 0;
+}
+
+/* A receive that has no room could not be told from one that met the end. */
+static void receive_nothing(struct weir_tcp *conn, struct iovec *empty)
+{
+	struct weir_op op;
+
+	weir_op_init_recv(&op, &conn->handle, NULL, 0, 0);
+	ck_assert_int_eq(await_now(&op), -EINVAL);
+	weir_op_init_recv(&op, &conn->handle, NULL, 0, WEIR_OP_PEEK);
+	ck_assert_int_eq(await_now(&op), -EINVAL);
+	weir_op_init_recv(&op, &conn->handle, NULL, 0, WEIR_OP_TRY);
+	ck_assert_int_eq(await_now(&op), -EINVAL);
+	for (unsigned i = 0; i < sizeof(emptiness) / sizeof(*emptiness); i++) {
+		weir_op_init_recvv(&op, &conn->handle, empty, emptiness[i]);
+		ck_assert_int_eq(await_now(&op), -EINVAL);
+	}
+}
+
+CASE(no_room_is_no_end, 0)
+{
+	struct iovec *empty = calloc(EMPTIEST, sizeof(*empty));
+	struct weir_tcp *one, *other;
+	struct weir_op op;
+
+	connected(&one, &other);
+	receive_nothing(other, empty);
+	pattern_send(one, 8, 0, 100);
+	receive_nothing(other, empty);
+	pattern_recv(other, 8, 0, 100);
+	for (unsigned i = 0; i < sizeof(emptiness) / sizeof(*emptiness); i++)
+		for (unsigned flags = 0; flags <= WEIR_OP_ALL; flags++) {
+			weir_op_init_sendv(&op, &one->handle, empty, emptiness[i], flags);
+			ck_assert_int_eq(await_now(&op), 0);
+		}
+	weir_op_init_recv(&op, &other->handle, NULL, 0, WEIR_OP_ALL);
+	ck_assert_int_eq(await_now(&op), 0);
+	close_both(one, other);
+	free(empty);
+	return 0;
+}
+
+/* ---- more than a result can tell ---- */
+
+/* The same memory again and again, so that it takes little. */
+#define AGAIN_BYTES ((size_t)1 << 20)
+
+static unsigned again(struct iovec *iov, uint8_t *buf, size_t sum)
+{
+	unsigned count = 0;
+
+	for (size_t part; sum > 0; sum -= part) {
+		part = sum < AGAIN_BYTES ? sum : AGAIN_BYTES;
+		iov[count++] = (struct iovec){ buf, part };
+	}
+	return count;
+}
+
+static const size_t too_much[] = { (size_t)INT_MAX + 1, UINT32_MAX, ((size_t)1 << 32) + 5,
+				   ((size_t)2 << 32) + 5 };
+#define MOST_PIECES (8 * 1024 + 2)
+
+CASE(all_of_more_than_a_result_can_tell_is_refused, 0)
+{
+	struct iovec *iov = calloc(MOST_PIECES, sizeof(*iov));
+	uint8_t *buf = malloc(AGAIN_BYTES);
+	struct weir_tcp *one, *other;
+	struct weir_op op;
+
+	connected(&one, &other);
+	for (unsigned i = 0; i < sizeof(too_much) / sizeof(*too_much); i++) {
+		weir_op_init_sendv(&op, &one->handle, iov, again(iov, buf, too_much[i]),
+				   WEIR_OP_ALL);
+		ck_assert_int_eq(await_now(&op), -EINVAL);
+		ck_assert_uint_eq(op.u.iov.done, 0);
+		weir_op_init_send(&op, &one->handle, buf, too_much[i], WEIR_OP_ALL);
+		ck_assert_int_eq(await_now(&op), -EINVAL);
+		weir_op_init_recv(&op, &other->handle, buf, too_much[i], WEIR_OP_ALL);
+		ck_assert_int_eq(await_now(&op), -EINVAL);
+	}
+	iov[0] = iov[1] = (struct iovec){ buf, SIZE_MAX / 2 + 1 };
+	weir_op_init_sendv(&op, &one->handle, iov, 2, WEIR_OP_ALL);
+	ck_assert_int_eq(await_now(&op), -EINVAL);
+	pattern_send(one, 9, 0, 100);
+	pattern_recv(other, 9, 0, 100);
+	close_both(one, other);
+	free(buf);
+	free(iov);
+	return 0;
+}
+
+/* What comes may be less, so room may be more. */
+CASE(more_room_than_a_result_can_tell_is_allowed, 0)
+{
+	struct iovec *iov = calloc(MOST_PIECES, sizeof(*iov));
+	uint8_t *buf = malloc(AGAIN_BYTES);
+	struct weir_tcp *one, *other;
+	struct weir_op op;
+	size_t at = 0;
+
+	connected(&one, &other);
+	for (unsigned i = 0; i < sizeof(too_much) / sizeof(*too_much); i++) {
+		size_t end = at + 100;
+
+		pattern_send(one, 10, at, 100);
+		while (at < end) {
+			int rc;
+
+			weir_op_init_recvv(&op, &other->handle, iov, again(iov, buf, too_much[i]));
+			rc = await_now(&op);
+			ck_assert_int_gt(rc, 0);
+			pattern_check(10, at, buf, (size_t)rc);
+			at += (size_t)rc;
+		}
+	}
+	close_both(one, other);
+	free(buf);
+	free(iov);
+	return 0;
+}
+
 /* ---- all of it, through little room ---- */
 
 struct half {
@@ -229,6 +405,10 @@ void conformance_vector(struct conformance_list *list)
 {
 	ONCE(list, vectors_are_cut_anywhere);
 	ONCE(list, more_pieces_than_a_call_takes);
+	BOTH(list, empty_pieces_are_no_end);
+	BOTH(list, no_room_is_no_end);
+	BOTH(list, all_of_more_than_a_result_can_tell_is_refused);
+	BOTH(list, more_room_than_a_result_can_tell_is_allowed);
 	ONCE(list, all_of_it_through_little_room);
 	BOTH(list, an_exact_receive_is_fed_in_bits);
 }
