@@ -13,13 +13,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/lock.h"
 #include "core/os.h"
 #include "core/stack.h"
 
 const char *(*weir__stack_overflow_name)(void);
 
-static struct sigaction previous;
-static bool installed;
+static struct weir__lock install_lock;
+static struct sigaction previous;	/* does not change while the handler is there */
+static bool installed;			/* under install_lock */
 
 /* A line built without stdio, cut off when it is full. */
 struct line {
@@ -92,27 +94,18 @@ static void on_fault(int sig, siginfo_t *info, void *uc)
 int weir__stack_report_overflow_install(void)
 {
 	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	int rc = 0;
 
-	if (installed)
-		return 0;
 	sigemptyset(&sa.sa_mask);
-	if (sigaction(weir__os_fault_signal, NULL, &previous) < 0 ||
-	    sigaction(weir__os_fault_signal, &sa, NULL) < 0)
-		return -errno;
-	installed = true;
-	return 0;
-}
-
-void weir__stack_report_overflow_remove(void)
-{
-	struct sigaction now;
-
-	if (!installed || sigaction(weir__os_fault_signal, NULL, &now) < 0)
-		return;
-	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault) {
-		sigaction(weir__os_fault_signal, &previous, NULL);
-		installed = false;
+	weir__lock_take(&install_lock);
+	if (!installed) {
+		if (sigaction(weir__os_fault_signal, NULL, &previous) < 0 ||
+		    sigaction(weir__os_fault_signal, &sa, NULL) < 0)
+			rc = -errno;
+		installed = rc == 0;
 	}
+	weir__lock_drop(&install_lock);
+	return rc;
 }
 
 /* What the kernel wants for a signal frame (wide vector registers), and room to report. */

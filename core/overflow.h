@@ -17,13 +17,10 @@
 #include <stddef.h>
 
 /*
- * Installs the handler. Each thread that resumes fibers needs an alternate signal stack.
- * Returns 0 (also when already installed) or a negative errno. Thread: [setup].
+ * Installs the handler, once for good. Each thread that resumes fibers needs an alternate signal
+ * stack. Returns 0 (also when already installed) or a negative errno. Thread: [any].
  */
 int weir__stack_report_overflow_install(void);
-
-/* Puts the previous handler back, unless somebody else's is on top. Thread: [setup]. */
-void weir__stack_report_overflow_remove(void);
 
 /* The running task's name, or NULL; set by the task layer. Called in a signal handler. */
 extern const char *(*weir__stack_overflow_name)(void);

@@ -116,18 +116,44 @@ START_TEST(report_and_chain)
 }
 END_TEST
 
-START_TEST(install_and_remove)
-{
-	struct sigaction before, now;
+#define THREADS 4
 
-	ck_assert_int_eq(sigaction(SIGSEGV, NULL, &before), 0);
-	ck_assert_int_eq(weir__stack_report_overflow_install(), 0);
-	ck_assert_int_eq(weir__stack_report_overflow_install(), 0);
-	ck_assert_int_eq(sigaction(SIGSEGV, NULL, &now), 0);
-	ck_assert(now.sa_sigaction != before.sa_sigaction);
-	weir__stack_report_overflow_remove();
-	ck_assert_int_eq(sigaction(SIGSEGV, NULL, &now), 0);
-	ck_assert(now.sa_sigaction == before.sa_sigaction);
+static pthread_barrier_t all_ready;
+
+static void *install_with_others(void *arg)
+{
+	pthread_barrier_wait(&all_ready);
+	return weir__stack_report_overflow_install() < 0 ? arg : NULL;
+}
+
+static void install_on_several_threads(void)
+{
+	struct sigaction sa = { .sa_sigaction = earlier_handler, .sa_flags = SA_SIGINFO };
+	pthread_t threads[THREADS];
+	void *failed = NULL;
+
+	sigaction(SIGSEGV, &sa, NULL);
+	pthread_barrier_init(&all_ready, NULL, THREADS);
+	for (int i = 0; i < THREADS; i++)
+		if (pthread_create(&threads[i], NULL, install_with_others, &all_ready))
+			_exit(1);
+	for (int i = 0; i < THREADS && !failed; i++)
+		pthread_join(threads[i], &failed);
+	if (failed)
+		_exit(2);
+	*bad = 1;
+}
+
+/* Runtimes may start on several threads at once: none of them takes another's handler for it. */
+START_TEST(installed_by_several_threads_the_handler_before_stays)
+{
+	int status;
+
+	for (int i = 0; i < 300; i++) {
+		fault_in_child(install_on_several_threads, &status);
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 42,
+			      "the handler that was there before is lost: status %#x", status);
+	}
 }
 END_TEST
 
@@ -195,7 +221,7 @@ int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(report_and_chain, .timeout_s = 30),
-		TESTING(install_and_remove, .timeout_s = 30),
+		TESTING(installed_by_several_threads_the_handler_before_stays, .needs = "nosan"),
 		TESTING(altstack_per_thread, .timeout_s = 30),
 		TESTING(a_small_altstack_is_replaced_and_comes_back, .timeout_s = 30),
 	};

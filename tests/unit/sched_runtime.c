@@ -2,7 +2,8 @@
 /*
  * sched_runtime.c: making a runtime and using it from everywhere: what its
  * configuration refuses and says about it, block_on, spawns from other threads,
- * enter and leave, hooks, counters, fork, and the report of a stack overflow.
+ * enter and leave, hooks, counters, fork, the report of a stack overflow, and what all
+ * runtimes of a process share.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/sanitizer.h"
 #include "tests/unit/runtimes.h"
 
 static int give(void *arg)
@@ -789,6 +791,71 @@ START_TEST(an_overflow_names_the_task)
 }
 END_TEST
 
+/* ---- what belongs to the process --------------------------------------------------------- */
+
+static unsigned faults_seen;
+
+static void note_fault(int signo UNUSED)
+{
+	add(&faults_seen, 1);
+}
+
+/* Everything that a runtime may set up once for the process. */
+static int use_the_process(void *arg UNUSED)
+{
+	struct weir_signal listener;
+	struct weir_task *task;
+	int one = 1, result;
+
+	ck_assert_int_eq(weir_signal_open(&listener, SIGUSR2), 0);
+	weir_signal_close(&listener);
+	ck_assert_int_eq(weir_spawn(give, &one, &task), 0);
+	ck_assert_int_eq(weir_task_join(task, &result), 0);
+	ck_assert_int_eq(result, 1);
+	return weir_block_in_place(give, &one) == 1 || weir_rt_workers(weir_rt_current()) == 1 ? 0
+											       : -1;
+}
+
+static void *make_and_free(void *arg)
+{
+	pthread_barrier_t *ready = arg;
+
+	for (int i = 0; i < 6; i++) {
+		struct weir_rt_config cfg = runtime_config(i % RUNTIMES);
+		struct weir_backend_info info;
+
+		/* liburing unmaps its rings behind ThreadSanitizer's back: what comes after is a race to it. */
+		if (WEIR__TSAN)
+			cfg.backend = "epoll";
+		else if (weir_backend_info((unsigned)i / RUNTIMES, &info) == 0 && info.err == 0)
+			cfg.backend = info.name;
+		if (cfg.workers > 2)
+			cfg.workers = 2;
+		pthread_barrier_wait(ready);
+		runtime_run(&cfg, use_the_process, NULL);
+	}
+	return NULL;
+}
+
+START_TEST(several_threads_make_and_free_runtimes)
+{
+	struct sigaction sa = { .sa_handler = note_fault };
+	pthread_barrier_t ready;
+	pthread_t threads[4];
+
+	ck_assert_int_eq(sigaction(SIGSEGV, &sa, NULL), 0);
+	pthread_barrier_init(&ready, NULL, 4);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, make_and_free, &ready), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&ready);
+	/* The application's own handler still gets what is its own. */
+	raise(SIGSEGV);
+	ck_assert_uint_eq(get(&faults_seen), 1);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -811,6 +878,7 @@ int main(int argc, char **argv)
 		EACH(a_child_does_not_inherit_the_runtime),
 		EACH(a_child_may_have_its_own, .needs = "nosan"),
 		EACH(an_overflow_names_the_task, .needs = "nosan native"),
+		TESTING(several_threads_make_and_free_runtimes),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
