@@ -56,7 +56,7 @@ static int join_start(struct weir_join *join, struct weir_cx *cx)
 {
 	struct weir_task *task = join->task;
 
-	if (task == cx->task)
+	if (task == weir__task_of_cx(cx))
 		return -EDEADLK;
 	if (!weir_coop_take(cx))
 		return WEIR_PENDING;

@@ -14,29 +14,22 @@ struct weir__local {
 	struct weir__local *next;
 	const struct weir_local_key *key;
 	void *value;
-	unsigned depth;			/* the task's when the value was set */
+	uint8_t depth;			/* the task's when the value was set */
 };
 
-#define DEPTH_MAX 3u
-
-static unsigned depth_of(const struct weir_task *task)
-{
-	return task->flags / WEIR__TASK_LOCALS_DEPTH;
-}
+#define DEPTH_MAX 3
 
 static void destroy(struct weir_task *task, const struct weir_local_key *key, void *value,
-		    unsigned depth)
+		    uint8_t depth)
 {
-	unsigned before = depth_of(task);
+	uint8_t before = task->locals_depth;
 
 	if (!key->destroy || !value)
 		return;
 	WEIR_ASSERT(depth < DEPTH_MAX && before <= DEPTH_MAX);
-	task->flags = (uint8_t)(task->flags % WEIR__TASK_LOCALS_DEPTH +
-				(depth + 1) * WEIR__TASK_LOCALS_DEPTH);
+	task->locals_depth = (uint8_t)(depth + 1);
 	key->destroy(value);
-	task->flags = (uint8_t)(task->flags % WEIR__TASK_LOCALS_DEPTH +
-				before * WEIR__TASK_LOCALS_DEPTH);
+	task->locals_depth = before;
 }
 
 static struct weir__local *find(struct weir_task *task, const struct weir_local_key *key)
@@ -57,20 +50,20 @@ int weir_local_set(const struct weir_local_key *key, void *value)
 
 	if (!task)
 		return -EPERM;
-	if (depth_of(task) == DEPTH_MAX)
+	if (task->locals_depth == DEPTH_MAX)
 		return -EBUSY;
 	l = find(task, key);
 	if (l) {
 		old = l->value;
 		l->value = value;
-		l->depth = depth_of(task);
+		l->depth = task->locals_depth;
 		destroy(task, key, old, l->depth);
 		return 0;
 	}
 	l = malloc(sizeof *l);
 	if (!l)
 		return -ENOMEM;
-	*l = (struct weir__local){ task->locals, key, value, depth_of(task) };
+	*l = (struct weir__local){ task->locals, key, value, task->locals_depth };
 	task->locals = l;
 	return 0;
 }

@@ -238,7 +238,8 @@ int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 	task->member = member;
 	task->locals = NULL;
 	task->home = w ? w->index : WEIR__TASK_NO_HOME;
-	task->pinned_to = (uint16_t)(cfg->worker ? cfg->worker - 1 : w ? w->index : 0);
+	task->locals_depth = 0;
+	task->pinned_to = (uint8_t)(cfg->worker ? cfg->worker - 1 : w ? w->index : 0);
 	WEIR_ASSERT(task->pinned_to < rt->workers);
 	task_init_body(task, cfg);
 	/* Release: pairs with the acquire of a wake on a stale pointer to this block. */
@@ -353,9 +354,9 @@ void weir__task_complete(struct weir__worker *w, struct weir_task *task, int res
 
 struct weir_task *weir_task_current(void)
 {
-	struct weir__worker *w = weir__worker_current();
+	const struct weir__context *c = weir__context();
 
-	return w ? w->cx.task : NULL;
+	return c->worker ? c->worker->cx.task : c->task;
 }
 
 uint64_t weir_task_id(const struct weir_task *task)

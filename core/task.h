@@ -35,7 +35,6 @@ enum {
 	WEIR__TASK_UNWINDING = 1u << 3,	/* leaves are being waited for; .result is decided */
 	WEIR__TASK_STAMPED = 1u << 4,	/* .woken_ns says since when it has been ready */
 	WEIR__TASK_TIMED = 1u << 5,	/* the poll that comes next is */
-	WEIR__TASK_LOCALS_DEPTH = 1u << 6, /* this bit and the next: see core/local.c */
 };
 
 struct weir_task {
@@ -56,7 +55,8 @@ struct weir_task {
 	uint8_t size_class;
 	uint16_t slab_owner;		/* worker whose slab the block is of; WEIR__SLAB_FOREIGN */
 	uint16_t home;			/* see away_polls in weir/metrics.h; NO_HOME; atomic */
-	uint16_t pinned_to;
+	uint8_t pinned_to;
+	uint8_t locals_depth;		/* destructors that run in one another, see core/local.c */
 
 	uint64_t id;
 	const char *name;
@@ -124,6 +124,12 @@ int weir__parker_block_on(struct weir__parker *p, struct weir_future *future, ui
 
 /* Destroy the task-local values. core/local.c */
 void weir__local_destroy(struct weir_task *task);
+
+/* Who polls: the task; polled by hand, the one that blocks this thread in place, or NULL. */
+static inline struct weir_task *weir__task_of_cx(const struct weir_cx *cx)
+{
+	return cx->task ? cx->task : weir_task_current();
+}
 
 /* How the running task is asked to stop. */
 static inline bool weir__task_is_cancelled(const struct weir_task *task)

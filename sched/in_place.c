@@ -28,6 +28,7 @@ struct elsewhere {
 	struct weir_future future;
 	struct pool *pool;
 	struct weir_waker waker;
+	struct weir_task *task;
 	int (*fn)(void *arg);
 	void *arg;
 	int rc;
@@ -39,7 +40,9 @@ static int run_elsewhere(void *arg)
 	struct elsewhere *call = arg;
 	struct weir_waker waker = call->waker;
 
+	weir__context()->task = call->task;
 	call->rc = call->fn(call->arg);
+	weir__context()->task = NULL;
 	/* Pairs with the load in elsewhere_poll; the call may be gone after it. */
 	weir__store(&call->done, true, WEIR_RELEASE);
 	weir_waker_wake(&waker);
@@ -67,7 +70,9 @@ static int elsewhere_poll(struct weir_future *future, struct weir_cx *cx)
 static int call_elsewhere(struct worker *w, int (*fn)(void *), void *arg)
 {
 	static const struct weir_future_ops ops = { "block in place", elsewhere_poll, NULL, NULL };
-	struct elsewhere call = { { &ops }, .pool = &w->rt->pool, .fn = fn, .arg = arg };
+	struct elsewhere call = {
+		{ &ops }, .pool = &w->rt->pool, .task = w->base.cx.task, .fn = fn, .arg = arg
+	};
 
 	(void)weir__await_shielded(&call.future);
 	return call.rc;
@@ -101,14 +106,22 @@ static int take_over(void *arg)
 /* Not inlined: the context is another thread's after the suspend. */
 static WEIR_NOINLINE void leave_worker(struct worker *w)
 {
-	WEIR_ASSERT(&w->base == weir__worker_current() && w->base.cx.task);
-	weir__context()->worker = NULL;
+	struct weir__context *c = weir__context();
+
+	WEIR_ASSERT(&w->base == c->worker && w->base.cx.task);
+	c->worker = NULL;
+	c->task = w->base.cx.task;
+	c->part_of = &w->rt->base;
 	w->base.cx.task = NULL;
 }
 
 static WEIR_NOINLINE void return_to_worker(struct worker *w)
 {
-	weir__context()->worker = &w->base;
+	struct weir__context *c = weir__context();
+
+	w->base.cx.task = c->task;
+	c->worker = &w->base;
+	c->task = NULL;
 }
 
 int weir_block_in_place(int (*fn)(void *), void *arg)
@@ -129,12 +142,12 @@ int weir_block_in_place(int (*fn)(void *), void *arg)
 	rc = pool_run_now(&w->rt->pool, take_over, w);
 	if (rc < 0) {		/* no thread to be had: block the worker after all */
 		return_to_worker(w);
-		base->cx.task = task;
 		return fn(arg);
 	}
 	bind_thread(w, false);
 	domains_stay_near(w->rt, w->group);
 	rc = fn(arg);
+	weir__context()->task = NULL;
 	/* Back to worker_run of this thread, which finds that it is no worker and queues the task. */
 	weir__fiber_suspend(task->fiber);
 	return rc;

@@ -140,6 +140,7 @@ static void *thread_main(void *arg)
 	int result = 0;
 
 	weir__context()->rt = pool->rt;
+	weir__context()->part_of = pool->rt;
 	weir__os_thread_name(pool->name);
 	pthread_mutex_lock(&pool->lock);
 	for (;;) {

@@ -30,8 +30,7 @@
 static void forked_in_child(void)
 {
 	weir__fork_generation++;
-	weir__context()->worker = NULL;
-	weir__context()->rt = NULL;
+	*weir__context() = (struct weir__context){ .worker = NULL };
 }
 
 /* Async-signal-safe. */
@@ -417,15 +416,19 @@ int weir_rt_shutdown(struct weir_rt *base, uint64_t timeout_ns)
 		return -EPERM;
 	if (!base)
 		return -EINVAL;
-	return weir__rt_is_inherited(base) ? -ENXIO
-					   : runtime_shutdown(runtime_of(base), timeout_ns);
+	if (weir__rt_is_inherited(base))
+		return -ENXIO;
+	if (weir__context()->part_of == base)
+		return -EDEADLK;
+	return runtime_shutdown(runtime_of(base), timeout_ns);
 }
 
 void weir_rt_free(struct weir_rt *base)
 {
 	struct runtime *rt = runtime_of(base);
 
-	if (!base || weir__rt_is_inherited(base) || weir__worker_current())
+	if (!base || weir__rt_is_inherited(base) || weir__worker_current() ||
+	    weir__context()->part_of == base)
 		return;
 	if (runtime_shutdown(rt, 100 * WEIR_MSEC) < 0)
 		return;

@@ -206,12 +206,16 @@ static int take_steps(struct runtime *rt, uint64_t deadline)
 int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
 {
 	uint64_t deadline = weir__clock_add(weir__clock_system(), timeout_ns);
+	const struct weir_rt *part_of = weir__context()->part_of;
 	int rc = begin(rt, deadline);
 
 	if (rc < 0)
 		return rc;
+	/* What is called on the way (a hook, a drop) is told that it would wait for itself. */
+	weir__context()->part_of = &rt->base;
 	if (runtime_phase(rt) != RT_STOPPED)
 		rc = take_steps(rt, deadline);
+	weir__context()->part_of = part_of;
 	end(rt);
 	return rc;
 }

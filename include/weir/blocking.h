@@ -70,6 +70,10 @@ WEIR_API int weir_blocking_spawn(struct weir_rt *rt, int (*fn)(void *), void *ar
  * driver cannot change its thread (io_uring) it is fn that goes to the other thread, while the
  * fiber waits.
  *
+ * In fn the task is still the running one: weir_task_current, its task-local values, and
+ * weir_task_cancelled, by which a long one can see that it was aborted: nothing else stops it.
+ * Calls that need a fiber answer -EPERM; weir_block_on waits there, whatever becomes of the task.
+ *
  * Thread:   [worker] on a fiber of the multi-thread scheduler; runs fn plainly anywhere else
  *           that is not a worker; -EPERM on the current-thread scheduler
  * Returns:  what fn returned

@@ -188,7 +188,9 @@ WEIR_API int weir_rt_run(const struct weir_rt_config *cfg, int (*fn)(void *), vo
  * Thread:   [any] but a worker
  * Waits:    up to timeout_ns (WEIR_FOREVER allowed)
  * Returns:  0; -ETIMEDOUT if a task or a blocking job would not stop (the rest has);
- *           -EPERM on a worker; -EINVAL without rt; -ENXIO in a forked child
+ *           -EPERM on a worker; -EDEADLK where it would wait for its caller: in a job of its
+ *           pool, in a function that blocks in place, in what shutdown itself calls (a hook, a
+ *           drop); -EINVAL without rt; -ENXIO in a forked child
  * Since:    0.1
  */
 WEIR_API int weir_rt_shutdown(struct weir_rt *rt, uint64_t timeout_ns);
@@ -196,7 +198,8 @@ WEIR_API int weir_rt_shutdown(struct weir_rt *rt, uint64_t timeout_ns);
 /**
  * Free a runtime; shuts it down without waiting long (100 ms) if that has not happened.
  * What still runs after a shutdown that timed out keeps the memory it needs; that is
- * leaked, and nothing else is. NULL is allowed.
+ * leaked, and nothing else is. NULL is allowed. Where weir_rt_shutdown answers -EPERM or -EDEADLK
+ * it does nothing.
  *
  * A thread that has woken one of its tasks, directly or by a primitive, may still be
  * about it: shutdown waits for that. Wakers that were cloned and are still held keep the

@@ -146,7 +146,7 @@ struct weir_join {
 /** Set a join up. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_join_init(struct weir_join *join, struct weir_task *task);
 
-/** The running task; NULL outside. Thread: [any]. Since: 0.1 */
+/** The running task, also while it blocks in place; NULL outside. Thread: [any]. Since: 0.1 */
 WEIR_API struct weir_task *weir_task_current(void);
 /** A number that no other task of the process has or had; 0 for NULL. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_task_id(const struct weir_task *task);
@@ -196,6 +196,8 @@ WEIR_API bool weir_task_unconstrained(bool on);
  *
  * A destructor may set values, its own key's too, and theirs may: three in a chain.
  * The third one's sets answer -EBUSY, so that there is an end.
+ *
+ * A function that blocks in place (blocking.h) has its task's values.
  */
 struct weir_local_key {
 	void (*destroy)(void *value);	/* may be NULL */

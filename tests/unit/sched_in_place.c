@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_in_place.c: a thread is bound to a worker's CPUs as long as it is the worker, and
- * a fiber that has blocked in place goes on in its domain.
+ * sched_in_place.c: a thread is bound to a worker's CPUs as long as it is the worker, a
+ * fiber that has blocked in place goes on in its domain, and its task is seen where it does.
  */
 #include "sched/cpus.h"
 #include "sched/worker.h"
@@ -193,12 +193,92 @@ START_TEST(who_blocked_in_place_goes_on_in_its_domain)
 }
 END_TEST
 
+/* ---- what is seen of the task ---- */
+
+static const struct weir_local_key key;
+
+struct inside {
+	struct weir_task *task;
+	unsigned begun;
+	int before, during;
+};
+
+static int look(void *arg)
+{
+	struct inside *in = arg;
+
+	ck_assert_int_eq(weir_rt_worker_index(), -1);
+	ck_assert_ptr_eq(weir_task_current(), in->task);
+	ck_assert_ptr_eq(weir_local_get(&key), &in->before);
+	ck_assert_int_eq(weir_local_set(&key, &in->during), 0);
+	ck_assert_int_eq(weir_task_join(in->task, NULL), -EDEADLK);
+	ck_assert_int_eq(weir_yield(), -EPERM);
+	ck_assert_int_eq(weir_rt_shutdown(weir_rt_current(), WEIR_FOREVER), -EDEADLK);
+	weir_rt_free(weir_rt_current());
+	ck_assert(!weir_task_cancelled());
+	set(&in->begun, 1);
+	while (!weir_task_cancelled())
+		sched_yield();
+	return 5;
+}
+
+static int look_in_place(void *arg)
+{
+	struct inside *in = arg;
+
+	in->task = weir_task_current();
+	ck_assert_int_eq(weir_local_set(&key, &in->before), 0);
+	ck_assert_int_eq(weir_block_in_place(look, in), 5);
+	ck_assert_ptr_eq(weir_task_current(), in->task);
+	ck_assert_ptr_eq(weir_local_get(&key), &in->during);
+	return 6;
+}
+
+/* A thread that has run it keeps nothing of the task. */
+static int see_no_task(void *arg UNUSED)
+{
+	ck_assert_ptr_null(weir_task_current());
+	ck_assert(!weir_task_cancelled());
+	ck_assert_ptr_null(weir_local_get(&key));
+	return 0;
+}
+
+static int see_inside(void *arg UNUSED)
+{
+	for (int i = 0; i < 4; i++) {
+		struct inside in = { .begun = 0 };
+		struct weir_task *task;
+		int result;
+
+		ck_assert_int_eq(weir_spawn(look_in_place, &in, &task), 0);
+		YIELD_UNTIL(get(&in.begun));
+		weir_task_abort(task);
+		ck_assert_int_eq(weir_task_join(task, &result), 0);
+		ck_assert_int_eq(result, 6);
+		ck_assert_int_eq(weir_blocking_run(see_no_task, NULL), 0);
+	}
+	return 0;
+}
+
+START_TEST(the_task_is_seen_where_it_blocks_in_place)
+{
+	struct weir_rt_config cfg = runtime_config(_i % 2 ? ON_FOUR : ON_ONE);
+	struct weir_backend_info info;
+
+	if (weir_backend_info((unsigned)_i / 2, &info) < 0 || info.err < 0)
+		return;
+	cfg.backend = info.name;
+	runtime_run(&cfg, see_inside, NULL);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(a_thread_is_bound_as_long_as_it_is_a_worker, .needs = "2cpus"),
 		TESTING(the_current_thread_is_never_bound, .needs = "2cpus"),
 		TESTING(who_blocked_in_place_goes_on_in_its_domain, .rounds = 2),
+		TESTING(the_task_is_seen_where_it_blocks_in_place, .rounds = 4),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

@@ -274,7 +274,7 @@ static int shut_down_inside(void *arg)
 	struct weir_rt *rt = arg;
 
 	weir_rt_free(rt);
-	return weir_rt_shutdown(rt, 0);
+	return weir_rt_shutdown(rt, WEIR_FOREVER);
 }
 
 START_TEST(not_from_inside)
@@ -285,6 +285,39 @@ START_TEST(not_from_inside)
 	ck_assert_int_eq(weir_rt_block_on(rt, shut_down_inside, rt), -EPERM);
 	ck_assert_int_eq(weir_rt_block_on(rt, do_nothing, NULL), 0);
 	runtime_end(rt);
+}
+END_TEST
+
+static int shut_down_in_job(void *rt)
+{
+	return weir_blocking_run(shut_down_inside, rt);
+}
+
+struct hooked {
+	struct weir_rt *rt;
+	int rc;
+};
+
+static void shut_down_in_hook(void *arg, unsigned worker UNUSED)
+{
+	struct hooked *h = arg;
+
+	h->rc = shut_down_inside(h->rt);
+}
+
+/* It would wait for the job, or the hook, that waits for it. */
+START_TEST(not_by_what_it_waits_for)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct hooked h = { .rc = 1 };
+
+	cfg.on_worker_stop = shut_down_in_hook;
+	cfg.hook_arg = &h;
+	h.rt = runtime_new(&cfg);
+	ck_assert_int_eq(weir_rt_block_on(h.rt, shut_down_in_job, h.rt), -EDEADLK);
+	ck_assert_int_eq(weir_rt_block_on(h.rt, do_nothing, NULL), 0);
+	runtime_end(h.rt);
+	ck_assert_int_eq(h.rc, _i == ON_CURRENT ? -EDEADLK : -EPERM);
 }
 END_TEST
 
@@ -551,6 +584,7 @@ int main(int argc, char **argv)
 		     .flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
 		EACH(a_shutdown_with_nothing_to_stop),
 		EACH(not_from_inside),
+		EACH(not_by_what_it_waits_for),
 		TESTING(a_fiber_that_spins_is_reported, .rounds = 2 * RUNTIMES),
 		TESTING(a_root_that_waits_for_a_job_is_reported, .rounds = 3),
 		/* What rt.h says is leaked then. */
