@@ -202,6 +202,12 @@ static int wait_finish(struct weir_group_wait *wait, struct weir__member *m)
 	return 1;
 }
 
+/* A task of the group that waited for it would wait for itself. */
+static bool is_member(const struct weir_group *group, const struct weir_task *task)
+{
+	return task && task->member && task->member->group == group;
+}
+
 /* The future is armed exactly while it is, or just was, the group's waiter. */
 static int wait_poll(struct weir_future *future, struct weir_cx *cx)
 {
@@ -212,6 +218,8 @@ static int wait_poll(struct weir_future *future, struct weir_cx *cx)
 	struct weir__member *m;
 	int rc = WEIR_PENDING;
 
+	if (!armed && is_member(group, weir__task_of_cx(cx)))
+		return -EDEADLK;
 	if (!armed && wait->cancelled)
 		return -ECANCELED;
 	if (!armed && !weir_coop_take(cx))
@@ -300,7 +308,8 @@ static void make_orphan(struct weir_group *group)
 
 /*
  * Waits even when the caller itself was aborted: its tasks must be gone before the group is.
- * A stackless task cannot wait here: the group goes with its last task.
+ * A stackless task cannot wait here, and one of the group's own would wait for itself: the group
+ * goes with its last task.
  */
 void weir_group_free(struct weir_group *group)
 {
@@ -318,9 +327,10 @@ void weir_group_free(struct weir_group *group)
 		rc = weir__worker_current() ? weir__await_shielded(&wait.leaf.future)
 					    : weir_block_on(&wait.leaf.future, WEIR_FOREVER);
 	} while (rc == 1);
-	WEIR_ASSERT(rc == 0 || rc == -EPERM);	/* -EBUSY: freed under another's weir_group_next */
+	/* -EBUSY: freed under another's weir_group_next */
+	WEIR_ASSERT(rc == 0 || rc == -EPERM || rc == -EDEADLK);
 	if (rc == 0)
 		free(group);
-	else if (rc == -EPERM)
+	else if (rc == -EPERM || rc == -EDEADLK)
 		make_orphan(group);
 }

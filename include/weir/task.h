@@ -242,7 +242,8 @@ WEIR_API int weir_group_spawn_at(struct weir_group *group, int (*fn)(void *), vo
  * Waits:    until one is complete, or the group is empty
  * Cancel:   no task was taken from the group
  * Returns:  1 with its id and result; 0 when the group is empty; -ECANCELED; -EBUSY for a second
- *           caller; -EPERM in a stackless task (use struct weir_group_wait there)
+ *           caller; -EDEADLK for a task of the group; -EPERM in a stackless task (use struct
+ *           weir_group_wait there)
  * Since:    0.1
  */
 WEIR_API int weir_group_next(struct weir_group *group, uint64_t *ret_id, int *ret_result);
@@ -256,8 +257,8 @@ WEIR_API size_t weir_group_len(const struct weir_group *group);
 /**
  * Abort what is left, wait for it, free the group. NULL is allowed.
  *
- * Thread:   as weir_group_next; in a stackless task it does not wait, and the group goes with
- *           its last task
+ * Thread:   as weir_group_next. In a stackless task, and in one of the group's own, which is
+ *           aborted with the others, it does not wait: the group goes with its last task
  * Waits:    until every task of the group is complete, even if the caller is aborted
  * Since:    0.1
  */

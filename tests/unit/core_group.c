@@ -254,6 +254,167 @@ ON_EACH(a_group_that_grows)
 	return 0;
 }
 
+/* ---- by one of its own ---- */
+
+struct family {
+	struct weir_group *group;
+	struct weir_notify asked;
+	int (*how)(struct weir_group *group);
+	int rc;
+	unsigned ended;
+};
+
+static int by_next(struct weir_group *group)
+{
+	return weir_group_next(group, NULL, NULL);
+}
+
+static int by_next_until(struct weir_group *group)
+{
+	return weir_group_next_until(group, weir_deadline_in(LONG), NULL, NULL);
+}
+
+static int by_future(struct weir_group *group)
+{
+	struct weir_group_wait wait;
+
+	weir_group_wait_init(&wait, group);
+	return weir_await(&wait.leaf.future);
+}
+
+static int next_in_place(void *group)
+{
+	return weir_group_next(group, NULL, NULL);
+}
+
+static int in_place(struct weir_group *group)
+{
+	return weir_rt_workers(weir_rt_current()) > 1 ? weir_block_in_place(next_in_place, group)
+						      : weir_group_next(group, NULL, NULL);
+}
+
+static int ask_member(void *arg)
+{
+	struct family *f = arg;
+
+	f->rc = f->how(f->group);
+	weir_notify_one(&f->asked);
+	return 7;
+}
+
+struct ask_state {
+	struct family *family;
+	struct weir_group_wait wait;
+};
+
+static int ask_member_poll(void *state, struct weir_cx *cx)
+{
+	struct ask_state *s = state;
+
+	weir_group_wait_init(&s->wait, s->family->group);
+	s->family->rc = weir_poll(&s->wait.leaf.future, cx);
+	weir_notify_one(&s->family->asked);
+	return 7;
+}
+
+static void spawn_asker(struct family *f, bool stackless)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct ask_state state = { .family = f };
+
+	cfg.group = f->group;
+	if (stackless) {
+		cfg.poll = ask_member_poll;
+		cfg.state = &state;
+		cfg.state_bytes = sizeof state;
+	} else {
+		cfg.fn = ask_member;
+		cfg.arg = f;
+	}
+	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, NULL), 0);
+}
+
+/* Alone, and beside another that has ended: it is not for a member to take its siblings either. */
+ON_EACH(a_member_does_not_wait_for_its_group)
+{
+	int (*const ways[])(struct weir_group *) = { by_next, by_next_until, by_future, in_place };
+	struct family f = { .rc = 1 };
+	int result, value = 7;
+
+	for (unsigned i = 0; i < 2 * 5; i++) {
+		f.how = ways[i / 2 % 4];
+		f.rc = 1;
+		weir_notify_init(&f.asked);
+		ck_assert_int_eq(weir_group_new(NULL, &f.group), 0);
+		if (i % 2)
+			ck_assert_int_eq(weir_group_spawn(f.group, give, &value, NULL), 0);
+		spawn_asker(&f, i / 2 == 4);
+		ck_assert_int_eq(weir_notify_wait(&f.asked), 0);
+		ck_assert_int_eq(f.rc, -EDEADLK);
+		for (unsigned n = 0; n <= i % 2; n++) {
+			ck_assert_int_eq(weir_group_next(f.group, NULL, &result), 1);
+			ck_assert_int_eq(result, 7);
+		}
+		ck_assert_int_eq(weir_group_next(f.group, NULL, &result), 0);
+		weir_group_free(f.group);
+	}
+	return 0;
+}
+
+static int sibling(void *arg)
+{
+	struct family *f = arg;
+	int rc = weir_sleep(LONG);
+
+	add(&f->ended, 1);
+	return rc;
+}
+
+static int free_own_group(void *arg)
+{
+	struct family *f = arg;
+
+	weir_group_free(f->group);
+	/* It was one of those that the free has aborted. */
+	f->rc = weir_sleep(LONG);
+	add(&f->ended, 1);
+	return 0;
+}
+
+static int free_in_place(void *group)
+{
+	weir_group_free(group);
+	return 0;
+}
+
+static int free_own_group_in_place(void *arg)
+{
+	struct family *f = arg;
+
+	weir_block_in_place(free_in_place, f->group);
+	f->rc = weir_sleep(LONG);
+	add(&f->ended, 1);
+	return 0;
+}
+
+ON_EACH(a_member_that_frees_its_group_aborts_it_and_goes_on)
+{
+	bool can_block = weir_rt_workers(weir_rt_current()) > 1;
+
+	for (int i = 0; i < 4; i++) {
+		int (*last)(void *) = i % 2 && can_block ? free_own_group_in_place : free_own_group;
+		struct family f = { .rc = 1 };
+
+		ck_assert_int_eq(weir_group_new(NULL, &f.group), 0);
+		ck_assert_int_eq(weir_group_spawn(f.group, sibling, &f, NULL), 0);
+		ck_assert_int_eq(weir_group_spawn(f.group, sibling, &f, NULL), 0);
+		ck_assert_int_eq(weir_group_spawn(f.group, last, &f, NULL), 0);
+		YIELD_UNTIL(get(&f.ended) == 3);
+		ck_assert_int_eq(f.rc, -ECANCELED);
+	}
+	return 0;
+}
+
 static void *use_group(void *arg)
 {
 	struct weir_rt *rt = arg;
@@ -343,6 +504,8 @@ int main(int argc, char **argv)
 		EACH(a_wait_that_times_out_loses_nobody),
 		EACH(next_until_gives_up_at_its_deadline),
 		EACH(a_group_that_grows),
+		EACH(a_member_does_not_wait_for_its_group),
+		EACH(a_member_that_frees_its_group_aborts_it_and_goes_on),
 		TESTING(plain_threads_use_groups),
 		TESTING(a_refused_spawn_does_not_strand_the_waiter, .rounds = 5),
 	};
