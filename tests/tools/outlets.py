@@ -15,6 +15,7 @@ import tempfile
 
 import harness
 import usage
+from ends import LINE
 from harness import Proxy, Skip, Upstream, ask, check, echo
 
 
@@ -58,9 +59,6 @@ def serve_until(proxy, pattern, count=1):
 def lines_of(path):
     with open(path, encoding="ascii") as file:
         return file.read().split("\n")
-
-
-LINE = re.compile(r"^\S+Z client=\S+ .* end=\S+$")
 
 
 def test_full_file():
