@@ -203,12 +203,11 @@ int weir__socket_connected(int fd)
 static int get_name(int fd, enum weir_control what, struct sockaddr_storage *ret_name)
 {
 	socklen_t len = sizeof(*ret_name);
-	int rc;
 
 	memset(ret_name, 0, sizeof(*ret_name));
-	rc = what == WEIR_CTL_LOCAL_ADDR ? getsockname(fd, (struct sockaddr *)ret_name, &len)
-					 : getpeername(fd, (struct sockaddr *)ret_name, &len);
-	return rc == 0 ? 0 : -errno;
+	if (what == WEIR_CTL_PEER_ADDR)
+		return weir__socket_peer(fd, (struct sockaddr *)ret_name, &len);
+	return getsockname(fd, (struct sockaddr *)ret_name, &len) == 0 ? 0 : -errno;
 }
 
 static int set_linger(int fd, int seconds)

@@ -53,6 +53,11 @@ int weir__socket_next(int fd)
 	return conn == -EINVAL ? -ECONNABORTED : conn;
 }
 
+int weir__socket_peer(int fd, struct sockaddr *ret_addr, socklen_t *len)
+{
+	return getpeername(fd, ret_addr, len) == 0 ? 0 : -errno;
+}
+
 /* SO_REUSEPORT is there, but gives all connections to one of the listeners. */
 int weir__socket_share_port(int fd)
 {

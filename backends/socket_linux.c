@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -27,6 +28,25 @@ int weir__socket_next(int fd)
 	int conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	return conn >= 0 ? conn : -errno;
+}
+
+/*
+ * A socket that has been reset has no connection any more, but still the peer's name; the
+ * option wants to be asked for as many bytes as the name has.
+ */
+int weir__socket_peer(int fd, struct sockaddr *ret_addr, socklen_t *len)
+{
+	if (getpeername(fd, ret_addr, len) == 0)
+		return 0;
+	if (errno != ENOTCONN)
+		return -errno;
+	*len = sizeof(struct sockaddr_in);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, ret_addr, len) < 0)
+		return -ENOTCONN;
+	if (ret_addr->sa_family != AF_INET6)
+		return 0;
+	*len = sizeof(struct sockaddr_in6);
+	return getsockopt(fd, SOL_SOCKET, SO_PEERNAME, ret_addr, len) < 0 ? -ENOTCONN : 0;
 }
 
 /* Each send says so. */

@@ -17,6 +17,8 @@
 int weir__socket_new(int family);
 /* The next of a listener's queue, or -errno. */
 int weir__socket_next(int fd);
+/* The address of the peer, where the system tells it also when that has reset. 0 or -errno. */
+int weir__socket_peer(int fd, struct sockaddr *ret_addr, socklen_t *len);
 /* For a descriptor that was made elsewhere. 0 or -errno. */
 int weir__socket_no_signal(int fd);
 

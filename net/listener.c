@@ -83,11 +83,25 @@ static void gate_leave(struct weir_listener *listener)
 		weir__handle_close(&listener->handle, listener_released);
 }
 
-int weir__listener_new(const struct weir_handle_spec *spec, bool nodelay,
+/*
+ * Accepted sockets inherit these, which saves a system call or more on each. Nothing is lost if
+ * that fails: the simulation has none.
+ */
+static void set_inherited(struct weir_handle *handle, const struct weir_listener_config *cfg)
+{
+	struct weir_keepalive keepalive = cfg->keepalive;
+	int on = 1;
+
+	if (!cfg->no_nodelay)
+		weir__handle_control(handle, WEIR_CTL_NODELAY, &on, sizeof(on));
+	if (keepalive.idle_s > 0)
+		weir__handle_control(handle, WEIR_CTL_KEEPALIVE, &keepalive, sizeof(keepalive));
+}
+
+int weir__listener_new(const struct weir_handle_spec *spec, const struct weir_listener_config *cfg,
 		       struct weir_listener **ret_listener)
 {
 	struct weir_listener *self = calloc(1, sizeof(*self));
-	int on = 1;
 	int rc;
 
 	if (!self)
@@ -99,12 +113,8 @@ int weir__listener_new(const struct weir_handle_spec *spec, bool nodelay,
 		free(self);
 		return rc;
 	}
-	/*
-	 * Accepted sockets inherit the option, which saves a system call on each. Nothing is
-	 * lost if it fails: a Unix socket does not have it.
-	 */
-	if (nodelay)
-		weir__handle_control(&self->handle, WEIR_CTL_NODELAY, &on, sizeof(on));
+	if (spec->family != AF_UNIX)
+		set_inherited(&self->handle, cfg);
 	self->worker = (uint16_t)weir_rt_worker_index();
 	*ret_listener = self;
 	return 0;
@@ -150,7 +160,7 @@ int weir_listener_open_addr(const struct weir_addr *addr, const struct weir_list
 	shards = weir__shards_wanted(full.shards, spec.family);
 	if (shards > 1)
 		return weir__shards_open(&spec, &full, shards, ret_listener);
-	return weir__listener_new(&spec, spec.family != AF_UNIX && !full.no_nodelay, ret_listener);
+	return weir__listener_new(&spec, &full, ret_listener);
 }
 
 int weir_listener_open(const char *addr, const struct weir_listener_config *cfg,
@@ -177,7 +187,7 @@ int weir_listener_adopt(int fd, const struct weir_listener_config *cfg,
 		return rc;
 	if (!listening)
 		return -EINVAL;
-	return weir__listener_new(&spec, !full.no_nodelay, ret_listener);
+	return weir__listener_new(&spec, &full, ret_listener);
 }
 
 int weir_listener_addr(struct weir_listener *listener, struct weir_addr *ret_addr)

@@ -56,8 +56,8 @@ struct weir_tcp *weir__tcp_alloc(void);
 
 /* ---- listener.c ---- */
 
-/* A listener with one socket, attached to the calling worker. */
-int weir__listener_new(const struct weir_handle_spec *spec, bool nodelay,
+/* A listener with one socket, attached to the calling worker; of cfg what is set on streams. */
+int weir__listener_new(const struct weir_handle_spec *spec, const struct weir_listener_config *cfg,
 		       struct weir_listener **ret_listener);
 /* Keep its memory, and that of its shards, though it may be closed; let go of it. [any] */
 void weir__listener_hold(struct weir_listener *listener);

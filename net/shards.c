@@ -64,7 +64,7 @@ static unsigned worker_of(enum weir_shards shards, unsigned i)
 
 struct opening {
 	const struct weir_handle_spec *spec;
-	bool nodelay;
+	const struct weir_listener_config *cfg;
 	struct weir_listener *listener;
 };
 
@@ -72,7 +72,7 @@ static int open_here(void *arg)
 {
 	struct opening *o = arg;
 
-	return weir__listener_new(o->spec, o->nodelay, &o->listener);
+	return weir__listener_new(o->spec, o->cfg, &o->listener);
 }
 
 /* Not cut short by an abort: what it refers to is on this stack. */
@@ -119,7 +119,7 @@ static int open_all(struct weir_handle_spec spec, const struct weir_listener_con
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < count; i++) {
-		struct opening o = { .spec = &spec, .nodelay = !cfg->no_nodelay };
+		struct opening o = { .spec = &spec, .cfg = cfg };
 
 		rc = open_on(worker_of(cfg->shards, i), &o);
 		all[i] = o.listener;

@@ -10,6 +10,7 @@
  * What is left when the root task returns is aborted by the runtime's shutdown:
  * connections see that, close and log (proxy_connection.c).
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,13 +57,33 @@ void proxy_fini(struct proxy *px)
 
 /* ---- signals ---- */
 
+static const int signal_numbers[SIGNALS] = { SIGTERM, SIGINT, SIGUSR1, SIGHUP };
+/* Those that came before a task could listen to them; a bit each, as of wait_events. */
+static volatile sig_atomic_t early_events;
+
+static void note_early(int signo)
+{
+	for (unsigned i = 0; i < SIGNALS; i++)
+		if (signal_numbers[i] == signo)
+			early_events |= 1 << i;
+}
+
+/* Until the runtime is there. With a mask of all: one changes the bits at a time. */
+static void catch_early_signals(void)
+{
+	struct sigaction action = { .sa_handler = note_early, .sa_flags = SA_RESTART };
+
+	sigfillset(&action.sa_mask);
+	for (unsigned i = 0; i < SIGNALS; i++)
+		sigaction(signal_numbers[i], &action, NULL);
+}
+
 static int open_signals(struct server *s)
 {
-	static const int numbers[SIGNALS] = { SIGTERM, SIGINT, SIGUSR1, SIGHUP };
 	int rc = 0;
 
 	while (rc == 0 && s->opened < SIGNALS) {
-		rc = weir_signal_open(&s->signals[s->opened], numbers[s->opened]);
+		rc = weir_signal_open(&s->signals[s->opened], signal_numbers[s->opened]);
 		s->opened += rc == 0;
 	}
 	return rc;
@@ -189,7 +210,7 @@ static int serve(void *arg)
 	int rc = 0;
 
 	s->code = start(s);
-	if (s->code == 0)
+	if (s->code == 0 && !react(s, (unsigned)early_events))
 		while ((rc = wait_events(s, &events)) == 0 && !react(s, events))
 			continue;
 	if (rc < 0)
@@ -299,8 +320,10 @@ int proxy_main(int argc, char **argv)
 	static struct proxy px;		/* outlives a task that would not stop */
 	struct proxy_config cfg;
 	struct weir_rt *rt;
-	int code = proxy_config_parse(argc, argv, &cfg), rc;
+	int code, rc;
 
+	catch_early_signals();
+	code = proxy_config_parse(argc, argv, &cfg);
 	if (code > 0)
 		return code - 1;
 	rc = proxy_say_start();

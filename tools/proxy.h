@@ -68,6 +68,7 @@ struct proxy_config {
 	uint64_t max_connections;	/* 0: what the descriptors allow */
 	uint64_t backlog;
 	uint64_t connect_ns, idle_ns, half_close_ns, drain_ns;	/* 0: no limit */
+	uint64_t keepalive_ns;		/* 0: none */
 	struct place_options where;
 	struct weir_place_config place;	/* what they come to */
 	unsigned balance;
@@ -146,6 +147,8 @@ struct proxy {
 int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg);
 /* The number of connections that descriptors allow; says what is wrong. 0 or an exit code. */
 int proxy_config_limit(const struct proxy_config *cfg, unsigned workers, uint64_t *ret_limit);
+/* How a silent peer is probed. */
+struct weir_keepalive proxy_config_keepalive(const struct proxy_config *cfg);
 
 /* ---- proxy_say.c ---- */
 

@@ -35,6 +35,8 @@ static const struct option_spec specs[] = {
 	  "without a byte either way [5m]" },
 	{ "half-close-timeout", OPTION_DURATION, FIELD(half_close_ns), 0, 0, NULL, "TIME",
 	  "the same once one side has ended [30s]" },
+	{ "keepalive", OPTION_DURATION, FIELD(keepalive_ns), 0, 7200 * WEIR_SEC, NULL, "TIME",
+	  "probe a peer that was silent for so long, both sides [1m]" },
 	{ "drain-timeout", OPTION_DURATION, FIELD(drain_ns), 0, 0, NULL, "TIME",
 	  "for connections to end after SIGTERM [30s]" },
 	{ "max-connections", OPTION_COUNT, FIELD(max_connections), 1, 100000000, NULL, "N",
@@ -89,6 +91,7 @@ int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg)
 		.idle_ns = 300 * WEIR_SEC,
 		.half_close_ns = 30 * WEIR_SEC,
 		.drain_ns = 30 * WEIR_SEC,
+		.keepalive_ns = 60 * WEIR_SEC,
 	};
 	char why[512];
 	int arguments;
@@ -158,4 +161,12 @@ int proxy_config_limit(const struct proxy_config *cfg, unsigned workers, uint64_
 	}
 	*ret_limit = cfg->max_connections ? cfg->max_connections : most;
 	return 0;
+}
+
+/* Four probes, a quarter of the time apart, in whole seconds: who is gone is noticed after twice it. */
+struct weir_keepalive proxy_config_keepalive(const struct proxy_config *cfg)
+{
+	int seconds = (int)((cfg->keepalive_ns + WEIR_SEC - 1) / WEIR_SEC);
+
+	return (struct weir_keepalive){ seconds, (seconds + 3) / 4, 4 };
 }

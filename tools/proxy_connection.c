@@ -121,6 +121,16 @@ static int attempt(struct connection *c)
 	return 0;
 }
 
+/* Small segments at once, and probes when it is silent; what was accepted has both already. */
+static void set_up_server(struct connection *c)
+{
+	struct weir_keepalive keepalive = proxy_config_keepalive(c->px->cfg);
+
+	weir_tcp_set_nodelay(c->server, true);
+	if (keepalive.idle_s)
+		weir_tcp_set_keepalive(c->server, &keepalive);
+}
+
 static void start_relay(struct connection *c)
 {
 	struct weir_relay_config cfg = WEIR_RELAY_CONFIG_INIT;
@@ -132,7 +142,7 @@ static void start_relay(struct connection *c)
 		pthread_mutex_unlock(&c->px->lock);
 	}
 	if (up->addrs[c->addr].u.sa.sa_family != AF_UNIX)
-		weir_tcp_set_nodelay(c->server, true);
+		set_up_server(c);
 	c->connect_us = (uint32_t)((weir_now() - c->start_ns) / WEIR_USEC);
 	cfg.idle_ns = c->px->cfg->idle_ns;
 	cfg.half_ns = c->px->cfg->half_close_ns;
@@ -303,7 +313,6 @@ void proxy_connection_start(struct proxy *px, struct weir_tcp *client)
 	c.client = client;
 	c.upstream = NO_UPSTREAM;
 	c.start_ns = weir_now();
-	/* Asked for now: a connection that has been reset does not know any more. */
 	if (px->log && weir_tcp_peer_addr(client, &peer) == 0)
 		small_addr_of(&peer, &c.peer);
 	pthread_mutex_lock(&px->lock);

@@ -58,6 +58,7 @@ static int open_listener(struct proxy *px)
 
 	cfg.backlog = (int)px->cfg->backlog;
 	cfg.shards = (enum weir_shards)px->cfg->shards;
+	cfg.keepalive = proxy_config_keepalive(px->cfg);
 	cfg.steer = px->cfg->steer ? WEIR_STEER_CPU : WEIR_STEER_HASH;
 	rc = weir_listener_open_addr(&px->addr, &cfg, &px->listener);
 	return rc < 0 ? rc : weir_listener_addr(px->listener, &px->addr);

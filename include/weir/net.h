@@ -94,6 +94,8 @@ struct weir_listener_config {
 	bool no_nodelay;		/* accepted streams keep Nagle's algorithm */
 	enum weir_shards shards;	/* a Unix address has one socket whatever this says */
 	enum weir_steer steer;		/* several shards only */
+	struct weir_keepalive
+		keepalive; /* of accepted streams (weir_tcp_set_keepalive); idle_s 0: none */
 };
 #define WEIR_LISTENER_CONFIG_INIT { .size = sizeof(struct weir_listener_config) }
 
@@ -180,7 +182,7 @@ WEIR_API int weir_listener_open_addr(const struct weir_addr *addr,
 				     struct weir_listener **ret_listener);
 /**
  * Adopt a listening stream socket (from a service manager, say); it is weir's to close on success,
- * and made non-blocking. Of the configuration only no_nodelay counts.
+ * and made non-blocking. Of the configuration no_nodelay and keepalive count.
  *
  * Thread:   [worker]
  * Returns:  0; -EBADF; -ENOTSOCK; -EPROTOTYPE; -EINVAL if it does not listen; -ENOMEM; -ENXIO,
@@ -544,7 +546,7 @@ WEIR_API int weir_tcp_set_linger(struct weir_tcp *conn, int seconds);
 WEIR_API int weir_tcp_set_keepalive(struct weir_tcp *conn, const struct weir_keepalive *keepalive);
 
 /**
- * The addresses of the two ends.
+ * The addresses of the two ends. On Linux the peer's is known after a reset, too.
  *
  * Thread:   [worker]
  * Waits:    never

@@ -17,6 +17,26 @@ from harness import (PATIENCE, SCALE, Proxy, Upstream, ask, check, check_reset, 
                      pattern_bytes, receive, receive_all)
 
 
+def test_signals_from_the_first_moment():
+    """Before there is a runtime to take them: they neither end the process nor are they lost."""
+    number, early = signal.SIGTERM, 0
+    for _ in range(10):
+        process = harness.Quiet("--workers", "4", "--access-log", "off", "tcp://127.0.0.1:0",
+                                Upstream(echo).url)
+        end = time.monotonic() + PATIENCE
+        while True:
+            with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+                status = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+            if int(status["SigCgt"], 16) >> (number - 1) & 1:
+                break
+            check(time.monotonic() < end, "SIGTERM is not caught")
+        early += int(status["Threads"]) <= 2     # it, and who writes standard error
+        process.process.send_signal(signal.SIGHUP)
+        process.process.send_signal(signal.SIGUSR1)
+        check(process.stop() == 0, process.process.returncode)
+    check(early, "it is caught only when there are workers")
+
+
 def test_nothing_to_drain():
     for number in (signal.SIGTERM, signal.SIGINT):
         proxy = Proxy(Upstream(echo))

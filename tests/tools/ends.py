@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import sys
 import tempfile
 import time
@@ -187,6 +188,56 @@ def test_access_log_line():
     check((line["up"], line["down"], line["end"]) == ("5", "3", "done"), line[0])
     check(abs(time.time() - time_of(line["time"])) < 60, line[0])
     check(proxy.stop() == 0)
+
+
+def test_access_log_of_a_client_that_has_reset():
+    """It has reset before it is accepted, as probes do: it has an address all the same."""
+    proxy = Proxy(Upstream(echo))
+    os.kill(proxy.process.pid, signal.SIGSTOP)
+    client = proxy.connect()
+    own = client.getsockname()
+    reset(client)
+    os.kill(proxy.process.pid, signal.SIGCONT)
+    check(proxy.ends(pattern=r" client=(\S+) ") == [f"{own[0]}:{own[1]}"])
+    check(proxy.stop() == 0)
+
+
+def keepalive_ms(near, far):
+    """When the kernel probes a connection next, by its own list; None where it does not.
+
+    The timer is 02 while it is keepalive's.
+    """
+    def text(address):
+        host = struct.unpack("=I", socket.inet_aton(address[0]))[0]
+        return f"{host:08X}:{address[1]:04X}"
+
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        for line in file:
+            words = line.split()
+            if words[1:3] == [text(near), text(far)]:
+                kind, left = words[5].split(":")
+                return int(left, 16) * 1000 // os.sysconf("SC_CLK_TCK") if kind == "02" else None
+    raise AssertionError(f"{near}, {far}: no such connection")
+
+
+def test_keepalive():
+    for options, least, most in (((), 1, 60000), (("--keepalive", "5s"), 1, 5000),
+                                 (("--keepalive", "0"), None, None)):
+        upstream = Upstream()
+        proxy = Proxy(upstream, options=options)
+        client, server = proxy.connect(), upstream.accept()
+        client.sendall(b"x")
+        check(receive(server, 1) == b"x")
+        server.sendall(b"y")
+        check(receive(client, 1) == b"y")
+        for peer in (client, server):
+            left = keepalive_ms(peer.getpeername(), peer.getsockname())
+            check(left is None if least is None else least <= left <= most, options, left)
+        check(proxy.process.poll() is None)
+        client.close()
+        server.close()
+        proxy.ends()
+        check(proxy.stop() == 0)
 
 
 def time_of(text):

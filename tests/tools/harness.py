@@ -136,6 +136,7 @@ class Quiet:
     """A `weir proxy` of which no output is read; PATIENCE bounds what it waits for."""
 
     def __init__(self, *arguments, **how):
+        how.setdefault("stderr", subprocess.DEVNULL)
         self.process = subprocess.Popen([WEIR, "proxy", *arguments], **how)
         self.pid = self.process.pid
         _open.append(self)

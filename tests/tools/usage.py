@@ -40,7 +40,8 @@ def test_numbers():
 
 
 def test_durations():
-    for name in ("connect-timeout", "idle-timeout", "half-close-timeout", "drain-timeout"):
+    for name in ("connect-timeout", "idle-timeout", "half-close-timeout", "keepalive",
+                 "drain-timeout"):
         for value in ("soon", "5", "5 s", "-5s", "5sec", "99999999999h", "s", "1.5s"):
             refused(["proxy", "--" + name, value, *OK], f"--{name} '{value}'", "10s")
 

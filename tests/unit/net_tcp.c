@@ -408,6 +408,53 @@ FIBER_CASE(options_reach_the_socket)
 	return 0;
 }
 
+FIBER_CASE(accepted_streams_have_the_listeners_probes)
+{
+	struct weir_listener_config cfg = WEIR_LISTENER_CONFIG_INIT;
+	struct weir_listener *listener;
+	struct weir_tcp *one, *other;
+	struct weir_addr addr;
+
+	cfg.keepalive = (struct weir_keepalive){ 30, 10, 3 };
+	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", &cfg, &listener), 0);
+	ck_assert_int_eq(weir_listener_addr(listener, &addr), 0);
+	ck_assert_int_eq(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &one), 0);
+	ck_assert_int_eq(weir_listener_accept(listener, &other), 0);
+	ck_assert_int_eq(option(other, SOL_SOCKET, SO_KEEPALIVE), 1);
+	ck_assert_int_eq(option(other, IPPROTO_TCP, TCP_KEEPIDLE), 30);
+	ck_assert_int_eq(option(other, IPPROTO_TCP, TCP_KEEPINTVL), 10);
+	ck_assert_int_eq(option(other, IPPROTO_TCP, TCP_KEEPCNT), 3);
+	close_both(one, other);
+	weir_listener_close(listener);
+	return 0;
+}
+
+/* As of a probe that is gone before it is accepted. */
+FIBER_CASE(who_has_reset_is_known)
+{
+	static const char *const at[] = { "127.0.0.1:0", "[::1]:0" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct weir_listener *listener;
+		struct weir_addr addr, near, far;
+		struct weir_tcp *one, *other;
+
+		if (weir_listener_open(at[i], NULL, &listener) < 0 && i)
+			return 0;	/* no IPv6 here */
+		ck_assert_int_eq(weir_listener_addr(listener, &addr), 0);
+		ck_assert_int_eq(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &one), 0);
+		ck_assert_int_eq(weir_tcp_local_addr(one, &near), 0);
+		weir_tcp_reset(one);
+		ck_assert_int_eq(weir_listener_accept(listener, &other), 0);
+		ck_assert_int_eq(weir_tcp_peer_addr(other, &far), 0);
+		ck_assert_uint_eq(far.len, near.len);
+		ck_assert_uint_eq(weir_addr_port(&far), weir_addr_port(&near));
+		weir_tcp_close(other);
+		weir_listener_close(listener);
+	}
+	return 0;
+}
+
 FIBER_CASE(a_connected_socket_can_be_adopted)
 {
 	struct weir_tcp *one, *other;
@@ -468,6 +515,8 @@ int main(int argc, char **argv)
 		TESTING(closing_ends_a_pending_receive),
 		TESTING(halves_close_one_by_one),
 		TESTING(options_reach_the_socket),
+		TESTING(accepted_streams_have_the_listeners_probes),
+		TESTING(who_has_reset_is_known),
 		TESTING(a_connected_socket_can_be_adopted),
 		TESTING(what_cannot_be_adopted),
 		TESTING(a_stream_is_small),
