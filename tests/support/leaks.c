@@ -152,6 +152,12 @@ bool testing_fail_allocation(unsigned nth)
 {
 	return nth == 0;
 }
+
+bool testing_fail_allocations(unsigned one_in, unsigned seed)
+{
+	(void)seed;
+	return one_in == 0;
+}
 #endif
 
 static size_t blocks_left(char *text, size_t cap)
@@ -165,7 +171,7 @@ static size_t blocks_left(char *text, size_t cap)
 #endif
 }
 
-void testing_leaks_end(unsigned flags)
+bool testing_leaks_found(unsigned flags, char *text, size_t len)
 {
 	static char details[3000];
 	struct text out = { details, sizeof(details) / 2, 0, 0 };
@@ -180,7 +186,14 @@ void testing_leaks_end(unsigned flags)
 	out.used = strlen(details);
 	if (!(flags & TESTING_MAY_LEAK_MEMORY))
 		blocks = blocks_left(details + out.used, sizeof(details) - out.used);
-	ck_assert_msg(!threads && !out.count && !blocks,
-		      "left behind: %u threads, %u files, %zu heap blocks%s", threads, out.count,
-		      blocks, details);
+	snprintf(text, len, "left behind: %u threads, %u files, %zu heap blocks%s", threads,
+		 out.count, blocks, details);
+	return threads || out.count || blocks;
+}
+
+void testing_leaks_end(unsigned flags)
+{
+	char text[3200];
+
+	ck_assert_msg(!testing_leaks_found(flags, text, sizeof text), "%s", text);
 }

@@ -97,6 +97,8 @@ unsigned testing_scaled(unsigned limit);
  * the allocator: then the test says that it skips.
  */
 bool testing_fail_allocation(unsigned nth);
+/* One allocation in so many fails, by a lot that the seed determines; 0: none. Likewise. */
+bool testing_fail_allocations(unsigned one_in, unsigned seed);
 
 /*
  * What testing_main does around every case, for programs that want it elsewhere:
@@ -106,6 +108,8 @@ bool testing_fail_allocation(unsigned nth);
  */
 void testing_leaks_begin(void);
 void testing_leaks_end(unsigned flags);
+/* The same for programs that are no case: true with the list in text. */
+bool testing_leaks_found(unsigned flags, char *text, size_t len);
 
 /* Prints the stacks of all threads and ends the process if not stopped within the time. */
 void testing_watchdog_start(const char *what, unsigned seconds);

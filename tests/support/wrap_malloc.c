@@ -42,6 +42,8 @@ struct bucket {
 static struct bucket buckets[BUCKETS];
 static bool counting;
 static int until_failure;	/* allocations; none fails where it is not above 0 */
+static unsigned failing_one_in;	/* 0: none */
+static uint32_t failing_lot;
 
 extern const char __executable_start[];
 
@@ -102,8 +104,21 @@ static struct node *take(const void *block)
 	return found;
 }
 
+/* The next number of a sequence that all threads share (a Weyl sequence, mixed). */
+static bool lot_fails(unsigned one_in)
+{
+	uint32_t lot = __atomic_add_fetch(&failing_lot, 0x9e3779b9u, __ATOMIC_RELAXED);
+
+	lot = (lot ^ (lot >> 16)) * 0x85ebca6bu;
+	return (lot ^ (lot >> 13)) % one_in == 0;
+}
+
 static bool fails(void)
 {
+	unsigned one_in = __atomic_load_n(&failing_one_in, __ATOMIC_RELAXED);
+
+	if (one_in && lot_fails(one_in))
+		return true;
 	return __atomic_load_n(&until_failure, __ATOMIC_RELAXED) > 0 &&
 	       __atomic_sub_fetch(&until_failure, 1, __ATOMIC_RELAXED) == 0;
 }
@@ -111,6 +126,13 @@ static bool fails(void)
 bool testing_fail_allocation(unsigned nth)
 {
 	__atomic_store_n(&until_failure, (int)nth, __ATOMIC_RELAXED);
+	return true;
+}
+
+bool testing_fail_allocations(unsigned one_in, unsigned seed)
+{
+	__atomic_store_n(&failing_lot, seed, __ATOMIC_RELAXED);
+	__atomic_store_n(&failing_one_in, one_in, __ATOMIC_RELAXED);
 	return true;
 }
 
