@@ -510,6 +510,7 @@ END_TEST
 START_TEST(try_answers_at_once)
 {
 	char buf[4];
+	struct weir_handle spare;
 	struct weir_op op = io_op(buf, sizeof(buf), WEIR_OP_TRY);
 
 	pair_open((struct weir_sim_config){ .seed = 13 });
@@ -519,6 +520,12 @@ START_TEST(try_answers_at_once)
 	ck_assert_int_eq(send_some(&client, "abc", 3), 3);
 	op_submit(&op, WEIR_OP_RECV, &server);
 	ck_assert_int_eq(op.res, 3);
+	/* What only a transfer has set says nothing of an accept. */
+	memset(&op.u, 0xff, sizeof(op.u));
+	memset(&spare, 0, sizeof(spare));
+	op.u.accept.handle = &spare;
+	op_submit(&op, WEIR_OP_ACCEPT, &listener);
+	ck_assert_int_eq(op.res, -EAGAIN);
 	close_clean();
 }
 END_TEST

@@ -326,7 +326,7 @@ static int submit_locked(struct sim_instance *sim, struct weir_op *op)
 	if (first && now)
 		rc = attempt(rec);
 	if (rc == SIM_AGAIN && (rec->flags & WEIR_OP_TRY))
-		rc = *sim_op_done(op) ? (int)*sim_op_done(op) : -EAGAIN;
+		rc = sim_op_total(op) && *sim_op_done(op) ? (int)*sim_op_done(op) : -EAGAIN;
 	if (rc != SIM_AGAIN)
 		finish(rec, rc);
 	else if (first && !now)
