@@ -122,23 +122,21 @@ void conformance_relay(struct conformance_list *list);
 
 /* How long a wait is that ends by its deadline, and one that is not to end. */
 #define SHORT_NS (20 * WEIR_MSEC)
-/* More than any backend holds for a stream that nobody reads. */
-#define LARGE_BYTES ((size_t)32 << 20)
+/* Several times what the two ends of a connection hold when nobody reads, see connected. */
+#define LARGE_BYTES ((size_t)2 << 20)
 
 struct weir_listener *open_listener(struct weir_addr *ret_addr);
-/* Two ends of a connection. */
+/* Two ends of a connection, which hold little, so that a send waits soon. */
 void connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other);
 void close_both(struct weir_tcp *one, struct weir_tcp *other);
 /* An address that refuses connections; and one that does so now, or soon. */
 void nobodys_addr(struct weir_addr *ret_addr);
 void refused(const struct weir_addr *addr);
-/* Make a stream's send or receive buffer small; false where the backend has no say in that. */
 /*
  * Whether a send that is given up ends only when its peer has the bytes: they are the caller's memory,
  * which the kernel goes on reading. Then the test is marked as skipped; return.
  */
 bool sends_wait_for_the_peer(void);
-bool small_buffer(struct weir_tcp *conn, enum weir_control which);
 /* Fill the queue of a listener with a backlog of 1, so that a connect waits. */
 struct crowd {
 	struct weir_listener *listener;

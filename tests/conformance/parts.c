@@ -18,6 +18,16 @@ struct weir_listener *open_listener(struct weir_addr *ret_addr)
 	return listener;
 }
 
+/* The simulated backend has no say in that: its buffers are small. */
+static void small_buffer(struct weir_tcp *conn)
+{
+	struct weir_backend *be = conn->handle.backend;
+	int bytes = 65536;
+
+	if (be->ops->control)
+		be->ops->control(be, &conn->handle, WEIR_CTL_SEND_BUFFER, &bytes, sizeof(bytes));
+}
+
 void connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other)
 {
 	struct weir_addr addr;
@@ -26,6 +36,8 @@ void connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other)
 	OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, ret_one));
 	OK(weir_listener_accept(listener, ret_other));
 	weir_listener_close(listener);
+	small_buffer(*ret_one);
+	small_buffer(*ret_other);
 }
 
 void close_both(struct weir_tcp *one, struct weir_tcp *other)
@@ -58,17 +70,6 @@ bool sends_wait_for_the_peer(void)
 	if (env.zero_copy)
 		testing_skip("a send without copying ends when its peer has the bytes");
 	return env.zero_copy;
-}
-
-#define SMALL_BUFFER 65536
-
-bool small_buffer(struct weir_tcp *conn, enum weir_control which)
-{
-	struct weir_backend *be = conn->handle.backend;
-	int bytes = SMALL_BUFFER;
-
-	return be->ops->control &&
-	       be->ops->control(be, &conn->handle, which, &bytes, sizeof(bytes)) == 0;
 }
 
 void crowd_open(struct crowd *crowd)
@@ -167,27 +168,47 @@ int finish(struct weir_task *task)
 
 /* ---- bytes ---- */
 
-static uint8_t pattern_byte(uint64_t seed, size_t at)
+/* The eight bytes of a stream that at is among. */
+static uint64_t pattern_word(uint64_t seed, size_t at)
 {
 	uint64_t x = (seed + 1) * 0x9e3779b97f4a7c15ull + at / 8 * 0xbf58476d1ce4e5b9ull;
 
 	x ^= x >> 31;
-	return (uint8_t)((x * 0x94d049bb133111ebull >> (at % 8 * 8)) & 0xff);
+	return x * 0x94d049bb133111ebull;
+}
+
+/* Some of them, from at on: to, and how many. */
+static size_t pattern_copy(uint64_t seed, size_t at, uint8_t *to, size_t len)
+{
+	uint64_t word = pattern_word(seed, at);
+	size_t from = at % 8, n = 8 - from < len ? 8 - from : len;
+
+	if (n == 8)
+		memcpy(to, &word, 8);
+	else
+		memcpy(to, (uint8_t *)&word + from, n);
+	return n;
 }
 
 void pattern_fill(uint64_t seed, size_t at, void *buf, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		((uint8_t *)buf)[i] = pattern_byte(seed, at + i);
+	for (size_t i = 0; i < len;)
+		i += pattern_copy(seed, at + i, (uint8_t *)buf + i, len - i);
 }
 
 /* One assertion at the most: libcheck writes to a file at each. */
 void pattern_check(uint64_t seed, size_t at, const void *buf, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (((const uint8_t *)buf)[i] != pattern_byte(seed, at + i))
-			ck_abort_msg("byte %zu of stream %llu is wrong", at + i,
-				     (unsigned long long)seed);
+	uint8_t want[8];
+	size_t n;
+
+	for (size_t i = 0; i < len; i += n) {
+		n = pattern_copy(seed, at + i, want, len - i);
+		if (memcmp((const uint8_t *)buf + i, want, n) != 0)
+			ck_abort_msg("byte %zu, or one of the %zu behind it, of stream %llu is "
+				     "wrong",
+				     at + i, n - 1, (unsigned long long)seed);
+	}
 }
 
 void pattern_send(struct weir_tcp *conn, uint64_t seed, size_t at, size_t len)

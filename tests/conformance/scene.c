@@ -9,7 +9,6 @@
 #include "tests/conformance/scene.h"
 
 #define RECV_BYTES 1000
-#define SEND_BYTES ((size_t)4 << 20)
 
 uint32_t scene_caps(enum scene_kind kind)
 {
@@ -87,7 +86,7 @@ static void open_stream(struct scene *s)
 	connected(&s->one, &s->other);
 	s->len = RECV_BYTES;
 	if (scene_sends(s->kind)) {
-		s->len = small_buffer(s->one, WEIR_CTL_SEND_BUFFER) ? SEND_BYTES : LARGE_BYTES;
+		s->len = LARGE_BYTES;
 		s->flags = WEIR_OP_ALL;
 	}
 	s->buf = malloc(s->len);

@@ -9,14 +9,6 @@
 #define BYTES 2000000
 #define PIECES 40
 
-/* Both buffers of both ends, where the backend lets us. */
-static void connected_narrow(struct weir_tcp **ret_one, struct weir_tcp **ret_other)
-{
-	connected(ret_one, ret_other);
-	small_buffer(*ret_one, WEIR_CTL_SEND_BUFFER);
-	small_buffer(*ret_other, WEIR_CTL_SEND_BUFFER);
-}
-
 /* Cut [buf, buf + len) into pieces, some of them empty; how many. */
 static unsigned cut(uint64_t *random, uint8_t *buf, size_t len, struct iovec *iov)
 {
@@ -73,7 +65,7 @@ CASE(vectors_are_cut_anywhere, 0)
 	size_t at = 0;
 	int rc;
 
-	connected_narrow(&one, &other);
+	connected(&one, &other);
 	sender = spawn(send_vectors, one);
 	do {
 		size_t len = 1 + draw(&random, 30000);
@@ -364,7 +356,7 @@ CASE(all_of_it_through_little_room, 0)
 	struct weir_task *tasks[4];
 	struct weir_tcp *side[2];
 
-	connected_narrow(&side[0], &side[1]);
+	connected(&side[0], &side[1]);
 	for (unsigned i = 0; i < 2; i++) {
 		out[i] = (struct half){ side[i], i + 1 };
 		in[i] = (struct half){ side[!i], i + 1 };
