@@ -532,6 +532,17 @@ static int load_file(hwloc_topology_t hw, const char *input, struct weir_why *wh
 	return rc;
 }
 
+/* Whether the numbers of "(indexes=0,2,1,3)", for which hwloc makes sets, are those of a machine. */
+static bool indexes_are_small(const char *text)
+{
+	for (text = strstr(text, "indexes="); text; text = strstr(text, "indexes=")) {
+		for (; *text && *text != ' ' && *text != ')'; text++)
+			if (*text >= '0' && *text <= '9' && strtoul(text, NULL, 10) > UINT16_MAX)
+				return false;
+	}
+	return true;
+}
+
 /*
  * How many CPUs "pack:2 [numa] core:8 pu:2" asks for, or too many: hwloc would make any number of
  * them. Not counted is what stands in brackets, memory and attributes.
@@ -553,7 +564,7 @@ static unsigned long described_cpus(const char *text)
 
 static int load_description(hwloc_topology_t hw, const char *input, struct weir_why *why)
 {
-	if (described_cpus(input) > WEIR_CPUS_MAX)
+	if (described_cpus(input) > WEIR_CPUS_MAX || !indexes_are_small(input))
 		return -E2BIG;
 	if (hwloc_topology_set_synthetic(hw, input) == 0 && hwloc_topology_load(hw) == 0)
 		return 0;

@@ -2,7 +2,8 @@
 /*
  * topo_xml.c: see topo_xml.h. hwloc trusts its files: one of its objects without all
  * of its sets ends in a crash, objects out of order or a machine without memory in a
- * report on stderr. Both are of people's own making, who edit such files to have a
+ * report on stderr, and one number too large in sets of half a gigabyte. All are of
+ * people's own making, who edit such files to have a
  * machine that is not here; so it is looked for before, as far as that takes no
  * parser: the tags, one after another.
  */
@@ -14,6 +15,8 @@
 
 #define DEPTH_MAX 64u
 #define NOTHING (~0u)		/* the first bit of an empty set */
+#define NUMBER_MAX 65535u	/* of a CPU or a node: hwloc's sets have a bit for each up to it */
+#define OBJECTS_MAX 1024u	/* of a matrix of distances, which hwloc allocates */
 
 /* "<name attributes>", "<name attributes/>", "</name>". */
 struct tag {
@@ -78,6 +81,14 @@ static bool has_value(const struct tag *tag, const char *attribute, const char *
 	return at && !strncmp(at, value, len) && at[len] == '"';
 }
 
+static bool has_number(const struct tag *tag, const char *attribute, unsigned long max)
+{
+	const char *at = value_of(tag, attribute);
+	char *end;
+
+	return at && *at >= '0' && *at <= '9' && strtoul(at, &end, 10) <= max && *end == '"';
+}
+
 /* The lowest bit of "0x00000003,,0x00000100", in which the last word is the lowest. */
 static unsigned first_bit(const char *set)
 {
@@ -138,14 +149,17 @@ static int check_sets(struct check *c, const struct tag *tag)
 
 static int open_object(struct check *c, const struct tag *tag)
 {
+	bool node = has_value(tag, "type", "NUMANode"), cpu = has_value(tag, "type", "PU");
 	int rc = 0;
 
 	if (!value_of(tag, "type"))
 		return refuse(c, tag, "an object without type");
 	if (c->depth == DEPTH_MAX)
 		return refuse(c, tag, "objects inside each other without end");
-	c->nodes += has_value(tag, "type", "NUMANode");
-	c->cpus += has_value(tag, "type", "PU");
+	if ((node || cpu) && !has_number(tag, "os_index", NUMBER_MAX))
+		return refuse(c, tag, "a CPU or node without an os_index of at most 65535");
+	c->nodes += node;
+	c->cpus += cpu;
 	if (!has_value(tag, "type", "Misc") && !has_value(tag, "type", "Bridge") &&
 	    !has_value(tag, "type", "PCIDev") && !has_value(tag, "type", "OSDev"))
 		rc = check_sets(c, tag);
@@ -164,6 +178,9 @@ static int check_tag(struct check *c, const struct tag *tag)
 			       ? 0
 			       : refuse(c, tag, "a topology that is not of version 2");
 	}
+	if ((is(tag, "distances2") || is(tag, "distances2hetero")) && !tag->closes &&
+	    !has_number(tag, "nbobjs", OBJECTS_MAX))
+		return refuse(c, tag, "distances without an nbobjs of at most 1024");
 	if (!is(tag, "object"))
 		return 0;
 	if (!tag->closes)

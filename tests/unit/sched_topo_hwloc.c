@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/unit/topologies.h"
@@ -278,8 +279,11 @@ START_TEST(an_input_that_is_none_is_named)
 		{ "core:100000 pu:100000", -E2BIG, "has more than 1024 CPUs" },
 		{ "2 999999999 1", -E2BIG, "has more than 1024 CPUs" },
 		{ "pack:2 [numa(memory=4GiB)] core:99999(indexes=0,1) pu:1", -E2BIG, "1024 CPUs" },
+		{ "[numa(memory=4294967296 indexes=0)] pu:2(indexes=0,4294967294)", -E2BIG,
+		  "1024 CPUs" },
 	};
 	struct weir_topo *topo = NULL;
+	struct rusage used;
 	struct weir_why why;
 	unsigned i;
 
@@ -292,6 +296,9 @@ START_TEST(an_input_that_is_none_is_named)
 		ck_assert_msg(strstr(why.text, cases[i].input) != NULL, "%s", why.text);
 	}
 	ck_assert_int_eq(weir_topo_new("pu:0", &topo, NULL), -EINVAL);
+	/* Before hwloc has made anything of it: four gigabytes of one of these. */
+	ck_assert_int_eq(getrusage(RUSAGE_SELF, &used), 0);
+	ck_assert_int_lt(used.ru_maxrss, 2 << 20);
 }
 END_TEST
 

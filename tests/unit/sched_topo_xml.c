@@ -11,8 +11,10 @@
 	"\" complete_nodeset=\"" nodes "\""
 #define MACHINE(objects)                                                                   \
 	TOPOLOGY("<object type=\"Machine\"" SETS("0x3", "0x1") ">\n" NODE objects "</object>\n")
-#define NODE "<object type=\"NUMANode\"" SETS("0x3", "0x1") "/>\n"
-#define PU(cpu) "<object type=\"PU\"" SETS(cpu, "0x1") "/>\n"
+#define NODE NODE_WITH(" os_index=\"0\"")
+#define NODE_WITH(number) "<object type=\"NUMANode\"" number SETS("0x3", "0x1") "/>\n"
+#define PU(cpu) PU_WITH(" os_index=\"0\"", cpu)
+#define PU_WITH(number, cpu) "<object type=\"PU\"" number SETS(cpu, "0x1") "/>\n"
 
 START_TEST(what_is_whole_passes)
 {
@@ -49,12 +51,12 @@ START_TEST(what_is_not_is_named)
 		{ TOPOLOGY("</object>"), "the end of an object that has not begun" },
 		{ MACHINE(PU("0x2") PU("0x1")), "'file' line 6: an object whose CPUs come before" },
 		{ MACHINE(PU("0x1,0x0") PU("0x00000001")), "come before" },
-		{ MACHINE("<object type=\"PU\" cpuset=\"0x1\"/>"),
+		{ MACHINE("<object type=\"Core\" cpuset=\"0x1\"/>"),
 		  "'file' line 5: an object without complete_cpuset" },
 		/* A quote is missing, and the next attribute is part of the value. */
-		{ MACHINE("<object type=\"PU\" cpuset=\"0x1 complete_cpuset=\"0x1\"/>"),
+		{ MACHINE("<object type=\"Core\" cpuset=\"0x1 complete_cpuset=\"0x1\"/>"),
 		  "an object without complete_cpuset" },
-		{ MACHINE("<object type=\"PU\" Xcpuset=\"0x1\" complete_cpuset=\"0x1\"/>"),
+		{ MACHINE("<object type=\"Core\" Xcpuset=\"0x1\" complete_cpuset=\"0x1\"/>"),
 		  "an object without cpuset" },
 		{ TOPOLOGY("<object type=\"Machine\"" SETS("0x1", "0x0") ">"),
 		  "a nodeset without a node" },
@@ -70,6 +72,33 @@ START_TEST(what_is_not_is_named)
 				      strstr(why.text, cases[i].says),
 			      "case %u: %s", i, why.text);
 	}
+}
+END_TEST
+
+/* hwloc makes sets of so many bits, half a gigabyte of them, and matrices of so many rows. */
+START_TEST(numbers_beyond_any_machine_are_refused)
+{
+	static const char *const cases[] = {
+		MACHINE(PU_WITH("", "0x1")),
+		MACHINE(PU_WITH(" os_index=\"\"", "0x1")),
+		MACHINE(PU_WITH(" os_index=\"-1\"", "0x1")),
+		MACHINE(PU_WITH(" os_index=\"65536\"", "0x1")),
+		MACHINE(PU_WITH(" os_index=\"4294967294\"", "0x1")),
+		MACHINE(PU_WITH(" os_index=\"99999999999999999999\"", "0x1")),
+		MACHINE(NODE_WITH("")),
+		MACHINE(NODE_WITH(" os_index=\"4294967294\"")),
+		MACHINE("<distances2 type=\"PU\" nbobjs=\"65536\">\n"),
+		MACHINE("<distances2hetero kind=\"5\">\n"),
+	};
+	static const char largest[] = MACHINE(PU_WITH(" os_index=\"65535\"", "0x1"));
+	struct weir_why why = { "" };
+	unsigned i;
+
+	for (i = 0; i < TESTING_COUNT(cases); i++)
+		ck_assert_msg(topo_xml_check(cases[i], "file", &why) == -EINVAL &&
+				      strstr(why.text, "'file' line 5: "),
+			      "case %u: %s", i, why.text);
+	ck_assert_int_eq(topo_xml_check(largest, "file", &why), 0);
 }
 END_TEST
 
@@ -91,6 +120,7 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		TESTING(what_is_whole_passes),
 		TESTING(what_is_not_is_named),
+		TESTING(numbers_beyond_any_machine_are_refused),
 		TESTING(a_depth_without_end_is_refused),
 	};
 
