@@ -77,8 +77,8 @@ void weir__blocking_finish(struct weir_blocking *b, int result)
 	struct weir__wakeup wakeup;
 
 	if (b->detached) {
-		if (b->dropped && weir__load(&b->state, WEIR_RELAXED) == WEIR__BLOCKING_REFUSED)
-			b->dropped(b->arg);
+		if (b->drop && weir__load(&b->state, WEIR_RELAXED) == WEIR__BLOCKING_REFUSED)
+			b->drop(b->arg);
 		free(b);
 	} else {
 		b->result = result;
@@ -104,12 +104,7 @@ int weir_blocking_run(int (*fn)(void *), void *arg)
 	return weir_blocking_run_until(fn, arg, WEIR_FOREVER);
 }
 
-int weir_blocking_spawn(struct weir_rt *rt, int (*fn)(void *), void *arg)
-{
-	return weir__blocking_detach(rt, fn, NULL, arg);
-}
-
-int weir__blocking_detach(struct weir_rt *rt, int (*fn)(void *), void (*dropped)(void *), void *arg)
+static int detach(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *))
 {
 	struct weir_blocking *b;
 	int rc;
@@ -123,7 +118,7 @@ int weir__blocking_detach(struct weir_rt *rt, int (*fn)(void *), void (*dropped)
 		return -ENOMEM;
 	weir_blocking_init(b, fn, arg);
 	b->detached = true;
-	b->dropped = dropped;
+	b->drop = drop;
 	b->rt = rt;
 	b->state = WEIR__BLOCKING_QUEUED;
 	weir__clock_hold(rt->clock, 1);
@@ -132,5 +127,20 @@ int weir__blocking_detach(struct weir_rt *rt, int (*fn)(void *), void (*dropped)
 		weir__clock_hold(rt->clock, -1);
 		free(b);
 	}
+	return rc;
+}
+
+int weir_blocking_spawn(struct weir_rt *rt, int (*fn)(void *), void *arg)
+{
+	return detach(rt, fn, arg, NULL);
+}
+
+int weir_blocking_spawn_or_drop(struct weir_rt *rt, int (*fn)(void *), void *arg,
+				void (*drop)(void *))
+{
+	int rc = detach(rt, fn, arg, drop);
+
+	if (rc < 0 && drop)
+		drop(arg);
 	return rc;
 }

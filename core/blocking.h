@@ -26,11 +26,4 @@ enum weir__blocking_state {
 /* A job has run, or never will: its future finishes with result. The job may be gone then. [any] */
 void weir__blocking_finish(struct weir_blocking *job, int result);
 
-/*
- * weir_blocking_spawn, with a call for a job that a shutdown takes from the queue: dropped(arg)
- * instead of fn(arg). [any]
- */
-int weir__blocking_detach(struct weir_rt *rt, int (*fn)(void *), void (*dropped)(void *),
-			  void *arg);
-
 #endif

@@ -53,7 +53,7 @@ struct weir__stack_pool {
 	unsigned reserved;			/* entries in reserve */
 	unsigned order;				/* stack_bytes = page size << order */
 	int node;				/* its stacks lie there; see core/node.h */
-	const char *reason;			/* why the last get failed, or NULL */
+	const char *reason;			/* why the last get failed; NULL: it did not */
 	struct weir__stack reserve[WEIR__STACK_RESERVE];
 };
 

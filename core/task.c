@@ -108,7 +108,7 @@ static int spawn_check(const struct weir_rt *rt, const struct weir_task_config *
 	if (!cfg || cfg->size != sizeof *cfg || !cfg->fn == !cfg->poll ||
 	    (cfg->group && ret_task))
 		return -EINVAL;
-	if (cfg->fn && (cfg->state_bytes || cfg->fini))
+	if (cfg->fn ? cfg->state_bytes || cfg->fini : cfg->drop != NULL)
 		return -EINVAL;
 	if (cfg->state_bytes > STATE_BYTES_MAX || cfg->worker < 0)
 		return -EINVAL;
@@ -194,12 +194,13 @@ static void abort_if_closed(struct weir_task *task)
 		weir_task_abort(task);
 }
 
-int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
-		    struct weir_task **ret_task)
+static int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
+		 struct weir_task **ret_task)
 {
 	struct weir__context *c = weir__context();
 	struct weir__worker *w = c->worker;
 	struct weir__member *member = NULL;
+	struct weir__fiber *fiber = NULL;
 	struct weir_task *task;
 	size_t bytes;
 	int rc;
@@ -221,22 +222,24 @@ int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 		return -EINVAL;
 
 	rc = -ENOMEM;
-	if (cfg->group && !(member = weir__group_enter(cfg->group)))
+	if (WEIR_UNLIKELY(w && w->stacks.reason) && cfg->fn &&
+	    weir__fiber_new(&w->stacks, cfg->fn, cfg->arg, &fiber) < 0)
 		return rc;
+	if (cfg->group && !(member = weir__group_enter(cfg->group)))
+		goto fail;
 	bytes = WEIR__TASK_STATE_OFFSET + cfg->state_bytes;
 	task = w ? task_alloc(rt, w, bytes) : task_alloc_foreign(rt, bytes, &rc);
-	if (WEIR_UNLIKELY(!task)) {
-		if (member)
-			weir__group_leave(member);
-		return rc;
-	}
+	if (WEIR_UNLIKELY(!task))
+		goto fail;
 	task->armed = NULL;
-	task->fiber = NULL;
+	task->fiber = fiber;
 	task->id = fresh_id();
 	task->name = cfg->name;
 	task->where = cfg->where;
 	task->member = member;
 	task->locals = NULL;
+	if (cfg->fn && !fiber)
+		task->drop = cfg->drop;
 	task->home = w ? w->index : WEIR__TASK_NO_HOME;
 	task->locals_depth = 0;
 	task->pinned_to = (uint8_t)(cfg->worker ? cfg->worker - 1 : w ? w->index : 0);
@@ -256,17 +259,40 @@ int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 	if (!w)
 		weir__outside_end(&rt->outside);
 	return 0;
+fail:
+	if (member)
+		weir__group_leave(member);
+	if (fiber)
+		weir__fiber_free(&w->stacks, fiber);
+	return rc;
 }
 
-int weir_spawn_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
-		  const struct weir_location *where, struct weir_task **ret_task)
+int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
+		    struct weir_task **ret_task)
+{
+	int rc = spawn(rt, cfg, ret_task);
+
+	if (WEIR_UNLIKELY(rc < 0) && cfg && cfg->size == sizeof *cfg && cfg->drop)
+		cfg->drop(cfg->arg);
+	return rc;
+}
+
+int weir_spawn_or_drop_at(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *),
+			  const struct weir_location *where, struct weir_task **ret_task)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 
 	cfg.fn = fn;
 	cfg.arg = arg;
+	cfg.drop = drop;
 	cfg.where = where;
 	return weir_task_spawn(rt, &cfg, ret_task);
+}
+
+int weir_spawn_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
+		  const struct weir_location *where, struct weir_task **ret_task)
+{
+	return weir_spawn_or_drop_at(rt, fn, arg, NULL, where, ret_task);
 }
 
 void weir__task_away(struct weir__worker *w, struct weir_task *task)
@@ -312,8 +338,15 @@ int weir__task_unwind(struct weir__worker *w, struct weir_task *task, int result
 
 int weir__task_make_fiber(struct weir__worker *w, struct weir_task *task)
 {
+	void (*drop)(void *arg) = task->drop;
+	int rc;
+
 	WEIR_ASSERT(!task->fiber && (task->flags & WEIR__TASK_STACKFUL));
-	return weir__fiber_new(&w->stacks, task->body.fn, task->extra.arg, &task->fiber);
+	task->locals = NULL;
+	rc = weir__fiber_new(&w->stacks, task->body.fn, task->extra.arg, &task->fiber);
+	if (WEIR_UNLIKELY(rc < 0) && drop)
+		drop(task->extra.arg);
+	return rc;
 }
 
 int weir__task_end_fiber(struct weir__worker *w, struct weir_task *task)

@@ -6,7 +6,8 @@
  *
  * One block holds the header and a stackless task's state. A stackful task's
  * fiber is made when the task first runs, from the stacks of the worker that
- * runs it, and goes back to the worker that ends it.
+ * runs it, and goes back to the worker that ends it. A worker that had no stack
+ * the last time makes it in spawn, so that the spawn fails and not the task.
  *
  * The armed list holds the leaf futures that are pending; only whoever polls
  * the task (it holds RUNNING) touches it. When a stackless task is aborted, or
@@ -50,7 +51,7 @@ struct weir_task {
 		void (*fini)(void *state);
 		void *arg;
 	} extra;
-	struct weir__fiber *fiber;	/* NULL until it first runs */
+	struct weir__fiber *fiber;	/* NULL until it first runs, mostly */
 	uint8_t flags;
 	uint8_t size_class;
 	uint16_t slab_owner;		/* worker whose slab the block is of; WEIR__SLAB_FOREIGN */
@@ -63,7 +64,10 @@ struct weir_task {
 	const struct weir_location *where;
 	struct weir_waker join_waker;
 	struct weir__member *member;	/* its place in a group, or NULL */
-	struct weir__local *locals;
+	union {
+		struct weir__local *locals;
+		void (*drop)(void *arg);	/* stackful, until it has a fiber */
+	};
 	union {
 		int32_t result;		/* from the end on, or while UNWINDING */
 		uint64_t woken_ns;	/* while STAMPED, see sched/sample.h */

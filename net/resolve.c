@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/blocking.h"
 #include "core/atomic.h"
 #include "core/leaf.h"
 #include "core/lock.h"
@@ -38,16 +37,13 @@ struct request {
 	struct weir_addr addrs[];
 };
 
-static void drop(struct request *r)
+/* By the caller, the job, or the pool that never ran it. */
+static void drop(void *arg)
 {
+	struct request *r = arg;
+
 	if (weir__fetch_sub(&r->holders, 1u, WEIR_ACQ_REL) == 1)
 		free(r);
-}
-
-/* The job was dropped at shutdown. */
-static void drop_unrun(void *arg)
-{
-	drop(arg);
 }
 
 /* ---- the job: on a thread of the pool ---- */
@@ -204,10 +200,13 @@ int weir_resolve(const char *host_port, uint64_t deadline, struct weir_addr *ret
 	if (!r)
 		return -ENOMEM;
 	rc = weir__addr_split(host_port, r->host, &r->port);
-	if (rc == 0)
-		rc = weir__blocking_detach(NULL, resolve_job, drop_unrun, r);
 	if (rc < 0) {
 		free(r);
+		return rc;
+	}
+	rc = weir_blocking_spawn_or_drop(NULL, resolve_job, r, drop);
+	if (rc < 0) {
+		drop(r);
 		return rc;
 	}
 	return await_request(r, deadline, ret_addrs);

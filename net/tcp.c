@@ -104,6 +104,11 @@ void weir_tcp_reset(struct weir_tcp *conn)
 	weir_tcp_close(conn);
 }
 
+void weir_tcp_drop(void *conn)
+{
+	weir_tcp_reset(conn);
+}
+
 int weir_tcp_split(struct weir_tcp *conn)
 {
 	uint32_t whole = 0, both = WEIR_HALF_READ | WEIR_HALF_WRITE;

@@ -27,7 +27,7 @@ struct weir_blocking {
 	uint8_t state;			/* atomic */
 	bool cancelled;
 	bool detached;			/* weir_blocking_spawn's: on the heap, nobody waits */
-	void (*dropped)(void *arg);	/* detached: called instead of fn at shutdown, or NULL */
+	void (*drop)(void *arg);	/* detached: called instead of fn at shutdown, or NULL */
 };
 
 WEIR_BEGIN_DECLS
@@ -55,7 +55,9 @@ WEIR_API int weir_blocking_run_until(int (*fn)(void *), void *arg, uint64_t dead
 
 /**
  * Hand fn(arg) to the pool of rt (NULL: the current one) and do not wait for it. A job that has
- * not started when the runtime shuts down is never run.
+ * not started when the runtime shuts down is never run. With _or_drop, drop(arg) is called then,
+ * by the thread that shuts down, and also before the call returns an error: either fn gets arg or
+ * drop does, once.
  *
  * Thread:   [any]
  * Returns:  0; -EAGAIN when the queue is full, or no thread can be made; -ESHUTDOWN; -ENXIO;
@@ -63,6 +65,8 @@ WEIR_API int weir_blocking_run_until(int (*fn)(void *), void *arg, uint64_t dead
  * Since:    0.1
  */
 WEIR_API int weir_blocking_spawn(struct weir_rt *rt, int (*fn)(void *), void *arg);
+WEIR_API int weir_blocking_spawn_or_drop(struct weir_rt *rt, int (*fn)(void *), void *arg,
+					 void (*drop)(void *arg));
 
 /**
  * Call fn(arg) here and now, on this fiber's stack and this thread, after handing the

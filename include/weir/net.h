@@ -304,8 +304,8 @@ enum weir_dispatch {
 };
 
 /*
- * Start to serve a connection, which is the callee's from here on: spawn a task. Called on the
- * worker that is to serve it, on a fiber or not: it must not wait.
+ * Start to serve a connection, which is the callee's from here on: spawn a task, or drop it. Called
+ * on the worker that is to serve it, on a fiber or not: it must not wait.
  */
 typedef void (*weir_serve_fn)(struct weir_tcp *conn, void *arg);
 
@@ -328,8 +328,7 @@ struct weir_serve_config {
  *
  *	static void start(struct weir_tcp *conn, void *arg)
  *	{
- *		if (weir_spawn(echo, conn, NULL) < 0)
- *			weir_tcp_reset(conn);
+ *		weir_spawn_or_drop(echo, conn, weir_tcp_drop, NULL);
  *	}
  *
  *	rc = weir_listener_open("*:7000", &(struct weir_listener_config){
@@ -407,6 +406,8 @@ WEIR_API int weir_tcp_adopt(int fd, struct weir_tcp **ret_conn);
 WEIR_API void weir_tcp_close(struct weir_tcp *conn);
 /** The same with a reset, which drops what was not delivered. Thread: [worker]. Since: 0.1 */
 WEIR_API void weir_tcp_reset(struct weir_tcp *conn);
+/** weir_tcp_reset of a stream that nobody will serve: the drop of a task. Thread: [worker]. Since: 0.1 */
+WEIR_API void weir_tcp_drop(void *conn);
 
 /**
  * Give the two directions an owner each. From here on each half is closed by its owner with

@@ -58,6 +58,8 @@ struct weir_task_config {
 	void (*fini)(void *state);	/* runs once, on a worker, after the last poll; or NULL */
 
 	uint64_t *ret_id;		/* gets the task's id before it runs; or NULL */
+
+	void (*drop)(void *arg);	/* stackful: gets arg if fn never does; or NULL */
 };
 
 #define WEIR_TASK_CONFIG_INIT { .size = sizeof(struct weir_task_config) }
@@ -77,8 +79,12 @@ WEIR_BEGIN_DECLS
  * Thread:   [any]
  * Waits:    never
  * Owns:     *ret_task is the caller's handle, to join or detach; a NULL ret_task detaches
- *           at birth. A spawn that failed has called nothing, not even fini. A fiber for which
- *           there is no stack when it first runs completes with -ENOMEM, and fn was not called.
+ *           at birth. A fiber for which there is no stack when it first runs completes with
+ *           -ENOMEM, and fn was not called; the worker's next spawns of fibers fail at once
+ *           while that is so. With a drop, arg is the task's from the call on: either fn gets
+ *           it or drop does, once, in a spawn that failed (whatever its errno, unless cfg has
+ *           no valid size) on the calling thread, else on a worker, where it must not wait. A
+ *           spawn that failed has called nothing else, not even fini.
  * Returns:  0; -EINVAL (both bodies, none, too much state, a pinned worker that does not exist);
  *           -ENOMEM; -ENXIO without a runtime; -ESHUTDOWN
  * Since:    0.1
@@ -96,7 +102,27 @@ WEIR_API int weir_spawn_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
  */
 #define weir_spawn(fn, arg, ret_task) weir_spawn_at(NULL, (fn), (arg), WEIR_HERE, (ret_task))
 
+/**
+ * The same for an arg that must not be lost: if fn never gets it, because the spawn fails (NULL,
+ * no memory, a runtime that shuts down) or there is no stack for the fiber, drop does. So nothing
+ * is to be done about an error:
+ *
+ *	while ((rc = weir_listener_accept(listener, &conn)) >= 0)
+ *		weir_spawn_or_drop(echo, conn, weir_tcp_drop, NULL);
+ */
+#define weir_spawn_or_drop(fn, arg, drop, ret_task) \
+	weir_spawn_or_drop_at(NULL, (fn), (arg), (drop), WEIR_HERE, (ret_task))
+
 /** The same from any thread, on a given runtime. */
+#define weir_rt_spawn_or_drop(rt, fn, arg, drop, ret_task) \
+	weir_spawn_or_drop_at((rt), (fn), (arg), (drop), WEIR_HERE, (ret_task))
+
+/** The function behind the two; rt NULL: the current one. Thread: [any]. Since: 0.1 */
+WEIR_API int weir_spawn_or_drop_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
+				   void (*drop)(void *arg), const struct weir_location *where,
+				   struct weir_task **ret_task);
+
+/** As weir_spawn, from any thread, on a given runtime. */
 #define weir_rt_spawn(rt, fn, arg, ret_task) weir_spawn_at((rt), (fn), (arg), WEIR_HERE, (ret_task))
 
 /**
