@@ -109,8 +109,11 @@ static int spawn_echo(struct weir_tcp *conn)
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 	struct echo echo = { .conn = conn };
 
-	if (fibers)
-		return weir_spawn(copying ? echo_copy_fiber : echo_lease_fiber, conn, NULL);
+	if (fibers) {
+		weir_spawn_or_drop(copying ? echo_copy_fiber : echo_lease_fiber, conn,
+				   weir_tcp_drop, NULL);
+		return 0;
+	}
 	if (copying && !(echo.lease.data = malloc(buf_bytes)))
 		return -ENOMEM;
 	cfg.where = WEIR_HERE;

@@ -25,7 +25,10 @@ static int echo(void *arg)
 	return rc;
 }
 
-/* Accept until somebody aborts this task: then accept answers -ECANCELED. */
+/*
+ * Accept until somebody aborts this task: then accept answers -ECANCELED. A connection for which
+ * there is no memory or no fiber is dropped, which costs that client its connection, and no other.
+ */
 static int serve(void *arg)
 {
 	struct weir_listener *listener = arg;
@@ -33,8 +36,7 @@ static int serve(void *arg)
 	int rc;
 
 	while ((rc = weir_listener_accept(listener, &conn)) >= 0)
-		if (weir_spawn(echo, conn, NULL) < 0)
-			weir_tcp_close(conn);
+		weir_spawn_or_drop(echo, conn, weir_tcp_drop, NULL);
 	return rc;
 }
 

@@ -60,6 +60,12 @@ static int listen_to(void *arg)
 	return count;
 }
 
+/* Nobody will listen: a send is answered with -EPIPE, instead of waiting for room for ever. */
+static void do_not_listen(void *words)
+{
+	weir_mpsc_free(words);
+}
+
 static void run_threads(struct weir_rt *rt, struct weir_mpsc *words)
 {
 	pthread_t threads[THREADS];
@@ -85,10 +91,9 @@ static int run(struct weir_rt *rt)
 
 	if (rc < 0)
 		return rc;
-	rc = weir_rt_spawn(rt, listen_to, words, &listener);
+	rc = weir_rt_spawn_or_drop(rt, listen_to, words, do_not_listen, &listener);
 	if (rc < 0) {
 		weir_mpsc_unref(words);
-		weir_mpsc_free(words);
 		return rc;
 	}
 	run_threads(rt, words);

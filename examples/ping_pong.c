@@ -13,6 +13,17 @@ struct table {
 	struct weir_mpsc *to_ping, *to_pong;
 };
 
+/* A side that is out, or never came, sends nothing more: the other one's recv answers 0, the end. */
+static void pong_is_out(void *arg)
+{
+	weir_mpsc_unref(((struct table *)arg)->to_ping);
+}
+
+static void ping_is_out(void *arg)
+{
+	weir_mpsc_unref(((struct table *)arg)->to_pong);
+}
+
 /* Answer every number with the next one, until the other side is gone. */
 static int pong(void *arg)
 {
@@ -25,7 +36,7 @@ static int pong(void *arg)
 		if (rc < 0)
 			break;
 	}
-	weir_mpsc_unref(table->to_ping);
+	pong_is_out(table);
 	return rc;
 }
 
@@ -40,8 +51,7 @@ static int ping(void *arg)
 		if (rc == 0)
 			rc = weir_mpsc_recv(table->to_ping, &ball);
 	}
-	/* The last sender is out: the other one's recv answers 0, the end. */
-	weir_mpsc_unref(table->to_pong);
+	ping_is_out(table);
 	return rc < 0 ? rc : ball;
 }
 
@@ -49,13 +59,12 @@ static int play(struct table *table)
 {
 	struct weir_task *a, *b;
 	uint64_t start = weir_now();
-	int first, second, rc = weir_spawn(ping, table, &a);
+	int first, second, rc = weir_spawn_or_drop(ping, table, ping_is_out, &a);
 
 	if (rc < 0)
 		return rc;
-	rc = weir_spawn(pong, table, &b);
+	rc = weir_spawn_or_drop(pong, table, pong_is_out, &b);
 	if (rc < 0) {
-		weir_task_abort(a);
 		weir_task_join(a, &first);
 		return rc;
 	}

@@ -51,8 +51,7 @@ static int accept_clients(void *arg)
 	int rc;
 
 	while ((rc = weir_listener_accept(listener, &client)) >= 0)
-		if (weir_spawn(serve, client, NULL) < 0)
-			weir_tcp_reset(client);
+		weir_spawn_or_drop(serve, client, weir_tcp_drop, NULL);
 	return rc;
 }
 

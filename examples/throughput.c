@@ -42,8 +42,7 @@ static int serve(void *arg)
 	int rc;
 
 	while ((rc = weir_listener_accept(listener, &conn)) >= 0)
-		if (weir_spawn(echo, conn, NULL) < 0)
-			weir_tcp_close(conn);
+		weir_spawn_or_drop(echo, conn, weir_tcp_drop, NULL);
 	return rc;
 }
 

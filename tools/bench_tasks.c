@@ -108,18 +108,21 @@ static int take_stream(void *arg)
 	return rc;
 }
 
+static void drop_stream(void *arg)
+{
+	weir_tcp_reset(((struct stream *)arg)->conn);
+	free(arg);
+}
+
 static int start_stream(const struct server_setup *setup, struct weir_tcp *conn)
 {
 	struct stream *stream = malloc(sizeof(*stream));
-	int rc;
 
 	if (!stream)
 		return -ENOMEM;
 	*stream = (struct stream){ conn, setup->size };
-	rc = weir_spawn(take_stream, stream, NULL);
-	if (rc < 0)
-		free(stream);
-	return rc;
+	weir_spawn_or_drop(take_stream, stream, drop_stream, NULL);
+	return 0;
 }
 
 /* ---- proxy ---- */
@@ -144,18 +147,21 @@ static int relay(void *arg)
 	return rc;
 }
 
+static void drop_pair(void *arg)
+{
+	weir_tcp_reset(((struct pair *)arg)->client);
+	free(arg);
+}
+
 static int start_relay(const struct server_setup *setup, struct weir_tcp *conn)
 {
 	struct pair *pair = malloc(sizeof(*pair));
-	int rc;
 
 	if (!pair)
 		return -ENOMEM;
 	*pair = (struct pair){ conn, setup->upstream };
-	rc = weir_spawn(relay, pair, NULL);
-	if (rc < 0)
-		free(pair);
-	return rc;
+	weir_spawn_or_drop(relay, pair, drop_pair, NULL);
+	return 0;
 }
 
 /* ---- accepting ---- */

@@ -30,11 +30,8 @@ static int serve(void *arg)
 	struct weir_tcp *conn;
 	int rc;
 
-	while ((rc = weir_listener_accept(listener, &conn)) >= 0) {
-		rc = weir_spawn(echo, conn, NULL);
-		if (rc < 0)
-			weir_tcp_close(conn);
-	}
+	while ((rc = weir_listener_accept(listener, &conn)) >= 0)
+		weir_spawn_or_drop(echo, conn, weir_tcp_drop, NULL);
 	weir_listener_close(listener);
 	return rc;
 }
