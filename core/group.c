@@ -29,6 +29,7 @@ struct weir_group {
 	struct weir_group_wait *waiter;
 	bool closing;			/* being freed: who comes now is aborted at once */
 	bool orphan;			/* freed by who could not wait: the last member frees it */
+	bool discards;			/* nobody joins: a task that ends leaves no member */
 };
 
 static void unlink_member(struct weir__member *m)
@@ -44,7 +45,7 @@ static void set_len(struct weir_group *group, size_t len)
 	weir__store(&group->len, len, WEIR_RELAXED);
 }
 
-int weir_group_new(struct weir_rt *rt, struct weir_group **ret_group)
+static int group_new(struct weir_rt *rt, bool discards, struct weir_group **ret_group)
 {
 	struct weir_group *group;
 
@@ -56,9 +57,20 @@ int weir_group_new(struct weir_rt *rt, struct weir_group **ret_group)
 	if (!group)
 		return -ENOMEM;
 	group->rt = rt;
+	group->discards = discards;
 	group->done_last = &group->done;
 	*ret_group = group;
 	return 0;
+}
+
+int weir_group_new(struct weir_rt *rt, struct weir_group **ret_group)
+{
+	return group_new(rt, false, ret_group);
+}
+
+int weir_group_new_discarding(struct weir_rt *rt, struct weir_group **ret_group)
+{
+	return group_new(rt, true, ret_group);
 }
 
 /* ---- the task layer's side ---- */
@@ -129,7 +141,7 @@ void weir__group_deliver(struct weir__member *m)
 
 	WEIR_ASSERT(m->task);
 	weir__lock_take(&group->lock);
-	if (WEIR_UNLIKELY(group->orphan)) {
+	if (group->orphan || group->discards) {
 		weir__lock_drop(&group->lock);
 		weir_task_detach(m->task);
 		weir__group_leave(m);

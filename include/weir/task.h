@@ -245,6 +245,10 @@ WEIR_API void *weir_local_get(const struct weir_local_key *key);
  * order in which they finish, and none is left when the group is freed.
  *
  *	weir_group_new ──► spawn … ──► weir_group_next … ──► weir_group_free
+ *
+ * A task that has finished stays, with its result and some 200 bytes, until it is
+ * joined. A group that nobody joins task by task, the connections of a server say,
+ * is made with weir_group_new_discarding.
  */
 
 /**
@@ -256,6 +260,11 @@ WEIR_API void *weir_local_get(const struct weir_local_key *key);
  * Since:    0.1
  */
 WEIR_API int weir_group_new(struct weir_rt *rt, struct weir_group **ret_group);
+/**
+ * The same, of a group that forgets its tasks as they end, their results too: weir_group_next
+ * waits until all have ended, and answers 0. Since: 0.1
+ */
+WEIR_API int weir_group_new_discarding(struct weir_rt *rt, struct weir_group **ret_group);
 /** Spawn fn(arg) into the group. As weir_spawn. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_group_spawn_at(struct weir_group *group, int (*fn)(void *), void *arg,
 				 const struct weir_location *where, uint64_t *ret_id);
@@ -278,7 +287,7 @@ WEIR_API int weir_group_next_until(struct weir_group *group, uint64_t deadline, 
 				   int *ret_result);
 /** Abort every task of the group; they are still to be joined. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_group_abort(struct weir_group *group);
-/** Tasks not joined yet. Thread: [any]. Since: 0.1 */
+/** Tasks not joined yet; of a discarding group, those that run. Thread: [any]. Since: 0.1 */
 WEIR_API size_t weir_group_len(const struct weir_group *group);
 /**
  * Abort what is left, wait for it, free the group. NULL is allowed.

@@ -254,7 +254,7 @@ ON_EACH(a_group_that_grows)
 	return 0;
 }
 
-/* ---- by one of its own ---- */
+/* ---- that forgets ---- */
 
 struct family {
 	struct weir_group *group;
@@ -263,6 +263,48 @@ struct family {
 	int rc;
 	unsigned ended;
 };
+
+static int be_counted(void *arg)
+{
+	struct family *f = arg;
+	int rc = weir_notify_wait(&f->asked);
+
+	add(&f->ended, 1);
+	return rc;
+}
+
+ON_EACH(a_discarding_group_keeps_nothing_of_what_has_ended)
+{
+	struct family f = { .rc = 1 };
+	uint64_t id = 9;
+	int result = 5, value = 1;
+
+	weir_notify_init(&f.asked);
+	ck_assert_int_eq(weir_group_new_discarding(NULL, &f.group), 0);
+	ck_assert_int_eq(weir_group_next(f.group, &id, &result), 0);
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 50; i++)
+			ck_assert_int_eq(weir_group_spawn(f.group, give, &value, NULL), 0);
+		YIELD_UNTIL(weir_group_len(f.group) == 0);
+	}
+	/* Who waits hears of the last one only. */
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(weir_group_spawn(f.group, be_counted, &f, NULL), 0);
+	ck_assert_int_eq(weir_group_next_until(f.group, weir_now(), &id, &result), -ETIMEDOUT);
+	weir_group_abort(f.group);
+	ck_assert_int_eq(weir_group_next(f.group, &id, &result), 0);
+	ck_assert_uint_eq(get(&f.ended), 3);
+	ck_assert_uint_eq(id, 9);
+	ck_assert_int_eq(result, 5);
+	/* Freeing it waits as ever. */
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(weir_group_spawn(f.group, be_counted, &f, NULL), 0);
+	weir_group_free(f.group);
+	ck_assert_uint_eq(get(&f.ended), 6);
+	return 0;
+}
+
+/* ---- by one of its own ---- */
 
 static int by_next(struct weir_group *group)
 {
@@ -504,6 +546,7 @@ int main(int argc, char **argv)
 		EACH(a_wait_that_times_out_loses_nobody),
 		EACH(next_until_gives_up_at_its_deadline),
 		EACH(a_group_that_grows),
+		EACH(a_discarding_group_keeps_nothing_of_what_has_ended),
 		EACH(a_member_does_not_wait_for_its_group),
 		EACH(a_member_that_frees_its_group_aborts_it_and_goes_on),
 		TESTING(plain_threads_use_groups),
