@@ -20,6 +20,7 @@
  *
  * Without the lock a handle's state is read for hints only.
  */
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "backends/readiness.h"
@@ -255,7 +256,34 @@ static void enqueue(struct weir__turn *t, struct weir_op *op, enum weir__queue q
 		weir_backend_complete(op, res);
 }
 
-/* POLL registers before it looks: that is how a regular file is found out (-EPERM). */
+/*
+ * Foreign ones are registered when they are opened. A number can be so once: another handle on it
+ * goes by a copy. What cannot be registered at all is always ready, and each wait finds it so.
+ */
+static int register_foreign(struct weir__readiness *r, struct weir_handle *h)
+{
+	struct weir__ready_handle *s = weir__ready_of(h);
+	int err = -EEXIST, copy;
+
+	lock(r);
+	if (!r->poller->add_replaces)
+		err = register_handle(r, h, false);
+	if (err == -EEXIST) {
+		copy = fcntl(h->fd, F_DUPFD_CLOEXEC, 0);
+		err = copy < 0 ? -errno : 0;
+		if (err == 0) {
+			h->fd = copy;
+			set_ready(s, s->ready | WEIR__READY_OURS);
+			err = register_handle(r, h, false);
+		}
+		if (err < 0 && err != -EPERM && copy >= 0)
+			weir__socket_close(copy);
+	}
+	unlock(r);
+	return err == -EPERM ? 0 : err;
+}
+
+/* POLL is told of what comes after it has looked; or of nothing, where it finds what it wants. */
 static int prepare_watch(struct weir__readiness *r, struct weir_op *op)
 {
 	struct weir__ready_handle *s = weir__ready_of(op->handle);
@@ -270,15 +298,17 @@ static int prepare_watch(struct weir__readiness *r, struct weir_op *op)
 	if ((s->ready & want) != want)
 		err = register_handle(home, op->handle, priority);
 	unlock(home);
-	return err;
+	return err == -EPERM ? 0 : err;
 }
 
 static void close_handle(struct weir_handle *h)
 {
+	bool ours = h->kind != WEIR_HANDLE_FOREIGN ||
+		    weir__ready_of(h)->ready & WEIR__READY_OURS;
 	int fd = h->fd;
 
 	h->fd = -1;
-	if (h->kind != WEIR_HANDLE_FOREIGN) {
+	if (ours) {
 		weir__count_syscalls(weir__worker_current(), 1);
 		weir__socket_close(fd);
 	}
@@ -599,9 +629,12 @@ int weir__readiness_attach(struct weir_backend *be, struct weir_handle *h,
 	int fd, err = weir__socket_open(spec, &fd, &tcp);
 
 	weir__count_syscalls(be->worker, 1);
-	if (err == 0)
-		weir__try_make_handle(h, be, fd, spec->kind, tcp);
-	return err;
+	if (err < 0)
+		return err;
+	weir__try_make_handle(h, be, fd, spec->kind, tcp);
+	if (spec->fd >= 0)
+		weir__ready_of(h)->ready |= WEIR__READY_SHARED;
+	return spec->kind == WEIR_HANDLE_FOREIGN ? register_foreign(instance(be), h) : 0;
 }
 
 static void cancel_queue(struct weir__ready_handle *s, enum weir__queue q)
@@ -627,8 +660,9 @@ void weir__readiness_detach(struct weir_backend *be, struct weir_handle *h)
 	if (s->slot) {
 		weir__slots_give(&home->slots, s->slot);
 		s->slot = 0;
-		/* Closing our own unregisters it, with most pollers. */
-		if (h->kind == WEIR_HANDLE_FOREIGN || home->poller->del_always)
+		/* Closing the last copy unregisters it, with most pollers. */
+		if (s->ready & WEIR__READY_SHARED || weir__load(&weir__forked, WEIR_RELAXED) ||
+		    home->poller->del_always)
 			home->poller->del(home, h->fd);
 	}
 	weir__store(&s->closing, true, WEIR_RELAXED);

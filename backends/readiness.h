@@ -49,7 +49,7 @@ struct weir__poller_ops {
 	 * what is ready already. change: the same again, to add priority. */
 	int (*add)(struct weir__readiness *r, int fd, uint64_t key, bool priority);
 	int (*change)(struct weir__readiness *r, int fd, uint64_t key, bool priority);
-	/* Only for descriptors that stay open, unless del_always says otherwise. */
+	/* Only for descriptors that stay open somewhere, unless del_always says otherwise. */
 	void (*del)(struct weir__readiness *r, int fd);
 	/* Up to max events, 0 after timeout_ns, or -errno. 0 never waits, -1 waits for ever. [any] */
 	int (*wait)(struct weir__readiness *r, struct weir__event *events, int max,
@@ -57,6 +57,7 @@ struct weir__poller_ops {
 	/* Make a wait return, the next one if none runs. [any], async-signal-safe */
 	void (*wake)(struct weir__readiness *r);
 	bool del_always;		/* closing a descriptor does not take it out: del comes first */
+	bool add_replaces;		/* adding it again does, where it should be -EEXIST */
 	/*
 	 * The end of a stream and urgent data may hide behind data that was told: a short read has
 	 * not emptied a socket, only one that finds nothing has.

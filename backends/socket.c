@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backends/socket.h"
@@ -102,6 +103,16 @@ static int family_of(int fd, int *ret_family)
 	return 0;
 }
 
+/* For a file there is nothing to wait for; a device may be always ready, too, and says so. */
+static int check_foreign(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? -EPERM : 0;
+}
+
 static int open_fresh(const struct weir_handle_spec *spec, int family)
 {
 	int fd = weir__socket_new(family), err;
@@ -123,10 +134,8 @@ int weir__socket_open(const struct weir_handle_spec *spec, int *ret_fd, bool *re
 
 	*ret_tcp = false;
 	if (spec->kind == WEIR_HANDLE_FOREIGN) {
-		if (fcntl(fd, F_GETFD) < 0)
-			return -errno;
 		*ret_fd = fd;
-		return 0;
+		return check_foreign(fd);
 	}
 	if (spec->kind != WEIR_HANDLE_LISTENER && spec->kind != WEIR_HANDLE_STREAM)
 		return -EINVAL;

@@ -12,7 +12,7 @@
 /*
  * What the spec asks for: a non-blocking, close-on-exec descriptor, bound and listening where
  * that was asked. An adopted one is the backend's only on success; a foreign one is only looked
- * at. *ret_tcp: whether it is a TCP socket (a stream without message boundaries inside).
+ * at (-EPERM: a file or a directory). *ret_tcp: whether it is a TCP socket (a stream without message boundaries inside).
  */
 int weir__socket_open(const struct weir_handle_spec *spec, int *ret_fd, bool *ret_tcp);
 

@@ -25,6 +25,8 @@ enum weir__queue {
 #define WEIR__READY_REGISTERED (1u << 6)
 #define WEIR__READY_PRIORITY_TOO (1u << 7) /* registered for priority data as well */
 #define WEIR__READY_EXACT (1u << 8)	/* TCP: a short read has emptied it */
+#define WEIR__READY_SHARED (1u << 9)	/* others may have the descriptor, too: foreign, or adopted */
+#define WEIR__READY_OURS (1u << 10)	/* a copy of a foreign one, which is ours to close */
 #define WEIR__READY_TICK (1ull << 16)
 
 /* In weir_handle.state. */

@@ -5,6 +5,7 @@
 #include "core/rt.h"
 
 unsigned weir__fork_generation;
+bool weir__forked;
 
 static _Thread_local struct weir__context context;
 

@@ -54,6 +54,9 @@ struct weir_rt {
 /* How often this process, since weir's first runtime, was forked off another. */
 extern unsigned weir__fork_generation;
 
+/* Whether it has forked, so that a child may have copies of what is open here. Atomic. */
+extern bool weir__forked;
+
 /* Whether it came here through fork: its threads did not. [any] */
 static inline bool weir__rt_is_inherited(const struct weir_rt *rt)
 {

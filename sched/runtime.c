@@ -27,6 +27,11 @@
 
 /* ---- fork ---- */
 
+static void forked_in_parent(void)
+{
+	weir__store(&weir__forked, true, WEIR_RELAXED);
+}
+
 static void forked_in_child(void)
 {
 	weir__fork_generation++;
@@ -42,7 +47,7 @@ static const char *running_task_name(void)
 /* Once per process, before the first worker. */
 static void prepare_process(void)
 {
-	pthread_atfork(NULL, NULL, forked_in_child);
+	pthread_atfork(NULL, forked_in_parent, forked_in_child);
 	weir__guard_enable();
 	weir__stack_overflow_name = running_task_name;
 }

@@ -4,8 +4,8 @@
  * which has all the rest: queues, retries, cancelling, leases.
  *
  * One epoll descriptor per worker, and one eventfd that wakes it. Descriptors are
- * registered once, for everything, edge-triggered; closing one takes it out. The
- * eventfd is edge-triggered too: each write is an event, and it is never read.
+ * registered once, for everything, edge-triggered; closing the last copy of one takes
+ * it out. The eventfd is edge-triggered too: each write is an event, and it is never read.
  */
 #include <string.h>
 #include <stdio.h>

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "backends/iouring/iouring.h"
 #include "backends/socket.h"
@@ -171,14 +170,6 @@ void weir__uring_handle_make(struct uring *u, struct weir_handle *h, int fd,
 		take_direct(u, h);
 }
 
-/* Files that the kernel cannot wait for, which it says of none: POLL on one completes at once. */
-static bool is_regular(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
-}
-
 int weir__uring_attach(struct weir_backend *be, struct weir_handle *h,
 		       const struct weir_handle_spec *spec)
 {
@@ -201,8 +192,6 @@ int weir__uring_attach(struct weir_backend *be, struct weir_handle *h,
 	weir__uring_handle_make(u, h, fd, spec->kind);
 	if (fds)
 		state_of(h)->fds = fds;
-	if (spec->kind == WEIR_HANDLE_FOREIGN && is_regular(fd))
-		state_of(h)->flags = REGULAR;
 	if (spec->kind == WEIR_HANDLE_LISTENER && spec->fd >= 0)
 		state_of(h)->flags = ADOPTED;
 	return 0;

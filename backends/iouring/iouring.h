@@ -79,8 +79,7 @@ enum uring_handle_flag {
 	ARMED = 1u << 0,		/* the kernel has a multishot receive, or an accept */
 	STOPPING = 1u << 1,		/* … and is being asked to give it up */
 	ENDED = 1u << 2,		/* .end is to be told, after the buffers */
-	REGULAR = 1u << 3,		/* foreign: a file, which cannot be waited for */
-	ADOPTED = 1u << 4,		/* a listener that others may have, too */
+	ADOPTED = 1u << 3,		/* a listener that others may have, too */
 };
 #define CLOSING (1u << 31)
 

@@ -120,10 +120,6 @@ void weir__uring_submit_poll(struct uring *u, struct weir_op *op)
 {
 	struct uring_handle *s = state_of(op->handle);
 
-	if (s->flags & REGULAR) {
-		weir_backend_complete(op, -EPERM);
-		return;
-	}
 	weir__uring_handle_hold(u, op->handle);
 	if (is_listed(op))
 		weir__uring_append_waiter(s, op);

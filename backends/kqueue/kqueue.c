@@ -22,7 +22,6 @@
 #include <string.h>
 #include <sys/types.h>
 #include <sys/event.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -116,20 +115,14 @@ static void kq_del(struct weir__readiness *r, int fd)
 	apply(kq_of(r)->fd, changes, filters(changes, fd, EV_DELETE, 0, true), errs);
 }
 
-/* A regular file is always ready, and would be told to be so, once. */
-static int check(int fd, bool priority)
+static bool can_tell(bool priority)
 {
-	struct stat st;
-
-#ifndef EVFILT_EXCEPT
-	if (priority)
-		return -EOPNOTSUPP;
-#else
+#ifdef EVFILT_EXCEPT
 	(void)priority;
+	return true;
+#else
+	return !priority;
 #endif
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	return S_ISREG(st.st_mode) ? -EPERM : 0;
 }
 
 /* The answer of a descriptor that has one direction only. */
@@ -142,10 +135,10 @@ static bool one_way(int err)
 static int kq_add(struct weir__readiness *r, int fd, uint64_t key, bool priority)
 {
 	struct kevent changes[FILTERS_MAX];
-	int errs[FILTERS_MAX], n, err = check(fd, priority), ways = 0;
+	int errs[FILTERS_MAX], n, err = 0, ways = 0;
 
-	if (err < 0)
-		return err;
+	if (!can_tell(priority))
+		return -EOPNOTSUPP;
 	n = filters(changes, fd, EV_ADD | EV_CLEAR, key, priority);
 	apply(kq_of(r)->fd, changes, n, errs);
 	for (int i = 0; i < n; i++)
@@ -156,7 +149,8 @@ static int kq_add(struct weir__readiness *r, int fd, uint64_t key, bool priority
 	if (err == 0 || (ways > 0 && one_way(err)))
 		return 0;
 	kq_del(r, fd);
-	return -err;
+	/* Neither way: it does not tell, as epoll says of it. */
+	return one_way(err) ? -EPERM : -err;
 }
 
 /* ---- events ------------------------------------------------------------------------------- */
@@ -267,6 +261,7 @@ static const struct weir__poller_ops poller = {
 	.wait = wait_events,
 	.wake = kq_wake,
 	.del_always = true,
+	.add_replaces = true,
 	.ends_hide = true,
 };
 

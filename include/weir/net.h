@@ -565,12 +565,14 @@ struct weir_fd {
 };
 
 /**
- * Register a descriptor, so that tasks can wait for it.
+ * Register a descriptor, so that tasks can wait for it. It may be opened more than once. A device
+ * that the system cannot wait for (/dev/null) is always ready.
  *
  * Thread:   [worker]
  * Owns:     the descriptor stays its owner's, who closes it after weir_fd_close
- * Returns:  0; -EBADF; -EPERM for a regular file, which is always ready; -EOPNOTSUPP if the
- *           backend has no descriptors; -ENOMEM; -ENXIO, -ENODEV
+ * Returns:  0; -EBADF; -EPERM for a file or a directory; -EMFILE, for the second on one number may
+ *           need a copy of it; -EOPNOTSUPP if the backend has no descriptors; -ENOMEM; -ENXIO,
+ *           -ENODEV
  * Since:    0.1
  */
 WEIR_API int weir_fd_open(int fd, struct weir_fd **ret_fd);

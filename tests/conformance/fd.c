@@ -270,21 +270,80 @@ CASE(a_number_is_used_again, WEIR_CAP_FD)
 	return 0;
 }
 
-CASE(a_regular_file_is_refused, WEIR_CAP_FD)
-{
-	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	struct weir_fd *foreign;
-	int rc;
+/* ---- what can be waited for ---- */
 
-	OK(fd);
-	rc = weir_fd_open(fd, &foreign);
-	if (rc == 0) {
-		rc = weir_fd_wait(foreign, WEIR_READABLE, WEIR_FOREVER);
-		weir_fd_close(foreign);
+/* What opening answers; if it opens, a wait for each of these, in turn. */
+static const struct kind {
+	const char *path;
+	int flags, opens;
+} kinds[] = {
+	{ "/proc/self/exe", O_RDONLY, -EPERM },
+	{ "/", O_RDONLY | O_DIRECTORY, -EPERM },
+	{ "/dev/null", O_RDWR, 0 },
+	{ "/dev/zero", O_RDWR, 0 },
+	{ "/dev/urandom", O_RDONLY, 0 },
+};
+
+CASE(a_file_is_refused_and_a_device_is_ready, WEIR_CAP_FD)
+{
+	static const unsigned wanted[] = { WEIR_READABLE, WEIR_WRITABLE,
+					   WEIR_READABLE | WEIR_WRITABLE };
+	struct weir_fd *foreign;
+	struct waiter waiter;
+	struct weir_op op;
+
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		int fd = open(kinds[i].path, kinds[i].flags | O_CLOEXEC);
+		int rc = weir_fd_open(fd, &foreign);
+
+		OK(fd);
+		ck_assert_msg(rc == kinds[i].opens, "%s: %d", kinds[i].path, rc);
+		for (unsigned k = 0; rc == 0 && k < 3; k++) {
+			weir_op_init_poll(&op, &foreign->handle, wanted[k]);
+			begin(&waiter, &op.leaf.future);
+			ck_assert_int_eq(ended(&waiter), (int)wanted[k]);
+		}
+		if (rc == 0)
+			weir_fd_close(foreign);
+		close(fd);
 	}
-	ck_assert_int_eq(rc, -EPERM);
 	ck_assert_int_eq(weir_fd_open(-1, &foreign), -EBADF);
-	close(fd);
+	ck_assert_int_eq(weir_fd_open(1 << 20, &foreign), -EBADF);
+	return 0;
+}
+
+/* Each has a life of its own. */
+CASE(one_descriptor_is_opened_twice, WEIR_CAP_FD)
+{
+	struct waiter waiter[2];
+	struct weir_fd *fd[2];
+	struct weir_op op[2];
+	int ends[2];
+	char byte;
+
+	ck_assert_int_eq(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+	for (int closed = 0; closed < 2; closed++) {
+		for (int i = 0; i < 2; i++) {
+			OK(weir_fd_open(ends[0], &fd[i]));
+			weir_op_init_poll(&op[i], &fd[i]->handle, WEIR_READABLE);
+			begin(&waiter[i], &op[i].leaf.future);
+			pending(&waiter[i]);
+		}
+		ck_assert_int_eq((int)write(ends[1], "x", 1), 1);
+		for (int i = 0; i < 2; i++)
+			ck_assert_int_eq(ended(&waiter[i]), WEIR_READABLE);
+		weir_fd_close(fd[closed]);
+		ck_assert_int_eq((int)read(ends[0], &byte, 1), 1);
+		weir_op_init_poll(&op[0], &fd[!closed]->handle, WEIR_READABLE);
+		begin(&waiter[0], &op[0].leaf.future);
+		pending(&waiter[0]);
+		ck_assert_int_eq((int)write(ends[1], "x", 1), 1);
+		ck_assert_int_eq(ended(&waiter[0]), WEIR_READABLE);
+		ck_assert_int_eq((int)read(ends[0], &byte, 1), 1);
+		weir_fd_close(fd[!closed]);
+	}
+	close(ends[0]);
+	close(ends[1]);
 	return 0;
 }
 
@@ -298,5 +357,6 @@ void conformance_fd(struct conformance_list *list)
 	BOTH(list, waiters_want_different_things);
 	ONCE(list, many_counters_are_waited_for);
 	BOTH(list, a_number_is_used_again);
-	ONCE(list, a_regular_file_is_refused);
+	BOTH(list, a_file_is_refused_and_a_device_is_ready);
+	BOTH(list, one_descriptor_is_opened_twice);
 }

@@ -3,6 +3,9 @@
  * stream.c: bytes on a stream that nothing disturbs: every way to send and to
  * receive, half-closes, the end, back-pressure.
  */
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "tests/conformance/conformance.h"
 
 #define ECHO_BYTES (256 * 1024)
@@ -398,6 +401,59 @@ CASE(adopted_sockets_wait_like_any, WEIR_CAP_FD | WEIR_CAP_UNIX)
 	return 0;
 }
 
+/* Closed while somebody has the original, and adopted again under the same number. */
+CASE(a_copy_is_adopted_again_and_again, WEIR_CAP_FD | WEIR_CAP_UNIX)
+{
+	struct weir_listener *listener;
+	struct weir_tcp *conn, *client;
+	struct waiter waiter;
+	struct weir_accept accept;
+	struct weir_addr addr;
+	struct weir_op op;
+	int ends[2], number = -1;
+	char byte;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	for (int i = 0; i < 3; i++) {
+		int copy = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
+
+		ck_assert(number < 0 || copy == number);
+		number = copy;
+		OK(weir_tcp_adopt(copy, &conn));
+		weir_op_init_recv(&op, &conn->handle, &byte, 1, 0);
+		begin(&waiter, &op.leaf.future);
+		pending(&waiter);
+		ck_assert_int_eq((int)write(ends[1], "x", 1), 1);
+		ck_assert_int_eq(ended(&waiter), 1);
+		weir_tcp_close(conn);
+	}
+	close(ends[0]);
+	close(ends[1]);
+
+	ends[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	OK(weir_addr_parse("127.0.0.1:0", &addr));
+	ck_assert_int_eq(bind(ends[0], &addr.u.sa, addr.len), 0);
+	ck_assert_int_eq(listen(ends[0], 16), 0);
+	for (int i = 0; i < 3; i++) {
+		OK(weir_listener_adopt(fcntl(ends[0], F_DUPFD_CLOEXEC, 0), NULL, &listener));
+		OK(weir_listener_addr(listener, &addr));
+		weir_accept_init(&accept, listener, &conn);
+		begin(&waiter, &accept.future);
+		pending(&waiter);
+		/* The request of the copy before, which is being given up, may take some. */
+		while (!weir_task_is_complete(waiter.task)) {
+			OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &client));
+			OK(weir_sleep(WEIR_MSEC));
+			weir_tcp_close(client);
+		}
+		ck_assert_int_eq(ended(&waiter), 0);
+		weir_tcp_close(conn);
+		weir_listener_close(listener);
+	}
+	close(ends[0]);
+	return 0;
+}
+
 void conformance_stream(struct conformance_list *list)
 {
 	ONCE(list, echo_of_random_chunks);
@@ -411,5 +467,6 @@ void conformance_stream(struct conformance_list *list)
 	ONCE(list, one_direction_goes_on_after_the_other_ended);
 	BOTH(list, a_waiting_read_sees_the_end);
 	BOTH(list, adopted_sockets_wait_like_any);
+	BOTH(list, a_copy_is_adopted_again_and_again);
 	BOTH(list, a_writer_waits_for_its_reader, .timeout_s = 40);
 }

@@ -64,8 +64,9 @@ START_TEST(nothing_is_registered_before_it_must_wait)
 	cancel(&op);
 	submit(recv_op(&op, &h, buf, sizeof(buf)));
 	ck_assert_uint_eq(calls[EPOLL_CTL], 1);
+	/* Closing takes one of our own out; of this one, which was adopted, somebody may have a copy. */
 	detach(&h);
-	ck_assert_uint_eq(calls[EPOLL_CTL], 1);
+	ck_assert_uint_eq(calls[EPOLL_CTL], 2);
 	close(peer);
 }
 END_TEST

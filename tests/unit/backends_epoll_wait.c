@@ -7,7 +7,17 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
+#include "backends/try.h"
 #include "tests/unit/backends_rig.h"
+
+/* What the poller reports at once. */
+static int events_now(void)
+{
+	uint64_t before = be0->worker->metrics.events;
+
+	turn();
+	return (int)(be0->worker->metrics.events - before);
+}
 
 /* ---- foreign descriptors ------------------------------------------------------------------ */
 
@@ -45,16 +55,12 @@ END_TEST
 START_TEST(poll_a_regular_file)
 {
 	char name[] = "/tmp/weir-test-XXXXXX";
-	struct weir_handle h;
-	struct weir_op op;
-	int fd = mkstemp(name);
+	struct weir_handle_spec spec = { .kind = WEIR_HANDLE_FOREIGN, .fd = mkstemp(name) };
+	struct weir_handle h = { 0 };
 
 	unlink(name);
-	adopt(be0, &h, fd, WEIR_HANDLE_FOREIGN);
-	ck_assert_int_eq(submit(poll_op(&op, &h, WEIR_READABLE))->res, -EPERM);
-	ck_assert_int_eq(submit(poll_op(&op, &h, WEIR_READABLE))->res, -EPERM);
-	detach(&h);
-	close(fd);
+	ck_assert_int_eq(be0->ops->attach(be0, &h, &spec), -EPERM);
+	close(spec.fd);
 }
 END_TEST
 
@@ -124,6 +130,74 @@ START_TEST(foreign_descriptor_can_return)
 		detach(&h);
 	}
 	close(fd);
+}
+END_TEST
+
+/* No matter that the number was closed: a copy keeps what is registered. */
+START_TEST(nothing_is_heard_of_a_closed_copy)
+{
+	struct weir_handle h;
+	struct weir_op op;
+	int fds[2], kept;
+	char byte;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	adopt(be0, &h, fcntl(fds[0], F_DUPFD_CLOEXEC, 0), WEIR_HANDLE_STREAM);
+	submit(recv_op(&op, &h, &byte, 1));
+	detach(&h);
+	ck_assert_int_eq(op.res, -ECANCELED);
+	put(fds[1], "x");
+	ck_assert_int_eq(events_now(), 0);
+	close(fds[0]);
+	close(fds[1]);
+
+	/* Our own, of which a child has a copy. */
+	fds[1] = tcp_pair(&h);
+	kept = fcntl(h.fd, F_DUPFD_CLOEXEC, 0);
+	weir__ready_of(&h)->ready &= ~(uint64_t)WEIR__READY_SHARED;
+	submit(recv_op(&op, &h, &byte, 1));
+	weir__forked = true;
+	detach(&h);
+	put(fds[1], "x");
+	ck_assert_int_eq(events_now(), 0);
+	close(kept);
+	close(fds[1]);
+}
+END_TEST
+
+START_TEST(a_descriptor_is_registered_twice)
+{
+	struct weir_handle h[2];
+	struct weir_op op[2];
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), copy;
+	uint64_t one = 1;
+
+	for (int i = 0; i < 2; i++) {
+		adopt(be0, &h[i], fd, WEIR_HANDLE_FOREIGN);
+		submit(poll_op(&op[i], &h[i], WEIR_READABLE));
+	}
+	copy = h[1].fd;
+	ck_assert_int_ne(copy, fd);
+	ck_assert_int_eq(write(fd, &one, sizeof(one)), sizeof(one));
+	ck_assert_int_eq(finish(&op[0]), WEIR_READABLE);
+	ck_assert_int_eq(finish(&op[1]), WEIR_READABLE);
+	detach(&h[0]);
+	detach(&h[1]);
+	ck_assert_int_ge(fcntl(fd, F_GETFD), 0);
+	ck_assert_int_lt(fcntl(copy, F_GETFD), 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(no_room_for_a_foreign_descriptor)
+{
+	struct weir_handle_spec spec = { .kind = WEIR_HANDLE_FOREIGN,
+					 .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	struct weir_handle h = { 0 };
+
+	fail_next(EPOLL_CTL, ENOSPC, 1);
+	ck_assert_int_eq(be0->ops->attach(be0, &h, &spec), -ENOSPC);
+	close(spec.fd);
 }
 END_TEST
 
@@ -421,6 +495,9 @@ int main(int argc, char **argv)
 		CASE(polls_of_several_waiters),
 		CASE(poll_priority_data),
 		CASE(foreign_descriptor_can_return),
+		CASE(nothing_is_heard_of_a_closed_copy),
+		CASE(a_descriptor_is_registered_twice),
+		CASE(no_room_for_a_foreign_descriptor),
 		CASE(no_room_to_register),
 		CASE(interrupted_calls_are_made_again),
 		CASE(poll_reports_a_broken_poller),
