@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* io.c: the cold side of I/O: which instance, attach, control, close, leases. See io.h. */
+/* io.c: the cold side of I/O: which instance, attach, control, close, mail, leases. See io.h. */
 #include "core/io.h"
 
-#include <stdlib.h>
-
 #include "core/clock.h"
+#include "core/mailbox.h"
 #include "core/task.h"
 
 struct weir_backend *weir__io_backend(int *ret_err)
@@ -33,6 +32,7 @@ int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *sp
 	h->fd = -1;
 	h->flags = 0;
 	h->homed = 0;
+	h->mail = 0;
 	rc = be->ops->attach(be, h, spec);
 	if (rc < 0)
 		h->backend = NULL;
@@ -53,11 +53,6 @@ int weir__handle_control(struct weir_handle *h, enum weir_control what, void *va
 
 /* ---- close ---- */
 
-struct close_message {
-	struct weir__message message;
-	struct weir_handle *h;
-};
-
 /*
  * A handle may be closed twice: by the op that discards what it accepted, which does not own the
  * memory, and by who does. Whichever of detached and the owner's close comes last releases it.
@@ -66,13 +61,7 @@ enum {
 	HANDLE_CLOSING = 1u << 0,	/* detach is under way, or over */
 	HANDLE_OWNED = 1u << 1,		/* .released is set */
 	HANDLE_GONE = 1u << 2,		/* nothing refers to it any more */
-	HANDLE_MAILED = 1u << 3,	/* operations went to its home by message: so must its close */
 };
-
-void weir__handle_mailed(struct weir_handle *h)
-{
-	weir__fetch_or(&h->flags, (uint8_t)HANDLE_MAILED, WEIR_RELAXED);
-}
 
 void weir_backend_detached(struct weir_handle *h)
 {
@@ -82,19 +71,9 @@ void weir_backend_detached(struct weir_handle *h)
 		h->released(h);
 }
 
-static void close_at_home(struct weir__message *message, struct weir__worker *w)
-{
-	struct close_message *m = WEIR_CONTAINER_OF(message, struct close_message, message);
-	struct weir_handle *h = m->h;
-
-	free(m);
-	w->driver.io->ops->detach(w->driver.io, h);
-}
-
 void weir__handle_close(struct weir_handle *h, void (*released)(struct weir_handle *h))
 {
 	uint8_t add = released ? HANDLE_CLOSING | HANDLE_OWNED : HANDLE_CLOSING;
-	struct close_message *m;
 	struct weir_backend *be;
 	uint8_t found;
 
@@ -112,16 +91,69 @@ void weir__handle_close(struct weir_handle *h, void (*released)(struct weir_hand
 		return;
 	}
 	if ((be->caps & WEIR_CAP_POLL_ANY) ||
-	    (be->worker == weir__worker_current() && !(found & HANDLE_MAILED))) {
+	    (be->worker == weir__worker_current() && weir__mail_is_empty(&h->mail)))
 		be->ops->detach(be, h);
-		return;
+	else if (weir__mail_close(&h->mail))
+		weir__handle_send(be, h);
+}
+
+/* ---- mail ---- */
+
+void weir__post(struct weir_backend *to, struct weir__link *tagged)
+{
+	struct weir_rt *rt = to->worker->rt;
+
+	rt->sched->post(rt, to->index, tagged);
+}
+
+void weir__handle_send(struct weir_backend *to, struct weir_handle *h)
+{
+	weir__post(to, weir__mail_tag(&h->link, WEIR__MAIL_HANDLE));
+}
+
+static void serve(struct weir_backend *io, struct weir_handle *h, uintptr_t mail)
+{
+	struct weir__link *link, *next;
+
+	for (link = weir__mail_ops(mail); link; link = next) {
+		next = link->next;
+		weir__op_submit_at_home(io, WEIR_CONTAINER_OF(link, struct weir_op, link));
 	}
-	m = malloc(sizeof *m);
-	if (!m)		/* the peer learns of it, the handle is lost: there is no memory to say so with */
-		return;
-	m->message.run = close_at_home;
-	m->h = h;
-	be->worker->rt->sched->post(be->worker->rt, be->index, &m->message.link);
+	if (mail & MAIL_CLOSE)
+		io->ops->detach(io, h);
+	else if (!weir__mail_done(&h->mail))
+		weir__handle_send(weir__load(&h->backend, WEIR_RELAXED), h);
+}
+
+void weir__handle_arrived(struct weir__worker *w, struct weir_handle *h)
+{
+	struct weir_backend *io = w->driver.io, *home;
+	uintptr_t mail = weir__mail_look(&h->mail);
+
+	do {
+		home = weir__load(&h->backend, WEIR_RELAXED);
+		if (home != io) {
+			weir__handle_send(home, h);
+			return;
+		}
+	} while (!weir__mail_take(&h->mail, &mail));
+	serve(io, h, mail);
+}
+
+void weir__handle_give(struct weir_handle *h, struct weir__worker *to,
+		       struct weir__receiver *receiver)
+{
+	weir__store(&h->mail, (uintptr_t)receiver, WEIR_RELAXED);
+	to->rt->sched->post(to->rt, to->index, weir__mail_tag(&h->link, WEIR__MAIL_GIVEN));
+}
+
+void weir__handle_received(struct weir__worker *w, struct weir_handle *h)
+{
+	struct weir__receiver *receiver =
+		(struct weir__receiver *)weir__load(&h->mail, WEIR_RELAXED);
+
+	weir__store(&h->mail, (uintptr_t)0, WEIR_RELAXED);
+	receiver->received(receiver, h, w);
 }
 
 void weir_lease_return(struct weir_lease *lease)

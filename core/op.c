@@ -10,38 +10,17 @@
  *
  * An op goes to the instance of the worker that polls it first. Where a handle
  * wants it at home (WEIR_CAP_HOMED), or the backend cannot cancel from another
- * thread, a message carries the request to the instance's worker.
+ * thread, it is sent to the instance's worker: core/mailbox.h has the rules.
  */
 #include "weir/op.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/io.h"
 #include "core/leaf.h"
+#include "core/mailbox.h"
 #include "core/task.h"
-
-/* A request on its way to the worker of an instance. */
-struct op_message {
-	struct weir__message message;
-	struct weir_op *op;
-};
-
-/*
- * op->asked, the core's notes on a request:
- *	CANCEL_EARLY	cancelled before it was started
- *	CANCELLING	the backend has been asked to cancel it, or is to be
- *	CANCEL_SENT	a cancel message refers to the op, so it must stay until that arrived
- *	MAILED		it is on its way to its home, in a message that a cancel must not overtake;
- *			a task that has moved to that home meanwhile would
- */
-enum {
-	CANCEL_EARLY = 1u << 0,
-	CANCELLING = 1u << 1,
-	CANCEL_SENT = 1u << 2,
-	MAILED = 1u << 3
-};
 
 static const uint32_t caps_needed[WEIR_OP_CODES] = {
 	[WEIR_OP_ACCEPT] = WEIR_CAP_STREAM, [WEIR_OP_CONNECT] = WEIR_CAP_STREAM,
@@ -59,20 +38,6 @@ static bool has_handle(const struct weir_op *op)
 	return op->code < WEIR_OP_OPEN;
 }
 
-static int message_send(struct weir_backend *to, struct weir_op *op,
-			void (*run)(struct weir__message *, struct weir__worker *))
-{
-	struct op_message *m = malloc(sizeof *m);
-	struct weir_rt *rt = to->worker->rt;
-
-	if (!m)
-		return -ENOMEM;
-	m->message.run = run;
-	m->op = op;
-	rt->sched->post(rt, to->index, &m->message.link);
-	return 0;
-}
-
 static enum weir_homed side_of(const struct weir_op *op)
 {
 	switch (op->code) {
@@ -85,14 +50,11 @@ static enum weir_homed side_of(const struct weir_op *op)
 	}
 }
 
-static void submit_at_home(struct weir__message *message, struct weir__worker *w);
-
-/* Whether the op has to go to the home of its handle, and went; if that fails it has completed. */
+/* Whether the op has to go to the home of its handle, and went. */
 static bool send_home(struct weir_backend *io, struct weir_op *op)
 {
 	struct weir_handle *h = op->handle;
 	struct weir_backend *home;
-	int rc;
 
 	if (WEIR_UNLIKELY(!has_handle(op)))
 		return false;
@@ -101,26 +63,19 @@ static bool send_home(struct weir_backend *io, struct weir_op *op)
 	if (WEIR_LIKELY(home == io) || !(io->caps & WEIR_CAP_HOMED) ||
 	    !(weir__load(&h->homed, WEIR_ACQUIRE) & side_of(op)))
 		return false;
-	op->backend = home;
-	weir__fetch_or(&op->asked, (uint8_t)MAILED, WEIR_RELAXED);
-	weir__handle_mailed(h);
-	rc = message_send(home, op, submit_at_home);
-	if (rc < 0)
-		weir_backend_complete(op, rc);
+	weir__asked_queue(&op->asked);
+	if (weir__mail_put(&h->mail, &op->link))
+		weir__handle_send(home, h);
 	return true;
 }
 
-static void submit_at_home(struct weir__message *message, struct weir__worker *w)
+void weir__op_submit_at_home(struct weir_backend *io, struct weir_op *op)
 {
-	struct op_message *m = WEIR_CONTAINER_OF(message, struct op_message, message);
-	struct weir_op *op = m->op;
-
-	free(m);
-	/* The handle may have moved on meanwhile. */
-	if (send_home(w->driver.io, op))
-		return;
-	weir__fetch_and(&op->asked, (uint8_t)~MAILED, WEIR_RELAXED);
-	w->driver.io->ops->submit(w->driver.io, op);
+	op->backend = io;
+	if (weir__asked_take(&op->asked))
+		weir_backend_complete(op, -ECANCELED);
+	else
+		io->ops->submit(io, op);
 }
 
 static void submit(struct weir__worker *w, struct weir_backend *io, struct weir_op *op)
@@ -206,7 +161,7 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 {
 	struct weir__worker *w = cx->worker;
 
-	if (WEIR_UNLIKELY(op->asked & CANCEL_EARLY))
+	if (WEIR_UNLIKELY(weir__asked_is_cancelled(&op->asked)))
 		return -ECANCELED;
 	if (WEIR_UNLIKELY(!w))
 		return -ENXIO;
@@ -247,7 +202,7 @@ static int op_give_up(struct weir_op *op)
 
 static int op_retry(struct weir_op *op, struct weir_cx *cx)
 {
-	if (WEIR_UNLIKELY(weir__load(&op->asked, WEIR_RELAXED) & CANCELLING))
+	if (WEIR_UNLIKELY(weir__asked_is_cancelled(&op->asked)))
 		return op_give_up(op);
 	if (WEIR_UNLIKELY(!weir_coop_take(cx)))
 		return WEIR_PENDING;
@@ -263,7 +218,7 @@ static int op_poll(struct weir_future *future, struct weir_cx *cx)
 		return op_start(op, cx);
 	if (state == WEIR_OP_INFLIGHT)
 		return WEIR_PENDING;
-	if (WEIR_UNLIKELY(weir__load(&op->asked, WEIR_ACQUIRE) & CANCEL_SENT))
+	if (WEIR_UNLIKELY(weir__asked_is_queued(&op->asked)))
 		return WEIR_PENDING;
 	return WEIR_LIKELY(state == WEIR_OP_RETRY) ? op_retry(op, cx) : op_take_result(op);
 }
@@ -286,7 +241,7 @@ static void hand_back(struct weir__worker *w, struct weir_op *op, enum weir_op_s
 static bool may_complete(struct weir_op *op)
 {
 	return op->state == WEIR_OP_INFLIGHT ||
-	       (op->state == WEIR_OP_RETRY && (weir__load(&op->asked, WEIR_RELAXED) & CANCELLING));
+	       (op->state == WEIR_OP_RETRY && weir__asked_is_cancelled(&op->asked));
 }
 
 void weir_backend_complete(struct weir_op *op, int res)
@@ -313,45 +268,36 @@ void weir_backend_retry(struct weir_op *op)
 
 /* ---- cancel ---- */
 
-static void cancel_at_home(struct weir__message *message, struct weir__worker *w)
+void weir__op_arrived(struct weir_op *op)
 {
-	struct op_message *m = WEIR_CONTAINER_OF(message, struct op_message, message);
-	struct weir_op *op = m->op;
 	struct weir__wakeup wakeup;
 
-	free(m);
-	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_INFLIGHT)
-		w->driver.io->ops->cancel(w->driver.io, op);
-	/* Until here the op could not be taken back; whatever its state, look again. */
+	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_INFLIGHT) {
+		(void)weir__asked_take(&op->asked);
+		op->backend->ops->cancel(op->backend, op);
+		return;
+	}
+	/* Its result has waited for this. */
 	weir__leaf_waker(&op->leaf, &wakeup);
-	weir__fetch_and(&op->asked, (uint8_t)~CANCEL_SENT, WEIR_ACQ_REL);
+	(void)weir__asked_take(&op->asked);
 	weir__waker_fire(&wakeup);
 }
 
 static void op_cancel(struct weir_future *future)
 {
 	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, leaf.future);
-	struct weir__worker *w = weir__worker_current();
-	struct weir_backend *be = op->backend;
 	uint8_t state = weir__load(&op->state, WEIR_ACQUIRE);
+	struct weir_backend *be;
 
-	if (state == WEIR_OP_IDLE) {
-		op->asked |= CANCEL_EARLY;
+	if (state == WEIR_OP_DONE || !weir__asked_cancel(&op->asked) || state != WEIR_OP_INFLIGHT)
 		return;
-	}
-	if (state == WEIR_OP_DONE || (weir__load(&op->asked, WEIR_RELAXED) & CANCELLING))
-		return;
-	weir__fetch_or(&op->asked, (uint8_t)CANCELLING, WEIR_RELAXED);
-	if (state == WEIR_OP_RETRY)
-		return;
-	if ((be->caps & WEIR_CAP_POLL_ANY) ||
-	    (be->worker == w && !(weir__load(&op->asked, WEIR_RELAXED) & MAILED))) {
+	be = op->backend;
+	if ((be->caps & WEIR_CAP_POLL_ANY) || be->worker == weir__worker_current()) {
 		be->ops->cancel(be, op);
 		return;
 	}
-	weir__fetch_or(&op->asked, (uint8_t)CANCEL_SENT, WEIR_ACQ_REL);
-	if (message_send(be, op, cancel_at_home) < 0)
-		weir__fetch_and(&op->asked, (uint8_t) ~(CANCEL_SENT | CANCELLING), WEIR_ACQ_REL);
+	weir__asked_queue(&op->asked);
+	weir__post(be, weir__mail_tag(&op->link, WEIR__MAIL_OP));
 }
 
 /* A result that nobody will look at: give back what it holds. */

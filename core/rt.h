@@ -21,8 +21,8 @@ struct weir__worker;
 struct weir__sched_ops {
 	/* Queue a task that a wake, a spawn or its own run has made ready. [any] */
 	void (*schedule)(struct weir_task *task);
-	/* Hand a message to a worker and make sure that it looks. [any] */
-	void (*post)(struct weir_rt *rt, unsigned worker, struct weir__link *message);
+	/* Put a link into a worker's inbox and make sure that it looks; see core/mailbox.h. [any] */
+	void (*post)(struct weir_rt *rt, unsigned worker, struct weir__link *tagged);
 	/* Queue a blocking job; -EAGAIN when full, -ESHUTDOWN. [any] */
 	int (*blocking_push)(struct weir_rt *rt, struct weir_blocking *job);
 	/* Take back a job that has not started. [any] */

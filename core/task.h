@@ -40,7 +40,7 @@ enum {
 
 struct weir_task {
 	uint64_t state;			/* core/task_state.h; atomic */
-	struct weir__link link;		/* in a run queue, the deferred list, an inbox, a group */
+	struct weir__link link;		/* in a run queue, the deferred list, an inbox */
 	struct weir_rt *rt;
 	struct weir_leaf *armed;
 	union {

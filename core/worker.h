@@ -46,7 +46,7 @@ struct weir__worker {
 	struct weir_histogram *batch;	/* completions of a look at the drivers; NULL: not kept */
 
 	struct weir__driver driver;
-	struct weir__inbox inbox;	/* [any]: messages, see weir__message */
+	struct weir__inbox inbox;	/* [any]: see core/mailbox.h */
 	/* Its load, for who has a connection to give away; atomic, [any]. */
 	uint32_t conns;			/* given to it, and not closed */
 	uint32_t conns_waiting;		/* of them, those that it has not begun with */
@@ -77,14 +77,5 @@ static inline void weir__count_wait(struct weir__worker *w, int result)
 	if (result > 0)
 		weir__count(&w->metrics.events, (uint64_t)result);
 }
-
-/* What travels through a worker's inbox. run is called once, on the worker. */
-struct weir__message {
-	struct weir__link link;
-	void (*run)(struct weir__message *message, struct weir__worker *w);
-};
-
-/* Run the messages that have arrived. [owner] */
-void weir__worker_messages(struct weir__worker *w);
 
 #endif

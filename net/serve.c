@@ -3,7 +3,7 @@
  * serve.c: accept loops on the shards of a listener, and who gets what they accept.
  *
  *	loop: accept ──► admit ──► chosen: this worker ──► fn
- *	                              └─► another ──message──► fn, there
+ *	                              └─► another ──mail──► fn, there
  *
  * A loop is a task pinned to a worker. With local dispatch every worker has one, so
  * that several accept from one shard, in turn; else one for each shard, on the worker
@@ -11,16 +11,17 @@
  *
  * A worker's load is two counts (core/worker.h): connections that it was given, from
  * the choice to weir_tcp_close; and of these those that it has not begun with, from
- * the choice until the message has come. A worker that is stuck in a task is known by
+ * the choice until it has come there. A worker that is stuck in a task is known by
  * the latter.
  *
  * Invariants: nothing that was accepted is dropped but for lack of room; when serve
- * returns no message of it is on its way.
+ * returns nothing of it is on its way.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/atomic.h"
+#include "core/io.h"
 #include "core/task.h"
 #include "core/worker.h"
 #include "net/net.h"
@@ -35,9 +36,10 @@ struct serving {
 	struct weir_serve_config cfg;
 	weir_serve_fn fn;
 	void *arg;
-	uint32_t under_way;		/* messages, and 1 until the end begins; atomic */
-	uint32_t refs;			/* messages, and 1 until the end; atomic */
-	struct weir_notify arrived;	/* the last message has, and the end has begun */
+	struct weir__receiver receiver;
+	uint32_t under_way;		/* given and not received, and 1 until the end begins; atomic */
+	uint32_t refs;			/* the same, and 1 until the end; atomic */
+	struct weir_notify arrived;	/* the last has, and the end has begun */
 };
 
 static void unref(struct serving *s)
@@ -50,7 +52,7 @@ static void unref(struct serving *s)
 	free(s);
 }
 
-/* True: it was the last. Pairs with itself: the end comes after what all messages did. */
+/* True: it was the last. Pairs with itself: the end comes after what all the others did. */
 static bool arrive(struct serving *s)
 {
 	return weir__fetch_sub(&s->under_way, 1u, WEIR_ACQ_REL) == 1;
@@ -96,42 +98,29 @@ static struct weir__worker *least_loaded(struct serving *s, struct weir__worker 
 
 /* ---- giving a connection to a worker ---- */
 
-struct gift {
-	struct weir__message message;
-	struct serving *serving;
-	struct weir_tcp *conn;
-};
-
 /* [owner] Or, after a shutdown that ran out of time, on no worker. */
-static void gift_arrived(struct weir__message *message, struct weir__worker *w)
+static void received(struct weir__receiver *receiver, struct weir_handle *handle,
+		     struct weir__worker *w)
 {
-	struct gift *gift = WEIR_CONTAINER_OF(message, struct gift, message);
-	struct serving *s = gift->serving;
+	struct serving *s = WEIR_CONTAINER_OF(receiver, struct serving, receiver);
+	struct weir_tcp *conn = WEIR_CONTAINER_OF(handle, struct weir_tcp, handle);
 
 	weir__fetch_sub(&w->conns_waiting, 1u, WEIR_RELAXED);
 	if (weir__worker_current())
-		s->fn(gift->conn, s->arg);
+		s->fn(conn, s->arg);
 	else
-		weir_tcp_reset(gift->conn);
-	free(gift);
+		weir_tcp_reset(conn);
 	if (arrive(s))
 		weir_notify_one(&s->arrived);
 	unref(s);
 }
 
-/* False without memory. */
-static bool give(struct serving *s, struct weir__worker *to, struct weir_tcp *conn)
+static void give(struct serving *s, struct weir__worker *to, struct weir_tcp *conn)
 {
-	struct gift *gift = malloc(sizeof(*gift));
-
-	if (!gift)
-		return false;
-	*gift = (struct gift){ { .run = gift_arrived }, s, conn };
 	weir__fetch_add(&s->under_way, 1u, WEIR_RELAXED);
 	weir__fetch_add(&s->refs, 1u, WEIR_RELAXED);
 	weir__fetch_add(&to->conns_waiting, 1u, WEIR_RELAXED);
-	to->rt->sched->post(to->rt, to->index, &gift->message.link);
-	return true;
+	weir__handle_give(&conn->handle, to, &s->receiver);
 }
 
 static void hand_over(struct serving *s, struct weir_tcp *conn)
@@ -145,8 +134,10 @@ static void hand_over(struct serving *s, struct weir_tcp *conn)
 	to = least_loaded(s, here);
 	conn->given_to = (uint16_t)(1 + to->index);
 	weir__fetch_add(&to->conns, 1u, WEIR_RELAXED);
-	if (to == here || !give(s, to, conn))
+	if (to == here)
 		s->fn(conn, s->arg);
+	else
+		give(s, to, conn);
 }
 
 /* ---- accepting ---- */
@@ -266,6 +257,7 @@ static int serving_new(struct weir_listener *listener, const struct weir_serve_c
 	s->cfg = *cfg;
 	weir__listener_hold(listener);
 	s->listener = listener;
+	s->receiver.received = received;
 	s->under_way = s->refs = 1;
 	weir_notify_init(&s->arrived);
 	*ret_serving = s;

@@ -108,15 +108,10 @@ void worker_push_lifo(struct worker *w, struct weir_task *task)
 		enqueue(w, old);
 }
 
-void worker_take_arrivals(struct worker *w)
+void worker_push_arrived(struct worker *w, struct weir_task *task)
 {
-	struct weir__link *link, *next;
-
-	for (link = weir__inbox_take(&w->arrivals); link; link = next) {
-		next = link->next;
-		own_push_chain(&w->own, link, link, 1);
-		weir__count(&w->base.metrics.remote_schedules, 1);
-	}
+	own_push_chain(&w->own, &task->link, &task->link, 1);
+	weir__count(&w->base.metrics.remote_schedules, 1);
 }
 
 /* ---- pop ---- */

@@ -13,6 +13,7 @@
 #include "core/assert.h"
 #include "core/blocking.h"
 #include "core/leaf.h"
+#include "core/mailbox.h"
 
 static void notify_worker(struct worker *w)
 {
@@ -35,6 +36,12 @@ void schedule_wake_all(struct runtime *rt)
 
 	for (i = 0; i < rt->base.workers; i++)
 		notify_worker(worker_at(rt, i));
+}
+
+static void post_to(struct worker *to, struct weir__link *tagged)
+{
+	if (weir__inbox_push(&to->base.inbox, tagged))
+		notify_worker(to);
 }
 
 /* The task is nobody else's yet: what is counted is sampled. */
@@ -68,8 +75,7 @@ static void schedule_pinned(struct runtime *rt, struct worker *here, struct weir
 		return;
 	}
 	count_remote(rt, task);
-	if (weir__inbox_push(&home->arrivals, &task->link))
-		notify_worker(home);
+	post_to(home, weir__mail_tag(&task->link, WEIR__MAIL_TASK));
 }
 
 static void schedule_remote(struct runtime *rt, struct weir_task *task)
@@ -117,13 +123,10 @@ static void schedule(struct weir_task *task)
 		schedule_remote(rt, task);
 }
 
-static void post(struct weir_rt *base, unsigned index, struct weir__link *message)
+static void post(struct weir_rt *base, unsigned index, struct weir__link *tagged)
 {
-	struct worker *w = worker_at(runtime_of(base), index);
-
 	WEIR_ASSERT(index < base->workers);
-	if (weir__inbox_push(&w->base.inbox, message))
-		notify_worker(w);
+	post_to(worker_at(runtime_of(base), index), tagged);
 }
 
 static int blocking_push(struct weir_rt *base, struct weir_blocking *job)

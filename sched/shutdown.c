@@ -12,7 +12,7 @@
  *			threads that a block in place has made workers
  *	6 wakes		threads that are no workers, and that have woken a task, are through with
  *			that; see core/outside.h
- *	7 late		messages that no worker will take are delivered
+ *	7 late		mail that no worker will take is delivered
  *	8 detach	signals do not look for this runtime any more
  *
  * Memory is given back by weir_rt_free, which runs after 8 whatever came of it.
@@ -146,7 +146,7 @@ void runtime_deliver_late(struct runtime *rt)
 	unsigned i;
 
 	for (i = 0; i < rt->base.workers; i++)
-		weir__worker_messages(rt->base.worker[i]);
+		worker_take_mail(worker_at(rt, i));
 }
 
 /* One at a time: threads are joined once. */

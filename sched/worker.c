@@ -15,7 +15,9 @@
 #include "core/assert.h"
 #include "core/clock.h"
 #include "core/futex.h"
+#include "core/io.h"
 #include "core/leaf.h"
+#include "core/mailbox.h"
 #include "core/node.h"
 #include "core/overflow.h"
 #include "core/task_run.h"
@@ -65,11 +67,40 @@ static void report_drained(struct worker *w)
 	weir__futex_wake(&w->rt->drained, INT_MAX);
 }
 
+static void open_mail(struct worker *w, struct weir__link *tagged)
+{
+	struct weir__link *link = weir__inbox_link(tagged);
+
+	switch (weir__mail_what(tagged)) {
+	case WEIR__MAIL_TASK:
+		worker_push_arrived(w, weir__task_of_link(link));
+		break;
+	case WEIR__MAIL_OP:
+		weir__op_arrived(WEIR_CONTAINER_OF(link, struct weir_op, link));
+		break;
+	case WEIR__MAIL_HANDLE:
+		weir__handle_arrived(&w->base, WEIR_CONTAINER_OF(link, struct weir_handle, link));
+		break;
+	case WEIR__MAIL_GIVEN:
+		weir__handle_received(&w->base, WEIR_CONTAINER_OF(link, struct weir_handle, link));
+		break;
+	}
+}
+
+void worker_take_mail(struct worker *w)
+{
+	struct weir__link *tagged, *next;
+
+	for (tagged = weir__inbox_take(&w->base.inbox); tagged; tagged = next) {
+		next = weir__inbox_link(tagged)->next;
+		open_mail(w, tagged);
+	}
+}
+
 /* What others have sent here. */
 static void take_in(struct worker *w)
 {
-	weir__worker_messages(&w->base);
-	worker_take_arrivals(w);
+	worker_take_mail(w);
 	abort_own_tasks(w);
 }
 
@@ -196,7 +227,7 @@ static struct weir_task *next_task(struct worker *w)
 static bool anything_arrived(struct worker *w, bool (*until)(void *), void *arg)
 {
 	return inject_len(&w->group->inject) || !weir__inbox_empty(&w->base.inbox) ||
-	       !weir__inbox_empty(&w->arrivals) || worker_done(w, until, arg) ||
+	       worker_done(w, until, arg) ||
 	       (runtime_phase(w->rt) == RT_ABORTING && !w->aborted_all);
 }
 
@@ -418,18 +449,6 @@ void worker_serve(struct worker *w, bool (*until)(void *arg), void *arg)
 
 /* ---- construction ---- */
 
-void weir__worker_messages(struct weir__worker *base)
-{
-	struct weir__link *link, *next;
-
-	for (link = weir__inbox_take(&base->inbox); link; link = next) {
-		struct weir__message *m = WEIR_CONTAINER_OF(link, struct weir__message, link);
-
-		next = link->next;
-		m->run(m, base);
-	}
-}
-
 static void backend_config(const struct runtime *rt, unsigned index,
 			   struct weir_backend_config *ret)
 {
@@ -466,7 +485,6 @@ static void worker_init(struct worker *w, struct runtime *rt, unsigned index)
 								   : 61;
 	ring_init(&w->ring);
 	inject_init(&w->overflow);
-	weir__inbox_init(&w->arrivals);
 	weir__inbox_init(&w->base.inbox);
 	weir__slab_init(&w->base.slab, rt->node[index]);
 }

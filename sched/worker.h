@@ -73,7 +73,6 @@ struct worker {
 	struct busy busy;
 	struct ring ring;
 	struct inject overflow;
-	struct weir__inbox arrivals;	/* pinned tasks woken elsewhere; [any] */
 	WEIR_ATOMIC(uint32_t) awake;	/* not in park; for the watcher */
 	uint32_t turns_seen;		/* the watcher's note of driver.turns */
 	uint32_t thread_over;		/* the thread that start_threads made is about to end; futex */
@@ -129,7 +128,10 @@ struct weir_task *worker_steal_from(struct worker *w, struct worker *victim, uns
 struct weir_task *worker_steal_lifo(struct worker *victim);
 bool worker_has_local(struct worker *w);
 size_t worker_queue_len(struct worker *w);
-/* Take in the pinned tasks that others have woken. */
-void worker_take_arrivals(struct worker *w);
+/* A pinned task that others have woken. */
+void worker_push_arrived(struct worker *w, struct weir_task *task);
+
+/* Take in what others have sent here. [owner, or the shutdown that stands in for it] */
+void worker_take_mail(struct worker *w);
 
 #endif

@@ -24,7 +24,7 @@
  *    worker may call poll(deadline 0) on an instance whose owner is stuck.
  *  - wake may be called from any thread and from a signal handler.
  *  - attach and submit are called on the thread of the instance's worker. cancel
- *    and detach too (the core sends a message there), except that with
+ *    and detach too (the core sends them there), except that with
  *    WEIR_CAP_POLL_ANY the instance locks itself and they come from any worker.
  *  - A handle is used from whatever worker its task runs on, so op->handle may
  *    have been attached by another instance of the same kind; unless the backend
@@ -86,8 +86,11 @@ struct weir_handle {
 	uint8_t flags;			/* the core's */
 	uint8_t homed;			/* enum weir_homed, the backend's; atomic */
 	uint8_t unused;
-	void (*released)(struct weir_handle *h); /* the core's: frees it after detach */
 	uint64_t state[5];		/* the backend's own, zeroed before attach */
+	/* The core's. */
+	void (*released)(struct weir_handle *h); /* frees it after detach */
+	struct weir__link link;		/* on its way to another worker */
+	uintptr_t mail;			/* what for: see core/mailbox.h; atomic */
 };
 
 /* What attach is to make. */

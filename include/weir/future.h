@@ -71,6 +71,11 @@ struct weir_future {
 	const struct weir_future_ops *ops;
 };
 
+/* An object's place in one of the core's queues (core/inbox.h). */
+struct weir__link {
+	struct weir__link *next;
+};
+
 /*
  * The base of every future that waits for something outside the task: one that
  * stores the waker. Only weir's own primitives use the members.

@@ -88,7 +88,7 @@ struct weir_op {
 	uint8_t code;			/* enum weir_op_code */
 	uint8_t state;			/* enum weir_op_state, atomic */
 	uint8_t flags;			/* enum weir_op_flag */
-	uint8_t asked;			/* the core's, atomic: how far a cancel has come */
+	uint8_t asked;			/* the core's, atomic: see core/mailbox.h */
 	int32_t res;			/* a count, 0, or a negative errno; once DONE */
 	union {
 		struct weir_handle *handle;	/* of all but those on files */
@@ -102,6 +102,7 @@ struct weir_op {
 		} how;
 	};
 	struct weir_backend *backend;	/* that it was submitted to */
+	struct weir__link link;		/* the core's, on its way to another worker */
 	struct weir_op *next;		/* the backend's, while in flight */
 	union {
 		struct {		/* RECV, SEND */

@@ -13,7 +13,7 @@ cxx=${1:-c++}
 [ $# -gt 0 ] && shift
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
-subjects=${*:-"task_state ring idle watch parkword inbox inject oneshot outside guard mpsc"}
+subjects=${*:-"task_state ring idle watch parkword inbox mailbox inject oneshot outside guard mpsc"}
 
 if ! echo '#include <relacy/relacy.hpp>' | $cxx -std=c++11 -w -E -x c++ - >/dev/null 2>&1; then
 	echo "1..0 # SKIP relacy-dev is not installed"

@@ -491,7 +491,7 @@ FIBER_CASE(what_cannot_be_adopted)
 
 START_TEST(a_stream_is_small)
 {
-	ck_assert_uint_le(sizeof(struct weir_tcp), 80);
+	ck_assert_uint_le(sizeof(struct weir_tcp), 88);
 }
 END_TEST
 

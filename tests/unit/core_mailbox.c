@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core_mailbox.c: the words of a mailbox, one step after the other (tests/model has the orders); and
+ * that asking an object's home for something needs no memory, from whatever worker.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "core/mailbox.h"
+#include "tests/unit/runtimes.h"
+
+/* ---- the words ---------------------------------------------------------------------------- */
+
+START_TEST(ops_come_out_in_order_and_before_the_close)
+{
+	struct weir__link ops[3], *link;
+	uintptr_t mail = 0, seen;
+	unsigned i = 0;
+
+	ck_assert(weir__mail_is_empty(&mail));
+	ck_assert(weir__mail_put(&mail, &ops[0]));
+	ck_assert(!weir__mail_put(&mail, &ops[1]));
+	ck_assert(!weir__mail_put(&mail, &ops[2]));
+	ck_assert(!weir__mail_close(&mail));
+	seen = weir__mail_look(&mail);
+	ck_assert(weir__mail_take(&mail, &seen));
+	ck_assert_uint_eq(seen & MAIL_BITS, MAIL_CLOSE);
+	for (link = weir__mail_ops(seen); link; link = link->next)
+		ck_assert_ptr_eq(link, &ops[i++]);
+	ck_assert_uint_eq(i, 3);
+}
+END_TEST
+
+START_TEST(what_is_asked_between_look_and_take_is_seen)
+{
+	struct weir__link op;
+	uintptr_t mail = 0, seen;
+
+	ck_assert(weir__mail_put(&mail, &op));
+	seen = weir__mail_look(&mail);
+	ck_assert(!weir__mail_close(&mail));
+	ck_assert(!weir__mail_take(&mail, &seen));
+	ck_assert_uint_eq(seen & MAIL_CLOSE, MAIL_CLOSE);
+	ck_assert(weir__mail_take(&mail, &seen));
+}
+END_TEST
+
+START_TEST(what_is_asked_while_the_home_serves_goes_round_again)
+{
+	struct weir__link ops[2];
+	uintptr_t mail = 0, seen;
+
+	ck_assert(weir__mail_put(&mail, &ops[0]));
+	seen = weir__mail_look(&mail);
+	ck_assert(weir__mail_take(&mail, &seen));
+	/* The link is in no queue, and yet it is not who asks that queues it. */
+	ck_assert(!weir__mail_is_empty(&mail));
+	ck_assert(!weir__mail_put(&mail, &ops[1]));
+	ck_assert(!weir__mail_close(&mail));
+	ck_assert(!weir__mail_done(&mail));
+	seen = weir__mail_look(&mail);
+	ck_assert(weir__mail_take(&mail, &seen));
+	ck_assert_ptr_eq(weir__mail_ops(seen), &ops[1]);
+	ck_assert(weir__mail_done(&mail));
+	ck_assert(weir__mail_is_empty(&mail));
+}
+END_TEST
+
+START_TEST(a_cancel_is_asked_for_once_and_never_before_the_submit)
+{
+	uint8_t asked = 0;
+
+	weir__asked_queue(&asked);
+	ck_assert(weir__asked_is_queued(&asked));
+	ck_assert(!weir__asked_cancel(&asked));
+	ck_assert(weir__asked_take(&asked));
+	ck_assert(!weir__asked_is_queued(&asked));
+	ck_assert(weir__asked_is_cancelled(&asked));
+	asked = 0;
+	ck_assert(weir__asked_cancel(&asked));
+	ck_assert(!weir__asked_cancel(&asked));
+}
+END_TEST
+
+/* ---- without memory ----------------------------------------------------------------------- */
+
+#define WAITERS 24u
+
+struct scene {
+	struct weir_fd *fd[WAITERS];
+	struct weir_task *tasks[WAITERS];
+	unsigned go, waiting, closed;
+};
+
+struct waiter {
+	struct scene *scene;
+	unsigned index;
+};
+
+static int wait_for_bytes(void *arg)
+{
+	const struct waiter *w = arg;
+	struct weir_op op;
+	int rc;
+
+	add(&w->scene->waiting, 1);
+	YIELD_UNTIL(get(&w->scene->go));
+	weir_op_init_poll(&op, &w->scene->fd[w->index]->handle, WEIR_READABLE);
+	add(&w->scene->waiting, 1);
+	rc = weir_await(&op.leaf.future);
+	weir_fd_close(w->scene->fd[w->index]);
+	add(&w->scene->closed, 1);
+	return rc;
+}
+
+static void turns(unsigned n)
+{
+	while (n-- > 0)
+		weir_yield();
+}
+
+/* The descriptors are the root's worker's; who waits for them is pinned all around. */
+static int without_memory(bool from_the_start)
+{
+	static struct waiter waiters[WAITERS];
+	static struct scene scene;
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	int fds[2], copies[WAITERS], results[WAITERS];
+	unsigned workers = weir_rt_workers(weir_rt_current());
+
+	scene = (struct scene){ .go = 0 };
+	ck_assert_int_eq(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+	cfg.fn = wait_for_bytes;
+	cfg.flags = WEIR_TASK_PINNED;
+	for (unsigned i = 0; i < WAITERS; i++) {
+		copies[i] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+		ck_assert_int_eq(weir_fd_open(copies[i], &scene.fd[i]), 0);
+		waiters[i] = (struct waiter){ &scene, i };
+		cfg.arg = &waiters[i];
+		cfg.worker = 1 + (int)(i % workers);
+		ck_assert_int_eq(weir_task_spawn(NULL, &cfg, &scene.tasks[i]), 0);
+	}
+	YIELD_UNTIL(get(&scene.waiting) == WAITERS);
+	testing_fail_allocations(from_the_start, 0);
+	set(&scene.go, 1);
+	YIELD_UNTIL(get(&scene.waiting) == 2 * WAITERS);
+	turns(10);
+	testing_fail_allocations(1, 0);
+	for (unsigned i = 0; i < WAITERS; i++)
+		weir_task_abort(scene.tasks[i]);
+	YIELD_UNTIL(get(&scene.closed) == WAITERS);
+	testing_fail_allocations(0, 0);
+	for (unsigned i = 0; i < WAITERS; i++) {
+		ck_assert_int_eq(weir_task_join(scene.tasks[i], &results[i]), 0);
+		/* A backend may need memory to register a descriptor. */
+		if (!from_the_start || results[i] != -ENOMEM)
+			ck_assert_int_eq(results[i], -ECANCELED);
+		close(copies[i]);
+	}
+	close(fds[0]);
+	close(fds[1]);
+	return 0;
+}
+
+ON_EACH(started_cancelled_and_closed_without_memory)
+{
+	return without_memory(true);
+}
+
+ON_EACH(cancelled_and_closed_without_memory)
+{
+	return without_memory(false);
+}
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(ops_come_out_in_order_and_before_the_close),
+		TESTING(what_is_asked_between_look_and_take_is_seen),
+		TESTING(what_is_asked_while_the_home_serves_goes_round_again),
+		TESTING(a_cancel_is_asked_for_once_and_never_before_the_submit),
+		EACH(cancelled_and_closed_without_memory),
+		EACH(started_cancelled_and_closed_without_memory),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}
