@@ -26,9 +26,14 @@ static WEIR_NOINLINE struct weir__worker *fiber_worker(void)
 	return w && w->cx.task && w->cx.task->fiber ? w : NULL;
 }
 
-bool weir__on_fiber(void)
+static WEIR_NOINLINE int no_fiber(void)
 {
-	return fiber_worker() != NULL;
+	return weir__context()->forked ? -ENXIO : -EPERM;
+}
+
+int weir__need_fiber(void)
+{
+	return fiber_worker() ? 0 : no_fiber();
 }
 
 /* Poll to the end; cancels the future once if the task is aborted meanwhile. */
@@ -54,7 +59,7 @@ int weir_await(struct weir_future *future)
 	struct weir__worker *w = fiber_worker();
 
 	if (WEIR_UNLIKELY(!w))
-		return -EPERM;
+		return no_fiber();
 	if (WEIR_UNLIKELY(weir__task_is_cancelled(w->cx.task)))
 		return -ECANCELED;
 	return await_on(w, future);
@@ -67,7 +72,7 @@ int weir__await_shielded(struct weir_future *future)
 	int rc;
 
 	if (WEIR_UNLIKELY(!w))
-		return -EPERM;
+		return no_fiber();
 	task = w->cx.task;
 	while ((rc = weir_poll(future, &w->cx)) == WEIR_PENDING) {
 		weir__fiber_suspend(task->fiber);
@@ -116,7 +121,7 @@ int weir_yield(void)
 	struct weir_task *task;
 
 	if (WEIR_UNLIKELY(!w))
-		return -EPERM;
+		return no_fiber();
 	task = w->cx.task;
 	if (WEIR_UNLIKELY(weir__task_is_cancelled(task)))
 		return -ECANCELED;

@@ -19,6 +19,7 @@ struct weir__worker;
 struct weir__context {
 	struct weir__worker *worker;	/* NULL off the workers, and while blocking in place */
 	struct weir_rt *rt;		/* the worker's runtime, or the one entered */
+	bool forked;			/* off a worker: what it goes on with was a task */
 	struct weir_task *task;		/* blocks in place here, off its worker; or NULL */
 	const struct weir_rt *part_of;	/* whose shutdown would wait for what runs here */
 	uint16_t home;			/* the scheduler's: where a thread that is no worker pushes */

@@ -142,7 +142,8 @@ int weir__driver_wait(struct weir__driver *d, struct weir__worker *w, uint64_t d
 
 void weir__driver_wake(struct weir__driver *d)
 {
-	if (d->io)
+	/* In a child it would wake the parent's worker, whose descriptor it shares. */
+	if (d->io && !weir__rt_is_inherited(d->io->worker->rt))
 		d->io->ops->wake(d->io);
 	else if (weir__xchg(&d->futex, 1u, WEIR_RELEASE) == 0)
 		weir__futex_wake(&d->futex, 1);

@@ -14,6 +14,12 @@ struct weir_backend *weir__io_backend(int *ret_err)
 	return *ret_err ? NULL : w->driver.io;
 }
 
+/* Whether it is the parent's: a child shares its descriptors, and is to leave them alone. */
+static bool is_inherited(const struct weir_backend *be)
+{
+	return weir__rt_is_inherited(be->worker->rt);
+}
+
 int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *spec)
 {
 	uint32_t need = spec->kind == WEIR_HANDLE_FOREIGN ? WEIR_CAP_FD : WEIR_CAP_STREAM;
@@ -46,6 +52,8 @@ int weir__handle_control(struct weir_handle *h, enum weir_control what, void *va
 
 	if (!be)
 		return -EBADF;
+	if (is_inherited(be))
+		return -ENXIO;
 	if (!be->ops->control)
 		return -EOPNOTSUPP;
 	return be->ops->control(be, h, what, value, len);
@@ -77,6 +85,9 @@ void weir__handle_close(struct weir_handle *h, void (*released)(struct weir_hand
 	struct weir_backend *be;
 	uint8_t found;
 
+	be = weir__load(&h->backend, WEIR_RELAXED);
+	if (be && is_inherited(be))
+		return;
 	if (released)
 		h->released = released;
 	/* Pairs with the one in weir_backend_detached. */

@@ -112,10 +112,10 @@ void weir__task_abort_all(struct weir__slab *slab);
 void weir__join_wake(struct weir_task *task);
 
 /*
- * Whether a fiber runs here, so that a waiting call can be made: else it answers -EPERM, also
- * where it would not wait. core/await.c [any]
+ * 0 on a fiber, where waiting calls can be made; else what one answers, also where it would not wait:
+ * -EPERM, or -ENXIO in a child that a task has forked. core/await.c [any]
  */
-bool weir__on_fiber(void);
+int weir__need_fiber(void);
 
 /* Await even when the task was or is aborted: the future is not cancelled. On a fiber. core/await.c */
 int weir__await_shielded(struct weir_future *future);

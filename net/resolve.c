@@ -189,8 +189,9 @@ int weir_resolve(const char *host_port, uint64_t deadline, struct weir_addr *ret
 
 	if (!host_port || !ret_addrs || max == 0)
 		return -EINVAL;
-	if (!weir__on_fiber())
-		return -EPERM;
+	rc = weir__need_fiber();
+	if (rc < 0)
+		return rc;
 	rc = weir_addr_parse(host_port, ret_addrs);
 	if (rc != -EINVAL)
 		return rc < 0 ? rc : 1;

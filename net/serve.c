@@ -287,9 +287,9 @@ int weir_listener_serve(struct weir_listener *listener, const struct weir_serve_
 	struct serving *s;
 	int rc = listener && fn ? read_config(cfg, &full) : -EINVAL;
 
-	if (rc == 0 && !weir__on_fiber())
-		rc = -EPERM;
 	if (rc == 0)
+		rc = weir__need_fiber();
+	if (rc >= 0)
 		rc = serving_new(listener, &full, &s);
 	if (rc < 0)
 		return rc;

@@ -204,8 +204,9 @@ int weir__shards_open(const struct weir_handle_spec *spec, const struct weir_lis
 	struct weir_listener **all;
 	int rc;
 
-	if (!weir__on_fiber())
-		return -EPERM;
+	rc = weir__need_fiber();
+	if (rc < 0)
+		return rc;
 	all = calloc(count, sizeof(*all));
 	if (!all)
 		return -ENOMEM;

@@ -143,8 +143,9 @@ int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
 
 	if (!weir__addr_usable(addr))
 		return -EINVAL;
-	if (!weir__on_fiber())
-		return -EPERM;
+	rc = weir__need_fiber();
+	if (rc < 0)
+		return rc;
 	rc = weir_tcp_new(addr->u.sa.sa_family, &conn);
 	if (rc < 0)
 		return rc;
@@ -264,14 +265,15 @@ int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 {
 	struct weir_op op;
 	size_t done = 0;
-	int rc = 0;
+	int rc;
 
 	if (ret_done)
 		*ret_done = 0;
 	if (len > INT_MAX)
 		return -EINVAL;
-	if (!weir__on_fiber())
-		return -EPERM;
+	rc = weir__need_fiber();
+	if (rc < 0)
+		return rc;
 	while (done < len) {
 		size_t part = weir__io_clamp(len - done);
 
@@ -350,14 +352,15 @@ int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len, uint64
 {
 	struct weir_op op;
 	size_t done = 0;
-	int rc = 0;
+	int rc;
 
 	if (ret_done)
 		*ret_done = 0;
 	if (len > INT_MAX)
 		return -EINVAL;
-	if (!weir__on_fiber())
-		return -EPERM;
+	rc = weir__need_fiber();
+	if (rc < 0)
+		return rc;
 	while (rc >= 0 && done < len) {
 		weir_op_init_send(&op, handle_of(conn), (const char *)buf + done,
 				  weir__io_clamp(len - done), WEIR_OP_ALL);

@@ -78,7 +78,7 @@ static int attach_runtime(struct weir_rt *rt)
 	if (rt->signal_slot)
 		rc = 0;
 	for (i = 0; rc < 0 && i < RUNTIMES; i++) {
-		if (runtimes[i])
+		if (runtimes[i] && !weir__rt_is_inherited(runtimes[i]))
 			continue;
 		rt->signal_slot = i + 1;
 		weir__store(&runtimes[i], rt, WEIR_SEQ_CST);
@@ -245,8 +245,9 @@ int weir_ctrl_c(void)
 	struct weir_signal s;
 	int rc;
 
-	if (!weir__on_fiber())
-		return -EPERM;
+	rc = weir__need_fiber();
+	if (rc < 0)
+		return rc;
 	rc = weir_signal_open(&s, SIGINT);
 	if (rc < 0)
 		return rc;

@@ -34,8 +34,13 @@ static void forked_in_parent(void)
 
 static void forked_in_child(void)
 {
+	struct weir__worker *w = weir__context()->worker;
+
 	weir__fork_generation++;
-	*weir__context() = (struct weir__context){ .worker = NULL };
+	*weir__context() = (struct weir__context){ .forked = w != NULL };
+	/* For the futures that a poll which this may be in goes on to poll. */
+	if (w)
+		w->cx.worker = NULL;
 }
 
 /* Async-signal-safe. */

@@ -115,6 +115,9 @@ static void schedule(struct weir_task *task)
 	struct weir__worker *base = weir__worker_current();
 	struct worker *here = base && base->rt == task->rt ? worker_of(base) : NULL;
 
+	/* A child has none of the parent's workers, and perhaps a queue's lock that nobody gives back. */
+	if (WEIR_UNLIKELY(!here && weir__rt_is_inherited(task->rt)))
+		return;
 	if (WEIR_UNLIKELY(task->flags & WEIR__TASK_PINNED))
 		schedule_pinned(rt, here, task);
 	else if (WEIR_LIKELY(here != NULL))

@@ -15,8 +15,9 @@
  * what would not stop, free gives the memory back.
  *
  * Do not: free a runtime that other threads still use; call block_on or
- * shutdown from inside one of its tasks; fork and go on using it in the child
- * (every call there answers -ENXIO).
+ * shutdown from inside one of its tasks; fork and go on using it in the child:
+ * every call there answers -ENXIO, or does nothing, and leaves what the parent has
+ * open alone. A child that a task forked must not return from that task.
  */
 #ifndef WEIR_RT_H
 #define WEIR_RT_H

@@ -140,7 +140,7 @@ CALL(local, static const struct weir_local_key key; return weir_local_set(&key, 
 CALL(local_get, static const struct weir_local_key key; return weir_local_get(&key) != NULL;)
 CALL(group_new, struct weir_group *g; int rc = weir_group_new(NULL, &g);
      if (rc == 0) weir_group_free(g); return rc;)
-CALL(group_free, struct weir_group *g; int rc = weir_group_new(on.rt, &g);
+CALL(group_free, struct weir_group *g = NULL; int rc = weir_group_new(on.rt, &g);
      for (int i = 0; rc == 0 && i < on.group_tasks; i++)
 	     if (weir_group_spawn(g, i ? wait_for_go : nothing, on.go, NULL) == -ENXIO) rc = -ENXIO;
      weir_group_free(g); return rc;)
@@ -259,126 +259,130 @@ enum place {
 	ENTERED,
 	STACKLESS,
 	STOPPED,
+	FORKED,
 	PLACES,
 };
 
 static const char *const place_names[PLACES] = { "on a plain thread", "on a thread that entered",
-						 "in a stackless task", "after shutdown" };
+						 "in a stackless task", "after shutdown",
+						 "in a child that a task has forked" };
 
 #define ANY 9999	/* no errno of its own here: it is enough that it comes back */
 
-#define ALL(rc) { rc, rc, rc, rc }
+#define ALL(rc) { rc, rc, rc, rc, rc }
+/* A waiting call. */
+#define WAITS { -EPERM, -EPERM, -EPERM, -EPERM, -ENXIO }
 #define ROW(name, ...) { #name, call_##name, __VA_ARGS__ }
 
 static const struct row {
 	const char *name;
 	int (*call)(void);
-	int want[PLACES];	/* PLAIN, ENTERED, STACKLESS, STOPPED (entered, too) */
+	int want[PLACES];	/* PLAIN, ENTERED, STACKLESS, STOPPED (entered, too), FORKED */
 } rows[] = {
 	/* Waiting calls want a fiber. */
-	ROW(await, ALL(-EPERM)),
-	ROW(await_until, ALL(-EPERM)),
-	ROW(sleep, ALL(-EPERM)),
-	ROW(sleep_until, ALL(-EPERM)),
-	ROW(interval_tick, ALL(-EPERM)),
-	ROW(yield, ALL(-EPERM)),
-	ROW(blocking_run, ALL(-EPERM)),
-	ROW(signal_wait, ALL(-EPERM)),
-	ROW(resolve, ALL(-EPERM)),
-	ROW(listener_accept, ALL(-EPERM)),
-	ROW(listener_accept_until, ALL(-EPERM)),
-	ROW(tcp_recv, ALL(-EPERM)),
-	ROW(tcp_recv_null, ALL(-EPERM)),
-	ROW(tcp_recv_until, ALL(-EPERM)),
-	ROW(tcp_recvv, ALL(-EPERM)),
-	ROW(tcp_recvv_until, ALL(-EPERM)),
-	ROW(tcp_peek, ALL(-EPERM)),
-	ROW(tcp_peek_until, ALL(-EPERM)),
-	ROW(tcp_recv_try, ALL(-EPERM)),
-	ROW(tcp_recv_exact, ALL(-EPERM)),
-	ROW(tcp_recv_lease, ALL(-EPERM)),
-	ROW(tcp_recv_lease_until, ALL(-EPERM)),
-	ROW(tcp_send, ALL(-EPERM)),
-	ROW(tcp_send_until, ALL(-EPERM)),
-	ROW(tcp_sendv, ALL(-EPERM)),
-	ROW(tcp_sendv_until, ALL(-EPERM)),
-	ROW(tcp_send_try, ALL(-EPERM)),
-	ROW(tcp_send_all, ALL(-EPERM)),
-	ROW(tcp_send_lease, ALL(-EPERM)),
-	ROW(tcp_send_lease_until, ALL(-EPERM)),
-	ROW(fd_wait, ALL(-EPERM)),
-	ROW(relay_run, ALL(-EPERM)),
-	ROW(mutex_lock, ALL(-EPERM)),
-	ROW(mutex_lock_until, ALL(-EPERM)),
-	ROW(sem_acquire, ALL(-EPERM)),
-	ROW(sem_acquire_until, ALL(-EPERM)),
-	ROW(notify_wait, ALL(-EPERM)),
-	ROW(notify_wait_until, ALL(-EPERM)),
-	ROW(oneshot_recv, ALL(-EPERM)),
-	ROW(oneshot_recv_until, ALL(-EPERM)),
-	ROW(mpsc_send, ALL(-EPERM)),
-	ROW(mpsc_send_until, ALL(-EPERM)),
-	ROW(mpsc_recv, ALL(-EPERM)),
-	ROW(mpsc_recv_until, ALL(-EPERM)),
-	ROW(mpsc_recv_many, ALL(-EPERM)),
+	ROW(await, WAITS),
+	ROW(await_until, WAITS),
+	ROW(sleep, WAITS),
+	ROW(sleep_until, WAITS),
+	ROW(interval_tick, WAITS),
+	ROW(yield, WAITS),
+	ROW(blocking_run, WAITS),
+	ROW(signal_wait, WAITS),
+	ROW(resolve, WAITS),
+	ROW(listener_accept, WAITS),
+	ROW(listener_accept_until, WAITS),
+	ROW(tcp_recv, WAITS),
+	ROW(tcp_recv_null, WAITS),
+	ROW(tcp_recv_until, WAITS),
+	ROW(tcp_recvv, WAITS),
+	ROW(tcp_recvv_until, WAITS),
+	ROW(tcp_peek, WAITS),
+	ROW(tcp_peek_until, WAITS),
+	ROW(tcp_recv_try, WAITS),
+	ROW(tcp_recv_exact, WAITS),
+	ROW(tcp_recv_lease, WAITS),
+	ROW(tcp_recv_lease_until, WAITS),
+	ROW(tcp_send, WAITS),
+	ROW(tcp_send_until, WAITS),
+	ROW(tcp_sendv, WAITS),
+	ROW(tcp_sendv_until, WAITS),
+	ROW(tcp_send_try, WAITS),
+	ROW(tcp_send_all, WAITS),
+	ROW(tcp_send_lease, WAITS),
+	ROW(tcp_send_lease_until, WAITS),
+	ROW(fd_wait, WAITS),
+	ROW(relay_run, WAITS),
+	ROW(mutex_lock, WAITS),
+	ROW(mutex_lock_until, WAITS),
+	ROW(sem_acquire, WAITS),
+	ROW(sem_acquire_until, WAITS),
+	ROW(notify_wait, WAITS),
+	ROW(notify_wait_until, WAITS),
+	ROW(oneshot_recv, WAITS),
+	ROW(oneshot_recv_until, WAITS),
+	ROW(mpsc_send, WAITS),
+	ROW(mpsc_send_until, WAITS),
+	ROW(mpsc_recv, WAITS),
+	ROW(mpsc_recv_until, WAITS),
+	ROW(mpsc_recv_many, WAITS),
 
 	/* Also where they would not wait; joining is for plain threads, too. */
-	ROW(mutex_lock_unlocked, ALL(-EPERM)),
-	ROW(mutex_lock_until_unlocked, ALL(-EPERM)),
-	ROW(sem_acquire_full, ALL(-EPERM)),
-	ROW(sem_acquire_until_full, ALL(-EPERM)),
-	ROW(notify_wait_notified, ALL(-EPERM)),
-	ROW(notify_wait_until_notified, ALL(-EPERM)),
-	ROW(oneshot_recv_spoken, ALL(-EPERM)),
-	ROW(oneshot_recv_until_spoken, ALL(-EPERM)),
-	ROW(mpsc_send_half, ALL(-EPERM)),
-	ROW(mpsc_send_until_half, ALL(-EPERM)),
-	ROW(mpsc_recv_half, ALL(-EPERM)),
-	ROW(mpsc_recv_until_half, ALL(-EPERM)),
-	ROW(mpsc_recv_many_half, ALL(-EPERM)),
-	ROW(mpsc_recv_many_until_half, ALL(-EPERM)),
-	ROW(task_join_over, { 0, 0, -EPERM, 0 }),
-	ROW(group_next_empty, { 0, 0, -EPERM, 0 }),
-	ROW(sleep_past, ALL(-EPERM)),
-	ROW(blocking_run_until_past, ALL(-EPERM)),
-	ROW(resolve_numeric, ALL(-EPERM)),
-	ROW(tcp_connect, ALL(-EPERM)),
-	ROW(tcp_connect_addr, ALL(-EPERM)),
-	ROW(recv_exact_nothing, ALL(-EPERM)),
-	ROW(send_all_nothing, ALL(-EPERM)),
-	ROW(listener_accept_try, ALL(-EPERM)),
-	ROW(listener_serve, ALL(-EPERM)),
-	ROW(ctrl_c, ALL(-EPERM)),
+	ROW(mutex_lock_unlocked, WAITS),
+	ROW(mutex_lock_until_unlocked, WAITS),
+	ROW(sem_acquire_full, WAITS),
+	ROW(sem_acquire_until_full, WAITS),
+	ROW(notify_wait_notified, WAITS),
+	ROW(notify_wait_until_notified, WAITS),
+	ROW(oneshot_recv_spoken, WAITS),
+	ROW(oneshot_recv_until_spoken, WAITS),
+	ROW(mpsc_send_half, WAITS),
+	ROW(mpsc_send_until_half, WAITS),
+	ROW(mpsc_recv_half, WAITS),
+	ROW(mpsc_recv_until_half, WAITS),
+	ROW(mpsc_recv_many_half, WAITS),
+	ROW(mpsc_recv_many_until_half, WAITS),
+	ROW(task_join_over, { 0, 0, -EPERM, 0, -ENXIO }),
+	ROW(group_next_empty, { 0, 0, -EPERM, 0, -ENXIO }),
+	ROW(sleep_past, WAITS),
+	ROW(blocking_run_until_past, WAITS),
+	ROW(resolve_numeric, WAITS),
+	ROW(tcp_connect, WAITS),
+	ROW(tcp_connect_addr, WAITS),
+	ROW(recv_exact_nothing, WAITS),
+	ROW(send_all_nothing, WAITS),
+	ROW(listener_accept_try, WAITS),
+	ROW(listener_serve, WAITS),
+	ROW(ctrl_c, WAITS),
 
 	/* What makes an I/O object wants a worker. */
-	ROW(listener_open, { -ENXIO, -ENXIO, 0, -ENXIO }),
-	ROW(tcp_new, { -ENXIO, -ENXIO, 0, -ENXIO }),
-	ROW(fd_open, { -ENXIO, -ENXIO, 0, -ENXIO }),
-	ROW(signal_open, { -ENXIO, -ENXIO, 0, -ENXIO }),
+	ROW(listener_open, { -ENXIO, -ENXIO, 0, -ENXIO, -ENXIO }),
+	ROW(tcp_new, { -ENXIO, -ENXIO, 0, -ENXIO, -ENXIO }),
+	ROW(fd_open, { -ENXIO, -ENXIO, 0, -ENXIO, -ENXIO }),
+	ROW(signal_open, { -ENXIO, -ENXIO, 0, -ENXIO, -ENXIO }),
 	ROW(listener_adopt, ALL(-ENOTSOCK)),
 	ROW(tcp_adopt, ALL(-ENOTSOCK)),
 
 	/* Asking an object is allowed from anywhere while its runtime exists. */
-	ROW(listener_addr, { 0, 0, 0, ANY }),
-	ROW(tcp_options, { 0, 0, 0, ANY }),
-	ROW(tcp_shutdown, { -EINVAL, -EINVAL, -EINVAL, ANY }),
+	ROW(listener_addr, { 0, 0, 0, ANY, -ENXIO }),
+	ROW(tcp_options, { 0, 0, 0, ANY, -ENXIO }),
+	ROW(tcp_shutdown, { -EINVAL, -EINVAL, -EINVAL, ANY, -ENXIO }),
 	ROW(tcp_shutdown_null, ALL(-EBADF)),
 	ROW(tcp_split_twice, ALL(-EBUSY)),
 
 	/* Plain threads wait with weir_block_on; workers must not. */
-	ROW(block_on, { 0, 0, -EPERM, 0 }),
-	ROW(block_on_sleep, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
-	ROW(block_on_recv, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
-	ROW(block_on_accept, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
-	ROW(block_on_relay, { -ENXIO, -ENXIO, -EPERM, -ENXIO }),
-	ROW(block_on_blocking, { -ENXIO, 7, -EPERM, -ESHUTDOWN }),
+	ROW(block_on, { 0, 0, -EPERM, 0, 0 }),
+	ROW(block_on_sleep, { -ENXIO, -ENXIO, -EPERM, -ENXIO, -ENXIO }),
+	ROW(block_on_recv, { -ENXIO, -ENXIO, -EPERM, -ENXIO, -ENXIO }),
+	ROW(block_on_accept, { -ENXIO, -ENXIO, -EPERM, -ENXIO, -ENXIO }),
+	ROW(block_on_relay, { -ENXIO, -ENXIO, -EPERM, -ENXIO, -ENXIO }),
+	ROW(block_on_blocking, { -ENXIO, 7, -EPERM, -ESHUTDOWN, -ENXIO }),
 
 	/* Runtimes are made and stopped by plain threads. */
-	ROW(rt_new, { 0, 0, -EPERM, 0 }),
-	ROW(rt_run, { 7, 7, -EPERM, 7 }),
-	ROW(rt_block_on, { 7, 7, -EPERM, -ESHUTDOWN }),
-	ROW(rt_block_on_null, { -EINVAL, -EINVAL, -EPERM, -EINVAL }),
-	ROW(rt_shutdown_null, { -EINVAL, -EINVAL, -EPERM, -EINVAL }),
+	ROW(rt_new, { 0, 0, -EPERM, 0, 0 }),
+	ROW(rt_run, { 7, 7, -EPERM, 7, 7 }),
+	ROW(rt_block_on, { 7, 7, -EPERM, -ESHUTDOWN, -ENXIO }),
+	ROW(rt_block_on_null, { -EINVAL, -EINVAL, -EPERM, -EINVAL, -EINVAL }),
+	ROW(rt_shutdown_null, { -EINVAL, -EINVAL, -EPERM, -EINVAL, -EINVAL }),
 	ROW(metrics_get, ALL(0)),
 	ROW(metrics_get_null, ALL(-EINVAL)),
 	ROW(metrics_get_unsized, ALL(-EINVAL)),
@@ -390,26 +394,26 @@ static const struct row {
 	ROW(metrics_poll_time, ALL(0)),
 	ROW(metrics_schedule_latency_null, ALL(-EINVAL)),
 	ROW(metrics_batch_size_none, ALL(-EINVAL)),
-	ROW(rt_worker_index, { 0, 0, 1, 0 }),
+	ROW(rt_worker_index, { 0, 0, 1, 0, 0 }),
 
 	/* Tasks come from anywhere where there is a runtime. */
-	ROW(spawn, { -ENXIO, 0, 0, -ESHUTDOWN }),
-	ROW(rt_spawn, { 0, 0, 0, -ESHUTDOWN }),
+	ROW(spawn, { -ENXIO, 0, 0, -ESHUTDOWN, -ENXIO }),
+	ROW(rt_spawn, { 0, 0, 0, -ESHUTDOWN, -ENXIO }),
 	ROW(task_spawn, ALL(-EINVAL)),
 	ROW(task_join, ALL(-EINVAL)),
 	ROW(task_detach, ALL(0)),
 	ROW(task_abort, ALL(0)),
-	ROW(task_is_complete, { 0, 0, 0, 1 }),
-	ROW(task_join_until, { -ETIMEDOUT, -ETIMEDOUT, -EPERM, 0 }),
+	ROW(task_is_complete, { 0, 0, 0, 1, 0 }),
+	ROW(task_join_until, { -ETIMEDOUT, -ETIMEDOUT, -EPERM, 0, -ENXIO }),
 	ROW(task_asks, ALL(0)),
-	ROW(local, { -EPERM, -EPERM, 0, -EPERM }),
+	ROW(local, { -EPERM, -EPERM, 0, -EPERM, -EPERM }),
 	ROW(local_get, ALL(0)),
-	ROW(group_new, { -ENXIO, 0, 0, 0 }),
-	ROW(group_free, ALL(0)),
-	ROW(group_spawn, { 0, 0, 0, -ESHUTDOWN }),
-	ROW(group_next_until, { ANY, ANY, -EPERM, ANY }),
-	ROW(blocking_spawn, { -ENXIO, 0, 0, -ESHUTDOWN }),
-	ROW(block_in_place, { 7, 7, -EPERM, 7 }),
+	ROW(group_new, { -ENXIO, 0, 0, 0, -ENXIO }),
+	ROW(group_free, { 0, 0, 0, 0, -ENXIO }),
+	ROW(group_spawn, { 0, 0, 0, -ESHUTDOWN, -ENXIO }),
+	ROW(group_next_until, { ANY, ANY, -EPERM, ANY, -ENXIO }),
+	ROW(blocking_spawn, { -ENXIO, 0, 0, -ESHUTDOWN, -ENXIO }),
+	ROW(block_in_place, { 7, 7, -EPERM, 7, 7 }),
 
 	/* What never waits works anywhere. */
 	ROW(mutex_lock_try, ALL(-EAGAIN)),
@@ -926,6 +930,111 @@ START_TEST(an_inherited_runtime_is_enxio_in_the_child)
 }
 END_TEST
 
+/* What has been written into all event counters, which weir's backends never read. */
+static unsigned long wakes_so_far(void)
+{
+	unsigned long sum = 0, count;
+	char path[64], line[64];
+	FILE *info;
+
+	for (int fd = 0; fd < 64; fd++) {
+		snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+		info = fopen(path, "r");
+		while (info && fgets(line, sizeof line, info))
+			if (sscanf(line, "eventfd-count: %lx", &count) == 1)
+				sum += count;
+		if (info)
+			fclose(info);
+	}
+	return sum;
+}
+
+/* What answers nothing: it does nothing either. */
+static void make_void_calls(void)
+{
+	struct weir_lease none = { NULL, 0, 0, NULL };
+
+	raise(SIGUSR2);
+	weir_notify_waiters(on.go);
+	weir_task_abort(on.task);
+	weir_task_detach(on.task);
+	weir_group_abort(on.group);
+	weir_group_free(on.group);
+	weir_lease_return(&none);
+	weir_fd_close(on.fd);
+	weir_tcp_close_half(on.conn, WEIR_HALF_WRITE);
+	weir_tcp_reset(on.peer);
+	weir_listener_close(on.listener);
+	weir_signal_close(on.listening);
+	weir_rt_free(on.rt);
+}
+
+/* A poll that goes on in the child has still the context that it was given. */
+static int fork_in_poll(void *state UNUSED, struct weir_cx *cx)
+{
+	struct weir_op op;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		weir_op_init_recv(&op, &on.conn->handle, buf, 1, 0);
+		_exit(weir_poll(&op.leaf.future, cx) != -ENXIO);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void fork_in_a_stackless_task(void)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct weir_task *task;
+	int status;
+
+	cfg.poll = fork_in_poll;
+	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, &task), 0);
+	ck_assert_int_eq(weir_task_join(task, &status), 0);
+	ck_assert_int_eq(status, 0);
+}
+
+static int fork_a_child(void *arg)
+{
+	unsigned long wakes = wakes_so_far();
+	struct weir_tcp *client, *served;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		make_calls(FORKED);
+		make_void_calls();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	/* With threads, they are woken for reasons of their own. */
+	if (arg)
+		ck_assert_uint_eq(wakes_so_far(), wakes);
+	ck_assert_int_eq((int)write(on.pipe[1], "x", 1), 1);
+	ck_assert_int_eq(weir_fd_wait(on.fd, WEIR_READABLE, WEIR_FOREVER), WEIR_READABLE);
+	ck_assert_int_eq(weir_tcp_send_all(on.conn, "x", 1, WEIR_FOREVER, NULL), 1);
+	ck_assert_int_eq(weir_tcp_recv(on.peer, buf, 1), 1);
+	ck_assert_int_eq(weir_tcp_connect_addr(&on.addr, WEIR_FOREVER, &client), 0);
+	ck_assert_int_eq(weir_listener_accept(on.listener, &served), 0);
+	weir_tcp_close(client);
+	weir_tcp_close(served);
+	ck_assert(!weir_task_is_complete(on.task));
+	fork_in_a_stackless_task();
+	return weir_tcp_split(on.conn);
+}
+
+START_TEST(a_child_that_a_task_forks_touches_nothing_of_it)
+{
+	setenv("WEIR_BACKEND", _i & 2 ? "epoll" : "auto", 1);
+	open_all(_i & 1);
+	ck_assert_int_eq(weir_rt_block_on(on.rt, fork_a_child, _i & 1 ? NULL : &on), 0);
+	close_all();
+}
+END_TEST
+
 /* ---- bad configurations ---- */
 
 #define REFUSED(field, value, rc, word)                                                            \
@@ -982,6 +1091,8 @@ int main(int argc, char **argv)
 		TESTING(a_missing_driver_is_enodev_and_the_others_work),
 		/* ThreadSanitizer ends a forked child that starts a thread. */
 		TESTING(an_inherited_runtime_is_enxio_in_the_child, .needs = "nosan"),
+		TESTING(a_child_that_a_task_forks_touches_nothing_of_it, .needs = "nosan",
+			.rounds = 4),
 		TESTING(a_bad_configuration_is_refused_by_name),
 	};
 
