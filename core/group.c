@@ -9,9 +9,13 @@
 
 #include <stdlib.h>
 
+#include "core/clock.h"
+#include "core/futex.h"
 #include "core/leaf.h"
 #include "core/lock.h"
 #include "core/task.h"
+
+#define LOOK_AGAIN_NS WEIR_MSEC
 
 /* A task's place in its group: on the live list, then on the done list. */
 struct weir__member {
@@ -98,6 +102,7 @@ void weir__group_fill(struct weir__member *m, struct weir_task *task)
 	weir__lock_take(&m->group->lock);
 	WEIR_ASSERT(!m->task);
 	m->task = task;
+	/* It is in no queue yet: whoever spawns it will queue it. */
 	if (m->group->closing)
 		weir_task_abort(task);
 	weir__lock_drop(&m->group->lock);
@@ -174,13 +179,15 @@ int weir_group_spawn_at(struct weir_group *group, int (*fn)(void *), void *arg,
 
 void weir_group_abort(struct weir_group *group)
 {
+	struct weir__link *ready = NULL;
 	struct weir__member *m;
 
 	weir__lock_take(&group->lock);
 	for (m = group->live; m; m = m->next)
 		if (m->task)
-			weir_task_abort(m->task);
+			weir__task_abort_into(m->task, &ready);
 	weir__lock_drop(&group->lock);
+	weir__task_queue_all(ready);
 }
 
 size_t weir_group_len(const struct weir_group *group)
@@ -300,8 +307,8 @@ int weir_group_next(struct weir_group *group, uint64_t *ret_id, int *ret_result)
 	return weir_group_next_until(group, WEIR_FOREVER, ret_id, ret_result);
 }
 
-/* Nobody will join what is left: each task's handle goes when it delivers. */
-static void make_orphan(struct weir_group *group)
+/* Nobody will join what is there; true: that was all. orphan: what is left goes when it delivers. */
+static bool forget(struct weir_group *group, bool orphan)
 {
 	struct weir__member *m;
 	bool last;
@@ -311,11 +318,19 @@ static void make_orphan(struct weir_group *group)
 		weir_task_detach(m->task);
 		free(m);
 	}
-	group->orphan = true;
+	group->orphan = orphan;
 	last = group->len == 0;
 	weir__lock_drop(&group->lock);
-	if (last)
-		free(group);
+	return last;
+}
+
+/* Without memory for something that can be woken. */
+static void wait_looking(struct weir_group *group)
+{
+	uint32_t never = 0;
+
+	while (!forget(group, false))
+		weir__futex_wait(&never, 0, weir__clock_system() + LOOK_AGAIN_NS);
 }
 
 /*
@@ -340,9 +355,9 @@ void weir_group_free(struct weir_group *group)
 					    : weir_block_on(&wait.leaf.future, WEIR_FOREVER);
 	} while (rc == 1);
 	/* -EBUSY: freed under another's weir_group_next */
-	WEIR_ASSERT(rc == 0 || rc == -EPERM || rc == -EDEADLK);
-	if (rc == 0)
+	WEIR_ASSERT(rc == 0 || rc == -ENOMEM || rc == -EPERM || rc == -EDEADLK);
+	if (rc == -ENOMEM)
+		wait_looking(group);
+	if (rc == 0 || rc == -ENOMEM || ((rc == -EPERM || rc == -EDEADLK) && forget(group, true)))
 		free(group);
-	else if (rc == -EPERM || rc == -EDEADLK)
-		make_orphan(group);
 }

@@ -62,16 +62,12 @@ static void waker_clone(void *data)
 	weir__outside_hold(&task->rt->outside);
 }
 
-/* The hold keeps the task's word; once the task is in a queue nothing but the count keeps the rest. */
-void weir__task_wake_any(struct weir_task *task)
+/* Of a task that the caller has made ready: once it is in a queue nothing but the count keeps the rest. */
+static void queue_ready(struct weir_task *task)
 {
-	struct weir__worker *w;
-	struct weir_rt *rt;
+	struct weir__worker *w = weir__worker_current();
+	struct weir_rt *rt = task->rt;
 
-	if (!weir__state_wake(&task->state))
-		return;
-	rt = task->rt;
-	w = weir__worker_current();
 	if (w && w->rt == rt) {
 		rt->sched->schedule(task);
 		return;
@@ -79,6 +75,13 @@ void weir__task_wake_any(struct weir_task *task)
 	weir__outside_begin(&rt->outside);
 	rt->sched->schedule(task);
 	weir__outside_end(&rt->outside);
+}
+
+/* The hold keeps the task's word. */
+void weir__task_wake_any(struct weir_task *task)
+{
+	if (weir__state_wake(&task->state))
+		queue_ready(task);
 }
 
 static void waker_wake(void *data)
@@ -473,21 +476,39 @@ bool weir__coop_fast(void)
 void weir_task_abort(struct weir_task *task)
 {
 	if (task && weir__state_cancel(&task->state))
-		task->rt->sched->schedule(task);
+		queue_ready(task);
+}
+
+void weir__task_abort_into(struct weir_task *task, struct weir__link **ready)
+{
+	if (!weir__state_cancel(&task->state))
+		return;
+	/* It has a queue's reference, and is in none yet: the link is the caller's. */
+	task->link.next = *ready;
+	*ready = &task->link;
+}
+
+void weir__task_queue_all(struct weir__link *ready)
+{
+	struct weir__link *next;
+
+	for (; ready; ready = next) {
+		next = ready->next;
+		queue_ready(weir__task_of_link(ready));
+	}
 }
 
 static void abort_visit(void *block, void *arg)
 {
-	struct weir_task *task = block;
-
-	(void)arg;
-	if (weir__state_cancel(&task->state))
-		task->rt->sched->schedule(task);
+	weir__task_abort_into(block, arg);
 }
 
-void weir__task_abort_all(struct weir__slab *slab)
+struct weir__link *weir__task_abort_all(struct weir__slab *slab)
 {
-	weir__slab_walk(slab, abort_visit, NULL);
+	struct weir__link *ready = NULL;
+
+	weir__slab_walk(slab, abort_visit, &ready);
+	return ready;
 }
 
 bool weir_task_is_complete(const struct weir_task *task)

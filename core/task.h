@@ -105,8 +105,15 @@ void weir__task_complete(struct weir__worker *w, struct weir_task *task, int res
 /* The budget of a task that has none. */
 #define WEIR__BUDGET_NONE (INT_MAX / 2)
 
-/* Cancel every live task of a slab that this worker owns. [owner] */
-void weir__task_abort_all(struct weir__slab *slab);
+/*
+ * Abort a task under a lock: one that has to be queued for it goes to a chain, and into its queue when
+ * the lock is dropped, for that may wake a worker by a system call. [any]
+ */
+void weir__task_abort_into(struct weir_task *task, struct weir__link **ready);
+void weir__task_queue_all(struct weir__link *ready);
+
+/* The same with every live task of a slab that this worker owns; the chain. [owner] */
+struct weir__link *weir__task_abort_all(struct weir__slab *slab);
 
 /* Call the join waker of a complete task, and let go of it. core/join.c [worker] */
 void weir__join_wake(struct weir_task *task);

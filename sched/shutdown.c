@@ -67,9 +67,12 @@ static void close_runtime(struct runtime *rt)
 
 static void abort_foreign(struct runtime *rt)
 {
+	struct weir__link *ready;
+
 	weir__lock_take(&rt->base.foreign_lock);
-	weir__task_abort_all(&rt->base.foreign);
+	ready = weir__task_abort_all(&rt->base.foreign);
 	weir__lock_drop(&rt->base.foreign_lock);
+	weir__task_queue_all(ready);
 }
 
 static void set_phase(struct runtime *rt, enum rt_phase phase)

@@ -55,7 +55,7 @@ static void abort_own_tasks(struct worker *w)
 	if (w->aborted_all || runtime_phase(w->rt) != RT_ABORTING)
 		return;
 	w->aborted_all = true;
-	weir__task_abort_all(&w->base.slab);
+	weir__task_queue_all(weir__task_abort_all(&w->base.slab));
 }
 
 /* Tell a shutdown that waits for the tasks to end. */

@@ -490,6 +490,82 @@ START_TEST(plain_threads_use_groups)
 }
 END_TEST
 
+static int count_end(void *arg)
+{
+	unsigned *ended = arg;
+
+	add(&ended[0], 1);
+	weir_sleep(LONG);
+	for (int i = 0; i < 100; i++)
+		weir_yield();
+	add(&ended[1], 1);
+	return 0;
+}
+
+/* Waiting takes memory on a thread that is no worker; the tasks are gone all the same. */
+START_TEST(freed_without_memory_a_group_waits_for_its_tasks)
+{
+	struct weir_rt_config cfg = runtime_config(ON_FOUR);
+	struct weir_rt *rt = runtime_new(&cfg);
+	unsigned ended[2] = { 0, 0 }, n;
+	struct weir_group *group;
+
+	ck_assert_int_eq((_i ? weir_group_new_discarding : weir_group_new)(rt, &group), 0);
+	for (n = 0; n < 50; n++)
+		ck_assert_int_eq(weir_group_spawn(group, count_end, ended, NULL), 0);
+	while (get(&ended[0]) < n)
+		sched_yield();
+	testing_fail_allocations(1, 0);
+	weir_group_free(group);
+	n -= get(&ended[1]);
+	testing_fail_allocations(0, 0);
+	ck_assert_uint_eq(n, 0);
+	runtime_end(rt);
+}
+END_TEST
+
+/* A backend whose wake-up needs the group's lock. */
+extern const struct weir_backend_ops weir__backend_epoll;
+static struct weir_group *group_of_wakes;
+static unsigned wakes;
+
+static void wake_and_abort(struct weir_backend *be)
+{
+	struct weir_group *group = __atomic_exchange_n(&group_of_wakes, NULL, __ATOMIC_ACQ_REL);
+
+	weir__backend_epoll.wake(be);
+	if (!group)
+		return;
+	add(&wakes, 1);
+	weir_group_abort(group);
+}
+
+START_TEST(nobody_is_woken_under_the_lock)
+{
+	struct weir_rt_config cfg = runtime_config(_i ? ON_FOUR : ON_ONE);
+	struct weir_backend_ops ops = weir__backend_epoll;
+	unsigned ended[2] = { 0, 0 };
+	struct weir_group *group;
+	struct weir_rt *rt;
+
+	ops.wake = wake_and_abort;
+	cfg.backend_ops = &ops;
+	rt = runtime_new(&cfg);
+	ck_assert_int_eq(weir_group_new(rt, &group), 0);
+	/* Until the worker sleeps when the abort comes. */
+	for (unsigned n = 1; !get(&wakes); n++) {
+		ck_assert_int_eq(weir_group_spawn(group, count_end, ended, NULL), 0);
+		while (get(&ended[0]) < n)
+			sched_yield();
+		__atomic_store_n(&group_of_wakes, group, __ATOMIC_RELEASE);
+		weir_group_abort(group);
+	}
+	__atomic_store_n(&group_of_wakes, NULL, __ATOMIC_RELEASE);
+	weir_group_free(group);
+	runtime_end(rt);
+}
+END_TEST
+
 /* A thread that waits while spawns are being refused must learn that the group is empty. */
 static void *spawn_until_refused(void *arg)
 {
@@ -550,6 +626,8 @@ int main(int argc, char **argv)
 		EACH(a_member_does_not_wait_for_its_group),
 		EACH(a_member_that_frees_its_group_aborts_it_and_goes_on),
 		TESTING(plain_threads_use_groups),
+		TESTING(nobody_is_woken_under_the_lock, .rounds = 2),
+		TESTING(freed_without_memory_a_group_waits_for_its_tasks, .rounds = 2),
 		TESTING(a_refused_spawn_does_not_strand_the_waiter, .rounds = 5),
 	};
 
