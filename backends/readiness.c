@@ -634,6 +634,8 @@ int weir__readiness_attach(struct weir_backend *be, struct weir_handle *h,
 	weir__try_make_handle(h, be, fd, spec->kind, tcp);
 	if (spec->fd >= 0)
 		weir__ready_of(h)->ready |= WEIR__READY_SHARED;
+	if (spec->kind == WEIR_HANDLE_STREAM && spec->fd >= 0)
+		weir__socket_adopted(h);
 	return spec->kind == WEIR_HANDLE_FOREIGN ? register_foreign(instance(be), h) : 0;
 }
 
@@ -677,7 +679,7 @@ int weir__readiness_control(struct weir_backend *be, struct weir_handle *h, enum
 {
 	(void)be;
 	weir__count_syscalls(weir__worker_current(), 1);
-	return weir__socket_control(h->fd, what, value, len);
+	return weir__socket_control(h, what, value, len);
 }
 
 void weir__readiness_lease_return(struct weir_backend *be, struct weir_lease *lease)

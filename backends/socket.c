@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -13,6 +14,13 @@
 
 #include "backends/socket.h"
 #include "backends/socket_os.h"
+#include "core/atomic.h"
+
+/* In weir_handle.ends. */
+enum {
+	END_SENT = 1u << 0,		/* this side's */
+	BROKEN = 1u << 1,		/* an operation has heard of it */
+};
 
 static int set_int(int fd, int level, int name, int value)
 {
@@ -239,6 +247,76 @@ static int set_keepalive(int fd, const struct weir_keepalive *k)
 	return err < 0 ? err : set_int(fd, SOL_SOCKET, SO_KEEPALIVE, k->idle_s > 0);
 }
 
+/* ---- how a stream ends ---- */
+
+/*
+ * Noted first: the peer's answer may be received before shutdown returns. Of a connection that is
+ * gone it is no end.
+ */
+static int shut_down(struct weir_handle *h, int how)
+{
+	bool ends = how != SHUT_RD && !(weir__load(&h->ends, WEIR_RELAXED) & END_SENT);
+	int err;
+
+	if (ends)
+		weir__fetch_or(&h->ends, (uint8_t)END_SENT, WEIR_RELAXED);
+	if (shutdown(h->fd, how) == 0)
+		return 0;
+	err = -errno;
+	if (ends)
+		weir__fetch_and(&h->ends, (uint8_t)~END_SENT, WEIR_RELAXED);
+	return err;
+}
+
+void weir__socket_adopted(struct weir_handle *h)
+{
+	if (weir__socket_end_sent(h->fd))
+		h->ends = END_SENT;
+}
+
+/* Errors of the connection; after any other one may go on with it. */
+static bool breaks(int err)
+{
+	switch (err) {
+	case -ECONNRESET:
+	case -ECONNABORTED:
+	case -ETIMEDOUT:
+	case -EHOSTUNREACH:
+	case -ENETUNREACH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Whether the connection is still there; a Unix socket has its peer for good. Of one that is gone
+ * an error that nobody has been told of is that of the sends, behind the peer's end: else the
+ * receive would have got it.
+ */
+static bool is_end(struct weir_handle *h)
+{
+	struct pollfd p = { .fd = h->fd };
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+
+	if (getpeername(h->fd, (struct sockaddr *)&peer, &len) == 0 ||
+	    weir__load(&h->ends, WEIR_RELAXED) & END_SENT)
+		return true;
+	return poll(&p, 1, 0) == 1 && p.revents & POLLERR;
+}
+
+int weir__socket_end(struct weir_handle *h, int err)
+{
+	if (err == 0 && (weir__load(&h->ends, WEIR_RELAXED) & BROKEN || !is_end(h)))
+		err = -ECONNRESET;
+	if (breaks(err))
+		weir__fetch_or(&h->ends, (uint8_t)BROKEN, WEIR_RELAXED);
+	return err;
+}
+
+/* ---- options ---- */
+
 static size_t value_size(enum weir_control what)
 {
 	switch (what) {
@@ -254,9 +332,9 @@ static size_t value_size(enum weir_control what)
 	}
 }
 
-int weir__socket_control(int fd, enum weir_control what, void *value, size_t len)
+int weir__socket_control(struct weir_handle *h, enum weir_control what, void *value, size_t len)
 {
-	int number = 0;
+	int number = 0, fd = h->fd;
 
 	if (!value || len != value_size(what))
 		return -EINVAL;
@@ -267,7 +345,7 @@ int weir__socket_control(int fd, enum weir_control what, void *value, size_t len
 	case WEIR_CTL_PEER_ADDR:
 		return get_name(fd, what, value);
 	case WEIR_CTL_SHUTDOWN:
-		return shutdown(fd, number) == 0 ? 0 : -errno;
+		return shut_down(h, number);
 	case WEIR_CTL_NODELAY:
 		return set_int(fd, IPPROTO_TCP, TCP_NODELAY, number != 0);
 	case WEIR_CTL_LINGER:

@@ -26,8 +26,21 @@ int weir__socket_connect(int fd, const struct sockaddr *addr, socklen_t len);
 /* 0, -EINPROGRESS (wait on), or why the connection failed. */
 int weir__socket_connected(int fd);
 
-/* enum weir_control on a descriptor; -EINVAL when len is not that of the value. */
-int weir__socket_control(int fd, enum weir_control what, void *value, size_t len);
+/* enum weir_control on a handle's descriptor; -EINVAL when len is not that of the value. */
+int weir__socket_control(struct weir_handle *h, enum weir_control what, void *value, size_t len);
+
+/*
+ * What a stream's receive answers that got nothing, err being 0 (the end) or the negative errno;
+ * or a send that failed. Whatever they get, they ask.
+ *
+ * The system tells of a broken connection once, to the call that comes first; those after it find
+ * an end. So a receive behind a failed send, or beside one, would take a torn stream for a
+ * complete one. Here an end is -ECONNRESET where the connection is gone, unless the peer's end
+ * came first, or this side has ended as well: then the system forgets it in good order.
+ */
+int weir__socket_end(struct weir_handle *h, int err);
+/* Of a stream that is adopted: what it has sent before. */
+void weir__socket_adopted(struct weir_handle *h);
 
 void weir__socket_close(int fd);
 

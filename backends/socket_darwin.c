@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp_fsm.h>
 #include <stddef.h>
 #include <unistd.h>
 
@@ -56,6 +58,15 @@ int weir__socket_next(int fd)
 int weir__socket_peer(int fd, struct sockaddr *ret_addr, socklen_t *len)
 {
 	return getpeername(fd, ret_addr, len) == 0 ? 0 : -errno;
+}
+
+bool weir__socket_end_sent(int fd)
+{
+	struct tcp_connection_info info = { .tcpi_state = TCPS_ESTABLISHED };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_CONNECTION_INFO, &info, &len) == 0 &&
+	       (info.tcpi_state == TCPS_CLOSED || info.tcpi_state > TCPS_CLOSE_WAIT);
 }
 
 /* SO_REUSEPORT is there, but gives all connections to one of the listeners. */

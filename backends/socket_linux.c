@@ -56,6 +56,15 @@ int weir__socket_no_signal(int fd)
 	return 0;
 }
 
+bool weir__socket_end_sent(int fd)
+{
+	struct tcp_info info = { .tcpi_state = TCP_ESTABLISHED };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	       info.tcpi_state >= TCP_FIN_WAIT1 && info.tcpi_state != TCP_CLOSE_WAIT;
+}
+
 /*
  * Also on a socket that listens: those which come later with SO_REUSEPORT find it there. That
  * the first one was bound without is what keeps strangers out.

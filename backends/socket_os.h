@@ -22,6 +22,9 @@ int weir__socket_peer(int fd, struct sockaddr *ret_addr, socklen_t *len);
 /* For a descriptor that was made elsewhere. 0 or -errno. */
 int weir__socket_no_signal(int fd);
 
+/* Whether a TCP stream has sent its end, or its connection is gone. */
+bool weir__socket_end_sent(int fd);
+
 /* WEIR_CTL_SHARE_PORT and WEIR_CTL_STEER: 0 or -errno; -EOPNOTSUPP where the system cannot. */
 int weir__socket_share_port(int fd);
 int weir__socket_steer(int fd, const struct weir_steering *steering);

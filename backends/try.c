@@ -36,8 +36,12 @@ static int try_bytes(struct weir__turn *t, struct weir_op *op)
 		ssize_t n = weir__transfer_call(op, &asked);
 
 		weir__count_syscalls(t->worker, 1);
+		if (n == -EAGAIN)
+			return WEIR_PENDING;
+		if (WEIR_UNLIKELY(n < 0 || (n == 0 && weir__queue_of(op) == READ)))
+			n = weir__socket_end(op->handle, (int)n);
 		if (n < 0)
-			return n == -EAGAIN ? WEIR_PENDING : (int)n;
+			return (int)n;
 		t->spent = n > 0 && (size_t)n < asked && emptied(op);
 		if (WEIR_LIKELY(!all || n == 0 || weir__transfer_is_complete(op)))
 			return weir__transfer_result(op);
@@ -73,7 +77,7 @@ static int try_lease(struct weir__turn *t, struct weir_op *op)
 	if (n == -EAGAIN)
 		return WEIR_PENDING;
 	*lease = (struct weir_lease){ .data = NULL };
-	return (int)n;
+	return weir__socket_end(op->handle, (int)n);
 }
 
 void weir__try_make_handle(struct weir_handle *h, struct weir_backend *be, int fd,

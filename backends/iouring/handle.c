@@ -194,6 +194,8 @@ int weir__uring_attach(struct weir_backend *be, struct weir_handle *h,
 		state_of(h)->fds = fds;
 	if (spec->kind == WEIR_HANDLE_LISTENER && spec->fd >= 0)
 		state_of(h)->flags = ADOPTED;
+	if (spec->kind == WEIR_HANDLE_STREAM && spec->fd >= 0)
+		weir__socket_adopted(h);
 	return 0;
 }
 
@@ -202,7 +204,7 @@ int weir__uring_control(struct weir_backend *be, struct weir_handle *h, enum wei
 {
 	(void)be;
 	weir__count_syscalls(weir__worker_current(), 1);
-	return weir__socket_control(h->fd, what, value, len);
+	return weir__socket_control(h, what, value, len);
 }
 
 /* ---- detach ---- */

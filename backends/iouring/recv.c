@@ -296,6 +296,8 @@ static int recv_now(struct uring *u, struct weir_op *op)
 	weir__count_syscalls(u->base.worker, 1);
 	if (op->code != WEIR_OP_RECV_LEASE) {
 		n = weir__transfer_call(op, &asked);
+		if (n <= 0)
+			n = weir__socket_end(op->handle, (int)n);
 		return n < 0 ? (int)n : weir__transfer_result(op);
 	}
 	if (!weir__uring_buffers_take(&u->buffers, &slice))
@@ -311,7 +313,7 @@ static int recv_now(struct uring *u, struct weir_op *op)
 	}
 	n = n < 0 ? -errno : 0;
 	weir__uring_buffers_give(&u->buffers, slice.token);
-	return (int)n;
+	return weir__socket_end(op->handle, (int)n);
 }
 
 /* Never waits. What the kernel has fetched comes first, so it is asked to deliver. */
@@ -432,7 +434,7 @@ void weir__uring_recv_done(struct uring *u, struct weir_op *op, const struct io_
 	if (WEIR_UNLIKELY(uring_must_repeat(op, res)))
 		queue_single(u, op);
 	else
-		weir__uring_finish(u, op, res);
+		weir__uring_finish(u, op, res <= 0 ? weir__socket_end(op->handle, res) : res);
 }
 
 static void multishot_over(struct uring *u, struct weir_handle *h, int res)
@@ -504,7 +506,7 @@ static void multishot_result(struct uring *u, struct weir_handle *h, const struc
 	} else if (cqe->res != -ENOBUFS && cqe->res != -ECANCELED && cqe->res != -EINTR &&
 		   cqe->res != -EAGAIN && cqe->res != -EFAULT) {
 		s->flags |= ENDED;
-		s->end = (int16_t)cqe->res;
+		s->end = (int16_t)weir__socket_end(h, cqe->res);
 	}
 }
 

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "backends/iouring/iouring.h"
+#include "backends/socket.h"
 #include "backends/transfer.h"
 #include "core/worker.h"
 
@@ -133,6 +134,11 @@ static void finish_transfer(struct uring *u, struct weir_op *op, int res)
 	weir__uring_finish(u, op, res);
 }
 
+static bool is_receive(const struct weir_op *op)
+{
+	return op->code == WEIR_OP_RECV || op->code == WEIR_OP_RECVV;
+}
+
 /* What the requests of a thread that has ended may say of good memory, too: a call knows. */
 static int ask_about_fault(struct weir_op *op)
 {
@@ -177,9 +183,9 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 			return;
 		}
 	}
-	/* No bytes: the end of the stream, unless it is being closed under the op. */
-	if (res == 0)
-		res = uring_result(op->handle, 0);
+	/* No bytes: the end of the stream, unless it is broken, or being closed under the op. */
+	if (res < 0 || (res == 0 && is_receive(op)))
+		res = uring_result(op->handle, weir__socket_end(op->handle, res));
 	finish_transfer(u, op, res < 0 ? res : weir__transfer_result(op));
 }
 
@@ -194,7 +200,7 @@ static int send_now(struct weir_op *op)
 	if (n == -EAGAIN)
 		return op->flags & WEIR_OP_TRY ? -EAGAIN : WEIR_PENDING;
 	if (n < 0)
-		return (int)n;
+		return weir__socket_end(op->handle, (int)n);
 	if (weir__transfer_wants_all(op) && !(op->flags & WEIR_OP_TRY) &&
 	    !weir__transfer_is_complete(op))
 		return WEIR_PENDING;

@@ -15,6 +15,11 @@
  * calls return -ECANCELED. It must not race with another task that is just
  * starting a call; split the stream for that.
  *
+ * A stream that broke stays broken: every receive after that, and every one beside
+ * or behind a failed send, answers with an error, never with an end (0). So 0
+ * says that all of the peer's bytes have come. Whoever ends a stream that was not
+ * finished resets it (weir_tcp_reset), for its peer has the same right.
+ *
  * Every waiting call is made on a fiber, and has a twin for stackless tasks:
  * the op of op.h on &stream->handle. Calls ending in _until take an absolute
  * deadline, and -ETIMEDOUT from one that moves bytes has said in its
@@ -386,7 +391,8 @@ WEIR_API int weir_tcp_new(int family, struct weir_tcp **ret_conn);
 
 /**
  * Adopt a connected stream socket (TCP or Unix); it is weir's to close on success, and made
- * non-blocking. On failure it stays the caller's.
+ * non-blocking. On failure it stays the caller's. Nobody else may shut it down meanwhile, who has
+ * a copy of it: the end that the peer then sends would look like a break.
  *
  * Thread:   [worker]
  * Returns:  0; -EBADF; -ENOTSOCK; -EPROTOTYPE if it is no stream; -EINVAL if it listens; -ENOMEM;
@@ -404,7 +410,13 @@ WEIR_API int weir_tcp_adopt(int fd, struct weir_tcp **ret_conn);
  * Since:    0.1
  */
 WEIR_API void weir_tcp_close(struct weir_tcp *conn);
-/** The same with a reset, which drops what was not delivered. Thread: [worker]. Since: 0.1 */
+/**
+ * The same with a reset, which drops what was not delivered. The peer of a Unix stream, which has
+ * none, finds an end, or -ECONNRESET if it has sent what nobody received.
+ *
+ * Thread:   [worker]
+ * Since:    0.1
+ */
 WEIR_API void weir_tcp_reset(struct weir_tcp *conn);
 /** weir_tcp_reset of a stream that nobody will serve: the drop of a task. Thread: [worker]. Since: 0.1 */
 WEIR_API void weir_tcp_drop(void *conn);

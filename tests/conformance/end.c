@@ -83,7 +83,7 @@ static void stays_ended(struct scene *s, enum end end)
 {
 	char byte;
 
-	ck_assert_int_eq(weir_tcp_recv(s->one, &byte, 1), 0);
+	ck_assert_int_eq(weir_tcp_recv(s->one, &byte, 1), answer(end));
 	if (end == BY_SHUTDOWN) {
 		pattern_send(s->one, SCENE_OUT, 0, 1000);
 		pattern_recv(s->other, SCENE_OUT, 0, 1000);

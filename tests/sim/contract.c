@@ -387,8 +387,8 @@ START_TEST(closing_with_unread_bytes_resets)
 	pair_open((struct weir_sim_config){ .seed = 6 });
 	ck_assert_int_eq(send_some(&client, "lost", 4), 4);
 	hang_up(&server);
-	ck_assert_int_eq(recv_some(&client, buf, 4), -ECONNRESET);
-	ck_assert_int_eq(recv_some(&client, buf, 4), 0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(recv_some(&client, buf, 4), -ECONNRESET);
 	ck_assert_int_eq(send_some(&client, "x", 1), -EPIPE);
 	ck_assert_int_eq(attach(&server, WEIR_HANDLE_STREAM, false), 0);
 	close_clean();
@@ -402,8 +402,9 @@ START_TEST(the_first_send_after_a_close_vanishes)
 	pair_open((struct weir_sim_config){ .seed = 7 });
 	hang_up(&server);
 	ck_assert_int_eq(send_some(&client, "lost", 4), 4);
-	ck_assert_int_eq(send_some(&client, "lost", 4), -EPIPE);
 	ck_assert_int_eq(recv_some(&client, buf, 4), 0);
+	ck_assert_int_eq(send_some(&client, "lost", 4), -EPIPE);
+	ck_assert_int_eq(recv_some(&client, buf, 4), -ECONNRESET);
 	ck_assert_int_eq(attach(&server, WEIR_HANDLE_STREAM, false), 0);
 	close_clean();
 }
@@ -419,7 +420,7 @@ START_TEST(linger_zero_resets)
 	hang_up(&client);
 	be->ops->control(be, &server, WEIR_CTL_ERROR, &error, sizeof(error));
 	ck_assert_int_eq(error, ECONNRESET);
-	ck_assert_int_eq(recv_some(&server, buf, 4), 0);
+	ck_assert_int_eq(recv_some(&server, buf, 4), -ECONNRESET);
 	ck_assert_int_eq(attach(&client, WEIR_HANDLE_STREAM, false), 0);
 	close_clean();
 }

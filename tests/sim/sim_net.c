@@ -328,11 +328,14 @@ int sim_readable(struct sim_stream *stream)
 		return -ENOTCONN;
 	if (stream->rx_len > 0)
 		return (int)stream->rx_len;
-	if (stream->rx_fin || stream->rd_shut)
+	/* Of a break behind the peer's end only the senders are told; after that it is no end. */
+	if (stream->rx_fin && (!stream->dead || stream->error || stream->wr_shut))
+		return 0;
+	if (stream->rd_shut && !stream->dead)
 		return 0;
 	if (stream->error)
 		return sim_take_error(stream);
-	return stream->dead ? 0 : SIM_AGAIN;
+	return stream->dead ? -ECONNRESET : SIM_AGAIN;
 }
 
 int sim_writable(struct sim_stream *stream)
