@@ -300,6 +300,15 @@ static void op_cancel(struct weir_future *future)
 	weir__post(be, weir__mail_tag(&op->link, WEIR__MAIL_OP));
 }
 
+/* A connection that nobody gets: its client is not to take it for an empty answer. */
+static void refuse(struct weir_handle *h)
+{
+	int seconds = 0;
+
+	(void)weir__handle_control(h, WEIR_CTL_LINGER, &seconds, sizeof(seconds));
+	weir__handle_close(h, NULL);
+}
+
 /* A result that nobody will look at: give back what it holds. */
 static void op_discard(struct weir_future *future)
 {
@@ -308,7 +317,7 @@ static void op_discard(struct weir_future *future)
 	if (op->code == WEIR_OP_RECV_LEASE && op->res > 0)
 		weir_lease_return(op->u.lease.lease);
 	else if (op->code == WEIR_OP_ACCEPT && op->res == 0)
-		weir__handle_close(op->u.accept.handle, NULL);
+		refuse(op->u.accept.handle);
 	else if (op->code == WEIR_OP_OPEN && op->res >= 0)
 		close(op->res);
 }

@@ -406,7 +406,8 @@ static void accept_discard(struct weir_future *future)
 	struct weir_accept *self = WEIR_CONTAINER_OF(future, struct weir_accept, future);
 
 	weir_accept_fini(self);
-	weir_tcp_close(self->conn);
+	/* As those in the queues of a listener that is closed: its client was never served. */
+	weir_tcp_reset(self->conn);
 	self->conn = NULL;
 }
 
@@ -438,7 +439,7 @@ void weir_accept_fini(struct weir_accept *accept)
 	if (accept->phase == START || accept->phase == DONE)
 		return;
 	WEIR_ASSERT(accept->phase != OP || accept->u.op.state != WEIR_OP_INFLIGHT);
-	weir_tcp_close(accept->conn);
+	weir_tcp_reset(accept->conn);
 	accept->conn = NULL;
 	leave(accept, -ECANCELED);
 }

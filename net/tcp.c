@@ -152,7 +152,8 @@ int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
 	weir_op_init_connect(&op, &conn->handle, &addr->u.sa, addr->len);
 	rc = weir__net_await(&op.leaf.future, deadline);
 	if (rc < 0) {
-		weir_tcp_close(conn);
+		/* Given up in the moment in which it was accepted it is not an empty stream. */
+		weir_tcp_reset(conn);
 		return rc;
 	}
 	if (addr->u.sa.sa_family != AF_UNIX)

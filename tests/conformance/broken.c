@@ -198,6 +198,31 @@ CASE(two_ends_stay_ends, 0)
 	return 0;
 }
 
+/* One that an accept had taken when its task was aborted, as one that is still in the queue. */
+CASE(a_connection_that_nobody_takes_is_reset, 0)
+{
+	struct waiter waiter;
+	struct scene s;
+	char byte;
+	int rc;
+
+	for (int i = 0; i < 40; i++) {
+		begin(&waiter, scene_open(&s, SCENE_ACCEPT));
+		pending(&waiter);
+		OK(weir_tcp_connect_addr(&s.addr, WEIR_FOREVER, &s.other));
+		turns((uint64_t)i % 4);
+		rc = aborted(&waiter);
+		if (rc == -ECANCELED) {
+			weir_accept_fini(&s.accept);
+			ck_assert_ptr_null(s.one);
+			scene_close(&s);
+			ck_assert_int_eq(weir_tcp_recv(s.other, &byte, 1), -ECONNRESET);
+		}
+		scene_fini(&s);
+	}
+	return 0;
+}
+
 /* ---- closing under others ---- */
 
 CASE(closing_ends_both_directions, 0)
@@ -294,6 +319,7 @@ void conformance_broken(struct conformance_list *list)
 	BOTH(list, a_reset_of_a_half_closed_stream_is_no_end);
 	ONCE(list, an_end_before_a_break_is_an_end);
 	ONCE(list, two_ends_stay_ends);
+	BOTH(list, a_connection_that_nobody_takes_is_reset);
 	BOTH(list, closing_ends_both_directions);
 	ONCE(list, each_half_is_closed_by_its_owner);
 	ONCE(list, halves_close_in_any_order);
