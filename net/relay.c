@@ -12,7 +12,8 @@
  *	any ──(error, limit, cancel: stop)──► OVER	its operation has let go
  *
  * The first thing that goes wrong decides the result (stop); after that both
- * operations are cancelled and waited for, and the leases given back.
+ * operations are cancelled and waited for, and the leases given back. A way that
+ * is OVER was torn: closing resets the side that it led to.
  *
  * The two ways take turns, one chunk each, so that a busy one does not spend the
  * task's budget before the other had a look. Limits cost nothing per byte: a sleep
@@ -148,10 +149,7 @@ static void broke(struct weir_relay *self, int side, int error)
 /* The way holds nothing from here on. */
 static void way_leave(struct weir__relay_way *way, enum way_phase phase)
 {
-	if (way->lease.data) {
-		way->lost = true;
-		weir_lease_return(&way->lease);
-	}
+	weir_lease_return(&way->lease);
 	way->phase = (uint8_t)phase;
 }
 
@@ -168,8 +166,13 @@ static void way_receive(struct weir_relay *self, int i)
 /* End of stream: tell the other side, and give it only so long to end as well. */
 static void way_end(struct weir_relay *self, int i)
 {
-	/* If that fails the side is gone already; the other direction tells, if it still runs. */
-	(void)weir_tcp_shutdown(self->side[!i], SHUT_WR);
+	int rc = weir_tcp_shutdown(self->side[!i], SHUT_WR);
+
+	if (WEIR_UNLIKELY(rc < 0)) {	/* nobody is there to be told */
+		way_leave(&self->ways[i], OVER);
+		broke(self, !i, rc == -ENOTCONN ? -ECONNRESET : rc);
+		return;
+	}
 	way_leave(&self->ways[i], ENDED);
 	if (!way_is_over(&self->ways[!i]) && self->half_ns <= self->limit_ns) {
 		self->half = true;
@@ -357,8 +360,6 @@ void weir_relay_fini(struct weir_relay *relay)
 		WEIR_ASSERT(way->op.state != WEIR_OP_INFLIGHT);
 		if (way->phase == SEND)
 			way->moved += way->op.u.io.done;
-		else if (way->op.res > 0)
-			way->lost = true;	/* the unwinding gave the lease back */
 		way_leave(way, OVER);
 	}
 	if (relay->phase != STOPPING) {
@@ -382,18 +383,24 @@ void weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *
 	ret_stats->error = relay->error;
 }
 
+/* The way to it ended in order, and its peer did not break after that. */
+static bool side_is_finished(const struct weir_relay *relay, int i)
+{
+	return relay->ways[!i].phase == ENDED && relay->end != WEIR_RELAY_RESET_A &&
+	       relay->end != WEIR_RELAY_RESET_B;
+}
+
 void weir_relay_close(struct weir_relay *relay)
 {
 	weir_relay_fini(relay);
 	for (int i = 0; i < 2; i++) {
-		bool peer_broke = relay->end == (i == 0 ? WEIR_RELAY_RESET_B : WEIR_RELAY_RESET_A);
 		struct weir_tcp *conn = relay->side[i];
 
 		relay->side[i] = NULL;
-		if (peer_broke || relay->ways[!i].lost)
-			weir_tcp_reset(conn);
-		else
+		if (side_is_finished(relay, i))
 			weir_tcp_close(conn);
+		else
+			weir_tcp_reset(conn);
 	}
 }
 

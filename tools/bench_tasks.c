@@ -141,9 +141,9 @@ static int relay(void *arg)
 	free(arg);
 	if (rc == 0) {
 		rc = weir_relay_run(pair.client, upstream, NULL, NULL);
-		weir_tcp_close(upstream);
+		(rc < 0 ? weir_tcp_reset : weir_tcp_close)(upstream);
 	}
-	weir_tcp_close(pair.client);
+	(rc < 0 ? weir_tcp_reset : weir_tcp_close)(pair.client);
 	return rc;
 }
 

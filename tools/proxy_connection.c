@@ -11,8 +11,10 @@
  *
  * Everything that has to happen at the end happens in fini, which also runs when
  * the task is aborted in mid-flight: bytes counted, one line logged, both streams
- * closed as the end demands, room given back. A client whose upstreams all failed
- * is reset, so that it does not take nothing for an empty answer.
+ * closed by the relay's rule of ends (weir/relay.h), room given back. Where there
+ * was no relay yet both are reset: a client whose upstreams all failed does not take
+ * nothing for an empty answer, nor an upstream a client that was cut off for an empty
+ * request.
  */
 #include <string.h>
 #include <time.h>
@@ -170,7 +172,8 @@ static int poll_connect(struct connection *c, struct weir_cx *cx)
 			start_relay(c);
 			return 0;
 		}
-		weir_tcp_close(c->server);
+		/* It may have been accepted just now: that is no empty request. */
+		weir_tcp_reset(c->server);
 		c->server = NULL;
 		c->timed_out = rc == -ETIMEDOUT;
 		c->error = (int16_t)rc;
@@ -241,7 +244,7 @@ static void close_both(struct connection *c, struct log_record *record)
 	if (c->phase != RELAY) {
 		record->reason = (uint8_t)reason_of_connect(c);
 		record->error = c->error;
-		weir_tcp_close(c->server);
+		weir_tcp_reset(c->server);
 		weir_tcp_reset(c->client);
 		return;
 	}

@@ -8,11 +8,25 @@
  *
  * Leased buffers: nothing is held while nothing flows, and a slow reader stops
  * the other side's reading (back-pressure). An end of stream on one side is a
- * FIN on the other (half-close), and the other direction goes on. What breaks
- * one side ends the relay; weir_relay_close passes a reset on as a reset.
+ * FIN on the other (half-close), and the other direction goes on.
  *
- * A relay that was cancelled, or that ran out of time, may have dropped up to a
- * buffer of each direction: the streams are good for closing only.
+ * The rule of ends: nobody takes a torn stream for a complete one. weir_relay_close
+ * closes a side in order if the stream to it was finished: the other side had ended
+ * it, and nothing broke. Every other side is reset.
+ *
+ *	both directions had ended			both in order
+ *	a side broke, in whatever state			both reset
+ *	a limit, a cancel, an error of our own, and
+ *		neither direction had ended		both reset
+ *		a to b had ended (a half-close)		a reset, b in order
+ *
+ * In the last case b has all there was for it; if it sends on, it is answered with
+ * a reset. A Unix stream has no reset: its peer finds an end, or -ECONNRESET if it
+ * has sent what nobody received. Who has to tell a torn request from a whole one
+ * there says its length inside.
+ *
+ * A relay that did not end in order may have dropped up to a buffer of each
+ * direction: the streams are good for closing only.
  */
 #ifndef WEIR_RELAY_H
 #define WEIR_RELAY_H
@@ -56,7 +70,6 @@ struct weir__relay_way {
 	struct weir_lease lease;
 	uint64_t moved;
 	uint8_t phase;
-	bool lost;			/* bytes were received and not delivered */
 };
 
 /*
@@ -107,9 +120,8 @@ WEIR_API void weir_relay_fini(struct weir_relay *relay);
 WEIR_API void weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *ret_stats);
 
 /**
- * Close both streams in the way in which the relay ended: a side whose peer broke, or that would
- * miss bytes, is reset, so that nobody takes a torn stream for a complete one; any other is
- * closed in order. Calls weir_relay_fini; the streams are gone.
+ * Close both streams by the rule of ends above: in order what was finished, with a reset what was
+ * not, also of a relay that was never polled. Calls weir_relay_fini; the streams are gone.
  *
  * Thread:   [worker]; the relay has finished, or its task's fini runs
  * Waits:    never
@@ -118,8 +130,8 @@ WEIR_API void weir_relay_result(const struct weir_relay *relay, struct weir_rela
 WEIR_API void weir_relay_close(struct weir_relay *relay);
 
 /**
- * Relay on the calling fiber. The streams stay open and the caller's: close one that broke, and
- * weir_tcp_reset the other.
+ * Relay on the calling fiber. The streams stay open and the caller's, to be closed by the rule of
+ * ends: weir_tcp_close after 0, else weir_tcp_reset, both.
  *
  * Thread:   [worker] on a fiber
  * Waits:    until both directions have ended, or one of the limits or errors ends it

@@ -12,7 +12,8 @@ struct line {
 	struct waiter waiter;
 };
 
-static void line_open(struct line *line, uint64_t idle_ns, uint64_t half_ns)
+/* Set up, and not started. */
+static void line_connect(struct line *line, uint64_t idle_ns, uint64_t half_ns)
 {
 	struct weir_relay_config cfg = WEIR_RELAY_CONFIG_INIT;
 
@@ -21,6 +22,11 @@ static void line_open(struct line *line, uint64_t idle_ns, uint64_t half_ns)
 	connected(&line->left, &line->a);
 	connected(&line->b, &line->right);
 	weir_relay_init(&line->relay, line->a, line->b, &cfg);
+}
+
+static void line_open(struct line *line, uint64_t idle_ns, uint64_t half_ns)
+{
+	line_connect(line, idle_ns, half_ns);
 	begin(&line->waiter, &line->relay.future);
 }
 
@@ -200,6 +206,225 @@ CASE(an_aborted_relay_lets_go, WEIR_CAP_LEASE)
 	return 0;
 }
 
+/* ---- the rule of ends (weir/relay.h): who broke it, how, and in which state ---- */
+
+enum state {
+	QUIET,
+	LEFT_ENDED,
+	RIGHT_ENDED,
+	BLOCKED,			/* right does not read what left sends */
+	STATES
+};
+static const char *const state_names[] = { "quiet", "left has ended", "right has ended",
+					   "right does not read" };
+
+enum cause {
+	LEFT_RESETS,
+	RIGHT_RESETS,
+	LEFT_IS_GONE,			/* and a send has heard of it before the relay began */
+	RIGHT_IS_GONE,
+	IDLE_LIMIT,
+	HALF_LIMIT,
+	ABORT,
+	DEADLINE,
+	NEVER_RUN,
+	CAUSES
+};
+
+static const struct {
+	const char *name;
+	enum weir_relay_end end;
+	unsigned states;
+} causes[] = {
+	[LEFT_RESETS] = { "left resets", WEIR_RELAY_RESET_A, (1u << STATES) - 1 },
+	[RIGHT_RESETS] = { "right resets", WEIR_RELAY_RESET_B, (1u << STATES) - 1 },
+	[LEFT_IS_GONE] = { "left is gone", WEIR_RELAY_RESET_A, 1u << QUIET | 1u << RIGHT_ENDED },
+	[RIGHT_IS_GONE] = { "right is gone", WEIR_RELAY_RESET_B, 1u << QUIET | 1u << LEFT_ENDED },
+	[IDLE_LIMIT] = { "the idle limit", WEIR_RELAY_IDLE, (1u << STATES) - 1 },
+	[HALF_LIMIT] = { "the half-close limit", WEIR_RELAY_HALF_CLOSED,
+			 1u << LEFT_ENDED | 1u << RIGHT_ENDED },
+	[ABORT] = { "an abort", WEIR_RELAY_CANCELED, (1u << STATES) - 1 },
+	[DEADLINE] = { "a deadline", WEIR_RELAY_CANCELED, (1u << STATES) - 1 },
+	[NEVER_RUN] = { "it never ran", WEIR_RELAY_CANCELED, 1u << QUIET },
+};
+
+/* One line of the table. */
+struct trial {
+	struct line line;
+	enum state state;
+	enum cause cause;
+	struct weir_timeout deadline;
+	struct waiter sender;		/* from left, BLOCKED */
+	struct weir_op send;
+	uint8_t *data;
+};
+
+static bool side_broke(const struct trial *t)
+{
+	return t->cause <= RIGHT_IS_GONE;
+}
+
+/* A reset that the relay has to hear of by a receive: its sends have been told. */
+static void side_goes(struct weir_tcp **side, struct weir_tcp *far)
+{
+	int rc;
+
+	weir_tcp_reset(*side);
+	*side = NULL;
+	do
+		rc = weir_tcp_send(far, "x", 1);
+	while (rc >= 0);
+	ck_assert_int_eq(rc, -ECONNRESET);
+}
+
+static void trial_prepare(struct trial *t)
+{
+	struct line *line = &t->line;
+	uint64_t limit_ns = 4 * SHORT_NS;
+
+	line_connect(line, t->cause == IDLE_LIMIT ? limit_ns : 0,
+		     t->cause == HALF_LIMIT ? limit_ns : 0);
+	if (t->state == BLOCKED) {
+		t->data = calloc(1, LARGE_BYTES);
+		weir_op_init_send(&t->send, &line->left->handle, t->data, LARGE_BYTES, WEIR_OP_ALL);
+		begin(&t->sender, &t->send.leaf.future);
+		pending(&t->sender);
+	} else if (t->state != QUIET) {
+		OK(weir_tcp_shutdown(t->state == LEFT_ENDED ? line->left : line->right, SHUT_WR));
+	}
+	if (t->cause == LEFT_IS_GONE)
+		side_goes(&line->left, line->a);
+	else if (t->cause == RIGHT_IS_GONE)
+		side_goes(&line->right, line->b);
+}
+
+/* Start the relay, and let it come to the state. */
+static void trial_start(struct trial *t)
+{
+	struct line *line = &t->line;
+
+	if (t->cause == NEVER_RUN)
+		return;
+	weir_timeout_init(&t->deadline, &line->relay.future,
+			  t->cause == DEADLINE ? weir_deadline_in(4 * SHORT_NS) : WEIR_FOREVER);
+	begin(&line->waiter, &t->deadline.future);
+	if (t->state == LEFT_ENDED && line->right)
+		at_end(line->right);
+	else if (t->state == RIGHT_ENDED && line->left)
+		at_end(line->left);
+	else
+		pending(&line->waiter);
+}
+
+/* Of a side that had ended before it reset the relay hears when it sends there. */
+static void trial_break(struct trial *t)
+{
+	struct line *line = &t->line;
+	bool left = t->cause == LEFT_RESETS;
+	struct weir_tcp **side = left ? &line->left : &line->right;
+
+	if (t->cause != LEFT_RESETS && t->cause != RIGHT_RESETS)
+		return;
+	weir_tcp_reset(*side);
+	*side = NULL;
+	if (t->state != (left ? LEFT_ENDED : RIGHT_ENDED))
+		return;
+	while (!weir_task_is_complete(line->waiter.task)) {
+		OK(weir_tcp_send(left ? line->right : line->left, "x", 1));
+		OK(weir_sleep(WEIR_MSEC));
+	}
+}
+
+/* All that is left there; then the end, or the error. */
+static int next_end(void *arg)
+{
+	uint8_t *buf = malloc(65536);
+	int rc;
+
+	do
+		rc = weir_tcp_recv(arg, buf, 65536);
+	while (rc > 0);
+	free(buf);
+	return rc;
+}
+
+/* finished: the stream to it had ended before; then only its own direction shows a reset. */
+static void trial_hears(struct trial *t, struct weir_tcp *conn, struct weir_task *reader,
+			bool finished)
+{
+	int rc = finish(reader);
+
+	ck_assert_msg(rc == (finished ? 0 : -ECONNRESET), "%s, %s: %s found %d",
+		      state_names[t->state], causes[t->cause].name,
+		      conn == t->line.left ? "left" : "right", rc);
+	if (finished && side_broke(t))
+		while (weir_tcp_send(conn, "x", 1) >= 0)
+			OK(weir_sleep(WEIR_MSEC));
+	else if (finished)	/* nobody is there, but it was not told so before */
+		OK(weir_tcp_send(conn, "x", 1));
+}
+
+static void trial_close(struct trial *t)
+{
+	struct weir_relay_stats stats;
+
+	if (t->cause == ABORT)
+		ck_assert_int_eq(aborted(&t->line.waiter), -ECANCELED);
+	else if (t->cause != NEVER_RUN)
+		ck_assert_int_lt(ended(&t->line.waiter), 0);
+	weir_relay_fini(&t->line.relay);
+	weir_relay_result(&t->line.relay, &stats);
+	ck_assert_msg(stats.end == causes[t->cause].end, "%s, %s: it ended as %d",
+		      state_names[t->state], causes[t->cause].name, (int)stats.end);
+	weir_relay_close(&t->line.relay);
+}
+
+/* Read on both sides, where that is not done yet. */
+static void trial_listen(struct trial *t, struct weir_task **reader)
+{
+	struct weir_tcp *side[] = { t->line.left, t->line.right };
+
+	for (int i = 0; i < 2; i++)
+		if (side[i] && !reader[i])
+			reader[i] = spawn(next_end, side[i]);
+}
+
+static void trial(enum state state, enum cause cause)
+{
+	struct trial t = { .state = state, .cause = cause };
+	struct weir_task *reader[2] = { NULL, NULL };
+	struct weir_tcp *side[2];
+
+	trial_prepare(&t);
+	trial_start(&t);
+	trial_break(&t);
+	side[0] = t.line.left;
+	side[1] = t.line.right;
+	/* With one that does not read the limit comes first; a reset is behind what the relay holds. */
+	if (state != BLOCKED || side_broke(&t))
+		trial_listen(&t, reader);
+	trial_close(&t);
+	trial_listen(&t, reader);
+	for (int i = 0; i < 2; i++)
+		if (side[i])
+			trial_hears(&t, side[i], reader[i],
+				    state == (i ? LEFT_ENDED : RIGHT_ENDED));
+	if (state == BLOCKED)
+		ck_assert_int_lt(ended(&t.sender), 0);
+	close_both(side[0], side[1]);
+	free(t.data);
+}
+
+CASE(what_was_not_finished_ends_in_a_reset, WEIR_CAP_LEASE)
+{
+	for (enum cause cause = 0; cause < CAUSES; cause++)
+		for (enum state state = 0; state < STATES; state++)
+			if (causes[cause].states & 1u << state &&
+			    !(state == BLOCKED && env.zero_copy))
+				trial(state, cause);
+	return 0;
+}
+
 void conformance_relay(struct conformance_list *list)
 {
 	BOTH(list, a_relay_passes_half_closes_on);
@@ -209,4 +434,5 @@ void conformance_relay(struct conformance_list *list)
 	BOTH(list, a_relay_carries_a_megabyte_each_way);
 	ONCE(list, a_relay_passes_back_pressure_on, .timeout_s = 40);
 	BOTH(list, an_aborted_relay_lets_go);
+	BOTH(list, what_was_not_finished_ends_in_a_reset, .timeout_s = 40);
 }

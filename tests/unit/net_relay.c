@@ -443,7 +443,7 @@ RELAY_CASE(a_slow_reader_stops_the_writer)
 
 /* ---- cancelling ---- */
 
-RELAY_CASE(an_abort_of_an_idle_relay_closes_in_order)
+RELAY_CASE(an_abort_of_an_idle_relay_resets)
 {
 	struct rig *rig = arg;
 
@@ -451,8 +451,8 @@ RELAY_CASE(an_abort_of_an_idle_relay_closes_in_order)
 	say(rig->client, "x");
 	hear(rig->server, "x");
 	weir_task_abort(rig->task);
-	ck_assert_int_eq(next_end(rig->server), 0);
-	ck_assert_int_eq(next_end(rig->client), 0);
+	ck_assert_int_eq(next_end(rig->server), -ECONNRESET);
+	ck_assert_int_eq(next_end(rig->client), -ECONNRESET);
 	rig_down(rig, WEIR_RELAY_CANCELED, -ECANCELED);
 	ck_assert_uint_eq(rig->stats.a_to_b, 1);
 	return 0;
@@ -481,8 +481,8 @@ RELAY_CASE(an_abort_before_it_started)
 
 	rig_up(rig, 0, 0, 0);
 	weir_task_abort(rig->task);
-	ck_assert_int_eq(next_end(rig->client), 0);
-	ck_assert_int_eq(next_end(rig->server), 0);
+	ck_assert_int_eq(next_end(rig->client), -ECONNRESET);
+	ck_assert_int_eq(next_end(rig->server), -ECONNRESET);
 	rig_down(rig, WEIR_RELAY_CANCELED, -ECANCELED);
 	return 0;
 }
@@ -505,7 +505,7 @@ RELAY_CASE(a_deadline_around_a_relay)
 	ck_assert_int_eq(stats.end, WEIR_RELAY_CANCELED);
 	ck_assert_uint_eq(stats.a_to_b, 1);
 	hear(rig->server, "x");
-	ck_assert_int_eq(next_end(rig->server), 0);
+	ck_assert_int_eq(next_end(rig->server), -ECONNRESET);
 	weir_tcp_close(rig->client);
 	weir_tcp_close(rig->server);
 	return 0;
@@ -541,9 +541,9 @@ CLOCK_CASE(silence_ends_at_the_idle_limit)
 	uint64_t since = weir_now();
 
 	rig_up(rig, 0, 60 * WEIR_SEC, 0);
-	ck_assert_int_eq(next_end(rig->client), 0);
+	ck_assert_int_eq(next_end(rig->client), -ECONNRESET);
 	check_elapsed(since, 60 * WEIR_SEC);
-	ck_assert_int_eq(next_end(rig->server), 0);
+	ck_assert_int_eq(next_end(rig->server), -ECONNRESET);
 	rig_down(rig, WEIR_RELAY_IDLE, -ETIMEDOUT);
 	return 0;
 }
@@ -560,7 +560,7 @@ CLOCK_CASE(bytes_either_way_restart_the_idle_limit)
 		say(i % 2 ? rig->client : rig->server, "x");
 		hear(i % 2 ? rig->server : rig->client, "x");
 	}
-	ck_assert_int_eq(next_end(rig->client), 0);
+	ck_assert_int_eq(next_end(rig->client), -ECONNRESET);
 	check_elapsed(since, 60 * WEIR_SEC);
 	rig_down(rig, WEIR_RELAY_IDLE, -ETIMEDOUT);
 	ck_assert_uint_eq(rig->stats.a_to_b + rig->stats.b_to_a, 10);
@@ -582,7 +582,7 @@ CLOCK_CASE(half_closed_ends_at_its_own_limit)
 		say(rig->server, "x");
 		hear(rig->client, "x");
 	}
-	ck_assert_int_eq(next_end(rig->client), 0);
+	ck_assert_int_eq(next_end(rig->client), -ECONNRESET);
 	check_elapsed(since, 10 * WEIR_SEC);
 	rig_down(rig, WEIR_RELAY_HALF_CLOSED, -ETIMEDOUT);
 	return 0;
@@ -600,7 +600,7 @@ CLOCK_CASE(half_closed_without_an_idle_limit)
 	since = weir_now();
 	weir_tcp_shutdown(rig->server, SHUT_WR);
 	ck_assert_int_eq(next_end(rig->client), 0);
-	ck_assert_int_eq(next_end(rig->server), 0);
+	ck_assert_int_eq(next_end(rig->server), -ECONNRESET);
 	check_elapsed(since, 10 * WEIR_SEC);
 	rig_down(rig, WEIR_RELAY_HALF_CLOSED, -ETIMEDOUT);
 	return 0;
@@ -613,7 +613,7 @@ CLOCK_CASE(a_longer_half_limit_leaves_the_idle_limit_in_force)
 	rig_up(rig, 0, 10 * WEIR_SEC, 60 * WEIR_SEC);
 	weir_tcp_shutdown(rig->client, SHUT_WR);
 	ck_assert_int_eq(next_end(rig->server), 0);
-	ck_assert_int_eq(next_end(rig->client), 0);
+	ck_assert_int_eq(next_end(rig->client), -ECONNRESET);
 	rig_down(rig, WEIR_RELAY_IDLE, -ETIMEDOUT);
 	return 0;
 }
@@ -646,7 +646,8 @@ static int limit_without_time_body(void *arg)
 	struct rig *rig = arg;
 
 	rig_up(rig, 0, WEIR_SEC, 0);
-	ck_assert_int_eq(next_end(rig->client), 0);
+	ck_assert_int_eq(next_end(rig->client), -ECONNRESET);
+	ck_assert_int_eq(next_end(rig->server), -ECONNRESET);
 	rig_down(rig, WEIR_RELAY_FAILED, -ENODEV);
 	return 0;
 }
@@ -765,7 +766,7 @@ int main(int argc, char **argv)
 		ON_ALL(a_reset_after_a_half_close),
 		ON_ALL(sending_to_a_side_that_is_gone),
 		ON_ALL(a_slow_reader_stops_the_writer),
-		ON_ALL(an_abort_of_an_idle_relay_closes_in_order),
+		ON_ALL(an_abort_of_an_idle_relay_resets),
 		ON_ALL(an_abort_with_bytes_on_their_way_resets),
 		ON_ALL(an_abort_before_it_started),
 		TESTING(a_deadline_around_a_relay),
