@@ -99,7 +99,8 @@ static bool chunk_new(struct weir__slab *slab, unsigned size_class)
 	c->blocks = (uint32_t)((bytes - CHUNK_HEAD) / block);
 	WEIR_ASSERT(c->blocks > 0);
 	c->next = slab->chunks;
-	slab->chunks = c;
+	/* Pairs with the load in weir__slab_walk. */
+	weir__store(&slab->chunks, c, WEIR_RELEASE);
 	slab->fresh[size_class] = c;
 	return true;
 }
@@ -119,7 +120,8 @@ static void *carve(struct weir__slab *slab, unsigned size_class)
 		c = slab->fresh[size_class];
 	}
 	WEIR_ASSERT(c->block_bytes == class_bytes[size_class] && c->used < c->blocks);
-	return chunk_block(c, c->used++);
+	weir__store(&c->used, c->used + 1, WEIR_RELAXED);
+	return chunk_block(c, c->used - 1);
 }
 
 static void take_remote(struct weir__slab *slab)
@@ -173,9 +175,11 @@ void weir__slab_free_remote(struct weir__slab *slab, void *block)
 void weir__slab_walk(struct weir__slab *slab, void (*visit)(void *block, void *arg), void *arg)
 {
 	struct weir__slab_chunk *c;
-	uint32_t i;
+	uint32_t i, used;
 
-	for (c = slab->chunks; c; c = c->next)
-		for (i = 0; i < c->used; i++)
+	for (c = weir__load(&slab->chunks, WEIR_ACQUIRE); c; c = c->next) {
+		used = weir__load(&c->used, WEIR_RELAXED);
+		for (i = 0; i < used; i++)
 			visit(chunk_block(c, i), arg);
+	}
 }

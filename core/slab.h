@@ -37,7 +37,7 @@ struct weir__slab_chunk {
 struct weir__slab {
 	struct weir__link *free[WEIR__SLAB_CLASSES];
 	struct weir__slab_chunk *fresh[WEIR__SLAB_CLASSES];	/* not wholly carved yet */
-	struct weir__slab_chunk *chunks;
+	struct weir__slab_chunk *chunks;	/* atomic, for the walk */
 	unsigned small_chunks;
 	int node;		/* see core/node.h */
 	struct weir__inbox remote;
@@ -59,7 +59,10 @@ void weir__slab_free(struct weir__slab *slab, void *block, unsigned size_class);
 /* [any] The owner finds the class in the block by size_class_of. */
 void weir__slab_free_remote(struct weir__slab *slab, void *block);
 
-/* Call visit for every block ever carved, free or not: look at its state word. [owner] */
+/*
+ * Call visit for every block ever carved, free or not: look at its state word, with acquire where
+ * the caller is not the owner. [any]
+ */
 void weir__slab_walk(struct weir__slab *slab, void (*visit)(void *block, void *arg), void *arg);
 
 /* Set by the task layer: the class of a block that came back remotely. */

@@ -422,6 +422,8 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 
 int weir_rt_shutdown(struct weir_rt *base, uint64_t timeout_ns)
 {
+	int rc;
+
 	if (weir__worker_current())
 		return -EPERM;
 	if (!base)
@@ -430,7 +432,11 @@ int weir_rt_shutdown(struct weir_rt *base, uint64_t timeout_ns)
 		return -ENXIO;
 	if (weir__context()->part_of == base)
 		return -EDEADLK;
-	return runtime_shutdown(runtime_of(base), timeout_ns);
+	runtime_forget_why();
+	rc = runtime_shutdown(runtime_of(base), timeout_ns);
+	if (rc == -ETIMEDOUT)
+		runtime_say_left(runtime_of(base));
+	return rc;
 }
 
 void weir_rt_free(struct weir_rt *base)
@@ -485,14 +491,14 @@ int weir_rt_block_on(struct weir_rt *base, int (*fn)(void *), void *arg)
 int weir_rt_run(const struct weir_rt_config *cfg, int (*fn)(void *), void *arg)
 {
 	struct weir_rt *rt;
-	int rc = weir_rt_new(cfg, &rt), stop;
+	int rc = weir_rt_new(cfg, &rt);
 
 	if (rc < 0)
 		return rc;
 	rc = weir_rt_block_on(rt, fn, arg);
-	stop = weir_rt_shutdown(rt, WEIR_SEC);
+	(void)weir_rt_shutdown(rt, WEIR_SEC);	/* weir_rt_why has what it left behind */
 	weir_rt_free(rt);
-	return rc < 0 ? rc : stop < 0 ? stop : rc;
+	return rc;
 }
 
 struct weir_rt *weir_rt_enter(struct weir_rt *rt)

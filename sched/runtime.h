@@ -93,6 +93,8 @@ void schedule_wake_all(struct runtime *rt);
 /* In shutdown.c. */
 int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns);
 void runtime_deliver_late(struct runtime *rt);
+/* weir_rt_why says what a shutdown that ran out of time has left behind. In left.c. */
+void runtime_say_left(struct runtime *rt);
 /* Tasks that have not finished. [any] */
 uint64_t runtime_alive(struct runtime *rt);
 

@@ -291,7 +291,8 @@ static int run(struct proxy *px)
 	if (rc == 0)
 		rc = weir_rt_shutdown(px->rt, SHUTDOWN_NS);
 	if (rc < 0) {
-		proxy_say("the runtime would not stop: %s", weir_strerror(rc));
+		proxy_say("the runtime would not stop: %s",
+			  *weir_rt_why() ? weir_rt_why() : weir_strerror(rc));
 		server.code = EXIT_FAILED;
 	}
 	access_log_end(px->log);

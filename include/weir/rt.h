@@ -154,10 +154,12 @@ WEIR_BEGIN_DECLS
 WEIR_API WEIR_MUST_CHECK int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt);
 
 /**
- * Why the last weir_rt_new on this thread failed, as one line that names the value.
+ * Why the last weir_rt_new on this thread failed, as one line that names the value; or what the
+ * last weir_rt_shutdown or weir_rt_run has left behind for want of time: a task by its name and
+ * where it was spawned, and how many more.
  *
  * Thread:   [any]
- * Returns:  "" if it did not; valid until the thread's next weir_rt_new
+ * Returns:  "" where there is nothing to say; valid until the thread's next call of these three
  * Since:    0.1
  */
 WEIR_API const char *weir_rt_why(void);
@@ -174,10 +176,11 @@ WEIR_API const char *weir_rt_why(void);
 WEIR_API int weir_rt_block_on(struct weir_rt *rt, int (*fn)(void *), void *arg);
 
 /**
- * New, block_on, shutdown (1 s) and free in one call.
+ * New, block_on, shutdown (1 s) and free in one call. A task that would not end in time does not
+ * change the result: weir_rt_why says which it was.
  *
  * Thread:   [any] but a worker
- * Returns:  fn's result, or the first error
+ * Returns:  fn's result; the error of a runtime that could not be made, or not run fn
  * Since:    0.1
  */
 WEIR_API int weir_rt_run(const struct weir_rt_config *cfg, int (*fn)(void *), void *arg);
@@ -188,7 +191,8 @@ WEIR_API int weir_rt_run(const struct weir_rt_config *cfg, int (*fn)(void *), vo
  *
  * Thread:   [any] but a worker
  * Waits:    up to timeout_ns (WEIR_FOREVER allowed)
- * Returns:  0; -ETIMEDOUT if a task or a blocking job would not stop (the rest has);
+ * Returns:  0; -ETIMEDOUT if a task or a blocking job would not stop (the rest has), and
+ *           weir_rt_why says which;
  *           -EPERM on a worker; -EDEADLK where it would wait for its caller: in a job of its
  *           pool, in a function that blocks in place, in what shutdown itself calls (a hook, a
  *           drop); -EINVAL without rt; -ENXIO in a forked child

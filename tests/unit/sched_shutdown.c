@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/task.h"
 #include "tests/unit/runtimes.h"
 
 #define LONG (3600 * WEIR_SEC)
@@ -449,6 +450,90 @@ START_TEST(a_task_that_waits_for_a_job_is_reported)
 }
 END_TEST
 
+/* ---- what it says of it ---- */
+
+static void expect_why(const char *first, const char *second)
+{
+	const char *why = weir_rt_why();
+
+	ck_assert_msg(strstr(why, first) && strstr(why, second),
+		      "it says \"%s\", and neither \"%s\" nor \"%s\"", why, first, second);
+	ck_assert_ptr_null(strchr(why, '\n'));
+}
+
+/* One that goes on computing, on a worker of its own, while another has ended in order. */
+START_TEST(who_goes_on_running_is_named_by_where_it_was_spawned)
+{
+	static struct stubborn s;
+	struct weir_rt_config cfg = runtime_config(ON_FOUR);
+	struct weir_task *ended;
+
+	s.rt = runtime_new(&cfg);
+	ck_assert_int_eq(weir_rt_spawn(s.rt, do_nothing, NULL, &ended), 0);
+	ck_assert_int_eq(weir_rt_spawn(s.rt, spin, &s, NULL), 0);
+	while (!get(&s.running) || !weir_task_is_complete(ended))
+		sched_yield();
+	ck_assert_int_eq(weir_rt_shutdown(s.rt, 20 * WEIR_MSEC), -ETIMEDOUT);
+	expect_why("who_goes_on_running", "sched_shutdown.c");
+	expect_why("tasks left: 1", "blocking jobs: 0");
+	set(&s.release, 1);
+	ck_assert_int_eq(weir_rt_shutdown(s.rt, testing_scaled(10) * WEIR_SEC), 0);
+	ck_assert_str_eq(weir_rt_why(), "");
+	weir_task_detach(ended);
+	weir_rt_free(s.rt);
+}
+END_TEST
+
+static int wait_shielded(void *arg)
+{
+	struct weir_notified never;
+
+	weir_notified_init(&never, arg);
+	return weir__await_shielded(&never.wait.leaf.future);
+}
+
+static int leave_one_behind(void *never)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+
+	cfg.fn = wait_shielded;
+	cfg.arg = never;
+	cfg.name = "the one that stays";
+	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, NULL), 0);
+	ck_assert_int_eq(weir_yield(), 0);
+	return 7;
+}
+
+/* What weir_rt_run was asked for is there: another task does not take the result away. */
+START_TEST(a_run_returns_the_root_s_result_and_names_who_stayed)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	static struct weir_notify never;
+
+	weir_notify_init(&never);
+	ck_assert_int_eq(weir_rt_run(&cfg, leave_one_behind, &never), 7);
+	expect_why("\"the one that stays\"", "has not ended");
+	ck_assert_int_eq(weir_rt_run(&cfg, do_nothing, NULL), 0);
+	ck_assert_str_eq(weir_rt_why(), "");
+}
+END_TEST
+
+START_TEST(a_job_that_stays_is_counted)
+{
+	static struct stubborn s = { .let_go = EVENT_INIT };
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_rt *rt = runtime_new(&cfg);
+
+	ck_assert_int_eq(weir_blocking_spawn(rt, wait_event, &s), 0);
+	while (!get(&s.running))
+		sched_yield();
+	ck_assert_int_eq(weir_rt_shutdown(rt, 20 * WEIR_MSEC), -ETIMEDOUT);
+	expect_why("tasks left: 0", "blocking jobs: 1");
+	event_raise(&s.let_go);
+	runtime_end(rt);
+}
+END_TEST
+
 /* ---- others at the same time ------------------------------------------------------------- */
 
 static int sleep_a_little(void *arg)
@@ -590,6 +675,10 @@ int main(int argc, char **argv)
 		/* What rt.h says is leaked then. */
 		TESTING(a_task_that_waits_for_a_job_is_reported, .rounds = 2,
 			.flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
+		TESTING(who_goes_on_running_is_named_by_where_it_was_spawned),
+		EACH(a_run_returns_the_root_s_result_and_names_who_stayed,
+		     .flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
+		EACH(a_job_that_stays_is_counted),
 		EACH(shutdown_while_others_block_on),
 		EACH(shutdown_while_others_spawn),
 		TESTING(shutdown_after_a_worker_has_changed_its_thread, .rounds = 2),
