@@ -167,8 +167,9 @@ static int signal_poll(struct weir_future *future, struct weir_cx *cx)
 	}
 	now = weir__load(&deliveries[s->signo], WEIR_ACQUIRE);
 	if (now != s->seen) {
-		s->seen = now;
-		return finish(s, s->signo);
+		finish(s, s->signo);
+		s->seen = now;	/* not while it waits: the worker that delivers reads it */
+		return s->signo;
 	}
 	if (s->cancelled)
 		return finish(s, -ECANCELED);
