@@ -61,8 +61,16 @@ int weir_await(struct weir_future *future)
 	if (WEIR_UNLIKELY(!w))
 		return no_fiber();
 	if (WEIR_UNLIKELY(weir__task_is_cancelled(w->cx.task)))
-		return -ECANCELED;
+		return future->ops->cancel ? weir_finish(future) : -ECANCELED;
 	return await_on(w, future);
+}
+
+int weir_finish(struct weir_future *future)
+{
+	if (WEIR_UNLIKELY(!fiber_worker()))
+		return -EPERM;
+	weir_cancel(future);
+	return weir__await_shielded(future);
 }
 
 int weir__await_shielded(struct weir_future *future)

@@ -2,11 +2,14 @@
 /*
  * future.c: select and join-all over futures. Neither ever abandons one: a
  * select cancels its losers and goes on polling until each has let go, and
- * keeps the result of one that completed first.
+ * keeps the result of one that completed first. Results that either has while it is
+ * pending are given back when its task is unwound.
  */
 #include "weir/future.h"
 
 #include "core/assert.h"
+#include "core/leaf.h"
+
 static void cancel_pending(struct weir_future **futures, const int *results, unsigned count)
 {
 	unsigned i;
@@ -56,17 +59,16 @@ static bool any_pending(const int *results, unsigned count)
 }
 
 /*
- * A loser that was never polled has nothing to cancel; polling it would start it. So the
- * first round stops at the winner and the futures behind it are marked cancelled unstarted.
+ * What this select has not polled may have been started elsewhere, so it is cancelled like the
+ * others, and polled to its end. Without a cancel verb polling would only start it: it is left alone.
  */
-static void drop_unstarted(struct weir_select *s, int winner)
+static void leave_unpolled(struct weir_select *s, unsigned from)
 {
 	unsigned n, i;
 
-	for (n = (unsigned)(winner + (int)s->count - (int)s->start) % s->count + 1; n < s->count;
-	     n++) {
+	for (n = from; n < s->count; n++) {
 		i = (s->start + n) % s->count;
-		if (s->results[i] == WEIR_PENDING)
+		if (s->results[i] == WEIR_PENDING && !s->futures[i]->ops->cancel)
 			s->results[i] = -ECANCELED;
 	}
 }
@@ -100,41 +102,61 @@ static int survivor(const struct weir_select *s)
 	return -ECANCELED;
 }
 
-static int cancel_unstarted(struct weir_select *s)
+/*
+ * What was won stays the select's while it waits for the losers: then an abort of the task finds
+ * it, linked to the task as a leaf that finishes at once, and gives it back.
+ */
+static int hold(struct weir_leaf *holder, struct weir_cx *cx)
+{
+	if (cx->task && !weir__leaf_is_linked(holder))
+		weir__leaf_link(holder, cx->task);
+	return WEIR_PENDING;
+}
+
+static void discard_all(struct weir_future **futures, int *results, unsigned count)
 {
 	unsigned i;
 
-	for (i = 0; i < s->count; i++)
-		s->results[i] = -ECANCELED;
-	return -ECANCELED;
+	for (i = 0; i < count; i++) {
+		if (results[i] < 0 || !futures[i]->ops->discard)
+			continue;
+		futures[i]->ops->discard(futures[i]);
+		results[i] = -ECANCELED;
+	}
+}
+
+static int select_race(struct weir_select *s, struct weir_cx *cx, bool started)
+{
+	int first = poll_round(s, cx, s->cancelled);
+
+	if (first < 0)
+		return -1;
+	WEIR_ASSERT((unsigned)first < s->count && s->results[first] != WEIR_PENDING);
+	if (!started)
+		leave_unpolled(s, ((unsigned)first + s->count - s->start) % s->count + 1);
+	cancel_pending(s->futures, s->results, s->count);
+	return first;
 }
 
 static int select_poll(struct weir_future *future, struct weir_cx *cx)
 {
 	struct weir_select *s = WEIR_CONTAINER_OF(future, struct weir_select, future);
 	bool started = s->winner != -2;
-	int first;
 
 	if (s->count == 0)
 		return -EINVAL;
-	if (!started && s->cancelled)
-		return cancel_unstarted(s);
 	if (!started && s->fair)
 		s->start = fair_start(s->count);
-	if (s->winner < 0) {
-		s->winner = -1;
-		first = poll_round(s, cx, s->cancelled);
-		if (first < 0)
-			return WEIR_PENDING;
-		if (!started)
-			drop_unstarted(s, first);
-		WEIR_ASSERT((unsigned)first < s->count && s->results[first] != WEIR_PENDING);
-		s->winner = first;
-		cancel_pending(s->futures, s->results, s->count);
+	if (!started && s->cancelled) {
+		leave_unpolled(s, 0);
+		s->winner = 0;		/* nobody has won: see survivor */
 	}
+	if (s->winner < 0 && (s->winner = select_race(s, cx, started)) < 0)
+		return WEIR_PENDING;
 	poll_round(s, cx, true);
 	if (any_pending(s->results, s->count))
-		return WEIR_PENDING;
+		return hold(&s->holder, cx);
+	weir__leaf_let_go(&s->holder);
 	return s->cancelled ? survivor(s) : s->winner;
 }
 
@@ -143,17 +165,8 @@ static void select_cancel(struct weir_future *future)
 	struct weir_select *s = WEIR_CONTAINER_OF(future, struct weir_select, future);
 
 	s->cancelled = true;
-	if (s->winner == -1)
+	if (s->winner < 0)
 		cancel_pending(s->futures, s->results, s->count);
-}
-
-static void discard_all(struct weir_future **futures, const int *results, unsigned count)
-{
-	unsigned i;
-
-	for (i = 0; i < count; i++)
-		if (results[i] >= 0 && futures[i]->ops->discard)
-			futures[i]->ops->discard(futures[i]);
 }
 
 static void select_discard(struct weir_future *future)
@@ -163,6 +176,18 @@ static void select_discard(struct weir_future *future)
 	discard_all(s->futures, s->results, s->count);
 }
 
+static int select_unwind(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_select *s = WEIR_CONTAINER_OF(future, struct weir_select, holder.future);
+
+	(void)cx;
+	discard_all(s->futures, s->results, s->count);
+	weir__leaf_let_go(&s->holder);
+	return 0;
+}
+
+static const struct weir_future_ops select_holder_ops = { "select's results", select_unwind, NULL,
+							  NULL };
 static const struct weir_future_ops select_ops = { "select", select_poll, select_cancel,
 						   select_discard };
 
@@ -175,6 +200,7 @@ void weir_select_init(struct weir_select *s, struct weir_future **futures, int *
 				   .results = results,
 				   .count = futures && results ? count : 0,
 				   .winner = -2 };
+	weir__leaf_init(&s->holder, &select_holder_ops);
 	mark_pending(results, s->count);
 }
 
@@ -194,7 +220,8 @@ static int join_all_poll(struct weir_future *future, struct weir_cx *cx)
 	if (WEIR_UNLIKELY(all->left && !all->count))
 		return -EINVAL;
 	if (all->left)
-		return WEIR_PENDING;
+		return all->left < all->count ? hold(&all->holder, cx) : WEIR_PENDING;
+	weir__leaf_let_go(&all->holder);
 	for (i = 0; all->cancelled && i < all->count; i++)
 		if (all->results[i] == -ECANCELED)
 			return -ECANCELED;
@@ -216,6 +243,20 @@ static void join_all_discard(struct weir_future *future)
 	discard_all(all->futures, all->results, all->count);
 }
 
+static int join_all_unwind(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_join_all *all =
+		WEIR_CONTAINER_OF(future, struct weir_join_all, holder.future);
+
+	(void)cx;
+	discard_all(all->futures, all->results, all->count);
+	weir__leaf_let_go(&all->holder);
+	return 0;
+}
+
+static const struct weir_future_ops join_all_holder_ops = { "join_all's results", join_all_unwind,
+							    NULL, NULL };
+
 static const struct weir_future_ops join_all_ops = { "join_all", join_all_poll, join_all_cancel,
 						     join_all_discard };
 
@@ -227,5 +268,6 @@ void weir_join_all_init(struct weir_join_all *all, struct weir_future **futures,
 				       .results = results,
 				       .count = futures && results ? count : 0,
 				       .left = count };
+	weir__leaf_init(&all->holder, &join_all_holder_ops);
 	mark_pending(results, all->count);
 }

@@ -4,22 +4,9 @@
 
 #include "core/task.h"
 
-static bool is_own_waker(const struct weir_cx *cx)
+void weir__leaf_link(struct weir_leaf *leaf, struct weir_task *task)
 {
-	return cx->task && cx->waker.ops == &weir__task_waker_ops && cx->waker.data == cx->task;
-}
-
-void weir__leaf_arm(struct weir_leaf *leaf, struct weir_cx *cx)
-{
-	struct weir_task *task = cx->task;
-
-	WEIR_ASSERT(!weir__leaf_is_armed(leaf));
-	if (WEIR_LIKELY(is_own_waker(cx)))
-		leaf->waker = (struct weir_waker){ &weir__own_waker_ops, task };
-	else
-		leaf->waker = weir_waker_clone(&cx->waker);
-	if (!task)
-		return;
+	WEIR_ASSERT(!weir__leaf_is_linked(leaf));
 	leaf->armed_next = task->armed;
 	leaf->armed_pprev = &task->armed;
 	if (task->armed)
@@ -27,10 +14,21 @@ void weir__leaf_arm(struct weir_leaf *leaf, struct weir_cx *cx)
 	task->armed = leaf;
 }
 
+void weir__leaf_arm(struct weir_leaf *leaf, struct weir_cx *cx)
+{
+	WEIR_ASSERT(!weir__leaf_is_armed(leaf));
+	if (WEIR_LIKELY(weir__cx_is_own(cx)))
+		leaf->waker = (struct weir_waker){ &weir__own_waker_ops, cx->task };
+	else
+		leaf->waker = weir_waker_clone(&cx->waker);
+	if (cx->task && WEIR_LIKELY(!weir__leaf_is_linked(leaf)))
+		weir__leaf_link(leaf, cx->task);
+}
+
 void weir__leaf_disarm(struct weir_leaf *leaf)
 {
-	WEIR_ASSERT(weir__leaf_is_armed(leaf));
-	if (leaf->armed_pprev) {
+	WEIR_ASSERT(weir__leaf_is_armed(leaf) || weir__leaf_is_linked(leaf));
+	if (weir__leaf_is_linked(leaf)) {
 		*leaf->armed_pprev = leaf->armed_next;
 		if (leaf->armed_next)
 			leaf->armed_next->armed_pprev = leaf->armed_pprev;

@@ -14,6 +14,10 @@
  * while any worker runs, so the worst that a late wake can do is a spurious one. Any
  * other waker is cloned.
  *
+ * What is to be found by an abort, and waits for nothing yet, is linked without being
+ * armed: a wait that has its place in a line before its first poll, and a future that
+ * holds results of others (core/future.c).
+ *
  * The completing side, possibly on another thread:
  *
  *	weir__leaf_waker(leaf, &w);	copy the waker while the leaf is still pending
@@ -42,6 +46,12 @@ struct weir__wakeup {
 	struct weir_rt *counted;	/* whose tasks' wakes this one is counted among, or NULL */
 };
 
+/* Whether it is polled with the waker of its task, and not with that of a future in between. */
+static inline bool weir__cx_is_own(const struct weir_cx *cx)
+{
+	return cx->task && cx->waker.ops == &weir__task_waker_ops && cx->waker.data == cx->task;
+}
+
 static inline void weir__leaf_init(struct weir_leaf *leaf, const struct weir_future_ops *ops)
 {
 	leaf->future.ops = ops;
@@ -56,8 +66,24 @@ static inline bool weir__leaf_is_armed(const struct weir_leaf *leaf)
 	return leaf->waker.ops != NULL;
 }
 
+static inline bool weir__leaf_is_linked(const struct weir_leaf *leaf)
+{
+	return leaf->armed_pprev != NULL;
+}
+
+/* An armed leaf is linked already. */
+void weir__leaf_link(struct weir_leaf *leaf, struct weir_task *task);
+/* One that is linked stays where it is: it is the polled task's. */
 void weir__leaf_arm(struct weir_leaf *leaf, struct weir_cx *cx);
+/* Undoes both. */
 void weir__leaf_disarm(struct weir_leaf *leaf);
+
+/* The same, whatever it is. */
+static inline void weir__leaf_let_go(struct weir_leaf *leaf)
+{
+	if (weir__leaf_is_armed(leaf) || weir__leaf_is_linked(leaf))
+		weir__leaf_disarm(leaf);
+}
 
 void weir__leaf_waker(const struct weir_leaf *leaf, struct weir__wakeup *ret_wakeup);
 void weir__waker_fire(struct weir__wakeup *wakeup);

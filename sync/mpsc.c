@@ -247,6 +247,8 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 		return wait_begin(w, cx);
 	if (recv->max == 0)
 		return -EINVAL;
+	if (recv->cancelled)
+		return wait_now(w, -ECANCELED);
 	if (!weir_coop_take(cx))
 		return WEIR_PENDING;
 	if (!weir__leaf_is_armed(&w->leaf)) {
@@ -255,9 +257,7 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 			return wait_now(w, rc);
 		weir__leaf_arm(&w->leaf, cx);
 	}
-	rc = recv_or_wait(recv->mpsc, recv->max, recv->ret_messages, recv->cancelled ? NULL : w);
-	if (rc == -EAGAIN && recv->cancelled)
-		rc = -ECANCELED;
+	rc = recv_or_wait(recv->mpsc, recv->max, recv->ret_messages, w);
 	if (rc != -EAGAIN)
 		return wait_now(w, rc);
 	weir_coop_refund(cx);

@@ -105,13 +105,18 @@ bool weir_notified_enable(struct weir_notified *notified)
 {
 	struct weir__wait *w = &notified->wait;
 	uint32_t state = weir__load(&w->state, WEIR_ACQUIRE);
+	struct weir_task *task;
 
 	if (state != WAIT_IDLE)
 		return state == WAIT_DONE;
-	if (!take_or_queue(notified, WAIT_ENABLED))
-		return false;
-	wait_now(w, 0);
-	return true;
+	if (take_or_queue(notified, WAIT_ENABLED)) {
+		wait_now(w, 0);
+		return true;
+	}
+	task = weir_task_current();
+	if (task)
+		weir__leaf_link(&w->leaf, task);
+	return false;
 }
 
 static int notified_poll(struct weir_future *future, struct weir_cx *cx)

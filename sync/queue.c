@@ -53,14 +53,12 @@ int wait_begin(struct weir__wait *w, struct weir_cx *cx)
 	case WAIT_ENABLED:
 		return poll_enabled(w, cx);
 	case WAIT_CANCELLED:
-		if (weir__leaf_is_armed(&w->leaf))
-			weir__leaf_disarm(&w->leaf);
+		weir__leaf_let_go(&w->leaf);
 		return -ECANCELED;
 	case WAIT_DONE:
 		if (!weir_coop_take(cx))
 			return WEIR_PENDING;
-		if (weir__leaf_is_armed(&w->leaf))
-			weir__leaf_disarm(&w->leaf);
+		weir__leaf_let_go(&w->leaf);
 		return w->result;
 	default:
 		return weir_coop_take(cx) ? WAIT_START : WEIR_PENDING;

@@ -16,6 +16,12 @@
  *    poll returns a result. There is no "drop": to abandon a future, cancel it
  *    and poll until it finishes. The result tells which one won the race: an
  *    operation that completed reports what it did, never -ECANCELED.
+ *  - A fiber abandons one with weir_finish, which works in an aborted task too. A
+ *    stackless body calls weir_cancel and goes on polling; what is pending when its
+ *    task is aborted, or has returned, is abandoned for it: what a result holds is
+ *    given back (discard), before fini.
+ *  - Cancelled before its first poll a future starts nothing: that poll finishes
+ *    with -ECANCELED.
  *  - After a result it must not be polled again before its next init.
  *  - A pending leaf future (an operation, a sleep, a lock wait) belongs to the
  *    task that polled it first, and is polled with the same waker until it is
@@ -61,7 +67,7 @@ struct weir_future_ops {
 	const char *name;
 	/* WEIR_PENDING or the result. */
 	int (*poll)(struct weir_future *future, struct weir_cx *cx);
-	/* Ask a pending future to finish soon. Never frees anything, may be repeated. */
+	/* Ask a future to finish soon, or not to start. Never frees anything, may be repeated. */
 	void (*cancel)(struct weir_future *future);
 	/* Give back what an unwanted result holds (an accepted socket, a lease). */
 	void (*discard)(struct weir_future *future);
@@ -103,7 +109,7 @@ static inline int weir_poll(struct weir_future *future, struct weir_cx *cx)
 }
 
 /**
- * Ask a pending future to finish soon; poll it until it does.
+ * Ask a future to finish soon, or not to start; poll it until it does.
  *
  * Thread:   the one that polls it
  * Waits:    never
@@ -120,9 +126,11 @@ static inline void weir_cancel(struct weir_future *future)
 /**
  * Await a future on the calling fiber.
  *
- * If the task is aborted meanwhile, the future is cancelled and its result is
- * returned: -ECANCELED unless it completed first. On a task that was already
- * aborted the future is not started at all.
+ * If the task is or was aborted, the future is cancelled and its result is returned:
+ * -ECANCELED unless it completed first. One that was not started is not, and this does
+ * not wait; one that was (enabled, or polled by another future) is waited for. A future
+ * without a cancel verb is waited for when the abort comes meanwhile, and is not polled
+ * when it came before.
  *
  * Thread:   [worker], on a fiber
  * Waits:    until the future finishes
@@ -130,6 +138,20 @@ static inline void weir_cancel(struct weir_future *future)
  * Since:    0.1
  */
 WEIR_API int weir_await(struct weir_future *future);
+
+/**
+ * Give a future up: cancel it and await its end, also in a task that was aborted.
+ *
+ * For one that may have been started (a weir_notified that was enabled, a future that
+ * another one has polled) and is not wanted any more. One that was not started finishes
+ * at once, with -ECANCELED. In a stackless body: weir_cancel, and poll until it finishes.
+ *
+ * Thread:   [worker], on a fiber
+ * Waits:    until the future has let go; for its end, where it has no cancel verb
+ * Returns:  the future's result: -ECANCELED unless it completed first; -EPERM outside a fiber
+ * Since:    0.1
+ */
+WEIR_API int weir_finish(struct weir_future *future);
 
 /**
  * Await a future on the calling fiber, up to a deadline.
@@ -182,7 +204,13 @@ WEIR_API void weir_waker_drop(struct weir_waker *waker);
  * result when the select was polled, unless fair, where the start is drawn); the
  * winner's own result is in results[index]. A loser that completed before its
  * cancel took effect has its real result in results[] too, so nothing that was
- * received or accepted is lost; a cancelled one has -ECANCELED.
+ * received or accepted is lost; a cancelled one has -ECANCELED. That goes for futures
+ * which were started before the select, too, whether it came to poll them or not. One
+ * without a cancel verb that it has not polled is left as it is, with -ECANCELED.
+ *
+ * A stackless task that is aborted, or returns, while its select or join-all is pending
+ * keeps none of the results that this had: what has a discard verb is discarded, and
+ * results[] says -ECANCELED then; fini finds the results of the rest there.
  *
  * Thread:   the polling task's
  * Owns:     futures[] and results[] are the caller's and must live as long
@@ -199,6 +227,7 @@ struct weir_select {
 	int winner;			/* -2 before the first poll, -1 until one finished */
 	bool fair;
 	bool cancelled;			/* all have been asked to stop */
+	struct weir_leaf holder;	/* weir's own: results of which the task has not heard */
 };
 
 WEIR_API void weir_select_init(struct weir_select *select, struct weir_future **futures,
@@ -222,6 +251,7 @@ struct weir_join_all {
 	unsigned count;
 	unsigned left;
 	bool cancelled;
+	struct weir_leaf holder;	/* as in a select */
 };
 
 WEIR_API void weir_join_all_init(struct weir_join_all *all, struct weir_future **futures,

@@ -12,7 +12,8 @@
  *
  * With notify_waiters nothing is kept, so a waiter must exist before it looks: a
  * weir_notified counts from its init on, polled or not, for notify_waiters, and
- * from its first poll, or weir_notified_enable, for the other two.
+ * from its first poll, or weir_notified_enable, for the other two. Enabled in a task
+ * it is that task's, and pending: it is awaited, or given up (weir_finish).
  */
 #ifndef WEIR_SYNC_NOTIFY_H
 #define WEIR_SYNC_NOTIFY_H
