@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/clock.h"
+#include "core/coop.h"
 #include "core/fiber.h"
 #include "core/futex.h"
 #include "core/leaf.h"
@@ -108,10 +109,7 @@ static int yield_poll(struct weir_future *future, struct weir_cx *cx)
 	if (yield->done)
 		return 0;
 	yield->done = true;
-	if (cx->worker)
-		cx->worker->yielded = true;
-	else
-		weir_waker_wake(&cx->waker);
+	weir__coop_yield(cx);
 	return WEIR_PENDING;
 }
 

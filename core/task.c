@@ -8,6 +8,7 @@
  */
 #include "core/task.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/coop.h"
@@ -438,6 +439,45 @@ bool weir_task_unconstrained(bool on)
 
 /* ---- cooperative budget ---- */
 
+/* Without memory it is called at once. */
+static void wake_late(struct weir__late *late, const struct weir_waker *waker)
+{
+	unsigned room = late->room ? 2 * late->room : 8;
+	struct weir_waker *more;
+
+	if (late->len == late->room) {
+		more = realloc(late->wakers, room * sizeof *more);
+		if (!more) {
+			weir_waker_wake(waker);
+			return;
+		}
+		late->wakers = more;
+		late->room = room;
+	}
+	late->wakers[late->len++] = weir_waker_clone(waker);
+}
+
+void weir__coop_wake_late(struct weir__worker *w)
+{
+	unsigned i;
+
+	for (i = 0; i < w->late.len; i++) {
+		weir_waker_wake(&w->late.wakers[i]);
+		weir_waker_drop(&w->late.wakers[i]);
+	}
+	w->late.len = 0;
+}
+
+void weir__coop_yield(struct weir_cx *cx)
+{
+	if (!cx->worker)
+		weir_waker_wake(&cx->waker);
+	else if (weir__cx_is_own(cx))
+		cx->worker->yielded = true;
+	else
+		wake_late(&cx->worker->late, &cx->waker);
+}
+
 bool weir_coop_take(struct weir_cx *cx)
 {
 	struct weir__worker *w = cx->worker;
@@ -450,7 +490,7 @@ bool weir_coop_take(struct weir_cx *cx)
 	}
 	if (!w->yielded)
 		weir__count(&w->metrics.budget_yields, 1);
-	w->yielded = true;
+	weir__coop_yield(cx);
 	return false;
 }
 

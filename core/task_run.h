@@ -6,6 +6,7 @@
 #ifndef WEIR_CORE_TASK_RUN_H
 #define WEIR_CORE_TASK_RUN_H
 
+#include "core/coop.h"
 #include "core/fiber_resume.h"
 #include "core/task.h"
 
@@ -94,6 +95,8 @@ __attribute__((always_inline)) static inline bool weir__task_run(struct weir__wo
 	} else {
 		rc = weir__task_poll_stackless(w, task, found);
 	}
+	if (WEIR_UNLIKELY(w->late.len))
+		weir__coop_wake_late(w);
 	if (rc != WEIR_PENDING) {
 		weir__task_complete(w, task, rc);
 		return true;

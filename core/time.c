@@ -200,21 +200,22 @@ static bool extend(struct weir_sleep *s, uintptr_t where, uint64_t deadline)
 	return done;
 }
 
+/* One that was being waited for stays so, with its waker: nobody polls before that is called. */
 void weir_sleep_reset(struct weir_sleep *s, uint64_t deadline)
 {
 	uintptr_t where = weir__load(&s->where, WEIR_ACQUIRE);
 	struct weir__worker *w = weir__worker_current();
-	struct weir_cx *cx;
 
 	if ((where & SLEEP_STATES) == SLEEP_PENDING && extend(s, where, deadline))
 		return;
-	weir__sleep_stop(s);
-	s->timer.deadline_ns = deadline;
-	/* It was being waited for, so the caller will not poll before something wakes it. */
-	if ((where & SLEEP_STATES) != SLEEP_PENDING || !w)
+	if ((where & SLEEP_STATES) != SLEEP_PENDING || !w) {
+		weir__sleep_stop(s);
+		s->timer.deadline_ns = deadline;
 		return;
-	cx = &w->cx;
-	weir__leaf_arm(&s->leaf, cx);
+	}
+	home_take_out(s, where, SLEEP_IDLE);
+	WEIR_ASSERT(weir__leaf_is_armed(&s->leaf));
+	s->timer.deadline_ns = deadline;
 	weir__store(&s->where, (uintptr_t)&w->driver.time | SLEEP_PENDING, WEIR_RELAXED);
 	home_file(&w->driver.time, s);
 }

@@ -33,6 +33,15 @@ struct weir__deferred {
 	unsigned len;			/* atomic, for the owner's look without the guard */
 };
 
+/*
+ * Clones of wakers that are not the polled task's own, and whose futures go behind the drivers:
+ * called when the poll is over, for who calls them in it would poll the same future again.
+ */
+struct weir__late {
+	struct weir_waker *wakers;
+	unsigned len, room;
+};
+
 struct weir__worker {
 	/* Hot: one poll touches these. */
 	struct weir_cx cx;		/* .task is NULL between polls */
@@ -40,6 +49,7 @@ struct weir__worker {
 	bool yielded;			/* the task asked to go behind the driver */
 	uint16_t index;
 	struct weir_op *submitting;	/* its completion needs no wake */
+	struct weir__late late;
 	struct weir__deferred deferred;
 	struct weir_rt *rt;
 	struct weir_worker_metrics metrics;	/* single writer; read by any */

@@ -14,6 +14,7 @@
  */
 #define _GNU_SOURCE
 #include "core/assert.h"
+#include "core/coop.h"
 #include "core/fiber.h"
 #include "core/task.h"
 #include "sched/cpus.h"
@@ -138,6 +139,7 @@ int weir_block_in_place(int (*fn)(void *), void *arg)
 		return -EPERM;
 	if (base->driver.io && base->driver.io->caps & WEIR_CAP_BOUND)
 		return call_elsewhere(w, fn, arg);
+	weir__coop_wake_late(base);
 	leave_worker(w);
 	rc = pool_run_now(&w->rt->pool, take_over, w);
 	if (rc < 0) {		/* no thread to be had: block the worker after all */

@@ -540,6 +540,7 @@ void worker_close(struct worker *w)
 	weir__stack_pool_fini(&w->base.stacks);
 	samples_fini(w);
 	steal_order_fini(w);
+	free(w->base.late.wakers);
 }
 
 void worker_free(struct worker *w)

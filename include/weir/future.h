@@ -27,6 +27,10 @@
  *    task that polled it first, and is polled with the same waker until it is
  *    done. weir links it to the task, so that aborting the task cancels it and
  *    waits for it: no operation outlives its task.
+ *  - The waker that a poll was given is the one that is called, and by the future
+ *    that was polled with it: a future that polls others may give each a waker of
+ *    its own, which wakes the task in its turn. What yields, or has no budget left,
+ *    calls such a waker when the poll of its task is over.
  *  - Spurious polls are allowed; spurious results are not.
  *
  * Do not: move or free a pending future; poll one future from two tasks; keep a

@@ -204,7 +204,8 @@ WEIR_API void weir_yield_init(struct weir_yield *yield);
  * Take one unit of the running task's budget, for a custom future that could go on for ever.
  *
  * Every weir awaitable does so by itself. When it answers false the future returns
- * WEIR_PENDING; the task has been queued behind the driver already. weir_coop_refund gives
+ * WEIR_PENDING; the task has been queued behind the driver already, or, where cx has a waker
+ * of its own, that is called when the poll of the task is over. weir_coop_refund gives
  * the unit back when the future turned out to be pending for a reason of its own.
  *
  * Thread:   the polling task's

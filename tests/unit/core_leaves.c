@@ -1,15 +1,118 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * core_leaves.c: what holds of every leaf, in a table of leaves and one of situations, on each
- * backend and with no, one and two workers: given up, started or not, it leaves nothing behind; and
- * what it had won when its task was unwound is there for the next.
- */
-/*
- * core_leaves.c: what holds of every leaf, in a table of leaves and one of situations, on each
- * backend and with no, one and two workers: given up, started or not, it leaves nothing behind; and what it had won when its task was
+ * backend and with no, one and two workers: the waker that it was polled with is the one that is
+ * called; given up, started or not, it leaves nothing behind; and what it had won when its task was
  * unwound is there for the next.
  */
 #include "tests/unit/leaves.h"
+
+/* ---- a waker in between ------------------------------------------------------------------ */
+
+/* Counts its holders, as a waker must whose memory goes. */
+struct between {
+	struct weir_waker parent;
+	unsigned holders, wakes, woken;	/* atomic */
+};
+
+static void between_clone(void *data)
+{
+	add(&((struct between *)data)->holders, 1);
+}
+
+static void between_wake(void *data)
+{
+	struct between *b = data;
+
+	add(&b->wakes, 1);
+	set(&b->woken, 1);
+	weir_waker_wake(&b->parent);
+}
+
+static void between_drop(void *data)
+{
+	add(&((struct between *)data)->holders, (unsigned)-1);
+}
+
+static const struct weir_waker_ops between_ops = { between_clone, between_wake, between_drop };
+
+struct watcher {
+	struct stage *stage;
+	struct between *between;
+	struct weir_future *future;
+	unsigned *polls;
+	struct futures futures;
+};
+
+/* Polls the leaf only when the leaf's own waker was called. */
+static int watch(void *state, struct weir_cx *cx)
+{
+	struct watcher *w = state;
+	struct weir_cx sub = { { &between_ops, w->between }, cx->task, cx->worker };
+	struct stage *s = w->stage;
+	int rc;
+
+	if (!w->future) {
+		s->at = &w->futures;
+		w->future = leaf->set_up(s);
+		w->between->parent = weir_waker_clone(&cx->waker);
+	} else if (!__atomic_exchange_n(&w->between->woken, 0, __ATOMIC_ACQ_REL)) {
+		return WEIR_PENDING;
+	}
+	++*w->polls;
+	rc = weir_poll(w->future, &sub);
+	if (rc != WEIR_PENDING)
+		return rc;
+	if (!get(&s->pending) && (leaf->how & IN_TASK))
+		leaf->finish(s);
+	set(&s->pending, 1);
+	return WEIR_PENDING;
+}
+
+static int spawn_watcher(struct watcher *w)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct weir_task *task;
+	int result = 1;
+
+	cfg.poll = watch;
+	cfg.state = w;
+	cfg.state_bytes = sizeof *w;
+	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, &task), 0);
+	YIELD_UNTIL(get(&w->stage->pending));
+	if (!(leaf->how & IN_TASK))
+		leaf->finish(w->stage);
+	ck_assert_int_eq(weir_task_join(task, &result), 0);
+	return result;
+}
+
+static int each_calls_the_waker_it_was_given(void *arg UNUSED)
+{
+	struct between between;
+	struct stage s;
+	unsigned polls;
+	int rc;
+
+	for (leaf = leaves; leaf < leaves + LEAVES; leaf++) {
+		if (leaf->result == -ECANCELED)
+			continue;
+		stage_open(&s);
+		between = (struct between){ .holders = 0 };
+		polls = 0;
+		rc = spawn_watcher(
+			&(struct watcher){ .stage = &s, .between = &between, .polls = &polls });
+		ck_assert_msg(rc == leaf->result, "%s: %d", leaf->name, rc);
+		ck_assert_msg(get(&between.wakes) >= polls - 1, "%s: %u polls, %u wakes",
+			      leaf->name, polls, get(&between.wakes));
+		ck_assert_msg(leaf->set_up != spend || polls > 3, "%s: %u polls", leaf->name,
+			      polls);
+		YIELD_UNTIL(get(&between.holders) == 0);
+		weir_waker_drop(&between.parent);
+		leaf->take_back(&s);
+		stage_close(&s);
+	}
+	return 0;
+}
 
 /* ---- given up on a fiber ----------------------------------------------------------------- */
 
@@ -410,6 +513,7 @@ static void on_place(int i, int (*fn)(void *))
 	}                                                                                          \
 	END_TEST
 
+ON_PLACES(each_calls_the_waker_it_was_given)
 ON_PLACES(each_can_be_given_up)
 ON_PLACES(each_has_an_owner_when_its_task_is_unwound)
 ON_PLACES(an_enabled_wait_ends_with_its_stackless_task)
@@ -417,6 +521,7 @@ ON_PLACES(an_enabled_wait_ends_with_its_stackless_task)
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
+		TESTING(test_each_calls_the_waker_it_was_given, .rounds = PLACES),
 		TESTING(test_each_can_be_given_up, .rounds = PLACES),
 		TESTING(test_each_has_an_owner_when_its_task_is_unwound, .rounds = PLACES),
 		TESTING(test_an_enabled_wait_ends_with_its_stackless_task, .rounds = PLACES),
