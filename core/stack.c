@@ -42,9 +42,10 @@
 struct weir__stack_region {
 	struct weir__stack_region *next;	/* list of all; written before it is published */
 	struct weir__stack_region *next_avail;	/* list of those with free slots, per order */
-	char *first;				/* slot 0: its guard page */
+	char *first;				/* slot 0: its guard */
 	size_t stride;				/* from slot to slot: guard and stack */
-	size_t guard;				/* bytes of a guard: one page */
+	size_t guard;				/* bytes of a guard */
+	size_t stack_bytes;			/* as pool_init counts them */
 	unsigned order;
 	int node;
 	unsigned slots;
@@ -117,9 +118,10 @@ static size_t round_up(size_t n, size_t to)
 }
 
 /* A new region, not yet known to anybody. NULL: no address space. */
-static struct weir__stack_region *region_map(unsigned order, int node)
+static struct weir__stack_region *region_map(const struct weir__stack_pool *pool)
 {
-	size_t page = page_bytes(), stride = page << order;
+	size_t page = page_bytes(), stack_bytes = page << pool->order;
+	size_t stride = stack_bytes + pool->guard - page;
 	size_t header = round_up(sizeof(struct weir__stack_region), page);
 	size_t slots = REGION_BYTES / stride;
 	struct weir__stack_region *r;
@@ -128,12 +130,13 @@ static struct weir__stack_region *region_map(unsigned order, int node)
 	r = weir__os_map_sparse(header + slots * stride);
 	if (!r)
 		return NULL;
-	weir__node_place(r, header + slots * stride, node);
+	weir__node_place(r, header + slots * stride, pool->node);
 	r->first = (char *)r + header;
 	r->stride = stride;
-	r->guard = page;
-	r->order = order;
-	r->node = node;
+	r->guard = pool->guard;
+	r->stack_bytes = stack_bytes;
+	r->order = pool->order;
+	r->node = pool->node;
 	r->slots = (unsigned)slots;
 	r->free_slots = (unsigned)slots;
 	for (unsigned i = 0; i < r->slots; i++)
@@ -159,12 +162,18 @@ static struct weir__stack_region *region_of(const char *addr)
 	return r;
 }
 
-/* Lock held. The link to a region with free slots of that kind; the link holds NULL: there is none. */
-static struct weir__stack_region **find_avail(unsigned order, int node)
+/* Whether the pool's stacks are such as the region has. */
+static bool is_kind_of(const struct weir__stack_region *r, const struct weir__stack_pool *pool)
 {
-	struct weir__stack_region **at = &shared.avail[order];
+	return r->order == pool->order && r->guard == pool->guard && r->node == pool->node;
+}
 
-	while (*at && (*at)->node != node)
+/* Lock held. The link to a region with free slots of that kind; the link holds NULL: there is none. */
+static struct weir__stack_region **find_avail(const struct weir__stack_pool *pool)
+{
+	struct weir__stack_region **at = &shared.avail[pool->order];
+
+	while (*at && !is_kind_of(*at, pool))
 		at = &(*at)->next_avail;
 	return at;
 }
@@ -205,7 +214,7 @@ static unsigned claim(const struct weir__stack_pool *pool, struct weir__stack *o
 	uint32_t bare = 0;
 	unsigned n = 0, slot;
 
-	for (; n < want && (r = *(at = find_avail(pool->order, pool->node))) != NULL; n++) {
+	for (; n < want && (r = *(at = find_avail(pool))) != NULL; n++) {
 		slot = region_take(at);
 		out[n] = slot_stack(r, slot);
 		if (!bit_test(r->guarded, slot))
@@ -302,7 +311,7 @@ static int refill(struct weir__stack_pool *pool)
 	pool->reserved = claim(pool, pool->reserve, WEIR__STACK_RESERVE, &bare);
 	weir__lock_drop(&shared.lock);
 	if (pool->reserved == 0) {
-		fresh = region_map(pool->order, pool->node);
+		fresh = region_map(pool);
 		if (!fresh) {
 			pool->reason = "no address space for another region of stacks";
 			return -ENOMEM;
@@ -378,12 +387,13 @@ void weir__stack_pool_trim(struct weir__stack_pool *pool, unsigned keep)
 
 /* Pools */
 
-int weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes, int node)
+int weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes, size_t guard_bytes,
+			  int node)
 {
 	size_t page = page_bytes();
 	unsigned order = ORDER_MIN;
 
-	if (stack_bytes > WEIR__STACK_BYTES_MAX)
+	if (stack_bytes > WEIR__STACK_BYTES_MAX || guard_bytes > WEIR__STACK_BYTES_MAX)
 		return -EINVAL;
 	if (stack_bytes == 0)
 		stack_bytes = WEIR__STACK_BYTES_DEFAULT;
@@ -392,6 +402,7 @@ int weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes, int
 	WEIR_ASSERT(order < ORDERS);
 	memset(pool, 0, sizeof(*pool));
 	pool->order = order;
+	pool->guard = guard_bytes ? round_up(guard_bytes, page) : page;
 	pool->node = node;
 	pool->hot_max = HOT_MAX;
 	return 0;
@@ -440,7 +451,7 @@ void weir__stack_put(struct weir__stack_pool *pool, struct weir__stack stack)
 	/* What stays readable is the link; a fiber's late access to its old stack is caught. */
 	weir__asan_unpoison(link, sizeof(*link));
 	weir__asan_poison(stack.low, stack.bytes - sizeof(*link));
-	if (WEIR_UNLIKELY(stack.region->order != pool->order || stack.region->node != pool->node)) {
+	if (WEIR_UNLIKELY(!is_kind_of(stack.region, pool))) {
 		struct run run = { NULL, 0, 0 };
 
 		run_add(&run, &stack);
@@ -467,6 +478,6 @@ bool weir__stack_is_guard(const void *addr, size_t *ret_stack_bytes)
 	if (!r || (size_t)((const char *)addr - r->first) % r->stride >= r->guard)
 		return false;
 	if (ret_stack_bytes)
-		*ret_stack_bytes = r->stride;
+		*ret_stack_bytes = r->stack_bytes;
 	return true;
 }

@@ -3,7 +3,7 @@
  * stack.h: memory for fiber stacks. What is said when one overflows: core/overflow.h.
  *
  *	region  |hdr|guard stack 0|guard stack 1| ... |guard stack n-1|   process-wide
- *	           ^ lowest page of each slot, no access
+ *	           ^ lowest page, or pages, of each slot, no access
  *
  *	     weir__stack_get                       weir__stack_put
  *	  hot list -> reserve -> region         hot list -> (too many) -> region
@@ -21,9 +21,9 @@
  * a stack may be put into another pool than it came from (fibers migrate). Address
  * space that has become a region stays one until the process ends; its pages do not.
  *
- * Don'ts: a frame larger than a page may step over the guard without touching it:
- * build code that has such frames with -fstack-clash-protection. Nothing here
- * knows tasks or fibers.
+ * Don'ts: a frame larger than the guard may step over it without touching it: build
+ * code that has such frames with -fstack-clash-protection, or make guards wider,
+ * which takes address space and page tables. Nothing here knows tasks or fibers.
  */
 #ifndef WEIR_CORE_STACK_H
 #define WEIR_CORE_STACK_H
@@ -36,7 +36,7 @@
 
 struct weir__stack_region;
 
-/* One stack: bytes usable from low upwards; the guard page lies just below low. */
+/* One stack: bytes usable from low upwards; the guard lies just below low. */
 struct weir__stack {
 	char *low;
 	size_t bytes;
@@ -52,17 +52,20 @@ struct weir__stack_pool {
 	unsigned hot_max;			/* one more: the oldest eighth lose their pages */
 	unsigned reserved;			/* entries in reserve */
 	unsigned order;				/* stack_bytes = page size << order */
+	size_t guard;				/* bytes of a guard */
 	int node;				/* its stacks lie there; see core/node.h */
 	const char *reason;			/* why the last get failed; NULL: it did not */
 	struct weir__stack reserve[WEIR__STACK_RESERVE];
 };
 
 /*
- * stack_bytes counts the guard page, is rounded up to a power of two of at least
- * four pages, and 0 means WEIR__STACK_BYTES_DEFAULT. node -1: anywhere. Takes no memory yet.
- * Returns 0; -EINVAL above WEIR__STACK_BYTES_MAX. Thread: [setup] or [owner].
+ * stack_bytes counts a page of guard, is rounded up to a power of two of at least
+ * four pages, and 0 means WEIR__STACK_BYTES_DEFAULT. guard_bytes is rounded up to pages; what
+ * is more than one of them comes on top. node -1: anywhere. Takes no memory yet.
+ * Returns 0; -EINVAL where one is above WEIR__STACK_BYTES_MAX. Thread: [setup] or [owner].
  */
-int weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes, int node);
+int weir__stack_pool_init(struct weir__stack_pool *pool, size_t stack_bytes, size_t guard_bytes,
+			  int node);
 
 /*
  * Gives every free stack back to its region, without its pages. Stacks that are
@@ -78,7 +81,7 @@ int weir__stack_get(struct weir__stack_pool *pool, struct weir__stack *ret_stack
 
 /*
  * Takes a stack back, from whatever pool it came; nothing may run on it or point
- * into it. A stack of another size or node than the pool's goes straight to its region.
+ * into it. A stack of another size, guard or node than the pool's goes straight to its region.
  * Thread: [owner] of pool.
  */
 void weir__stack_put(struct weir__stack_pool *pool, struct weir__stack stack);
@@ -87,8 +90,8 @@ void weir__stack_put(struct weir__stack_pool *pool, struct weir__stack stack);
 void weir__stack_pool_trim(struct weir__stack_pool *pool, unsigned keep);
 
 /*
- * Is this address in the guard page of one of weir's stacks? If so ret_stack_bytes
- * (may be NULL) is the size of that stack with its guard. Async-signal-safe.
+ * Is this address in the guard of one of weir's stacks? If so ret_stack_bytes (may be
+ * NULL) is the size of that stack, as stack_bytes counts it. Async-signal-safe.
  * Thread: [any].
  */
 bool weir__stack_is_guard(const void *addr, size_t *ret_stack_bytes);

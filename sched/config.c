@@ -135,6 +135,7 @@ static int check(const struct weir_rt_config *c)
 	    (rc = check_spin(c->spin_ns)) < 0 ||
 	    (rc = check_range("tick_ns", c->tick_ns, 64 * WEIR_USEC, WEIR_SEC)) < 0 ||
 	    (rc = check_range("stack_bytes", c->stack_bytes, 16 * 1024, 1u << 30)) < 0 ||
+	    (rc = check_range("guard_bytes", c->guard_bytes, 0, 1u << 30)) < 0 ||
 	    (rc = check_range("lease_bytes", c->lease_bytes, 1024, 1u << 20)) < 0 ||
 	    (rc = check_range("blocking_max", c->blocking_max, 1, 65536)) < 0)
 		return rc;

@@ -502,7 +502,8 @@ static int worker_build(struct runtime *rt, unsigned index, struct worker **ret_
 	if (rc == 0)
 		rc = samples_init(w, node);
 	if (rc == 0)
-		rc = weir__stack_pool_init(&w->base.stacks, rt->cfg.stack_bytes, node);
+		rc = weir__stack_pool_init(&w->base.stacks, rt->cfg.stack_bytes,
+					   rt->cfg.guard_bytes, node);
 	if (rc < 0)
 		goto fail;
 	backend_config(rt, index, &io_cfg);

@@ -132,6 +132,14 @@ struct weir_rt_config {
 
 	/* Poll times and schedule latencies (metrics.h) are taken of one in so many: 256; 1: of all. */
 	unsigned sample;
+
+	/*
+	 * Below each fiber's stack, no access: one page, which is part of stack_bytes; what is more
+	 * comes on top, and takes address space and page tables (8 B a page), at most 1 GiB. A function
+	 * with an array larger than this that was compiled without -fstack-clash-protection can step
+	 * over it, into another fiber's stack.
+	 */
+	size_t guard_bytes;
 };
 
 /* For sample: none, and no memory for histograms. */

@@ -26,7 +26,7 @@ static struct weir__stack_pool pool;
 
 static void setup(void)
 {
-	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, 0, -1), 0);
 }
 
 static void teardown(void)
@@ -362,7 +362,7 @@ static void *mover(void *arg)
 	struct weir__stack_pool own;
 	void *err = NULL;
 
-	weir__stack_pool_init(&own, 0, -1);
+	weir__stack_pool_init(&own, 0, 0, -1);
 	for (int turn = 0; turn < TURNS; turn++) {
 		for (int i = 0; i < MIGRANTS; i++)
 			if ((turn + i) % 2 == m->parity &&
@@ -514,7 +514,7 @@ static void overflow_child(bool by_mprotect)
 	signal(SIGSEGV, SIG_DFL);	/* a sanitizer's handler would exit instead */
 	weir__stack_hooks.no_guard_install = by_mprotect;
 	weir__stack_overflow_name = task_name;
-	if (weir__stack_pool_init(&pool, 32768, -1) < 0 || weir__stack_altstack_init(&alt) < 0 ||
+	if (weir__stack_pool_init(&pool, 32768, 0, -1) < 0 || weir__stack_altstack_init(&alt) < 0 ||
 	    weir__stack_report_overflow_install() < 0)
 		_exit(1);
 	body_new(&b, overflow);

@@ -160,8 +160,8 @@ START_TEST(a_stack_goes_back_to_its_node)
 
 	if (cannot_place())
 		return;
-	ck_assert_int_eq(weir__stack_pool_init(&here, 0, 0), 0);
-	ck_assert_int_eq(weir__stack_pool_init(&anywhere, 0, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&here, 0, 0, 0), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&anywhere, 0, 0, -1), 0);
 	ck_assert_int_eq(weir__stack_get(&here, &a), 0);
 	ck_assert_int_eq(weir__stack_get(&anywhere, &b), 0);
 	ck_assert_ptr_ne(a.region, b.region);
@@ -206,7 +206,7 @@ START_TEST(regions_of_two_nodes_are_kept_apart)
 	}
 	for (int round = 0; round < 2; round++) {
 		for (int p = 0; p < 2; p++)
-			ck_assert_int_eq(weir__stack_pool_init(&pool[p], 0, p - 1), 0);
+			ck_assert_int_eq(weir__stack_pool_init(&pool[p], 0, 0, p - 1), 0);
 		for (int i = 0; i < N * 2; i++) {
 			ck_assert_int_eq(weir__stack_get(&pool[i % 2], &s[i]), 0);
 			ck_assert(i == 0 || s[i].region != s[i - 1].region);

@@ -60,7 +60,7 @@ static void touch_guard(void)
 	struct weir__stack s;
 
 	signal(SIGSEGV, SIG_DFL);
-	weir__stack_pool_init(&pool, 0, -1);
+	weir__stack_pool_init(&pool, 0, 0, -1);
 	if (weir__stack_get(&pool, &s) < 0 || weir__stack_report_overflow_install() < 0)
 		_exit(1);
 	s.low[-1] = 1;

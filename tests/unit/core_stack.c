@@ -103,11 +103,11 @@ START_TEST(sizes_round_up)
 	struct weir__stack_pool pool;
 	struct weir__stack s;
 
-	ck_assert_int_eq(weir__stack_pool_init(&pool, WEIR__STACK_BYTES_MAX + 1, -1), -EINVAL);
+	ck_assert_int_eq(weir__stack_pool_init(&pool, WEIR__STACK_BYTES_MAX + 1, 0, -1), -EINVAL);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		if (PAGE != 4096 && cases[i].asked == 1)
 			continue;
-		ck_assert_int_eq(weir__stack_pool_init(&pool, cases[i].asked, -1), 0);
+		ck_assert_int_eq(weir__stack_pool_init(&pool, cases[i].asked, 0, -1), 0);
 		ck_assert_int_eq(weir__stack_get(&pool, &s), 0);
 		ck_assert_uint_eq(s.bytes + PAGE, cases[i].got);
 		weir__stack_put(&pool, s);
@@ -122,7 +122,7 @@ START_TEST(guarded_below_usable_above)
 	struct weir__stack s[3];
 	int local;
 
-	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, 0, -1), 0);
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
 	for (int i = 0; i < 3; i++)
@@ -141,7 +141,7 @@ START_TEST(guarded_by_mprotect)
 	struct weir__stack s;
 
 	weir__stack_hooks.no_guard_install = true;
-	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, 0, -1), 0);
 	ck_assert_int_eq(weir__stack_get(&pool, &s), 0);
 	check_bounds(s, 65536);
 	weir__stack_put(&pool, s);
@@ -160,8 +160,8 @@ START_TEST(mprotect_refuses_beyond_its_share)
 
 	weir__stack_hooks.no_guard_install = true;
 	weir__stack_hooks.max_map_count = 400;
-	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, -1), 0);
-	ck_assert_int_eq(weir__stack_pool_init(&other, 0, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, 0, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&other, 0, 0, -1), 0);
 	for (int i = 0; i < 100; i++)
 		ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
 	ck_assert_ptr_null(pool.reason);
@@ -196,7 +196,7 @@ START_TEST(refused_slots_stay_available)
 
 	weir__stack_hooks.no_guard_install = true;
 	weir__stack_hooks.max_map_count = 400;
-	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, 0, -1), 0);
 	while (weir__stack_get(&pool, &s[got]) == 0)
 		got++;
 	ck_assert_int_eq(got, 100);
@@ -219,7 +219,7 @@ START_TEST(full_region_is_reused)
 	struct weir__stack s[4], again;
 
 	for (int round = 0; round < 3; round++) {
-		ck_assert_int_eq(weir__stack_pool_init(&pool, 32u << 20, -1), 0);
+		ck_assert_int_eq(weir__stack_pool_init(&pool, 32u << 20, 0, -1), 0);
 		for (int i = 0; i < 4; i++) {
 			ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
 			ck_assert_ptr_eq(s[i].region, s[0].region);
@@ -239,7 +239,7 @@ START_TEST(most_recent_first)
 	struct weir__stack_pool pool;
 	struct weir__stack s[40], again;
 
-	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, 0, -1), 0);
 	for (int i = 0; i < 40; i++)
 		ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
 	for (int i = 0; i < 40; i++)
@@ -266,7 +266,7 @@ START_TEST(no_stack_is_given_twice)
 	unsigned seed = 1;
 
 	for (int p = 0; p < 2; p++)
-		ck_assert_int_eq(weir__stack_pool_init(&pool[p], 0, -1), 0);
+		ck_assert_int_eq(weir__stack_pool_init(&pool[p], 0, 0, -1), 0);
 	for (int step = 0; step < 200000; step++) {
 		int i = (int)((seed = seed * 1664525 + 1013904223) >> 8) % N;
 		int p = seed >> 30 & 1;
@@ -300,7 +300,7 @@ START_TEST(pages_come_back)
 	struct weir__stack *s = calloc(N, sizeof(*s));
 	unsigned pages = 0;
 
-	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, 0, -1), 0);
 	for (int i = 0; i < N; i++) {
 		ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
 		s[i].low[s[i].bytes - 1] = 1;
@@ -336,7 +336,7 @@ static void *trader(void *arg)
 	struct trade *t = arg;
 	struct weir__stack_pool pool;
 
-	weir__stack_pool_init(&pool, 0, -1);
+	weir__stack_pool_init(&pool, 0, 0, -1);
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < 500; i++) {
 			if (weir__stack_get(&pool, &t->s[i]) < 0)
@@ -383,8 +383,8 @@ START_TEST(other_size_goes_home)
 	struct weir__stack_pool small, large;
 	struct weir__stack a, b;
 
-	ck_assert_int_eq(weir__stack_pool_init(&small, 16 * 1024, -1), 0);
-	ck_assert_int_eq(weir__stack_pool_init(&large, 256 * 1024, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&small, 16 * 1024, 0, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&large, 256 * 1024, 0, -1), 0);
 	ck_assert_int_eq(weir__stack_get(&small, &a), 0);
 	weir__stack_put(&large, a);
 	ck_assert_uint_eq(large.hot, 0);
@@ -393,6 +393,54 @@ START_TEST(other_size_goes_home)
 	weir__stack_put(&large, b);
 	weir__stack_pool_fini(&small);
 	weir__stack_pool_fini(&large);
+}
+END_TEST
+
+/* A guard of more than a page takes nothing from the stack above it, nor from the one below. */
+static void guards_of(size_t asked, size_t got)
+{
+	struct weir__stack_pool pool, other;
+	struct weir__stack s[3];
+	size_t bytes;
+
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, asked, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&other, 0, asked + 2 * PAGE, -1), 0);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(weir__stack_get(&pool, &s[i]), 0);
+		ck_assert_uint_eq(s[i].bytes + PAGE, 65536);
+		memset(s[i].low, 0x5a, s[i].bytes);
+		for (size_t at = PAGE; at <= got; at += PAGE)
+			ck_assert(weir__stack_is_guard(s[i].low - at, &bytes));
+		ck_assert_uint_eq(bytes, 65536);
+		ck_assert(!weir__stack_is_guard(s[i].low - got - 1, NULL));
+		ck_assert(!weir__stack_is_guard(s[i].low, NULL));
+		ck_assert(write_dies(s[i].low - 1));
+		ck_assert(write_dies(s[i].low - got));
+	}
+	for (int i = 0; i < 3; i++)
+		for (size_t at = 0; at < s[i].bytes; at += PAGE)
+			ck_assert_int_eq(s[i].low[at], 0x5a);
+	/* It goes home, not to a pool of stacks with other guards. */
+	weir__stack_put(&other, s[0]);
+	ck_assert_uint_eq(other.hot, 0);
+	ck_assert_int_eq(weir__stack_get(&other, &s[0]), 0);
+	ck_assert(weir__stack_is_guard(s[0].low - got - 2 * PAGE, NULL));
+	weir__stack_put(&other, s[0]);
+	weir__stack_put(&pool, s[1]);
+	weir__stack_put(&pool, s[2]);
+	weir__stack_pool_fini(&pool);
+	weir__stack_pool_fini(&other);
+}
+
+START_TEST(guards_of_any_width)
+{
+	struct weir__stack_pool pool;
+
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, WEIR__STACK_BYTES_MAX + 1, -1), -EINVAL);
+	weir__stack_hooks.no_guard_install = _i;
+	guards_of(1, PAGE);
+	guards_of(PAGE + 1, 2 * PAGE);
+	guards_of(1 << 20, 1 << 20);
 }
 END_TEST
 
@@ -414,7 +462,7 @@ static void many(unsigned n, unsigned long max_per_stack)
 	struct weir__stack *s = calloc(n, sizeof(*s));
 	unsigned long start, used;
 
-	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, -1), 0);
+	ck_assert_int_eq(weir__stack_pool_init(&pool, 0, 0, -1), 0);
 	memset(s, 1, n * sizeof(*s));
 	start = rss_bytes();
 	for (unsigned i = 0; i < n; i++) {
@@ -463,6 +511,7 @@ int main(int argc, char **argv)
 		TESTING(pages_come_back, .timeout_s = 30),
 		TESTING(freed_on_another_worker, .timeout_s = 30),
 		TESTING(other_size_goes_home, .timeout_s = 30),
+		TESTING(guards_of_any_width, .rounds = 2),
 		TESTING(mappings_100_000, .timeout_s = 30),
 		TESTING(mappings_1_000_000, .needs = "slow", .timeout_s = 120),
 	};

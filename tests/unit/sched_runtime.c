@@ -65,6 +65,7 @@ START_TEST(a_value_out_of_range_is_named)
 	REFUSED(tick_ns, 1000, "1000");
 	REFUSED(tick_ns, 2 * WEIR_SEC, "2000000000");
 	REFUSED(stack_bytes, 100, "100");
+	REFUSED(guard_bytes, (size_t)2 << 30, "2147483648");
 	REFUSED(stack_bytes, (size_t)2 << 30, "2147483648");
 	REFUSED(lease_bytes, 10, "10");
 	REFUSED(lease_bytes, (size_t)2 << 20, "2097152");
@@ -743,33 +744,59 @@ static int dig_deep(void *arg)
 	return dig(*(int *)arg);
 }
 
+/* Its low end alone is used, four stacks further down: the compiler sees to what lies between. */
+static int use_a_large_array(void *arg UNUSED)
+{
+	volatile char array[232 * 1024];
+
+	array[0] = 1;
+	return array[0];
+}
+
+/* As a function does that was compiled to step over it. */
+static int step_over(void *arg UNUSED)
+{
+	volatile char here = 0;
+	volatile char *far = (volatile char *)((uintptr_t)&here - 300 * 1024);
+
+	*far = 1;
+	return *far + here;
+}
+
+struct overflow {
+	int (*fn)(void *arg);
+	size_t guard_bytes;
+	int depth;
+};
+
 static int spawn_digger(void *arg)
 {
+	struct overflow *o = arg;
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 	struct weir_task *task;
 
-	cfg.fn = dig_deep;
-	cfg.arg = arg;
+	cfg.fn = o->fn;
+	cfg.arg = &o->depth;
 	cfg.name = "the-digger";
 	if (weir_task_spawn(NULL, &cfg, &task) == 0)
 		weir_task_join(task, NULL);
 	return 0;
 }
 
-static void overflow_child(int kind, int out)
+static void overflow_child(int kind, struct overflow *o, int out)
 {
 	struct weir_rt_config cfg = runtime_config(kind);
 	struct weir_rt *rt;
-	int depth = 0;
 
 	dup2(out, STDERR_FILENO);
 	signal(SIGSEGV, SIG_DFL);
+	cfg.guard_bytes = o->guard_bytes;
 	if (weir_rt_new(&cfg, &rt) == 0)
-		weir_rt_block_on(rt, spawn_digger, &depth);
+		weir_rt_block_on(rt, spawn_digger, o);
 	_exit(0);
 }
 
-START_TEST(an_overflow_names_the_task)
+static void expect_overflow(int kind, struct overflow o)
 {
 	char text[1024] = "";
 	size_t used = 0;
@@ -780,15 +807,34 @@ START_TEST(an_overflow_names_the_task)
 	ck_assert_int_eq(pipe(fds), 0);
 	child = fork();
 	if (child == 0)
-		overflow_child(_i, fds[1]);
+		overflow_child(kind, &o, fds[1]);
 	close(fds[1]);
 	while ((n = read(fds[0], text + used, sizeof text - 1 - used)) > 0)
 		used += (size_t)n;
 	close(fds[0]);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert(WIFSIGNALED(status));
+	ck_assert_msg(WIFSIGNALED(status), "it went on, and ended with status %#x", status);
 	ck_assert_int_eq(WTERMSIG(status), SIGSEGV);
-	ck_assert_msg(strstr(text, "overflow") && strstr(text, "the-digger"), "it said: %s", text);
+	ck_assert_msg(strstr(text, "overflow") && strstr(text, "the-digger") &&
+			      strstr(text, "65536 bytes"),
+		      "it said: %s", text);
+}
+
+START_TEST(an_overflow_names_the_task)
+{
+	expect_overflow(_i, (struct overflow){ dig_deep, 0, 0 });
+}
+END_TEST
+
+START_TEST(a_large_array_does_not_step_over_the_guard)
+{
+	expect_overflow(_i, (struct overflow){ use_a_large_array, 0, 0 });
+}
+END_TEST
+
+START_TEST(a_wide_guard_catches_what_steps_over_a_page)
+{
+	expect_overflow(_i, (struct overflow){ step_over, 512 * 1024, 0 });
 }
 END_TEST
 
@@ -879,6 +925,10 @@ int main(int argc, char **argv)
 		EACH(a_child_does_not_inherit_the_runtime),
 		EACH(a_child_may_have_its_own, .needs = "nosan"),
 		EACH(an_overflow_names_the_task, .needs = "nosan native"),
+#ifdef STACK_CLASH_PROTECTION
+		EACH(a_large_array_does_not_step_over_the_guard, .needs = "nosan native"),
+#endif
+		EACH(a_wide_guard_catches_what_steps_over_a_page, .needs = "nosan native"),
 		TESTING(several_threads_make_and_free_runtimes),
 	};
 
