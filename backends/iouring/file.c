@@ -8,6 +8,21 @@
 #include <sys/stat.h>
 
 #include "backends/iouring/iouring.h"
+#include "core/worker.h"
+
+/*
+ * A write to a pipe or a socket that nobody reads raises SIGPIPE in the thread that makes it. The
+ * kernel's own threads have it blocked; a worker, which is to have the mask of its process, has not.
+ * The question asks no file server.
+ */
+static bool may_raise_a_signal(struct uring *u, int fd)
+{
+	struct statx st;
+
+	weir__count_syscalls(u->base.worker, 1);
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
+	       (S_ISFIFO(st.stx_mode) || S_ISSOCK(st.stx_mode));
+}
 
 static void prep(struct weir_op *op, struct io_uring_sqe *sqe)
 {
@@ -52,6 +67,8 @@ void weir__uring_submit_file(struct uring *u, struct weir_op *op)
 		return;
 	}
 	prep(op, sqe);
+	if (op->code == WEIR_OP_WRITE && may_raise_a_signal(u, op->target.fd))
+		sqe->flags |= IOSQE_ASYNC;
 	uring_tag(sqe, op, TAG_OP);
 }
 

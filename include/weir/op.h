@@ -183,6 +183,9 @@ WEIR_API void weir_op_init_poll(struct weir_op *op, struct weir_handle *handle, 
  * The same for operations on files. Paths (relative to the working directory), buffers and the
  * room for results are the backend's until the result.
  *
+ * A write to a pipe or a socket that nobody reads is -EPIPE, without a signal. One that would make a
+ * file larger than RLIMIT_FSIZE is -EFBIG and raises SIGXFSZ, as write(2) does.
+ *
  * open: flags and mode as of open(2), O_CLOEXEC is added; the result is the caller's to close;
  * nobody's, because its stackless task was aborted, it is closed. stat fills a struct statx with its basic
  * fields. unlink takes AT_REMOVEDIR to remove a directory.

@@ -2,6 +2,7 @@
 /* file.c: operations on files, in a folder of the case's own. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -166,10 +167,127 @@ CASE(file_operations_are_cancelled, WEIR_CAP_FILE)
 	return 0;
 }
 
+/* ---- the other end is gone ---- */
+
+static atomic_int raised;
+
+static void count_signal(int signo)
+{
+	(void)signo;
+	atomic_fetch_add(&raised, 1);
+}
+
+/* Two ends, from the second to the first: a pipe, a FIFO, or sockets. */
+static void open_ends(int kind, int *ret_ends)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+	socklen_t len = sizeof(addr);
+	char folder[64];
+	int before;
+
+	switch (kind) {
+	case 0:
+		ck_assert_int_eq(pipe2(ret_ends, O_CLOEXEC), 0);
+		break;
+	case 1:
+		enter_folder(folder, &before);
+		ck_assert_int_eq(mkfifo("fifo", 0600), 0);
+		ret_ends[0] = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		ret_ends[1] = open("fifo", O_WRONLY | O_CLOEXEC);
+		unlink("fifo");
+		leave_folder(folder, before);
+		break;
+	case 2:
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_ends), 0);
+		break;
+	default:
+		before = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		ck_assert_int_eq(listen(before, 1), 0);
+		getsockname(before, (struct sockaddr *)&addr, &len);
+		ret_ends[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		ck_assert_int_eq(connect(ret_ends[1], (struct sockaddr *)&addr, len), 0);
+		ret_ends[0] = accept4(before, NULL, NULL, SOCK_CLOEXEC);
+		close(before);
+	}
+	ck_assert(ret_ends[0] >= 0 && ret_ends[1] >= 0);
+}
+
+static void close_with_reset(int fd)
+{
+	const struct linger hard = { .l_onoff = 1 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	close(fd);
+}
+
+/* The first may still be taken, or be told of the reset; in the end there is nobody. */
+static void write_to_nobody(int fd)
+{
+	struct weir_op op;
+	int rc;
+
+	do {
+		weir_op_init_write(&op, fd, "x", 1, WEIR_FILE_POSITION);
+		rc = run(&op);
+		ck_assert(rc == 1 || rc == -EPIPE || rc == -ECONNRESET);
+	} while (rc != -EPIPE);
+	weir_op_init_write(&op, fd, "x", 1, WEIR_FILE_POSITION);
+	ck_assert_int_eq(run(&op), -EPIPE);
+}
+
+/* One that waits for room meanwhile. */
+static void leave_a_write(int kind, bool give_up)
+{
+	uint8_t *much = calloc(1, LARGE_BYTES);
+	struct waiter waiter;
+	struct weir_op op;
+	int ends[2], rc;
+
+	open_ends(kind, ends);
+	do {
+		weir_op_init_write(&op, ends[1], much, LARGE_BYTES, WEIR_FILE_POSITION);
+		begin(&waiter, &op.leaf.future);
+		pending(&waiter);
+		OK(weir_sleep(SHORT_NS));
+		if (give_up) {
+			rc = aborted(&waiter);
+		} else {
+			close_with_reset(ends[0]);
+			rc = ended(&waiter);
+		}
+	} while (give_up && rc > 0);
+	ck_assert_msg(rc > 0 || rc == -EPIPE || rc == -ECONNRESET || rc == -ECANCELED, "%d", rc);
+	if (give_up)
+		close_with_reset(ends[0]);
+	write_to_nobody(ends[1]);
+	close(ends[1]);
+	free(much);
+}
+
+CASE(no_write_raises_a_signal, WEIR_CAP_FILE)
+{
+	struct sigaction count = { .sa_handler = count_signal }, before;
+	int ends[2];
+
+	sigaction(SIGPIPE, &count, &before);
+	for (int kind = 0; kind < 4; kind++) {
+		open_ends(kind, ends);
+		close_with_reset(ends[0]);
+		write_to_nobody(ends[1]);
+		close(ends[1]);
+		leave_a_write(kind, false);
+		leave_a_write(kind, true);
+	}
+	ck_assert_int_eq(atomic_load(&raised), 0);
+	sigaction(SIGPIPE, &before, NULL);
+	return 0;
+}
+
 void conformance_file(struct conformance_list *list)
 {
 	BOTH(list, a_file_is_written_and_read);
 	BOTH(list, names_are_made_and_changed);
 	BOTH(list, what_fails_says_why);
 	BOTH(list, file_operations_are_cancelled);
+	BOTH(list, no_write_raises_a_signal);
 }
