@@ -538,7 +538,7 @@ static struct weir_rt *open_all(int round)
 
 static void close_all(void)
 {
-	ck_assert_int_eq(weir_rt_shutdown(on.rt, 10 * WEIR_SEC), 0);
+	ck_assert_int_eq(weir_rt_shutdown(on.rt, testing_hang_ns()), 0);
 	close_objects();
 	weir_rt_free(on.rt);
 	close(on.pipe[0]);
@@ -591,7 +591,7 @@ START_TEST(every_call_after_shutdown_answers_its_errno)
 	struct weir_rt *before;
 
 	open_all(_i);
-	ck_assert_int_eq(weir_rt_shutdown(on.rt, 10 * WEIR_SEC), 0);
+	ck_assert_int_eq(weir_rt_shutdown(on.rt, testing_hang_ns()), 0);
 	before = weir_rt_enter(on.rt);
 	make_calls(STOPPED);
 	weir_rt_leave(before);
@@ -895,7 +895,7 @@ START_TEST(a_missing_driver_is_enodev_and_the_others_work)
 	ck_assert_int_eq(weir_rt_block_on(rt, open_listener, NULL), 0);
 	ck_assert_int_eq(weir_rt_block_on(rt, without_time, NULL), 0);
 	ck_assert_int_eq(weir_rt_block_on(rt, close_listener, NULL), 0);
-	ck_assert_int_eq(weir_rt_shutdown(rt, WEIR_SEC), 0);
+	ck_assert_int_eq(weir_rt_shutdown(rt, testing_hang_ns()), 0);
 	weir_rt_free(rt);
 	cfg.no_io = true;
 	ck_assert_int_eq(weir_rt_run(&cfg, without_signals, NULL), 0);
@@ -918,14 +918,14 @@ START_TEST(an_inherited_runtime_is_enxio_in_the_child)
 		int ok = weir_rt_spawn(rt, nothing, NULL, NULL) == -ENXIO &&
 			 weir_rt_block_on(rt, nothing, NULL) == -ENXIO &&
 			 weir_blocking_spawn(rt, nothing, NULL) == -ENXIO &&
-			 weir_rt_shutdown(rt, WEIR_SEC) == -ENXIO;
+			 weir_rt_shutdown(rt, testing_hang_ns()) == -ENXIO;
 
 		weir_rt_free(rt);
 		_exit(ok && weir_rt_run(&cfg, nothing, NULL) == 7 ? 0 : 1);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
-	ck_assert_int_eq(weir_rt_shutdown(rt, WEIR_SEC), 0);
+	ck_assert_int_eq(weir_rt_shutdown(rt, testing_hang_ns()), 0);
 	weir_rt_free(rt);
 }
 END_TEST

@@ -107,7 +107,7 @@ static void run(struct weir_rt_config cfg)
 	else
 		weir_task_detach(task);
 	ck_assert_int_ge(atomic_load(&counter), 100);
-	ck_assert_int_eq(weir_rt_shutdown(rt, testing_scaled(5) * WEIR_SEC), 0);
+	ck_assert_int_eq(weir_rt_shutdown(rt, testing_hang_ns()), 0);
 	weir_rt_free(rt);
 }
 
@@ -207,9 +207,9 @@ int main(int argc, char **argv)
 		TESTING(spinning_before_sleep),
 		TESTING(spinning_alone),
 		TESTING(spinning_without_stealing),
-		TESTING(polling_without_end, .timeout_s = 60),
+		TESTING(polling_without_end),
 		TESTING(polling_alone),
-		TESTING(polling_without_stealing, .timeout_s = 60),
+		TESTING(polling_without_stealing),
 		TESTING(bound_to_cpus),
 		TESTING(in_groups_of_two),
 		TESTING(in_groups_of_one),

@@ -22,7 +22,7 @@ CASE(an_accept_times_out, 0)
 
 	TIMES_OUT(end, weir_listener_accept_until(listener, end, &other));
 	OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &one));
-	OK(weir_listener_accept_until(listener, weir_deadline_in(10 * WEIR_SEC), &other));
+	OK(weir_listener_accept_until(listener, weir_deadline_in(testing_hang_ns()), &other));
 	close_both(one, other);
 	weir_listener_close(listener);
 	return 0;
@@ -73,7 +73,7 @@ CASE(a_peek_and_a_scattered_receive_time_out, 0)
 	TIMES_OUT(end, weir_tcp_recvv_until(other, iov, 2, end));
 	ck_assert_int_eq(weir_tcp_peek_until(other, buf, sizeof(buf), 0), -ETIMEDOUT);
 	ck_assert_int_eq(weir_tcp_recvv_until(other, iov, 2, 0), -ETIMEDOUT);
-	later = weir_deadline_in(10 * WEIR_SEC);
+	later = weir_deadline_in(testing_hang_ns());
 	pattern_send(one, 3, 0, 30);
 	while ((rc = weir_tcp_peek_until(other, buf, sizeof(buf), later)) < 30)
 		ck_assert_int_gt(rc, 0);
@@ -117,7 +117,7 @@ CASE(a_leased_receive_times_out, WEIR_CAP_LEASE)
 	TIMES_OUT(end, weir_tcp_recv_lease_until(other, &lease, end));
 	ck_assert_ptr_null(lease.data);
 	ck_assert_int_eq(weir_tcp_send_all(one, "abc", 3, WEIR_FOREVER, NULL), 3);
-	OK(weir_tcp_recv_lease_until(other, &lease, weir_deadline_in(10 * WEIR_SEC)));
+	OK(weir_tcp_recv_lease_until(other, &lease, weir_deadline_in(testing_hang_ns())));
 	ck_assert_int_eq(lease.data[0], 'a');
 	weir_lease_return(&lease);
 	close_both(one, other);
@@ -189,7 +189,7 @@ CASE(plain_and_gathered_sends_time_out, 0)
 
 	connected(&one, &other);
 	for (i = 0; i < 4; i++) {
-		rc = send_some(one, i % 2, sent, 100, weir_deadline_in(10 * WEIR_SEC));
+		rc = send_some(one, i % 2, sent, 100, weir_deadline_in(testing_hang_ns()));
 		ck_assert_int_gt(rc, 0);
 		sent += (size_t)rc;
 		/* In the past: at once, or not at all. */
@@ -244,11 +244,11 @@ CASE(the_other_receives_time_out, 0)
 	TIMES_OUT(end, weir_tcp_recvv_until(other, iov, 2, end));
 	TIMES_OUT(end, weir_tcp_peek_until(other, buf, sizeof(buf), end));
 	pattern_send(one, 1, 0, 40);
-	OK(weir_tcp_peek_until(other, buf, sizeof(buf), weir_deadline_in(10 * WEIR_SEC)));
+	OK(weir_tcp_peek_until(other, buf, sizeof(buf), weir_deadline_in(testing_hang_ns())));
 	pattern_recv(other, 1, 0, 40);
 	TIMES_OUT(end, weir_tcp_peek_until(other, buf, sizeof(buf), end));
 	pattern_send(one, 1, 40, 60);
-	OK(weir_tcp_recvv_until(other, iov, 2, weir_deadline_in(10 * WEIR_SEC)));
+	OK(weir_tcp_recvv_until(other, iov, 2, weir_deadline_in(testing_hang_ns())));
 	close_both(one, other);
 	return 0;
 }

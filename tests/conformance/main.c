@@ -151,7 +151,7 @@ void conformance_open(int round)
 
 void conformance_close_down(void)
 {
-	ck_assert_int_eq(weir_rt_shutdown(env.rt, testing_scaled(5) * WEIR_SEC), 0);
+	ck_assert_int_eq(weir_rt_shutdown(env.rt, testing_hang_ns()), 0);
 	weir_rt_free(env.rt);
 	weir_clock_free(clock_of_round);
 	clock_of_round = NULL;

@@ -133,7 +133,7 @@ static void run_at(const struct place *place, struct program *program)
 	ck_assert_msg(rc == 0, "seed %llu on %s, %u workers: %s, after\n%s",
 		      (unsigned long long)program->seed, place->backend, place->workers,
 		      weir_strerror(rc), program->text ? program->text : "nothing");
-	ck_assert_int_eq(weir_rt_shutdown(env.rt, testing_scaled(5) * WEIR_SEC), 0);
+	ck_assert_int_eq(weir_rt_shutdown(env.rt, testing_hang_ns()), 0);
 	weir_rt_free(env.rt);
 	weir_clock_free(cfg.clock);
 	if (world)
@@ -226,7 +226,7 @@ int main(int argc, char **argv)
 {
 	const char *wanted = getenv("WEIR_TEST_SEEDS");
 	struct testing_case cases[] = {
-		TESTING(every_backend_gives_the_same_result, .timeout_s = 60),
+		TESTING(every_backend_gives_the_same_result),
 	};
 
 	if (wanted)

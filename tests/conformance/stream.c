@@ -468,5 +468,5 @@ void conformance_stream(struct conformance_list *list)
 	BOTH(list, a_waiting_read_sees_the_end);
 	BOTH(list, adopted_sockets_wait_like_any);
 	BOTH(list, a_copy_is_adopted_again_and_again);
-	BOTH(list, a_writer_waits_for_its_reader, .timeout_s = 40);
+	BOTH(list, a_writer_waits_for_its_reader);
 }

@@ -39,7 +39,7 @@ static void __attribute__((format(printf, 1, 2))) break_rule(const char *fmt, ..
 static uint64_t soon(void)
 {
 	return weir_deadline_in(load->failing_for_good ? 50 * WEIR_MSEC :
-							 testing_scaled(10) * WEIR_SEC);
+							 testing_hang_ns());
 }
 
 /* A wait's result: it has to be an answer. A system call may fail with ETIMEDOUT, too, but early. */

@@ -21,7 +21,9 @@
 
 #include "tests/support/engine.h"
 
-#define DEFAULT_TIMEOUT_S 20
+/* A test takes seconds, on a loaded machine perhaps ten times as long: longer is a hang. */
+#define DEFAULT_TIMEOUT_S 120
+#define HANG_S 60
 /* Time for the watchdog to print the stacks before the engine kills the process. */
 #define DUMP_GRACE_S 30
 
@@ -156,6 +158,11 @@ unsigned testing_scaled(unsigned limit)
 	long factor = scale ? strtol(scale, NULL, 10) : 1;
 
 	return factor > 1 ? limit * (unsigned)factor : limit;
+}
+
+uint64_t testing_hang_ns(void)
+{
+	return (uint64_t)testing_scaled(HANG_S) * 1000000000u;
 }
 
 static unsigned case_timeout(const struct testing_case *c)

@@ -45,6 +45,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef WEIR_HAVE_CHECK
 #include <check.h>
@@ -61,7 +62,7 @@ struct testing_case {
 	/* Requirements, separated by spaces; see the table in testing.c. Where one is missing the
 	 * case is skipped and says why. */
 	const char *needs;
-	/* The watchdog's limit; 0 means 20 s. */
+	/* The watchdog's limit, which guards against hangs; 0 means 120 s. */
 	unsigned timeout_s;
 	/* How often to run it, each time as a test of its own with _i = 0 ...; 0 means once. */
 	unsigned rounds;
@@ -87,6 +88,12 @@ int testing_main(int argc, char **argv, const struct testing_case *cases, size_t
 
 /* Marks the running test as skipped, for a reason found out only inside it; then return. */
 void testing_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * In ns: the limit of whoever waits for what is sure to come, such as the end of a shutdown. It tells
+ * a hang from a slow machine, and comes before the watchdog.
+ */
+uint64_t testing_hang_ns(void);
 
 /* Seconds, milliseconds or counts made longer for a sanitizer or an emulator. */
 unsigned testing_scaled(unsigned limit);

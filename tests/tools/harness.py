@@ -22,7 +22,7 @@ import traceback
 
 SCALE = int(os.environ.get("WEIR_TEST_SCALE", "1"))
 SANITIZED = SCALE > 1
-PATIENCE = 20.0 * SCALE         # until something that must happen counts as missing
+PATIENCE = 60.0 * SCALE         # until something that must happen counts as missing
 WEIR = None                     # the program under test; set by main
 _open = []                      # what the running test has to end
 

@@ -327,7 +327,7 @@ int main(int argc, char **argv)
 		CASE(detach_cancels_everything),
 		CASE(stale_event_finds_nobody),
 		CASE(stale_event_in_hand_finds_nobody),
-		CASE(close_races_with_cancel, .timeout_s = 60),
+		CASE(close_races_with_cancel),
 		CASE(detach_from_the_ready_list),
 	};
 

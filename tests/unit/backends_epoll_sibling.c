@@ -364,7 +364,7 @@ int main(int argc, char **argv)
 		CASE(two_workers_race_for_the_home),
 		CASE(home_that_moved_is_looked_up_again),
 		CASE(home_is_who_registers),
-		CASE(storm, .timeout_s = 60),
+		CASE(storm),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

@@ -171,7 +171,7 @@ struct weir_op *connect_op(struct weir_op *op, struct weir_handle *h, const void
 void detach(struct weir_handle *h)
 {
 	unsigned before = weir__load(&detached, WEIR_ACQUIRE);
-	uint64_t limit = in_ms(testing_scaled(5000));
+	uint64_t limit = weir_backend_now(be0) + testing_hang_ns();
 	struct weir_backend *be = h->backend;
 
 	become(be);

@@ -254,8 +254,8 @@ int main(int argc, char **argv)
 		TESTING(leases_given_back_elsewhere),
 		TESTING(reads_move_between_instances),
 		TESTING(away_reads_free_the_stream),
-		TESTING(last_reference_is_dropped_elsewhere, .timeout_s = 60),
-		TESTING(cancel_elsewhere_leaves_the_readers_alone, .timeout_s = 60),
+		TESTING(last_reference_is_dropped_elsewhere),
+		TESTING(cancel_elsewhere_leaves_the_readers_alone),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

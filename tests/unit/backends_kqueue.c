@@ -487,7 +487,7 @@ int main(int argc, char **argv)
 		TESTING(a_wait_ends_in_time, .rounds = 2),
 		TESTING(a_wake_before_the_wait_and_during, .rounds = 2),
 		TESTING(wakes_that_nobody_fetches, .rounds = 2),
-		TESTING(every_wake_arrives, .rounds = 2, .timeout_s = 60),
+		TESTING(every_wake_arrives, .rounds = 2),
 		/* ThreadSanitizer holds signals back, and for good from who waits in a system call. */
 		TESTING(a_handler_wakes_the_thread_that_it_interrupts, .needs = "nosan"),
 		TESTING(a_waiting_thread_hears_of_what_another_adds),

@@ -408,7 +408,7 @@ int main(int argc, char **argv)
 		EACH(a_stream_is_closed_while_its_reader_is_on_the_way),
 		EACH(a_stream_is_closed_and_its_reader_aborted),
 		EACH(two_readers_share_what_comes),
-		TESTING(a_storm, .timeout_s = 60),
+		TESTING(a_storm),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

@@ -593,7 +593,7 @@ START_TEST(backtrace_ends_at_the_entry)
 }
 END_TEST
 
-#define CASE(name) TESTING(name, .setup = setup, .teardown = teardown, .timeout_s = 60)
+#define CASE(name) TESTING(name, .setup = setup, .teardown = teardown)
 
 int main(int argc, char **argv)
 {

@@ -434,8 +434,7 @@ int main(int argc, char **argv)
 		TESTING(an_owner_that_has_ended_hinders_nobody),
 		TESTING(a_thread_in_the_place_of_an_owner_is_the_owner),
 		TESTING(a_child_of_fork_uses_guards_that_were_free),
-		TESTING(nobody_is_inside_with_the_owner, .needs = "2cpus", .rounds = 5,
-			.timeout_s = 60),
+		TESTING(nobody_is_inside_with_the_owner, .needs = "2cpus", .rounds = 5),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

@@ -220,10 +220,10 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
-		TESTING(report_and_chain, .timeout_s = 30),
+		TESTING(report_and_chain),
 		TESTING(installed_by_several_threads_the_handler_before_stays, .needs = "nosan"),
-		TESTING(altstack_per_thread, .timeout_s = 30),
-		TESTING(a_small_altstack_is_replaced_and_comes_back, .timeout_s = 30),
+		TESTING(altstack_per_thread),
+		TESTING(a_small_altstack_is_replaced_and_comes_back),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

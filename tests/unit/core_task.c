@@ -1151,7 +1151,7 @@ START_TEST(nothing_is_spawned_after_shutdown)
 	struct weir_rt_config cfg = runtime_config(_i);
 	struct weir_rt *rt = runtime_new(&cfg);
 
-	ck_assert_int_eq(weir_rt_shutdown(rt, WEIR_SEC), 0);
+	ck_assert_int_eq(weir_rt_shutdown(rt, testing_hang_ns()), 0);
 	pthread_join(thread_start(spawn_refused, rt), NULL);
 	ck_assert_int_eq(weir_rt_block_on(rt, give, NULL), -ESHUTDOWN);
 	ck_assert_int_eq(weir_rt_shutdown(rt, 0), 0);

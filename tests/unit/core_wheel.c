@@ -887,7 +887,7 @@ START_TEST(random_against_the_model)
 END_TEST
 
 #define CASE(name, ...) \
-	TESTING(name, .setup = setup, .teardown = teardown, .timeout_s = 120, __VA_ARGS__)
+	TESTING(name, .setup = setup, .teardown = teardown, __VA_ARGS__)
 
 int main(int argc, char **argv)
 {

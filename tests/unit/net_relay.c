@@ -779,7 +779,7 @@ int main(int argc, char **argv)
 		ON_CLOCK(a_limit_does_not_hold_up_the_end),
 		ON_CLOCK(no_limit_is_no_limit),
 		ON_ALL(a_limit_without_a_time_driver_is_refused),
-		ON_ALL(a_thousand_random_chunks_both_ways, .timeout_s = 60),
+		ON_ALL(a_thousand_random_chunks_both_ways),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

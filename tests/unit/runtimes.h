@@ -43,7 +43,7 @@ static inline struct weir_rt *runtime_new(const struct weir_rt_config *cfg)
 
 static inline void runtime_end(struct weir_rt *rt)
 {
-	ck_assert_int_eq(weir_rt_shutdown(rt, testing_scaled(10) * WEIR_SEC), 0);
+	ck_assert_int_eq(weir_rt_shutdown(rt, testing_hang_ns()), 0);
 	weir_rt_free(rt);
 }
 

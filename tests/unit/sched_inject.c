@@ -178,10 +178,10 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
-		TESTING(first_in_first_out, .timeout_s = 60),
-		TESTING(chains_keep_the_order, .timeout_s = 60),
-		TESTING(closed_takes_nothing_and_gives_the_rest, .timeout_s = 60),
-		TESTING(many_threads_lose_nothing, .timeout_s = 60),
+		TESTING(first_in_first_out),
+		TESTING(chains_keep_the_order),
+		TESTING(closed_takes_nothing_and_gives_the_rest),
+		TESTING(many_threads_lose_nothing),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

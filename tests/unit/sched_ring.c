@@ -193,7 +193,7 @@ START_TEST(a_million_items_and_a_thief)
 }
 END_TEST
 
-#define CASE(name) TESTING(name, .setup = setup, .timeout_s = 60)
+#define CASE(name) TESTING(name, .setup = setup)
 
 int main(int argc, char **argv)
 {

@@ -600,8 +600,7 @@ int main(int argc, char **argv)
 		TESTING(fast_memory_is_passed_over, .setup = make_scratch,
 			.teardown = remove_scratch),
 		TESTING(a_damaged_file_is_refused_or_read, .setup = make_scratch,
-			.teardown = remove_scratch, .rounds = TESTING_COUNT(damaged_machines),
-			.timeout_s = 60),
+			.teardown = remove_scratch, .rounds = TESTING_COUNT(damaged_machines)),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

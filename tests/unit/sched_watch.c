@@ -40,7 +40,7 @@ static bool get_stuck(void)
 	YIELD_UNTIL(get(&s.at));
 	ck_assert_int_eq(weir_sleep_until(first_due), 0);
 	together = get(&s.at) == 1 + (unsigned)weir_rt_worker_index();
-	limit = weir_deadline_in(scaled_ms(3000));
+	limit = weir_deadline_in(testing_hang_ns());
 	while (!get(&s.done) && weir_now() < limit)
 		;
 	ck_assert_msg(get(&s.done), "nobody turned the drivers of a worker that is stuck");
@@ -52,9 +52,8 @@ static int get_stuck_often(void *arg UNUSED)
 {
 	unsigned i, together = 0;
 
-	for (i = 0; i < STUCK_ROUNDS; i++)
+	for (i = 0; i < STUCK_ROUNDS || together == 0; i++)
 		together += get_stuck();
-	ck_assert_uint_gt(together, 0);
 	return 0;
 }
 
@@ -71,7 +70,7 @@ END_TEST
 static int hold_until_released(void *arg)
 {
 	unsigned *released = arg;
-	uint64_t limit = weir_deadline_in(scaled_ms(3000));
+	uint64_t limit = weir_deadline_in(testing_hang_ns());
 
 	while (!get(released) && weir_now() < limit)
 		;
@@ -135,8 +134,8 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
-		TESTING(a_stuck_worker_is_looked_after, .rounds = 3, .timeout_s = 30),
-		TESTING(what_yielded_on_a_stuck_worker_goes_on, .rounds = 3, .timeout_s = 30),
+		TESTING(a_stuck_worker_is_looked_after, .rounds = 3),
+		TESTING(what_yielded_on_a_stuck_worker_goes_on, .rounds = 3),
 		TESTING(a_watch_that_is_due_after_the_end_of_time_sleeps),
 	};
 

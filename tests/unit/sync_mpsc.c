@@ -465,9 +465,8 @@ int main(int argc, char **argv)
 		TESTING(close_turns_senders_away_and_keeps_what_is_in),
 		TESTING(a_receiver_that_is_gone_turns_senders_away),
 		TESTING(odd_sizes_are_fine_and_impossible_ones_refused),
-		TESTING(threads_lose_nothing_and_keep_the_order, .rounds = 4, .timeout_s = 60),
-		TESTING(threads_see_a_close_and_every_message_has_one_fate, .rounds = 4,
-			.timeout_s = 60),
+		TESTING(threads_lose_nothing_and_keep_the_order, .rounds = 4),
+		TESTING(threads_see_a_close_and_every_message_has_one_fate, .rounds = 4),
 		EACH(recv_many_until_gives_up_at_its_deadline),
 	};
 

@@ -250,9 +250,9 @@ int main(int argc, char **argv)
 		TESTING(a_grant_that_won_against_cancel_is_kept_and_can_be_discarded),
 		TESTING(one_cancelled_before_its_first_poll_takes_nothing),
 		TESTING(outside_a_fiber_lock_is_refused),
-		TESTING(threads_exclude_each_other_and_none_is_forgotten, .timeout_s = 60),
-		TESTING(unlock_is_through_with_it_before_it_wakes, .timeout_s = 5),
-		TESTING(the_last_holder_may_free_it, .timeout_s = 60),
+		TESTING(threads_exclude_each_other_and_none_is_forgotten),
+		TESTING(unlock_is_through_with_it_before_it_wakes),
+		TESTING(the_last_holder_may_free_it),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

@@ -287,8 +287,8 @@ int main(int argc, char **argv)
 		TESTING(a_cancelled_waiter_uses_nothing_up, HERE),
 		TESTING(a_discarded_notification_is_passed_on, HERE),
 		TESTING(an_enabled_one_is_in_line_before_its_poll, HERE),
-		TESTING(two_threads_take_turns, HERE, .timeout_s = 60),
-		TESTING(waiters_misses_none_that_looked_after_its_init, HERE, .timeout_s = 60),
+		TESTING(two_threads_take_turns, HERE),
+		TESTING(waiters_misses_none_that_looked_after_its_init, HERE),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

@@ -222,8 +222,8 @@ int main(int argc, char **argv)
 		TESTING(a_value_that_won_against_cancel_is_reported, HERE),
 		TESTING(in_callers_memory_the_value_goes_where_it_is_wanted, HERE),
 		TESTING(a_receive_waits_until_the_sender_has_its_waker, HERE),
-		TESTING(the_ends_race, HERE, .timeout_s = 60),
-		TESTING(callers_memory_may_go_when_recv_has_answered, HERE, .timeout_s = 60),
+		TESTING(the_ends_race, HERE),
+		TESTING(callers_memory_may_go_when_recv_has_answered, HERE),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

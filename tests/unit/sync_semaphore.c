@@ -210,8 +210,8 @@ int main(int argc, char **argv)
 		TESTING(cancelling_the_first_in_line_serves_those_behind_it),
 		TESTING(permits_that_won_against_cancel_are_kept_and_can_be_discarded),
 		TESTING(close_wakes_all_and_refuses_later_ones),
-		TESTING(threads_never_have_more_than_there_is_and_lose_none, .timeout_s = 60),
-		TESTING(threads_are_all_woken_by_close, .timeout_s = 60),
+		TESTING(threads_never_have_more_than_there_is_and_lose_none),
+		TESTING(threads_are_all_woken_by_close),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
