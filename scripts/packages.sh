@@ -29,37 +29,39 @@ packages_missing() {
 	done
 }
 
-# Runs a command as root, through sudo if need be.
-packages_as_root() {
-	if [ "$(id -u)" -eq 0 ]; then
-		"$@"
-	elif command -v sudo >/dev/null 2>&1; then
-		sudo "$@"
-	else
-		echo "not root, and there is no sudo; as root, run: $*" >&2
-		return 1
+# Installs the named packages as root, through sudo if need be.
+packages_apt_get() {
+	become=
+	if [ "$(id -u)" -ne 0 ]; then
+		become=sudo
+		command -v sudo >/dev/null 2>&1 || return 1
 	fi
+	$become apt-get -q update </dev/null &&
+		$become env DEBIAN_FRONTEND=noninteractive \
+			apt-get -q -y --no-install-recommends install "$@" </dev/null
 }
 
-# Installs those of the named packages that are missing; says what it does, and does nothing when
-# all are there.
+# Installs those of the named packages that are missing, or prints the whole command that does;
+# says what it does, and does nothing when all are there.
 packages_ensure() {
 	missing=$(packages_missing "$@")
 	[ -n "$missing" ] || return 0
 	echo "==> installing packages: $missing"
-	packages_as_root apt-get -q update </dev/null || return 1
 	# shellcheck disable=SC2086 # the list is to be split
-	packages_as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -q -y --no-install-recommends install $missing </dev/null
+	packages_apt_get $missing || {
+		echo "packages are missing, and could not be installed; as root, run:" >&2
+		echo "apt-get update && apt-get install --no-install-recommends $missing" >&2
+		return 1
+	}
 }
 
 # clang's sanitizer runtimes and headers are in a package named after its version, where they are
-# not part of clang itself.
-packages_ensure_clang_runtime() {
-	version=$(clang -dumpversion | cut -d . -f 1)
-	if apt-cache show "libclang-rt-$version-dev" >/dev/null 2>&1; then
-		packages_ensure "libclang-rt-$version-dev"
-	fi
+# not part of clang itself. Without clang apt knows which version it will be.
+packages_clang_runtime() {
+	version=$(clang -dumpversion 2>/dev/null | sed 's/\..*//')
+	[ -n "$version" ] ||
+		version=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p')
+	! apt-cache show "libclang-rt-$version-dev" >/dev/null 2>&1 || echo "libclang-rt-$version-dev"
 }
 
 # packages_install GROUP...
@@ -72,9 +74,9 @@ packages_install() {
 		echo "==> not a Debian system: make sure that these, or their like, are installed: $names" >&2
 		return 0
 	fi
-	# shellcheck disable=SC2086
-	packages_ensure $names || return 1
 	case " $* " in
-	*' check '*) packages_ensure_clang_runtime ;;
+	*' check '*) names="$names $(packages_clang_runtime)" ;;
 	esac
+	# shellcheck disable=SC2086
+	packages_ensure $names
 }
