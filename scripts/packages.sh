@@ -16,6 +16,8 @@ packages_check='clang llvm clang-format shellcheck relacy-dev gdb valgrind
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static'
 # ./dev check numa: the machines with several memory nodes.
 packages_numa='qemu-system-x86'
+# ./dev check soak: the load beside the tests.
+packages_soak='stress-ng'
 # ./dev bench: micro-benchmarks.
 packages_bench='libbenchmark-dev g++'
 
