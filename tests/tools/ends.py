@@ -114,8 +114,8 @@ def blackhole():
 
 def test_connect_timeout():
     proxy = Proxy(blackhole(), options=["--connect-timeout", "300ms"])
-    client = proxy.connect()
     begin = time.monotonic()
+    client = proxy.connect()
     check_reset(client)
     took = time.monotonic() - begin
     check(took >= 0.25, f"after {took} s already")
@@ -138,8 +138,8 @@ def test_upstream_never_answers():
     upstream = Upstream()
     proxy = Proxy(upstream, options=["--idle-timeout", "300ms"])
     client, server = proxy.connect(), upstream.accept()
-    client.sendall(b"anybody?")
     begin = time.monotonic()
+    client.sendall(b"anybody?")
     check(receive(server, 8) == b"anybody?")
     check_reset(client)
     took = time.monotonic() - begin
