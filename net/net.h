@@ -42,9 +42,6 @@ bool weir__addr_usable(const struct weir_addr *addr);
 int weir__handle_addr(struct weir_handle *handle, enum weir_control what,
 		      struct weir_addr *ret_addr);
 
-/* A name is tried at up to so many of its addresses. */
-#define WEIR__CONNECT_ADDRS 8
-
 /*
  * Whether a descriptor can be adopted, and as what: the backend makes it non-blocking. 0; -EBADF;
  * -ENOTSOCK; -EPROTOTYPE for a socket that is no stream. [any]
@@ -53,6 +50,11 @@ int weir__adoptable(int fd, int *ret_listening);
 
 /* A stream that is not attached to anything; NULL without memory. [any] */
 struct weir_tcp *weir__tcp_alloc(void);
+
+/* ---- connect.c ---- */
+
+/* Whether a stream that has connected to addr is its own peer. */
+bool weir__tcp_met_itself(struct weir_tcp *conn, const struct weir_addr *addr);
 
 /* ---- listener.c ---- */
 

@@ -151,6 +151,8 @@ int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
 		return rc;
 	weir_op_init_connect(&op, &conn->handle, &addr->u.sa, addr->len);
 	rc = weir__net_await(&op.leaf.future, deadline);
+	if (rc == 0 && weir__tcp_met_itself(conn, addr))
+		rc = -ECONNREFUSED;
 	if (rc < 0) {
 		/* Given up in the moment in which it was accepted it is not an empty stream. */
 		weir_tcp_reset(conn);
@@ -162,40 +164,16 @@ int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
 	return 0;
 }
 
-/*
- * The time that one of `left` addresses may take: its share of what is left, so that one which
- * does not answer leaves the others a chance; two seconds are worth waiting in any case.
- */
-static uint64_t share_of(uint64_t deadline, unsigned left)
-{
-	uint64_t now, share;
-
-	if (deadline == WEIR_FOREVER || left == 1)
-		return deadline;
-	now = weir_now();
-	if (now >= deadline)
-		return deadline;
-	share = (deadline - now) / left;
-	if (share < 2 * WEIR_SEC)
-		share = 2 * WEIR_SEC;
-	return share < deadline - now ? now + share : deadline;
-}
-
 static int connect_name(const char *name, uint64_t deadline, struct weir_tcp **ret_conn)
 {
-	struct weir_addr addrs[WEIR__CONNECT_ADDRS];
-	int n = weir_resolve(name, deadline, addrs, WEIR__CONNECT_ADDRS);
-	int rc = n;
+	struct weir_addr addrs[WEIR_CONNECT_ADDRS];
+	struct weir_connect connect;
+	int n = weir_resolve(name, deadline, addrs, WEIR_CONNECT_ADDRS);
 
-	for (int i = 0; i < n; i++) {
-		rc = weir_tcp_connect_addr(&addrs[i], share_of(deadline, (unsigned)(n - i)),
-					   ret_conn);
-		if (rc == 0 || rc == -ECANCELED || rc == -ESHUTDOWN)
-			break;
-		if (deadline != WEIR_FOREVER && weir_now() >= deadline)
-			return -ETIMEDOUT;
-	}
-	return rc;
+	if (n < 0)
+		return n;
+	weir_connect_init(&connect, addrs, (unsigned)n, ret_conn);
+	return weir__net_await(&connect.future, deadline);
 }
 
 int weir_tcp_connect(const char *addr, uint64_t deadline, struct weir_tcp **ret_conn)

@@ -364,8 +364,11 @@ WEIR_API int weir_listener_serve(struct weir_listener *listener,
 /* ---- streams ---- */
 
 /**
- * Connect to a text address; a name is resolved first and each of its addresses (the first 8) tried
- * in turn, each with its share of the time. TCP_NODELAY is set.
+ * Connect to a text address; a name is resolved first, and the first of its addresses (up to 8) that
+ * answers is taken, as by weir_connect_init. TCP_NODELAY is set.
+ *
+ * A stream that would be its own peer, as a socket can become that connects to a free port of
+ * this machine, counts as refused.
  *
  * Thread:   [worker] on a fiber
  * Waits:    until connected, refused by all, or the deadline passes
@@ -378,6 +381,64 @@ WEIR_API int weir_listener_serve(struct weir_listener *listener,
 WEIR_API int weir_tcp_connect(const char *addr, uint64_t deadline, struct weir_tcp **ret_conn);
 WEIR_API int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
 				   struct weir_tcp **ret_conn);
+
+/* The most addresses that one connect tries. */
+#define WEIR_CONNECT_ADDRS 8
+
+/* One of the addresses, being tried. */
+struct weir__attempt {
+	struct weir_op op;
+	struct weir_tcp *conn;		/* NULL: it is over */
+	uint8_t addr;
+};
+
+/*
+ * The future of connecting to one of several addresses; finishes with 0 and *ret_conn. Its discard
+ * closes the connection. It may be moved until it is first polled.
+ */
+struct weir_connect {
+	struct weir_future future;
+	const struct weir_addr *addrs;
+	struct weir_tcp **ret_conn;
+	struct weir_tcp *winner;
+	struct weir__attempt *attempts;
+	struct weir__attempt only;	/* that of a single address */
+	struct weir_sleep pause;	/* until the next address is tried, too */
+	int error;			/* of the last failure */
+	uint8_t first;			/* the address to begin with; may be set after init */
+	uint8_t chosen;			/* the one that has answered */
+	uint8_t count, begun;
+	uint8_t tried;			/* a bit each */
+	uint8_t phase;
+	bool pausing;			/* the sleep is to be polled */
+	bool cancelled;
+};
+
+/**
+ * Set the future of a connect to one of up to WEIR_CONNECT_ADDRS addresses up (RFC 8305): the next
+ * one is tried, too, as soon as one has failed, and 250 ms after the last one that has not answered
+ * yet; families alternate, the first address first. The first connection counts, the others are
+ * given up, and all of them are over when it finishes. TCP_NODELAY is set.
+ *
+ * For a limit put a timeout around it. It finishes with the last failure (-ECONNREFUSED,
+ * -EAFNOSUPPORT, -EMFILE, ...) when all have failed; -EINVAL without an address; -ENOMEM;
+ * -ECANCELED.
+ *
+ * Thread:   [any]
+ * Owns:     the addresses, and *ret_conn, which is written when it finishes with 0, must stay
+ * Cancel:   a connection that came first is returned, not lost
+ * Since:    0.1
+ */
+WEIR_API void weir_connect_init(struct weir_connect *connect, const struct weir_addr *addrs,
+				unsigned count, struct weir_tcp **ret_conn);
+/**
+ * Give back what a connect that will not be polled again still holds: for the fini of a stackless
+ * task, whose operations are over by then. Does nothing to one that finished or never ran.
+ *
+ * Thread:   [worker]
+ * Since:    0.1
+ */
+WEIR_API void weir_connect_fini(struct weir_connect *connect);
 
 /**
  * Make an unconnected stream (AF_INET, AF_INET6, AF_UNIX) for a stackless connect: poll a
