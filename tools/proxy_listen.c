@@ -8,6 +8,8 @@
  * so at the limit one connection per loop waits here, the rest in the kernel's
  * queues, and beyond those the kernel does not answer. Nobody is turned away.
  */
+#include <string.h>
+
 #include "tools/command.h"
 #include "tools/proxy.h"
 
@@ -26,7 +28,8 @@ static int refuse(struct proxy *px, int rc)
 		proxy_say("listen '%s': the port is in use; a free one is wanted", text);
 		return EXIT_USAGE;
 	case -EACCES:
-	case -EPERM:
+		if (weir_addr_port(&px->addr) >= 1024)
+			break;
 		proxy_say("listen '%s': port %u is for root or CAP_NET_BIND_SERVICE; one from 1024 "
 			  "on is wanted",
 			  text, weir_addr_port(&px->addr));
@@ -46,9 +49,10 @@ static int refuse(struct proxy *px, int rc)
 			text);
 		return EXIT_USAGE;
 	default:
-		proxy_say("listen '%s': %s", text, weir_strerror(rc));
-		return EXIT_FAILED;
+		break;
 	}
+	proxy_say("listen '%s': socket, bind or listen: %s", text, strerror(-rc));
+	return EXIT_FAILED;
 }
 
 static int open_listener(struct proxy *px)
@@ -135,7 +139,7 @@ static void serve_one(struct weir_tcp *client, void *arg)
 
 static void break_down(struct proxy *px, int rc)
 {
-	proxy_say("accepting on %s failed: %s", px->addr_text, weir_strerror(rc));
+	proxy_say("accepting on %s failed: accept: %s", px->addr_text, strerror(-rc));
 	pthread_mutex_lock(&px->lock);
 	px->broken = true;
 	pthread_mutex_unlock(&px->lock);

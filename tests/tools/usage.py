@@ -5,10 +5,12 @@
 Usage: usage.py WEIR [TEST...]
 """
 
+import errno
 import os
 import resource
 import socket
 import sys
+import tempfile
 
 import harness
 from harness import Skip, Upstream, check, echo, refused, run_weir
@@ -122,6 +124,20 @@ def test_privileged_port():
             raise Skip("another user cannot run the program from this folder")
     refused(["proxy", "tcp://127.0.0.1:81", OK[1]], "'tcp://127.0.0.1:81'", "port 81",
             "from 1024 on", **options)
+
+
+def test_what_fails_is_named():
+    """And not told as what the same number means elsewhere: no privileged port, no missing runtime."""
+    for error, text in ((errno.EPERM, "Operation not permitted"), (errno.EACCES, "Permission denied"),
+                        (errno.ENXIO, "No such device or address")):
+        code, _, err = run_weir("proxy", "tcp://127.0.0.1:18080", OK[1],
+                                preexec_fn=harness.failing("bind", error))
+        check(code == 1 and f"bind or listen: {text}" in err, code, err)
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as sock:
+        path = os.path.join(folder, "socket")
+        sock.bind(path)
+        refused(["proxy", "--access-log", path, *OK], f"--access-log '{path}'",
+                "open: No such device or address")
 
 
 def reachable(options):
