@@ -136,6 +136,7 @@ struct proxy {
 	pthread_mutex_t lock;
 	struct counters counters;
 	unsigned turns[2];		/* the upstream that is next: as the first choice, after a failure */
+	uint64_t owed;			/* connections accepted without room, that are to wait for it */
 	uint64_t full_ns;		/* when somebody last waited for room */
 	bool draining;
 	bool broken;			/* a listener has failed */
@@ -189,7 +190,7 @@ void proxy_accept_stop(struct proxy *px);
 
 /* ---- proxy_connection.c ---- */
 
-/* Serve a client; it has room (proxy.room), which the connection gives back. [worker] */
+/* Serve a client, which has room (proxy.room) or is owed some; the connection gives it back. [worker] */
 void proxy_connection_start(struct proxy *px, struct weir_tcp *client);
 
 /* ---- proxy_log.c ---- */

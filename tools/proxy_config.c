@@ -16,6 +16,12 @@
 /* Descriptors that are no connection's: listeners, the backend's, the log, the standard ones. */
 #define FDS_RESERVED 32
 #define FDS_PER_WORKER 8
+/*
+ * What a worker may hold at the limit without serving it: the one that waits for room, and those
+ * that io_uring has accepted ahead. It may be more for a moment; who then lacks a descriptor waits
+ * for one (proxy_connection.c). Where there are few descriptors a quarter of them has to do.
+ */
+#define FDS_AHEAD 128
 
 static const char *const balances[] = { "roundrobin", "leastconn", NULL };
 static const char *const shards[] = { "one", "group", "worker", NULL };	/* enum weir_shards */
@@ -143,7 +149,9 @@ static uint64_t descriptors(void)
 int proxy_config_limit(const struct proxy_config *cfg, unsigned workers, uint64_t *ret_limit)
 {
 	uint64_t have = descriptors();
-	uint64_t reserved = FDS_RESERVED + (uint64_t)FDS_PER_WORKER * workers;
+	uint64_t ahead = (uint64_t)FDS_AHEAD * workers;
+	uint64_t reserved = FDS_RESERVED + (uint64_t)FDS_PER_WORKER * workers +
+			    (ahead < have / 4 ? ahead : have / 4);
 	uint64_t most = have > reserved ? (have - reserved) / 2 : 0;
 
 	if (most == 0) {

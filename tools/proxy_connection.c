@@ -2,12 +2,14 @@
 /*
  * proxy_connection.c: one proxied connection, a stackless task:
  *
- *	START ──► CONNECT ──► RELAY ──► (fini)
- *	            │  ▲
- *	            └──┘ refused or too late: the next address, the next upstream
+ *	(ROOM) ──► CHOOSE ──► CONNECT ──► RELAY ──► (fini)
+ *	              ▲          │  ▲
+ *	              │          ▼  └── PAUSE ◄── out of descriptors: the same again
+ *	              └── refused or too late: the next upstream
  *
- * Its state is all that an idle pair costs beside the two streams, so the connect
- * and the relay share their room, and buffers are the relay's leases.
+ * ROOM is for those that were accepted at the end, beyond the limit: they are
+ * served when others have ended. Its state is all that an idle pair costs beside the
+ * two streams, so what it waits for shares its room, and buffers are the relay's leases.
  *
  * Everything that has to happen at the end happens in fini, which also runs when
  * the task is aborted in mid-flight: bytes counted, one line logged, both streams
@@ -22,33 +24,39 @@
 #include "tools/proxy.h"
 
 enum phase {
-	START,
+	ROOM,
+	CHOOSE,
 	CONNECT,
+	PAUSE,
 	RELAY
 };
 
 #define NO_UPSTREAM 0xff
+/* Between two looks for a descriptor. */
+#define PAUSE_NS (20 * WEIR_MSEC)
 
 struct connection {
 	struct proxy *px;
 	struct weir_tcp *client;	/* both are the relay's in RELAY */
-	struct weir_tcp *server;
+	struct weir_tcp *server;	/* where the connect leaves it, which is not moved any more */
 	uint64_t start_ns;
+	uint64_t give_up_ns;		/* without a descriptor; 0: there was none missing */
 	uint64_t tried;			/* a bit per upstream */
 	uint32_t connect_us;		/* from accept to the upstream's answer */
 	int16_t error;			/* of the last attempt */
 	uint8_t phase;
 	uint8_t upstream;
-	uint8_t addr;			/* of the upstream */
-	uint8_t addrs_left;
+	bool has_room;			/* of proxy.room, to be given back */
 	bool over;			/* the end is known: not aborted */
 	bool timed_out;			/* the last attempt */
 	struct small_addr peer;
 	union {
+		struct weir_sem_wait room;
 		struct {
-			struct weir_op op;
+			struct weir_connect connect;
 			struct weir_timeout timeout;
 		} connect;
+		struct weir_sleep pause;
 		struct weir_relay relay;
 	} u;
 };
@@ -66,85 +74,82 @@ static void leave_upstream(struct connection *c, enum upstream_news news, uint64
 	proxy_upstream_leave(c->px, c->upstream, news, up, down);
 }
 
-/* The next address to try; false when all have been. */
-static bool next_address(struct connection *c)
+/* Take the next upstream; false when all have been tried. */
+static bool next_upstream(struct connection *c)
 {
-	const struct upstream *up;
 	int chosen;
 
-	if (c->upstream != NO_UPSTREAM && c->addrs_left > 0) {
-		up = &c->px->upstreams[c->upstream];
-		c->addr = (uint8_t)((c->addr + 1) % up->addrs_len);
-		c->addrs_left--;
-		return true;
-	}
 	leave_upstream(c, UPSTREAM_UNREACHED, 0, 0);
 	c->upstream = NO_UPSTREAM;
 	chosen = proxy_upstream_choose(c->px, c->tried);
 	if (chosen < 0)
 		return false;
-	up = &c->px->upstreams[chosen];
 	c->upstream = (uint8_t)chosen;
 	c->tried |= (uint64_t)1 << chosen;
-	pthread_mutex_lock(&c->px->lock);
-	c->addr = (uint8_t)up->good;
-	pthread_mutex_unlock(&c->px->lock);
-	c->addrs_left = (uint8_t)(up->addrs_len - 1);
 	return true;
 }
 
-/* Whether another address would fare no better: this process has no descriptor left. */
-static bool own_trouble(int rc)
+/* Begin to connect to the upstream, with the address that answered last. */
+static void start_connect(struct connection *c)
+{
+	struct upstream *up = &c->px->upstreams[c->upstream];
+	uint64_t limit = c->px->cfg->connect_ns;
+
+	weir_connect_init(&c->u.connect.connect, up->addrs, up->addrs_len, &c->server);
+	pthread_mutex_lock(&c->px->lock);
+	c->u.connect.connect.first = (uint8_t)up->good;
+	pthread_mutex_unlock(&c->px->lock);
+	weir_timeout_init(&c->u.connect.timeout, &c->u.connect.connect.future,
+			  limit ? weir_deadline_in(limit) : WEIR_FOREVER);
+	c->phase = CONNECT;
+}
+
+/* Out of descriptors, which no other upstream would mend. */
+static bool is_shortage(int rc)
 {
 	return rc == -EMFILE || rc == -ENFILE;
 }
 
-/* Start the next attempt. 0; a negative errno when there is none. */
-static int attempt(struct connection *c)
+/* Wait for a descriptor, for as long as an upstream may take; false when that is over. */
+static bool start_pause(struct connection *c)
 {
 	uint64_t limit = c->px->cfg->connect_ns;
-	const struct weir_addr *addr;
-	int rc;
 
-	do {
-		if (!next_address(c))
-			return c->error;
-		addr = &c->px->upstreams[c->upstream].addrs[c->addr];
-		c->timed_out = false;
-		rc = weir_tcp_new(addr->u.sa.sa_family, &c->server);
-		c->error = (int16_t)rc;
-	} while (rc < 0 && !own_trouble(rc));
-	if (rc < 0)
-		return rc;
-	weir_op_init_connect(&c->u.connect.op, &c->server->handle, &addr->u.sa, addr->len);
-	weir_timeout_init(&c->u.connect.timeout, &c->u.connect.op.leaf.future,
-			  limit ? weir_deadline_in(limit) : WEIR_FOREVER);
-	c->phase = CONNECT;
-	return 0;
+	if (!c->give_up_ns)
+		c->give_up_ns = limit ? weir_deadline_in(limit) : WEIR_FOREVER;
+	if (weir_now() >= c->give_up_ns)
+		return false;
+	weir_sleep_init(&c->u.pause, weir_deadline_in(PAUSE_NS));
+	c->phase = PAUSE;
+	return true;
 }
 
-/* Small segments at once, and probes when it is silent; what was accepted has both already. */
-static void set_up_server(struct connection *c)
+/* The connect has failed: what comes next. 0; a negative errno when that is the end. */
+static int after_failure(struct connection *c, int rc)
 {
-	struct weir_keepalive keepalive = proxy_config_keepalive(c->px->cfg);
-
-	weir_tcp_set_nodelay(c->server, true);
-	if (keepalive.idle_s)
-		weir_tcp_set_keepalive(c->server, &keepalive);
+	c->timed_out = rc == -ETIMEDOUT;
+	c->error = (int16_t)rc;
+	if (is_shortage(rc))
+		return start_pause(c) ? 0 : rc;
+	c->phase = CHOOSE;
+	return rc == -ECANCELED || rc == -ESHUTDOWN ? rc : 0;
 }
 
 static void start_relay(struct connection *c)
 {
+	struct weir_keepalive keepalive = proxy_config_keepalive(c->px->cfg);
 	struct weir_relay_config cfg = WEIR_RELAY_CONFIG_INIT;
 	struct upstream *up = &c->px->upstreams[c->upstream];
+	unsigned chosen = c->u.connect.connect.chosen;
 
 	if (up->addrs_len > 1) {
 		pthread_mutex_lock(&c->px->lock);
-		up->good = c->addr;
+		up->good = chosen;
 		pthread_mutex_unlock(&c->px->lock);
 	}
-	if (up->addrs[c->addr].u.sa.sa_family != AF_UNIX)
-		set_up_server(c);
+	/* The client has its probes from the listener. */
+	if (keepalive.idle_s && up->addrs[chosen].u.sa.sa_family != AF_UNIX)
+		weir_tcp_set_keepalive(c->server, &keepalive);
 	c->connect_us = (uint32_t)((weir_now() - c->start_ns) / WEIR_USEC);
 	cfg.idle_ns = c->px->cfg->idle_ns;
 	cfg.half_ns = c->px->cfg->half_close_ns;
@@ -152,37 +157,38 @@ static void start_relay(struct connection *c)
 	c->phase = RELAY;
 }
 
-/* The end without an upstream. */
-static int give_up(struct connection *c, int rc)
+/* What the connection waits for now. */
+static struct weir_future *awaited(struct connection *c)
 {
-	c->error = (int16_t)rc;
-	c->over = true;
-	return rc;
+	switch (c->phase) {
+	case ROOM:
+		return &c->u.room.wait.leaf.future;
+	case CONNECT:
+		return &c->u.connect.timeout.future;
+	case PAUSE:
+		return &c->u.pause.leaf.future;
+	default:
+		return &c->u.relay.future;
+	}
 }
 
-static int poll_connect(struct connection *c, struct weir_cx *cx)
+/* It has finished with rc: the next phase. 0; a negative errno when that is the end. */
+static int advance(struct connection *c, int rc)
 {
-	int rc;
-
-	for (;;) {
-		rc = weir_poll(&c->u.connect.timeout.future, cx);
-		if (rc == WEIR_PENDING)
-			return rc;
-		if (rc == 0) {
-			start_relay(c);
-			return 0;
-		}
-		/* It may have been accepted just now: that is no empty request. */
-		weir_tcp_reset(c->server);
-		c->server = NULL;
-		c->timed_out = rc == -ETIMEDOUT;
-		c->error = (int16_t)rc;
-		if (rc == -ECANCELED || rc == -ESHUTDOWN)
-			return give_up(c, rc);
-		rc = attempt(c);
-		if (rc < 0)
-			return give_up(c, rc);
+	if (c->phase == CONNECT && rc < 0)
+		return after_failure(c, rc);
+	c->error = (int16_t)rc;
+	if (rc < 0)
+		return rc;
+	if (c->phase == CONNECT) {
+		start_relay(c);
+	} else if (c->phase == PAUSE) {
+		start_connect(c);
+	} else {
+		c->has_room = true;
+		c->phase = CHOOSE;
 	}
+	return 0;
 }
 
 static int connection_poll(void *state, struct weir_cx *cx)
@@ -190,19 +196,25 @@ static int connection_poll(void *state, struct weir_cx *cx)
 	struct connection *c = state;
 	int rc = 0;
 
-	if (c->phase == START) {
-		rc = attempt(c);
-		if (rc < 0)
-			return give_up(c, rc);
-	}
-	if (c->phase == CONNECT) {
-		rc = poll_connect(c, cx);
-		if (rc == WEIR_PENDING || rc < 0)
+	while (rc == 0 && c->phase != RELAY) {
+		if (c->phase == CHOOSE) {
+			if (!next_upstream(c))
+				break;
+			start_connect(c);
+		}
+		rc = weir_poll(awaited(c), cx);
+		if (rc == WEIR_PENDING)
 			return rc;
+		rc = advance(c, rc);
 	}
-	rc = weir_poll(&c->u.relay.future, cx);
-	if (rc != WEIR_PENDING)
-		c->over = true;
+	if (c->phase == RELAY) {
+		rc = weir_poll(&c->u.relay.future, cx);
+		if (rc == WEIR_PENDING)
+			return rc;
+	} else {
+		rc = c->error;
+	}
+	c->over = true;
 	return rc;
 }
 
@@ -244,7 +256,8 @@ static void close_both(struct connection *c, struct log_record *record)
 	if (c->phase != RELAY) {
 		record->reason = (uint8_t)reason_of_connect(c);
 		record->error = c->error;
-		weir_tcp_reset(c->server);
+		if (c->phase == CONNECT)
+			weir_connect_fini(&c->u.connect.connect);
 		weir_tcp_reset(c->client);
 		return;
 	}
@@ -261,7 +274,7 @@ static void close_both(struct connection *c, struct log_record *record)
 static enum upstream_news news_of(const struct connection *c, const struct log_record *record)
 {
 	if (c->phase != RELAY)
-		return c->over ? UPSTREAM_UNREACHED : UPSTREAM_NO_NEWS;
+		return c->over && !is_shortage(c->error) ? UPSTREAM_UNREACHED : UPSTREAM_NO_NEWS;
 	if (record->down_bytes)
 		return UPSTREAM_ANSWERED;
 	return record->reason == END_DONE || record->reason == END_UPSTREAM_RESET
@@ -269,7 +282,7 @@ static enum upstream_news news_of(const struct connection *c, const struct log_r
 		       : UPSTREAM_NO_NEWS;
 }
 
-static void count(struct proxy *px, const struct log_record *record)
+static void count(struct proxy *px, const struct log_record *record, bool has_room)
 {
 	bool last;
 
@@ -279,7 +292,8 @@ static void count(struct proxy *px, const struct log_record *record)
 	px->counters.down_bytes += record->down_bytes;
 	last = --px->counters.active == 0 && px->draining;
 	pthread_mutex_unlock(&px->lock);
-	weir_sem_release(&px->room, 1);
+	if (has_room)
+		weir_sem_release(&px->room, 1);
 	if (last)
 		weir_notify_one(&px->changed);
 }
@@ -302,7 +316,7 @@ static void connection_fini(void *state)
 		record.duration_ns = weir_now() - c->start_ns;
 		access_log_put(c->px->log, &record);
 	}
-	count(c->px, &record);
+	count(c->px, &record, c->has_room);
 }
 
 void proxy_connection_start(struct proxy *px, struct weir_tcp *client)
@@ -319,10 +333,15 @@ void proxy_connection_start(struct proxy *px, struct weir_tcp *client)
 	if (px->log && weir_tcp_peer_addr(client, &peer) == 0)
 		small_addr_of(&peer, &c.peer);
 	pthread_mutex_lock(&px->lock);
+	c.has_room = px->owed == 0;
+	px->owed -= !c.has_room;
 	px->counters.accepted++;
 	px->counters.by_worker[weir_rt_worker_index()]++;
 	px->counters.active++;
 	pthread_mutex_unlock(&px->lock);
+	c.phase = c.has_room ? CHOOSE : ROOM;
+	if (!c.has_room)
+		weir_sem_wait_init(&c.u.room, &px->room, 1);
 	cfg.name = "connection";
 	cfg.where = WEIR_HERE;
 	cfg.poll = connection_poll;
@@ -336,5 +355,6 @@ void proxy_connection_start(struct proxy *px, struct weir_tcp *client)
 	px->counters.active--;
 	px->counters.refused++;
 	pthread_mutex_unlock(&px->lock);
-	weir_sem_release(&px->room, 1);
+	if (c.has_room)
+		weir_sem_release(&px->room, 1);
 }

@@ -116,20 +116,31 @@ static bool note_full(struct proxy *px)
 	return news;
 }
 
+/* Whoever the kernel has accepted is served: at the end without room, which it waits for itself. */
+static int owe(struct proxy *px)
+{
+	pthread_mutex_lock(&px->lock);
+	px->owed++;
+	pthread_mutex_unlock(&px->lock);
+	return 0;
+}
+
 /* Take room for one connection. */
 static int enter(void *arg, bool may_wait)
 {
 	struct proxy *px = arg;
 	int rc = weir_sem_acquire_try(&px->room, 1);
 
-	if (rc != -EAGAIN || !may_wait)
+	if (rc != -EAGAIN)
 		return rc;
+	if (!may_wait)
+		return owe(px);
 	if (note_full(px) && !px->cfg->quiet)
 		proxy_say("%llu connections: the limit is reached, accepting pauses",
 			  (unsigned long long)px->limit);
 	rc = weir_sem_acquire(&px->room, 1);
 	note_full(px);
-	return rc;
+	return rc == -ECANCELED ? owe(px) : rc;
 }
 
 static void serve_one(struct weir_tcp *client, void *arg)

@@ -5,12 +5,16 @@
 Usage: balance.py WEIR [--backend NAME] [TEST...]
 """
 
+import ctypes
 import errno
+import os
 import socket
 import sys
+import tempfile
 
+import ends
 import harness
-from harness import Proxy, Upstream, ask, check, echo, refused_port
+from harness import Proxy, Skip, Upstream, ask, check, echo, refused_port
 
 
 def serve(proxy, count):
@@ -99,6 +103,38 @@ def test_a_socket_that_cannot_be_made_goes_on_to_the_next():
                   preexec_fn=harness.failing("socket", errno.EAFNOSUPPORT, socket.AF_INET6))
     serve(proxy, 4)
     check(proxy.counters()["connect-failures"] == 2)
+    check(proxy.stop() == 0)
+
+
+def with_hosts(text):
+    """A preexec_fn: names of one's own, for this process only; root may."""
+    file = tempfile.NamedTemporaryFile("w", encoding="ascii")       # pylint: disable=consider-using-with
+    file.write(text)
+    file.flush()
+    harness.keep(file)
+
+    def install():
+        libc = ctypes.CDLL(None, use_errno=True)
+        private, bind = 1 << 14 | 1 << 18, 1 << 12
+        if libc.unshare(0x20000) < 0 or libc.mount(b"none", b"/", None, private, None) < 0 or \
+           libc.mount(file.name.encode(), b"/etc/hosts", None, bind, None) < 0:
+            os.write(2, b"no names of one's own\n")
+            os._exit(77)
+    return install
+
+
+def test_an_address_that_is_silent_is_not_waited_for():
+    """The next address of the name is tried beside it; there is no limit of time."""
+    if os.geteuid() != 0:
+        raise Skip("it takes root to have names of one's own")
+    silent = ends.blackhole("127.0.0.2")
+    upstream = Upstream(echo, at=("127.0.0.3", silent.port))
+    hosts = with_hosts("127.0.0.2 many.test\n127.0.0.3 many.test\n")
+    proxy = Proxy(f"tcp://many.test:{silent.port}", options=["--connect-timeout", "0"],
+                  preexec_fn=hosts)
+    serve(proxy, 3)
+    check(upstream.accepted == 3)
+    check(proxy.counters()["connect-failures"] == 0)
     check(proxy.stop() == 0)
 
 

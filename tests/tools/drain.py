@@ -5,6 +5,7 @@
 Usage: drain.py WEIR [TEST...]
 """
 
+import resource
 import select
 import signal
 import socket
@@ -204,20 +205,58 @@ def test_limit_pauses_accepting():
     for client in served:
         client.close()
     proxy.ends(count=3)
-    for client in waiting:      # all in turn: whoever is served makes room
-        client.settimeout(PATIENCE)
-    left = list(waiting)
-    while left:
-        ready, _, _ = select.select(left, [], [], PATIENCE)
-        check(ready, "nobody is served")
-        for client in ready:
-            check(client.recv(1) == b"x")
-            client.close()
-            left.remove(client)
+    answer_all(waiting, b"")
     check(set(proxy.ends(count=9)) == {"done"})
     said = [l for l in proxy.err.lines if "the limit is reached" in l]
     check(len(said) == 1, said)
     check(proxy.stop() == 0)
+
+
+def answer_all(clients, text=b"x"):
+    """All in turn: whoever has had its answer makes room."""
+    left = list(clients)
+    for client in left:
+        client.settimeout(PATIENCE)
+        client.sendall(text)
+    while left:
+        ready, _, _ = select.select(left, [], [], PATIENCE)
+        check(ready, "nobody is served of", len(left))
+        for client in ready:
+            check(client.recv(1) == b"x")
+            client.close()
+            left.remove(client)
+
+
+def test_drain_serves_who_waits_at_the_limit():
+    """They were accepted, by the proxy or the kernel, before it was told to stop."""
+    for dispatch in ("local", "least-loaded"):
+        upstream = Upstream(echo)
+        proxy = Proxy(upstream, options=["--max-connections", "2", "--workers", "2",
+                                         "--dispatch", dispatch])
+        served = [proxy.connect() for _ in range(2)]
+        for client in served:
+            ask(client)
+        waiting = [proxy.connect() for _ in range(20)]
+        proxy.err.find("2 connections: the limit is reached")
+        proxy.signal(signal.SIGTERM)
+        proxy.err.find("stopped accepting, 22 connections")
+        check(proxy.counters()["active"] == 22)
+        for client in served:
+            client.close()
+        answer_all(waiting)
+        check(proxy.wait() == 0)
+        check(proxy.ends(count=22) == ["done"] * 22)
+
+
+def test_limit_of_descriptors():
+    """Nobody is turned away where they are the limit, whatever is accepted ahead."""
+    upstream = Upstream(echo)
+    for files in (80, 200):
+        proxy = Proxy(upstream, options=["--workers", "1"], preexec_fn=lambda most=files:
+                      resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
+        answer_all([proxy.connect() for _ in range(300)])
+        check(set(proxy.ends(count=300)) == {"done"})
+        check(proxy.stop() == 0)
 
 
 def answers(client):

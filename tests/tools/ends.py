@@ -92,21 +92,21 @@ def test_unix_upstream():
         check(proxy.stop() == 0)
 
 
-def blackhole():
+def blackhole(host="127.0.0.1"):
     """A port that answers no SYN: its queue is full."""
-    upstream = Upstream(backlog=0)
+    upstream = Upstream(backlog=0, at=(host, 0))
     sockets = []
     for _ in range(8):
         sock = socket.socket()
         harness._open.append(sock)
         sock.setblocking(False)
-        sock.connect_ex(("127.0.0.1", upstream.port))
+        sock.connect_ex((host, upstream.port))
         sockets.append(sock)
     probe = socket.socket()
     harness._open.append(probe)
     probe.settimeout(0.3)
     try:
-        probe.connect(("127.0.0.1", upstream.port))
+        probe.connect((host, upstream.port))
     except socket.timeout:
         return upstream
     raise Skip("a full accept queue answers here")

@@ -179,8 +179,8 @@ def parse_counters(lines):
 class Upstream:
     """A listening socket; handler(self, conn) runs in a thread for each connection."""
 
-    def __init__(self, handler=None, backlog=512):
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+    def __init__(self, handler=None, backlog=512, at=("127.0.0.1", 0)):
+        self.socket = socket.create_server(at, backlog=backlog)
         self.socket.settimeout(PATIENCE)
         self.port = self.socket.getsockname()[1]
         self.url = f"tcp://127.0.0.1:{self.port}"
@@ -352,6 +352,11 @@ def failing(call, error, argument=None):
                 os.write(2, b"no seccomp here\n")
                 os._exit(77)
     return install
+
+
+def keep(thing):
+    """Something with a close, for the rest of the test."""
+    _open.append(thing)
 
 
 def clean_up():
