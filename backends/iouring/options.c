@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "backends/iouring/newer.h"
 #include "backends/iouring/options.h"
+
+#define FDS_FOR_MULTISHOT 1024
 
 struct word {
 	const char *name;
@@ -36,11 +39,22 @@ static const struct word words[] = {
 };
 #define WORDS (sizeof(words) / sizeof(words[0]))
 
+/*
+ * A multishot accept takes all that is in the kernel's queue at once, wanted or not. Where that
+ * may be all the descriptors of the process, nobody would be left one to serve them with.
+ */
+static bool many_descriptors(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= FDS_FOR_MULTISHOT;
+}
+
 void weir__uring_options_init(struct uring_options *options)
 {
 	*options = (struct uring_options){
 		.defer = true,
-		.multishot_accept = true,
+		.multishot_accept = many_descriptors(),
 		.multishot_recv = true,
 		.buffers = true,
 		.ring_fd = true,
