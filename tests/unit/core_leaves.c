@@ -481,29 +481,12 @@ static int an_enabled_wait_ends_with_its_stackless_task(void *arg UNUSED)
 
 /* ---- where ------------------------------------------------------------------------------- */
 
-static bool have_backend(const char *name)
-{
-	struct weir_backend_info info;
-
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
-		if (strcmp(info.name, name) == 0)
-			return info.err == 0;
-	return false;
-}
-
-#define PLACES 6	/* each backend with no, one and two workers */
-
 static void on_place(int i, int (*fn)(void *))
 {
-	struct weir_rt_config cfg = runtime_config(i % 3 ? ON_ONE : ON_CURRENT);
+	struct weir_rt_config cfg = place_config(i);
 
-	cfg.backend = i < 3 ? "epoll" : "io_uring";
-	if (i % 3 == 2)
-		cfg.workers = 2;
-	if (have_backend(cfg.backend))
+	if (place_is_there(&cfg))
 		runtime_run(&cfg, fn, NULL);
-	else
-		testing_skip("no %s here", cfg.backend);
 }
 
 #define ON_PLACES(name)                                                                            \

@@ -10,6 +10,7 @@
 #define WEIR_TESTS_RUNTIMES_H
 
 #include <pthread.h>
+#include <string.h>
 
 #include "tests/support/testing.h"
 #include "weir/weir.h"
@@ -30,6 +31,30 @@ static inline struct weir_rt_config runtime_config(int kind)
 	cfg.sched = kind == ON_CURRENT ? WEIR_SCHED_CURRENT : WEIR_SCHED_MULTI;
 	cfg.workers = kind == ON_FOUR ? 4 : 1;
 	return cfg;
+}
+
+#define PLACES 6	/* each backend with no, one and two workers */
+
+static inline struct weir_rt_config place_config(int i)
+{
+	struct weir_rt_config cfg = runtime_config(i % 3 ? ON_ONE : ON_CURRENT);
+
+	cfg.backend = i < 3 ? "epoll" : "io_uring";
+	if (i % 3 == 2)
+		cfg.workers = 2;
+	return cfg;
+}
+
+/* Else the test is skipped. */
+static inline bool place_is_there(const struct weir_rt_config *cfg)
+{
+	struct weir_backend_info info;
+
+	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
+		if (strcmp(info.name, cfg->backend) == 0 && info.err == 0)
+			return true;
+	testing_skip("no %s here", cfg->backend);
+	return false;
 }
 
 static inline struct weir_rt *runtime_new(const struct weir_rt_config *cfg)
