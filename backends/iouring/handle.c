@@ -270,15 +270,21 @@ static void end_elsewhere(int fd)
  * Besides the multishot request, which is cancelled by name. Of one worker, whose ring has them all,
  * a cancel is enough: what completes in part just before it is not made again for a handle that is
  * being closed (weir__uring_transfer_done).
- * But not for a send without copying, whose bytes are in use until the socket has let go of them.
+ * But not for a send without copying, whose bytes are in use until the socket has let go of them: a
+ * peer that does not read puts that off for ever, unless the socket is reset.
  */
-static void end_ops(struct uring *u, const struct weir_handle *h)
+static void end_ops(struct uring *u, struct weir_handle *h)
 {
 	weir__uring_cancel_fd(u, h->fd);
 	if ((u->alone && !u->options.zero_copy_bytes) || h->kind != WEIR_HANDLE_STREAM)
 		return;
 	weir__count_syscalls(u->base.worker, 2);
-	end_elsewhere(h->fd);
+	/* The handle is closing by now. Pairs with the fence in lend, in send.c. */
+	weir__fence(WEIR_SEQ_CST);
+	if (weir__load(&state_of(h)->lent, WEIR_RELAXED))
+		weir__socket_reset(h->fd);
+	else
+		end_elsewhere(h->fd);
 }
 
 /* Looked for, not asked: it may be gone. */

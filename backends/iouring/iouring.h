@@ -67,9 +67,12 @@ enum uring_tag {
 
 /*
  * An op's .next: while it waits in a list, the next one there. Of one that the kernel has, its
- * struct uring_vec or NULL, and in the low bit that a cancel is on its way.
+ * struct uring_vec or NULL, and in the low bits that a cancel is on its way, and that its bytes are
+ * lent to the kernel instead of copied.
  */
 #define OP_CANCELLED 1u
+#define OP_LENDS 2u
+#define OP_BITS 3u
 /* The same of a POLL, which is in both: in its events. */
 #define POLL_CANCELLED (1u << 31)
 
@@ -105,6 +108,8 @@ struct uring_handle {
 	};
 	int16_t end;			/* 0 or an errno, with ENDED */
 	uint8_t away;			/* reads in a row that came from other workers */
+	bool copies;			/* its socket does not take lent bytes; atomic */
+	uint32_t lent;			/* sends whose bytes it has queued, and not given back; atomic */
 	union {
 		struct uring_fds *fds;	/* a listener's connections nobody has asked for */
 		uint32_t direct;	/* a stream's number in the ring's table, plus one */

@@ -31,7 +31,7 @@ struct uring_vec {
 
 static inline struct uring_vec *vec_of(const struct weir_op *op)
 {
-	return (struct uring_vec *)((uintptr_t)op->next & ~(uintptr_t)OP_CANCELLED);
+	return (struct uring_vec *)((uintptr_t)op->next & ~(uintptr_t)OP_BITS);
 }
 
 static struct uring_vec *vec_take(struct uring *u, struct weir_op *op)
@@ -70,6 +70,52 @@ void weir__uring_vecs_fini(struct uring *u)
 	}
 }
 
+/* ---- lent bytes ---- */
+
+static inline void set_lends(struct weir_op *op, bool lends)
+{
+	uintptr_t next = (uintptr_t)op->next & ~(uintptr_t)OP_LENDS;
+
+	op->next = (struct weir_op *)(lends ? next | OP_LENDS : next);
+}
+
+static inline bool lends(const struct weir_op *op)
+{
+	return (uintptr_t)op->next & OP_LENDS;
+}
+
+static bool may_lend(const struct uring *u, struct weir_op *op, size_t len)
+{
+	return u->options.zero_copy_bytes && len >= u->options.zero_copy_bytes &&
+	       !weir__load(&state_of(op->handle)->copies, WEIR_RELAXED);
+}
+
+/*
+ * The socket has taken bytes that it gives back when the peer has them. Neither a cancel nor a
+ * shutdown takes them from it, only a reset: so that is what a close makes, see end_ops. The fence
+ * pairs with the one there: of the two the second knows of the first.
+ */
+static void lend(struct weir_op *op, int res)
+{
+	struct uring_handle *s = state_of(op->handle);
+
+	op->res = res;
+	if (res <= 0)
+		return;
+	weir__fetch_add(&s->lent, 1u, WEIR_RELAXED);
+	weir__fence(WEIR_SEQ_CST);
+	if (uring_is_closing(s))
+		weir__socket_reset(op->handle->fd);
+}
+
+/* Nothing of it is in use any more. What had come of it. */
+static int give_back(struct weir_op *op)
+{
+	if (op->res > 0)
+		weir__fetch_sub(&state_of(op->handle)->lent, 1u, WEIR_RELAXED);
+	return op->res;
+}
+
 /* ---- entries ---- */
 
 static void prep_single(struct uring *u, struct weir_op *op, struct io_uring_sqe *sqe)
@@ -83,9 +129,11 @@ static void prep_single(struct uring *u, struct weir_op *op, struct io_uring_sqe
 	if (op->code == WEIR_OP_RECV) {
 		flags = op->flags & WEIR_OP_PEEK ? MSG_PEEK : 0;
 		io_uring_prep_recv(sqe, fd, buf, len, flags);
-	} else if (u->options.zero_copy_bytes && len >= u->options.zero_copy_bytes) {
+	} else if (may_lend(u, op, len)) {
+		set_lends(op, true);
 		io_uring_prep_send_zc(sqe, fd, buf, len, MSG_NOSIGNAL, 0);
 	} else {
+		set_lends(op, false);
 		io_uring_prep_send(sqe, fd, buf, len, MSG_NOSIGNAL);
 	}
 }
@@ -157,11 +205,16 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 
 	/* Of a send without copying: the buffer is still in use, and a second one will come. */
 	if (WEIR_UNLIKELY(cqe->flags & IORING_CQE_F_MORE)) {
-		op->res = res;
+		lend(op, res);
 		return;
 	}
 	if (WEIR_UNLIKELY(cqe->flags & IORING_CQE_F_NOTIF))
-		res = op->res;
+		res = give_back(op);
+	if (WEIR_UNLIKELY(res == -EOPNOTSUPP && lends(op))) {
+		/* Such as a Unix socket: from now on they are copied. */
+		weir__store(&state_of(op->handle)->copies, true, WEIR_RELAXED);
+		res = -EAGAIN;
+	}
 	if (WEIR_UNLIKELY(res == -EFAULT)) {
 		res = ask_about_fault(op);
 		fault = res == -EFAULT;

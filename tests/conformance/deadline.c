@@ -128,10 +128,13 @@ CASE(a_leased_receive_times_out, WEIR_CAP_LEASE)
 CASE(a_send_times_out, 0)
 {
 	struct weir_tcp *one, *other;
-	uint8_t *out = malloc(LARGE_BYTES);
 	size_t done = 0;
+	uint8_t *out;
 	char byte;
 
+	if (sends_wait_for_the_peer())
+		return 0;
+	out = malloc(LARGE_BYTES);
 	connected(&one, &other);
 	pattern_fill(2, 0, out, LARGE_BYTES);
 	TIMES_OUT(end, weir_tcp_send_all(one, out, LARGE_BYTES, end, &done));
@@ -187,6 +190,8 @@ CASE(plain_and_gathered_sends_time_out, 0)
 	char byte;
 	int rc, i;
 
+	if (sends_wait_for_the_peer())
+		return 0;
 	connected(&one, &other);
 	for (i = 0; i < 4; i++) {
 		rc = send_some(one, i % 2, sent, 100, weir_deadline_in(testing_hang_ns()));
@@ -215,6 +220,8 @@ CASE(a_leased_send_times_out, WEIR_CAP_LEASE)
 	size_t sent = 0;
 	int rc;
 
+	if (sends_wait_for_the_peer())
+		return 0;
 	connected(&one, &other);
 	connected(&third, &fourth);
 	do {
@@ -257,11 +264,13 @@ CASE(the_other_receives_time_out, 0)
 CASE(single_sends_time_out, 0)
 {
 	struct weir_tcp *one, *other;
-	uint8_t *buf = calloc(1, 65536);
+	static uint8_t buf[65536];
 	struct iovec iov[2] = { { buf, 30000 }, { buf + 30000, 30000 } };
 	size_t sent = 0;
 	int rc[2];
 
+	if (sends_wait_for_the_peer())
+		return 0;
 	connected(&one, &other);
 	/* A system may find room once more when nobody expects it. */
 	do {
@@ -281,7 +290,6 @@ CASE(single_sends_time_out, 0)
 	}
 	ck_assert_int_eq(weir_tcp_recv(other, buf, 65536), 0);
 	close_both(one, other);
-	free(buf);
 	return 0;
 }
 

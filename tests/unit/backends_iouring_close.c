@@ -65,6 +65,81 @@ START_TEST(close_behind_a_part_of_a_send)
 }
 END_TEST
 
+/* A send of which the socket has taken bytes that it has not copied, and that nobody reads. */
+static int lend_some(struct weir_backend *be, struct weir_handle *h, struct weir_op *op)
+{
+	static char bytes[1 << 20];
+	int peer = tcp_pair(h);
+
+	small_buffers(h, peer);
+	settle(be);
+	submit_to(be, send_op(op, h, bytes, sizeof(bytes), WEIR_OP_ALL));
+	ck_assert(!is_done(op));
+	while (recv(peer, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		continue;
+	ck_assert_int_ge(io_uring_submit(&WEIR_CONTAINER_OF(be, struct uring, base)->ring), 1);
+	return peer;
+}
+
+/* Neither a cancel nor a shutdown would end it. Whichever comes second, close or completion, does. */
+START_TEST(close_over_lent_bytes)
+{
+	bool completed = _i & 2;
+	struct weir_backend *be;
+	struct weir_handle h;
+	struct weir_op op;
+	int peer;
+
+	begin(ZERO_COPY);
+	be = _i & 1 ? be1 : be0;
+	peer = lend_some(be, &h, &op);
+	for (int i = 0; completed && !state_of(&h)->lent; i++) {
+		ck_assert_int_lt(i, 1000);
+		settle(be);
+	}
+	become(be0);
+	be0->ops->detach(be0, &h);
+	while (!is_done(&op) || !detached) {
+		settle(be0);
+		settle(be1);
+	}
+	ck_assert_int_eq(op.res, -ECANCELED);
+	ck_assert_int_eq(read_end(peer), -ECONNRESET);
+	close(peer);
+	end();
+}
+END_TEST
+
+/* It has no way to lend: they are copied, then and from then on. */
+START_TEST(a_unix_socket_is_lent_nothing)
+{
+	static char bytes[1 << 20];
+	struct weir_handle h;
+	struct weir_op op;
+	int fds[2];
+	size_t got;
+	ssize_t n;
+
+	begin(ZERO_COPY);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	adopt(be0, &h, fds[0], WEIR_HANDLE_STREAM);
+	for (unsigned round = 0; round < 3; round++) {
+		submit(send_op(&op, &h, bytes, sizeof(bytes), WEIR_OP_ALL));
+		for (got = 0; got<sizeof(bytes); got += n> 0 ? (size_t)n : 0) {
+			n = recv(fds[1], bytes, sizeof(bytes), MSG_DONTWAIT);
+			turn_of(be0, in_ms(1));
+		}
+		settle(be0);
+		ck_assert(is_done(&op));
+		ck_assert_int_eq(op.res, (int)sizeof(bytes));
+		ck_assert(state_of(&h)->copies);
+	}
+	detach(&h);
+	close(fds[1]);
+	end();
+}
+END_TEST
+
 START_TEST(close_with_a_linger_of_0_resets)
 {
 	struct weir_handle h;
@@ -114,6 +189,8 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		EVERY(close_while_pending),
 		EVERY(close_behind_a_part_of_a_send),
+		TESTING(close_over_lent_bytes, .rounds = 4),
+		TESTING(a_unix_socket_is_lent_nothing),
 		EVERY(close_with_a_linger_of_0_resets),
 		EVERY(close_of_polls),
 	};
