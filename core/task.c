@@ -281,8 +281,8 @@ int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 	return rc;
 }
 
-int weir_spawn_or_drop_at(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *),
-			  const struct weir_location *where, struct weir_task **ret_task)
+static inline int spawn_fn(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *),
+			   const struct weir_location *where, struct weir_task **ret_task)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 
@@ -293,10 +293,16 @@ int weir_spawn_or_drop_at(struct weir_rt *rt, int (*fn)(void *), void *arg, void
 	return weir_task_spawn(rt, &cfg, ret_task);
 }
 
+int weir_spawn_or_drop_at(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *),
+			  const struct weir_location *where, struct weir_task **ret_task)
+{
+	return spawn_fn(rt, fn, arg, drop, where, ret_task);
+}
+
 int weir_spawn_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
 		  const struct weir_location *where, struct weir_task **ret_task)
 {
-	return weir_spawn_or_drop_at(rt, fn, arg, NULL, where, ret_task);
+	return spawn_fn(rt, fn, arg, NULL, where, ret_task);
 }
 
 void weir__task_away(struct weir__worker *w, struct weir_task *task)
