@@ -176,6 +176,7 @@ struct bench_times {
 /* The whole run: the plan, and then the results. */
 struct bench {
 	struct bench_config cfg;
+	int json_fd;			/* of a FIFO for the results, held open; 0: opened in the end */
 	const struct bench_workload_info *work;
 	struct bench_backend backends[BENCH_BACKENDS_MAX];
 	unsigned backends_len, reference, twin;	/* twin: backends_len without --aa */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/bench.h"
@@ -462,18 +463,29 @@ static int settle(struct bench *b)
 	return 0;
 }
 
-/* A report that cannot be written is better known before the run than after it. */
-static int check_json(const char *path)
+/*
+ * A report that cannot be written is better known before the run than after it. The reader of a
+ * FIFO has to be there by now, without which opening would wait, and keeps it open for the report.
+ */
+static int check_json(struct bench *b)
 {
+	const char *path = b->cfg.json;
+	struct stat st;
 	int fd;
 
 	if (!path || strcmp(path, "-") == 0)
 		return 0;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	if (fd >= 0)
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+	if (fd < 0) {
+		bench_say("--json '%s': %s; a file that can be written is wanted", path,
+			  errno == ENXIO ? "nobody reads it" : strerror(errno));
+		return EXIT_USAGE;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
 		return close(fd);
-	bench_say("--json '%s': %s; a file that can be written is wanted", path, strerror(errno));
-	return EXIT_USAGE;
+	fcntl(fd, F_SETFL, O_WRONLY);
+	b->json_fd = fd;
+	return 0;
 }
 
 int bench_config_parse(int argc, char **argv, struct bench *b)
@@ -510,6 +522,6 @@ int bench_config_parse(int argc, char **argv, struct bench *b)
 	if (code == 0)
 		code = place(b);
 	if (code == 0)
-		code = check_json(b->cfg.json);
+		code = check_json(b);
 	return code ? code + 1 : 0;
 }

@@ -445,10 +445,17 @@ static void put_benchmarks(struct json_out *j, const struct bench *b)
 	json_out_close(j, ']');
 }
 
+static FILE *open_output(const struct bench *b, const char *path)
+{
+	if (strcmp(path, "-") == 0)
+		return stdout;
+	return b->json_fd ? fdopen(b->json_fd, "w") : fopen(path, "we");
+}
+
 int bench_json_write(const struct bench *b, const char *path)
 {
-	bool to_stdout = strcmp(path, "-") == 0;
-	struct json_out j = JSON_OUT_INIT(to_stdout ? stdout : fopen(path, "we"));
+	struct json_out j = JSON_OUT_INIT(open_output(b, path));
+	bool to_stdout = j.out == stdout;
 	int rc;
 
 	if (!j.out)

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -260,6 +261,23 @@ def test_json_on_stdout():
     code, out, err = run_weir("bench", "pingpong", *SHORT, "--json", "-")
     check(code == 0 and err.startswith("pingpong"), code, err)
     check_file(parse(out))
+
+
+def test_json_into_a_fifo():
+    """Without a reader it is refused, not waited for; the reader gets all of it and one end."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "fifo")
+        os.mkfifo(path)
+        refused(["bench", "pingpong", *SHORT, "--json", path], path, "nobody reads it")
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        process = subprocess.Popen([harness.WEIR, "bench", "pingpong", *SHORT, "--json", path],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        select.select([reader], [], [], harness.PATIENCE)
+        os.set_blocking(reader, True)
+        with open(reader, encoding="utf-8") as fifo:
+            check_file(parse(fifo.read()))
+        check(process.wait(harness.PATIENCE) == 0)
 
 
 @functools.lru_cache
