@@ -50,7 +50,7 @@ static int unqueue_fd(struct uring_fds *fds)
 	return fd;
 }
 
-/* A connection that nobody accepted is reset with its listener, as those in the kernel's queue. */
+/* A connection that nobody will get is reset, as those in the kernel's queue are with their listener. */
 static void refuse(int fd)
 {
 	weir__socket_will_reset(fd);
@@ -169,7 +169,7 @@ void weir__uring_accept_done(struct uring *u, struct weir_handle *h, const struc
 		return;
 	}
 	if (res >= 0 && !queue_fd(s->fds, res)) {
-		weir__socket_close(res);
+		refuse(res);
 		res = -ENOMEM;
 	}
 	if (res < 0 && !is_passing(res))

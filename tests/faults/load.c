@@ -230,6 +230,18 @@ struct server {
 	struct weir_group *group;
 };
 
+static void serve_one(struct server *s, struct weir_tcp *conn)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+
+	cfg.fn = s->serve;
+	cfg.arg = conn;
+	cfg.drop = weir_tcp_drop;
+	cfg.group = s->group;
+	cfg.where = WEIR_HERE;
+	(void)weir_task_spawn(NULL, &cfg, NULL);
+}
+
 static int server(void *arg)
 {
 	struct server *s = arg;
@@ -244,8 +256,7 @@ static int server(void *arg)
 			failed++;
 			continue;
 		}
-		if (weir_group_spawn(s->group, s->serve, conn, NULL) < 0)
-			weir_tcp_reset(conn);
+		serve_one(s, conn);
 	}
 	weir_listener_close(s->listener);
 	return 0;
@@ -399,7 +410,8 @@ static void start_parts(struct weir_group *group)
 /* Every task of the group has ended, and what became of each is no matter. */
 static void finish(struct weir_group *group, const char *what)
 {
-	uint64_t id, end = weir_deadline_in(testing_scaled(30) * WEIR_SEC);
+	uint64_t id,
+		end = weir_deadline_in(testing_scaled(load->failing_for_good ? 5 : 30) * WEIR_SEC);
 	int rc, result;
 
 	while ((rc = weir_group_next_until(group, end, &id, &result)) == 1)
