@@ -15,8 +15,8 @@ struct weir__worker;
 bool weir__coop_fast(void);
 
 /*
- * Whoever polls is woken again, but others come first: a task behind the drivers, a future with a
- * waker of its own when the poll of its task is over. [polling]
+ * Whoever polls is woken again, but others come first: the task goes behind the drivers, and a future
+ * with a waker of its own is woken when the poll is over. [polling]
  */
 void weir__coop_yield(struct weir_cx *cx);
 

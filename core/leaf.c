@@ -21,7 +21,7 @@ void weir__leaf_arm(struct weir_leaf *leaf, struct weir_cx *cx)
 		leaf->waker = (struct weir_waker){ &weir__own_waker_ops, cx->task };
 	else
 		leaf->waker = weir_waker_clone(&cx->waker);
-	if (cx->task && WEIR_LIKELY(!weir__leaf_is_linked(leaf)))
+	if (cx->task)
 		weir__leaf_link(leaf, cx->task);
 }
 

@@ -71,9 +71,8 @@ static inline bool weir__leaf_is_linked(const struct weir_leaf *leaf)
 	return leaf->armed_pprev != NULL;
 }
 
-/* An armed leaf is linked already. */
+/* Not for one that is armed or linked, either of them. */
 void weir__leaf_link(struct weir_leaf *leaf, struct weir_task *task);
-/* One that is linked stays where it is: it is the polled task's. */
 void weir__leaf_arm(struct weir_leaf *leaf, struct weir_cx *cx);
 /* Undoes both. */
 void weir__leaf_disarm(struct weir_leaf *leaf);

@@ -374,6 +374,8 @@ void weir__task_complete(struct weir__worker *w, struct weir_task *task, int res
 	uint64_t now;
 
 	WEIR_ASSERT(w->cx.task == task && !task->armed && !task->fiber);
+	if (WEIR_UNLIKELY(w->late.len))
+		weir__coop_wake_late(w);
 	if (!(task->flags & WEIR__TASK_STACKFUL) && task->extra.fini)
 		task->extra.fini(weir__task_state(task));
 	if (task->locals)
@@ -478,10 +480,10 @@ void weir__coop_yield(struct weir_cx *cx)
 {
 	if (!cx->worker)
 		weir_waker_wake(&cx->waker);
-	else if (weir__cx_is_own(cx))
-		cx->worker->yielded = true;
-	else
+	else if (!weir__cx_is_own(cx))
 		wake_late(&cx->worker->late, &cx->waker);
+	if (cx->worker)
+		cx->worker->yielded = true;
 }
 
 bool weir_coop_take(struct weir_cx *cx)

@@ -95,16 +95,16 @@ __attribute__((always_inline)) static inline bool weir__task_run(struct weir__wo
 	} else {
 		rc = weir__task_poll_stackless(w, task, found);
 	}
-	if (WEIR_UNLIKELY(w->late.len))
-		weir__coop_wake_late(w);
 	if (rc != WEIR_PENDING) {
 		weir__task_complete(w, task, rc);
 		return true;
 	}
 	w->cx.task = NULL;
-	if (w->yielded)
+	if (w->yielded) {
+		if (WEIR_UNLIKELY(w->late.len))
+			weir__coop_wake_late(w);
 		weir__task_defer(w, task);
-	else if (weir__state_suspend(&task->state) == WEIR__AFTER_RESCHEDULE)
+	} else if (weir__state_suspend(&task->state) == WEIR__AFTER_RESCHEDULE)
 		w->rt->sched->schedule(task);
 	return true;
 }

@@ -38,6 +38,7 @@ static int poll_enabled(struct weir__wait *w, struct weir_cx *cx)
 {
 	uint32_t state = WAIT_ENABLED;
 
+	weir__leaf_let_go(&w->leaf);
 	weir__leaf_arm(&w->leaf, cx);
 	if (weir__cas(&w->state, &state, (uint32_t)WAIT_QUEUED, WEIR_RELEASE, WEIR_ACQUIRE))
 		return WEIR_PENDING;

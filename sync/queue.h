@@ -41,7 +41,8 @@ int wait_begin(struct weir__wait *w, struct weir_cx *cx);
 /* The second half: it has the answer at once. A result below 0 leaves nothing to discard. */
 static inline int wait_now(struct weir__wait *w, int result)
 {
-	weir__leaf_let_go(&w->leaf);
+	if (weir__leaf_is_armed(&w->leaf))
+		weir__leaf_disarm(&w->leaf);
 	w->result = result;
 	weir__store(&w->state, WAIT_DONE, WEIR_RELAXED);
 	return result;
