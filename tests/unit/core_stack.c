@@ -500,19 +500,19 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
-		TESTING(sizes_round_up, .timeout_s = 30),
-		TESTING(guarded_below_usable_above, .timeout_s = 30),
-		TESTING(guarded_by_mprotect, .timeout_s = 30),
-		TESTING(mprotect_refuses_beyond_its_share, .timeout_s = 30),
-		TESTING(refused_slots_stay_available, .timeout_s = 30),
-		TESTING(full_region_is_reused, .timeout_s = 30),
-		TESTING(most_recent_first, .timeout_s = 30),
-		TESTING(no_stack_is_given_twice, .timeout_s = 30),
-		TESTING(pages_come_back, .timeout_s = 30),
-		TESTING(freed_on_another_worker, .timeout_s = 30),
-		TESTING(other_size_goes_home, .timeout_s = 30),
+		TESTING(sizes_round_up),
+		TESTING(guarded_below_usable_above),
+		TESTING(guarded_by_mprotect),
+		TESTING(mprotect_refuses_beyond_its_share),
+		TESTING(refused_slots_stay_available),
+		TESTING(full_region_is_reused),
+		TESTING(most_recent_first),
+		TESTING(no_stack_is_given_twice),
+		TESTING(pages_come_back),
+		TESTING(freed_on_another_worker),
+		TESTING(other_size_goes_home),
 		TESTING(guards_of_any_width, .rounds = 2),
-		TESTING(mappings_100_000, .timeout_s = 30),
+		TESTING(mappings_100_000),
 		TESTING(mappings_1_000_000, .needs = "slow", .timeout_s = 120),
 	};
 
