@@ -38,8 +38,8 @@
  *	asked		start, not at home	cancel		the link comes
  *	0		QUEUED, in the handle	CANCEL, QUEUED	-
  *	QUEUED		-			QUEUED + CANCEL	0, submitted
- *	QUEUED + CANCEL	-			-		CANCEL; completed unsubmitted; or, if it
- *								was in flight, the backend is asked
+ *	QUEUED + CANCEL	-			-		submitted, if it was not; cancelled, if
+ *								it has no result then; CANCEL
  *
  * Backends that lock themselves (WEIR_CAP_POLL_ANY) are called directly, and so is the
  * instance of the calling worker, when nothing of the object is queued.
@@ -186,6 +186,18 @@ static inline bool weir__asked_cancel(WEIR_ATOMIC(uint8_t) *asked)
 {
 	return !(weir__fetch_or(asked, (uint8_t)ASKED_CANCEL, MAILBOX_CANCEL_ORDER) &
 		 (ASKED_CANCEL | ASKED_QUEUED));
+}
+
+/*
+ * [home] Of an op that is about to be submitted. True: it is wanted, and may be gone as soon as it is
+ * submitted. False: a cancel came along, and it stays QUEUED until that is done; what it finds at once
+ * is its result all the same.
+ */
+static inline bool weir__asked_leave(WEIR_ATOMIC(uint8_t) *asked)
+{
+	uint8_t queued = ASKED_QUEUED;
+
+	return weir__cas(asked, &queued, (uint8_t)0, MAILBOX_ASKED_ORDER, WEIR_RELAXED);
 }
 
 /*

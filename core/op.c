@@ -71,11 +71,13 @@ static bool send_home(struct weir_backend *io, struct weir_op *op)
 
 void weir__op_submit_at_home(struct weir_backend *io, struct weir_op *op)
 {
+	bool wanted;
+
 	op->backend = io;
-	if (weir__asked_take(&op->asked))
-		weir_backend_complete(op, -ECANCELED);
-	else
-		io->ops->submit(io, op);
+	wanted = weir__asked_leave(&op->asked);
+	io->ops->submit(io, op);
+	if (WEIR_UNLIKELY(!wanted))
+		weir__op_arrived(op);
 }
 
 static void submit(struct weir__worker *w, struct weir_backend *io, struct weir_op *op)

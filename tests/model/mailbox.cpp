@@ -121,7 +121,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 	void submit(unsigned me, model_op *op)
 	{
 		int i = (int)(op - ops);
-		bool cancelled;
+		bool wanted;
 
 		RL_ASSERT(!op->submitted);
 		op->submitted = true;
@@ -131,9 +131,11 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 		RL_ASSERT(!h.detached);
 		held[me][i] = op;
 		WEIR_WR(op->backend, me);
-		cancelled = weir__asked_take(&op->asked);
-		if (cancelled || rl::rand(2))
+		wanted = weir__asked_leave(&op->asked);
+		if (rl::rand(2))
 			complete(me, i);
+		if (!wanted)
+			op_arrived(me, op);
 	}
 
 	void detach(unsigned me)

@@ -73,14 +73,67 @@ START_TEST(a_cancel_is_asked_for_once_and_never_before_the_submit)
 	weir__asked_queue(&asked);
 	ck_assert(weir__asked_is_queued(&asked));
 	ck_assert(!weir__asked_cancel(&asked));
+	ck_assert(!weir__asked_leave(&asked));
+	ck_assert(weir__asked_is_queued(&asked));
 	ck_assert(weir__asked_take(&asked));
 	ck_assert(!weir__asked_is_queued(&asked));
 	ck_assert(weir__asked_is_cancelled(&asked));
 	asked = 0;
+	weir__asked_queue(&asked);
+	ck_assert(weir__asked_leave(&asked));
+	ck_assert(!weir__asked_is_queued(&asked));
 	ck_assert(weir__asked_cancel(&asked));
 	ck_assert(!weir__asked_cancel(&asked));
 }
 END_TEST
+
+/* ---- together ----------------------------------------------------------------------------- */
+
+struct late {
+	struct weir_fd *fd;
+	struct weir_op op;
+	unsigned over;
+};
+
+static int wait_in_the_past(void *arg)
+{
+	struct late *late = arg;
+	int rc;
+
+	rc = weir_await_until(&late->op.leaf.future, 0);
+	set(&late->over, 1);
+	return rc;
+}
+
+/* The op and its cancel lie with a home that is busy: what is there wins all the same. */
+ON_EACH(a_cancel_that_comes_with_its_op_finds_the_result)
+{
+	unsigned workers = weir_rt_workers(weir_rt_current());
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct late late = { .over = 0 };
+	struct weir_task *task;
+	int fds[2], result;
+
+	if (workers == 1)
+		return 0;
+	ck_assert_int_eq(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+	ck_assert_int_eq(write(fds[1], "x", 1), 1);
+	ck_assert_int_eq(weir_fd_open(fds[0], &late.fd), 0);
+	weir_op_init_poll(&late.op, &late.fd->handle, WEIR_READABLE);
+	cfg.fn = wait_in_the_past;
+	cfg.arg = &late;
+	cfg.flags = WEIR_TASK_PINNED;
+	cfg.worker = 1 + (weir_rt_worker_index() + 1) % (int)workers;
+	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, &task), 0);
+	while (!get(&late.over) && !weir__asked_is_cancelled(&late.op.asked))
+		sched_yield();
+	ck_assert_int_eq(weir_task_join(task, &result), 0);
+	ck_assert_int_eq(result, WEIR_READABLE);
+	weir_fd_close(late.fd);
+	close(fds[0]);
+	close(fds[1]);
+	return 0;
+}
 
 /* ---- without memory ----------------------------------------------------------------------- */
 
@@ -179,6 +232,7 @@ int main(int argc, char **argv)
 		TESTING(what_is_asked_between_look_and_take_is_seen),
 		TESTING(what_is_asked_while_the_home_serves_goes_round_again),
 		TESTING(a_cancel_is_asked_for_once_and_never_before_the_submit),
+		EACH(a_cancel_that_comes_with_its_op_finds_the_result),
 		EACH(cancelled_and_closed_without_memory),
 		EACH(started_cancelled_and_closed_without_memory),
 	};
