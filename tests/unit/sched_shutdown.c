@@ -497,6 +497,10 @@ static int wait_shielded(void *arg)
 	return weir__await_shielded(&never.wait.leaf.future);
 }
 
+#define TRIES 10
+static struct weir_rt *runs_left[TRIES];
+static unsigned runs_count;
+
 static int leave_one_behind(void *never)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
@@ -504,22 +508,30 @@ static int leave_one_behind(void *never)
 	cfg.fn = wait_shielded;
 	cfg.arg = never;
 	cfg.name = "the one that stays";
-	left_behind = weir_rt_current();
+	runs_left[runs_count++] = weir_rt_current();
 	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, NULL), 0);
 	ck_assert_int_eq(weir_yield(), 0);
 	return 7;
 }
 
-/* What weir_rt_run was asked for is there: another task does not take the result away. */
+/*
+ * What weir_rt_run was asked for is there: another task does not take the result away. It is named
+ * once the workers are over, for which they have a moment: on a busy machine not every time.
+ */
 START_TEST(a_run_returns_the_root_s_result_and_names_who_stayed)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
 	static struct weir_notify never;
+	unsigned i;
 
 	weir_notify_init(&never);
-	ck_assert_int_eq(weir_rt_run(&cfg, leave_one_behind, &never), 7);
+	do {
+		ck_assert_int_eq(weir_rt_run(&cfg, leave_one_behind, &never), 7);
+		expect_why("spawned at", "has not ended");
+	} while (runs_count < TRIES && !strstr(weir_rt_why(), "\"the one that stays\""));
 	expect_why("\"the one that stays\"", "has not ended");
-	ck_assert_int_eq(weir_rt_run(&cfg, do_nothing, NULL), 0);
+	for (i = 0; i == 0 || (i < TRIES && weir_rt_why()[0]); i++)
+		ck_assert_int_eq(weir_rt_run(&cfg, do_nothing, NULL), 0);
 	ck_assert_str_eq(weir_rt_why(), "");
 }
 END_TEST
