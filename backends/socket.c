@@ -163,14 +163,16 @@ int weir__socket_open(const struct weir_handle_spec *spec, int *ret_fd, bool *re
 	return 0;
 }
 
-/* Errors of one connection in the queue, not of the listener: accept(2), "Error handling". */
+/*
+ * Errors of one connection in the queue, not of the listener: accept(2), "Error handling". EPERM
+ * and EACCES are none: what forbids a call (a security module, a filter) forbids the next one too.
+ */
 bool weir__socket_died(int err)
 {
 	switch (err) {
 	case EINTR:
 	case ECONNABORTED:
 	case EPROTO:
-	case EPERM:
 	case ENETDOWN:
 	case ENOPROTOOPT:
 	case EHOSTDOWN:
@@ -187,11 +189,12 @@ bool weir__socket_died(int err)
 
 int weir__socket_accept(int fd)
 {
+	unsigned tries = 0;
 	int conn;
 
 	do
 		conn = weir__socket_next(fd);
-	while (conn < 0 && weir__socket_died(-conn));
+	while (conn < 0 && weir__socket_died(-conn) && ++tries < WEIR__TRIES);
 	return conn;
 }
 

@@ -7,7 +7,21 @@
 #ifndef WEIR_BACKENDS_SOCKET_H
 #define WEIR_BACKENDS_SOCKET_H
 
+#include <errno.h>
+
 #include "weir/backend.h"
+
+/*
+ * A call that does not wait, and fails for a reason that passes, is made again; so often at the
+ * most, because a filter can let a call fail in any way, and for good. Then the reason is the answer.
+ */
+#define WEIR__TRIES 16u
+
+/* After a call that failed: whether it was interrupted, and is to be made again. */
+static inline bool weir__socket_again(unsigned *tries)
+{
+	return errno == EINTR && ++*tries < WEIR__TRIES;
+}
 
 /*
  * What the spec asks for: a non-blocking, close-on-exec descriptor, bound and listening where
@@ -18,7 +32,7 @@ int weir__socket_open(const struct weir_handle_spec *spec, int *ret_fd, bool *re
 
 /* Whether an errno of accept is that of one connection in the queue, not of the listener. */
 bool weir__socket_died(int err);
-/* The next connection that is alive, or -EAGAIN, or the error. */
+/* The next connection that is alive, or -EAGAIN, or the error: of WEIR__TRIES in a row that died, too. */
 int weir__socket_accept(int fd);
 
 /* 0: connected. -EINPROGRESS: wait for writability, then weir__socket_connected. Else the error. */

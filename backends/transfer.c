@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* transfer.c: see transfer.h. Interrupted calls are made again. */
-#include <errno.h>
-
+/* transfer.c: see transfer.h. Interrupted calls are made again, WEIR__TRIES times in all. */
 #include "backends/plain_calls.h"
+#include "backends/socket.h"
 #include "backends/socket_os.h"
 #include "backends/transfer.h"
 
@@ -45,6 +44,7 @@ static ssize_t call_single(struct weir_op *op, size_t *ret_asked)
 {
 	uint8_t *buf = op->u.io.buf + op->u.io.done;
 	size_t len = op->u.io.len - op->u.io.done;
+	unsigned tries = 0;
 	ssize_t n;
 
 	if (len > WEIR__TRANSFER_BYTES)
@@ -57,7 +57,7 @@ static ssize_t call_single(struct weir_op *op, size_t *ret_asked)
 			    : weir__plain_recv(op->handle->fd, buf, len,
 					       op->flags & WEIR_OP_PEEK ? MSG_DONTWAIT | MSG_PEEK
 									: MSG_DONTWAIT);
-	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
+	while (WEIR_UNLIKELY(n < 0 && weir__socket_again(&tries)));
 	return n;
 }
 
@@ -67,6 +67,7 @@ static WEIR_NOINLINE ssize_t call_iov(struct weir_op *op, size_t *ret_asked)
 	const struct iovec *iov;
 	unsigned count = weir__transfer_rest(op, part, &iov);
 	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count };
+	unsigned tries = 0;
 	ssize_t n;
 
 	*ret_asked = 0;
@@ -76,7 +77,7 @@ static WEIR_NOINLINE ssize_t call_iov(struct weir_op *op, size_t *ret_asked)
 		n = op->code == WEIR_OP_SENDV
 			    ? sendmsg(op->handle->fd, &msg, MSG_DONTWAIT | WEIR__MSG_NOSIGNAL)
 			    : recvmsg(op->handle->fd, &msg, MSG_DONTWAIT);
-	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
+	while (WEIR_UNLIKELY(n < 0 && weir__socket_again(&tries)));
 	return n;
 }
 

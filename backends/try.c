@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * try.c: see try.h. Interrupted calls are made again; EAGAIN becomes WEIR_PENDING,
+ * try.c: see try.h. Interrupted calls are made again, WEIR__TRIES times in all; EAGAIN becomes WEIR_PENDING,
  * and every other error is the op's result.
  */
 #include <poll.h>
@@ -57,6 +57,7 @@ static int try_lease(struct weir__turn *t, struct weir_op *op)
 	size_t len = t->r->pool.bytes;
 	uint32_t token;
 	uint8_t *data = weir__lease_pool_take(&t->r->pool, t->owner, &token);
+	unsigned tries = 0;
 	ssize_t n;
 
 	if (!data)
@@ -65,7 +66,7 @@ static int try_lease(struct weir__turn *t, struct weir_op *op)
 		len = op->u.lease.max;
 	do
 		n = weir__plain_recv(op->handle->fd, data, len, MSG_DONTWAIT);
-	while (WEIR_UNLIKELY(n < 0 && errno == EINTR));
+	while (WEIR_UNLIKELY(n < 0 && weir__socket_again(&tries)));
 	weir__count_syscalls(t->worker, 1);
 	if (n > 0) {
 		*lease = (struct weir_lease){ data, (uint32_t)n, token, &t->r->base };
@@ -136,11 +137,12 @@ static unsigned from_poll(short events)
 int weir__try_look(int fd, unsigned events)
 {
 	struct pollfd p = { .fd = fd, .events = to_poll(events) };
+	unsigned tries = 0;
 	int n;
 
 	do
 		n = poll(&p, 1, 0);
-	while (n < 0 && errno == EINTR);
+	while (WEIR_UNLIKELY(n < 0 && weir__socket_again(&tries)));
 	if (n < 0)
 		return -errno;
 	return p.revents & POLLNVAL ? -EBADF : (int)from_poll(p.revents);

@@ -4,7 +4,7 @@
  * one port are shards.c's.
  *
  *	START ──► OP ──► (0) DONE
- *	           │ out of descriptors or memory
+ *	           │ out of descriptors or memory; connections that died, many in a row
  *	           ├──► SLEEP ──► OP		5 ms, doubled each time up to 1 s
  *	           └──► YIELD ──► OP		the same without a time driver
  *
@@ -291,21 +291,11 @@ static bool is_shortage(int res)
 	return res == -EMFILE || res == -ENFILE || res == -ENOBUFS || res == -ENOMEM;
 }
 
-/* Take in what the operation answered; true if that ends the future, with *ret_rc. */
-static bool answered(struct weir_accept *self, int res, int *ret_rc)
+/* Of connections in the queue; an operation has passed over some already. */
+static bool is_of_the_dead(int res)
 {
-	if (res >= 0) {
-		*ret_rc = leave(self, 0);
-		return true;
-	}
-	if (stopped(self))
-		res = -ECANCELED;
-	if (is_shortage(res) && !self->tries) {
-		pause_accepting(self);
-		return false;
-	}
 	switch (res) {
-	case -ECONNABORTED:	/* this connection died in the queue, the next may live */
+	case -ECONNABORTED:
 	case -EPROTO:
 	case -ENETDOWN:
 	case -ENOPROTOOPT:
@@ -316,12 +306,34 @@ static bool answered(struct weir_accept *self, int res, int *ret_rc)
 	case -EHOSTUNREACH:
 	case -ENETUNREACH:
 	case -EINTR:
-		submit(self);
-		return false;
+		return true;
 	default:
-		*ret_rc = leave(self, res);
+		return false;
+	}
+}
+
+/* A shortage is over some time. Who hears of nothing but the dead until the longest pause, says so. */
+static bool is_passing(const struct weir_accept *self, int res)
+{
+	return !self->tries &&
+	       (is_shortage(res) || (is_of_the_dead(res) && self->pause_ns < PAUSE_MAX_NS));
+}
+
+/* Take in what the operation answered; true if that ends the future, with *ret_rc. */
+static bool answered(struct weir_accept *self, int res, int *ret_rc)
+{
+	if (res >= 0) {
+		*ret_rc = leave(self, 0);
 		return true;
 	}
+	if (stopped(self))
+		res = -ECANCELED;
+	if (is_passing(self, res)) {
+		pause_accepting(self);
+		return false;
+	}
+	*ret_rc = leave(self, res);
+	return true;
 }
 
 /* After a pause: 0 when the next try is under way, else the future's result. */

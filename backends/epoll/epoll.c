@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "backends/readiness.h"
+#include "backends/socket.h"
 
 struct epoll {
 	struct weir__readiness r;
@@ -121,10 +122,11 @@ static int wait_events(struct weir__readiness *r, struct weir__event *events, in
 static void epoll_wake(struct weir__readiness *r)
 {
 	static const uint64_t one = 1;
+	unsigned tries = 0;
 	int saved = errno;
 
 	/* Fails only when the counter is full, which takes 2^64 wakes. */
-	while (write(epoll_of(r)->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (write(epoll_of(r)->wake_fd, &one, sizeof(one)) < 0 && weir__socket_again(&tries))
 		continue;
 	errno = saved;
 }

@@ -144,11 +144,16 @@ void weir__uring_submit_accept(struct uring *u, struct weir_op *op)
 	serve(u, op->handle);
 }
 
-/* Errors of one connection, or of the request: neither is the listener's. */
-static bool is_passing(int res)
+/* Errors of one connection, or of the request: neither is the listener's, but for too many in a row. */
+static bool is_passing(struct uring_handle *s, int res)
 {
-	return res == -ECANCELED || res == -EAGAIN || res == -EINTR || res == -EFAULT ||
-	       weir__socket_died(-res);
+	bool passing = res == -ECANCELED || res == -EAGAIN || res == -EINTR || res == -EFAULT ||
+		       weir__socket_died(-res);
+
+	if (passing && ++s->calm < WEIR__TRIES)
+		return true;
+	s->calm = 0;
+	return false;
 }
 
 void weir__uring_accept_done(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
@@ -172,7 +177,9 @@ void weir__uring_accept_done(struct uring *u, struct weir_handle *h, const struc
 		refuse(res);
 		res = -ENOMEM;
 	}
-	if (res < 0 && !is_passing(res))
+	if (res >= 0)
+		s->calm = 0;
+	else if (!is_passing(s, res))
 		weir__uring_fail_waiters(s, res);
 	serve(u, h);
 	if (s->fds->len > QUEUE_MAX)

@@ -27,6 +27,7 @@
 
 #include "backends/kqueue/kqueue.h"
 #include "backends/readiness.h"
+#include "backends/socket.h"
 
 /* Fetched by one call, on the stack. */
 #define BATCH 128
@@ -201,11 +202,12 @@ static int wait_events(struct weir__readiness *r, struct weir__event *events, in
 static void kq_wake(struct weir__readiness *r)
 {
 	struct kq *kq = kq_of(r);
+	unsigned tries = 0;
 	int saved = errno;
 
 	if (kq->wake_fds[1] >= 0) {
 		/* A pipe that is full has an event under way. */
-		while (write(kq->wake_fds[1], "", 1) < 0 && errno == EINTR)
+		while (write(kq->wake_fds[1], "", 1) < 0 && weir__socket_again(&tries))
 			continue;
 	} else {
 #ifdef EVFILT_USER
@@ -214,7 +216,8 @@ static void kq_wake(struct weir__readiness *r)
 		/* A change replaces udata, whatever else it changes. */
 		prepare(&trigger, 0, EVFILT_USER, 0, WEIR__WAKE_KEY);
 		trigger.fflags = NOTE_TRIGGER;
-		while (kevent(kq->fd, &trigger, 1, NULL, 0, NULL) < 0 && errno == EINTR)
+		while (kevent(kq->fd, &trigger, 1, NULL, 0, NULL) < 0 &&
+		       weir__socket_again(&tries))
 			continue;
 #endif
 	}

@@ -168,6 +168,44 @@ START_TEST(accept_out_of_descriptors)
 }
 END_TEST
 
+/* As the kernel tells of connections that died in its queue. */
+static void die(struct weir_handle *listener, int err)
+{
+	struct io_uring_cqe cqe = { .res = err, .flags = IORING_CQE_F_MORE };
+
+	weir__uring_accept_done(uring(0), listener, &cqe);
+}
+
+START_TEST(only_the_dead_are_an_answer_at_last)
+{
+	struct weir_handle listener, conn;
+	struct weir_op op;
+	struct sockaddr_in addr;
+	unsigned died = 0;
+	int client;
+
+	begin((unsigned)_i);
+	open_listener(&listener, &addr);
+	submit(accept_op(&op, &listener, &conn));
+	for (; !is_done(&op) && died < 1000; died++)
+		die(&listener, -ECONNABORTED);
+	ck_assert(is_done(&op));
+	ck_assert_int_eq(op.res, -ECONNABORTED);
+	ck_assert_uint_ge(died, 10);
+	submit(accept_op(&op, &listener, &conn));
+	die(&listener, -ECONNABORTED);
+	ck_assert(!is_done(&op));
+	die(&listener, -EPERM);
+	ck_assert_int_eq(op.res, -EPERM);
+	client = connect_raw(&addr);
+	ck_assert_int_eq(finish(submit(accept_op(&op, &listener, &conn))), 0);
+	detach(&conn);
+	detach(&listener);
+	close(client);
+	end();
+}
+END_TEST
+
 /* Connections that did not fit the completions when the instance ends are closed too. */
 START_TEST(accepts_left_in_a_full_ring)
 {
@@ -258,6 +296,7 @@ int main(int argc, char **argv)
 		EVERY(accept_queue),
 		TESTING(accept_queue_is_bounded),
 		EVERY(accept_out_of_descriptors),
+		EVERY(only_the_dead_are_an_answer_at_last),
 		TESTING(accepts_left_in_a_full_ring),
 		EVERY(a_closed_listener_has_left_its_port),
 	};
