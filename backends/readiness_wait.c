@@ -45,8 +45,8 @@ int weir__readiness_wait_owner(struct weir__readiness *r, uint64_t deadline, boo
 		if (n == 0 && trim) {
 			slept = true;
 			weir__lease_pool_trim(&r->pool, true, TRIM_IDLE);
-		} else if (n != -EINTR) {
-			return n;
+		} else {
+			return n == -EINTR ? 0 : n;
 		}
 	}
 }
@@ -54,11 +54,8 @@ int weir__readiness_wait_owner(struct weir__readiness *r, uint64_t deadline, boo
 int weir__readiness_wait_sibling(struct weir__readiness *r, struct weir__worker *w,
 				 struct weir__event *events, int max, uint64_t deadline)
 {
-	int n;
+	int n = r->poller->wait(r, events, max, timeout_of(r, deadline));
 
-	do {
-		n = r->poller->wait(r, events, max, timeout_of(r, deadline));
-		weir__count_wait(w, n);
-	} while (n == -EINTR);
-	return n;
+	weir__count_wait(w, n);
+	return n == -EINTR ? 0 : n;
 }

@@ -13,7 +13,7 @@
 
 struct weir__worker;
 
-/* Wait for the owner, into r->events. The number of events, 0 after the deadline, or -errno. */
+/* Wait for the owner, into r->events. The number of events, 0 after the deadline or a signal, or -errno. */
 int weir__readiness_wait_owner(struct weir__readiness *r, uint64_t deadline, bool busy);
 
 /* The same for another worker, into its own events. */

@@ -15,6 +15,11 @@
 #include "core/timer.h"
 #include "core/worker.h"
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static int io_init(struct weir__driver *d, struct weir__worker *w,
 		   const struct weir_backend_ops *ops, const struct weir_backend_config *cfg)
 {
@@ -89,18 +94,39 @@ int weir__driver_poll(struct weir__driver *d, struct weir__worker *w, bool busy)
 	return (n > 0 ? n : 0) + after_io(d, w, n);
 }
 
-static void wait_without_io(struct weir__driver *d, struct weir__worker *w, uint64_t deadline)
+/* The deadline is the system's. */
+static void wait_without_io(struct weir__driver *d, uint64_t deadline)
 {
 	/* Pairs with the exchange in weir__driver_wake. */
 	if (weir__load(&d->futex, WEIR_ACQUIRE) == 0)
-		weir__futex_wait(&d->futex, 0, weir__clock_to_system(w->rt->clock, deadline));
+		weir__futex_wait(&d->futex, 0, deadline);
 	weir__xchg(&d->futex, 0u, WEIR_ACQUIRE);
 }
 
-/* When a wait ends by itself: at the deadline, or with the next timer. */
-static uint64_t sooner(uint64_t deadline, uint64_t next)
+/* The I/O layer could not wait. A wake that crosses the begin of the pause is late by it, and no more. */
+static WEIR_NOINLINE void io_failed(struct weir__driver *d, struct weir__worker *w, int err,
+				    uint64_t deadline)
 {
-	return next < deadline ? next : deadline;
+	uint64_t pause = WEIR_MSEC;
+	unsigned over;
+
+	if (++d->failures < WEIR__DRIVER_FAILURES_MAX)
+		return;
+	over = d->failures - WEIR__DRIVER_FAILURES_MAX;
+	if (over == 0)
+		w->rt->sched->io_failed(w, err);
+	pause = over < 4 ? pause << over : WEIR__DRIVER_PAUSE_MAX_NS;
+	weir__store(&d->pausing, true, WEIR_RELAXED);
+	wait_without_io(d, sooner(weir__clock_to_system(w->rt->clock, deadline),
+				  weir__clock_system() + pause));
+	weir__store(&d->pausing, false, WEIR_RELAXED);
+}
+
+static WEIR_NOINLINE void io_works(struct weir__driver *d, struct weir__worker *w)
+{
+	if (d->failures >= WEIR__DRIVER_FAILURES_MAX)
+		w->rt->sched->io_failed(w, 0);
+	d->failures = 0;
 }
 
 /*
@@ -136,7 +162,11 @@ int weir__driver_wait(struct weir__driver *d, struct weir__worker *w, uint64_t d
 	if (d->io)
 		n = d->io->ops->poll(d->io, bound, false);
 	else if (bound)
-		wait_without_io(d, w, bound);
+		wait_without_io(d, weir__clock_to_system(w->rt->clock, bound));
+	if (WEIR_UNLIKELY(n < 0))
+		io_failed(d, w, n, bound);
+	else if (WEIR_UNLIKELY(d->failures))
+		io_works(d, w);
 	return (n > 0 ? n : 0) + after_io(d, w, n);
 }
 
@@ -145,7 +175,9 @@ void weir__driver_wake(struct weir__driver *d)
 	/* In a child it would wake the parent's worker, whose descriptor it shares. */
 	if (d->io && !weir__rt_is_inherited(d->io->worker->rt))
 		d->io->ops->wake(d->io);
-	else if (weir__xchg(&d->futex, 1u, WEIR_RELEASE) == 0)
+	if (d->io && WEIR_LIKELY(!weir__load(&d->pausing, WEIR_RELAXED)))
+		return;
+	if (weir__xchg(&d->futex, 1u, WEIR_RELEASE) == 0)
 		weir__futex_wake(&d->futex, 1);
 }
 

@@ -9,6 +9,14 @@
  * sibling may turn the stack of an owner that is stuck in a task
  * (weir__driver_rescue): the wheel has a lock for that, and a backend says with
  * WEIR_CAP_POLL_ANY that it has one too.
+ *
+ * An I/O layer that cannot wait (a filter forbids the call, the kernel has no
+ * memory, a request in it fails whenever it is made) must not make its worker
+ * spin. After WEIR__DRIVER_FAILURES_MAX such waits in a row the worker sleeps on its futex
+ * between two tries, a little longer each time, up to
+ * WEIR__DRIVER_PAUSE_MAX_NS; timers,
+ * signals, messages and other workers' wakes come as ever. The runtime says so
+ * once (weir_rt_config.on_io_error), and when it is over.
  */
 #ifndef WEIR_CORE_DRIVER_H
 #define WEIR_CORE_DRIVER_H
@@ -20,6 +28,9 @@
 
 struct weir_rt;
 struct weir__worker;
+
+#define WEIR__DRIVER_FAILURES_MAX 8u
+#define WEIR__DRIVER_PAUSE_MAX_NS (16 * WEIR_MSEC)
 
 /* A wheel and what guards it; sleeps remember it while they are filed. */
 struct weir__wheel_home {
@@ -34,7 +45,9 @@ struct weir__driver {
 	struct weir_backend *io;	/* NULL when left out */
 	int node;			/* where that lies; see core/node.h */
 	struct weir__parkword parked;	/* [any] notify */
-	uint32_t futex;			/* waits here without I/O */
+	uint32_t futex;			/* waits here without I/O, and while that fails */
+	bool pausing;			/* it does so now, beside I/O that fails; atomic */
+	unsigned failures;		/* waits of the I/O layer in a row that failed */
 	uint32_t turns;			/* counts turns; a sibling watches it; atomic */
 	struct weir__wheel_home time;
 };

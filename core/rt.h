@@ -29,6 +29,8 @@ struct weir__sched_ops {
 	bool (*blocking_remove)(struct weir_rt *rt, struct weir_blocking *job);
 	/* Give the memory back that weir_rt_free has left for the wakers still held. [any] */
 	void (*release)(struct weir_rt *rt);
+	/* A worker's backend cannot wait for events, and why; 0: it can again. [owner] */
+	void (*io_failed)(struct weir__worker *w, int err);
 };
 
 struct weir_rt {

@@ -37,6 +37,7 @@ int weir_metrics_get(const struct weir_rt *base, struct weir_metrics *ret_metric
 		.alive = runtime_alive(rt),
 		.inject_depth = inject_depth(rt),
 		.stall_error = weir__load(&rt->stall_error, WEIR_RELAXED),
+		.io_error = weir__load(&rt->io_error, WEIR_RELAXED),
 	};
 	pool_metrics(&rt->pool, ret_metrics);
 	return 0;

@@ -43,6 +43,7 @@ struct runtime {
 	struct sampler wake_sampler;	/* of wakes by threads that are no workers */
 	uint32_t remote_wakes;		/* they; atomic */
 	int stall_error;		/* why stalls of some worker are not seen; atomic */
+	int io_error;			/* why some worker's backend could not wait; atomic */
 	bool binds;			/* some workers are bound, and unbound is for all other threads */
 	struct weir_cpuset unbound;
 

@@ -142,5 +142,15 @@ static bool blocking_remove(struct weir_rt *base, struct weir_blocking *job)
 	return pool_remove(&runtime_of(base)->pool, job);
 }
 
-const struct weir__sched_ops schedule_ops = { schedule, post, blocking_push, blocking_remove,
-					      runtime_free_memory };
+static void io_failed(struct weir__worker *base, int err)
+{
+	struct runtime *rt = worker_of(base)->rt;
+
+	weir__store(&rt->io_error, err, WEIR_RELAXED);
+	if (rt->cfg.on_io_error)
+		rt->cfg.on_io_error(rt->cfg.hook_arg, base->index, err);
+}
+
+const struct weir__sched_ops schedule_ops = {
+	schedule, post, blocking_push, blocking_remove, runtime_free_memory, io_failed
+};

@@ -237,6 +237,16 @@ static void say_stall(void *arg, const struct weir_stall *stall)
 		  (unsigned long long)(stall->cpu_ns / WEIR_MSEC), at);
 }
 
+static void say_io_error(void *arg, unsigned worker, int err)
+{
+	(void)arg;
+	if (err)
+		proxy_say("worker %u cannot wait for I/O: %s; its connections stand still",
+			  worker, weir_strerror(err));
+	else
+		proxy_say("worker %u waits for I/O again", worker);
+}
+
 static int make_runtime(const struct proxy_config *cfg, struct weir_rt **ret_rt)
 {
 	struct weir_rt_config rt_cfg = WEIR_RT_CONFIG_INIT;
@@ -248,6 +258,7 @@ static int make_runtime(const struct proxy_config *cfg, struct weir_rt **ret_rt)
 	rt_cfg.place = &cfg->place;
 	rt_cfg.lease_bytes = PROXY_LEASE_BYTES;
 	rt_cfg.on_stall = say_stall;
+	rt_cfg.on_io_error = say_io_error;
 	rc = weir_rt_new(&rt_cfg, ret_rt);
 	if (rc == 0)
 		return 0;

@@ -76,8 +76,10 @@ void weir__uring_file_done(struct uring *u, struct weir_op *op, int res)
 {
 	bool ran = res != -EINTR && res != -ECANCELED;
 
-	if (WEIR_LIKELY(ran || uring_is_cancelled(op)))
+	if (WEIR_LIKELY(ran || uring_is_cancelled(op))) {
 		weir_backend_complete(op, res);
-	else
-		weir__uring_submit_file(u, op);
+		return;
+	}
+	uring_note_repeat(u, res);
+	weir__uring_submit_file(u, op);
 }

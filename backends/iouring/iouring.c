@@ -8,6 +8,7 @@
 
 #include "backends/iouring/iouring.h"
 #include "backends/iouring/probe.h"
+#include "backends/socket.h"
 #include "core/assert.h"
 #include "core/worker.h"
 
@@ -53,6 +54,17 @@ static void op_done(struct uring *u, struct weir_op *op, const struct io_uring_c
 	}
 }
 
+/* It is armed again by the next turn; one that was not there is no wake. */
+static void wake_done(struct uring *u, const struct io_uring_cqe *cqe)
+{
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		u->wake_armed = false;
+	if (cqe->res >= 0)
+		u->woken = true;
+	else
+		u->repeated_for = cqe->res;
+}
+
 static void deliver(struct uring *u, const struct io_uring_cqe *cqe)
 {
 	void *pointer = (void *)(uintptr_t)(cqe->user_data & ~TAG_MASK);
@@ -68,11 +80,8 @@ static void deliver(struct uring *u, const struct io_uring_cqe *cqe)
 		weir__uring_accept_done(u, pointer, cqe);
 		break;
 	case TAG_NOBODY:
-		if (cqe->user_data != UD_WAKE)
-			break;
-		u->woken = true;
-		if (!(cqe->flags & IORING_CQE_F_MORE))
-			u->wake_armed = false;
+		if (cqe->user_data == UD_WAKE)
+			wake_done(u, cqe);
 		break;
 	}
 }
@@ -101,13 +110,19 @@ int weir__uring_turn(struct uring *u, uint64_t deadline, unsigned max)
 	unsigned count;
 	int rc;
 
+	u->repeated = 0;
+	u->repeated_for = 0;
 	weir__uring_buffers_refill(&u->buffers);
 	count = reap(u, max);
 	rc = weir__uring_enter(u, count > 0 || u->woken ? 0 : deadline);
 	if (count < max)
 		count += reap(u, max - count);
 	weir__count(&u->base.worker->metrics.events, count);
-	return rc < 0 && count == 0 ? rc : (int)count;
+	WEIR_ASSERT(u->repeated <= count);
+	count -= u->repeated;
+	if (WEIR_LIKELY(count > 0))
+		return (int)count;
+	return rc < 0 ? rc : u->woken ? 0 : u->repeated_for;
 }
 
 /* Wait no longer than until memory that nobody uses may go back, if there is any. */
@@ -204,11 +219,12 @@ static void uring_cancel(struct weir_backend *be, struct weir_op *op)
 static void uring_wake(struct weir_backend *be)
 {
 	static const uint64_t one = 1;
+	unsigned tries = 0;
 	int saved = errno;
 
 	weir__count_syscalls(weir__worker_current(), 1);
 	/* Fails only when the counter is full, which takes 2^64 wakes. */
-	while (write(uring_of(be)->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (write(uring_of(be)->wake_fd, &one, sizeof(one)) < 0 && weir__socket_again(&tries))
 		continue;
 	errno = saved;
 }

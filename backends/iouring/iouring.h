@@ -41,6 +41,9 @@ struct uring {
 	bool enabled;
 	bool wake_armed;
 	bool woken;			/* since the last poll */
+	/* Of this turn: requests that had not run, and were made again; and why the last one had not. */
+	unsigned repeated;
+	int repeated_for;
 	unsigned busy_events, idle_events;
 	unsigned batch;			/* completions of the last turn */
 	uint32_t turns;
@@ -96,7 +99,7 @@ struct uring_handle {
 	uint32_t refs;			/* what the kernel has, and CLOSING; atomic */
 	uint16_t queued;		/* buffers nobody has asked for */
 	uint8_t flags;			/* enum uring_handle_flag */
-	uint8_t calm;			/* leases in a row that found little */
+	uint8_t calm;			/* leases in a row that found little; a listener's accepts that failed */
 	union {
 		struct {
 			uint32_t first, last;	/* of them: tokens plus one */
@@ -200,7 +203,10 @@ void weir__uring_ring_close(struct uring *u);
 struct io_uring_sqe *weir__uring_sqe(struct uring *u);
 /* The kernel has work that it does only when it is called, or completions that did not fit. */
 bool weir__uring_has_deferred(const struct uring *u);
-/* Hand over what has collected; wait for a completion, up to the deadline (0: do not wait). */
+/*
+ * Hand over what has collected; wait for a completion, up to the deadline (0: do not wait). 0, or why the
+ * kernel did neither: the entries stay in the ring.
+ */
 int weir__uring_enter(struct uring *u, uint64_t deadline);
 /* Name the descriptor of a stream the cheapest way that the ring knows. [owner] */
 void weir__uring_name(struct uring *u, struct weir_handle *h, struct io_uring_sqe *sqe);
@@ -216,7 +222,10 @@ static inline void uring_tag(struct io_uring_sqe *sqe, const void *pointer, enum
 
 /* ---- what an op does ---- */
 
-/* Deliver what has completed, hand over what has collected, deliver again; see uring_enter. */
+/*
+ * Deliver what has completed, hand over what has collected, deliver again; see uring_enter. How
+ * many have got on; an error, if none has, and the call failed or requests had to be made again.
+ */
 int weir__uring_turn(struct uring *u, uint64_t deadline, unsigned max);
 /* Complete, and let go of the handle. */
 void weir__uring_finish(struct uring *u, struct weir_op *op, int res);
@@ -233,6 +242,16 @@ static inline bool uring_must_repeat(const struct weir_op *op, int res)
 {
 	return (res == -EINTR || res == -EAGAIN || res == -ECANCELED || res == -EFAULT) &&
 	       !uring_is_cancelled(op) && !uring_is_closing(state_of(op->handle));
+}
+
+/*
+ * It is made again. A turn in which nothing else has happened has failed: should the next ones, too,
+ * the worker makes them at longer and longer intervals (core/driver.h).
+ */
+static inline void uring_note_repeat(struct uring *u, int res)
+{
+	u->repeated++;
+	u->repeated_for = res;
 }
 
 /* recv.c */

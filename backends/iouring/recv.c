@@ -290,8 +290,9 @@ static void submit_homed(struct uring *u, struct weir_op *op)
 static int recv_now(struct uring *u, struct weir_op *op)
 {
 	struct uring_slice slice;
-	ssize_t n;
+	unsigned tries = 0;
 	size_t asked;
+	ssize_t n;
 
 	weir__count_syscalls(u->base.worker, 1);
 	if (op->code != WEIR_OP_RECV_LEASE) {
@@ -306,7 +307,7 @@ static int recv_now(struct uring *u, struct weir_op *op)
 		slice.len = op->u.lease.max;
 	do
 		n = weir__plain_recv(op->handle->fd, slice.data, slice.len, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
+	while (WEIR_UNLIKELY(n < 0 && weir__socket_again(&tries)));
 	if (n > 0) {
 		slice.len = (uint32_t)n;
 		return lend(u, op, slice);
@@ -431,16 +432,20 @@ void weir__uring_recv_done(struct uring *u, struct weir_op *op, const struct io_
 			res = weir__uring_buffers_more(&u->buffers, URING_WHOLE) ? -EAGAIN
 										 : -ENOMEM;
 	}
-	if (WEIR_UNLIKELY(uring_must_repeat(op, res)))
-		queue_single(u, op);
-	else
+	if (WEIR_LIKELY(!uring_must_repeat(op, res))) {
 		weir__uring_finish(u, op, res <= 0 ? weir__socket_end(op->handle, res) : res);
+		return;
+	}
+	uring_note_repeat(u, res);
+	queue_single(u, op);
 }
 
 static void multishot_over(struct uring *u, struct weir_handle *h, int res)
 {
 	struct uring_handle *s = state_of(h);
-	bool rearm = !(s->flags & (STOPPING | ENDED)) && s->waiters;
+	/* Without a word why, it may be for good: those who wait get entries of their own, and hear. */
+	bool rearm = !(s->flags & (STOPPING | ENDED)) && s->waiters &&
+		     (res >= 0 || res == -ENOBUFS);
 
 	s->flags &= (uint8_t) ~(ARMED | STOPPING);
 	if (res == -ENOBUFS && !weir__uring_buffers_more(&u->buffers, multishot_group(u))) {

@@ -225,8 +225,5 @@ int weir__uring_enter(struct uring *u, uint64_t deadline)
 		return 0;
 	/* What it has brought is counted where it is delivered. */
 	weir__count_wait(u->base.worker, 0);
-	/* Nothing came, or not now: the next turn tries again. */
-	if (rc == -ETIME || rc == -EINTR || rc == -EAGAIN || rc == -EBUSY || rc == -ENOMEM)
-		return 0;
-	return rc < 0 ? rc : 0;
+	return rc < 0 && rc != -ETIME && rc != -EINTR ? rc : 0;
 }

@@ -220,6 +220,7 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 		fault = res == -EFAULT;
 	}
 	if (WEIR_UNLIKELY(uring_must_repeat(op, res) && !fault)) {
+		uring_note_repeat(u, res);
 		weir__uring_queue_transfer(u, op);
 		return;
 	}

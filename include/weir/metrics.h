@@ -76,6 +76,7 @@ struct weir_metrics {
 	uint64_t blocking_done;		/* jobs that have run */
 
 	int stall_error;		/* 0; why the stalls of some worker are not seen, as -errno */
+	int io_error;			/* 0; what weir_rt_config.on_io_error was last told, as -errno */
 };
 
 #define WEIR_METRICS_INIT { .size = sizeof(struct weir_metrics) }

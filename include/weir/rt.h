@@ -130,6 +130,14 @@ struct weir_rt_config {
 	int stall_signal;
 	void (*on_stall)(void *arg, const struct weir_stall *stall);
 
+	/*
+	 * A worker's backend cannot wait for events: its system call fails again and again, or a
+	 * request does whenever it is made. err: why; 0: it can again. Called once for each, on the
+	 * worker's thread. Until then the worker goes on with tasks, timers and signals, and asks its
+	 * backend every 16 ms; what waits for I/O there waits on, up to its deadline.
+	 */
+	void (*on_io_error)(void *arg, unsigned worker, int err);
+
 	/* Poll times and schedule latencies (metrics.h) are taken of one in so many: 256; 1: of all. */
 	unsigned sample;
 
