@@ -21,6 +21,8 @@
 #include "net/net.h"
 
 #define ATTEMPT_DELAY_NS (250 * WEIR_MSEC)
+#define FULL_FIRST_NS WEIR_MSEC
+#define FULL_MAX_NS (64 * WEIR_MSEC)
 
 enum phase {
 	START,
@@ -60,7 +62,7 @@ static unsigned next_addr(const struct weir_connect *self)
  * A port of the range from which local ports are taken, on which nobody listens: the socket may
  * have got just that, and met itself. For the caller nobody is there.
  */
-bool weir__tcp_met_itself(struct weir_tcp *conn, const struct weir_addr *addr)
+static bool met_itself(struct weir_tcp *conn, const struct weir_addr *addr)
 {
 	struct weir_addr near, far;
 
@@ -109,7 +111,7 @@ static void begin_next(struct weir_connect *self)
 /* It is over: it has won, or its stream goes. */
 static void settle(struct weir_connect *self, struct weir__attempt *a, int rc)
 {
-	if (rc == 0 && weir__tcp_met_itself(a->conn, &self->addrs[a->addr]))
+	if (rc == 0 && met_itself(a->conn, &self->addrs[a->addr]))
 		rc = -ECONNREFUSED;
 	if (rc == 0 && !self->winner) {
 		self->winner = a->conn;
@@ -120,6 +122,42 @@ static void settle(struct weir_connect *self, struct weir__attempt *a, int rc)
 			self->error = rc;
 	}
 	a->conn = NULL;
+}
+
+/* For a single one there is room to wait for. */
+static bool waits_for_room(const struct weir_connect *self)
+{
+	return self->count == 1 && family_of(self, 0) == AF_UNIX && !self->cancelled;
+}
+
+/*
+ * The queue of a Unix listener is full, and nothing tells when it is not: so it is asked again, after
+ * longer and longer pauses.
+ */
+static int poll_attempt(struct weir_connect *self, struct weir__attempt *a, struct weir_cx *cx)
+{
+	const struct weir_addr *to = &self->addrs[a->addr];
+	int rc;
+
+	for (;;) {
+		if (self->full_ns && self->pausing) {
+			rc = weir_poll(&self->pause.leaf.future, cx);
+			if (rc == WEIR_PENDING)
+				return rc;
+			self->pausing = false;
+			if (rc < 0)
+				return rc == -ENODEV ? -EAGAIN : rc;
+			weir_op_init_connect(&a->op, &a->conn->handle, &to->u.sa, to->len);
+		}
+		rc = weir_poll(&a->op.leaf.future, cx);
+		if (rc != -EAGAIN || !waits_for_room(self))
+			return rc;
+		self->full_ns = self->full_ns ? 2 * self->full_ns : FULL_FIRST_NS;
+		if (self->full_ns > FULL_MAX_NS)
+			self->full_ns = FULL_MAX_NS;
+		weir_sleep_init(&self->pause, weir_deadline_in(self->full_ns));
+		self->pausing = true;
+	}
 }
 
 /* Poll what is under way; how many attempts still are, and whether one has failed. */
@@ -134,7 +172,7 @@ static unsigned poll_attempts(struct weir_connect *self, struct weir_cx *cx, boo
 
 		if (!a->conn)
 			continue;
-		rc = weir_poll(&a->op.leaf.future, cx);
+		rc = poll_attempt(self, a, cx);
 		if (rc == WEIR_PENDING) {
 			left++;
 			continue;

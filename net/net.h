@@ -51,11 +51,6 @@ int weir__adoptable(int fd, int *ret_listening);
 /* A stream that is not attached to anything; NULL without memory. [any] */
 struct weir_tcp *weir__tcp_alloc(void);
 
-/* ---- connect.c ---- */
-
-/* Whether a stream that has connected to addr is its own peer. */
-bool weir__tcp_met_itself(struct weir_tcp *conn, const struct weir_addr *addr);
-
 /* ---- listener.c ---- */
 
 /* A listener with one socket, attached to the calling worker; of cfg what is set on streams. */

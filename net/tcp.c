@@ -137,8 +137,7 @@ void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half)
 int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
 			  struct weir_tcp **ret_conn)
 {
-	struct weir_tcp *conn;
-	struct weir_op op;
+	struct weir_connect connect;
 	int rc;
 
 	if (!weir__addr_usable(addr))
@@ -146,22 +145,8 @@ int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
 	rc = weir__need_fiber();
 	if (rc < 0)
 		return rc;
-	rc = weir_tcp_new(addr->u.sa.sa_family, &conn);
-	if (rc < 0)
-		return rc;
-	weir_op_init_connect(&op, &conn->handle, &addr->u.sa, addr->len);
-	rc = weir__net_await(&op.leaf.future, deadline);
-	if (rc == 0 && weir__tcp_met_itself(conn, addr))
-		rc = -ECONNREFUSED;
-	if (rc < 0) {
-		/* Given up in the moment in which it was accepted it is not an empty stream. */
-		weir_tcp_reset(conn);
-		return rc;
-	}
-	if (addr->u.sa.sa_family != AF_UNIX)
-		(void)weir_tcp_set_nodelay(conn, true);
-	*ret_conn = conn;
-	return 0;
+	weir_connect_init(&connect, addr, 1, ret_conn);
+	return weir__net_await(&connect.future, deadline);
 }
 
 static int connect_name(const char *name, uint64_t deadline, struct weir_tcp **ret_conn)

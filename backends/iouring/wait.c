@@ -49,19 +49,29 @@ static void await_connect(struct uring *u, struct weir_op *op)
 	uring_tag(sqe, op, TAG_OP);
 }
 
+/* -EAGAIN is a result: the queue of a Unix listener is full, and nothing tells when it is not. */
+static void finish_connect(struct uring *u, struct weir_op *op, int res)
+{
+	struct weir_handle *h = op->handle;
+
+	if (res != -EAGAIN || uring_is_closing(state_of(h)))
+		res = uring_result(h, res);
+	weir_backend_complete(op, res);
+	weir__uring_handle_drop(u, h);
+}
+
 static void resume_connect(struct uring *u, struct weir_op *op)
 {
 	int rc = ask_about_connect(op);
-	bool waits = rc == -EINPROGRESS || rc == -EAGAIN;
 
-	if (waits && (uring_is_cancelled(op) || uring_is_closing(state_of(op->handle))))
-		weir__uring_finish(u, op, -ECANCELED);
-	else if (rc == -EINPROGRESS)
+	if (rc != -EINPROGRESS) {
+		finish_connect(u, op, rc);
+	} else if (uring_is_cancelled(op) || uring_is_closing(state_of(op->handle))) {
+		finish_connect(u, op, -ECANCELED);
+	} else {
+		uring_note_repeat(u, rc);
 		await_connect(u, op);
-	else if (rc == -EAGAIN)
-		queue_connect(u, op);
-	else
-		weir__uring_finish(u, op, rc);
+	}
 }
 
 void weir__uring_connect_done(struct uring *u, struct weir_op *op, int res)
@@ -69,7 +79,7 @@ void weir__uring_connect_done(struct uring *u, struct weir_op *op, int res)
 	if (WEIR_UNLIKELY(uring_must_repeat(op, res) || (res > 0 && op->u.connect.started)))
 		resume_connect(u, op);
 	else
-		weir__uring_finish(u, op, res);
+		finish_connect(u, op, res);
 }
 
 /* ---- poll ---- */
@@ -130,6 +140,7 @@ void weir__uring_poll_done(struct uring *u, struct weir_op *op, int res)
 {
 	if (WEIR_UNLIKELY(res == -ECANCELED && !(op->u.poll.events & POLL_CANCELLED) &&
 			  !uring_is_closing(state_of(op->handle)))) {
+		uring_note_repeat(u, res);
 		queue_poll(u, op);
 		return;
 	}

@@ -216,8 +216,8 @@ WEIR_API int weir_listener_steer_error(const struct weir_listener *listener);
  * on which the call begins: unless tasks on all workers accept, some clients wait for ever.
  *
  * Out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) it waits a little, longer
- * each time up to a second, and tries again; a connection that died in the queue is passed
- * over. TCP_NODELAY is set unless the configuration says otherwise.
+ * each time up to a second, and tries again. A connection that died in the queue is passed
+ * over; if there are only such for more than a second, their error is the answer. TCP_NODELAY is set unless the configuration says otherwise.
  *
  * Thread:   [worker] on a fiber
  * Waits:    until there is a connection
@@ -368,7 +368,7 @@ WEIR_API int weir_listener_serve(struct weir_listener *listener,
  * answers is taken, as by weir_connect_init. TCP_NODELAY is set.
  *
  * A stream that would be its own peer, as a socket can become that connects to a free port of
- * this machine, counts as refused.
+ * this machine, counts as refused. A Unix listener whose queue is full is waited for.
  *
  * Thread:   [worker] on a fiber
  * Waits:    until connected, refused by all, or the deadline passes
@@ -403,7 +403,8 @@ struct weir_connect {
 	struct weir_tcp *winner;
 	struct weir__attempt *attempts;
 	struct weir__attempt only;	/* that of a single address */
-	struct weir_sleep pause;	/* until the next address is tried, too */
+	struct weir_sleep pause;	/* until the next address is tried, too, or a full queue again */
+	uint64_t full_ns;		/* how long the last pause before a full queue was */
 	int error;			/* of the last failure */
 	uint8_t first;			/* the address to begin with; may be set after init */
 	uint8_t chosen;			/* the one that has answered */
@@ -418,7 +419,8 @@ struct weir_connect {
  * Set the future of a connect to one of up to WEIR_CONNECT_ADDRS addresses up (RFC 8305): the next
  * one is tried, too, as soon as one has failed, and 250 ms after the last one that has not answered
  * yet; families alternate, the first address first. The first connection counts, the others are
- * given up, and all of them are over when it finishes. TCP_NODELAY is set.
+ * given up, and all of them are over when it finishes. TCP_NODELAY is set. A single Unix address
+ * whose listener's queue is full is asked again until there is room, after pauses of 1 to 64 ms.
  *
  * For a limit put a timeout around it. It finishes with the last failure (-ECONNREFUSED,
  * -EAFNOSUPPORT, -EMFILE, ...) when all have failed; -EINVAL without an address; -ENOMEM;

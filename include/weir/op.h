@@ -148,7 +148,8 @@ WEIR_BEGIN_DECLS
  * backend's from the first poll to the result.
  *
  * Results, besides -ECANCELED: RECV* the bytes, 0 at end of stream; SEND* the bytes (with
- * WEIR_OP_ALL all of them); ACCEPT 0, and the fresh handle is open; CONNECT 0; POLL the
+ * WEIR_OP_ALL all of them); ACCEPT 0, and the fresh handle is open; CONNECT 0, or -EAGAIN where
+ * the queue of a Unix listener is full: ask again later; POLL the
  * events; OPEN the new descriptor, READ and WRITE the bytes, the other file operations 0; or
  * the negative errno of the failed call. -EFAULT for NULL as buffer or iovec of a length or count
  * that is not 0. -EINVAL for a receive without room (which could not be told from the end), and
