@@ -305,13 +305,12 @@ static void close_handle(struct weir_handle *h)
 {
 	bool ours = h->kind != WEIR_HANDLE_FOREIGN ||
 		    weir__ready_of(h)->ready & WEIR__READY_OURS;
-	int fd = h->fd;
 
-	h->fd = -1;
 	if (ours) {
 		weir__count_syscalls(weir__worker_current(), 1);
-		weir__socket_close(fd);
+		weir__socket_close_handle(h);
 	}
+	h->fd = -1;
 	weir_backend_detached(h);
 }
 
@@ -634,7 +633,7 @@ int weir__readiness_attach(struct weir_backend *be, struct weir_handle *h,
 	weir__try_make_handle(h, be, fd, spec->kind, tcp);
 	if (spec->fd >= 0)
 		weir__ready_of(h)->ready |= WEIR__READY_SHARED;
-	if (spec->kind == WEIR_HANDLE_STREAM && spec->fd >= 0)
+	if (spec->kind != WEIR_HANDLE_FOREIGN && spec->fd >= 0)
 		weir__socket_adopted(h);
 	return spec->kind == WEIR_HANDLE_FOREIGN ? register_foreign(instance(be), h) : 0;
 }

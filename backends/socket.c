@@ -20,6 +20,7 @@
 enum {
 	END_SENT = 1u << 0,		/* this side's */
 	BROKEN = 1u << 1,		/* an operation has heard of it */
+	LINGERS = 1u << 2,		/* closing it might wait; a listener has it for its streams */
 };
 
 static int set_int(int fd, int level, int name, int value)
@@ -40,16 +41,48 @@ void weir__socket_close(int fd)
 	close(fd);
 }
 
-bool weir__socket_resets(int fd)
+static struct linger linger_of(int fd)
 {
 	struct linger linger = { .l_onoff = 0 };
 	socklen_t len = sizeof(linger);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) < 0)
+		linger.l_onoff = 0;
+	return linger;
+}
+
+static bool lingers(int fd)
+{
+	struct linger linger = linger_of(fd);
+
+	return linger.l_onoff && linger.l_linger > 0;
+}
+
+/*
+ * With seconds in SO_LINGER, close(2) waits so long for the peer to acknowledge everything, also of
+ * a socket that does not block. All it is waited for is to know of it: switched off, the system
+ * does the same behind the close. Seconds 0, which reset, stay.
+ */
+void weir__socket_close_handle(struct weir_handle *h)
+{
+	const struct linger off = { .l_onoff = 0 };
+	int fd = h->fd;
+
+	h->fd = -1;
+	if (WEIR_UNLIKELY(weir__load(&h->ends, WEIR_RELAXED) & LINGERS) && lingers(fd))
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	weir__socket_close(fd);
+}
+
+bool weir__socket_resets(int fd)
+{
+	struct linger linger;
 	int unread = 0;
 
 	if (ioctl(fd, FIONREAD, &unread) == 0 && unread > 0)
 		return true;
-	return getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 && linger.l_onoff &&
-	       linger.l_linger == 0;
+	linger = linger_of(fd);
+	return linger.l_onoff && linger.l_linger == 0;
 }
 
 void weir__socket_will_reset(int fd)
@@ -230,11 +263,13 @@ static int get_name(int fd, enum weir_control what, struct sockaddr_storage *ret
 	return getsockname(fd, (struct sockaddr *)ret_name, &len) == 0 ? 0 : -errno;
 }
 
-static int set_linger(int fd, int seconds)
+static int set_linger(struct weir_handle *h, int seconds)
 {
 	struct linger linger = { .l_onoff = seconds >= 0, .l_linger = seconds >= 0 ? seconds : 0 };
 
-	return setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0 ? 0 : -errno;
+	if (seconds > 0)
+		weir__fetch_or(&h->ends, (uint8_t)LINGERS, WEIR_RELAXED);
+	return setsockopt(h->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0 ? 0 : -errno;
 }
 
 static int set_keepalive(int fd, const struct weir_keepalive *k)
@@ -273,8 +308,10 @@ static int shut_down(struct weir_handle *h, int how)
 
 void weir__socket_adopted(struct weir_handle *h)
 {
-	if (weir__socket_end_sent(h->fd))
+	if (h->kind == WEIR_HANDLE_STREAM && weir__socket_end_sent(h->fd))
 		h->ends = END_SENT;
+	if (lingers(h->fd))
+		h->ends |= LINGERS;
 }
 
 /* Errors of the connection; after any other one may go on with it. */
@@ -352,7 +389,7 @@ int weir__socket_control(struct weir_handle *h, enum weir_control what, void *va
 	case WEIR_CTL_NODELAY:
 		return set_int(fd, IPPROTO_TCP, TCP_NODELAY, number != 0);
 	case WEIR_CTL_LINGER:
-		return set_linger(fd, number);
+		return set_linger(h, number);
 	case WEIR_CTL_KEEPALIVE:
 		return set_keepalive(fd, value);
 	case WEIR_CTL_SEND_BUFFER:

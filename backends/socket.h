@@ -53,10 +53,12 @@ int weir__socket_control(struct weir_handle *h, enum weir_control what, void *va
  * came first, or this side has ended as well: then the system forgets it in good order.
  */
 int weir__socket_end(struct weir_handle *h, int err);
-/* Of a stream that is adopted: what it has sent before. */
+/* Of a stream or a listener that is adopted: what it has sent before, and what its close would do. */
 void weir__socket_adopted(struct weir_handle *h);
 
 void weir__socket_close(int fd);
+/* The same for a handle's own descriptor, which it has no more. Never waits, whatever SO_LINGER says. */
+void weir__socket_close_handle(struct weir_handle *h);
 
 /*
  * Whether closing a stream resets it: there are bytes that nobody received, or it does not linger.

@@ -103,6 +103,7 @@ static int try_accept(struct weir__turn *t, struct weir_op *op)
 		return fd == -EAGAIN ? WEIR_PENDING : fd;
 	weir__try_make_handle(op->u.accept.handle, op->backend, fd, WEIR_HANDLE_STREAM,
 			      ready & WEIR__READY_EXACT);
+	op->u.accept.handle->ends = op->handle->ends;
 	return 0;
 }
 

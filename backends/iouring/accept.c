@@ -98,6 +98,13 @@ static void stop(struct uring *u, struct weir_handle *h)
 	weir__uring_cancel_request(u, (uint64_t)(uintptr_t)h | TAG_ACCEPT);
 }
 
+/* What was accepted has the listener's options. */
+static void make_stream(struct uring *u, struct weir_op *op, int fd)
+{
+	weir__uring_handle_make(u, op->u.accept.handle, fd, WEIR_HANDLE_STREAM);
+	op->u.accept.handle->ends = op->handle->ends;
+}
+
 /* Hand out what there is, in order; and see to it that more comes, if somebody waits. */
 static void serve(struct uring *u, struct weir_handle *h)
 {
@@ -106,8 +113,7 @@ static void serve(struct uring *u, struct weir_handle *h)
 
 	while ((op = weir__uring_first_waiter(s)) != NULL && s->fds->len > 0) {
 		weir__uring_remove_waiter(s, op);
-		weir__uring_handle_make(u, op->u.accept.handle, unqueue_fd(s->fds),
-					WEIR_HANDLE_STREAM);
+		make_stream(u, op, unqueue_fd(s->fds));
 		weir_backend_complete(op, 0);
 	}
 	if (op && !(s->flags & ARMED) && !arm(u, h))
@@ -130,7 +136,7 @@ static void submit_try(struct uring *u, struct weir_op *op)
 		fd = weir__socket_accept(h->fd);
 	}
 	if (fd >= 0)
-		weir__uring_handle_make(u, op->u.accept.handle, fd, WEIR_HANDLE_STREAM);
+		make_stream(u, op, fd);
 	weir_backend_complete(op, fd < 0 ? fd : 0);
 }
 

@@ -63,13 +63,11 @@ void weir__uring_fail_waiters(struct uring_handle *s, int res)
 
 static void close_handle(struct uring *u, struct weir_handle *h)
 {
-	int fd = h->fd;
-
-	h->fd = -1;
 	if (h->kind != WEIR_HANDLE_FOREIGN) {
 		weir__count_syscalls(u->base.worker, 1);
-		weir__socket_close(fd);
+		weir__socket_close_handle(h);
 	}
+	h->fd = -1;
 	weir_backend_detached(h);
 }
 
@@ -194,7 +192,7 @@ int weir__uring_attach(struct weir_backend *be, struct weir_handle *h,
 		state_of(h)->fds = fds;
 	if (spec->kind == WEIR_HANDLE_LISTENER && spec->fd >= 0)
 		state_of(h)->flags = ADOPTED;
-	if (spec->kind == WEIR_HANDLE_STREAM && spec->fd >= 0)
+	if (spec->kind != WEIR_HANDLE_FOREIGN && spec->fd >= 0)
 		weir__socket_adopted(h);
 	return 0;
 }

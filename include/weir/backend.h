@@ -85,7 +85,8 @@ struct weir_handle {
 	uint8_t kind;			/* enum weir_handle_kind */
 	uint8_t flags;			/* the core's */
 	uint8_t homed;			/* enum weir_homed, the backend's; atomic */
-	uint8_t ends;			/* how a stream has ended, as far as is known: the backend's; atomic */
+	uint8_t ends;			/* how a stream has ended, as far as is known, and how its close
+					 * would go: the backend's; atomic */
 	uint64_t state[5];		/* the backend's own, zeroed before attach */
 	/* The core's. */
 	void (*released)(struct weir_handle *h); /* frees it after detach */

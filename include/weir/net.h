@@ -610,7 +610,8 @@ WEIR_API int weir_tcp_shutdown(struct weir_tcp *conn, int how);
 
 /**
  * Options of the socket: small segments at once; what close does about bytes not yet delivered
- * (seconds -1: sends them in the background; 0: drops them, and resets); probing a silent peer.
+ * (seconds -1: sends them in the background; 0: drops them, and resets; more: as -1, for a close
+ * never waits); probing a silent peer.
  *
  * Thread:   [worker]
  * Waits:    never

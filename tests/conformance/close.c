@@ -4,6 +4,8 @@
  * hears of it, what was sent still arrives; and a descriptor's next owner hears
  * nothing of the one before.
  */
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/conformance/scene.h"
@@ -173,6 +175,159 @@ CASE(a_new_stream_hears_nothing_of_the_old_one, 0)
 	return 0;
 }
 
+/* ---- a stream that lingers ---- */
+
+/* Longer than any test: a close that waits for it is ended by the watchdog. */
+#define LINGER_S 3600
+
+static int poll_once(void *state, struct weir_cx *cx)
+{
+	(void)state;
+	(void)cx;
+	return 0;
+}
+
+static void close_state(void *state)
+{
+	weir_tcp_close(*(struct weir_tcp **)state);
+}
+
+/* By a fiber, or by the fini of a stackless task. */
+static void close_as_body(struct weir_tcp *conn)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct weir_task *task;
+
+	if (!env.stackless) {
+		weir_tcp_close(conn);
+		return;
+	}
+	cfg.poll = poll_once;
+	cfg.fini = close_state;
+	cfg.state = &conn;
+	cfg.state_bytes = sizeof(conn);
+	OK(weir_task_spawn(NULL, &cfg, &task));
+	OK(finish(task));
+}
+
+/* As much as goes out while the peer reads nothing. */
+static size_t send_what_fits(struct weir_tcp *conn)
+{
+	uint8_t part[4096];
+	size_t sent = 0;
+	int rc;
+
+	do {
+		pattern_fill(SCENE_OUT, sent, part, sizeof(part));
+		rc = weir_tcp_send_try(conn, part, sizeof(part));
+		sent += rc > 0 ? (size_t)rc : 0;
+	} while (rc > 0);
+	ck_assert_int_eq(rc, -EAGAIN);
+	return sent;
+}
+
+/* Closed with bytes that the peer has not read: it reads them then, and the end. */
+static void closes_at_once(struct weir_tcp *conn, struct weir_tcp *peer)
+{
+	size_t sent = send_what_fits(conn);
+	char byte;
+
+	close_as_body(conn);
+	pattern_recv(peer, SCENE_OUT, 0, sent);
+	ck_assert_int_eq(weir_tcp_recv(peer, &byte, 1), 0);
+	weir_tcp_close(peer);
+}
+
+CASE(a_stream_that_lingers_is_closed_at_once, 0)
+{
+	struct weir_tcp *one, *other;
+
+	connected(&one, &other);
+	OK(weir_tcp_set_linger(one, LINGER_S));
+	closes_at_once(one, other);
+	return 0;
+}
+
+CASE(a_stream_that_lingers_is_reset_all_the_same, 0)
+{
+	struct weir_tcp *one, *other;
+	uint8_t *buf = malloc(65536);
+	int rc;
+
+	connected(&one, &other);
+	OK(weir_tcp_set_linger(one, LINGER_S));
+	send_what_fits(one);
+	weir_tcp_reset(one);
+	do
+		rc = weir_tcp_recv(other, buf, 65536);
+	while (rc > 0);
+	ck_assert_int_eq(rc, -ECONNRESET);
+	weir_tcp_close(other);
+	free(buf);
+	return 0;
+}
+
+CASE(an_operation_waits_on_a_stream_that_lingers, 0)
+{
+	struct scene s;
+	struct waiter waiter;
+	size_t sent;
+	char byte;
+
+	begin(&waiter, scene_open(&s, SCENE_RECV));
+	pending(&waiter);
+	OK(weir_tcp_set_linger(s.one, LINGER_S));
+	sent = send_what_fits(s.one);
+	scene_close(&s);
+	ck_assert_int_eq(ended(&waiter), -ECANCELED);
+	pattern_recv(s.other, SCENE_OUT, 0, sent);
+	ck_assert_int_eq(weir_tcp_recv(s.other, &byte, 1), 0);
+	scene_fini(&s);
+	return 0;
+}
+
+/* It was somebody else who said so, of a socket or of the listener that it came from. */
+static int made_elsewhere(const struct weir_addr *connect_to, bool listens)
+{
+	const struct linger linger = { 1, LINGER_S };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	OK(fd);
+	OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	OK(listens ? listen(fd, 1) : connect(fd, &connect_to->u.sa, connect_to->len));
+	return fd;
+}
+
+CASE(an_adopted_stream_that_lingers_is_closed_at_once, WEIR_CAP_FD | WEIR_CAP_UNIX)
+{
+	struct weir_listener *listener;
+	struct weir_tcp *one, *other;
+	struct weir_addr addr;
+
+	listener = open_listener(&addr);
+	OK(weir_tcp_adopt(made_elsewhere(&addr, false), &one));
+	OK(weir_listener_accept(listener, &other));
+	weir_listener_close(listener);
+	closes_at_once(one, other);
+	return 0;
+}
+
+CASE(what_an_adopted_listener_accepts_is_closed_at_once, WEIR_CAP_FD | WEIR_CAP_UNIX)
+{
+	struct weir_listener *listener;
+	struct weir_tcp *one, *other;
+	struct weir_addr addr;
+
+	OK(weir_listener_adopt(made_elsewhere(NULL, true), NULL, &listener));
+	OK(weir_listener_addr(listener, &addr));
+	((struct sockaddr_in *)(void *)&addr.u)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &other));
+	OK(weir_listener_accept(listener, &one));
+	weir_listener_close(listener);
+	closes_at_once(one, other);
+	return 0;
+}
+
 void conformance_close(struct conformance_list *list)
 {
 	BOTH(list, an_accept_is_closed);
@@ -194,4 +349,9 @@ void conformance_close(struct conformance_list *list)
 	BOTH(list, a_vectored_send_is_reset);
 	BOTH(list, closing_meets_the_bytes);
 	BOTH(list, a_new_stream_hears_nothing_of_the_old_one);
+	BOTH(list, a_stream_that_lingers_is_closed_at_once);
+	ONCE(list, a_stream_that_lingers_is_reset_all_the_same);
+	BOTH(list, an_operation_waits_on_a_stream_that_lingers);
+	BOTH(list, an_adopted_stream_that_lingers_is_closed_at_once);
+	BOTH(list, what_an_adopted_listener_accepts_is_closed_at_once);
 }
