@@ -16,6 +16,7 @@
 
 #include <unistd.h>
 
+#include "weir/blocking.h"
 #include "core/clock.h"
 #include "core/io.h"
 #include "core/leaf.h"
@@ -311,6 +312,26 @@ static void refuse(struct weir_handle *h)
 	weir__handle_close(h, NULL);
 }
 
+static void close_file(void *fd)
+{
+	close((int)(intptr_t)fd);
+}
+
+static int close_job(void *fd)
+{
+	close_file(fd);
+	return 0;
+}
+
+/*
+ * The close of a file may wait: for a server, a daemon, a terminal. So not on a worker, if there is
+ * the memory and the thread for another place.
+ */
+static void discard_file(int fd)
+{
+	(void)weir_blocking_spawn_or_drop(NULL, close_job, (void *)(intptr_t)fd, close_file);
+}
+
 /* A result that nobody will look at: give back what it holds. */
 static void op_discard(struct weir_future *future)
 {
@@ -321,7 +342,7 @@ static void op_discard(struct weir_future *future)
 	else if (op->code == WEIR_OP_ACCEPT && op->res == 0)
 		refuse(op->u.accept.handle);
 	else if (op->code == WEIR_OP_OPEN && op->res >= 0)
-		close(op->res);
+		discard_file(op->res);
 }
 
 static const struct weir_future_ops op_ops = { "op", op_poll, op_cancel, op_discard };

@@ -167,6 +167,24 @@ CASE(file_operations_are_cancelled, WEIR_CAP_FILE)
 	return 0;
 }
 
+/* Such a close may wait, for a server or a daemon: so it is not the worker that makes it. */
+CASE(a_discarded_open_is_closed_by_the_pool, WEIR_CAP_FILE)
+{
+	struct weir_metrics m = WEIR_METRICS_INIT;
+	struct weir_op op;
+	int fd;
+
+	weir_op_init_open(&op, "/dev/null", O_RDONLY, 0);
+	fd = weir_await(&op.leaf.future);
+	OK(fd);
+	op.leaf.future.ops->discard(&op.leaf.future);
+	while (fcntl(fd, F_GETFD) >= 0)
+		weir_yield();
+	OK(weir_metrics_get(env.rt, &m));
+	ck_assert_uint_eq(m.blocking_threads, 1);
+	return 0;
+}
+
 /* ---- the other end is gone ---- */
 
 static atomic_int raised;
@@ -290,4 +308,5 @@ void conformance_file(struct conformance_list *list)
 	BOTH(list, what_fails_says_why);
 	BOTH(list, file_operations_are_cancelled);
 	BOTH(list, no_write_raises_a_signal);
+	ONCE(list, a_discarded_open_is_closed_by_the_pool);
 }
