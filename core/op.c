@@ -240,18 +240,13 @@ static void hand_back(struct weir__worker *w, struct weir_op *op, enum weir_op_s
 	weir__waker_fire(&wakeup);
 }
 
-/* Given back counts, if a cancel was on its way to the backend at that moment. */
-static bool may_complete(struct weir_op *op)
-{
-	return op->state == WEIR_OP_INFLIGHT ||
-	       (op->state == WEIR_OP_RETRY && weir__asked_is_cancelled(&op->asked));
-}
-
 void weir_backend_complete(struct weir_op *op, int res)
 {
 	struct weir__worker *w = weir__worker_current();
 
-	WEIR_ASSERT(may_complete(op));
+	/* Given back counts, if a cancel was on its way to the backend at that moment. */
+	WEIR_ASSERT(op->state == WEIR_OP_INFLIGHT ||
+		    (op->state == WEIR_OP_RETRY && weir__asked_is_cancelled(&op->asked)));
 	op->res = res;
 	if (w) {
 		weir__count(&w->metrics.completions, 1);

@@ -80,7 +80,8 @@ struct mount {
 
 static bool read_mount(const char *line, const char *controller, struct mount *ret_mount)
 {
-	char type[32], options[256], *rest = strstr(line, " - ");
+	const char *rest = strstr(line, " - ");
+	char type[32], options[256];
 
 	if (!rest ||
 	    sscanf(line, "%*s %*s %*s %511s %511s", ret_mount->group, ret_mount->point) != 2 ||

@@ -110,7 +110,7 @@ static int parse_mask(const struct topo_config *cfg, const struct weir_topo *top
 	}
 	weir_cpuset_print(&there, cpus, sizeof(cpus));
 	snprintf(why, sizeof(why),
-		 "--mask '%.60s': %s; CPUs such as 0-3,8 are wanted, and the machine has %s",
+		 "--mask '%.60s': %.120s; CPUs such as 0-3,8 are wanted, and the machine has %s",
 		 cfg->mask, reason.text, cpus);
 	return usage(why);
 }
