@@ -14,6 +14,7 @@
 #include "tools/bench.h"
 #include "tools/command.h"
 #include "tools/options.h"
+#include "tools/outfile.h"
 
 const struct bench_workload_info bench_workloads[BENCH_WORKLOADS] = {
 	[BENCH_ECHO] = { "echo", "messages there and back", .sockets = true, .conns = 64,
@@ -470,22 +471,18 @@ static int settle(struct bench *b)
 static int check_json(struct bench *b)
 {
 	const char *path = b->cfg.json;
+	int rc = path ? outfile_check(path) : 0;
 	struct stat st;
-	int fd;
 
-	if (!path || strcmp(path, "-") == 0)
-		return 0;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-	if (fd < 0) {
-		bench_say("--json '%s': %s; a file that can be written is wanted", path,
-			  errno == ENXIO ? "nobody reads it" : strerror(errno));
-		return EXIT_USAGE;
+	if (rc == 0 && path && stat(path, &st) == 0 && S_ISFIFO(st.st_mode)) {
+		b->json_fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+		rc = b->json_fd < 0 ? -errno : fcntl(b->json_fd, F_SETFL, O_WRONLY);
 	}
-	if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
-		return close(fd);
-	fcntl(fd, F_SETFL, O_WRONLY);
-	b->json_fd = fd;
-	return 0;
+	if (rc == 0)
+		return 0;
+	bench_say("--json '%s': %s; a file that can be written is wanted", path,
+		  rc == -ENXIO ? "nobody reads it" : strerror(-rc));
+	return EXIT_USAGE;
 }
 
 int bench_config_parse(int argc, char **argv, struct bench *b)

@@ -12,6 +12,7 @@
 #include "tools/bench.h"
 #include "tools/bench_build.h"
 #include "tools/json_out.h"
+#include "tools/outfile.h"
 
 #define CURVE_POINTS 200
 
@@ -445,28 +446,27 @@ static void put_benchmarks(struct json_out *j, const struct bench *b)
 	json_out_close(j, ']');
 }
 
-static FILE *open_output(const struct bench *b, const char *path)
+static int open_output(const struct bench *b, const char *path, struct outfile *ret_file)
 {
-	if (strcmp(path, "-") == 0)
-		return stdout;
-	return b->json_fd ? fdopen(b->json_fd, "w") : fopen(path, "we");
+	if (!b->json_fd)
+		return outfile_open(ret_file, path);
+	*ret_file = (struct outfile){ .out = fdopen(b->json_fd, "w") };
+	return ret_file->out ? 0 : -errno;
 }
 
 int bench_json_write(const struct bench *b, const char *path)
 {
-	struct json_out j = JSON_OUT_INIT(open_output(b, path));
-	bool to_stdout = j.out == stdout;
-	int rc;
+	struct json_out j = JSON_OUT_INIT(NULL);
+	struct outfile file;
+	int rc = open_output(b, path, &file);
 
-	if (!j.out)
-		return -errno;
+	if (rc < 0)
+		return rc;
+	j.out = file.out;
 	json_out_open(&j, NULL, '{');
 	put_context(&j, b);
 	put_benchmarks(&j, b);
 	json_out_close(&j, '}');
 	fputc('\n', j.out);
-	rc = ferror(j.out) ? -EIO : 0;
-	if (!to_stdout && fclose(j.out) != 0 && rc == 0)
-		rc = -errno;
-	return rc;
+	return outfile_close(&file);
 }

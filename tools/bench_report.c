@@ -13,6 +13,7 @@
 #include "tools/bench_report.h"
 #include "tools/command.h"
 #include "tools/options.h"
+#include "tools/outfile.h"
 
 struct report_config {
 	const char *output;
@@ -41,22 +42,16 @@ static void help(void)
 
 static int write_report(const struct report_view *view, const char *path)
 {
-	bool is_stdout = strcmp(path, "-") == 0;
-	FILE *out = is_stdout ? stdout : fopen(path, "w");
-	bool bad;
+	struct outfile file;
+	int rc = outfile_open(&file, path);
 
-	if (!out) {
-		fprintf(stderr, "weir bench report: %s: %s\n", path, strerror(errno));
-		return EXIT_FAILED;
+	if (rc == 0) {
+		report_page(file.out, view);
+		rc = outfile_close(&file);
 	}
-	report_page(out, view);
-	if (is_stdout)
-		return EXIT_DONE;	/* the program's end looks at it */
-	bad = ferror(out);
-	bad |= fclose(out) != 0;
-	if (bad)
-		fprintf(stderr, "weir bench report: %s: %s\n", path, strerror(errno));
-	return bad ? EXIT_FAILED : EXIT_DONE;
+	if (rc < 0)
+		fprintf(stderr, "weir bench report: %s: %s\n", path, strerror(-rc));
+	return rc < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int report_files(char **paths, unsigned count, const char *output)

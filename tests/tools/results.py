@@ -10,13 +10,15 @@ import html.parser
 import json
 import os
 import re
+import resource
 import shutil
 import sys
 import tempfile
+import threading
 import xml.etree.ElementTree
 
 import harness
-from harness import check, refused, run_weir
+from harness import Skip, check, refused, run_weir
 
 FOLDER = tempfile.mkdtemp(prefix="weir-results-")
 EXAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bench-example.json")
@@ -263,6 +265,51 @@ def test_output_that_cannot_be_written():
     if os.path.exists("/dev/full"):
         code, _, err = run_weir("bench", "report", EXAMPLE, "-o", "/dev/full")
         check(code == 1 and "No space left" in err, code, err)
+
+
+def test_a_page_is_there_whole_or_not_at_all():
+    folder = path_of("whole")
+    os.mkdir(folder)
+    out = os.path.join(folder, "page.html")
+    for old in (None, "old"):
+        if old:
+            put("whole/page.html", old)
+        code, _, err = run_weir("bench", "report", EXAMPLE, "-o", out, preexec_fn=lambda:
+                                resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+        check(code == 1 and "File too large" in err, code, err)
+        check(os.listdir(folder) == (["page.html"] if old else []), os.listdir(folder))
+    with open(out, encoding="utf-8") as handle:
+        check(handle.read() == "old")
+    os.chmod(out, 0o640)
+    code, _, err = run_weir("bench", "report", EXAMPLE, "-o", out)
+    check(code == 0 and os.listdir(folder) == ["page.html"], code, err, os.listdir(folder))
+    check(os.stat(out).st_mode & 0o777 == 0o640, "it keeps its mode")
+
+
+def test_links_of_others_are_not_followed():
+    target, link = put("target.html", "old"), path_of("link.html")
+    os.symlink(target, link)
+    code, _, err = run_weir("bench", "report", EXAMPLE, "-o", link)
+    check(code == 0 and os.path.islink(link) and os.path.getsize(target) > 1000, code, err)
+    if os.geteuid() != 0:
+        raise Skip("only root can give a link to another user")
+    put("target.html", "old")
+    os.chown(link, 65534, 65534, follow_symlinks=False)
+    code, _, err = run_weir("bench", "report", EXAMPLE, "-o", link)
+    check(code == 1 and "link.html: " in err and os.path.getsize(target) == 3, code, err)
+
+
+def test_what_is_no_file_is_written_as_it_comes():
+    fifo = path_of("fifo")
+    os.mkfifo(fifo)
+    got = []
+    reader = threading.Thread(target=lambda: got.append(open(fifo, encoding="utf-8").read()), daemon=True)
+    reader.start()
+    code, _, err = run_weir("bench", "report", EXAMPLE, "-o", fifo)
+    reader.join(harness.PATIENCE)
+    check(code == 0 and got and got[0].rstrip().endswith("</html>"), code, err)
+    code, out, err = run_weir("bench", "report", EXAMPLE, "-o", "/dev/stdout")
+    check(code == 0 and out == got[0], code, err)
 
 
 def test_bad_input_leaves_an_older_report_as_it_was():
