@@ -9,6 +9,7 @@
 
 #include "tools/doctor.h"
 #include "tools/json_out.h"
+#include "tools/text.h"
 #include "weir/topo.h"
 
 static const char *const level_words[DOCTOR_LEVELS] = { "PASS", "INFO", "WARN", "FAIL" };
@@ -87,14 +88,20 @@ unsigned doctor_count(const struct doctor *doctor, enum doctor_level level)
 
 /* ---- for people ---- */
 
+/* Behind the word and the name of a finding. */
+#define TEXT_COLUMN 30
+
 static void print_finding(const struct doctor_finding *finding, FILE *out)
 {
-	fprintf(out, "%s  %-22s  %s", level_words[finding->level], finding->id, finding->found);
-	if (*finding->advice)
-		fprintf(out, "; %s", finding->advice);
+	char text[sizeof(finding->found) + sizeof(finding->advice) + 2];
+
+	snprintf(text, sizeof(text), "%s%s%s", finding->found, *finding->advice ? "; " : "",
+		 finding->advice);
+	fprintf(out, "%s  %-22s  ", level_words[finding->level], finding->id);
+	text_rest(out, TEXT_COLUMN, text);
+	/* On a line of its own, whole: it is to be copied. */
 	if (*finding->fix)
-		fprintf(out, "  → %s", finding->fix);
-	fputc('\n', out);
+		fprintf(out, "%*s→ %s\n", TEXT_COLUMN, "", finding->fix);
 }
 
 void doctor_print_text(const struct doctor *doctor, FILE *out)

@@ -40,6 +40,17 @@ bool sysfile_line(const char *root, const char *path, char *buf, size_t len)
 	return ok;
 }
 
+bool sysfile_text(const char *root, const char *path, char *buf, size_t len)
+{
+	FILE *file = sysfile_open(root, path);
+	size_t n = file ? fread(buf, 1, len - 1, file) : 0;
+
+	buf[n] = '\0';
+	if (file)
+		fclose(file);
+	return n > 0;
+}
+
 bool sysfile_number(const char *root, const char *path, long long *ret_value)
 {
 	char line[64], *end;

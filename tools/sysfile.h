@@ -17,6 +17,8 @@ bool sysfile_exists(const char *root, const char *path);
 
 /* The first line of a file, without its end. */
 bool sysfile_line(const char *root, const char *path, char *buf, size_t len);
+/* All of a small one, which may have more lines; a long one is cut. */
+bool sysfile_text(const char *root, const char *path, char *buf, size_t len);
 bool sysfile_number(const char *root, const char *path, long long *ret_value);
 
 /* What stands behind "key:" at the head of a line; the first such line's. */

@@ -76,6 +76,15 @@ void text_rest(FILE *out, unsigned column, const char *text)
 	fputc('\n', out);
 }
 
+void text_plain(char *buf, size_t len, const char *text)
+{
+	size_t n = 0;
+
+	for (; text[n] && n + 1 < len; n++)
+		buf[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
+	buf[n] = '\0';
+}
+
 void text_entry(FILE *out, const char *label, const char *fmt, ...)
 {
 	char text[TEXT_LEN];

@@ -15,6 +15,9 @@
 #define TEXT_LEAST 64		/* what the heads of tables need */
 #define TEXT_LABEL 9		/* columns of a label and the blanks behind it */
 
+/* What others have named, for people: all that is not printable ASCII becomes '?'. */
+void text_plain(char *buf, size_t len, const char *text);
+
 /* "label    text" */
 void text_entry(FILE *out, const char *label, const char *fmt, ...) WEIR_PRINTF(3, 4);
 /* A text by itself, indented. */

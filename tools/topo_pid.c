@@ -13,7 +13,8 @@
 
 /* ---- lines ---- */
 
-/* The fields behind the name, which may hold blanks and brackets itself, are counted from 3. */
+/* The fields behind the name, which may hold anything itself, brackets and newlines too, are
+ * counted from 3. */
 bool topo_parse_stat(const char *line, struct topo_thread *ret_thread)
 {
 	const char *open = strchr(line, '('), *close = strrchr(line, ')'), *at;
@@ -88,7 +89,7 @@ static bool read_thread(const char *root, int pid, const char *tid, struct topo_
 	char path[96], line[1024], allowed[4096] = "";
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", pid, tid);
-	if (!sysfile_line(root, path, line, sizeof(line)) || !topo_parse_stat(line, ret_thread))
+	if (!sysfile_text(root, path, line, sizeof(line)) || !topo_parse_stat(line, ret_thread))
 		return false;
 	ret_thread->tid = atoi(tid);
 	snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, tid);

@@ -52,6 +52,7 @@ static void print_thread(const struct topo_process *process, const struct topo_t
 {
 	enum topo_verdict verdict = topo_thread_verdict(process, thread, plan);
 	char allowed[SET_LEN], planned[SET_LEN] = "", cpu[16] = "?", line[2 * SET_LEN + 64];
+	char name[sizeof(thread->name)];
 
 	weir_cpuset_print(&thread->allowed, allowed, sizeof(allowed));
 	if (thread->cpu >= 0)
@@ -59,7 +60,8 @@ static void print_thread(const struct topo_process *process, const struct topo_t
 	if (verdict == TOPO_OTHER_BINDING || verdict == TOPO_ELSEWHERE)
 		weir_cpuset_print(topo_thread_planned(process, thread, plan), planned,
 				  sizeof(planned));
-	fprintf(out, "%7d  %-15s  %-8s %5s  %7.2f s  ", thread->tid, thread->name,
+	text_plain(name, sizeof(name), thread->name);
+	fprintf(out, "%7d  %-15s  %-8s %5s  %7.2f s  ", thread->tid, name,
 		policies[thread->policy], cpu, seconds(thread));
 	snprintf(line, sizeof(line), "%-10s %s%s", allowed,
 		 *planned	       ? "planned: "
@@ -90,7 +92,10 @@ static void print_plan(const struct topo_process *process, const struct weir_pla
 void topo_print_process_text(const struct topo_process *process, const struct weir_plan *plan,
 			     FILE *out)
 {
-	text_entry(out, "process", "%d (%s): %u thread%s", process->pid, process->name,
+	char name[sizeof(process->name)];
+
+	text_plain(name, sizeof(name), process->name);
+	text_entry(out, "process", "%d (%s): %u thread%s", process->pid, name,
 		   process->threads_len, process->threads_len == 1 ? "" : "s");
 	print_memory(process, out);
 	print_plan(process, plan, out);

@@ -64,7 +64,8 @@ def test_lines():
     blocks = out.rstrip("\n").split("\n\n")
     check(re.fullmatch(r"weir [0-9.]+ doctor, for proxy", blocks[0]), blocks[0])
     check([b.split("\n")[0] for b in blocks[1:-1]] == GROUPS, blocks)
-    lines = [line for block in blocks[1:-1] for line in block.split("\n")[1:]]
+    lines = [line for block in blocks[1:-1] for line in block.split("\n")[1:]
+             if not line.startswith(" " * 30)]      # what goes on, and commands
     for line in lines:
         check(LINE.fullmatch(line), "not a line of a check:", repr(line))
     counts = [sum(line.startswith(level) for line in lines)
@@ -248,6 +249,16 @@ def test_a_full_disk_is_no_success():
         done = subprocess.run([harness.WEIR, "doctor"], stdout=full, stderr=subprocess.PIPE,
                               check=False)
     check(done.returncode == 1 and b"standard output" in done.stderr, done)
+
+
+def test_lines_end_where_columns_say():
+    """All but the commands, which are to be copied whole."""
+    def lines(columns):
+        _, out, _ = run_weir("doctor", env={"COLUMNS": str(columns)})
+        return [l for l in out.split("\n") if not l.lstrip().startswith("→")]
+
+    check(70 < max(map(len, lines(200))) <= 80, lines(200))
+    check(max(map(len, lines(64))) <= 64, lines(64))
 
 
 if __name__ == "__main__":

@@ -439,5 +439,21 @@ def test_a_full_disk_is_no_success():
         check(done.returncode == 1 and "standard output" in done.stderr, done)
 
 
+def test_names_of_others_stay_text():
+    """A thread may be called anything: neither the terminal nor the table minds."""
+    code = ("import sys; open('/proc/self/comm', 'w').write('a\\nb) \\x1b[2J\\x9bx'); "
+            "print(flush=True); sys.stdin.read()")
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        text = topo("--pid", str(process.pid))
+        data = json.loads(topo("--pid", str(process.pid), "--json"))
+        process.stdin.close()
+    check(f"process  {process.pid} (a?b) ?[2J" in text, text)
+    check(re.search(rf"^ *{process.pid}  a\?b\) \?\[2J", text, re.M), text)
+    check("\x1b" not in text and "\x9b" not in text, text)
+    check(data["name"].startswith("a\nb) \x1b[2J"), data["name"])
+
+
 if __name__ == "__main__":
     sys.exit(harness.main(globals()))

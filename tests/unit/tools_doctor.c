@@ -133,7 +133,8 @@ START_TEST(findings_as_lines)
 	doctor_fix(&doctor, "do --this");
 	ck_assert_str_eq(strchr(printed(doctor_print_text), '\n'),
 			 "\n\none\nPASS  a.b                     well\n"
-			 "\ntwo\nFAIL  c.d                     5; or else  → do --this\n"
+			 "\ntwo\nFAIL  c.d                     5; or else\n"
+			 "                              → do --this\n"
 			 "\n2 checks: 1 PASS, 0 INFO, 0 WARN, 1 FAIL\n");
 }
 END_TEST
