@@ -5,7 +5,7 @@
  * os_darwin.c; meson chooses, and no other file asks which system this is.
  *
  * Elsewhere, because they belong there: futexes (core/futex.h), what sockets are
- * made with (backends/socket_os.h), CPUs (sched/cpus.h). A port to another system
+ * made with (backends/socket_os.h), CPUs (topo/cpus.h). A port to another system
  * is those files once more (docs/decisions/0009-one-file-per-system.md).
  */
 #ifndef WEIR_CORE_OS_H

@@ -8,7 +8,7 @@
 
 #include "core/assert.h"
 #include "core/context.h"
-#include "sched/cpus.h"
+#include "topo/cpus.h"
 #include "sched/runtime.h"
 #include "weir/topo.h"
 

@@ -17,7 +17,7 @@
 #include "core/coop.h"
 #include "core/fiber.h"
 #include "core/task.h"
-#include "sched/cpus.h"
+#include "topo/cpus.h"
 #include "sched/worker.h"
 #include "weir/blocking.h"
 #include "weir/future.h"

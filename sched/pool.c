@@ -14,7 +14,7 @@
 #include "core/context.h"
 #include "core/futex.h"
 #include "core/os.h"
-#include "sched/cpus.h"
+#include "topo/cpus.h"
 #include "weir/metrics.h"
 
 int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_t max_detached,

@@ -21,8 +21,8 @@ import sys
 from xml.etree import ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FOLDERS = ["include", "core", "sched", "backends", "net", "os", "sync", "tools", "examples", "bench",
-           "tests"]
+FOLDERS = ["include", "core", "topo", "sched", "backends", "net", "os", "sync", "tools", "examples",
+           "bench", "tests"]
 SKIPPED = ("bench/peers/",)
 BLANKS = re.compile(r"[ \t]+(/\*|\\$)")
 POINTER_TO_MACRO = re.compile(r"\) \* (?=\w)")     # WEIR_ATOMIC(T) *cell is no product

@@ -23,8 +23,10 @@ ARROWS = [
     ("include/weir/*", ["weir/*"]),
     ("core/atomic.h", ["model_atomic.h"]),
     ("core/*", ["weir/*", "core/*"]),
-    ("sched/runtime.c", ["weir/*", "core/*", "sched/*", "backends/registry.h"]),
-    ("sched/*", ["weir/*", "core/*", "sched/*"]),
+    # A pure library: machine in, plan out.
+    ("topo/*", ["weir/*", "core/assert.h", "core/atomic.h", "core/os.h", "topo/*"]),
+    ("sched/runtime.c", ["weir/*", "core/*", "topo/*", "sched/*", "backends/registry.h"]),
+    ("sched/*", ["weir/*", "core/*", "topo/*", "sched/*"]),
     # What lies in backends/ itself is common to all; a backend never sees another's folder.
     ("backends/registry.c", ["weir/*", "core/*", "backends/*.h"]),
     ("backends/*", ["weir/*", "core/*", "backends/[!/]*.h", "{folder}/*"]),
@@ -51,7 +53,8 @@ BESIDE = ("tools/", "bench/", "examples/", "tests/")
 # What a folder named in a unit test's file name lets the test include.
 TESTED = {
     "core": ["core/*"],
-    "sched": ["core/*", "sched/*"],
+    "topo": ["core/*", "topo/*"],
+    "sched": ["core/*", "topo/*", "sched/*"],
     "backends": ["core/*", "backends/*"],
     "net": ["core/*", "net/*"],
     "os": ["core/*", "os/*"],
@@ -64,7 +67,7 @@ TESTED = {
 THIRD_PARTY = [
     ("liburing.h", ["backends/iouring/*", "bench/peers/*", "tests/faults/rings.c"]),
     ("rte_*.h", ["backends/dpdk/*"]),
-    ("hwloc*.h", ["sched/topo_hwloc.c"]),
+    ("hwloc*.h", ["topo/hwloc.c"]),
     ("valgrind/*", ["core/*", "tests/*"]),
     ("sanitizer/*", ["core/*", "tests/*"]),
     ("jansson.h", ["tools/bench_read.h"]),
@@ -198,8 +201,13 @@ PLANTED = [
     ("sched/runtime.c", '#include "backends/registry.h"', False),
     ("sched/runtime.c", '#include "backends/readiness.h"', True),
     ("sched/runtime.c", '#include "net/tcp.h"', True),
-    ("sched/topo_flat.c", "#include <hwloc.h>", True),
-    ("sched/topo_hwloc.c", "#include <hwloc.h>", False),
+    ("topo/place.c", '#include "core/assert.h"', False),
+    ("topo/place.c", '#include "core/task.h"', True),
+    ("topo/place.c", '#include "sched/worker.h"', True),
+    ("core/os_linux.c", '#include "topo/cpus.h"', True),
+    ("tests/unit/topo_place.c", '#include "sched/worker.h"', True),
+    ("topo/flat.c", "#include <hwloc.h>", True),
+    ("topo/hwloc.c", "#include <hwloc.h>", False),
     ("backends/epoll/epoll.c", '#include "backends/readiness.h"', False),
     ("backends/epoll/epoll.c", '#include "backends/epoll/epoll.h"', False),
     ("backends/epoll/epoll.c", '#include "backends/kqueue/kqueue.h"', True),

@@ -3,7 +3,7 @@
  * sched_in_place.c: a thread is bound to a worker's CPUs as long as it is the worker, a
  * fiber that has blocked in place goes on in its domain, and its task is seen where it does.
  */
-#include "sched/cpus.h"
+#include "topo/cpus.h"
 #include "sched/worker.h"
 #include "tests/unit/machines.h"
 #include "tests/unit/runtimes.h"
