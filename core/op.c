@@ -340,7 +340,7 @@ static void op_discard(struct weir_future *future)
 		discard_file(op->res);
 }
 
-static const struct weir_future_ops op_ops = { "op", op_poll, op_cancel, op_discard };
+static const struct weir_future_ops op_ops = { "I/O operation", op_poll, op_cancel, op_discard };
 
 /* ---- setting up ---- */
 

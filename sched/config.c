@@ -11,7 +11,7 @@
 
 #include "sched/runtime.h"
 
-static _Thread_local char why[256];
+static _Thread_local char why[1024];
 
 const char *weir_rt_why(void)
 {

@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * left.c: what a shutdown that ran out of time has left behind, as the sentence of weir_rt_why.
+ * left.c: what a shutdown that ran out of time has left behind, as the sentence of weir_rt_why:
+ * how many tasks and blocking jobs, and the first few tasks by name.
  *
  * A task may still be running: of such a one only what is static is read, its id and where it was
- * spawned. Nothing is spawned any more, so a block that holds a task will hold no other.
+ * spawned. Once no thread runs tasks any more, its name and what it waits for are read as well.
+ * Nothing is spawned any more, so a block that holds a task will hold no other.
  */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "core/assert.h"
 #include "core/task.h"
 #include "sched/worker.h"
 
+#define NAMED_TASKS 4u
+#define NAMED_LEAVES 3u			/* of one task that waits for several things */
+
 struct left {
-	struct weir_task *task;		/* one of them; one that runs, if any does */
-	bool running;
-	unsigned tasks;
+	struct weir_task *task[NAMED_TASKS];	/* running ones first: the others may wait for them */
+	unsigned named, tasks;
 };
 
 static void look(void *block, void *arg)
@@ -21,14 +29,18 @@ static void look(void *block, void *arg)
 	struct left *left = arg;
 	/* Pairs with the store in spawn: the fields are there. */
 	uint64_t state = weir__load(&task->state, WEIR_ACQUIRE);
+	bool running = state & TASK_RUNNING;
 
 	if (TASK_REFS(state) == 0 || (state & TASK_COMPLETE))
 		return;
 	left->tasks++;
-	if (left->task && (left->running || !(state & TASK_RUNNING)))
+	if (left->named < NAMED_TASKS)
+		left->named++;
+	else if (!running)
 		return;
-	left->task = task;
-	left->running = state & TASK_RUNNING;
+	if (running)
+		memmove(&left->task[1], &left->task[0], (left->named - 1) * sizeof(task));
+	left->task[running ? 0 : left->named - 1] = task;
 }
 
 static bool threads_are_over(struct runtime *rt)
@@ -44,37 +56,69 @@ static bool threads_are_over(struct runtime *rt)
 	return over;
 }
 
-static void say(const struct left *left, bool names, unsigned jobs)
+/* A sentence in the making, cut off where it is full. */
+struct text {
+	char at[900];
+	size_t len;
+};
+
+static void add(struct text *text, const char *fmt, ...) WEIR_PRINTF(2, 3);
+
+static void add(struct text *text, const char *fmt, ...)
+{
+	size_t room = sizeof(text->at) - text->len;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text->at + text->len, room, fmt, ap);
+	va_end(ap);
+	WEIR_ASSERT(n >= 0);
+	text->len += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+static void add_waits(struct text *text, const struct weir_task *task)
+{
+	const struct weir_leaf *leaf = task->armed;
+	unsigned i;
+
+	for (i = 0; leaf && i < NAMED_LEAVES; i++, leaf = leaf->armed_next)
+		add(text, "%s%s", i ? ", " : ", waits for: ", leaf->future.ops->name);
+}
+
+static void add_task(struct text *text, const struct weir_task *task, bool at_rest)
 {
 	const struct weir_location none = { "?", "?", 0 };
-	const struct weir_task *task = left->task;
 	const struct weir_location *where = task->where ? task->where : &none;
 
-	runtime_refuse(
-		0,
-		"task %llu \"%s\", spawned at %s:%d, has not ended (tasks left: %u, blocking "
-		"jobs: %u)",
-		(unsigned long long)task->id, names ? weir_task_name(task) : where->func,
-		where->file, where->line, left->tasks, jobs);
+	add(text, "; task %llu \"%s\", spawned at %s:%d", (unsigned long long)task->id,
+	    at_rest ? weir_task_name(task) : where->func, where->file, where->line);
+	if (at_rest)
+		add_waits(text, task);
+	else if (weir__load(&task->state, WEIR_RELAXED) & TASK_RUNNING)
+		add(text, ", is running");
 }
 
 void runtime_say_left(struct runtime *rt)
 {
 	struct weir_metrics pool = WEIR_METRICS_INIT;
-	struct left left = { .task = NULL };
-	unsigned jobs;
+	struct left left = { .tasks = 0 };
+	struct text text = { .len = 0 };
+	unsigned i, jobs;
+	bool at_rest;
 
-	for (unsigned i = 0; i < rt->base.workers; i++)
+	for (i = 0; i < rt->base.workers; i++)
 		weir__slab_walk(&rt->base.worker[i]->slab, look, &left);
 	weir__lock_take(&rt->base.foreign_lock);
 	weir__slab_walk(&rt->base.foreign, look, &left);
 	weir__lock_drop(&rt->base.foreign_lock);
 	pool_metrics(&rt->pool, &pool);
 	jobs = (unsigned)(pool.blocking_threads - pool.blocking_idle);
-	if (left.task)
-		say(&left, jobs == 0 && threads_are_over(rt), jobs);
-	else
-		runtime_refuse(0,
-			       "the blocking pool has not ended (tasks left: 0, blocking jobs: %u)",
-			       jobs);
+	at_rest = jobs == 0 && threads_are_over(rt);
+	add(&text, "shutdown ran out of time; tasks left: %u, blocking jobs: %u", left.tasks, jobs);
+	for (i = 0; i < left.named; i++)
+		add_task(&text, left.task[i], at_rest);
+	if (left.tasks > left.named)
+		add(&text, "; %u more", left.tasks - left.named);
+	runtime_refuse(0, "%s", text.at);
 }

@@ -171,8 +171,10 @@ WEIR_API WEIR_MUST_CHECK int weir_rt_new(const struct weir_rt_config *cfg, struc
 
 /**
  * Why the last weir_rt_new on this thread failed, as one line that names the value; or what the
- * last weir_rt_shutdown or weir_rt_run has left behind for want of time: a task by its name and
- * where it was spawned, and how many more.
+ * last weir_rt_shutdown or weir_rt_run left behind when its time ran out: how many tasks and
+ * blocking jobs, and for the first few tasks the name, where they were spawned and what they wait
+ * for (the names of their pending futures). While a worker is stuck in a task, the function that
+ * spawned a task stands for its name, and what it waits for is not known.
  *
  * Thread:   [any]
  * Returns:  "" where there is nothing to say; valid until the thread's next call of these three
@@ -193,7 +195,7 @@ WEIR_API int weir_rt_block_on(struct weir_rt *rt, int (*fn)(void *), void *arg);
 
 /**
  * New, block_on, shutdown (1 s) and free in one call. A task that would not end in time does not
- * change the result: weir_rt_why says which it was.
+ * change the result: weir_rt_why names it.
  *
  * Thread:   [any] but a worker
  * Returns:  fn's result; the error of a runtime that could not be made, or not run fn
@@ -208,7 +210,7 @@ WEIR_API int weir_rt_run(const struct weir_rt_config *cfg, int (*fn)(void *), vo
  * Thread:   [any] but a worker
  * Waits:    up to timeout_ns (WEIR_FOREVER allowed)
  * Returns:  0; -ETIMEDOUT if a task or a blocking job would not stop (the rest has), and
- *           weir_rt_why says which;
+ *           weir_rt_why names them;
  *           -EPERM on a worker; -EDEADLK where it would wait for its caller: in a job of its
  *           pool, in a function that blocks in place, in what shutdown itself calls (a hook, a
  *           drop); -EINVAL without rt; -ENXIO in a forked child
