@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/command.h"
+#include "tools/common/command.h"
 #include "weir/base.h"
 
 static const struct command commands[] = {

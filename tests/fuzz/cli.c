@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "tools/command.h"
-#include "tools/options.h"
-#include "tools/proxy.h"
+#include "tools/common/command.h"
+#include "tools/common/options.h"
+#include "tools/proxy/proxy.h"
 
 #define WORDS_MAX 32
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "tools/nic.h"
-#include "tools/topo_pid.h"
+#include "tools/common/nic.h"
+#include "tools/topo/pid.h"
 
 #define NODES 4
 

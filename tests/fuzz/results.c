@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "tools/bench_report.h"
+#include "tools/bench/report.h"
 
 static void check_why(const char *why)
 {

@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "tests/support/testing.h"
-#include "tools/bench_compare.h"
+#include "tools/bench/compare.h"
 
 static double low[] = { 10.0, 10.1, 10.2, 10.3, 10.4, 10.5, 10.6 };
 static double high[] = { 12.0, 12.1, 12.2, 12.3, 12.4, 12.5, 12.6 };

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "tests/support/testing.h"
-#include "tools/bench_load.h"
+#include "tools/bench/load.h"
 
 #define CONNS 4
 #define STALL_NS (200 * WEIR_MSEC)

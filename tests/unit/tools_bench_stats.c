@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "tests/support/testing.h"
-#include "tools/bench_stats.h"
+#include "tools/bench/stats.h"
 
 #define LEN(array) ((unsigned)TESTING_COUNT(array))
 

@@ -7,8 +7,8 @@
 #ifndef TESTS_UNIT_TOOLS_DOCTOR_RIG_H
 #define TESTS_UNIT_TOOLS_DOCTOR_RIG_H
 
-#include "tools/doctor.h"
-#include "tools/doctor_uring.h"
+#include "tools/doctor/doctor.h"
+#include "tools/doctor/uring.h"
 #include "weir/rt.h"
 #include "weir/topo.h"
 

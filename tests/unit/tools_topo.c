@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tests/support/testing.h"
-#include "tools/place_options.h"
+#include "tools/common/place_options.h"
 #include "weir/rt.h"
 
 static void check_worker(const struct weir_plan *told, const struct weir_plan *used, unsigned i)

@@ -2,7 +2,7 @@
 /* tools_topo_boxes.c: boxes of a picture: each inside its parent, none over another. */
 #include "tests/support/testing.h"
 #include "tests/unit/tools_topo_rig.h"
-#include "tools/topo_boxes.h"
+#include "tools/topo/boxes.h"
 
 static unsigned cells;
 

@@ -5,7 +5,7 @@
 
 #include "tests/support/testing.h"
 #include "tests/unit/tools_topo_rig.h"
-#include "tools/topo_pid.h"
+#include "tools/topo/pid.h"
 
 #define REST " S 1 1 1 0 -1 0 0 0 0 0 30 12 0 0 20 0 1 0 9 9 9 9 0 0 0 0 0 0 0 0 0 0 0 0 17 5 0 2 0 0"
 

@@ -7,7 +7,7 @@
 #ifndef TESTS_UNIT_TOOLS_TOPO_RIG_H
 #define TESTS_UNIT_TOOLS_TOPO_RIG_H
 
-#include "tools/topo.h"
+#include "tools/topo/topo.h"
 
 struct topo_rig {
 	unsigned packages, nodes, l3s, cores, threads; /* each in one of what stands before it */

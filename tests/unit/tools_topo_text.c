@@ -5,7 +5,7 @@
 
 #include "tests/support/testing.h"
 #include "tests/unit/tools_topo_rig.h"
-#include "tools/text.h"
+#include "tools/common/text.h"
 
 #define HAS(text, part) \
 	ck_assert_msg(strstr(text, part), "this is missing:\n%s\nin:\n%s", part, text)

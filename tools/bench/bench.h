@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench.h: what the files of `weir bench` share.
+ *
+ *	bench.c		the subcommand: plan, interleaved repetitions, exit code
+ *	config.c	options to configuration; which backends, which CPUs
+ *	run.c		one repetition: a server process, the load, the figures
+ *	child.c		the server process as its parent sees it
+ *	server.c	the server process: a runtime on the backend under test
+ *	tasks.c		what runs in it: echo, sink, relay, timers, spawning
+ *	load.c		the load: threads, schedule of the open loop
+ *	client.c	one connection of the load, and the proxy's upstream
+ *	record.c	what a thread notes: histograms, slices of time
+ *	stats.c		median, interval, rank test
+ *	result.c	repetitions to figures, verdicts, noise floor
+ *	env.c		the machine, for the record
+ *	table.c		the report on the terminal, progress
+ *	json.c		the report as JSON: docs/bench-json.md
+ *
+ * The server is a process of its own, so that its CPU time, its switches and its memory are
+ * nobody else's; the load is always the same plain epoll loop, whatever the backend.
+ */
+#ifndef TOOLS_BENCH_BENCH_H
+#define TOOLS_BENCH_BENCH_H
+
+#include <sched.h>
+#include <stdio.h>
+
+#include "tools/bench/stats.h"
+#include "tools/common/place_options.h"
+#include "weir/weir.h"
+
+#define BENCH_BACKENDS_MAX 16
+#define BENCH_REPS_MAX 99
+#define BENCH_WORKERS_MAX 64
+#define BENCH_CPUS_TEXT 128	/* of a set of CPUs for the server */
+#define BENCH_SLICES 50
+/* A percentile is told when so many samples lie beyond it. */
+#define BENCH_TAIL_SAMPLES 100
+/* Repetitions below which no figure is to be quoted. */
+#define BENCH_REPS_WANTED 7
+
+enum bench_workload {
+	BENCH_ECHO,
+	BENCH_PINGPONG,
+	BENCH_STREAM,
+	BENCH_CONNECT,
+	BENCH_TIMER,
+	BENCH_SPAWN,
+	BENCH_PROXY,
+	BENCH_WORKLOADS
+};
+
+enum bench_transport {
+	BENCH_TCP,
+	BENCH_UNIX
+};
+
+enum bench_arrivals {
+	BENCH_POISSON,
+	BENCH_CONSTANT
+};
+
+struct bench_workload_info {
+	const char *name;
+	const char *summary;
+	bool sockets;			/* there is a load outside the server */
+	bool closed_only, open_only;
+	bool closed;			/* unless a rate is given */
+	uint64_t conns, size, depth, rate; /* defaults; conns: or tasks */
+};
+
+struct bench_config {
+	const char *backends;
+	const char *json;
+	const char *pin;
+	uint64_t conns, size, depth, rate, time_ns, warmup_ns, reps, workers, seed;
+	struct place_options where;	/* of the server's workers */
+	unsigned transport, arrivals;
+	bool closed, aa, no_progress;
+	enum bench_workload workload;
+};
+
+/* A backend of the plan. The A/A twin is one too. */
+struct bench_backend {
+	char name[96];			/* what the runtime is asked for, options and all */
+	char label[104];		/* what the report calls it */
+	char reason[160];		/* why it cannot run; "" when it can */
+};
+
+/* Figures of a repetition. NAN: not known. */
+enum bench_metric {
+	BENCH_REAL,			/* see docs/bench-json.md, real_time */
+	BENCH_CPU,			/* of the server, ns per request */
+	BENCH_P50,
+	BENCH_P99,
+	BENCH_P999,
+	BENCH_ITEMS,			/* requests per second */
+	BENCH_BYTES,
+	BENCH_CLIENT_CPU,
+	BENCH_SYSCALLS,
+	BENCH_WAITS,
+	BENCH_SWITCHES,
+	BENCH_BATCH,
+	BENCH_MAX,
+	BENCH_SERVICE_P50,
+	BENCH_SERVICE_P99,
+	BENCH_CYCLES,
+	BENCH_INSTRUCTIONS,
+	BENCH_BUSY,			/* of the generator, a share */
+	BENCH_LAG,			/* ns */
+	BENCH_ERRORS,
+	BENCH_UNANSWERED,
+	BENCH_METRICS
+};
+
+/* What one thread notes. Lies in shared memory when that thread is the server's. */
+struct bench_record {
+	uint64_t begin_ns, end_ns;	/* of the measurement, monotonic */
+	uint64_t done;			/* requests that ended in it */
+	uint64_t errors, unanswered;
+	uint64_t stuck;			/* under way when all waiting for answers was over */
+	uint64_t cpu_ns, idle_ns;	/* of the thread in it; idle: spinning in vain */
+	int first_error;
+	struct weir_histogram latency;	/* of those that were to begin in it, from then */
+	struct weir_histogram service;	/* the same, from when they did begin */
+	struct weir_histogram lag;	/* from one to the other, where no answer was in the way */
+	struct weir_histogram slices[BENCH_SLICES]; /* latency, by when they were to begin */
+};
+
+struct bench_slice {
+	double p50, p99, max;		/* NAN: too few samples */
+};
+
+/* One repetition. */
+struct bench_rep {
+	double value[BENCH_METRICS];
+	uint64_t requests, samples;
+	bool client_bound;
+	struct weir_histogram latency;
+	struct bench_slice slices[BENCH_SLICES];
+};
+
+/* All of a backend, and how it stands against the reference. */
+struct bench_row {
+	struct bench_rep *reps;		/* in the order in which they ran */
+	unsigned reps_len;
+	bool client_bound;		/* in one at least */
+	struct weir_histogram *latency; /* of all */
+	double difference_pct[BENCH_P999 + 1], p_value[BENCH_P999 + 1]; /* NAN: none */
+	const char *verdict[BENCH_P999 + 1];
+};
+
+struct bench_placement {
+	cpu_set_t server, client;
+	bool pinned;
+	struct weir_place_config workers; /* of the server, on its CPUs */
+	unsigned server_cpus, client_cpus, threads;
+	char text[64];
+};
+
+struct bench_env_entry {
+	const char *key;
+	char text[128];			/* "": a number */
+	double number;
+};
+
+/* What the machine's CPUs have done since it started, in seconds. */
+struct bench_times {
+	double all, busy, steal;
+};
+
+#define BENCH_ENV_MAX 24
+#define BENCH_WARNINGS_MAX 16
+
+/* The whole run: the plan, and then the results. */
+struct bench {
+	struct bench_config cfg;
+	int json_fd;			/* of a FIFO for the results, held open; 0: opened in the end */
+	const struct bench_workload_info *work;
+	struct bench_backend backends[BENCH_BACKENDS_MAX];
+	unsigned backends_len, reference, twin;	/* twin: backends_len without --aa */
+	struct bench_placement place;
+	bool rate_calibrated;
+	struct bench_row rows[BENCH_BACKENDS_MAX];
+	uint8_t order[BENCH_BACKENDS_MAX * BENCH_REPS_MAX];
+	unsigned order_len;
+	double noise_pct[BENCH_P999 + 1];	/* NAN: not known */
+	struct bench_env_entry env[BENCH_ENV_MAX];
+	unsigned env_len;
+	char warnings[BENCH_WARNINGS_MAX][192];
+	unsigned warnings_len;
+	double mhz;			/* of a CPU; 0: not known */
+	struct bench_times times;	/* at the start */
+};
+
+/* ---- bench.c ---- */
+
+/* One line on stderr, "weir bench: …". */
+void bench_say(const char *fmt, ...) WEIR_PRINTF(1, 2);
+/* Note a warning for the report; the same one is noted once. */
+void bench_warn(struct bench *b, const char *fmt, ...) WEIR_PRINTF(2, 3);
+
+/* ---- config.c ---- */
+
+extern const struct bench_workload_info bench_workloads[BENCH_WORKLOADS];
+/* Read the command line. 0; a value above 0 is the exit code + 1 to end with. */
+int bench_config_parse(int argc, char **argv, struct bench *b);
+void bench_config_help(void);
+/* A list such as 0,2-5, or as a text. False: it is none. */
+bool bench_cpus_parse(const char *text, size_t len, cpu_set_t *ret_set);
+
+/* ---- run.c ---- */
+
+/*
+ * One repetition on a backend, or a calibration: closed, and for run_ns. Says what went wrong.
+ * 0 or an exit code.
+ */
+int bench_run(struct bench *b, const struct bench_backend *backend, bool closed, uint64_t run_ns,
+	      uint64_t seed, struct bench_rep *ret_rep);
+
+/* ---- record.c ---- */
+
+/* The system's monotonic clock, in ns: the same in every process. */
+uint64_t bench_now(void);
+void bench_record_window(struct bench_record *rec, uint64_t begin_ns, uint64_t end_ns);
+/* So many requests ended. */
+void bench_record_done(struct bench_record *rec, uint64_t count, uint64_t done_ns);
+/* How long one took that was to begin at intended_ns, did at start_ns and ended at done_ns. */
+void bench_record_latency(struct bench_record *rec, uint64_t intended_ns, uint64_t start_ns,
+			  uint64_t done_ns);
+/* One that never ended, as far as anybody waited. */
+void bench_record_unanswered(struct bench_record *rec, uint64_t intended_ns, uint64_t now_ns);
+void bench_record_merge(struct bench_record *rec, const struct bench_record *from);
+/*
+ * Whether nothing ended in the measurement, and yet all that was under way did end behind it: who
+ * was to make it end was kept from running for so long. It says nothing of how fast that is.
+ */
+bool bench_record_is_late(const struct bench_record *rec);
+
+/* ---- result.c ---- */
+
+/* Whether a percentile of a histogram is to be told. */
+bool bench_known(const struct weir_histogram *h, double share);
+/* The values of a metric in the repetitions that know it; how many. */
+unsigned bench_values(const struct bench_row *row, enum bench_metric metric, double *ret_values);
+/* Its median; NAN when no repetition knows it. */
+double bench_median(const struct bench_row *row, enum bench_metric metric);
+/* Merge, compare, judge. False: out of memory. */
+bool bench_judge(struct bench *b);
+
+/* ---- env.c ---- */
+
+void bench_env_begin(struct bench *b);
+void bench_env_end(struct bench *b);
+
+/* ---- table.c ---- */
+
+void bench_table_print(const struct bench *b, FILE *out);
+/* Repetition i of n begins; at the end: i == n. On a terminal only. */
+void bench_progress(const struct bench *b, unsigned i, unsigned n, const char *label);
+
+/* ---- json.c ---- */
+
+/* 0 or a negative errno. */
+int bench_json_write(const struct bench *b, const char *path);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * load.h: the load: threads with an epoll loop each, connections shared out among
+ * them. load.c has the loop and the schedule, client.c the connections.
+ *
+ *	bench_load_new ──► all are connected ──► bench_load_go ──► bench_load_finish
+ *
+ * Open loop: each connection has its own arrivals, fixed beforehand, and what comes while an
+ * answer is still out waits and is counted from when it was to begin. Closed loop: each sends
+ * again as soon as it may.
+ */
+#ifndef TOOLS_BENCH_LOAD_H
+#define TOOLS_BENCH_LOAD_H
+
+#include <pthread.h>
+
+#include "tools/bench/bench.h"
+
+struct load_plan {
+	struct weir_addr server;
+	int upstream_fd;		/* a listener that is to be echoed on; -1: none */
+	unsigned threads;
+	uint64_t conns, depth;
+	size_t request_bytes, answer_bytes;
+	bool open, poisson;
+	bool reconnect;			/* a connection for each request */
+	bool spin;			/* look for events without a pause: the CPU is the load's */
+	double rate;			/* of all, per second; when open */
+	uint64_t seed;
+	const cpu_set_t *cpus;		/* NULL: not pinned */
+};
+
+/* One connection. Those that the server makes, as a proxy, have no requests: what comes goes back. */
+struct load_client {
+	int fd;				/* -1: closed */
+	bool upstream;
+	bool filed;			/* in the heap of those that wait for their time */
+	uint32_t under_way, first;	/* in the ring of requests */
+	size_t out_left, in_left;	/* bytes to send; of the answer that is coming in */
+	uint64_t due_ns;		/* when the next request is to begin */
+	uint64_t free_ns;		/* since when it could */
+	uint64_t seed;
+	struct load_request {
+		uint64_t intended_ns, start_ns;
+	} * ring; /* depth long */
+	struct load_client *next;	/* upstream: the list of them */
+};
+
+struct load;
+
+struct load_thread {
+	struct load *load;
+	pthread_t thread;
+	int epoll_fd;
+	int error;			/* of the start */
+	struct load_client *clients;
+	unsigned clients_len, first_client;
+	struct load_client **heap;	/* the earliest due_ns first */
+	unsigned heap_len;
+	uint64_t under_way;
+	struct load_client *upstreams;
+	struct bench_record *rec;
+	uint8_t *scratch;
+};
+
+struct load {
+	struct load_plan plan;
+	struct load_thread *threads;
+	unsigned threads_len;
+	pthread_barrier_t barrier;	/* connected; and the times below are set */
+	uint64_t start_ns, begin_ns, end_ns;
+	bool called_off;
+};
+
+#define LOAD_SCRATCH_BYTES (256 * 1024)
+
+/* ---- load.c ---- */
+
+/* Connect them all. 0; or a negative errno, and nothing left behind. */
+int bench_load_new(const struct load_plan *plan, struct load **ret_load);
+/*
+ * Let them run: the schedule begins at start_ns, which is now or just before, what is counted at
+ * begin_ns; behind end_ns answers are waited for up to a second.
+ */
+void bench_load_go(struct load *load, uint64_t start_ns, uint64_t begin_ns, uint64_t end_ns);
+/* Wait for the end and take the figures. After go. Frees it. */
+void bench_load_finish(struct load *load, struct bench_record *rec);
+/* Instead of go and finish. */
+void bench_load_cancel(struct load *load);
+
+/* A client may send (again): at once, or when its time has come. */
+void bench_load_file(struct load_thread *t, struct load_client *c, uint64_t now);
+
+/* ---- client.c ---- */
+
+/* 0 or a negative errno. */
+int bench_client_open(struct load_thread *t, struct load_client *c);
+void bench_client_close(struct load_client *c);
+/* Begin a request; connects first where each has its own connection. */
+void bench_client_start(struct load_thread *t, struct load_client *c, uint64_t intended_ns,
+			uint64_t now);
+/* Events of a client, or of its upstream side. */
+void bench_client_event(struct load_thread *t, struct load_client *c, uint32_t events);
+/* The listener has some. */
+void bench_client_accept(struct load_thread *t);
+void bench_client_free_upstreams(struct load_thread *t);
+
+#endif

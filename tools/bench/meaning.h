@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * meaning.h: what is known of the figures by their keys: what to call them, in
+ * which unit, and which way is better. One table; a key that is not in it is shown
+ * as a plain number of which nobody knows which way is better.
+ */
+#ifndef TOOLS_BENCH_MEANING_H
+#define TOOLS_BENCH_MEANING_H
+
+#include <stdbool.h>
+
+#include "tools/common/quantity.h"
+
+enum bench_better {
+	BENCH_NEITHER,
+	BENCH_LOWER,
+	BENCH_HIGHER,
+};
+
+struct bench_meaning {
+	const char *key;
+	const char *title;
+	const char *closed_title;	/* in a closed loop, where that is another thing; or NULL */
+	enum quantity quantity;
+	double factor;			/* from the file's unit to the quantity's */
+	enum bench_better better;
+	bool drawn;			/* has a chart in the report */
+};
+
+/* Never NULL; what it returns for an unknown key is good until the next call. */
+const struct bench_meaning *bench_meaning(const char *key);
+bool bench_meaning_known(const char *key);
+/* Its place in the table; the unknown come last. */
+unsigned bench_meaning_order(const char *key);
+/* The i-th key of the table, NULL behind the last. */
+const char *bench_meaning_key(unsigned i);
+const char *bench_meaning_title(const char *key, bool closed);
+/* A value of the file, with its unit. */
+void bench_meaning_format(const char *key, double value, int digits, char *buf, size_t len);
+
+#endif

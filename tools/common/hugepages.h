@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hugepages.h: the huge pages of a memory node, by size; of the whole machine where
+ * the kernel knows no nodes.
+ */
+#ifndef TOOLS_COMMON_HUGEPAGES_H
+#define TOOLS_COMMON_HUGEPAGES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HUGEPAGES_SIZES_MAX 8
+
+struct hugepages {
+	uint64_t bytes;			/* of a page */
+	uint64_t total, free;
+};
+
+/* node: the kernel's number, or -1 for the whole machine. How many sizes there are. */
+unsigned hugepages_read(const char *root, int node, struct hugepages sizes[HUGEPAGES_SIZES_MAX]);
+
+#endif

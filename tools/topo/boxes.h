@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * boxes.h: a machine as nested boxes, each with its place in a picture: package,
+ * node, L3, core, CPU. Children stand in rows, as many to a row as there is room.
+ */
+#ifndef TOOLS_TOPO_BOXES_H
+#define TOOLS_TOPO_BOXES_H
+
+#include "tools/topo/topo.h"
+
+enum topo_box_level {
+	TOPO_BOX_MACHINE,
+	TOPO_BOX_PACKAGE,
+	TOPO_BOX_NODE,
+	TOPO_BOX_L3,
+	TOPO_BOX_CORE,
+	TOPO_BOX_CPU,
+	TOPO_BOX_LEVELS
+};
+
+struct topo_box {
+	enum topo_box_level level;
+	unsigned id;			/* index of package, node, L3, core or CPU in its topology */
+	unsigned domain;		/* of an L3 and what is in it: its index in the view */
+	unsigned kind;			/* of a core; another kind begins a row */
+	struct topo_box *child, *next;	/* first child, next sibling; NULL: none */
+	double x, y, width, height;
+};
+
+struct topo_boxes {
+	struct topo_box *list;		/* the first is the machine */
+	unsigned len;
+	bool compact;			/* too many CPUs for large cells with all labels */
+};
+
+/* 0 or -ENOMEM. The machine's corner is at 0, 0, and it is no wider than width if its L3s are not. */
+int topo_boxes_init(struct topo_boxes *boxes, const struct topo_view *view, double width);
+void topo_boxes_fini(struct topo_boxes *boxes);
+
+#endif
