@@ -7,7 +7,6 @@
  * that decides nothing, at a random number. It runs once for a connection, at its first
  * packet (with SYN cookies at the third).
  */
-#define _GNU_SOURCE
 #include "backends/socket_os.h"
 
 #include <errno.h>

@@ -4,7 +4,6 @@
  * fiber (weir_await, by switching stacks) and on a plain thread (weir_block_on,
  * by sleeping on a futex). Also yield, which is the smallest await.
  */
-#define _GNU_SOURCE
 #include <stdlib.h>
 #include <time.h>
 

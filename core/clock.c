@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* clock.c: see clock.h. A test clock is a base and, while it runs, an offset to the system's. */
-#define _GNU_SOURCE
 #include "core/clock.h"
 
 #include <stdlib.h>

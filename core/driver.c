@@ -4,7 +4,6 @@
  * waits, no longer than the next timer allows; then due timers fire; then
  * signals that have come are handed out.
  */
-#define _GNU_SOURCE
 #include "core/driver.h"
 
 #include "core/assert.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* futex_linux.c: the futexes of the kernel. */
-#define _GNU_SOURCE
 #include "core/futex.h"
 
 #include <linux/futex.h>

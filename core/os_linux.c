@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* os_linux.c: core/os.h on Linux. What newer kernels have is tried, and done without. */
-#define _GNU_SOURCE
 #include "core/os.h"
 
 #if __has_include(<execinfo.h>)

@@ -11,7 +11,6 @@
  * weir's or not, and gives each delivery to one reader, where several runtimes
  * are to hear of it (docs/decisions/).
  */
-#define _GNU_SOURCE
 #include "weir/signal.h"
 
 #include <string.h>

@@ -4,7 +4,6 @@
  * clock. The kernel looks at them in its tick: one expires up to a tick late (4 ms
  * with HZ=250), and the tick of a nohz_full CPU goes on while one is armed.
  */
-#define _GNU_SOURCE
 #include "sched/cputimer.h"
 
 #include <errno.h>

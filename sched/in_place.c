@@ -12,7 +12,6 @@
  * A backend that belongs to its thread (WEIR_CAP_BOUND) cannot be handed over: then fn runs on
  * the pool's thread, and the worker stays where it is.
  */
-#define _GNU_SOURCE
 #include "core/assert.h"
 #include "core/coop.h"
 #include "core/fiber.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* pool.c: see pool.h. */
-#define _GNU_SOURCE
 #include "sched/pool.h"
 
 #include <errno.h>

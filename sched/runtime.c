@@ -3,7 +3,6 @@
  * runtime.c: putting a runtime together: check the configuration, choose the
  * backend, make the workers, start their threads. How it ends is shutdown.c.
  */
-#define _GNU_SOURCE
 #include "sched/runtime.h"
 
 #include <stdarg.h>

@@ -6,7 +6,6 @@
  * Sleeping loses no wake-up: the order of the steps in worker_park is the one
  * that sched/idle.h proves.
  */
-#define _GNU_SOURCE
 #include "sched/worker.h"
 
 #include <stdlib.h>

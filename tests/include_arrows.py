@@ -4,7 +4,8 @@
 
 The table is the one in CONTRIBUTING.md. It is checked over the #include lines of
 every C and C++ file, and so is the rule that memory orders and compiler atomics
-stand in core/atomic.h alone, as far as the library goes.
+stand in core/atomic.h alone, as far as the library goes, and the one that what a
+program asks of the system's headers (_GNU_SOURCE) is said in meson.build alone.
 
 Usage: include_arrows.py ROOT        check the tree
        include_arrows.py --self-test check that planted violations are found
@@ -93,6 +94,7 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)', re.M
 ORDERS = re.compile(r"\b(__ATOMIC_[A-Z]\w*|__atomic_\w+|__sync_\w+|memory_order_\w+)")
 # Users of the library cannot reach that file, and have C11's.
 ORDERS_ALLOWED = ["core/atomic.h", "tools/*", "bench/*", "examples/*", "tests/*"]
+FEATURES = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(_\w+_SOURCE)\b", re.M)
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 
 
@@ -163,6 +165,10 @@ def check_file(path, text):
         for match in ORDERS.finditer(code):
             found.append((code.count("\n", 0, match.start()) + 1,
                           f"{match[1]}: only core/atomic.h names memory orders"))
+    if not path.startswith("bench/peers/"):
+        for match in FEATURES.finditer(code):
+            found.append((code.count("\n", 0, match.start()) + 1,
+                          f"{match[1]}: meson.build defines it for every file"))
     return found
 
 
@@ -200,6 +206,8 @@ PLANTED = [
     ("core/task.c", "x = __atomic_load_n(p, __ATOMIC_RELAXED);", True),
     ("core/task.c", "/* pairs with __ATOMIC_RELEASE; */", False),
     ("core/atomic.h", "#define WEIR_RELAXED __ATOMIC_RELAXED", False),
+    ("core/task.c", "#define _GNU_SOURCE", True),
+    ("bench/peers/load/load.c", "#define _GNU_SOURCE", False),
     ("sched/worker.c", '#include "backends/registry.h"', True),
     ("sched/runtime.c", '#include "backends/registry.h"', False),
     ("sched/runtime.c", '#include "backends/readiness.h"', True),

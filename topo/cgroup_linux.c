@@ -4,7 +4,6 @@
  * called ("0::/path" is version 2, "4:cpu,cpuacct:/path" version 1), and
  * /proc/self/mountinfo where they are to be found.
  */
-#define _GNU_SOURCE
 #include "topo/cgroup_linux.h"
 
 #include <fcntl.h>

@@ -5,7 +5,6 @@
  * A limit counts at every level up to the root of the mount; cpu.stat beside it
  * says what it has cost.
  */
-#define _GNU_SOURCE
 #include "topo/cpus.h"
 
 #include <limits.h>

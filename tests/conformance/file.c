@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* file.c: operations on files, in a folder of the case's own. */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* machine.c: see machine.h. */
-#define _GNU_SOURCE
 #include "tests/numa/machine.h"
 
 #include <sched.h>

@@ -4,7 +4,6 @@
  * on the last of the nodes, so that what it touches first would be wrong for the others; and tasks,
  * fibers and connections have been at work before the pages are looked at.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,6 @@
  * stealing.c: on a machine with several memory nodes workers are bound where the plan says, the
  * nearest come first, and no task leaves its node while there is work on every node.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
 

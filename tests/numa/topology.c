@@ -4,7 +4,6 @@
  * what of it is offline, masked out or in no cpuset of ours; and a runtime starts its workers where
  * that says.
  */
-#define _GNU_SOURCE
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -14,7 +14,6 @@
  * on, nor close descriptors some time after it was told to: so one is opened before a
  * test, and stays.
  */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The texts of results. */
-#define _GNU_SOURCE
 #include <string.h>
 
 #include "tests/support/testing.h"

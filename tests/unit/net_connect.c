@@ -3,7 +3,6 @@
  * net_connect.c: connecting to one of several addresses, on epoll and io_uring: who
  * is tried when, who wins, and that nothing stays of the others.
  */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>

@@ -4,7 +4,6 @@
  * loopback its own) decides which shard gets it; what happens where steering is asked for and
  * cannot be; and that larger groups get more.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>

@@ -4,7 +4,6 @@
  * one that gets no CPU, or sleeps, is not. A task that is to stall computes until it
  * has been seen, so nothing here depends on how fast the machine is.
  */
-#define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>

@@ -3,7 +3,6 @@
  * topo_cpus.c: how many workers a process is worth: CPU quotas and cpusets of both
  * cgroup versions read from a tree made up for each case, the affinity mask, pinning.
  */
-#define _GNU_SOURCE
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>

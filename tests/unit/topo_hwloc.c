@@ -4,7 +4,6 @@
  * tests/topo/machines and from descriptions: what becomes of the levels they have,
  * what stands for those they lack, and what is said of an input that is none.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>

@@ -4,7 +4,6 @@
  * nothing is known; this machine as it is, in a smaller mask, and in cgroups that
  * the test makes.
  */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
