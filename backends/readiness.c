@@ -697,15 +697,16 @@ int weir__readiness_no_options(const char *options, char *reason, size_t len)
 int weir__readiness_init(struct weir__readiness *r, const struct weir_backend_config *cfg,
 			 const struct weir__poller_ops *poller)
 {
+	WEIR_ASSERT(cfg->busy_events && cfg->idle_events && cfg->lease_bytes);
 	r->poller = poller;
-	r->busy_events = cfg->busy_events ? cfg->busy_events : 64;
-	r->idle_events = cfg->idle_events ? cfg->idle_events : 1024;
+	r->busy_events = cfg->busy_events;
+	r->idle_events = cfg->idle_events;
 	if (r->idle_events < r->busy_events)
 		r->idle_events = r->busy_events;
 	r->events = weir__node_alloc(r->idle_events * sizeof(*r->events), cfg->node);
 	if (!r->events)
 		return -ENOMEM;
-	weir__lease_pool_init(&r->pool, cfg->lease_bytes ? cfg->lease_bytes : 16384, cfg->node);
+	weir__lease_pool_init(&r->pool, cfg->lease_bytes, cfg->node);
 	return 0;
 }
 

@@ -85,6 +85,10 @@ static int fill_defaults(struct weir_rt_config *c)
 	DEFAULT(c->tune_ns, 200 * WEIR_USEC);
 	DEFAULT(c->tick_ns, WEIR_MSEC);
 	DEFAULT(c->stack_bytes, 64 * 1024);
+	/*
+	 * A read that leaves room has emptied the socket and needs no second one to see that: with
+	 * messages of 16 KiB this saves a proxy 7 % of the CPU time against leases of 16 KiB.
+	 */
 	DEFAULT(c->lease_bytes, 32 * 1024);
 	DEFAULT(c->blocking_max, 512);
 	DEFAULT(c->blocking_queue, 65536);

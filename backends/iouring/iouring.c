@@ -250,8 +250,9 @@ static int uring_init(struct weir_backend *be, const struct weir_backend_config 
 	u->alone = cfg->workers == 1;
 	u->node = cfg->node;
 	u->moves = cfg->moves;
-	u->busy_events = cfg->busy_events ? cfg->busy_events : 64;
-	u->idle_events = cfg->idle_events ? cfg->idle_events : 1024;
+	WEIR_ASSERT(cfg->busy_events && cfg->idle_events && cfg->lease_bytes);
+	u->busy_events = cfg->busy_events;
+	u->idle_events = cfg->idle_events;
 	if (u->moves)
 		be->caps &= ~(uint32_t)WEIR_CAP_BOUND;
 	rc = weir__uring_ring_open(u);
@@ -259,8 +260,7 @@ static int uring_init(struct weir_backend *be, const struct weir_backend_config 
 		return rc;
 	rc = weir__uring_buffers_init(&u->buffers, &u->ring,
 				u->options.buffers ? u->options.buffer_entries : 0,
-				u->options.incremental,
-				cfg->lease_bytes ? cfg->lease_bytes : 32768, cfg->node);
+				u->options.incremental, cfg->lease_bytes, cfg->node);
 	if (rc < 0)
 		weir__uring_ring_close(u);
 	return rc;

@@ -143,6 +143,7 @@ struct weir_backend_config {
 	unsigned workers;		/* how many there are */
 	int node;			/* the worker's memory is placed there: the kernel's number; -1: it
 					 * is not placed (one node, or a thread that is not bound) */
+	/* weir_rt_config's, with the defaults filled in: never 0. */
 	unsigned busy_events, idle_events;
 	size_t lease_bytes;
 	const void *custom;		/* weir_rt_config.backend_config */

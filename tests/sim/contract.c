@@ -113,6 +113,7 @@ static void world_open(struct weir_sim_config cfg)
 {
 	struct weir_backend_config bc = { .workers = 1,
 					  .lease_bytes = 512,
+					  .busy_events = 64,
 					  .idle_events = 64,
 					  .clock = (struct weir_clock *)&now_ns };
 

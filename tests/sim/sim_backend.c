@@ -585,8 +585,8 @@ static int sim_init(struct weir_backend *be, const struct weir_backend_config *c
 		be->caps &= ~(uint32_t)WEIR_CAP_OWN_CLOCK;
 	if (!world->cfg.homed)
 		be->caps &= ~(uint32_t)WEIR_CAP_HOMED;
-	sim->busy_events = cfg->busy_events ? cfg->busy_events : 64;
-	sim->idle_events = cfg->idle_events ? cfg->idle_events : 1024;
+	sim->busy_events = cfg->busy_events;
+	sim->idle_events = cfg->idle_events;
 	TAILQ_INIT(&sim->due);
 	TAILQ_INIT(&sim->starved);
 	TAILQ_INIT(&sim->leaving);

@@ -40,17 +40,20 @@ ssize_t write(int fd, const void *buf, size_t len)
 
 /* ---- instances ---------------------------------------------------------------------------- */
 
+static const struct weir_backend_config instance_config = {
+	.workers = 1, .node = -1, .busy_events = 64, .idle_events = 1024, .lease_bytes = 16384
+};
+
 static struct weir__readiness *open_instance(bool by_pipe)
 {
 	const struct weir_backend_ops *ops = weir__backend_find("kqueue");
-	struct weir_backend_config cfg = { .workers = 1, .node = -1 };
 	size_t bytes = (ops->instance_bytes + 63) / 64 * 64;
 	struct weir_backend *be = aligned_alloc(64, bytes);
 
 	memset(be, 0, bytes);
 	be->ops = ops;
 	weir__kqueue_wakes_by_pipe = by_pipe;
-	ck_assert_int_eq(ops->init(be, &cfg), 0);
+	ck_assert_int_eq(ops->init(be, &instance_config), 0);
 	return WEIR_CONTAINER_OF(be, struct weir__readiness, base);
 }
 
@@ -451,7 +454,6 @@ END_TEST
 /* Whatever the one is that it cannot have: nothing is left open. */
 START_TEST(without_descriptors_there_is_no_instance)
 {
-	struct weir_backend_config cfg = { .workers = 1, .node = -1 };
 	const struct weir_backend_ops *ops = weir__backend_find("kqueue");
 	struct weir_backend *be = aligned_alloc(64, (ops->instance_bytes + 63) / 64 * 64);
 	struct rlimit was, low;
@@ -464,7 +466,7 @@ START_TEST(without_descriptors_there_is_no_instance)
 		be->ops = ops;
 		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
 		weir__kqueue_wakes_by_pipe = true;
-		err = ops->init(be, &cfg);
+		err = ops->init(be, &instance_config);
 		ck_assert(err == 0 || err == -EMFILE);
 	}
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);

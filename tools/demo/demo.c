@@ -216,7 +216,6 @@ static int make_runtimes(struct demo *demo)
 	rc = weir_rt_new(&cfg, &demo->load_rt);
 	if (rc == 0) {
 		cfg.name = "proxy";
-		cfg.lease_bytes = PROXY_LEASE_BYTES;
 		cfg.on_worker_start = note_clock;
 		cfg.hook_arg = demo;
 		rc = weir_rt_new(&cfg, &demo->proxy_rt);

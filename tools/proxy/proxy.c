@@ -256,7 +256,6 @@ static int make_runtime(const struct proxy_config *cfg, struct weir_rt **ret_rt)
 	rt_cfg.workers = (unsigned)cfg->workers;
 	rt_cfg.backend = cfg->backend;
 	rt_cfg.place = &cfg->place;
-	rt_cfg.lease_bytes = PROXY_LEASE_BYTES;
 	rt_cfg.on_stall = say_stall;
 	rt_cfg.on_io_error = say_io_error;
 	rc = weir_rt_new(&rt_cfg, ret_rt);

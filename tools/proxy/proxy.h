@@ -25,11 +25,6 @@
 #define WORKERS_MAX 256
 #define UPSTREAMS_MAX 64	/* one bit each in a connection */
 #define UPSTREAM_ADDRS 8
-/*
- * A read that leaves room has emptied the socket and needs no second one to see that: with
- * messages of 16 KiB this saves 7 % of the CPU time against leases of 16 KiB.
- */
-#define PROXY_LEASE_BYTES (32 * 1024)
 
 enum balance {
 	BALANCE_ROUNDROBIN,
