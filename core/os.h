@@ -59,6 +59,9 @@ unsigned long weir__os_mappings_max(void);
 /* The signal of one who touches a guard. */
 extern const int weir__os_fault_signal;
 
+/* The instruction that a signal has interrupted; NULL unknown. [any], async-signal-safe */
+void *weir__os_interrupted(const void *ucontext);
+
 /* Whether returns are checked against a shadow stack, which a hand-written switch breaks. [any] */
 bool weir__os_has_shadow_stack(void);
 

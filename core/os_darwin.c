@@ -83,6 +83,12 @@ unsigned long weir__os_mappings_max(void)
 	return ULONG_MAX;
 }
 
+void *weir__os_interrupted(const void *ucontext)
+{
+	(void)ucontext;
+	return NULL;
+}
+
 bool weir__os_has_shadow_stack(void)
 {
 	return false;

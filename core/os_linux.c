@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "core/atomic.h"
@@ -183,6 +184,20 @@ unsigned long weir__os_mappings_max(void)
 	}
 	weir__store(&known, maps, WEIR_RELAXED);
 	return maps;
+}
+
+void *weir__os_interrupted(const void *ucontext)
+{
+	const mcontext_t *at = &((const ucontext_t *)ucontext)->uc_mcontext;
+
+#if defined(__x86_64__)
+	return (void *)(uintptr_t)at->gregs[REG_RIP];
+#elif defined(__aarch64__)
+	return (void *)(uintptr_t)at->pc;
+#else
+	(void)at;
+	return NULL;
+#endif
 }
 
 bool weir__os_has_shadow_stack(void)

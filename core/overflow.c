@@ -2,14 +2,17 @@
 /*
  * overflow.c: see overflow.h. What runs in the handler is async-signal-safe: no
  * stdio, no lock, no allocation; whose stack was hit it reads from the list of
- * regions, which only grows. The other half is the signal stack that the handler
+ * regions, which only grows. dladdr alone may take a lock, the dynamic linker's, so
+ * the line that needs it is written last. The other half is the signal stack that the handler
  * needs, for a thread that has none.
  */
 #include "core/overflow.h"
 
+#include <dlfcn.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,7 +20,7 @@
 #include "core/os.h"
 #include "core/stack.h"
 
-const char *(*weir__stack_overflow_name)(void);
+struct weir__stack_user (*weir__stack_overflow_user)(void);
 
 static struct weir__lock install_lock;
 static struct sigaction previous;	/* does not change while the handler is there */
@@ -25,7 +28,7 @@ static bool installed;			/* under install_lock */
 
 /* A line built without stdio, cut off when it is full. */
 struct line {
-	char text[192];
+	char text[400];
 	size_t len;
 };
 
@@ -35,30 +38,66 @@ static void line_add(struct line *l, const char *s, size_t max)
 		l->text[l->len++] = *s++;
 }
 
-static void line_add_number(struct line *l, size_t n)
+static void line_add_number(struct line *l, size_t n, unsigned base)
 {
 	char digits[24];
 	size_t i = sizeof(digits);
 
 	digits[--i] = '\0';
 	do
-		digits[--i] = (char)('0' + n % 10);
-	while (n /= 10);
+		digits[--i] = "0123456789abcdef"[n % base];
+	while (n /= base);
 	line_add(l, digits + i, sizeof(digits));
 }
 
-static void report(size_t stack_bytes)
+/* As backtrace_symbols has it, without the folder: file(function+0x12). */
+static void line_add_place(struct line *l, const void *at)
 {
-	const char *name = weir__stack_overflow_name ? weir__stack_overflow_name() : NULL;
+	const char *name;
+	Dl_info info;
+
+	if (!at || !dladdr(at, &info) || !info.dli_fname) {
+		line_add(l, "?", 1);
+		return;
+	}
+	name = strrchr(info.dli_fname, '/');
+	line_add(l, name ? name + 1 : info.dli_fname, 80);
+	line_add(l, "(", 1);
+	line_add(l, info.dli_sname ? info.dli_sname : "", 80);
+	line_add(l, "+0x", 3);
+	line_add_number(l,
+			(size_t)((const char *)at -
+				 (const char *)(info.dli_sname ? info.dli_saddr : info.dli_fbase)),
+			16);
+	line_add(l, ")", 1);
+}
+
+static void line_write(const struct line *l)
+{
+	if (write(STDERR_FILENO, l->text, l->len) < 0)
+		return;			/* nobody is left to be told */
+}
+
+static void report(size_t stack_bytes, const void *at)
+{
+	struct weir__stack_user user = { NULL, NULL };
 	struct line l = { .len = 0 };
 
+	if (weir__stack_overflow_user)
+		user = weir__stack_overflow_user();
 	line_add(&l, "weir: fiber stack overflow in task \"", SIZE_MAX);
-	line_add(&l, name ? name : "?", 80);
+	line_add(&l, user.name ? user.name : "?", 80);
 	line_add(&l, "\" (stack ", SIZE_MAX);
-	line_add_number(&l, stack_bytes);
+	line_add_number(&l, stack_bytes, 10);
 	line_add(&l, " bytes); raise stack_bytes\n", SIZE_MAX);
-	if (write(STDERR_FILENO, l.text, l.len) < 0)
-		return;			/* nobody is left to be told */
+	line_write(&l);
+	l.len = 0;
+	line_add(&l, "weir: it overflowed in ", SIZE_MAX);
+	line_add_place(&l, at);
+	line_add(&l, ", the fiber runs ", SIZE_MAX);
+	line_add_place(&l, user.entry);
+	line_add(&l, "\n", 1);
+	line_write(&l);
 }
 
 /* A fault that is not ours, as if this handler had never been there. */
@@ -83,7 +122,7 @@ static void on_fault(int sig, siginfo_t *info, void *uc)
 	int saved = errno;
 
 	if (info->si_code > 0 && weir__stack_is_guard(info->si_addr, &stack_bytes)) {
-		report(stack_bytes);
+		report(stack_bytes, weir__os_interrupted(uc));
 		sigaction(sig, &previous, NULL);	/* the instruction faults again */
 	} else {
 		chain(sig, info, uc);

@@ -4,8 +4,11 @@
  * request: a handler for the fault signal that writes
  *
  *	weir: fiber stack overflow in task "<name>" (stack N bytes); raise stack_bytes
+ *	weir: it overflowed in <file>(<function>+0x<offset>), the fiber runs <the same>
  *
- * to standard error when the fault address is in a guard page (core/stack.h), then
+ * to standard error when the fault address is in a guard page (core/stack.h). The second
+ * line has the form of backtrace_symbols: a function that is not exported has no name
+ * there, and addr2line finds it by its offset in the file. Then the handler
  * puts the previous handler back and lets the instruction fault again, so that the
  * process ends (or dumps core) as it would have. Every other fault goes to the
  * previous handler.
@@ -22,8 +25,14 @@
  */
 int weir__stack_report_overflow_install(void);
 
-/* The running task's name, or NULL; set by the task layer. Called in a signal handler. */
-extern const char *(*weir__stack_overflow_name)(void);
+/* Whose stack the running fiber's is. */
+struct weir__stack_user {
+	const char *name;			/* the task's, or NULL */
+	const void *entry;			/* the function that the fiber runs, or NULL */
+};
+
+/* Who runs on this thread; set by the task layer. Called in a signal handler. */
+extern struct weir__stack_user (*weir__stack_overflow_user)(void);
 
 /* One thread's alternate signal stack. */
 struct weir__altstack {

@@ -28,7 +28,4 @@ bool cputimer_sent(const siginfo_t *info);
 /* The CPU time that the calling thread has used, in ns. [any], async-signal-safe */
 uint64_t cputimer_now(void);
 
-/* The instruction that a signal has interrupted; NULL unknown. [any], async-signal-safe */
-void *cputimer_interrupted(const void *ucontext);
-
 #endif

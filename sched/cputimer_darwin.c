@@ -26,9 +26,3 @@ uint64_t cputimer_now(void)
 {
 	return 0;
 }
-
-void *cputimer_interrupted(const void *ucontext)
-{
-	(void)ucontext;
-	return NULL;
-}

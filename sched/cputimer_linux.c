@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "core/rt.h"
@@ -104,18 +103,4 @@ uint64_t cputimer_now(void)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
 	return (uint64_t)ts.tv_sec * WEIR_SEC + (uint64_t)ts.tv_nsec;
-}
-
-void *cputimer_interrupted(const void *ucontext)
-{
-	const mcontext_t *at = &((const ucontext_t *)ucontext)->uc_mcontext;
-
-#if defined(__x86_64__)
-	return (void *)(uintptr_t)at->gregs[REG_RIP];
-#elif defined(__aarch64__)
-	return (void *)(uintptr_t)at->pc;
-#else
-	(void)at;
-	return NULL;
-#endif
 }

@@ -43,9 +43,14 @@ static void forked_in_child(void)
 }
 
 /* Async-signal-safe. */
-static const char *running_task_name(void)
+static struct weir__stack_user running_task(void)
 {
-	return weir_task_name(weir_task_current());
+	const struct weir_task *task = weir_task_current();
+	struct weir__stack_user user = { weir_task_name(task), NULL };
+
+	if (task && (task->flags & WEIR__TASK_STACKFUL))
+		user.entry = (const void *)(uintptr_t)task->body.fn;
+	return user;
 }
 
 /* Once per process, before the first worker. */
@@ -53,7 +58,7 @@ static void prepare_process(void)
 {
 	pthread_atfork(NULL, forked_in_parent, forked_in_child);
 	weir__guard_enable();
-	weir__stack_overflow_name = running_task_name;
+	weir__stack_overflow_user = running_task;
 }
 
 /* ---- where the workers go ---- */

@@ -96,7 +96,7 @@ static void note(struct worker *w, struct weir_task *task, uint64_t cpu_ns, void
 
 	for (size_t i = 0; i < sizeof stall.task_name - 1 && name[i]; i++)
 		stall.task_name[i] = name[i];
-	take_backtrace(&stall, cputimer_interrupted(ucontext));
+	take_backtrace(&stall, weir__os_interrupted(ucontext));
 	store_record(&w->stall, &stall);
 	/* Pairs with the load in weir_metrics_last_stall: where one is counted there is a record. */
 	weir__store(&w->base.metrics.stalls, stall.number, WEIR_RELEASE);

@@ -483,14 +483,18 @@ END_TEST
 
 /* Overflow */
 
-static const char *task_name(void)
+/* Exported, so that dladdr has its name. */
+WEIR_API int core_fiber_deeper(int n);
+
+static struct weir__stack_user deep_thought(void)
 {
-	return "deep-thought";
+	return (struct weir__stack_user){ "deep-thought",
+					  (const void *)(uintptr_t)core_fiber_deeper };
 }
 
 static int (*volatile again)(int n);
 
-static int deeper(int n)
+int core_fiber_deeper(int n)
 {
 	volatile char frame[512];
 
@@ -500,8 +504,8 @@ static int deeper(int n)
 
 static int overflow(struct body *b)
 {
-	again = deeper;
-	return deeper(b->count);
+	again = core_fiber_deeper;
+	return core_fiber_deeper(b->count);
 }
 
 static void overflow_child(bool by_mprotect)
@@ -513,7 +517,7 @@ static void overflow_child(bool by_mprotect)
 	setrlimit(RLIMIT_CORE, &none);
 	signal(SIGSEGV, SIG_DFL);	/* a sanitizer's handler would exit instead */
 	weir__stack_hooks.no_guard_install = by_mprotect;
-	weir__stack_overflow_name = task_name;
+	weir__stack_overflow_user = deep_thought;
 	if (weir__stack_pool_init(&pool, 32768, 0, -1) < 0 || weir__stack_altstack_init(&alt) < 0 ||
 	    weir__stack_report_overflow_install() < 0)
 		_exit(1);
@@ -544,6 +548,10 @@ static void overflow_dies(bool by_mprotect)
 	close(fd[0]);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(strncmp(text, want, sizeof(want) - 1), 0);
+	ck_assert_msg(strstr(text, "weir: it overflowed in core_fiber_cases(core_fiber_deeper+0x"),
+		      "it said: %s", text);
+	ck_assert_msg(strstr(text, ", the fiber runs core_fiber_cases(core_fiber_deeper+0x0)\n"),
+		      "it said: %s", text);
 	ck_assert(WIFSIGNALED(status));
 	ck_assert_int_eq(WTERMSIG(status), SIGSEGV);
 }

@@ -818,9 +818,12 @@ static void expect_overflow(int kind, struct overflow o)
 	ck_assert_msg(strstr(text, "overflow") && strstr(text, "the-digger") &&
 			      strstr(text, "65536 bytes"),
 		      "it said: %s", text);
+	ck_assert_msg(strstr(text, "overflowed in ") && !strstr(text, "overflowed in ?") &&
+			      strstr(text, "fiber runs ") && !strstr(text, "fiber runs ?"),
+		      "it said: %s", text);
 }
 
-START_TEST(an_overflow_names_the_task)
+START_TEST(an_overflow_names_the_task_and_the_functions)
 {
 	expect_overflow(_i, (struct overflow){ dig_deep, 0, 0 });
 }
@@ -924,7 +927,7 @@ int main(int argc, char **argv)
 		EACH(counters_after_a_script),
 		EACH(a_child_does_not_inherit_the_runtime),
 		EACH(a_child_may_have_its_own, .needs = "nosan"),
-		EACH(an_overflow_names_the_task, .needs = "nosan native"),
+		EACH(an_overflow_names_the_task_and_the_functions, .needs = "nosan native"),
 #ifdef STACK_CLASH_PROTECTION
 		EACH(a_large_array_does_not_step_over_the_guard, .needs = "nosan native"),
 #endif
