@@ -21,7 +21,7 @@
  * Take and drop on one thread, with no await and no foreign callback between
  * them. Not recursive, and not for signal handlers: the owner would walk into
  * its own section. The section is a few dozen instructions, or one system call
- * that does not block (backends/readiness.c): an owner that sits in the kernel is
+ * that does not block (backends/readiness/readiness.c): an owner that sits in the kernel is
  * as busy as one that computes, and a revoker waits for it in the same way,
  * giving its slice away. So the protocol asks nothing of the section's length;
  * what a long one costs is the time of those who wait.

@@ -28,9 +28,11 @@ ARROWS = [
     ("topo/*", ["weir/*", "core/assert.h", "core/atomic.h", "core/os.h", "topo/*"]),
     ("sched/runtime.c", ["weir/*", "core/*", "topo/*", "sched/*", "backends/registry.h"]),
     ("sched/*", ["weir/*", "core/*", "topo/*", "sched/*"]),
-    # What lies in backends/ itself is common to all; a backend never sees another's folder.
-    ("backends/registry.c", ["weir/*", "core/*", "backends/*.h"]),
-    ("backends/*", ["weir/*", "core/*", "backends/[!/]*.h", "{folder}/*"]),
+    # What lies in backends/ itself is common to all, and readiness/ to those whose kernel tells only
+    # readiness; a backend never sees another's folder.
+    ("backends/epoll/*", ["weir/*", "core/*", "backends/*.h", "backends/readiness/*", "{folder}/*"]),
+    ("backends/kqueue/*", ["weir/*", "core/*", "backends/*.h", "backends/readiness/*", "{folder}/*"]),
+    ("backends/*", ["weir/*", "core/*", "backends/*.h", "{folder}/*.h"]),
     ("stack/*", ["weir/*", "core/*", "{folder}/*"]),
     ("net/*", ["weir/*", "core/*", "net/*"]),
     ("os/*", ["weir/*", "core/*", "os/*"]),
@@ -118,11 +120,10 @@ def allowed_quoted(path):
     return out
 
 
-def quoted_fits(path, target, allowed):
-    # fnmatch's * crosses slashes, so backends/[!/]*.h alone would let other backends in.
-    if target.startswith("backends/") and path.startswith("backends/"):
-        return os.path.dirname(target) in ("backends", os.path.dirname(path))
-    return fits(target, allowed)
+def quoted_fits(target, allowed):
+    # fnmatch's * crosses slashes: "folder/*.h" is what lies in the folder itself.
+    return any(fnmatch.fnmatchcase(target, p) for p in allowed
+               if not p.endswith("/*.h") or target.count("/") == p.count("/"))
 
 
 def check_quoted(path, target):
@@ -133,7 +134,7 @@ def check_quoted(path, target):
         return "lies in a folder that the table does not know"
     if ".." in target.split("/"):
         return f'includes "{target}": paths start at the root'
-    if quoted_fits(path, target, allowed):
+    if quoted_fits(target, allowed):
         return None
     if "/" not in target and path.startswith(BESIDE):
         return None
@@ -210,7 +211,7 @@ PLANTED = [
     ("bench/peers/load/load.c", "#define _GNU_SOURCE", False),
     ("sched/worker.c", '#include "backends/registry.h"', True),
     ("sched/runtime.c", '#include "backends/registry.h"', False),
-    ("sched/runtime.c", '#include "backends/readiness.h"', True),
+    ("sched/runtime.c", '#include "backends/readiness/readiness.h"', True),
     ("sched/runtime.c", '#include "net/tcp.h"', True),
     ("topo/place.c", '#include "core/assert.h"', False),
     ("topo/place.c", '#include "core/task.h"', True),
@@ -219,11 +220,16 @@ PLANTED = [
     ("tests/unit/topo_place.c", '#include "sched/worker.h"', True),
     ("topo/flat.c", "#include <hwloc.h>", True),
     ("topo/hwloc.c", "#include <hwloc.h>", False),
-    ("backends/epoll/epoll.c", '#include "backends/readiness.h"', False),
+    ("backends/epoll/epoll.c", '#include "backends/readiness/readiness.h"', False),
     ("backends/epoll/epoll.c", '#include "backends/epoll/epoll.h"', False),
     ("backends/epoll/epoll.c", '#include "backends/kqueue/kqueue.h"', True),
     ("backends/epoll/epoll.c", '#include "sched/worker.h"', True),
-    ("backends/readiness.c", '#include "backends/epoll/epoll.h"', True),
+    ("backends/epoll/epoll.c", '#include "backends/socket.h"', False),
+    ("backends/iouring/recv.c", '#include "backends/socket.h"', False),
+    ("backends/iouring/recv.c", '#include "backends/readiness/try.h"', True),
+    ("backends/socket.c", '#include "backends/readiness/readiness.h"', True),
+    ("backends/readiness/try.c", '#include "backends/socket.h"', False),
+    ("backends/readiness/readiness.c", '#include "backends/epoll/epoll.h"', True),
     ("net/tcp.c", '#include "core/op.h"', False),
     ("net/tcp.c", '# include "sched/worker.h"', True),
     ("net/tcp.c", '#include "backends/registry.h"', True),

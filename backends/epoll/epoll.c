@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * epoll.c: the poller of Linux under the readiness adaptor (backends/readiness.c),
+ * epoll.c: the poller of Linux under the readiness adaptor (backends/readiness/readiness.c),
  * which has all the rest: queues, retries, cancelling, leases.
  *
  * One epoll descriptor per worker, and one eventfd that wakes it. Descriptors are
@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "backends/readiness.h"
+#include "backends/readiness/readiness.h"
 #include "backends/socket.h"
 
 struct epoll {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * kqueue.c: the poller of macOS and the BSDs under the readiness adaptor
- * (backends/readiness.c), which has all the rest. On Linux it runs over libkqueue,
+ * (backends/readiness/readiness.c), which has all the rest. On Linux it runs over libkqueue,
  * an emulation, so that it can be tested there.
  *
  * One kqueue per worker. Descriptors are registered once, for EVFILT_READ and
@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #include "backends/kqueue/kqueue.h"
-#include "backends/readiness.h"
+#include "backends/readiness/readiness.h"
 #include "backends/socket.h"
 
 /* Fetched by one call, on the stack. */

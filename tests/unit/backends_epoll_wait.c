@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
-#include "backends/try.h"
+#include "backends/readiness/try.h"
 #include "tests/unit/backends_rig.h"
 
 /* What the poller reports at once. */

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "backends/kqueue/kqueue.h"
-#include "backends/readiness.h"
+#include "backends/readiness/readiness.h"
 #include "backends/registry.h"
 #include "tests/support/testing.h"
 

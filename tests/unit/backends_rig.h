@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "backends/readiness.h"
+#include "backends/readiness/readiness.h"
 #include "backends/registry.h"
 #include "tests/unit/backends_parts.h"
 

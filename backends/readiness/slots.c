@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* slots.c: see slots.h. Free slots are linked by .next too; a slot is never on both lists. */
-#include "backends/slots.h"
+#include "backends/readiness/slots.h"
 
 #include <stdlib.h>
 

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "backends/plain_calls.h"
+#include "backends/readiness/try.h"
 #include "backends/socket.h"
 #include "backends/transfer.h"
-#include "backends/try.h"
 #include "core/worker.h"
 
 /*

@@ -23,10 +23,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "backends/readiness.h"
-#include "backends/readiness_wait.h"
+#include "backends/readiness/readiness.h"
+#include "backends/readiness/try.h"
+#include "backends/readiness/wait.h"
 #include "backends/socket.h"
-#include "backends/try.h"
 #include "core/assert.h"
 #include "core/node.h"
 #include "core/worker.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* readiness_wait.c: see readiness_wait.h. */
-#include "backends/readiness_wait.h"
+/* wait.c: see wait.h. */
+#include "backends/readiness/wait.h"
 #include "core/worker.h"
 
 /* When to look whether leased memory may go back: after so long asleep, or so many polls. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * readiness_wait.h: how a readiness backend waits in its poller, for readiness.c only. The
+ * wait.h: how a readiness backend waits in its poller, for readiness.c only. The
  * lock is not held.
  *
  * The owner gives back leased memory that is not used: a little every so many polls, and
@@ -9,7 +9,7 @@
 #ifndef WEIR_BACKENDS_READINESS_WAIT_H
 #define WEIR_BACKENDS_READINESS_WAIT_H
 
-#include "backends/readiness.h"
+#include "backends/readiness/readiness.h"
 
 struct weir__worker;
 

@@ -9,8 +9,8 @@
  * another generation, so that an event that was fetched before finds nobody.
  * Everything here is under the lock of the instance, but weir__slots_listed.
  */
-#ifndef WEIR_BACKENDS_SLOTS_H
-#define WEIR_BACKENDS_SLOTS_H
+#ifndef WEIR_BACKENDS_READINESS_SLOTS_H
+#define WEIR_BACKENDS_READINESS_SLOTS_H
 
 #include "weir/base.h"
 #include "core/atomic.h"

@@ -4,11 +4,11 @@
  * adaptor does first, and again after each event. Knows a handle's flags, and
  * nothing of queues, locks or events.
  */
-#ifndef WEIR_BACKENDS_TRY_H
-#define WEIR_BACKENDS_TRY_H
+#ifndef WEIR_BACKENDS_READINESS_TRY_H
+#define WEIR_BACKENDS_READINESS_TRY_H
 
 #include "weir/backend.h"
-#include "backends/readiness.h"
+#include "backends/readiness/readiness.h"
 
 /* Directions, and the queues of operations that wait for them. */
 enum weir__queue {

@@ -18,12 +18,12 @@
  * wherever the handle's task runs. The home's lock guards everything that weir
  * knows of the handle; an operation that completes at once takes no lock.
  */
-#ifndef WEIR_BACKENDS_READINESS_H
-#define WEIR_BACKENDS_READINESS_H
+#ifndef WEIR_BACKENDS_READINESS_READINESS_H
+#define WEIR_BACKENDS_READINESS_READINESS_H
 
 #include "weir/backend.h"
 #include "backends/lease_pool.h"
-#include "backends/slots.h"
+#include "backends/readiness/slots.h"
 #include "core/guard.h"
 
 struct weir__readiness;
