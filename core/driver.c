@@ -7,11 +7,11 @@
 #include "core/driver.h"
 
 #include "core/assert.h"
-#include "core/clock.h"
 #include "core/futex.h"
 #include "core/node.h"
 #include "core/signals.h"
-#include "core/timer.h"
+#include "core/time/clock.h"
+#include "core/time/timer.h"
 #include "core/worker.h"
 
 static uint64_t sooner(uint64_t a, uint64_t b)

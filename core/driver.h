@@ -24,7 +24,7 @@
 #include "weir/backend.h"
 #include "core/guard.h"
 #include "core/parkword.h"
-#include "core/wheel.h"
+#include "core/time/wheel.h"
 
 struct weir_rt;
 struct weir__worker;

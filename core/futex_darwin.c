@@ -4,7 +4,7 @@
 
 #include <os/os_sync_wait_on_address.h>
 
-#include "core/clock.h"
+#include "core/time/clock.h"
 
 /* A longer wait ends early, and the caller looks again. */
 #define WAIT_MAX_NS (86400 * WEIR_SEC)

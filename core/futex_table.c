@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "core/assert.h"
-#include "core/clock.h"
 #include "core/lock.h"
+#include "core/time/clock.h"
 
 #define BUCKETS 64u			/* a power of two */
 

@@ -2,7 +2,7 @@
 /* leaf.c: see leaf.h. Arming, disarming, and taking a waker along to its wake. */
 #include "core/leaf.h"
 
-#include "core/task.h"
+#include "core/task/task.h"
 
 void weir__leaf_link(struct weir_leaf *leaf, struct weir_task *task)
 {

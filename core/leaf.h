@@ -35,7 +35,7 @@
 
 #include "weir/future.h"
 
-/* The waker of a task; .data is the struct weir_task. In core/task.c. */
+/* The waker of a task; .data is the struct weir_task. In core/task/task.c. */
 extern const struct weir_waker_ops weir__task_waker_ops;
 /* The same in a leaf of that task: borrowed. */
 extern const struct weir_waker_ops weir__own_waker_ops;

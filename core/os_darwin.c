@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "core/clock.h"
+#include "core/time/clock.h"
 
 /* Longer waits than this end early, as if a year had been asked for. */
 #define WAIT_MAX_NS (365 * 86400 * WEIR_SEC)

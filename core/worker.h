@@ -18,7 +18,7 @@
 #include "core/inbox.h"
 #include "core/rt.h"
 #include "core/slab.h"
-#include "core/stack.h"
+#include "core/fiber/stack.h"
 
 struct weir_op;
 struct weir__fiber;

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/io.h"
+#include "core/io/io.h"
 #include "net/net.h"
 
 #define UNIX_HEAD offsetof(struct sockaddr_un, sun_path)

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "core/io.h"
+#include "core/io/io.h"
 #include "net/net.h"
 
 static void fd_released(struct weir_handle *handle)

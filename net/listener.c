@@ -17,7 +17,7 @@
 
 #include "core/assert.h"
 #include "core/atomic.h"
-#include "core/io.h"
+#include "core/io/io.h"
 #include "core/worker.h"
 #include "net/net.h"
 

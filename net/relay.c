@@ -23,7 +23,7 @@
 
 #include "core/assert.h"
 #include "core/atomic.h"
-#include "core/io.h"
+#include "core/io/io.h"
 #include "net/net.h"
 #include "weir/relay.h"
 

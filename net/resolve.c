@@ -17,7 +17,7 @@
 #include "core/atomic.h"
 #include "core/leaf.h"
 #include "core/lock.h"
-#include "core/task.h"
+#include "core/task/task.h"
 #include "net/net.h"
 #include "weir/blocking.h"
 #include "weir/task.h"

@@ -17,8 +17,8 @@
 #include <string.h>
 
 #include "core/assert.h"
-#include "core/io.h"
-#include "core/task.h"
+#include "core/io/io.h"
+#include "core/task/task.h"
 #include "core/worker.h"
 #include "net/net.h"
 #include "weir/topo.h"

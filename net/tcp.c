@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "core/atomic.h"
-#include "core/io.h"
-#include "core/task.h"
+#include "core/io/io.h"
+#include "core/task/task.h"
 #include "net/net.h"
 
 /* NULL for none, which every operation answers with -EBADF. */

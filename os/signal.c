@@ -18,7 +18,7 @@
 #include "core/driver.h"
 #include "core/leaf.h"
 #include "core/signals.h"
-#include "core/task.h"
+#include "core/task/task.h"
 #include "weir/time.h"
 
 #define RUNTIMES 64u

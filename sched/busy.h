@@ -7,7 +7,7 @@
 #define WEIR_SCHED_BUSY_H
 
 #include "core/assert.h"
-#include "core/clock.h"
+#include "core/time/clock.h"
 #include "sched/seqlock.h"
 
 struct busy {

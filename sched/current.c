@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #include "core/assert.h"
-#include "core/clock.h"
 #include "core/os.h"
+#include "core/time/clock.h"
 #include "sched/worker.h"
 
 /*

@@ -14,8 +14,8 @@
  */
 #include "core/assert.h"
 #include "core/coop.h"
-#include "core/fiber.h"
-#include "core/task.h"
+#include "core/fiber/fiber.h"
+#include "core/task/task.h"
 #include "topo/cpus.h"
 #include "sched/worker.h"
 #include "weir/blocking.h"

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "core/assert.h"
-#include "core/task.h"
+#include "core/task/task.h"
 #include "sched/worker.h"
 
 #define NAMED_TASKS 4u

@@ -8,11 +8,11 @@
 
 #include "core/assert.h"
 #include "core/atomic.h"
-#include "core/blocking.h"
-#include "core/clock.h"
 #include "core/context.h"
 #include "core/futex.h"
 #include "core/os.h"
+#include "core/task/blocking.h"
+#include "core/time/clock.h"
 #include "topo/cpus.h"
 #include "weir/metrics.h"
 

@@ -11,13 +11,13 @@
 #include <string.h>
 
 #include "backends/registry.h"
-#include "core/clock.h"
+#include "core/time/clock.h"
 #include "core/futex.h"
 #include "core/guard.h"
 #include "core/os.h"
-#include "core/overflow.h"
+#include "core/fiber/overflow.h"
 #include "core/signals.h"
-#include "core/task.h"
+#include "core/task/task.h"
 #include "topo/cpus.h"
 #include "topo/place.h"
 #include "sched/stall.h"

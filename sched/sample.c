@@ -4,9 +4,9 @@
 
 #include <sys/mman.h>
 
-#include "core/clock.h"
 #include "core/node.h"
-#include "core/task_run.h"
+#include "core/task/run.h"
+#include "core/time/clock.h"
 #include "sched/worker.h"
 
 int samples_init(struct worker *w, int node)

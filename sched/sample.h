@@ -11,7 +11,7 @@
 #ifndef WEIR_SCHED_SAMPLE_H
 #define WEIR_SCHED_SAMPLE_H
 
-#include "core/task.h"
+#include "core/task/task.h"
 #include "weir/histogram.h"
 
 struct worker;

@@ -11,9 +11,9 @@
 #include "sched/worker.h"
 
 #include "core/assert.h"
-#include "core/blocking.h"
 #include "core/leaf.h"
 #include "core/mailbox.h"
+#include "core/task/blocking.h"
 
 static void notify_worker(struct worker *w)
 {

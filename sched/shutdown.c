@@ -19,10 +19,10 @@
  */
 
 #include "core/assert.h"
-#include "core/clock.h"
 #include "core/futex.h"
 #include "core/os.h"
 #include "core/signals.h"
+#include "core/time/clock.h"
 #include "sched/worker.h"
 
 #define LOOK_AGAIN_NS (10 * WEIR_MSEC)
@@ -61,7 +61,7 @@ static void close_runtime(struct runtime *rt)
 	weir__lock_take(&rt->base.foreign_lock);
 	weir__store(&rt->base.closed, true, WEIR_RELEASE);
 	weir__lock_drop(&rt->base.foreign_lock);
-	/* Pairs with abort_if_closed in core/task.c. */
+	/* Pairs with abort_if_closed in core/task/task.c. */
 	weir__fence(WEIR_SEQ_CST);
 }
 

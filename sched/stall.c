@@ -10,9 +10,9 @@
 
 #include <string.h>
 
-#include "core/clock.h"
 #include "core/os.h"
 #include "core/signals.h"
+#include "core/time/clock.h"
 #include "sched/cputimer.h"
 #include "sched/worker.h"
 

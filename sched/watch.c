@@ -3,8 +3,8 @@
 #include "sched/watch.h"
 
 #include "core/assert.h"
-#include "core/clock.h"
-#include "core/task_run.h"
+#include "core/task/run.h"
+#include "core/time/clock.h"
 #include "sched/worker.h"
 
 static bool is_awake(struct worker *v)

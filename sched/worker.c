@@ -12,14 +12,14 @@
 #include <string.h>
 
 #include "core/assert.h"
-#include "core/clock.h"
+#include "core/fiber/overflow.h"
 #include "core/futex.h"
-#include "core/io.h"
+#include "core/io/io.h"
 #include "core/leaf.h"
 #include "core/mailbox.h"
 #include "core/node.h"
-#include "core/overflow.h"
-#include "core/task_run.h"
+#include "core/task/run.h"
+#include "core/time/clock.h"
 
 #define YIELD_POLL_TICKS 8u		/* yields of lone tasks per look at the drivers */
 
@@ -364,7 +364,7 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 
 /* ---- the loop ---- */
 
-/* False: it has blocked in place. In line, for the reasons of core/fiber_resume.h. */
+/* False: it has blocked in place. In line, for the reasons of core/fiber/resume.h. */
 __attribute__((always_inline)) static inline bool run(struct worker *w, struct weir_task *task)
 {
 	WEIR_ASSERT(!w->searching);

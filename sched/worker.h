@@ -20,7 +20,7 @@
 #ifndef WEIR_SCHED_WORKER_H
 #define WEIR_SCHED_WORKER_H
 
-#include "core/task.h"
+#include "core/task/task.h"
 #include "core/worker.h"
 #include "sched/busy.h"
 #include "sched/inject.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * oneshot.c: the oneshot channel over core/oneshot_state.h. What that header
+ * oneshot.c: the oneshot channel over sync/oneshot_state.h. What that header
  * calls the waker is here the receiver's leaf: it lies in the receive future,
  * so the receiver stays pending until the sender has said TX_CLOSED, that is,
  * has copied the waker and touches neither leaf nor channel any more.
@@ -13,7 +13,7 @@
 #include "weir/task.h"
 #include "core/coop.h"
 #include "core/leaf.h"
-#include "core/oneshot_state.h"
+#include "sync/oneshot_state.h"
 
 static void copy_value(void *to, const void *from, size_t bytes)
 {

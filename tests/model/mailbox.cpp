@@ -150,7 +150,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 		drop();
 	}
 
-	/* ---- what core/io.c and core/op.c do with what has come ---- */
+	/* ---- what core/io/io.c and core/io/op.c do with what has come ---- */
 
 	void handle_arrived(unsigned me)
 	{

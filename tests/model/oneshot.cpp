@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * oneshot.cpp: the model of core/oneshot_state.h. The value arrives or goes
+ * oneshot.cpp: the model of sync/oneshot_state.h. The value arrives or goes
  * back, a receiver that waits is woken, the channel is freed exactly once and
  * nobody touches it after that.
  */
@@ -15,7 +15,7 @@
 #define ONESHOT_RX_DONE_ORDER MUT(8, MUT(9, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
 #define ONESHOT_RX_CANCEL_RELEASE MUT(10, WEIR_RELEASE, WEIR_RELAXED)
 #define ONESHOT_TX_STAYS_FOR_WAKER MUT(11, 1, 0)
-#include "core/oneshot_state.h"
+#include "sync/oneshot_state.h"
 
 static const char *const mutants[] = {
 	"send does not release the value",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * task_state.cpp: the model of core/task_state.h. The thread that a wake or a
+ * task_state.cpp: the model of core/task/state.h. The thread that a wake or a
  * cancel tells to schedule the task runs it on the spot. Checked: no wake is
  * lost, the task completes exactly once, its body is never in two hands, the
  * joiner is woken and reads the result, the slot is freed exactly once and
@@ -23,7 +23,7 @@
 #define STATE_WAKE_ALWAYS_WRITES MUT(17, 1, 0)
 #define STATE_CHECK_FREE MUT(18, 1, 0)
 #define STATE_KEEP_REFS_FOR_JOINER MUT(19, 1, 0)
-#include "core/task_state.h"
+#include "core/task/state.h"
 
 static const char *const mutants[] = {
 	"wake does not release",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_fiber.c: tests of core/fiber.c and the switches: what survives one, results,
+ * core_fiber.c: tests of core/fiber/fiber.c and the switches: what survives one, results,
  * migration between threads, the price of a parked fiber, overflow and its report,
  * where a backtrace ends. Built a second time with WEIR_FIBER_UCONTEXT.
  */
@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/fiber.h"
-#include "core/overflow.h"
+#include "core/fiber/fiber.h"
+#include "core/fiber/overflow.h"
 #include "core/sanitizer.h"
 #include "tests/support/testing.h"
 

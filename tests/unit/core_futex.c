@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "core/atomic.h"
-#include "core/clock.h"
 #include "core/futex.h"
+#include "core/time/clock.h"
 #include "tests/support/testing.h"
 
 static uint32_t words[65], asleep;	/* atomic */

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/fiber/stack.h"
 #include "core/node.h"
 #include "core/slab.h"
-#include "core/stack.h"
 #include "tests/support/pages.h"
 #include "tests/support/testing.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/task.h"
+#include "core/task/task.h"
 #include "tests/unit/runtimes.h"
 
 static struct weir__slab slab;

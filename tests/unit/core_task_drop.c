@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/stack.h"
+#include "core/fiber/stack.h"
 #include "tests/unit/runtimes.h"
 
 #define LONG (3600 * WEIR_SEC)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/task.h"
+#include "core/task/task.h"
 #include "tests/unit/runtimes.h"
 
 #define LONG (3600 * WEIR_SEC)

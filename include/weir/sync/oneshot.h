@@ -26,7 +26,7 @@
 #include "weir/future.h"
 
 struct weir_oneshot {
-	uint32_t word;			/* core/oneshot_state.h; atomic */
+	uint32_t word;			/* sync/oneshot_state.h; atomic */
 	bool heap;
 	size_t value_bytes;
 	void *value;

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* io.c: the cold side of I/O: which instance, attach, control, close, mail, leases. See io.h. */
+#include "core/io/io.h"
+
+#include "core/mailbox.h"
+#include "core/task/task.h"
+#include "core/time/clock.h"
+
+struct weir_backend *weir__io_backend(int *ret_err)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	*ret_err = !w ? -ENXIO : !w->driver.io ? -ENODEV : 0;
+	return *ret_err ? NULL : w->driver.io;
+}
+
+/* Whether it is the parent's: a child shares its descriptors, and is to leave them alone. */
+static bool is_inherited(const struct weir_backend *be)
+{
+	return weir__rt_is_inherited(be->worker->rt);
+}
+
+int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *spec)
+{
+	uint32_t need = spec->kind == WEIR_HANDLE_FOREIGN ? WEIR_CAP_FD : WEIR_CAP_STREAM;
+	struct weir_backend *be;
+	int rc;
+
+	if (spec->family == AF_UNIX)
+		need |= WEIR_CAP_UNIX;
+	be = weir__io_backend(&rc);
+	if (!be)
+		return rc;
+	if ((be->caps & need) != need)
+		return -EOPNOTSUPP;
+	h->backend = be;
+	h->kind = (uint8_t)spec->kind;
+	h->fd = -1;
+	h->flags = 0;
+	h->homed = 0;
+	h->mail = 0;
+	rc = be->ops->attach(be, h, spec);
+	if (rc < 0)
+		h->backend = NULL;
+	return rc;
+}
+
+int weir__handle_control(struct weir_handle *h, enum weir_control what, void *value, size_t len)
+{
+	/* The task of the other direction may be moving the handle to its worker. */
+	struct weir_backend *be = h ? weir__load(&h->backend, WEIR_RELAXED) : NULL;
+
+	if (!be)
+		return -EBADF;
+	if (is_inherited(be))
+		return -ENXIO;
+	if (!be->ops->control)
+		return -EOPNOTSUPP;
+	return be->ops->control(be, h, what, value, len);
+}
+
+/* ---- close ---- */
+
+/*
+ * A handle may be closed twice: by the op that discards what it accepted, which does not own the
+ * memory, and by who does. Whichever of detached and the owner's close comes last releases it.
+ */
+enum {
+	HANDLE_CLOSING = 1u << 0,	/* detach is under way, or over */
+	HANDLE_OWNED = 1u << 1,		/* .released is set */
+	HANDLE_GONE = 1u << 2,		/* nothing refers to it any more */
+};
+
+void weir_backend_detached(struct weir_handle *h)
+{
+	h->backend = NULL;
+	/* Pairs with the one in weir__handle_close. */
+	if (weir__fetch_or(&h->flags, (uint8_t)HANDLE_GONE, WEIR_ACQ_REL) & HANDLE_OWNED)
+		h->released(h);
+}
+
+void weir__handle_close(struct weir_handle *h, void (*released)(struct weir_handle *h))
+{
+	uint8_t add = released ? HANDLE_CLOSING | HANDLE_OWNED : HANDLE_CLOSING;
+	struct weir_backend *be;
+	uint8_t found;
+
+	be = weir__load(&h->backend, WEIR_RELAXED);
+	if (be && is_inherited(be))
+		return;
+	if (released)
+		h->released = released;
+	/* Pairs with the one in weir_backend_detached. */
+	found = weir__fetch_or(&h->flags, add, WEIR_ACQ_REL);
+	if ((found & HANDLE_CLOSING) && !(found & HANDLE_GONE))
+		return;
+	be = h->backend;
+	if (!be) {
+		weir__fetch_or(&h->flags, (uint8_t)HANDLE_GONE, WEIR_RELAXED);
+		if (released)
+			released(h);
+		return;
+	}
+	if ((be->caps & WEIR_CAP_POLL_ANY) ||
+	    (be->worker == weir__worker_current() && weir__mail_is_empty(&h->mail)))
+		be->ops->detach(be, h);
+	else if (weir__mail_close(&h->mail))
+		weir__handle_send(be, h);
+}
+
+/* ---- mail ---- */
+
+void weir__post(struct weir_backend *to, struct weir__link *tagged)
+{
+	struct weir_rt *rt = to->worker->rt;
+
+	rt->sched->post(rt, to->index, tagged);
+}
+
+void weir__handle_send(struct weir_backend *to, struct weir_handle *h)
+{
+	weir__post(to, weir__mail_tag(&h->link, WEIR__MAIL_HANDLE));
+}
+
+static void serve(struct weir_backend *io, struct weir_handle *h, uintptr_t mail)
+{
+	struct weir__link *link, *next;
+
+	for (link = weir__mail_ops(mail); link; link = next) {
+		next = link->next;
+		weir__op_submit_at_home(io, WEIR_CONTAINER_OF(link, struct weir_op, link));
+	}
+	if (mail & MAIL_CLOSE)
+		io->ops->detach(io, h);
+	else if (!weir__mail_done(&h->mail))
+		weir__handle_send(weir__load(&h->backend, WEIR_RELAXED), h);
+}
+
+void weir__handle_arrived(struct weir__worker *w, struct weir_handle *h)
+{
+	struct weir_backend *io = w->driver.io, *home;
+	uintptr_t mail = weir__mail_look(&h->mail);
+
+	do {
+		home = weir__load(&h->backend, WEIR_RELAXED);
+		if (home != io) {
+			weir__handle_send(home, h);
+			return;
+		}
+	} while (!weir__mail_take(&h->mail, &mail));
+	serve(io, h, mail);
+}
+
+void weir__handle_give(struct weir_handle *h, struct weir__worker *to,
+		       struct weir__receiver *receiver)
+{
+	weir__store(&h->mail, (uintptr_t)receiver, WEIR_RELAXED);
+	to->rt->sched->post(to->rt, to->index, weir__mail_tag(&h->link, WEIR__MAIL_GIVEN));
+}
+
+void weir__handle_received(struct weir__worker *w, struct weir_handle *h)
+{
+	struct weir__receiver *receiver =
+		(struct weir__receiver *)weir__load(&h->mail, WEIR_RELAXED);
+
+	weir__store(&h->mail, (uintptr_t)0, WEIR_RELAXED);
+	receiver->received(receiver, h, w);
+}
+
+void weir_lease_return(struct weir_lease *lease)
+{
+	if (!lease->data)
+		return;
+	lease->owner->ops->lease_return(lease->owner, lease);
+	*lease = (struct weir_lease){ NULL, 0, 0, NULL };
+}
+
+uint64_t weir_backend_now(const struct weir_backend *be)
+{
+	return weir__clock_now(be->worker->rt->clock);
+}

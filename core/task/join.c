@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * join.c: waiting for a task's result. The waker lies in the joined task, and
+ * whose it is at any moment says core/task/state.h. A waker that is not a task's
+ * of the same runtime is cloned into the task, and dropped by whoever takes it
+ * out again: the joiner, or the runner that calls it.
+ */
+#include "core/assert.h"
+#include "core/leaf.h"
+#include "core/task/task.h"
+
+static bool is_type_stable(const struct weir_task *joined, const struct weir_waker *waker)
+{
+	return waker->ops == &weir__task_waker_ops &&
+	       ((struct weir_task *)waker->data)->rt == joined->rt;
+}
+
+static void take_back_waker(struct weir_task *task)
+{
+	if (!is_type_stable(task, &task->join_waker))
+		weir_waker_drop(&task->join_waker);
+}
+
+/*
+ * The runner owns the waker it found, hold included: a joiner that waited for it to be through
+ * would, on a busy processor, wait for a thread that its own wake-up has put off.
+ */
+void weir__join_wake(struct weir_task *task)
+{
+	struct weir_waker waker = task->join_waker;
+
+	WEIR_ASSERT(waker.ops && weir__state_is_complete(&task->state));
+	if (is_type_stable(task, &waker)) {
+		weir__task_wake(waker.data);
+		return;
+	}
+	weir_waker_wake(&waker);
+	weir_waker_drop(&waker);
+}
+
+/* The task is complete: the handle ends here. */
+static int join_finish(struct weir_join *join)
+{
+	struct weir_task *task = join->task;
+
+	WEIR_ASSERT(weir__state_is_complete(&task->state));
+	join->result = task->result;
+	if (weir__leaf_is_armed(&join->leaf))
+		weir__leaf_disarm(&join->leaf);
+	weir_task_detach(task);
+	join->task = NULL;
+	return 0;
+}
+
+static int join_start(struct weir_join *join, struct weir_cx *cx)
+{
+	struct weir_task *task = join->task;
+
+	if (task == weir__task_of_cx(cx))
+		return -EDEADLK;
+	if (!weir_coop_take(cx))
+		return WEIR_PENDING;
+	if (weir__state_is_complete(&task->state))
+		return join_finish(join);
+	weir__leaf_arm(&join->leaf, cx);
+	task->join_waker = cx->waker;
+	if (!is_type_stable(task, &cx->waker))
+		task->join_waker = weir_waker_clone(&cx->waker);
+	if (weir__state_set_join_waker(&task->state)) {
+		weir_coop_refund(cx);
+		return WEIR_PENDING;
+	}
+	take_back_waker(task);
+	weir__leaf_disarm(&join->leaf);
+	return join_finish(join);
+}
+
+static int join_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_join *join = WEIR_CONTAINER_OF(future, struct weir_join, leaf.future);
+
+	if (!weir__leaf_is_armed(&join->leaf))
+		return join->cancelled ? -ECANCELED : join_start(join, cx);
+	if (weir__state_is_complete(&join->task->state))
+		return join_finish(join);
+	if (!join->cancelled)
+		return WEIR_PENDING;
+	if (!weir__state_clear_join_waker(&join->task->state))
+		return join_finish(join);
+	take_back_waker(join->task);
+	weir__leaf_disarm(&join->leaf);
+	return -ECANCELED;
+}
+
+static void join_cancel(struct weir_future *future)
+{
+	WEIR_CONTAINER_OF(future, struct weir_join, leaf.future)->cancelled = true;
+}
+
+static const struct weir_future_ops join_ops = { "join", join_poll, join_cancel, NULL };
+
+void weir_join_init(struct weir_join *join, struct weir_task *task)
+{
+	weir__leaf_init(&join->leaf, &join_ops);
+	join->task = task;
+	join->result = 0;
+	join->cancelled = false;
+}
+
+int weir_task_join_until(struct weir_task *task, uint64_t deadline, int *ret_result)
+{
+	struct weir_join join;
+	int rc;
+
+	if (!task)
+		return -EINVAL;
+	if (weir__rt_is_inherited(task->rt))
+		return -ENXIO;
+	weir_join_init(&join, task);
+	if (weir__worker_current())
+		rc = weir_await_until(&join.leaf.future, deadline);
+	else
+		rc = weir_block_on(&join.leaf.future, deadline);
+	if (rc == 0 && ret_result)
+		*ret_result = join.result;
+	return rc;
+}
+
+int weir_task_join(struct weir_task *task, int *ret_result)
+{
+	return weir_task_join_until(task, WEIR_FOREVER, ret_result);
+}

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task.c: the life of a task, from its block to its completion. See core/task/task.h
+ * for the fields and core/task/state.h for the transitions.
+ *
+ * Does not decide where a ready task waits nor when it runs: that is the
+ * scheduler's, through rt->sched.
+ */
+#include "core/task/task.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/coop.h"
+#include "core/fiber/fiber.h"
+#include "core/leaf.h"
+#include "core/task/group.h"
+
+#define STATE_BYTES_MAX (64u * 1024)
+
+_Static_assert(offsetof(struct weir_task, state) == offsetof(struct weir__slab_head, state) &&
+		       offsetof(struct weir_task, link) == offsetof(struct weir__slab_head, link),
+	       "a task is a slab block");
+_Static_assert(WEIR__TASK_STATE_OFFSET <= 144, "a parked task with a little state fits 192 bytes");
+
+static uint64_t next_id = 1;
+
+unsigned weir__slab_class_of(const void *block)
+{
+	return ((const struct weir_task *)block)->size_class;
+}
+
+/* ---- memory ---- */
+
+static void task_free(struct weir_task *task)
+{
+	struct weir_rt *rt = task->rt;
+	struct weir__worker *w = weir__worker_current();
+
+	WEIR_ASSERT(!task->armed && !task->fiber && !task->locals);
+	weir__store(&task->state, (uint64_t)0, WEIR_RELAXED);
+	if (w && w->rt == rt && w->index == task->slab_owner)
+		weir__slab_free(&w->slab, task, task->size_class);
+	else if (task->slab_owner == WEIR__SLAB_FOREIGN)
+		weir__slab_free_remote(&rt->foreign, task);
+	else
+		weir__slab_free_remote(&rt->worker[task->slab_owner]->slab, task);
+}
+
+/* ---- wakers ---- */
+
+void weir__task_wake(struct weir_task *task)
+{
+	if (weir__state_wake(&task->state))
+		task->rt->sched->schedule(task);
+}
+
+static void waker_clone(void *data)
+{
+	struct weir_task *task = data;
+
+	weir__state_ref(&task->state);
+	weir__outside_hold(&task->rt->outside);
+}
+
+/* Of a task that the caller has made ready: once it is in a queue nothing but the count keeps the rest. */
+static void queue_ready(struct weir_task *task)
+{
+	struct weir__worker *w = weir__worker_current();
+	struct weir_rt *rt = task->rt;
+
+	if (w && w->rt == rt) {
+		rt->sched->schedule(task);
+		return;
+	}
+	weir__outside_begin(&rt->outside);
+	rt->sched->schedule(task);
+	weir__outside_end(&rt->outside);
+}
+
+/* The hold keeps the task's word. */
+void weir__task_wake_any(struct weir_task *task)
+{
+	if (weir__state_wake(&task->state))
+		queue_ready(task);
+}
+
+static void waker_wake(void *data)
+{
+	weir__task_wake_any(data);
+}
+
+static void waker_drop(void *data)
+{
+	struct weir_task *task = data;
+	struct weir_rt *rt = task->rt;
+
+	if (weir__state_unref(&task->state, 1))
+		task_free(task);
+	weir__rt_unhold(rt);
+}
+
+const struct weir_waker_ops weir__task_waker_ops = { waker_clone, waker_wake, waker_drop };
+/* A mark: leaf.c does without them. */
+const struct weir_waker_ops weir__own_waker_ops = { NULL, NULL, NULL };
+
+/* ---- spawn ---- */
+
+static int spawn_check(const struct weir_rt *rt, const struct weir_task_config *cfg,
+		       struct weir_task **ret_task)
+{
+	if (!cfg || cfg->size != sizeof *cfg || !cfg->fn == !cfg->poll ||
+	    (cfg->group && ret_task))
+		return -EINVAL;
+	if (cfg->fn ? cfg->state_bytes || cfg->fini : cfg->drop != NULL)
+		return -EINVAL;
+	if (cfg->state_bytes > STATE_BYTES_MAX || cfg->worker < 0)
+		return -EINVAL;
+	if ((unsigned)cfg->worker > rt->workers)
+		return -EINVAL;
+	return 0;
+}
+
+static struct weir_task *task_alloc(struct weir_rt *rt, struct weir__worker *w, size_t bytes)
+{
+	int size_class = weir__slab_class(bytes);
+	struct weir_task *task = weir__slab_alloc(&w->slab, (unsigned)size_class);
+
+	if (!task)
+		return NULL;
+	task->slab_owner = w->index;
+	task->size_class = (uint8_t)size_class;
+	task->rt = rt;
+	weir__count(&w->metrics.spawned, 1);
+	return task;
+}
+
+/* On a thread that is not a worker, until the task is queued. NULL also when closed (*ret_err). */
+static struct weir_task *task_alloc_foreign(struct weir_rt *rt, size_t bytes, int *ret_err)
+{
+	int size_class = weir__slab_class(bytes);
+	struct weir_task *task = NULL;
+
+	*ret_err = -ESHUTDOWN;
+	weir__lock_take(&rt->foreign_lock);
+	if (!weir__load(&rt->closed, WEIR_RELAXED)) {
+		*ret_err = -ENOMEM;
+		task = weir__slab_alloc(&rt->foreign, (unsigned)size_class);
+		if (task) {
+			weir__outside_begin(&rt->outside);
+			task->slab_owner = WEIR__SLAB_FOREIGN;
+			task->size_class = (uint8_t)size_class;
+			task->rt = rt;
+			weir__store(&rt->foreign_spawned, rt->foreign_spawned + 1, WEIR_RELAXED);
+		}
+	}
+	weir__lock_drop(&rt->foreign_lock);
+	return task;
+}
+
+static void task_init_body(struct weir_task *task, const struct weir_task_config *cfg)
+{
+	task->flags = (uint8_t)(cfg->flags & (WEIR__TASK_PINNED | WEIR__TASK_UNCONSTRAINED));
+	if (cfg->fn) {
+		task->flags |= WEIR__TASK_STACKFUL;
+		task->body.fn = cfg->fn;
+		task->extra.arg = cfg->arg;
+		return;
+	}
+	task->body.poll = cfg->poll;
+	task->extra.fini = cfg->fini;
+	if (cfg->state)
+		memcpy(weir__task_state(task), cfg->state, cfg->state_bytes);
+	else if (cfg->state_bytes)
+		memset(weir__task_state(task), 0, cfg->state_bytes);
+}
+
+/* Ids come in blocks, one block per thread, so that spawning shares no counter. */
+static uint64_t fresh_id(void)
+{
+	static _Thread_local uint64_t mine, end;
+
+	if (mine == end) {
+		mine = weir__fetch_add(&next_id, (uint64_t)1024, WEIR_RELAXED);
+		end = mine + 1024;
+	}
+	return mine++;
+}
+
+/*
+ * A shutdown that walked the foreign slab before the state was stored has passed this task by.
+ * Pairs with close_runtime: it stores closed, fences and walks; here state is stored, fence, closed.
+ */
+static void abort_if_closed(struct weir_task *task)
+{
+	weir__fence(WEIR_SEQ_CST);
+	if (WEIR_UNLIKELY(weir__load(&task->rt->closed, WEIR_RELAXED)))
+		weir_task_abort(task);
+}
+
+static int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
+		 struct weir_task **ret_task)
+{
+	struct weir__context *c = weir__context();
+	struct weir__worker *w = c->worker;
+	struct weir__member *member = NULL;
+	struct weir__fiber *fiber = NULL;
+	struct weir_task *task;
+	size_t bytes;
+	int rc;
+
+	if (!rt)
+		rt = c->rt;
+	if (WEIR_UNLIKELY(!rt))
+		return -ENXIO;
+	rc = spawn_check(rt, cfg, ret_task);
+	if (WEIR_UNLIKELY(rc < 0))
+		return rc;
+	if (WEIR_UNLIKELY(weir__load(&rt->closed, WEIR_ACQUIRE)))
+		return -ESHUTDOWN;
+	if (w && w->rt != rt)
+		w = NULL;
+	if (WEIR_UNLIKELY(!w && weir__rt_is_inherited(rt)))
+		return -ENXIO;
+	if ((cfg->flags & WEIR_TASK_PINNED) && !w && !cfg->worker)
+		return -EINVAL;
+
+	rc = -ENOMEM;
+	if (WEIR_UNLIKELY(w && w->stacks.reason) && cfg->fn &&
+	    weir__fiber_new(&w->stacks, cfg->fn, cfg->arg, &fiber) < 0)
+		return rc;
+	if (cfg->group && !(member = weir__group_enter(cfg->group)))
+		goto fail;
+	bytes = WEIR__TASK_STATE_OFFSET + cfg->state_bytes;
+	task = w ? task_alloc(rt, w, bytes) : task_alloc_foreign(rt, bytes, &rc);
+	if (WEIR_UNLIKELY(!task))
+		goto fail;
+	task->armed = NULL;
+	task->fiber = fiber;
+	task->id = fresh_id();
+	task->name = cfg->name;
+	task->where = cfg->where;
+	task->member = member;
+	task->locals = NULL;
+	if (cfg->fn && !fiber)
+		task->drop = cfg->drop;
+	task->home = w ? w->index : WEIR__TASK_NO_HOME;
+	task->locals_depth = 0;
+	task->pinned_to = (uint8_t)(cfg->worker ? cfg->worker - 1 : w ? w->index : 0);
+	WEIR_ASSERT(task->pinned_to < rt->workers);
+	task_init_body(task, cfg);
+	/* Release: pairs with the acquire of a wake on a stale pointer to this block. */
+	weir__store(&task->state, task_state_init(ret_task || cfg->group), WEIR_RELEASE);
+	if (ret_task)
+		*ret_task = task;
+	if (cfg->ret_id)
+		*cfg->ret_id = task->id;
+	if (member)
+		weir__group_fill(member, task);
+	if (!w)
+		abort_if_closed(task);
+	rt->sched->schedule(task);
+	if (!w)
+		weir__outside_end(&rt->outside);
+	return 0;
+fail:
+	if (member)
+		weir__group_leave(member);
+	if (fiber)
+		weir__fiber_free(&w->stacks, fiber);
+	return rc;
+}
+
+int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
+		    struct weir_task **ret_task)
+{
+	int rc = spawn(rt, cfg, ret_task);
+
+	if (WEIR_UNLIKELY(rc < 0) && cfg && cfg->size == sizeof *cfg && cfg->drop)
+		cfg->drop(cfg->arg);
+	return rc;
+}
+
+static inline int spawn_fn(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *),
+			   const struct weir_location *where, struct weir_task **ret_task)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+
+	cfg.fn = fn;
+	cfg.arg = arg;
+	cfg.drop = drop;
+	cfg.where = where;
+	return weir_task_spawn(rt, &cfg, ret_task);
+}
+
+int weir_spawn_or_drop_at(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *),
+			  const struct weir_location *where, struct weir_task **ret_task)
+{
+	return spawn_fn(rt, fn, arg, drop, where, ret_task);
+}
+
+int weir_spawn_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
+		  const struct weir_location *where, struct weir_task **ret_task)
+{
+	return spawn_fn(rt, fn, arg, NULL, where, ret_task);
+}
+
+void weir__task_away(struct weir__worker *w, struct weir_task *task)
+{
+	if (weir__load(&task->home, WEIR_RELAXED) == WEIR__TASK_NO_HOME)
+		weir__store(&task->home, w->index, WEIR_RELAXED);
+	else
+		weir__count(&w->metrics.away_polls, 1);
+}
+
+/* ---- its end ---- */
+
+/*
+ * Cancel what is still pending and see whether it has let go. Returns the task's
+ * result once nothing is armed any more.
+ */
+static int unwind(struct weir_task *task, struct weir_cx *cx)
+{
+	struct weir_leaf *leaf, *next;
+
+	if (!(task->flags & WEIR__TASK_UNWINDING)) {
+		task->flags |= WEIR__TASK_UNWINDING;
+		for (leaf = task->armed; leaf; leaf = next) {
+			next = leaf->armed_next;
+			weir_cancel(&leaf->future);
+		}
+	}
+	for (leaf = task->armed; leaf; leaf = next) {
+		next = leaf->armed_next;
+		if (weir_poll(&leaf->future, cx) != WEIR_PENDING && leaf->future.ops->discard)
+			leaf->future.ops->discard(&leaf->future);
+	}
+	return task->armed ? WEIR_PENDING : task->result;
+}
+
+int weir__task_unwind(struct weir__worker *w, struct weir_task *task, int result)
+{
+	if (!(task->flags & WEIR__TASK_UNWINDING))
+		task->result = result;
+	w->budget = WEIR__BUDGET_NONE;
+	return unwind(task, &w->cx);
+}
+
+int weir__task_make_fiber(struct weir__worker *w, struct weir_task *task)
+{
+	void (*drop)(void *arg) = task->drop;
+	int rc;
+
+	WEIR_ASSERT(!task->fiber && (task->flags & WEIR__TASK_STACKFUL));
+	task->locals = NULL;
+	rc = weir__fiber_new(&w->stacks, task->body.fn, task->extra.arg, &task->fiber);
+	if (WEIR_UNLIKELY(rc < 0) && drop)
+		drop(task->extra.arg);
+	return rc;
+}
+
+int weir__task_end_fiber(struct weir__worker *w, struct weir_task *task)
+{
+	int result = weir__fiber_result(task->fiber);
+
+	WEIR_ASSERT(!task->armed && w->cx.task == task);
+	weir__fiber_free(&w->stacks, task->fiber);
+	task->fiber = NULL;
+	return result;
+}
+
+void weir__task_complete(struct weir__worker *w, struct weir_task *task, int result)
+{
+	uint64_t now;
+
+	WEIR_ASSERT(w->cx.task == task && !task->armed && !task->fiber);
+	if (WEIR_UNLIKELY(w->late.len))
+		weir__coop_wake_late(w);
+	if (!(task->flags & WEIR__TASK_STACKFUL) && task->extra.fini)
+		task->extra.fini(weir__task_state(task));
+	if (task->locals)
+		weir__local_destroy(task);
+	w->cx.task = NULL;
+	task->result = result;
+	weir__store(&w->metrics.finished, w->metrics.finished + 1, WEIR_RELEASE);
+	if (task->member)
+		weir__group_deliver(task->member);
+	now = weir__state_complete(&task->state);
+	if (now & TASK_JOIN_WAKER) {
+		weir__join_wake(task);
+		if (weir__state_unref(&task->state, 2))
+			task_free(task);
+	} else if (TASK_REFS(now) == 0) {
+		task_free(task);
+	}
+}
+
+/* ---- what tasks may ask about themselves ---- */
+
+struct weir_task *weir_task_current(void)
+{
+	const struct weir__context *c = weir__context();
+
+	return c->worker ? c->worker->cx.task : c->task;
+}
+
+uint64_t weir_task_id(const struct weir_task *task)
+{
+	return task ? task->id : 0;
+}
+
+const char *weir_task_name(const struct weir_task *task)
+{
+	if (!task)
+		return "";
+	return task->name ? task->name : task->where ? task->where->func : "task";
+}
+
+const struct weir_location *weir_task_where(const struct weir_task *task)
+{
+	return task ? task->where : NULL;
+}
+
+bool weir_task_cancelled(void)
+{
+	struct weir_task *task = weir_task_current();
+
+	return task && weir__task_is_cancelled(task);
+}
+
+bool weir_task_unconstrained(bool on)
+{
+	struct weir__worker *w = weir__worker_current();
+	struct weir_task *task = w ? w->cx.task : NULL;
+	bool was;
+
+	if (!task)
+		return false;
+	was = task->flags & WEIR__TASK_UNCONSTRAINED;
+	task->flags &= (uint8_t)~WEIR__TASK_UNCONSTRAINED;
+	if (on)
+		task->flags |= WEIR__TASK_UNCONSTRAINED;
+	if (on != was)
+		w->budget = on ? WEIR__BUDGET_NONE : w->rt->budget;
+	return was;
+}
+
+/* ---- cooperative budget ---- */
+
+/* Without memory it is called at once. */
+static void wake_late(struct weir__late *late, const struct weir_waker *waker)
+{
+	unsigned room = late->room ? 2 * late->room : 8;
+	struct weir_waker *more;
+
+	if (late->len == late->room) {
+		more = realloc(late->wakers, room * sizeof *more);
+		if (!more) {
+			weir_waker_wake(waker);
+			return;
+		}
+		late->wakers = more;
+		late->room = room;
+	}
+	late->wakers[late->len++] = weir_waker_clone(waker);
+}
+
+void weir__coop_wake_late(struct weir__worker *w)
+{
+	unsigned i;
+
+	for (i = 0; i < w->late.len; i++) {
+		weir_waker_wake(&w->late.wakers[i]);
+		weir_waker_drop(&w->late.wakers[i]);
+	}
+	w->late.len = 0;
+}
+
+void weir__coop_yield(struct weir_cx *cx)
+{
+	if (!cx->worker)
+		weir_waker_wake(&cx->waker);
+	else if (!weir__cx_is_own(cx))
+		wake_late(&cx->worker->late, &cx->waker);
+	if (cx->worker)
+		cx->worker->yielded = true;
+}
+
+bool weir_coop_take(struct weir_cx *cx)
+{
+	struct weir__worker *w = cx->worker;
+
+	if (!w)
+		return true;
+	if (WEIR_LIKELY(w->budget > 0)) {
+		w->budget--;
+		return true;
+	}
+	if (!w->yielded)
+		weir__count(&w->metrics.budget_yields, 1);
+	weir__coop_yield(cx);
+	return false;
+}
+
+void weir_coop_refund(struct weir_cx *cx)
+{
+	if (cx->worker)
+		cx->worker->budget++;
+}
+
+bool weir__coop_fast(void)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	if (WEIR_UNLIKELY(!w || w->budget <= 0 || !w->cx.task || !w->cx.task->fiber ||
+			  weir__task_is_cancelled(w->cx.task)))
+		return false;
+	w->budget--;
+	return true;
+}
+
+/* ---- handles ---- */
+
+void weir_task_abort(struct weir_task *task)
+{
+	if (task && weir__state_cancel(&task->state))
+		queue_ready(task);
+}
+
+void weir__task_abort_into(struct weir_task *task, struct weir__link **ready)
+{
+	if (!weir__state_cancel(&task->state))
+		return;
+	/* It has a queue's reference, and is in none yet: the link is the caller's. */
+	task->link.next = *ready;
+	*ready = &task->link;
+}
+
+void weir__task_queue_all(struct weir__link *ready)
+{
+	struct weir__link *next;
+
+	for (; ready; ready = next) {
+		next = ready->next;
+		queue_ready(weir__task_of_link(ready));
+	}
+}
+
+static void abort_visit(void *block, void *arg)
+{
+	weir__task_abort_into(block, arg);
+}
+
+struct weir__link *weir__task_abort_all(struct weir__slab *slab)
+{
+	struct weir__link *ready = NULL;
+
+	weir__slab_walk(slab, abort_visit, &ready);
+	return ready;
+}
+
+bool weir_task_is_complete(const struct weir_task *task)
+{
+	return weir__load(&task->state, WEIR_ACQUIRE) & TASK_COMPLETE;
+}
+
+void weir_task_detach(struct weir_task *task)
+{
+	if (task && weir__state_detach(&task->state))
+		task_free(task);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* clock.c: see clock.h. A test clock is a base and, while it runs, an offset to the system's. */
+#include "core/time/clock.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/driver.h"
+#include "core/lock.h"
+#include "core/worker.h"
+
+struct weir_clock {
+	struct weir__lock lock;
+	uint64_t at_ns;		/* now, while paused; the system's then, while running */
+	uint64_t since_ns;	/* the system's time when it was resumed */
+	bool running;
+	bool no_auto;
+	int holds;
+	struct weir_rt *rt;
+};
+
+uint64_t weir__clock_system(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * WEIR_SEC + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t weir_now(void)
+{
+	struct weir_rt *rt = weir__context()->rt;
+
+	return weir__clock_now(rt ? rt->clock : NULL);
+}
+
+int weir_clock_new(struct weir_clock **ret_clock)
+{
+	struct weir_clock *clock = calloc(1, sizeof *clock);
+
+	if (!clock)
+		return -ENOMEM;
+	clock->at_ns = WEIR_SEC;
+	*ret_clock = clock;
+	return 0;
+}
+
+void weir_clock_free(struct weir_clock *clock)
+{
+	free(clock);
+}
+
+static uint64_t now_locked(const struct weir_clock *clock)
+{
+	if (!clock->running)
+		return clock->at_ns;
+	return weir__clock_add(clock->at_ns, weir__clock_system() - clock->since_ns);
+}
+
+uint64_t weir_clock_now(const struct weir_clock *clock)
+{
+	struct weir_clock *c = (struct weir_clock *)(uintptr_t)clock;
+	uint64_t now;
+
+	weir__lock_take(&c->lock);
+	now = now_locked(c);
+	weir__lock_drop(&c->lock);
+	return now;
+}
+
+static void wake_runtime(struct weir_clock *clock)
+{
+	struct weir_rt *rt = clock->rt;
+	unsigned i;
+
+	for (i = 0; rt && i < rt->workers; i++)
+		weir__driver_wake(&rt->worker[i]->driver);
+}
+
+static int set_running(struct weir_clock *clock, bool running)
+{
+	int rc = -EBUSY;
+
+	weir__lock_take(&clock->lock);
+	if (clock->running != running) {
+		clock->at_ns = now_locked(clock);
+		clock->since_ns = weir__clock_system();
+		clock->running = running;
+		rc = 0;
+	}
+	weir__lock_drop(&clock->lock);
+	if (rc == 0)
+		wake_runtime(clock);
+	return rc;
+}
+
+int weir_clock_pause(struct weir_clock *clock)
+{
+	return set_running(clock, false);
+}
+
+int weir_clock_resume(struct weir_clock *clock)
+{
+	return set_running(clock, true);
+}
+
+int weir_clock_advance(struct weir_clock *clock, uint64_t by_ns)
+{
+	int rc = -EINVAL;
+
+	weir__lock_take(&clock->lock);
+	if (!clock->running) {
+		/* As far as time goes, and never back. */
+		clock->at_ns = by_ns < WEIR_FOREVER - clock->at_ns ? clock->at_ns + by_ns
+								   : WEIR_FOREVER - 1;
+		rc = 0;
+	}
+	weir__lock_drop(&clock->lock);
+	if (rc == 0)
+		wake_runtime(clock);
+	return rc;
+}
+
+void weir_clock_auto_advance(struct weir_clock *clock, bool on)
+{
+	weir__lock_take(&clock->lock);
+	clock->no_auto = !on;
+	weir__lock_drop(&clock->lock);
+	if (on)
+		wake_runtime(clock);
+}
+
+bool weir__clock_skip_to(struct weir_clock *clock, uint64_t ns)
+{
+	bool moved;
+
+	if (!clock || ns == WEIR_FOREVER)
+		return false;
+	weir__lock_take(&clock->lock);
+	moved = !clock->running && !clock->no_auto && clock->holds == 0;
+	if (moved && ns > clock->at_ns)
+		clock->at_ns = ns;
+	weir__lock_drop(&clock->lock);
+	return moved;
+}
+
+void weir__clock_hold(struct weir_clock *clock, int by)
+{
+	bool released;
+
+	if (!clock)
+		return;
+	weir__lock_take(&clock->lock);
+	clock->holds += by;
+	released = clock->holds == 0;
+	weir__lock_drop(&clock->lock);
+	if (released)
+		wake_runtime(clock);
+}
+
+static uint64_t transpose(uint64_t t, uint64_t now, uint64_t now_there)
+{
+	if (t == WEIR_FOREVER || t <= now)
+		return t == WEIR_FOREVER ? t : 0;
+	return t - now > WEIR_FOREVER - now_there ? WEIR_FOREVER : now_there + (t - now);
+}
+
+uint64_t weir__clock_from_system(const struct weir_clock *clock, uint64_t system_ns)
+{
+	return clock ? transpose(system_ns, weir__clock_system(), weir_clock_now(clock))
+		     : system_ns;
+}
+
+uint64_t weir__clock_to_system(const struct weir_clock *clock, uint64_t ns)
+{
+	return clock ? transpose(ns, weir_clock_now(clock), weir__clock_system()) : ns;
+}
+
+bool weir__clock_paused(const struct weir_clock *clock)
+{
+	return clock && !weir__load(&clock->running, WEIR_RELAXED);
+}
+
+void weir__clock_attach(struct weir_clock *clock, struct weir_rt *rt)
+{
+	clock->rt = rt;
+}
