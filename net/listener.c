@@ -18,6 +18,7 @@
 #include "core/assert.h"
 #include "core/atomic.h"
 #include "core/io/io.h"
+#include "core/sized.h"
 #include "core/worker.h"
 #include "net/net.h"
 
@@ -124,12 +125,10 @@ static int read_config(const struct weir_listener_config *cfg,
 		       struct weir_listener_config *ret_cfg)
 {
 	struct weir_listener_config full = WEIR_LISTENER_CONFIG_INIT;
+	int rc = cfg ? weir__sized_read(&full, cfg) : 0;
 
-	if (cfg) {
-		if (cfg->size < sizeof(cfg->size) || cfg->size > sizeof(full))
-			return -EINVAL;
-		memcpy(&full, cfg, cfg->size);
-	}
+	if (rc < 0)
+		return rc;
 	if (full.backlog < 0 || full.shards > WEIR_SHARDS_WORKER || full.steer > WEIR_STEER_CPU ||
 	    (full.steer && full.reuse_port))
 		return -EINVAL;

@@ -24,6 +24,7 @@
 #include "core/assert.h"
 #include "core/atomic.h"
 #include "core/io/io.h"
+#include "core/sized.h"
 #include "net/net.h"
 #include "weir/relay.h"
 
@@ -115,6 +116,13 @@ static void stop(struct weir_relay *self, enum weir_relay_end end, int error)
 	for (int i = 0; i < 2; i++)
 		if (!way_is_over(&self->ways[i]))
 			weir_cancel(&self->ways[i].op.leaf.future);
+}
+
+/* Of one that was not polled yet: the first poll finishes it. */
+static void never_start(struct weir_relay *self, enum weir_relay_end end, int error)
+{
+	self->ways[0].phase = self->ways[1].phase = OVER;
+	stop(self, end, error);
 }
 
 /* Errors that say nothing about the peer. */
@@ -317,8 +325,8 @@ static void relay_cancel(struct weir_future *future)
 	struct weir_relay *self = WEIR_CONTAINER_OF(future, struct weir_relay, future);
 
 	if (self->phase == IDLE)
-		self->ways[0].phase = self->ways[1].phase = OVER;
-	if (self->phase == IDLE || self->phase == RUNNING)
+		never_start(self, WEIR_RELAY_CANCELED, -ECANCELED);
+	else if (self->phase == RUNNING)
 		stop(self, WEIR_RELAY_CANCELED, -ECANCELED);
 }
 
@@ -338,14 +346,16 @@ void weir_relay_init(struct weir_relay *relay, struct weir_tcp *a, struct weir_t
 {
 	struct weir_relay_config full = WEIR_RELAY_CONFIG_INIT;
 
-	if (cfg)
-		memcpy(&full, cfg, cfg->size < sizeof(full) ? cfg->size : sizeof(full));
+	int rc = cfg ? weir__sized_read(&full, cfg) : 0;
+
 	memset(relay, 0, sizeof(*relay));
 	relay->future.ops = &relay_ops;
 	relay->side[0] = a;
 	relay->side[1] = b;
 	relay->limit_ns = or_forever(full.idle_ns);
 	relay->half_ns = or_forever(full.half_ns);
+	if (rc < 0)
+		never_start(relay, WEIR_RELAY_FAILED, rc);
 }
 
 void weir_relay_fini(struct weir_relay *relay)
@@ -412,7 +422,7 @@ int weir_relay_run(struct weir_tcp *a, struct weir_tcp *b, const struct weir_rel
 
 	weir_relay_init(&relay, a, b, cfg);
 	rc = weir_await(&relay.future);
-	if (relay.phase == IDLE) {	/* not started: not a fiber, or aborted already */
+	if (relay.phase != FINISHED) {	/* not polled: not a fiber, or aborted already */
 		weir_relay_fini(&relay);
 		relay.error = rc;
 	}

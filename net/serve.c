@@ -22,6 +22,7 @@
 
 #include "core/atomic.h"
 #include "core/io/io.h"
+#include "core/sized.h"
 #include "core/task/task.h"
 #include "core/worker.h"
 #include "net/net.h"
@@ -235,12 +236,10 @@ static void end(struct serving *s)
 static int read_config(const struct weir_serve_config *cfg, struct weir_serve_config *ret_cfg)
 {
 	struct weir_serve_config full = WEIR_SERVE_CONFIG_INIT;
+	int rc = cfg ? weir__sized_read(&full, cfg) : 0;
 
-	if (cfg) {
-		if (cfg->size < sizeof(cfg->size) || cfg->size > sizeof(full))
-			return -EINVAL;
-		memcpy(&full, cfg, cfg->size);
-	}
+	if (rc < 0)
+		return rc;
 	if (full.dispatch > WEIR_DISPATCH_LEAST_LOADED)
 		return -EINVAL;
 	*ret_cfg = full;

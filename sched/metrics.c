@@ -5,6 +5,7 @@
  */
 #include "weir/metrics.h"
 
+#include "core/sized.h"
 #include "sched/runtime.h"
 #include "sched/worker.h"
 
@@ -26,11 +27,12 @@ static uint64_t inject_depth(struct runtime *rt)
 int weir_metrics_get(const struct weir_rt *base, struct weir_metrics *ret_metrics)
 {
 	struct runtime *rt = of_const(base);
+	struct weir_metrics full;
 
-	if (!base || !ret_metrics || ret_metrics->size != sizeof *ret_metrics)
+	if (!base || !weir__sized_valid(ret_metrics))
 		return -EINVAL;
-	*ret_metrics = (struct weir_metrics){
-		.size = sizeof *ret_metrics,
+	full = (struct weir_metrics){
+		.size = sizeof full,
 		.backend = weir_rt_backend(base),
 		.workers = base->workers,
 		.groups = base->plan->groups_len,
@@ -39,7 +41,8 @@ int weir_metrics_get(const struct weir_rt *base, struct weir_metrics *ret_metric
 		.stall_error = weir__load(&rt->stall_error, WEIR_RELAXED),
 		.io_error = weir__load(&rt->io_error, WEIR_RELAXED),
 	};
-	pool_metrics(&rt->pool, ret_metrics);
+	pool_metrics(&rt->pool, &full);
+	weir__sized_write(&full, ret_metrics);
 	return 0;
 }
 
@@ -57,16 +60,17 @@ static void copy_counters(const struct weir_worker_metrics *counted,
 int weir_metrics_worker(const struct weir_rt *rt, unsigned worker,
 			struct weir_worker_metrics *ret_metrics)
 {
+	struct weir_worker_metrics full = WEIR_WORKER_METRICS_INIT;
 	struct worker *w;
 
-	if (!rt || worker >= rt->workers || !ret_metrics ||
-	    ret_metrics->size != sizeof *ret_metrics)
+	if (!rt || worker >= rt->workers || !weir__sized_valid(ret_metrics))
 		return -EINVAL;
 	w = worker_at(of_const(rt), worker);
-	copy_counters(&w->base.metrics, ret_metrics);
-	ret_metrics->busy_ns = busy_ns(&w->busy);
-	ret_metrics->queue_depth = worker_queue_len(w);
-	ret_metrics->overflow_depth = inject_len(&w->overflow);
+	copy_counters(&w->base.metrics, &full);
+	full.busy_ns = busy_ns(&w->busy);
+	full.queue_depth = worker_queue_len(w);
+	full.overflow_depth = inject_len(&w->overflow);
+	weir__sized_write(&full, ret_metrics);
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "core/os.h"
 #include "core/fiber/overflow.h"
 #include "core/signals.h"
+#include "core/sized.h"
 #include "core/task/task.h"
 #include "topo/cpus.h"
 #include "topo/place.h"
@@ -145,6 +146,17 @@ static int use_plan(struct runtime *rt, const struct weir_topo *topo,
 	return rc < 0 ? rc : runtime_place_memory(rt, topo);
 }
 
+static int read_config(void *ours, const void *theirs, const char *init)
+{
+	char text[128];
+	int rc = weir__sized_read(ours, theirs);
+
+	if (rc == 0)
+		return 0;
+	weir__sized_why(theirs, rc, init, text, sizeof text);
+	return runtime_refuse(rc, "%s", text);
+}
+
 static int plan_workers(struct runtime *rt)
 {
 	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
@@ -153,7 +165,9 @@ static int plan_workers(struct runtime *rt)
 	int rc = 0;
 
 	if (rt->cfg.place)
-		place = *rt->cfg.place;
+		rc = read_config(&place, rt->cfg.place, "WEIR_PLACE_CONFIG_INIT");
+	if (rc < 0)
+		return rc;
 	if (rt->cfg.workers && place.workers && place.workers != rt->cfg.workers)
 		return runtime_refuse(-EINVAL, "workers %u, but %u in place: leave one of them 0",
 				      rt->cfg.workers, place.workers);
@@ -376,6 +390,7 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct weir__backend_choice choice;
+	struct weir_rt_config full = WEIR_RT_CONFIG_INIT;
 	struct runtime *rt;
 	int rc;
 
@@ -383,16 +398,15 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	if (weir__worker_current())
 		return runtime_refuse(-EPERM,
 			      "a task does not make a runtime: do it on a thread of your own");
-	if (!cfg || cfg->size != sizeof *cfg)
-		return runtime_refuse(-EINVAL,
-				      "config.size is %zu: start from WEIR_RT_CONFIG_INIT (%zu)",
-				      cfg ? cfg->size : 0, sizeof *cfg);
+	rc = read_config(&full, cfg, "WEIR_RT_CONFIG_INIT");
+	if (rc < 0)
+		return rc;
 	pthread_once(&once, prepare_process);
 	rt = aligned_alloc(64, (sizeof *rt + 63) / 64 * 64);
 	if (!rt)
 		return runtime_refuse(-ENOMEM, "out of memory");
 	memset(rt, 0, sizeof *rt);
-	rt->cfg = *cfg;
+	rt->cfg = full;
 	rc = runtime_check_config(&rt->cfg);
 	if (rc == 0)
 		rc = plan_workers(rt);

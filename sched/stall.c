@@ -12,6 +12,7 @@
 
 #include "core/os.h"
 #include "core/signals.h"
+#include "core/sized.h"
 #include "core/time/clock.h"
 #include "sched/cputimer.h"
 #include "sched/worker.h"
@@ -239,13 +240,15 @@ void stall_deliver(struct worker *w)
 
 int weir_metrics_last_stall(const struct weir_rt *rt, unsigned worker, struct weir_stall *ret_stall)
 {
+	struct weir_stall full;
 	struct worker *w;
 
-	if (!rt || worker >= rt->workers || !ret_stall || ret_stall->size != sizeof *ret_stall)
+	if (!rt || worker >= rt->workers || !weir__sized_valid(ret_stall))
 		return -EINVAL;
 	w = worker_at(runtime_of((struct weir_rt *)(uintptr_t)rt), worker);
 	if (weir__load(&w->base.metrics.stalls, WEIR_ACQUIRE) == 0)
 		return -ENOENT;
-	load_record(&w->stall, ret_stall);
+	load_record(&w->stall, &full);
+	weir__sized_write(&full, ret_stall);
 	return 0;
 }

@@ -28,7 +28,8 @@ ARROWS = [
                       "core/os.h", "core/sanitizer.h", "core/fiber/*"]),
     ("core/*", ["weir/*", "core/*"]),
     # A pure library: machine in, plan out.
-    ("topo/*", ["weir/*", "core/assert.h", "core/atomic.h", "core/os.h", "topo/*"]),
+    ("topo/*", ["weir/*", "core/assert.h", "core/atomic.h", "core/os.h", "core/sized.h",
+                "topo/*"]),
     ("sched/runtime.c", ["weir/*", "core/*", "topo/*", "sched/*", "backends/registry.h"]),
     ("sched/*", ["weir/*", "core/*", "topo/*", "sched/*"]),
     # What lies in backends/ itself is common to all, and readiness/ to those whose kernel tells only

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/sized.h"
 
 const char *weir_place_policy_name(unsigned policy)
 {
@@ -67,8 +68,6 @@ static int check_config(struct place *p)
 {
 	struct weir_place_config *cfg = &p->cfg;
 
-	if (cfg->size != sizeof *cfg)
-		return place_refuse(p, "size %zu: start from WEIR_PLACE_CONFIG_INIT", cfg->size);
 	if ((unsigned)cfg->policy >= WEIR_PLACE_LEN)
 		return place_refuse(p, "policy %u is no enum weir_place_policy: 0 to %u",
 				    (unsigned)cfg->policy, WEIR_PLACE_LEN - 1);
@@ -193,7 +192,9 @@ int weir_plan_new(const struct weir_topo *topo, const struct weir_place_config *
 		  struct weir_plan **ret_plan, struct weir_why *ret_why)
 {
 	struct weir_why unused;
-	struct place p = { .topo = topo, .why = ret_why ? ret_why : &unused };
+	struct place p = { .topo = topo,
+			   .cfg = WEIR_PLACE_CONFIG_INIT,
+			   .why = ret_why ? ret_why : &unused };
 	int rc;
 
 	snprintf(p.why->text, sizeof p.why->text,
@@ -201,7 +202,11 @@ int weir_plan_new(const struct weir_topo *topo, const struct weir_place_config *
 		 "plan are wanted");
 	if (!topo || !cfg || !ret_plan)
 		return -EINVAL;
-	p.cfg = *cfg;
+	rc = weir__sized_read(&p.cfg, cfg);
+	if (rc < 0) {
+		weir__sized_why(cfg, rc, "WEIR_PLACE_CONFIG_INIT", p.why->text, sizeof p.why->text);
+		return rc;
+	}
 	if ((rc = check_config(&p)) < 0 || (rc = check_topo(&p)) < 0)
 		return rc;
 	p.plan = calloc(1, sizeof *p.plan);

@@ -14,6 +14,7 @@
 #include "core/coop.h"
 #include "core/fiber/fiber.h"
 #include "core/leaf.h"
+#include "core/sized.h"
 #include "core/task/group.h"
 
 #define STATE_BYTES_MAX (64u * 1024)
@@ -109,8 +110,7 @@ const struct weir_waker_ops weir__own_waker_ops = { NULL, NULL, NULL };
 static int spawn_check(const struct weir_rt *rt, const struct weir_task_config *cfg,
 		       struct weir_task **ret_task)
 {
-	if (!cfg || cfg->size != sizeof *cfg || !cfg->fn == !cfg->poll ||
-	    (cfg->group && ret_task))
+	if (!cfg->fn == !cfg->poll || (cfg->group && ret_task))
 		return -EINVAL;
 	if (cfg->fn ? cfg->state_bytes || cfg->fini : cfg->drop != NULL)
 		return -EINVAL;
@@ -271,14 +271,36 @@ fail:
 	return rc;
 }
 
-int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
-		    struct weir_task **ret_task)
+static inline int spawn_or_drop(struct weir_rt *rt, const struct weir_task_config *cfg,
+				struct weir_task **ret_task)
 {
 	int rc = spawn(rt, cfg, ret_task);
 
-	if (WEIR_UNLIKELY(rc < 0) && cfg && cfg->size == sizeof *cfg && cfg->drop)
+	if (WEIR_UNLIKELY(rc < 0) && cfg->drop)
 		cfg->drop(cfg->arg);
 	return rc;
+}
+
+/* For a program that was compiled against another version. */
+static WEIR_NOINLINE int spawn_resized(struct weir_rt *rt, const struct weir_task_config *cfg,
+				       struct weir_task **ret_task)
+{
+	struct weir_task_config full = WEIR_TASK_CONFIG_INIT;
+	int rc = weir__sized_read(&full, cfg);
+
+	if (rc == 0)
+		return spawn_or_drop(rt, &full, ret_task);
+	if (rc == -E2BIG && full.drop)
+		full.drop(full.arg);
+	return rc;
+}
+
+int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
+		    struct weir_task **ret_task)
+{
+	if (WEIR_UNLIKELY(!cfg || cfg->size != sizeof *cfg))
+		return spawn_resized(rt, cfg, ret_task);
+	return spawn_or_drop(rt, cfg, ret_task);
 }
 
 static inline int spawn_fn(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *),
@@ -290,7 +312,7 @@ static inline int spawn_fn(struct weir_rt *rt, int (*fn)(void *), void *arg, voi
 	cfg.arg = arg;
 	cfg.drop = drop;
 	cfg.where = where;
-	return weir_task_spawn(rt, &cfg, ret_task);
+	return spawn_or_drop(rt, &cfg, ret_task);
 }
 
 int weir_spawn_or_drop_at(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *),

@@ -27,6 +27,20 @@
  * clock; a name that holds one ends in _ns or is called deadline.
  * WEIR_FOREVER means no deadline, and 0 is in the past.
  *
+ * Sizes.  A struct whose first field is size is filled by an INIT macro, which sets size to what
+ * the program was compiled with. Later versions add fields at the end, where 0 is the default, so
+ * that programs and libraries of different versions go together. In every function that takes one:
+ *
+ *	a config that is smaller	the program is older: the fields that it lacks are 0
+ *	a config that is larger		the program is newer: accepted if the fields that the
+ *					library does not know are 0, else -E2BIG
+ *	a result of another size	filled in as far as both know it; the rest of a larger
+ *					one is zeroed, and size stays the program's
+ *	a size that no struct has	-EINVAL: it was not made by its INIT macro
+ *
+ * A hook that is handed such a struct may be newer than the library: its size says what is there.
+ * A struct without a size grows only where a version changes the interface.
+ *
  * Threads.  Each declaration says who may call it: [any] any thread, [worker]
  * inside a task, [owner] the worker that owns the object, [setup] before the
  * runtime runs or after it has stopped.

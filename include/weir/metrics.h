@@ -89,7 +89,7 @@ struct weir_metrics {
  * sleeps in a system call is not seen here (but its siblings are looked after, see watches).
  */
 struct weir_stall {
-	size_t size;			/* sizeof(struct weir_stall) */
+	size_t size;			/* sizeof(struct weir_stall); in on_stall the library's */
 	uint64_t number;		/* of this worker's stalls, from 1; on_stall may miss some */
 	uint64_t at_ns;			/* when it was noticed; the system's monotonic clock */
 	uint64_t cpu_ns;		/* CPU time that it has held the worker for, at the least */
@@ -114,7 +114,8 @@ WEIR_BEGIN_DECLS
  * The figures of a runtime as a whole.
  *
  * Thread:   [any], also after shutdown
- * Returns:  0; -EINVAL without rt, or for a ret_metrics not made from WEIR_METRICS_INIT
+ * Returns:  0; -EINVAL without rt, or for a ret_metrics not made from WEIR_METRICS_INIT (base.h,
+ *           Sizes)
  * Since:    0.1
  */
 WEIR_API int weir_metrics_get(const struct weir_rt *rt, struct weir_metrics *ret_metrics);

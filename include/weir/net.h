@@ -175,7 +175,8 @@ WEIR_API int weir_resolve(const char *host_port, uint64_t deadline, struct weir_
  * Waits:    for several shards, until their workers have opened them; else never
  * Cancel:   is not noticed
  * Returns:  0; -EINVAL, also for steer together with reuse_port, which would count foreign
- *           sockets; -EADDRINUSE, -EACCES, … of bind; -EMFILE; -ENOMEM; -EOPNOTSUPP for shards
+ *           sockets; -E2BIG for a field of cfg that is newer than the library (base.h, Sizes);
+ *           -EADDRINUSE, -EACCES, … of bind; -EMFILE; -ENOMEM; -EOPNOTSUPP for shards
  *           where the backend or the system (macOS) does not share a port out; -EPERM for
  *           shards outside a fiber; -ESHUTDOWN; -ENXIO, -ENODEV
  * Since:    0.1
@@ -190,8 +191,8 @@ WEIR_API int weir_listener_open_addr(const struct weir_addr *addr,
  * and made non-blocking. Of the configuration no_nodelay and keepalive count.
  *
  * Thread:   [worker]
- * Returns:  0; -EBADF; -ENOTSOCK; -EPROTOTYPE; -EINVAL if it does not listen; -ENOMEM; -ENXIO,
- *           -ENODEV
+ * Returns:  0; -EBADF; -ENOTSOCK; -EPROTOTYPE; -EINVAL if it does not listen, or for cfg; -E2BIG as
+ *           weir_listener_open; -ENOMEM; -ENXIO, -ENODEV
  * Since:    0.1
  */
 WEIR_API int weir_listener_adopt(int fd, const struct weir_listener_config *cfg,
@@ -354,8 +355,9 @@ struct weir_serve_config {
  * Waits:    until one of these ends it, and fn has been called for what was accepted
  * Owns:     the listener stays the caller's, to be closed
  * Cancel:   is how it is stopped
- * Returns:  -ECANCELED when aborted or closed; -EINVAL; -EPERM outside a fiber; -ENOMEM;
- *           -ESHUTDOWN; what admit or the listener failed with
+ * Returns:  -ECANCELED when aborted or closed; -EINVAL; -E2BIG for a field of cfg that is newer
+ *           than the library (base.h, Sizes); -EPERM outside a fiber; -ENOMEM; -ESHUTDOWN; what
+ *           admit or the listener failed with
  * Since:    0.1
  */
 WEIR_API int weir_listener_serve(struct weir_listener *listener,

@@ -44,7 +44,8 @@ enum weir_relay_end {
 	WEIR_RELAY_IDLE,		/* nothing was delivered for idle_ns */
 	WEIR_RELAY_HALF_CLOSED,		/* one direction ended, and nothing came for half_ns */
 	WEIR_RELAY_CANCELED,		/* by its task, or a stream was closed under it */
-	WEIR_RELAY_FAILED,		/* out of memory, no time driver, shut down: see error */
+	WEIR_RELAY_FAILED,		/* out of memory, no time driver, shut down, a bad config: see
+					 * error */
 };
 
 /*
@@ -75,7 +76,8 @@ struct weir__relay_way {
 /*
  * The future of a relay: finishes with 0, or the negative errno that ended it: -ETIMEDOUT (idle
  * or half-closed too long); -ECONNRESET, -EPIPE, … of a broken side; -ECANCELED; -ENODEV for a
- * limit without a time driver. It may be moved until it is first polled. The streams stay the
+ * limit without a time driver; at once with -EINVAL for a config without a size, and with -E2BIG
+ * for one with a field that is newer than the library (base.h, Sizes). It may be moved until it is first polled. The streams stay the
  * caller's and open; weir_relay_close is the way to close them.
  */
 struct weir_relay {

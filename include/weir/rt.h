@@ -162,7 +162,8 @@ WEIR_BEGIN_DECLS
  *
  * Thread:   [any] but a worker
  * Owns:     the caller frees it with weir_rt_free
- * Returns:  0; -EPERM on a worker; -EINVAL for a value out of range; -ENOENT for a backend
+ * Returns:  0; -EPERM on a worker; -EINVAL for a value out of range; -E2BIG for a field, of cfg or
+ *           of its place, that is newer than the library (base.h, Sizes); -ENOENT for a backend
  *           name that does not exist; the backend's errno when a named one cannot run here;
  *           -EAGAIN or -ENOMEM when threads or memory run out. weir_rt_why() has the sentence.
  * Since:    0.1

@@ -82,11 +82,12 @@ WEIR_BEGIN_DECLS
  *           at birth. A fiber for which there is no stack when it first runs completes with
  *           -ENOMEM, and fn was not called; the worker's next spawns of fibers fail at once
  *           while that is so. With a drop, arg is the task's from the call on: either fn gets
- *           it or drop does, once, in a spawn that failed (whatever its errno, unless cfg has
- *           no valid size) on the calling thread, else on a worker, where it must not wait. A
- *           spawn that failed has called nothing else, not even fini.
+ *           it or drop does, once, in a spawn that failed (whatever its errno, unless cfg was
+ *           not made by WEIR_TASK_CONFIG_INIT) on the calling thread, else on a worker, where it
+ *           must not wait. A spawn that failed has called nothing else, not even fini.
  * Returns:  0; -EINVAL (both bodies, none, too much state, a pinned worker that does not exist);
- *           -ENOMEM; -ENXIO without a runtime; -ESHUTDOWN
+ *           -E2BIG for a field that is newer than the library (base.h, Sizes); -ENOMEM; -ENXIO
+ *           without a runtime; -ESHUTDOWN
  * Since:    0.1
  */
 WEIR_API int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,

@@ -247,7 +247,8 @@ WEIR_API int weir_topo_cut(struct weir_topo *topo, const struct weir_cpuset *mas
  * Thread:   [any]
  * Owns:     the caller frees it with weir_plan_free; it keeps nothing of topo and cfg
  * Returns:  0; -EINVAL for a value out of range, a CPU set that does not parse, or one that leaves
- *           no usable CPU; -ENOMEM. *ret_why (may be NULL) says more.
+ *           no usable CPU; -E2BIG for a field that is newer than the library (base.h, Sizes);
+ *           -ENOMEM. *ret_why (may be NULL) says more.
  * Source:   the policies are HAProxy's (its configuration manual, "cpu-policy")
  * Since:    0.1
  */

@@ -1052,7 +1052,7 @@ START_TEST(a_bad_configuration_is_refused_by_name)
 {
 	struct weir_rt *rt;
 
-	REFUSED(size, 8, -EINVAL, "size");
+	REFUSED(size, 7, -EINVAL, "config.size is 7");
 	REFUSED(workers, 257, -EINVAL, "workers 257");
 	REFUSED(workers, UINT_MAX, -EINVAL, "workers 4294967295");
 	REFUSED(sched, (enum weir_sched_kind)7, -EINVAL, "sched 7");

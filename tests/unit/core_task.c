@@ -1186,7 +1186,7 @@ ON_EACH(spawn_refuses_what_is_wrong)
 	cfg = (struct weir_task_config)WEIR_TASK_CONFIG_INIT;
 	refused(&cfg, -EINVAL);
 	cfg = good;
-	cfg.size--;
+	cfg.size = 0;
 	refused(&cfg, -EINVAL);
 	cfg = good;
 	cfg.poll = never_poll;

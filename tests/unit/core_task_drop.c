@@ -198,9 +198,9 @@ START_TEST(a_spawn_that_fails_drops_its_argument)
 	c = good;
 	c.flags = WEIR_TASK_PINNED;
 	refuse(rt, &c, -EINVAL);
-	/* Nothing can be known of a config of another size. */
+	/* Nothing can be known of a config without a size. */
 	c = good;
-	c.size--;
+	c.size = 0;
 	c.drop = count;
 	c.arg = &dropped;
 	ck_assert_int_eq(weir_task_spawn(rt, &c, NULL), -EINVAL);

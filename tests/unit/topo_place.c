@@ -36,7 +36,7 @@ START_TEST(what_is_no_enum_is_refused)
 	refused_with(topo, &cfg, "bind 5");
 	cfg.bind = WEIR_BIND_AUTO;
 	cfg.size = 3;
-	refused_with(topo, &cfg, "size 3");
+	refused_with(topo, &cfg, "config.size is 3");
 	weir_topo_free(topo);
 }
 END_TEST
