@@ -75,6 +75,25 @@
 #define WEIR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEIR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/*
+ * What the INIT macro of a struct with a size stands for: size set, all else zero. For C++ it is a
+ * function, because an initializer that names one member is not C++17, and warns in C++20.
+ */
+#ifdef __cplusplus
+extern "C++" {
+template <class T> inline T weir__sized()
+{
+	T sized = T();
+
+	sized.size = sizeof(T);
+	return sized;
+}
+}
+#define WEIR_SIZED_INIT(type) weir__sized<struct type>()
+#else
+#define WEIR_SIZED_INIT(type) { .size = sizeof(struct type) }
+#endif
+
 /* The struct that holds a member, from the member's address. */
 #define WEIR_CONTAINER_OF(ptr, type, member) \
 	((type *)(void *)((char *)(ptr) - offsetof(type, member)))

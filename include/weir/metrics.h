@@ -59,7 +59,7 @@ struct weir_worker_metrics {
 	uint64_t overflow_depth;	/* those in the overflow list */
 };
 
-#define WEIR_WORKER_METRICS_INIT { .size = sizeof(struct weir_worker_metrics) }
+#define WEIR_WORKER_METRICS_INIT WEIR_SIZED_INIT(weir_worker_metrics)
 
 /* A runtime, without what its workers know. Start from WEIR_METRICS_INIT; new fields come at the end. */
 struct weir_metrics {
@@ -79,7 +79,7 @@ struct weir_metrics {
 	int io_error;			/* 0; what weir_rt_config.on_io_error was last told, as -errno */
 };
 
-#define WEIR_METRICS_INIT { .size = sizeof(struct weir_metrics) }
+#define WEIR_METRICS_INIT WEIR_SIZED_INIT(weir_metrics)
 
 #define WEIR_STALL_FRAMES 32
 
@@ -106,7 +106,7 @@ struct weir_stall {
 	void *frames[WEIR_STALL_FRAMES];
 };
 
-#define WEIR_STALL_INIT { .size = sizeof(struct weir_stall) }
+#define WEIR_STALL_INIT WEIR_SIZED_INIT(weir_stall)
 
 WEIR_BEGIN_DECLS
 

@@ -102,7 +102,7 @@ struct weir_listener_config {
 	struct weir_keepalive
 		keepalive; /* of accepted streams (weir_tcp_set_keepalive); idle_s 0: none */
 };
-#define WEIR_LISTENER_CONFIG_INIT { .size = sizeof(struct weir_listener_config) }
+#define WEIR_LISTENER_CONFIG_INIT WEIR_SIZED_INIT(weir_listener_config)
 
 enum weir_half {
 	WEIR_HALF_READ = 1,
@@ -326,7 +326,7 @@ struct weir_serve_config {
 	 */
 	int (*admit)(void *arg, bool may_wait);
 };
-#define WEIR_SERVE_CONFIG_INIT { .size = sizeof(struct weir_serve_config) }
+#define WEIR_SERVE_CONFIG_INIT WEIR_SIZED_INIT(weir_serve_config)
 
 /**
  * Accept on every shard of a listener, and have fn(conn, arg) called for each connection on

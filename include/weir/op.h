@@ -83,6 +83,16 @@ struct weir_lease {
 	struct weir_backend *owner;
 };
 
+/* C++ has no anonymous types in an anonymous union. */
+struct weir__op_target {
+	int fd;
+	uint32_t len;
+};
+struct weir__op_how {
+	int flags;
+	uint32_t mode;
+};
+
 struct weir_op {
 	struct weir_leaf leaf;
 	uint8_t code;			/* enum weir_op_code */
@@ -92,14 +102,8 @@ struct weir_op {
 	int32_t res;			/* a count, 0, or a negative errno; once DONE */
 	union {
 		struct weir_handle *handle;	/* of all but those on files */
-		struct {			/* READ, WRITE, FSYNC (len: only the data) */
-			int fd;
-			uint32_t len;
-		} target;
-		struct {			/* OPEN, UNLINK, MKDIR */
-			int flags;
-			uint32_t mode;
-		} how;
+		struct weir__op_target target;	/* READ, WRITE, FSYNC (len: only the data) */
+		struct weir__op_how how;	/* OPEN, UNLINK, MKDIR */
 	};
 	struct weir_backend *backend;	/* that it was submitted to */
 	struct weir__link link;		/* the core's, on its way to another worker */

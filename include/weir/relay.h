@@ -57,7 +57,7 @@ struct weir_relay_config {
 	uint64_t idle_ns;		/* WEIR_FOREVER or 0: no limit */
 	uint64_t half_ns;		/* the same */
 };
-#define WEIR_RELAY_CONFIG_INIT { .size = sizeof(struct weir_relay_config) }
+#define WEIR_RELAY_CONFIG_INIT WEIR_SIZED_INIT(weir_relay_config)
 
 struct weir_relay_stats {
 	uint64_t a_to_b, b_to_a;	/* bytes handed to the receiving side */

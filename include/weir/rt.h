@@ -153,7 +153,7 @@ struct weir_rt_config {
 /* For sample: none, and no memory for histograms. */
 #define WEIR_SAMPLE_NONE (~0u)
 
-#define WEIR_RT_CONFIG_INIT { .size = sizeof(struct weir_rt_config) }
+#define WEIR_RT_CONFIG_INIT WEIR_SIZED_INIT(weir_rt_config)
 
 WEIR_BEGIN_DECLS
 

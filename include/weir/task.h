@@ -62,7 +62,7 @@ struct weir_task_config {
 	void (*drop)(void *arg);	/* stackful: gets arg if fn never does; or NULL */
 };
 
-#define WEIR_TASK_CONFIG_INIT { .size = sizeof(struct weir_task_config) }
+#define WEIR_TASK_CONFIG_INIT WEIR_SIZED_INIT(weir_task_config)
 
 /* The address of a static description of this place in the source. */
 #define WEIR_HERE                                                                                  \

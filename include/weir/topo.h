@@ -157,7 +157,7 @@ struct weir_place_config {
 	const char *cpus;
 };
 
-#define WEIR_PLACE_CONFIG_INIT { .size = sizeof(struct weir_place_config) }
+#define WEIR_PLACE_CONFIG_INIT WEIR_SIZED_INIT(weir_place_config)
 
 /* How near a victim is. */
 enum weir_tier {
