@@ -1,37 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * listener.c: listeners of one socket, and accepting as a future. Several sockets on
- * one port are shards.c's.
- *
- *	START ──► OP ──► (0) DONE
- *	           │ out of descriptors or memory; connections that died, many in a row
- *	           ├──► SLEEP ──► OP		5 ms, doubled each time up to 1 s
- *	           └──► YIELD ──► OP		the same without a time driver
+ * listener.c: listeners of one socket. Several sockets on one port are shards.c's;
+ * accepting is accept.c's.
  *
  * A listener may be closed while accepts are pending in other tasks; each holds a
- * count on it, and the last one frees it. A connection is never lost: cancelled or
- * not, an accept whose operation got one reports it.
+ * count on it, and the last one frees it.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/assert.h"
 #include "core/atomic.h"
 #include "core/io/io.h"
 #include "core/sized.h"
-#include "core/worker.h"
 #include "net/net.h"
-
-#define PAUSE_FIRST_NS (5 * WEIR_MSEC)
-#define PAUSE_MAX_NS WEIR_SEC
-
-enum accept_phase {
-	START,
-	OP,
-	SLEEP,
-	YIELD,
-	DONE,
-};
+#include "weir/rt.h"
 
 void weir__listener_hold(struct weir_listener *listener)
 {
@@ -60,12 +42,12 @@ static void listener_released(struct weir_handle *handle)
 #define GATE_CLOSED 1u
 #define GATE_ONE 2u
 
-static bool gate_is_closed(const struct weir_listener *listener)
+bool weir__listener_is_closed(const struct weir_listener *listener)
 {
 	return weir__load(&listener->gate, WEIR_ACQUIRE) & GATE_CLOSED;
 }
 
-static bool gate_enter(struct weir_listener *listener)
+bool weir__listener_enter(struct weir_listener *listener)
 {
 	uint32_t found = weir__load(&listener->gate, WEIR_RELAXED);
 
@@ -78,7 +60,7 @@ static bool gate_enter(struct weir_listener *listener)
 }
 
 /* Pairs with itself and weir__listener_close_one: who closes sees what the others did. */
-static void gate_leave(struct weir_listener *listener)
+void weir__listener_leave(struct weir_listener *listener)
 {
 	if (weir__fetch_sub(&listener->gate, GATE_ONE, WEIR_ACQ_REL) == (GATE_CLOSED | GATE_ONE))
 		weir__handle_close(&listener->handle, listener_released);
@@ -218,262 +200,4 @@ void weir_listener_close(struct weir_listener *listener)
 	for (unsigned i = listener->shards_len; i-- > 1;)
 		weir__listener_close_one(listener->shards[i]);
 	weir__listener_close_one(listener);
-}
-
-/* ---- the future ---- */
-
-/* The accept holds nothing from here on. */
-static int leave(struct weir_accept *self, int rc)
-{
-	struct weir_listener *listener = self->listener;
-
-	self->phase = DONE;
-	self->listener = NULL;
-	if (rc < 0) {
-		free(self->conn);
-		self->conn = NULL;
-	} else {
-		*self->ret_conn = self->conn;
-	}
-	if (listener)
-		weir__listener_drop(listener);
-	return rc;
-}
-
-/* Hold the shard of this worker. The hold is what `listener` != NULL means after START. */
-static int begin(struct weir_accept *self, const struct weir_cx *cx)
-{
-	struct weir_listener *listener = self->listener;
-
-	if (!self->exactly && cx->worker)
-		listener = self->listener = weir__shard_of(listener, cx->worker);
-	if (self->cancelled || gate_is_closed(listener)) {
-		self->listener = NULL;
-		return leave(self, -ECANCELED);
-	}
-	weir__listener_hold(listener);
-	return 0;
-}
-
-static void pause_accepting(struct weir_accept *self)
-{
-	weir_sleep_init(&self->u.sleep, self->tries ? 0 : weir_deadline_in(self->pause_ns));
-	self->pause_ns *= 2;
-	if (self->pause_ns > PAUSE_MAX_NS)
-		self->pause_ns = PAUSE_MAX_NS;
-	self->phase = SLEEP;
-}
-
-/* The next try, with a handle as good as new. */
-static void submit(struct weir_accept *self)
-{
-	if (!self->conn)
-		self->conn = weir__tcp_alloc();
-	if (!self->conn) {
-		pause_accepting(self);
-		return;
-	}
-	memset(&self->conn->handle, 0, sizeof(self->conn->handle));
-	weir_op_init_accept(&self->u.op, &self->listener->handle, &self->conn->handle);
-	if (self->tries)
-		self->u.op.flags |= WEIR_OP_TRY;
-	self->phase = OP;
-}
-
-static bool stopped(const struct weir_accept *self)
-{
-	return self->cancelled || gate_is_closed(self->listener);
-}
-
-static bool is_shortage(int res)
-{
-	return res == -EMFILE || res == -ENFILE || res == -ENOBUFS || res == -ENOMEM;
-}
-
-/* Of connections in the queue; an operation has passed over some already. */
-static bool is_of_the_dead(int res)
-{
-	switch (res) {
-	case -ECONNABORTED:
-	case -EPROTO:
-	case -ENETDOWN:
-	case -ENOPROTOOPT:
-	case -EHOSTDOWN:
-#ifdef ENONET
-	case -ENONET:
-#endif
-	case -EHOSTUNREACH:
-	case -ENETUNREACH:
-	case -EINTR:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* A shortage is over some time. Who hears of nothing but the dead until the longest pause, says so. */
-static bool is_passing(const struct weir_accept *self, int res)
-{
-	return !self->tries &&
-	       (is_shortage(res) || (is_of_the_dead(res) && self->pause_ns < PAUSE_MAX_NS));
-}
-
-/* Take in what the operation answered; true if that ends the future, with *ret_rc. */
-static bool answered(struct weir_accept *self, int res, int *ret_rc)
-{
-	if (res >= 0) {
-		*ret_rc = leave(self, 0);
-		return true;
-	}
-	if (stopped(self))
-		res = -ECANCELED;
-	if (is_passing(self, res)) {
-		pause_accepting(self);
-		return false;
-	}
-	*ret_rc = leave(self, res);
-	return true;
-}
-
-/* After a pause: 0 when the next try is under way, else the future's result. */
-static int resume(struct weir_accept *self, int res)
-{
-	if (self->phase == SLEEP && res == -ENODEV) {
-		weir_yield_init(&self->u.yield);
-		self->phase = YIELD;
-		return 0;
-	}
-	if (stopped(self))
-		return leave(self, -ECANCELED);
-	if (res < 0 || self->tries)
-		return leave(self, res < 0 ? res : -ENOMEM);
-	submit(self);
-	return 0;
-}
-
-/* An operation that has started is polled to its end; none starts on a closed listener. */
-static int poll_op(struct weir_accept *self, struct weir_cx *cx)
-{
-	struct weir_listener *listener = self->listener;
-	int rc;
-
-	if (!gate_enter(listener))
-		return weir__load(&self->u.op.state, WEIR_RELAXED) == WEIR_OP_IDLE
-			       ? -ECANCELED
-			       : weir_poll(&self->u.op.leaf.future, cx);
-	rc = weir_poll(&self->u.op.leaf.future, cx);
-	gate_leave(listener);
-	return rc;
-}
-
-static int accept_poll(struct weir_future *future, struct weir_cx *cx)
-{
-	struct weir_accept *self = WEIR_CONTAINER_OF(future, struct weir_accept, future);
-	int rc;
-
-	if (self->phase == START) {
-		rc = begin(self, cx);
-		if (rc < 0)
-			return rc;
-		submit(self);
-	}
-	for (;;) {
-		switch (self->phase) {
-		case OP:
-			rc = poll_op(self, cx);
-			if (rc == WEIR_PENDING || answered(self, rc, &rc))
-				return rc;
-			break;
-		case SLEEP:
-			rc = weir_poll(&self->u.sleep.leaf.future, cx);
-			if (rc == WEIR_PENDING || (rc = resume(self, rc)) < 0)
-				return rc;
-			break;
-		case YIELD:
-			rc = weir_poll(&self->u.yield.future, cx);
-			if (rc == WEIR_PENDING || (rc = resume(self, rc)) < 0)
-				return rc;
-			break;
-		default:
-			WEIR_ASSERT(!"polled after its result");
-			return -EINVAL;
-		}
-	}
-}
-
-static void accept_cancel(struct weir_future *future)
-{
-	struct weir_accept *self = WEIR_CONTAINER_OF(future, struct weir_accept, future);
-
-	self->cancelled = true;
-	if (self->phase == OP)
-		weir_cancel(&self->u.op.leaf.future);
-	else if (self->phase == SLEEP)
-		weir_cancel(&self->u.sleep.leaf.future);
-}
-
-static void accept_discard(struct weir_future *future)
-{
-	struct weir_accept *self = WEIR_CONTAINER_OF(future, struct weir_accept, future);
-
-	weir_accept_fini(self);
-	/* As those in the queues of a listener that is closed: its client was never served. */
-	weir_tcp_reset(self->conn);
-	self->conn = NULL;
-}
-
-static const struct weir_future_ops accept_ops = {
-	.name = "accept",
-	.poll = accept_poll,
-	.cancel = accept_cancel,
-	.discard = accept_discard,
-};
-
-void weir_accept_init(struct weir_accept *accept, struct weir_listener *listener,
-		      struct weir_tcp **ret_conn)
-{
-	accept->future.ops = &accept_ops;
-	accept->listener = listener;
-	accept->ret_conn = ret_conn;
-	accept->conn = NULL;
-	accept->pause_ns = PAUSE_FIRST_NS;
-	accept->phase = START;
-	accept->cancelled = accept->tries = accept->exactly = false;
-}
-
-/*
- * The task is being unwound: its operation is over, and what it accepted has been discarded
- * with it, so that the handle is empty or open.
- */
-void weir_accept_fini(struct weir_accept *accept)
-{
-	if (accept->phase == START || accept->phase == DONE)
-		return;
-	WEIR_ASSERT(accept->phase != OP || accept->u.op.state != WEIR_OP_INFLIGHT);
-	weir_tcp_reset(accept->conn);
-	accept->conn = NULL;
-	leave(accept, -ECANCELED);
-}
-
-int weir_listener_accept_try(struct weir_listener *listener, struct weir_tcp **ret_conn)
-{
-	struct weir_accept accept;
-
-	weir_accept_init(&accept, listener, ret_conn);
-	accept.tries = true;
-	return weir_await(&accept.future);
-}
-
-int weir_listener_accept_until(struct weir_listener *listener, uint64_t deadline,
-			       struct weir_tcp **ret_conn)
-{
-	struct weir_accept accept;
-
-	weir_accept_init(&accept, listener, ret_conn);
-	return weir__net_await(&accept.future, deadline);
-}
-
-int weir_listener_accept(struct weir_listener *listener, struct weir_tcp **ret_conn)
-{
-	return weir_listener_accept_until(listener, WEIR_FOREVER, ret_conn);
 }

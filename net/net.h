@@ -61,6 +61,13 @@ void weir__listener_hold(struct weir_listener *listener);
 void weir__listener_drop(struct weir_listener *listener);
 /* Close one socket; no other shard. */
 void weir__listener_close_one(struct weir_listener *listener);
+/*
+ * The gate, around what starts an operation on the handle: false, and nobody gets in any more, once
+ * the listener is being closed. Who got in leaves.
+ */
+bool weir__listener_enter(struct weir_listener *listener);
+void weir__listener_leave(struct weir_listener *listener);
+bool weir__listener_is_closed(const struct weir_listener *listener);
 
 /* ---- shards.c ---- */
 
