@@ -8,16 +8,13 @@
  */
 #include "sched/worker.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <limits.h>
 
 #include "core/assert.h"
 #include "core/fiber/overflow.h"
 #include "core/futex.h"
 #include "core/io/io.h"
-#include "core/leaf.h"
 #include "core/mailbox.h"
-#include "core/node.h"
 #include "core/task/run.h"
 #include "core/time/clock.h"
 
@@ -444,107 +441,4 @@ void worker_serve(struct worker *w, bool (*until)(void *arg), void *arg)
 	leave(w);
 	if (has_alt)
 		weir__stack_altstack_fini(&alt);
-}
-
-/* ---- construction ---- */
-
-static void backend_config(const struct runtime *rt, unsigned index,
-			   struct weir_backend_config *ret)
-{
-	*ret = (struct weir_backend_config){
-		.rt = (struct weir_rt *)(uintptr_t)&rt->base,
-		.worker = index,
-		.workers = rt->base.workers,
-		.node = rt->node[index],
-		.busy_events = rt->cfg.busy_events,
-		.idle_events = rt->cfg.idle_events,
-		.lease_bytes = rt->cfg.lease_bytes,
-		.custom = rt->cfg.backend_config,
-		.clock = rt->cfg.clock,
-		.options = rt->backend_options,
-		.moves = rt->cfg.sched == WEIR_SCHED_CURRENT,
-	};
-}
-
-static void worker_init(struct worker *w, struct runtime *rt, unsigned index)
-{
-	w->rt = rt;
-	w->base.rt = &rt->base;
-	w->base.index = (uint16_t)index;
-	w->group = domains_group_of(rt, index);
-	w->stealing = w->group->domain->stealing;
-	w->base.cx.waker.ops = &weir__task_waker_ops;
-	w->base.cx.worker = &w->base;
-	w->rng = index * 2654435761u + 1;
-	w->lifo_left = rt->cfg.lifo_max;
-	w->spin_ns = rt->cfg.spin_ns;
-	w->turn_interval = rt->cfg.event_interval;
-	w->inject_interval = rt->cfg.inject_interval		   ? rt->cfg.inject_interval
-			     : rt->cfg.sched == WEIR_SCHED_CURRENT ? 31
-								   : 61;
-	ring_init(&w->ring);
-	inject_init(&w->overflow);
-	weir__inbox_init(&w->base.inbox);
-	weir__slab_init(&w->base.slab, rt->node[index]);
-}
-
-static int worker_build(struct runtime *rt, unsigned index, struct worker **ret_worker)
-{
-	int node = rt->node[index], rc;
-	struct weir_backend_config io_cfg;
-	struct worker *w = weir__node_alloc(sizeof *w, node);
-
-	if (!w)
-		return -ENOMEM;
-	worker_init(w, rt, index);
-	rc = steal_order_init(w);
-	if (rc == 0)
-		rc = samples_init(w, node);
-	if (rc == 0)
-		rc = weir__stack_pool_init(&w->base.stacks, rt->cfg.stack_bytes,
-					   rt->cfg.guard_bytes, node);
-	if (rc < 0)
-		goto fail;
-	backend_config(rt, index, &io_cfg);
-	rc = weir__driver_init(&w->base.driver, &w->base, rt->backend, &io_cfg, rt->cfg.tick_ns);
-	if (rc < 0)
-		goto fail_stacks;
-	*ret_worker = w;
-	return 0;
-
-fail_stacks:
-	weir__stack_pool_fini(&w->base.stacks);
-fail:
-	samples_fini(w);
-	steal_order_fini(w);
-	weir__node_free(w, sizeof *w, node);
-	return rc;
-}
-
-/* Not yet on the worker's thread: what the kernel keeps for its rings is to come from its node too. */
-int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker)
-{
-	int node = rt->node[index], rc;
-
-	if (node >= 0)
-		(void)weir__os_node_prefer(node);
-	rc = worker_build(rt, index, ret_worker);
-	if (node >= 0)
-		(void)weir__os_node_prefer(-1);
-	return rc;
-}
-
-void worker_close(struct worker *w)
-{
-	weir__driver_fini(&w->base.driver);
-	weir__stack_pool_fini(&w->base.stacks);
-	samples_fini(w);
-	steal_order_fini(w);
-	free(w->base.late.wakers);
-}
-
-void worker_free(struct worker *w)
-{
-	weir__slab_fini(&w->base.slab);
-	weir__node_free(w, sizeof *w, w->rt->node[w->base.index]);
 }

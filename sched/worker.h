@@ -99,6 +99,7 @@ static inline struct worker *worker_at(struct runtime *rt, unsigned i)
 	return worker_of(rt->base.worker[i]);
 }
 
+/* worker_new.c */
 int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker);
 /* Its drivers and stacks; the tasks' memory stays until worker_free. */
 void worker_close(struct worker *w);
