@@ -99,7 +99,7 @@ void worker_push_lifo(struct worker *w, struct weir_task *task)
 	struct weir_task *old = weir__load(&w->lifo, WEIR_RELAXED);
 
 	WEIR_ASSERT(&w->base == weir__worker_current() && !w->rt->cfg.no_lifo);
-	/* Only the owner fills the slot; a thief may empty it. Pairs with the exchange in take_lifo. */
+	/* Only the owner fills the slot; a thief may empty it. Pairs with worker_take_lifo. */
 	if (!w->stealing || !old)
 		weir__store(&w->lifo, task, WEIR_RELEASE);
 	else
@@ -116,7 +116,7 @@ void worker_push_arrived(struct worker *w, struct weir_task *task)
 
 /* ---- pop ---- */
 
-static struct weir_task *take_lifo(struct worker *w)
+struct weir_task *worker_take_lifo(struct worker *w)
 {
 	struct weir_task *task = weir__load(&w->lifo, WEIR_RELAXED);
 
@@ -170,14 +170,11 @@ static struct weir_task *take_shared_or_own(struct worker *w)
 
 struct weir_task *worker_next_local(struct worker *w)
 {
-	struct weir_task *task = take_lifo(w);
+	struct weir_task *task = take_shared_or_own(w);
 
-	if (task)
-		return task;
-	task = take_shared_or_own(w);
 	w->lifo_left = w->rt->cfg.lifo_max;
 	/* The slot was passed over because it had had its share; with nothing else ready it goes on. */
-	return task ? task : take_lifo(w);
+	return task ? task : worker_next_lifo(w);
 }
 
 struct weir_task *worker_next_injected(struct worker *w, struct group *group)

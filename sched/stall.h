@@ -12,7 +12,7 @@
  *	handler		task runs	compare; note: the record, the backtrace, look_at
  *			between tasks	forget
  *			no worker	disarm: the thread has become something else
- *	worker_turn	after the poll	deliver: the hook, unless there were too many
+ *	turn_drivers	after the poll	deliver: the hook, unless there were too many
  *
  * look_at makes the worker turn its drivers first thing when it has its thread back,
  * which is overdue, and finds the note there: the loop needs no look of its own.

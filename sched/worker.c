@@ -129,7 +129,7 @@ static void poll_drivers(struct worker *w)
 	share_backlog(w);
 }
 
-static void worker_turn(struct worker *w)
+static WEIR_NOINLINE void turn_drivers(struct worker *w)
 {
 	if (WEIR_UNLIKELY(w->stall.pending))
 		stall_deliver(w);
@@ -141,7 +141,7 @@ static void worker_turn(struct worker *w)
 /* ---- where the next task comes from ---- */
 
 /* Whatever else is ready: at times the others are asked first. */
-static struct weir_task *next_in_turn(struct worker *w)
+static WEIR_NOINLINE struct weir_task *next_in_turn(struct worker *w)
 {
 	struct weir_task *task;
 
@@ -151,13 +151,18 @@ static struct weir_task *next_in_turn(struct worker *w)
 	return task || w->group->idle.near_len == 1 ? task : steal_neglected(w);
 }
 
+static struct weir_task *next_injected(struct worker *w)
+{
+	return inject_len(&w->group->inject) ? worker_next_injected(w, w->group) : NULL;
+}
+
 static struct weir_task *next_ready(struct worker *w)
 {
-	struct weir_task *task = worker_next_local(w);
+	struct weir_task *task = worker_next_lifo(w);
 
-	if (task || !inject_len(&w->group->inject))
-		return task;
-	return worker_next_injected(w, w->group);
+	if (!task)
+		task = worker_next_local(w);
+	return task ? task : next_injected(w);
 }
 
 /* The tasks that yielded are all there is: the drivers first, though not before every one. */
@@ -174,48 +179,17 @@ static struct weir_task *next_deferred(struct worker *w)
 	return next_ready(w);
 }
 
-/* In line, as run() below is. */
-__attribute__((always_inline)) static inline struct weir_task *find_task(struct worker *w)
-{
-	struct weir_task *task = next_ready(w);
-
-	if (!task)
-		task = next_deferred(w);
-	if (!task)
-		return steal_work(w);
-	if (w->searching)
-		steal_end_search(w);
-	return task;
-}
-
 static uint32_t sooner(uint32_t tick, uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - tick) < (int32_t)(b - tick) ? a : b;
 }
 
-/* The drivers, the others' queues, the poll that is timed: those that are due. Then the next task. */
-static WEIR_NOINLINE struct weir_task *look_around(struct worker *w)
+/* The tick is over: time this poll if its turn has come, and note when the next look is due. */
+static WEIR_NOINLINE void end_look(struct worker *w, uint32_t tick, struct weir_task *task)
 {
-	uint32_t tick = worker_tick(w);
-	struct weir_task *task = NULL;
-
-	if (worker_is_due(tick, w->turn_at))
-		worker_turn(w);
-	if (worker_is_due(tick, w->inject_at))
-		task = next_in_turn(w);
-	if (!task)
-		task = find_task(w);
 	if (task && sampler_is_due(&w->poll_sampler, tick))
 		sample_poll(&w->poll_sampler, tick, task);
 	w->look_at = sooner(tick, w->turn_at, sooner(tick, w->inject_at, w->poll_sampler.at));
-	return task;
-}
-
-static struct weir_task *next_task(struct worker *w)
-{
-	if (WEIR_UNLIKELY(worker_is_due(worker_tick(w), w->look_at)))
-		return look_around(w);
-	return find_task(w);
 }
 
 /* ---- sleeping ---- */
@@ -364,18 +338,41 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 /* False: it has blocked in place. In line, for the reasons of core/fiber/resume.h. */
 __attribute__((always_inline)) static inline bool run(struct worker *w, struct weir_task *task)
 {
-	WEIR_ASSERT(!w->searching);
+	if (w->searching)
+		steal_end_search(w);
 	if (WEIR_UNLIKELY(task->flags & (WEIR__TASK_STAMPED | WEIR__TASK_TIMED)))
 		return sample_run(w, task);
 	return weir__task_run(&w->base, task);
 }
 
+/*
+ * A tick is a poll. Once in many the worker looks to the side: at the drivers, at what others have
+ * put into the inject queues. Then comes the next task, from the first place that has one.
+ */
 void worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 {
-	struct weir_task *task;
-
 	while (!worker_done(w, until, arg)) {
-		task = next_task(w);
+		uint32_t tick = worker_tick(w);
+		bool looks = worker_is_due(tick, w->look_at);
+		struct weir_task *task = NULL;
+
+		if (WEIR_UNLIKELY(looks) && worker_is_due(tick, w->turn_at))
+			turn_drivers(w);
+		if (WEIR_UNLIKELY(looks) && worker_is_due(tick, w->inject_at))
+			task = next_in_turn(w);
+		if (!task)
+			task = worker_next_lifo(w);
+		if (!task)
+			task = worker_next_local(w);
+		if (!task)
+			task = next_injected(w);
+		if (!task)
+			task = next_deferred(w);
+		if (!task)
+			task = steal_work(w);
+		if (WEIR_UNLIKELY(looks))
+			end_look(w, tick, task);
+
 		if (!task)
 			worker_park(w, until, arg);
 		else if (WEIR_UNLIKELY(!run(w, task)))

@@ -122,6 +122,14 @@ void worker_push(struct worker *w, struct weir_task *task);
 void worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last,
 		       unsigned n);
 void worker_push_lifo(struct worker *w, struct weir_task *task);
+struct weir_task *worker_take_lifo(struct worker *w);
+/* The slot, unless it has had its share. */
+static inline struct weir_task *worker_next_lifo(struct worker *w)
+{
+	return weir__load(&w->lifo, WEIR_RELAXED) ? worker_take_lifo(w) : NULL;
+}
+
+/* Of ring, overflow and own; the slot has its share again. */
 struct weir_task *worker_next_local(struct worker *w);
 /* A group's share for one worker: one task to run, the rest to its queue. */
 struct weir_task *worker_next_injected(struct worker *w, struct group *group);
