@@ -11,8 +11,9 @@
  * Arming links the leaf into its task's armed list, so that an abort finds it,
  * and stores the waker. A task's own waker is stored without a reference, and marked
  * by ops of its own: the leaf never outlives its task, and task memory is type-stable
- * while any worker runs, so the worst that a late wake can do is a spurious one. Any
- * other waker is cloned.
+ * while any worker runs, so the worst that a late wake can do is a spurious one. The waker of
+ * a select set's branch is stored as it is, too: core/select_set.c says why that is
+ * enough. Any other waker is cloned.
  *
  * What is to be found by an abort, and waits for nothing yet, is linked without being
  * armed: a wait that has its place in a line before its first poll, and a future that
@@ -39,6 +40,8 @@
 extern const struct weir_waker_ops weir__task_waker_ops;
 /* The same in a leaf of that task: borrowed. */
 extern const struct weir_waker_ops weir__own_waker_ops;
+/* That of a branch of a select set; .data is the struct weir_branch. In core/select_set.c. */
+extern const struct weir_waker_ops weir__branch_waker_ops;
 
 /* A waker on its way from a leaf to its wake. */
 struct weir__wakeup {
@@ -85,6 +88,19 @@ static inline void weir__leaf_let_go(struct weir_leaf *leaf)
 }
 
 void weir__leaf_waker(const struct weir_leaf *leaf, struct weir__wakeup *ret_wakeup);
+
+/*
+ * What is to be kept of a waker that a poll was given: for a branch's that of its task, and the
+ * branch is polled in each round from here on. [polling]
+ */
+struct weir_waker weir__waker_resolve(const struct weir_waker *waker);
+
+/* A select set's part of these, and of a yield: poll the branch once more. core/select_set.c */
+struct weir_branch;
+void weir__branch_waker(struct weir_branch *branch, struct weir__wakeup *ret_wakeup);
+struct weir_waker weir__branch_resolve(struct weir_branch *branch);
+const struct weir_waker *weir__branch_yield(struct weir_branch *branch);
+
 void weir__waker_fire(struct weir__wakeup *wakeup);
 
 /* The task that it wakes, without any code but weir's; or NULL. */

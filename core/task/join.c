@@ -63,9 +63,9 @@ static int join_start(struct weir_join *join, struct weir_cx *cx)
 	if (weir__state_is_complete(&task->state))
 		return join_finish(join);
 	weir__leaf_arm(&join->leaf, cx);
-	task->join_waker = cx->waker;
-	if (!is_type_stable(task, &cx->waker))
-		task->join_waker = weir_waker_clone(&cx->waker);
+	task->join_waker = weir__waker_resolve(&cx->waker);
+	if (!is_type_stable(task, &task->join_waker))
+		task->join_waker = weir_waker_clone(&task->join_waker);
 	if (weir__state_set_join_waker(&task->state)) {
 		weir_coop_refund(cx);
 		return WEIR_PENDING;

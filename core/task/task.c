@@ -500,10 +500,16 @@ void weir__coop_wake_late(struct weir__worker *w)
 
 void weir__coop_yield(struct weir_cx *cx)
 {
+	const struct weir_waker *waker = &cx->waker;
+
 	if (!cx->worker)
-		weir_waker_wake(&cx->waker);
-	else if (!weir__cx_is_own(cx))
-		wake_late(&cx->worker->late, &cx->waker);
+		weir_waker_wake(waker);
+	else if (!weir__cx_is_own(cx)) {
+		if (waker->ops == &weir__branch_waker_ops)
+			waker = weir__branch_yield(waker->data);
+		if (waker->ops != &weir__own_waker_ops)
+			wake_late(&cx->worker->late, waker);
+	}
 	if (cx->worker)
 		cx->worker->yielded = true;
 }

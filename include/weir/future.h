@@ -46,7 +46,7 @@ struct weir__worker;
 
 /* How a waker works; for those who wake something that is not a weir task. */
 struct weir_waker_ops {
-	void (*clone)(void *data);	/* one more holder */
+	void (*clone)(void *data);	/* one more holder; by weir_waker_clone only */
 	void (*wake)(void *data);	/* wake; the holder keeps its hold. [any] */
 	void (*drop)(void *data);	/* one holder less */
 };
@@ -187,8 +187,8 @@ WEIR_API int weir_await_until(struct weir_future *future, uint64_t deadline);
 WEIR_API int weir_block_on(struct weir_future *future, uint64_t deadline);
 
 /**
- * One more holder of the waker. It stays good for a task that has ended, and when the runtime was
- * freed: it wakes nobody then.
+ * One more holder of the waker. What is returned may be another waker, which wakes the same task.
+ * It stays good for a task that has ended, and when the runtime was freed: it wakes nobody then.
  *
  * Thread:   [any]
  * Since:    0.1
@@ -203,6 +203,10 @@ WEIR_API void weir_waker_drop(struct weir_waker *waker);
 
 /**
  * Wait for the first of several futures, cancel the others and wait for them.
+ *
+ * For one race whose losers nobody wants. A loop over the same futures, as a connection and
+ * a queue, uses a weir_select_set (weir/select_set.h): this would cancel the idle one and start it
+ * again for each message, which costs an operation system calls.
  *
  * The future finishes with the index of the winner (the lowest one that had a
  * result when the select was polled, unless fair, where the start is drawn); the

@@ -17,6 +17,7 @@
 #include "weir/op.h"
 #include "weir/relay.h"
 #include "weir/rt.h"
+#include "weir/select_set.h"
 #include "weir/signal.h"
 #include "weir/sync/mpsc.h"
 #include "weir/sync/mutex.h"

@@ -200,6 +200,36 @@ static int join_aborted(struct weir_future *future)
 	return result;
 }
 
+/* Started by the set, or not. */
+static int end_set(struct weir_future *future, bool round)
+{
+	struct weir_branch branch;
+	struct weir_select_set set;
+
+	ck_assert_int_eq(weir_select_set_init(&set, &branch, 1), 0);
+	ck_assert_int_eq(weir_select_set_arm(&set, 0, future), 0);
+	if (round && !(leaf->how & STUBBORN) && weir_select_set_next_try(&set) == 0)
+		return branch.result;
+	ck_assert_int_eq(weir_select_set_finish(&set), 0);
+	return branch.result;
+}
+
+static int finish_set(struct weir_future *future)
+{
+	return end_set(future, false);
+}
+
+static int finish_set_after_a_round(struct weir_future *future)
+{
+	return end_set(future, true);
+}
+
+static int finish_set_aborted(struct weir_future *future)
+{
+	weir_task_abort(weir_task_current());
+	return end_set(future, true);
+}
+
 static const struct {
 	const char *name;
 	int (*give_up)(struct weir_future *future);
@@ -212,6 +242,9 @@ static const struct {
 	{ "lost in a select that was won at once", lose },
 	{ "in a select in an aborted task", lose_aborted },
 	{ "in a join_all in an aborted task", join_aborted },
+	{ "in a select set", finish_set },
+	{ "in a select set that had a round", finish_set_after_a_round },
+	{ "in a select set in an aborted task", finish_set_aborted },
 };
 #define WAYS (sizeof ways / sizeof ways[0])
 
@@ -480,21 +513,6 @@ static int an_enabled_wait_ends_with_its_stackless_task(void *arg UNUSED)
 }
 
 /* ---- where ------------------------------------------------------------------------------- */
-
-static void on_place(int i, int (*fn)(void *))
-{
-	struct weir_rt_config cfg = place_config(i);
-
-	if (place_is_there(&cfg))
-		runtime_run(&cfg, fn, NULL);
-}
-
-#define ON_PLACES(name)                                                                            \
-	START_TEST(test_##name)                                                                    \
-	{                                                                                          \
-		on_place(_i, name);                                                                \
-	}                                                                                          \
-	END_TEST
 
 ON_PLACES(each_calls_the_waker_it_was_given)
 ON_PLACES(each_can_be_given_up)

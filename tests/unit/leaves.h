@@ -467,4 +467,21 @@ static void stage_close(struct stage *s)
 		weir_sem_fini(&s->sem);
 }
 
+/* ---- on each backend, with no, one and two workers --------------------------------------- */
+
+static void on_place(int i, int (*fn)(void *))
+{
+	struct weir_rt_config cfg = place_config(i);
+
+	if (place_is_there(&cfg))
+		runtime_run(&cfg, fn, NULL);
+}
+
+#define ON_PLACES(name)                                                                            \
+	START_TEST(test_##name)                                                                    \
+	{                                                                                          \
+		on_place(_i, name);                                                                \
+	}                                                                                          \
+	END_TEST
+
 #endif
