@@ -38,7 +38,7 @@ WEIR_BEGIN_DECLS
 
 /* The tables, one per file. */
 extern const struct micro_def micro_spawn_defs[], micro_sync_defs[], micro_mpsc_defs[],
-	micro_time_defs[], micro_steal_defs[];
+	micro_select_defs[], micro_time_defs[], micro_steal_defs[];
 extern const struct micro_def *const micro_tables[];	/* all of them; NULL ends */
 
 extern bool micro_fibers;		/* bodies are fibers */

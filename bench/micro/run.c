@@ -13,7 +13,13 @@
 bool micro_fibers, micro_current;
 
 const struct micro_def *const micro_tables[] = {
-	micro_spawn_defs, micro_sync_defs, micro_mpsc_defs, micro_time_defs, micro_steal_defs, NULL,
+	micro_spawn_defs,
+	micro_sync_defs,
+	micro_mpsc_defs,
+	micro_select_defs,
+	micro_time_defs,
+	micro_steal_defs,
+	NULL,
 };
 
 void micro_must(int rc, const char *what)
