@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/fiber/stack.h"
 #include "sched/runtime.h"
 
 static _Thread_local char why[1024];
@@ -84,7 +85,7 @@ static int fill_defaults(struct weir_rt_config *c)
 	DEFAULT(c->stall_signal, SIGURG);
 	DEFAULT(c->tune_ns, 200 * WEIR_USEC);
 	DEFAULT(c->tick_ns, WEIR_MSEC);
-	DEFAULT(c->stack_bytes, 64 * 1024);
+	DEFAULT(c->stack_bytes, WEIR__STACK_BYTES_DEFAULT);
 	/*
 	 * A read that leaves room has emptied the socket and needs no second one to see that: with
 	 * messages of 16 KiB this saves a proxy 7 % of the CPU time against leases of 16 KiB.
@@ -138,8 +139,9 @@ static int check(const struct weir_rt_config *c)
 	    (rc = check_range("remote_after", c->remote_after, 1, 1024)) < 0 ||
 	    (rc = check_spin(c->spin_ns)) < 0 ||
 	    (rc = check_range("tick_ns", c->tick_ns, 64 * WEIR_USEC, WEIR_SEC)) < 0 ||
-	    (rc = check_range("stack_bytes", c->stack_bytes, 16 * 1024, 1u << 30)) < 0 ||
-	    (rc = check_range("guard_bytes", c->guard_bytes, 0, 1u << 30)) < 0 ||
+	    (rc = check_range("stack_bytes", c->stack_bytes, 16 * 1024, WEIR__STACK_BYTES_MAX)) <
+		    0 ||
+	    (rc = check_range("guard_bytes", c->guard_bytes, 0, WEIR__STACK_BYTES_MAX)) < 0 ||
 	    (rc = check_range("lease_bytes", c->lease_bytes, 1024, 1u << 20)) < 0 ||
 	    (rc = check_range("blocking_max", c->blocking_max, 1, 65536)) < 0)
 		return rc;
