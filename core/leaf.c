@@ -4,6 +4,16 @@
 
 #include "core/task/task.h"
 
+bool weir__leaf_is_awaited(struct weir_leaf *leaf)
+{
+	const struct weir__worker *w = weir__worker_current();
+	const struct weir_leaf *other = w && w->cx.task ? w->cx.task->armed : NULL;
+
+	while (other && other != leaf)
+		other = other->armed_next;
+	return other != NULL;
+}
+
 void weir__leaf_link(struct weir_leaf *leaf, struct weir_task *task)
 {
 	WEIR_ASSERT(!weir__leaf_is_linked(leaf));

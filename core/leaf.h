@@ -35,6 +35,7 @@
 #define WEIR_CORE_LEAF_H
 
 #include "weir/future.h"
+#include "core/assert.h"
 
 /* The waker of a task; .data is the struct weir_task. In core/task/task.c. */
 extern const struct weir_waker_ops weir__task_waker_ops;
@@ -55,8 +56,16 @@ static inline bool weir__cx_is_own(const struct weir_cx *cx)
 	return cx->task && cx->waker.ops == &weir__task_waker_ops && cx->waker.data == cx->task;
 }
 
+/*
+ * Whether it is one that the running task waits for: for assertions. It reads none of the leaf's own
+ * members, which may hold anything before init; no const, for with it compilers would warn of that.
+ */
+bool weir__leaf_is_awaited(struct weir_leaf *leaf);
+
 static inline void weir__leaf_init(struct weir_leaf *leaf, const struct weir_future_ops *ops)
 {
+	WEIR_ASSERT(!weir__leaf_is_awaited(leaf) &&
+		    "a future is initialized again while it is pending");
 	leaf->future.ops = ops;
 	leaf->armed_next = NULL;
 	leaf->armed_pprev = NULL;

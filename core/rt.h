@@ -11,6 +11,7 @@
 #include "core/outside.h"
 #include "core/slab.h"
 
+struct weir_backend;
 struct weir_blocking;
 struct weir_plan;
 struct weir_signal;
@@ -49,9 +50,18 @@ struct weir_rt {
 	struct weir__lock signal_lock;
 	struct weir_signal *signals;	/* listeners; under signal_lock */
 	uint32_t signal_seen;		/* generation handed out last; atomic */
+	struct weir_rt *live_next;	/* core/live.c's */
 	unsigned signal_slot;		/* 1 + index in os/signal.c's table, 0 none */
 	struct weir__outside outside;	/* off the lines that workers read */
 };
+
+/*
+ * The runtimes of this process, from before their first thread until they are freed, and whether a
+ * backend is an instance of one of them; it need not exist any more. For assertions. core/live.c [any]
+ */
+void weir__live_add(struct weir_rt *rt);
+void weir__live_remove(struct weir_rt *rt);
+bool weir__live_has(const struct weir_backend *be);
 
 /* How often this process, since weir's first runtime, was forked off another. */
 extern unsigned weir__fork_generation;

@@ -362,6 +362,7 @@ static int start_threads(struct runtime *rt)
 /* All that a waker does not touch which outlives the runtime: that is the tasks' memory and its owners. */
 static void runtime_release(struct runtime *rt)
 {
+	weir__live_remove(&rt->base);
 	close_workers(rt);
 	domains_fini(rt);
 	if (rt->base.clock)
@@ -425,6 +426,8 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	init_base(rt);
 	init_shared(rt);
 	rc = make_workers(rt, &choice);
+	if (rc == 0)
+		weir__live_add(&rt->base);
 	if (rc == 0 && rt->cfg.sched == WEIR_SCHED_MULTI)
 		rc = start_threads(rt);
 	if (rc < 0) {

@@ -52,6 +52,8 @@ int weir__handle_control(struct weir_handle *h, enum weir_control what, void *va
 
 	if (!be)
 		return -EBADF;
+	WEIR_ASSERT(weir__live_has(be) &&
+		    "a stream, listener or fd is used after its runtime was freed");
 	if (is_inherited(be))
 		return -ENXIO;
 	if (!be->ops->control)
@@ -86,6 +88,8 @@ void weir__handle_close(struct weir_handle *h, void (*released)(struct weir_hand
 	uint8_t found;
 
 	be = weir__load(&h->backend, WEIR_RELAXED);
+	WEIR_ASSERT((!be || weir__live_has(be)) &&
+		    "a stream, listener or fd is used after its runtime was freed");
 	if (be && is_inherited(be))
 		return;
 	if (released)

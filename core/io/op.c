@@ -173,6 +173,8 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 	if (WEIR_UNLIKELY(has_handle(op) && (!op->handle || !weir__load(&op->handle->backend,
 								       WEIR_RELAXED))))
 		return -EBADF;
+	WEIR_ASSERT((!has_handle(op) || weir__live_has(op->handle->backend)) &&
+		    "a stream, listener or fd is used after its runtime was freed");
 	if (WEIR_UNLIKELY(!(w->driver.io->caps & caps_needed[op->code])))
 		return -EOPNOTSUPP;
 	if (WEIR_UNLIKELY(is_transfer_to_check(op))) {

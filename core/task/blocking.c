@@ -67,8 +67,9 @@ static const struct weir_future_ops blocking_ops = { "blocking", blocking_poll, 
 
 void weir_blocking_init(struct weir_blocking *b, int (*fn)(void *), void *arg)
 {
-	*b = (struct weir_blocking){ .fn = fn, .arg = arg };
+	/* First, for it notices one whose job runs: a thread of the pool reads that. */
 	weir__leaf_init(&b->leaf, &blocking_ops);
+	*b = (struct weir_blocking){ .leaf = b->leaf, .fn = fn, .arg = arg };
 }
 
 void weir__blocking_finish(struct weir_blocking *b, int result)

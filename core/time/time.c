@@ -117,6 +117,20 @@ int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
 
 /* ---- sleep ---- */
 
+#define LONG_AGO_NS (60 * WEIR_SEC)
+
+/*
+ * Whether it looks like a delay, for assertions. Who reckons from weir_now does not come to a moment
+ * well before the runtime was made. 0, and the like, stand for "do not wait".
+ */
+static bool looks_relative(uint64_t deadline)
+{
+	const struct weir__worker *w = weir__worker_current();
+
+	return w && w->driver.time.enabled && deadline >= WEIR_USEC &&
+	       weir__clock_add(deadline, LONG_AGO_NS) < w->driver.time.wheel.origin_ns;
+}
+
 static int sleep_start(struct weir_sleep *s, struct weir_cx *cx)
 {
 	struct weir__worker *w = cx->worker;
@@ -169,6 +183,8 @@ static const struct weir_future_ops sleep_ops = { "sleep", sleep_poll, sleep_can
 
 void weir_sleep_init(struct weir_sleep *s, uint64_t deadline)
 {
+	WEIR_ASSERT(!looks_relative(deadline) &&
+		    "a delay is given where a deadline is expected: see weir_deadline_in");
 	weir__leaf_init(&s->leaf, &sleep_ops);
 	s->timer = (struct weir__timer){ NULL, NULL, deadline };
 	s->where = SLEEP_IDLE;
@@ -206,6 +222,8 @@ void weir_sleep_reset(struct weir_sleep *s, uint64_t deadline)
 	uintptr_t where = weir__load(&s->where, WEIR_ACQUIRE);
 	struct weir__worker *w = weir__worker_current();
 
+	WEIR_ASSERT(!looks_relative(deadline) &&
+		    "a delay is given where a deadline is expected: see weir_deadline_in");
 	if ((where & SLEEP_STATES) == SLEEP_PENDING && extend(s, where, deadline))
 		return;
 	if ((where & SLEEP_STATES) != SLEEP_PENDING || !w) {

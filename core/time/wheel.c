@@ -106,6 +106,7 @@ static inline void file(struct weir__wheel *w, struct weir__timer *t)
 		tick = w->elapsed;
 	index = head_index(w->elapsed, tick);
 	WEIR_ASSERT(index < WEIR__WHEEL_LEVELS * WEIR__WHEEL_SLOTS);
+	WEIR_ASSERT(!w->head[index] || w->head[index]->pprev == &w->head[index]);
 	link_first(&w->head[index], t);
 	w->occupied[index / WEIR__WHEEL_SLOTS] |= 1ull << index % WEIR__WHEEL_SLOTS;
 }

@@ -94,6 +94,15 @@ static const char *need_iouring(void)
 	return "io_uring_setup failed";
 }
 
+static const char *need_asserts(void)
+{
+#ifdef WEIR_DEBUG_ASSERTS
+	return NULL;
+#else
+	return "built without -Ddebug_asserts=true";
+#endif
+}
+
 static const char *need_no_sanitizer(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -118,6 +127,7 @@ static const struct requirement requirements[] = {
 	{"2cpus", need_two_cpus},    /* */
 	{"ipv6", need_ipv6},	     /* */
 	{"iouring", need_iouring},   /* */
+	{"asserts", need_asserts},   /* dies by an assertion on purpose */
 	{"nosan", need_no_sanitizer} /* dies on purpose, or counts bytes a sanitizer adds */
 };
 

@@ -226,7 +226,7 @@ ON_EACH(a_finished_sleep_starts_anew)
 	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, &task), 0);
 	ck_assert_int_eq(weir_task_join(task, &result), 0);
 	ck_assert_int_eq(result, 0);
-	weir_sleep_init(&sleep, LONG);
+	weir_sleep_init(&sleep, weir_deadline_in(LONG));
 	weir_sleep_reset(&sleep, 0);
 	ck_assert_int_eq(weir_await(&sleep.leaf.future), 0);
 	for (i = 0; i < 5; i++) {

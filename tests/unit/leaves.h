@@ -447,7 +447,7 @@ static void stage_open(struct stage *s)
 	ck_assert_int_eq(weir_listener_accept(s->listener, &s->far), 0);
 }
 
-static void stage_close(struct stage *s)
+static inline void stage_close(struct stage *s)
 {
 	if (leaf->set_up != oneshot) {
 		weir_oneshot_drop(s->oneshot);
