@@ -24,19 +24,19 @@ void weir__leaf_link(struct weir_leaf *leaf, struct weir_task *task)
 	task->armed = leaf;
 }
 
-static struct weir_waker waker_to_store(const struct weir_cx *cx)
+/* Of a future in between. */
+static WEIR_NOINLINE struct weir_waker other_waker(const struct weir_cx *cx)
 {
-	if (WEIR_LIKELY(weir__cx_is_own(cx)))
-		return (struct weir_waker){ &weir__own_waker_ops, cx->task };
-	if (cx->waker.ops == &weir__branch_waker_ops)
-		return cx->waker;
-	return weir_waker_clone(&cx->waker);
+	return cx->waker.ops == &weir__branch_waker_ops ? cx->waker : weir_waker_clone(&cx->waker);
 }
 
 void weir__leaf_arm(struct weir_leaf *leaf, struct weir_cx *cx)
 {
 	WEIR_ASSERT(!weir__leaf_is_armed(leaf));
-	leaf->waker = waker_to_store(cx);
+	if (WEIR_LIKELY(weir__cx_is_own(cx)))
+		leaf->waker = (struct weir_waker){ &weir__own_waker_ops, cx->task };
+	else
+		leaf->waker = other_waker(cx);
 	if (cx->task)
 		weir__leaf_link(leaf, cx->task);
 }
@@ -55,6 +55,15 @@ void weir__leaf_disarm(struct weir_leaf *leaf)
 	leaf->waker.ops = NULL;
 }
 
+static WEIR_NOINLINE void take_other_waker(const struct weir_leaf *leaf,
+					   struct weir__wakeup *ret_wakeup)
+{
+	if (leaf->waker.ops == &weir__branch_waker_ops)
+		weir__branch_waker(leaf->waker.data, ret_wakeup);
+	else
+		leaf->waker.ops->clone(leaf->waker.data);
+}
+
 void weir__leaf_waker(const struct weir_leaf *leaf, struct weir__wakeup *ret_wakeup)
 {
 	struct weir__worker *w = weir__worker_current();
@@ -64,10 +73,7 @@ void weir__leaf_waker(const struct weir_leaf *leaf, struct weir__wakeup *ret_wak
 	ret_wakeup->counted = NULL;
 	task = weir__wakeup_task(ret_wakeup);
 	if (WEIR_UNLIKELY(!task)) {
-		if (leaf->waker.ops == &weir__branch_waker_ops)
-			weir__branch_waker(leaf->waker.data, ret_wakeup);
-		else
-			leaf->waker.ops->clone(leaf->waker.data);
+		take_other_waker(leaf, ret_wakeup);
 	} else if (WEIR_UNLIKELY(!w || w->rt != task->rt)) {
 		ret_wakeup->counted = task->rt;
 		weir__outside_begin(&task->rt->outside);
@@ -86,11 +92,6 @@ void weir__waker_fire(struct weir__wakeup *wakeup)
 	weir__task_wake(task);
 	if (WEIR_UNLIKELY(wakeup->counted))
 		weir__outside_end(&wakeup->counted->outside);
-}
-
-struct weir_waker weir__waker_resolve(const struct weir_waker *waker)
-{
-	return waker->ops == &weir__branch_waker_ops ? weir__branch_resolve(waker->data) : *waker;
 }
 
 struct weir_waker weir_waker_clone(const struct weir_waker *waker)

@@ -98,17 +98,22 @@ static inline void weir__leaf_let_go(struct weir_leaf *leaf)
 
 void weir__leaf_waker(const struct weir_leaf *leaf, struct weir__wakeup *ret_wakeup);
 
-/*
- * What is to be kept of a waker that a poll was given: for a branch's that of its task, and the
- * branch is polled in each round from here on. [polling]
- */
-struct weir_waker weir__waker_resolve(const struct weir_waker *waker);
-
 /* A select set's part of these, and of a yield: poll the branch once more. core/select_set.c */
 struct weir_branch;
 void weir__branch_waker(struct weir_branch *branch, struct weir__wakeup *ret_wakeup);
 struct weir_waker weir__branch_resolve(struct weir_branch *branch);
 const struct weir_waker *weir__branch_yield(struct weir_branch *branch);
+
+/*
+ * What is to be kept of a waker that a poll was given: for a branch's that of its task, and the
+ * branch is polled in each round from here on. [polling]
+ */
+static inline struct weir_waker weir__waker_resolve(const struct weir_waker *waker)
+{
+	return WEIR_LIKELY(waker->ops != &weir__branch_waker_ops)
+		       ? *waker
+		       : weir__branch_resolve(waker->data);
+}
 
 void weir__waker_fire(struct weir__wakeup *wakeup);
 

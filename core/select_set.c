@@ -121,7 +121,7 @@ static int poll_branch(struct weir_select_set *set, unsigned index, struct weir_
 	set->armed &= ~bit;
 	set->fresh &= ~bit;
 	set->again &= ~bit;
-	set->first = (index + 1) % set->count;
+	set->first = index + 1 < set->count ? index + 1 : 0;
 	if (!set->armed)
 		let_go(set, cx->task);
 	return (int)index;
@@ -178,7 +178,7 @@ static void set_cancel(struct weir_future *future)
 static void set_discard(struct weir_future *future)
 {
 	struct weir_select_set *set = WEIR_CONTAINER_OF(future, struct weir_select_set, future);
-	struct weir_branch *branch = &set->branches[(set->first + set->count - 1) % set->count];
+	struct weir_branch *branch = &set->branches[(set->first ? set->first : set->count) - 1];
 
 	if (branch->result >= 0 && branch->future->ops->discard) {
 		branch->future->ops->discard(branch->future);
@@ -299,5 +299,7 @@ int weir_select_set_finish(struct weir_select_set *set)
 	for (i = 0; i < set->count; i++)
 		finish_branch(set, i);
 	set->cancelled = false;
-	return weir__await_shielded(&finish.future);
+	rc = weir__await_shielded(&finish.future);
+	WEIR_ASSERT(!weir__leaf_is_armed(&set->holder));	/* a set in it has not been finished */
+	return rc;
 }

@@ -498,18 +498,21 @@ void weir__coop_wake_late(struct weir__worker *w)
 	w->late.len = 0;
 }
 
+/* Polled by a future in between, which is to hear of it. */
+static WEIR_NOINLINE void yield_between(struct weir__worker *w, const struct weir_waker *waker)
+{
+	if (waker->ops == &weir__branch_waker_ops)
+		waker = weir__branch_yield(waker->data);
+	if (waker->ops != &weir__own_waker_ops)
+		wake_late(&w->late, waker);
+}
+
 void weir__coop_yield(struct weir_cx *cx)
 {
-	const struct weir_waker *waker = &cx->waker;
-
 	if (!cx->worker)
-		weir_waker_wake(waker);
-	else if (!weir__cx_is_own(cx)) {
-		if (waker->ops == &weir__branch_waker_ops)
-			waker = weir__branch_yield(waker->data);
-		if (waker->ops != &weir__own_waker_ops)
-			wake_late(&cx->worker->late, waker);
-	}
+		weir_waker_wake(&cx->waker);
+	else if (!weir__cx_is_own(cx))
+		yield_between(cx->worker, &cx->waker);
 	if (cx->worker)
 		cx->worker->yielded = true;
 }

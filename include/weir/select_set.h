@@ -33,6 +33,7 @@
  * The life of a set:
  *  - The first round ties it to its task. It does not move, and its memory stays, until
  *    weir_select_set_finish returned, or all its branches have delivered.
+ *  - A set may be a branch of another one: its round is a future. It is finished before that.
  *  - Its futures are pending between rounds too. What they receive into belongs to them.
  *  - A stackless task that is aborted, or returns, gives up what is pending as it does any pending
  *    future: what a result holds is discarded, before fini.
