@@ -3,6 +3,7 @@
 #include "core/context.h"
 
 #include "core/rt.h"
+#include "core/worker.h"
 
 unsigned weir__fork_generation;
 bool weir__forked;
@@ -19,4 +20,16 @@ struct weir__context *weir__context(void)
 struct weir__worker *weir__worker_current(void)
 {
 	return context.worker;
+}
+
+struct weir_rt *weir_rt_current(void)
+{
+	return weir__context()->rt;
+}
+
+int weir_rt_worker_index(void)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	return w ? w->index : -1;
 }

@@ -51,7 +51,7 @@ struct weir_rt {
 	struct weir_signal *signals;	/* listeners; under signal_lock */
 	uint32_t signal_seen;		/* generation handed out last; atomic */
 	struct weir_rt *live_next;	/* core/live.c's */
-	unsigned signal_slot;		/* 1 + index in os/signal.c's table, 0 none */
+	unsigned signal_slot;		/* 1 + index in core/signals.c's table, 0 none */
 	struct weir__outside outside;	/* off the lines that workers read */
 };
 

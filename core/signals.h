@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signals.h: what the driver stack asks of the signal layer. The handler raises
+ * signals.h: the signal layer of the driver stack. The handler raises
  * a process-wide generation; a worker that sees it ahead of its runtime's hands
  * the deliveries out to the runtime's listeners.
  */
@@ -22,6 +22,12 @@ static inline bool weir__signals_pending(struct weir_rt *rt)
 	       weir__load(&weir__signal_generation, WEIR_ACQUIRE) !=
 		       weir__load(&rt->signal_seen, WEIR_RELAXED);
 }
+
+/* From here on the handler counts this signal, and wakes the runtime. 0; -EMFILE; sigaction's errno. */
+int weir__signals_listen(struct weir_rt *rt, int signo);
+
+/* How often it came since then. [any] */
+uint32_t weir__signals_count(int signo);
 
 /* Wake the listeners whose signal came; how many. [worker] */
 int weir__signals_deliver(struct weir_rt *rt);

@@ -124,16 +124,21 @@ static void *carve(struct weir__slab *slab, unsigned size_class)
 	return chunk_block(c, c->used - 1);
 }
 
+/* A block on its way home: nobody else reads what is behind its head any more. */
+struct returned {
+	struct weir__slab_head head;
+	unsigned size_class;
+};
+
 static void take_remote(struct weir__slab *slab)
 {
 	struct weir__link *link = weir__inbox_take(&slab->remote), *next;
 
 	for (; link; link = next) {
-		struct weir__slab_head *head =
-			WEIR_CONTAINER_OF(link, struct weir__slab_head, link);
+		struct returned *block = WEIR_CONTAINER_OF(link, struct returned, head.link);
 
 		next = link->next;
-		weir__slab_free(slab, head, weir__slab_class_of(head));
+		weir__slab_free(slab, block, block->size_class);
 	}
 }
 
@@ -165,11 +170,13 @@ void weir__slab_free(struct weir__slab *slab, void *block, unsigned size_class)
 	slab->free[size_class] = &head->link;
 }
 
-void weir__slab_free_remote(struct weir__slab *slab, void *block)
+void weir__slab_free_remote(struct weir__slab *slab, void *block, unsigned size_class)
 {
-	struct weir__slab_head *head = block;
+	struct returned *back = block;
 
-	weir__inbox_push(&slab->remote, &head->link);
+	WEIR_ASSERT(size_class < WEIR__SLAB_CLASSES);
+	back->size_class = size_class;
+	weir__inbox_push(&slab->remote, &back->head.link);
 }
 
 void weir__slab_walk(struct weir__slab *slab, void (*visit)(void *block, void *arg), void *arg)

@@ -56,16 +56,12 @@ void *weir__slab_alloc(struct weir__slab *slab, unsigned size_class);
 
 /* [owner]; the block's state word is 0 already. */
 void weir__slab_free(struct weir__slab *slab, void *block, unsigned size_class);
-/* [any] The owner finds the class in the block by size_class_of. */
-void weir__slab_free_remote(struct weir__slab *slab, void *block);
+/* The same; the owner takes it in when it runs out. [any] */
+void weir__slab_free_remote(struct weir__slab *slab, void *block, unsigned size_class);
 
 /*
  * Call visit for every block ever carved, free or not: look at its state word, with acquire where
  * the caller is not the owner. [any]
  */
 void weir__slab_walk(struct weir__slab *slab, void (*visit)(void *block, void *arg), void *arg);
-
-/* Set by the task layer: the class of a block that came back remotely. */
-unsigned weir__slab_class_of(const void *block);
-
 #endif

@@ -538,11 +538,6 @@ void weir_rt_leave(struct weir_rt *previous)
 
 /* ---- questions ---- */
 
-struct weir_rt *weir_rt_current(void)
-{
-	return weir__context()->rt;
-}
-
 unsigned weir_rt_workers(const struct weir_rt *rt)
 {
 	return rt->workers;
@@ -551,13 +546,6 @@ unsigned weir_rt_workers(const struct weir_rt *rt)
 const struct weir_plan *weir_rt_plan(const struct weir_rt *rt)
 {
 	return rt ? rt->plan : NULL;
-}
-
-int weir_rt_worker_index(void)
-{
-	struct weir__worker *w = weir__worker_current();
-
-	return w ? w->index : -1;
 }
 
 const char *weir_rt_backend(const struct weir_rt *rt)

@@ -26,11 +26,6 @@ _Static_assert(WEIR__TASK_STATE_OFFSET <= 144, "a parked task with a little stat
 
 static uint64_t next_id = 1;
 
-unsigned weir__slab_class_of(const void *block)
-{
-	return ((const struct weir_task *)block)->size_class;
-}
-
 /* ---- memory ---- */
 
 static void task_free(struct weir_task *task)
@@ -43,9 +38,10 @@ static void task_free(struct weir_task *task)
 	if (w && w->rt == rt && w->index == task->slab_owner)
 		weir__slab_free(&w->slab, task, task->size_class);
 	else if (task->slab_owner == WEIR__SLAB_FOREIGN)
-		weir__slab_free_remote(&rt->foreign, task);
+		weir__slab_free_remote(&rt->foreign, task, task->size_class);
 	else
-		weir__slab_free_remote(&rt->worker[task->slab_owner]->slab, task);
+		weir__slab_free_remote(&rt->worker[task->slab_owner]->slab, task,
+				       task->size_class);
 }
 
 /* ---- wakers ---- */

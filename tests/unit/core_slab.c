@@ -93,8 +93,8 @@ START_TEST(what_others_give_back_is_used_before_new_memory)
 {
 	struct weir_task *a = alloc(0), *b = alloc(3), *c;
 
-	weir__slab_free_remote(&slab, a);
-	weir__slab_free_remote(&slab, b);
+	weir__slab_free_remote(&slab, a, a->size_class);
+	weir__slab_free_remote(&slab, b, b->size_class);
 	c = alloc(3);
 	ck_assert_ptr_eq(c, b);
 	ck_assert_ptr_eq(alloc(0), a);
@@ -152,7 +152,7 @@ static void *give_back(void *arg)
 		if (!task)
 			continue;
 		found = 1;
-		weir__slab_free_remote(&slab, task);
+		weir__slab_free_remote(&slab, task, task->size_class);
 	}
 	return NULL;
 }
