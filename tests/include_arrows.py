@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Who may include whom: fails on a forbidden arrow.
+"""Who may include whom, and call whom: fails on a forbidden arrow.
 
 The table is the one in CONTRIBUTING.md. It is checked over the #include lines of
-every C and C++ file, and so is the rule that memory orders and compiler atomics
-stand in core/atomic.h alone, as far as the library goes, and the one that what a
-program asks of the system's headers (_GNU_SOURCE) is said in meson.build alone.
+every C and C++ file, and over the symbols of the library's objects: a file may use
+what is defined in a folder that it may include from. So are the rule that memory
+orders and compiler atomics stand in core/atomic.h alone, as far as the library goes,
+and the one that what a program asks of the system's headers (_GNU_SOURCE) is said in
+meson.build alone.
 
-Usage: include_arrows.py ROOT        check the tree
-       include_arrows.py --self-test check that planted violations are found
+Usage: include_arrows.py ROOT                   check the tree
+       include_arrows.py --calls ROOT LIBRARY   check the static library
+       include_arrows.py --self-test            check that planted violations are found
 """
 
 import fnmatch
 import os
 import re
+import subprocess
 import sys
 
 SOURCE = (".c", ".h", ".cc", ".cpp", ".hpp", ".S", ".in")
@@ -177,6 +181,66 @@ def check_file(path, text):
     return found
 
 
+# What is written over the public interface may use it: public functions of these, no others.
+PUBLIC_CALLS = {
+    "topo": ["core/base.c"],
+    "net": ["sync/*", "topo/*"],
+    "os": ["sync/*", "topo/*"],
+}
+PUBLIC = re.compile(r"_?weir_[^_]")
+# The registry's table has one of these of each backend, whose headers it does not know.
+KIND = re.compile(r"_?weir__backend_\w+")
+
+
+def may_call(caller, symbol, callee):
+    """Whether a source may use a symbol that another one defines."""
+    if os.path.dirname(caller) == os.path.dirname(callee):
+        return True
+    if PUBLIC.match(symbol) and fits(callee, PUBLIC_CALLS.get(caller.split("/")[0], [])):
+        return True
+    if caller == "backends/registry.c" and KIND.fullmatch(symbol):
+        return True
+    for entry in allowed_quoted(caller) or []:
+        if entry.endswith("/*.h"):      # the headers of one folder: what that folder defines
+            if os.path.dirname(callee) == os.path.dirname(entry):
+                return True
+        elif entry.endswith(".h"):      # os.h: os_linux.c too
+            if fits(callee, [entry[:-2] + "*.c"]):
+                return True
+        elif fits(callee, [entry]):
+            return True
+    return False
+
+
+def symbols(library):
+    """From nm: object -> (what it defines, what it uses)."""
+    nm = subprocess.run(["nm", "-A", "-P", "-g", library], check=True, text=True,
+                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    objects = {}
+    for line in nm.splitlines():
+        found = re.match(r".*?([^/\[\]]+\.o)\]?: (\S+) (\w)", line)
+        if found:
+            defined, used = objects.setdefault(found[1], (set(), set()))
+            (used if found[3] in "Uw" else defined).add(found[2])
+    return objects
+
+
+def check_calls(root, library):
+    # meson calls the object of core/task/task.c core_task_task.c.o.
+    named = {path.replace("/", "_") + ".o": path for path in sources(root)}
+    objects = {named[name]: both for name, both in symbols(library).items() if name in named}
+    where = {symbol: path for path, (defined, _) in objects.items() for symbol in defined}
+    calls = bad = 0
+    for path, (_, used) in sorted(objects.items()):
+        for symbol in sorted(used & where.keys()):
+            calls += 1
+            if not may_call(path, symbol, where[symbol]):
+                bad += 1
+                print(f"{path}: must not use {symbol}, which {where[symbol]} defines")
+    print(f"{len(objects)} objects, {calls} arrows, {bad} forbidden")
+    return 1 if bad or not calls else 0
+
+
 def sources(root):
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(f for f in folders
@@ -261,17 +325,51 @@ PLANTED = [
 ]
 
 
+PLANTED_CALLS = [
+    # (who, uses what, of whom, forbidden?)
+    ("core/driver.c", "weir__signals_deliver", "os/signal.c", True),
+    ("core/task/group.c", "weir_rt_current", "sched/runtime.c", True),
+    ("core/task/task.c", "weir__slab_alloc", "core/slab.c", False),
+    ("core/fiber/stack.c", "weir__os_guard", "core/os_linux.c", False),
+    ("core/fiber/fiber.c", "weir_task_abort", "core/task/task.c", True),
+    ("topo/topo.c", "weir__os_boot_ns", "core/os_linux.c", False),
+    ("topo/place.c", "weir_rt_current", "core/context.c", True),
+    ("topo/place.c", "runtime_refuse", "sched/runtime.c", True),
+    ("sched/runtime.c", "weir__backend_choose", "backends/registry.c", False),
+    ("sched/worker.c", "weir__backend_choose", "backends/registry.c", True),
+    ("backends/registry.c", "weir__backend_epoll", "backends/epoll/epoll.c", False),
+    ("backends/socket.c", "weir__backend_epoll", "backends/epoll/epoll.c", True),
+    ("topo/topo.c", "weir_strerror", "core/base.c", False),
+    ("backends/epoll/epoll.c", "weir__readiness_init", "backends/readiness/readiness.c", False),
+    ("backends/iouring/recv.c", "weir__readiness_init", "backends/readiness/readiness.c", True),
+    ("backends/iouring/recv.c", "weir__socket_open", "backends/socket.c", False),
+    ("backends/readiness/try.c", "weir__epoll_add", "backends/epoll/epoll.c", True),
+    ("net/serve.c", "weir_notify_one", "sync/notify.c", False),
+    ("net/serve.c", "weir__queue_push", "sync/queue.c", True),
+    ("net/serve.c", "weir_rt_free", "sched/runtime.c", True),
+    ("sync/mutex.c", "weir_await", "core/task/await.c", False),
+    ("sync/mutex.c", "weir_tcp_close", "net/tcp.c", True),
+]
+
+
 def self_test():
     wrong = 0
     for path, line, forbidden in PLANTED:
         if bool(check_file(path, "\n" + line + "\n")) != forbidden:
             wrong += 1
             print(f"{path}: {line}: should be {'forbidden' if forbidden else 'allowed'}")
-    print(f"{len(PLANTED)} planted lines, {wrong} judged wrongly")
+    for caller, symbol, callee, forbidden in PLANTED_CALLS:
+        if may_call(caller, symbol, callee) == forbidden:
+            wrong += 1
+            print(f"{caller} uses {symbol} of {callee}: should be "
+                  f"{'forbidden' if forbidden else 'allowed'}")
+    print(f"{len(PLANTED) + len(PLANTED_CALLS)} planted arrows, {wrong} judged wrongly")
     return 1 if wrong else 0
 
 
 if __name__ == "__main__":
+    if len(sys.argv) == 4 and sys.argv[1] == "--calls":
+        sys.exit(check_calls(sys.argv[2], sys.argv[3]))
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     sys.exit(self_test() if sys.argv[1] == "--self-test" else check_tree(sys.argv[1]))
