@@ -193,17 +193,16 @@ static const struct weir_future_ops set_ops = { "select_set round", set_poll, se
 
 int weir_select_set_init(struct weir_select_set *set, struct weir_branch *branches, unsigned count)
 {
+	bool valid = branches && count > 0 && count <= WEIR_SELECT_SET_MAX;
 	unsigned i;
 
-	if (!branches || count == 0 || count > WEIR_SELECT_SET_MAX)
-		return -EINVAL;
 	*set = (struct weir_select_set){ .future = { &set_ops },
 					 .branches = branches,
-					 .count = count };
+					 .count = valid ? count : 0 };
 	weir__leaf_init(&set->holder, &holder_ops);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < set->count; i++)
 		branches[i] = (struct weir_branch){ NULL, set, -ECANCELED };
-	return 0;
+	return valid ? 0 : -EINVAL;
 }
 
 int weir_select_set_arm(struct weir_select_set *set, unsigned index, struct weir_future *future)

@@ -83,7 +83,7 @@ WEIR_BEGIN_DECLS
  *
  * Thread:   [any]; the set is tied to the task that polls it first
  * Owns:     branches[] is the caller's and must live as long
- * Returns:  0; -EINVAL for no branches, or more than WEIR_SELECT_SET_MAX
+ * Returns:  0; -EINVAL for no branches, or more than WEIR_SELECT_SET_MAX: the set is empty then
  * Since:    0.1
  */
 WEIR_API int weir_select_set_init(struct weir_select_set *set, struct weir_branch *branches,

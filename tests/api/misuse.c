@@ -241,6 +241,18 @@ CALL(mpsc_recv_many_half, return weir_mpsc_recv_many(on.half, 1, buf);)
 CALL(mpsc_recv_many_until_half, return weir_mpsc_recv_many_until(on.half, 1, soon(), buf);)
 CALL(task_join_over, int rc = weir_task_join(on.over, NULL);
      if (rc == 0) on.over = NULL; return rc;)
+static struct weir_select_set *no_branches(void)
+{
+	static struct weir_branch branch;
+	static struct weir_select_set set;
+
+	weir_select_set_init(&set, &branch, 1);
+	return &set;
+}
+CALL(select_set_next, return weir_select_set_next(no_branches());)
+CALL(select_set_next_until, return weir_select_set_next_until(no_branches(), soon());)
+CALL(select_set_next_try, return weir_select_set_next_try(no_branches());)
+CALL(select_set_finish, return weir_select_set_finish(no_branches());)
 CALL(group_next_empty, return weir_group_next(on.no_tasks, NULL, NULL);)
 CALL(sleep_past, return weir_sleep_until(0);)
 CALL(blocking_run_until_past, return weir_blocking_run_until(nothing, NULL, 0);)
@@ -286,6 +298,10 @@ static const struct row {
 	ROW(sleep_until, WAITS),
 	ROW(interval_tick, WAITS),
 	ROW(yield, WAITS),
+	ROW(select_set_next, WAITS),
+	ROW(select_set_next_until, WAITS),
+	ROW(select_set_next_try, WAITS),
+	ROW(select_set_finish, WAITS),
 	ROW(blocking_run, WAITS),
 	ROW(signal_wait, WAITS),
 	ROW(resolve, WAITS),
@@ -630,6 +646,11 @@ CALL(null_select_results, struct weir_yield y; struct weir_future *f = &y.future
      return weir_await(&s.future);)
 CALL(null_select_cancel, struct weir_select s; weir_select_init(&s, NULL, NULL, 2);
      weir_cancel(&s.future); s.future.ops->discard(&s.future); return -EINVAL;)
+CALL(null_select_set, struct weir_select_set s; struct weir_future f; int rc;
+     rc = weir_select_set_init(&s, NULL, 2); weir_select_set_cancel(&s, 0);
+     if (weir_select_set_next_try(&s) != -ENOENT || weir_select_set_finish(&s) != 0 ||
+	 weir_select_set_arm(&s, 0, &f) != -EINVAL) return 0;
+     return rc;)
 CALL(null_join_all_futures, struct weir_join_all a; int results[2];
      weir_join_all_init(&a, NULL, results, 2); return weir_await(&a.future);)
 CALL(null_join_all_results, struct weir_yield y; struct weir_future *f = &y.future;
@@ -678,6 +699,7 @@ static const struct {
 	NULL_ROW(null_select_futures),
 	NULL_ROW(null_select_results),
 	NULL_ROW(null_select_cancel),
+	NULL_ROW(null_select_set),
 	NULL_ROW(null_join_all_futures),
 	NULL_ROW(null_join_all_results),
 	NULL_ROW(null_resolve),
