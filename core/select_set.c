@@ -5,7 +5,7 @@
  * The waker of a branch is borrowed, as a task's own is (leaf.h): a leaf keeps it without a
  * hold, for the leaf lets go before its set may. Nobody else ever has it. Whoever takes a waker along
  * from a leaf (weir__leaf_waker), and whoever clones one, gets that of the set's task instead, which
- * may outlive everything. So the memory of a set needs no count of holders:
+ * may outlive everything. So the memory of a set needs no count of holders.
  *
  * A leaf's wake marks the branch before the result is there (core/select_marks.h), so what was
  * marked is polled in every round until it has its result. The same goes for a branch whose waker was
