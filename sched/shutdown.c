@@ -10,8 +10,8 @@
  *	4 stop		workers leave their loops, threads are joined
  *	5 pool		waiting jobs are refused, running ones are waited for, and with them the
  *			threads that a block in place has made workers
- *	6 wakes		threads that are no workers, and that have woken a task, are through with
- *			that; see core/outside.h
+ *	6 wakes		threads that are no workers, and that have woken a task or moved the clock,
+ *			are through with that; see core/outside.h
  *	7 late		mail that no worker will take is delivered
  *	8 detach	signals do not look for this runtime any more
  *
@@ -135,6 +135,7 @@ static void wait_for_wakes(struct runtime *rt)
 {
 	unsigned spins = 0;
 
+	weir__clock_detach(rt->base.clock, &rt->base);
 	while (!weir__outside_quiet(&rt->base.outside))
 		weir__lock_pause(&spins);
 }
