@@ -125,16 +125,28 @@ static size_t bytes_wanted(const struct weir_op *op)
 	return sum;
 }
 
+/* Whether there is no memory where some is said to be. */
+static bool lacks_memory(const struct weir_op *op)
+{
+	if (op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND)
+		return !op->u.io.buf && op->u.io.len;
+	if (!op->u.iov.iov)
+		return op->u.iov.count;
+	for (unsigned i = 0; i < op->u.iov.count; i++)
+		if (!op->u.iov.iov[i].iov_base && op->u.iov.iov[i].iov_len)
+			return true;
+	return false;
+}
+
 /* What is known of a transfer before a backend sees it: its result, or WEIR_PENDING. */
 static int transfer_check(const struct weir_op *op)
 {
-	bool single = op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND;
 	bool receives = op->code == WEIR_OP_RECV || op->code == WEIR_OP_RECVV;
 	bool all = op->flags & WEIR_OP_ALL;
 	size_t bytes;
 
 	/* The kernel's answer, before a backend copies. */
-	if (single ? !op->u.io.buf && op->u.io.len : !op->u.iov.iov && op->u.iov.count)
+	if (lacks_memory(op))
 		return -EFAULT;
 	bytes = bytes_wanted(op);
 	if (bytes > INT32_MAX && all)
