@@ -282,6 +282,9 @@ void weir__op_arrived(struct weir_op *op)
 {
 	struct weir__wakeup wakeup;
 
+	/* Its task does not go on. */
+	if (WEIR_UNLIKELY(!weir__worker_current()))
+		return;
 	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_INFLIGHT) {
 		(void)weir__asked_take(&op->asked);
 		op->backend->ops->cancel(op->backend, op);
