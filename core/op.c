@@ -60,9 +60,12 @@ static bool send_home(struct weir_backend *io, struct weir_op *op)
 	if (WEIR_UNLIKELY(!has_handle(op)))
 		return false;
 	home = weir__load(&h->backend, WEIR_RELAXED);
-	/* Acquire: of a handle that its home has let go, the backend's state is seen. */
-	if (WEIR_LIKELY(home == io) || !(io->caps & WEIR_CAP_HOMED) ||
-	    !(weir__load(&h->homed, WEIR_ACQUIRE) & side_of(op)))
+	/*
+	 * Also at home an op goes behind those that were mailed before it.
+	 * Acquire: of a handle that its home has let go, the backend's state is seen.
+	 */
+	if (WEIR_LIKELY(home == io && weir__mail_is_empty(&h->mail)) ||
+	    !(io->caps & WEIR_CAP_HOMED) || !(weir__load(&h->homed, WEIR_ACQUIRE) & side_of(op)))
 		return false;
 	weir__asked_queue(&op->asked);
 	if (weir__mail_put(&h->mail, &op->link))
