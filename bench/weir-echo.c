@@ -22,8 +22,9 @@ struct echo {
 	struct weir_tcp *conn;
 	struct weir_lease lease;	/* with --copy: the connection's own buffer */
 	struct weir_op op;
-	bool sending;
 };
+
+_Static_assert(sizeof(struct echo) <= 128, "with its task it fits a block of 256 bytes");
 
 static struct weir_rt_config rt_cfg = WEIR_RT_CONFIG_INIT;
 static unsigned port = 7000;
@@ -38,13 +39,11 @@ static void start_recv(struct echo *echo)
 		weir_op_init_recv(&echo->op, handle, echo->lease.data, buf_bytes, 0);
 	else
 		weir_op_init_recv_lease(&echo->op, handle, &echo->lease);
-	echo->sending = false;
 }
 
 static void start_send(struct echo *echo, size_t len)
 {
 	weir_op_init_send(&echo->op, &echo->conn->handle, echo->lease.data, len, WEIR_OP_ALL);
-	echo->sending = true;
 }
 
 static int echo_poll(void *state, struct weir_cx *cx)
@@ -55,7 +54,7 @@ static int echo_poll(void *state, struct weir_cx *cx)
 	if (!echo->op.handle)
 		start_recv(echo);
 	while ((rc = weir_poll(&echo->op.leaf.future, cx)) > 0) {
-		if (!echo->sending) {
+		if (echo->op.code != WEIR_OP_SEND) {
 			start_send(echo, (size_t)rc);
 			continue;
 		}

@@ -5,14 +5,15 @@
  * may end, and the runtime be shut down and freed, before the call is through.
  *
  *	wakes	calls under way that put a task into a queue, with all that follows: the
- *		queues, the idle workers, the wake of a backend. A shutdown waits for them
+ *		queues, the idle workers, the wake of a backend; or that move its clock. A
+ *		shutdown waits for them
  *	holds	the owner's, and one of each waker that was cloned. Who drops the last
  *		gives the memory back; until then a wake finds the word of its task
  *
  * Rules
  *	[who wakes]	weir__outside_begin before the task can be through with what it
- *			waits for: before a leaf's result is published, or before the task
- *			is queued; weir__outside_end when the call is over. Between the two
+ *			waits for: before a leaf's result is published, before the task
+ *			is queued, before the clock's lock is dropped; weir__outside_end when the call is over. Between the two
  *			nothing waits and nobody else's code runs.
  *	[shutdown]	weir__outside_quiet once all tasks are complete; stays true then
  *	[any]		hold by who has a hold, or while a task runs; unhold, once each

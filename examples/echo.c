@@ -21,7 +21,10 @@ static int echo(void *arg)
 	while ((rc = weir_tcp_recv_lease(conn, &in)) > 0)
 		if ((rc = weir_tcp_send_lease(conn, &in)) < 0)
 			break;
-	weir_tcp_close(conn);
+	if (rc < 0)
+		weir_tcp_reset(conn); /* a torn echo must not look complete */
+	else
+		weir_tcp_close(conn);
 	return rc;
 }
 

@@ -15,8 +15,7 @@
 struct echo {
 	struct weir_tcp *conn;
 	struct weir_lease lease;
-	struct weir_op op;
-	bool sending;
+	struct weir_op op; /* one at a time: its code says which */
 };
 
 /*
@@ -30,11 +29,8 @@ static int echo_poll(void *state, struct weir_cx *cx)
 
 	if (!self->op.leaf.future.ops) /* the first poll */
 		weir_op_init_recv_lease(&self->op, &self->conn->handle, &self->lease);
-	while ((rc = weir_poll(&self->op.leaf.future, cx)) != WEIR_PENDING) {
-		if (rc < 0 || (rc == 0 && !self->sending))
-			return rc;
-		self->sending = !self->sending;
-		if (self->sending) {
+	while ((rc = weir_poll(&self->op.leaf.future, cx)) > 0) {
+		if (self->op.code == WEIR_OP_RECV_LEASE) {
 			weir_op_init_send(&self->op, &self->conn->handle, self->lease.data,
 					  self->lease.len, WEIR_OP_ALL);
 		} else {
@@ -42,7 +38,11 @@ static int echo_poll(void *state, struct weir_cx *cx)
 			weir_op_init_recv_lease(&self->op, &self->conn->handle, &self->lease);
 		}
 	}
-	return WEIR_PENDING;
+	if (rc == 0) { /* the client has ended, and has all of it back */
+		weir_tcp_close(self->conn);
+		self->conn = NULL;
+	}
+	return rc;
 }
 
 /* Runs once however the task ends, by its own result or aborted; no operation is pending then. */
@@ -51,7 +51,7 @@ static void echo_fini(void *state)
 	struct echo *self = state;
 
 	weir_lease_return(&self->lease);
-	weir_tcp_close(self->conn);
+	weir_tcp_reset(self->conn); /* if it is there: a torn echo must not look complete */
 }
 
 struct serve {
@@ -70,7 +70,7 @@ static void start_echo(struct weir_tcp *conn)
 	cfg.state_bytes = sizeof(echo);
 	cfg.fini = echo_fini;
 	if (weir_task_spawn(NULL, &cfg, NULL) < 0)
-		weir_tcp_close(conn);
+		weir_tcp_reset(conn);
 }
 
 static int serve_poll(void *state, struct weir_cx *cx)

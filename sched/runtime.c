@@ -243,8 +243,7 @@ static void init_base(struct runtime *rt)
 	weir__outside_init(&base->outside);
 	base->workers = rt->cfg.workers;
 	weir__slab_init(&base->foreign, -1);
-	if (base->clock)
-		weir__clock_attach(base->clock, base);
+	weir__clock_attach(base->clock, base);
 }
 
 static void init_shared(struct runtime *rt)
@@ -365,8 +364,7 @@ static void runtime_release(struct runtime *rt)
 	weir__live_remove(&rt->base);
 	close_workers(rt);
 	domains_fini(rt);
-	if (rt->base.clock)
-		weir__clock_attach(rt->base.clock, NULL);
+	weir__clock_detach(rt->base.clock, &rt->base);
 	pool_fini(&rt->pool);
 	pthread_cond_destroy(&rt->turn_free);
 	pthread_mutex_destroy(&rt->turn_lock);

@@ -10,8 +10,8 @@
  *	4 stop		workers leave their loops, threads are joined
  *	5 pool		waiting jobs are refused, running ones are waited for, and with them the
  *			threads that a block in place has made workers
- *	6 wakes		threads that are no workers, and that have woken a task, are through with
- *			that; see core/outside.h
+ *	6 wakes		threads that are no workers, and that have woken a task or moved the clock,
+ *			are through with that; see core/outside.h
  *	7 late		mail that no worker will take is delivered
  *	8 detach	signals do not look for this runtime any more
  *
@@ -135,21 +135,31 @@ static void wait_for_wakes(struct runtime *rt)
 {
 	unsigned spins = 0;
 
+	weir__clock_detach(rt->base.clock, &rt->base);
 	while (!weir__outside_quiet(&rt->base.outside))
 		weir__lock_pause(&spins);
 }
 
 /*
  * 7. What one worker's last task has sent to another that had left its loop: handles to be closed
- * at their home. This thread stands in for the workers, none of which runs any more. What is closed after that waits for
- * weir_rt_free, which delivers once more.
+ * at their home, and after a shutdown that ran out of time all the rest, of which only the closes are
+ * made (core/io.h). This thread stands in for the workers, none of which runs any more. A connection
+ * that was given away and is closed here may have its home at another one: hence until all is empty.
+ * What is closed after that waits for weir_rt_free, which delivers once more.
  */
 void runtime_deliver_late(struct runtime *rt)
 {
-	unsigned i;
+	bool any;
 
-	for (i = 0; i < rt->base.workers; i++)
-		worker_take_mail(worker_at(rt, i));
+	do {
+		any = false;
+		for (unsigned i = 0; i < rt->base.workers; i++) {
+			struct worker *w = worker_at(rt, i);
+
+			any |= !weir__inbox_empty(&w->base.inbox);
+			worker_take_mail(w);
+		}
+	} while (any);
 }
 
 /* One at a time: threads are joined once. */

@@ -126,11 +126,12 @@ void weir__handle_send(struct weir_backend *to, struct weir_handle *h)
 	weir__post(to, weir__mail_tag(&h->link, WEIR__MAIL_HANDLE));
 }
 
+/* On no worker its ops are left: their tasks do not go on. */
 static void serve(struct weir_backend *io, struct weir_handle *h, uintptr_t mail)
 {
 	struct weir__link *link, *next;
 
-	for (link = weir__mail_ops(mail); link; link = next) {
+	for (link = weir__worker_current() ? weir__mail_ops(mail) : NULL; link; link = next) {
 		next = link->next;
 		weir__op_submit_at_home(io, WEIR_CONTAINER_OF(link, struct weir_op, link));
 	}

@@ -43,7 +43,11 @@ void weir__handle_give(struct weir_handle *h, struct weir__worker *to,
 void weir__post(struct weir_backend *to, struct weir__link *tagged);
 void weir__handle_send(struct weir_backend *to, struct weir_handle *h);
 
-/* Their links have come. [the worker that they were queued for, or who stands in for it] */
+/*
+ * Their links have come. [the worker that they were queued for, or who stands in for it when the
+ * runtime has ended: on no worker. Then no op is submitted or cancelled, whose task a shutdown has left
+ * behind for lack of time.]
+ */
 void weir__op_arrived(struct weir_op *op);
 void weir__handle_arrived(struct weir__worker *w, struct weir_handle *h);
 void weir__handle_received(struct weir__worker *w, struct weir_handle *h);

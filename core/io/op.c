@@ -60,9 +60,12 @@ static bool send_home(struct weir_backend *io, struct weir_op *op)
 	if (WEIR_UNLIKELY(!has_handle(op)))
 		return false;
 	home = weir__load(&h->backend, WEIR_RELAXED);
-	/* Acquire: of a handle that its home has let go, the backend's state is seen. */
-	if (WEIR_LIKELY(home == io) || !(io->caps & WEIR_CAP_HOMED) ||
-	    !(weir__load(&h->homed, WEIR_ACQUIRE) & side_of(op)))
+	/*
+	 * Also at home an op goes behind those that were mailed before it.
+	 * Acquire: of a handle that its home has let go, the backend's state is seen.
+	 */
+	if (WEIR_LIKELY(home == io && weir__mail_is_empty(&h->mail)) ||
+	    !(io->caps & WEIR_CAP_HOMED) || !(weir__load(&h->homed, WEIR_ACQUIRE) & side_of(op)))
 		return false;
 	weir__asked_queue(&op->asked);
 	if (weir__mail_put(&h->mail, &op->link))
@@ -125,16 +128,28 @@ static size_t bytes_wanted(const struct weir_op *op)
 	return sum;
 }
 
+/* Whether there is no memory where some is said to be. */
+static bool lacks_memory(const struct weir_op *op)
+{
+	if (op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND)
+		return !op->u.io.buf && op->u.io.len;
+	if (!op->u.iov.iov)
+		return op->u.iov.count;
+	for (unsigned i = 0; i < op->u.iov.count; i++)
+		if (!op->u.iov.iov[i].iov_base && op->u.iov.iov[i].iov_len)
+			return true;
+	return false;
+}
+
 /* What is known of a transfer before a backend sees it: its result, or WEIR_PENDING. */
 static int transfer_check(const struct weir_op *op)
 {
-	bool single = op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND;
 	bool receives = op->code == WEIR_OP_RECV || op->code == WEIR_OP_RECVV;
 	bool all = op->flags & WEIR_OP_ALL;
 	size_t bytes;
 
 	/* The kernel's answer, before a backend copies. */
-	if (single ? !op->u.io.buf && op->u.io.len : !op->u.iov.iov && op->u.iov.count)
+	if (lacks_memory(op))
 		return -EFAULT;
 	bytes = bytes_wanted(op);
 	if (bytes > INT32_MAX && all)
@@ -272,6 +287,9 @@ void weir__op_arrived(struct weir_op *op)
 {
 	struct weir__wakeup wakeup;
 
+	/* Its task does not go on. */
+	if (WEIR_UNLIKELY(!weir__worker_current()))
+		return;
 	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_INFLIGHT) {
 		(void)weir__asked_take(&op->asked);
 		op->backend->ops->cancel(op->backend, op);

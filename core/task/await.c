@@ -67,8 +67,10 @@ int weir_await(struct weir_future *future)
 
 int weir_finish(struct weir_future *future)
 {
-	if (WEIR_UNLIKELY(!fiber_worker()))
-		return -EPERM;
+	int rc = weir__need_fiber();
+
+	if (WEIR_UNLIKELY(rc < 0))
+		return rc;
 	weir_cancel(future);
 	return weir__await_shielded(future);
 }

@@ -68,17 +68,31 @@ uint64_t weir_clock_now(const struct weir_clock *clock)
 	return now;
 }
 
-static void wake_runtime(struct weir_clock *clock)
+/*
+ * Under the lock, by who moves the clock: its runtime, which stays until it is woken. What is moved may
+ * end its last task before that. See core/outside.h.
+ */
+static struct weir_rt *runtime_to_wake(struct weir_clock *clock)
 {
-	struct weir_rt *rt = clock->rt;
+	if (clock->rt)
+		weir__outside_begin(&clock->rt->outside);
+	return clock->rt;
+}
+
+static void wake_runtime(struct weir_rt *rt)
+{
 	unsigned i;
 
-	for (i = 0; rt && i < rt->workers; i++)
+	if (!rt)
+		return;
+	for (i = 0; i < rt->workers; i++)
 		weir__driver_wake(&rt->worker[i]->driver);
+	weir__outside_end(&rt->outside);
 }
 
 static int set_running(struct weir_clock *clock, bool running)
 {
+	struct weir_rt *rt = NULL;
 	int rc = -EBUSY;
 
 	weir__lock_take(&clock->lock);
@@ -86,11 +100,11 @@ static int set_running(struct weir_clock *clock, bool running)
 		clock->at_ns = now_locked(clock);
 		clock->since_ns = weir__clock_system();
 		clock->running = running;
+		rt = runtime_to_wake(clock);
 		rc = 0;
 	}
 	weir__lock_drop(&clock->lock);
-	if (rc == 0)
-		wake_runtime(clock);
+	wake_runtime(rt);
 	return rc;
 }
 
@@ -106,6 +120,7 @@ int weir_clock_resume(struct weir_clock *clock)
 
 int weir_clock_advance(struct weir_clock *clock, uint64_t by_ns)
 {
+	struct weir_rt *rt = NULL;
 	int rc = -EINVAL;
 
 	weir__lock_take(&clock->lock);
@@ -113,21 +128,23 @@ int weir_clock_advance(struct weir_clock *clock, uint64_t by_ns)
 		/* As far as time goes, and never back. */
 		clock->at_ns = by_ns < WEIR_FOREVER - clock->at_ns ? clock->at_ns + by_ns
 								   : WEIR_FOREVER - 1;
+		rt = runtime_to_wake(clock);
 		rc = 0;
 	}
 	weir__lock_drop(&clock->lock);
-	if (rc == 0)
-		wake_runtime(clock);
+	wake_runtime(rt);
 	return rc;
 }
 
 void weir_clock_auto_advance(struct weir_clock *clock, bool on)
 {
+	struct weir_rt *rt;
+
 	weir__lock_take(&clock->lock);
 	clock->no_auto = !on;
+	rt = on ? runtime_to_wake(clock) : NULL;
 	weir__lock_drop(&clock->lock);
-	if (on)
-		wake_runtime(clock);
+	wake_runtime(rt);
 }
 
 bool weir__clock_skip_to(struct weir_clock *clock, uint64_t ns)
@@ -146,16 +163,15 @@ bool weir__clock_skip_to(struct weir_clock *clock, uint64_t ns)
 
 void weir__clock_hold(struct weir_clock *clock, int by)
 {
-	bool released;
+	struct weir_rt *rt;
 
 	if (!clock)
 		return;
 	weir__lock_take(&clock->lock);
 	clock->holds += by;
-	released = clock->holds == 0;
+	rt = clock->holds == 0 ? runtime_to_wake(clock) : NULL;
 	weir__lock_drop(&clock->lock);
-	if (released)
-		wake_runtime(clock);
+	wake_runtime(rt);
 }
 
 static uint64_t transpose(uint64_t t, uint64_t now, uint64_t now_there)
@@ -183,5 +199,19 @@ bool weir__clock_paused(const struct weir_clock *clock)
 
 void weir__clock_attach(struct weir_clock *clock, struct weir_rt *rt)
 {
+	if (!clock)
+		return;
+	weir__lock_take(&clock->lock);
 	clock->rt = rt;
+	weir__lock_drop(&clock->lock);
+}
+
+void weir__clock_detach(struct weir_clock *clock, const struct weir_rt *rt)
+{
+	if (!clock)
+		return;
+	weir__lock_take(&clock->lock);
+	if (clock->rt == rt)
+		clock->rt = NULL;
+	weir__lock_drop(&clock->lock);
 }

@@ -40,7 +40,11 @@ bool weir__clock_paused(const struct weir_clock *clock);
 uint64_t weir__clock_from_system(const struct weir_clock *clock, uint64_t system_ns);
 uint64_t weir__clock_to_system(const struct weir_clock *clock, uint64_t ns);
 
-/* Who is to be woken when the clock is moved; one runtime, NULL when it is gone. [setup] */
+/*
+ * Who is to be woken when the clock is moved: one runtime, until it is shut down. Wakes that are under
+ * way are among those that its shutdown waits for. NULL is allowed. [any]
+ */
 void weir__clock_attach(struct weir_clock *clock, struct weir_rt *rt);
+void weir__clock_detach(struct weir_clock *clock, const struct weir_rt *rt);
 
 #endif

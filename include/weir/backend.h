@@ -87,11 +87,11 @@ struct weir_handle {
 	uint8_t homed;			/* enum weir_homed, the backend's; atomic */
 	uint8_t ends;			/* how a stream has ended, as far as is known, and how its close
 					 * would go: the backend's; atomic */
+	uintptr_t mail;			/* what its home is asked for, the core's: core/mailbox.h; atomic */
 	uint64_t state[5];		/* the backend's own, zeroed before attach */
 	/* The core's. */
 	void (*released)(struct weir_handle *h); /* frees it after detach */
 	struct weir__link link;		/* on its way to another worker */
-	uintptr_t mail;			/* what for: see core/mailbox.h; atomic */
 };
 
 /* What attach is to make. */

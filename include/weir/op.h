@@ -155,8 +155,8 @@ WEIR_BEGIN_DECLS
  * WEIR_OP_ALL all of them); ACCEPT 0, and the fresh handle is open; CONNECT 0, or -EAGAIN where
  * the queue of a Unix listener is full: ask again later; POLL the
  * events; OPEN the new descriptor, READ and WRITE the bytes, the other file operations 0; or
- * the negative errno of the failed call. -EFAULT for NULL as buffer or iovec of a length or count
- * that is not 0. -EINVAL for a receive without room (which could not be told from the end), and
+ * the negative errno of the failed call. -EFAULT for NULL as buffer, iovec or
+ * element of one, of a length or count that is not 0. -EINVAL for a receive without room (which could not be told from the end), and
  * with WEIR_OP_ALL for more than INT_MAX bytes, of a buffer or of all the iovec; other transfers of
  * so much move a part, as any. -EOPNOTSUPP where the backend does not have the operation, as only
  * completion backends have those on files. -ESHUTDOWN after the runtime has closed, -ENODEV without

@@ -115,6 +115,7 @@ const struct faults_call faults_calls[] = {
 	CALL(sigaltstack, .errors = { ENOMEM, EPERM }),
 	CALL(socket, .errors = { EMFILE, ENFILE, ENOBUFS, ENOMEM, EACCES, EAFNOSUPPORT }),
 	CALL(socketpair, .why_not = OF_TESTS),
+	CALL(statx, .errors = { ENOMEM, EACCES, ENOSYS }),
 	CALL(sysinfo, .why_not = OF_START),
 	CALL(tgkill, .errors = { EAGAIN }),
 	CALL(timer_create, .errors = { EAGAIN, ENOMEM, EPERM }),

@@ -24,8 +24,9 @@ const struct faults_call rings_operations[] = {
 	OPERATION(SENDMSG, .errors = { EINTR, EAGAIN, ENOBUFS, ENOMEM, ECONNRESET, EPIPE }),
 	OPERATION(POLL_ADD, .errors = { EINTR, EAGAIN, ENOMEM, EBADF }),
 	OPERATION(POLL_REMOVE, .why_not = "weir does not take a poll back so"),
-	/* ENOENT and EALREADY are left out: then the operation ends by itself, and here it would not. */
-	OPERATION(ASYNC_CANCEL, .errors = { ENOMEM }),
+	OPERATION(ASYNC_CANCEL,
+		  .why_not = "the kernel's only answers are that it cancels, and that there is "
+			     "nothing to cancel any more"),
 	OPERATION(TIMEOUT, .why_not = "liburing's own, where the kernel cannot wait with a limit"),
 	OPERATION(OPENAT, .errors = { EMFILE, ENFILE, ENOMEM, EACCES, EINTR, EAGAIN }),
 	OPERATION(READ, .errors = { EIO, EINTR, EAGAIN, ENOMEM }),

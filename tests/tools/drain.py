@@ -38,6 +38,26 @@ def test_signals_from_the_first_moment():
     check(early, "it is caught only when there are workers")
 
 
+def test_signals_while_a_name_is_looked_up():
+    """Which may take as long as it likes: nobody is served yet."""
+    for addresses in (("tcp://127.0.0.1:0", "tcp://slow.example:80"),
+                      ("tcp://slow.example:0", "tcp://127.0.0.1:80")):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            process = harness.Quiet("--access-log", "off", *addresses,
+                                    preexec_fn=harness.with_a_mute_name_server,
+                                    close_fds=False)
+            end = time.monotonic() + PATIENCE
+            while not harness.has_asked_it(process.pid):
+                if process.process.poll() == harness.NO_NAMESPACES:
+                    raise Skip("no network of its own to be had")
+                check(process.process.poll() is None, process.process.returncode)
+                check(time.monotonic() < end, "it asks nobody")
+                time.sleep(0.01)
+            process.process.send_signal(number)
+            code = process.process.wait(PATIENCE)
+            check(code == 0, addresses, code)
+
+
 def test_nothing_to_drain():
     for number in (signal.SIGTERM, signal.SIGINT):
         proxy = Proxy(Upstream(echo))

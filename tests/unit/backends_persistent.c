@@ -335,7 +335,8 @@ static int closing_body(void *arg)
 	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", NULL, &listener), 0);
 	ck_assert_int_eq(weir_listener_accept_until(listener, weir_deadline_in(WEIR_MSEC), &conn),
 			 -ETIMEDOUT);
-	ck_assert(forbid_waits(ENOMEM));
+	if (!forbid_waits(ENOMEM))
+		testing_skip("no seccomp filters here");
 	/* Work that the ring has put off until it is entered. */
 	close(client_of(listener));
 	weir_listener_close(listener);

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/io/io.h"
+#include "core/mailbox.h"
 #include "tests/unit/runtimes.h"
 #include "tests/unit/sync_waker.h"
 
@@ -380,9 +382,65 @@ START_TEST(operations_that_are_ready_make_room)
 }
 END_TEST
 
+/* ---- order ------------------------------------------------------------------------------- */
+
+/* A backend whose reads are homed, and that counts what is submitted. */
+extern const struct weir_backend_ops weir__backend_epoll;
+static unsigned submitted;
+
+static void count_and_submit(struct weir_backend *be, struct weir_op *op)
+{
+	add(&submitted, 1);
+	weir__backend_epoll.submit(be, op);
+}
+
+static int await_readable(void *arg)
+{
+	return weir_fd_wait(arg, WEIR_READABLE, WEIR_FOREVER);
+}
+
+static int start_behind_mail(void *arg)
+{
+	struct weir_handle *h;
+	struct weir_task *task;
+	struct pipe_fd p;
+	int result;
+
+	(void)arg;
+	pipe_open(&p);
+	h = &p.in->handle;
+	h->homed = WEIR_HOMED_READS;
+	h->mail = MAIL_SERVED;		/* earlier ones are being submitted */
+	ck_assert_int_eq(weir_spawn(await_readable, p.in, &task), 0);
+	for (int i = 0; i < 10; i++)
+		weir_yield();
+	ck_assert_uint_eq(get(&submitted), 0);
+	ck_assert(!weir__mail_done(&h->mail));
+	weir__handle_send(h->backend, h);
+	pipe_put(&p);
+	ck_assert_int_eq(weir_task_join(task, &result), 0);
+	ck_assert_int_eq(result, WEIR_READABLE);
+	ck_assert_uint_eq(get(&submitted), 1);
+	pipe_close(&p);
+	return 0;
+}
+
+START_TEST(at_home_too_an_op_goes_behind_the_mail)
+{
+	struct weir_rt_config cfg = runtime_config(_i);
+	struct weir_backend_ops ops = weir__backend_epoll;
+
+	ops.caps = (ops.caps & ~(uint32_t)WEIR_CAP_POLL_ANY) | WEIR_CAP_HOMED;
+	ops.submit = count_and_submit;
+	cfg.backend_ops = &ops;
+	runtime_run(&cfg, start_behind_mail, NULL);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
+		TESTING(at_home_too_an_op_goes_behind_the_mail, .rounds = ON_FOUR),
 		TESTING(outside_a_worker),
 		EACH(without_the_driver),
 		EACH(on_a_handle_that_is_not_attached),

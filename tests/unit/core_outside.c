@@ -355,6 +355,78 @@ START_TEST(a_task_of_another_runtime_wakes_last)
 }
 END_TEST
 
+/* ---- a clock ----------------------------------------------------------------------------- */
+
+extern const struct weir_backend_ops weir__backend_epoll;
+
+static struct weir_clock *moved;
+static unsigned sleeping, lingered, gone;	/* atomic */
+
+/* It has woken; and is under way for a while. */
+static void wake_slowly(struct weir_backend *be)
+{
+	weir__backend_epoll.wake(be);
+	if (weir__worker_current() || !get(&sleeping))
+		return;
+	for (unsigned ms = 0; ms < LINGER_MS && !get(&gone); ms++)
+		usleep(1000);
+	add(&lingered, 1);
+}
+
+static int sleep_a_moment(void *arg)
+{
+	struct weir_sleep sleep;
+
+	weir_sleep_init(&sleep, weir_deadline_in(WEIR_MSEC));
+	set(arg, 1);
+	return weir_await(&sleep.leaf.future);
+}
+
+static void advance(void)
+{
+	ck_assert_int_eq(weir_clock_advance(moved, WEIR_MSEC), 0);
+}
+static void resume(void)
+{
+	ck_assert_int_eq(weir_clock_resume(moved), 0);
+}
+static void let_advance(void)
+{
+	weir_clock_auto_advance(moved, true);
+}
+
+static void *move_the_clock(void *arg)
+{
+	void (*const moves[])(void) = { advance, resume, let_advance };
+
+	while (!get(&sleeping))
+		usleep(100);
+	moves[*(int *)arg]();
+	return NULL;
+}
+
+START_TEST(who_moves_the_clock_wakes_last)
+{
+	struct weir_rt_config cfg = runtime_config(ON_CURRENT);
+	struct weir_backend_ops ops = weir__backend_epoll;
+	pthread_t mover = thread_start(move_the_clock, &_i);
+	struct weir_rt *rt;
+
+	ck_assert_int_eq(weir_clock_new(&moved), 0);
+	weir_clock_auto_advance(moved, false);
+	ops.wake = wake_slowly;
+	cfg.backend_ops = &ops;
+	cfg.clock = moved;
+	rt = runtime_new(&cfg);
+	ck_assert_int_eq(weir_rt_block_on(rt, sleep_a_moment, &sleeping), 0);
+	runtime_end(rt);
+	ck_assert_msg(get(&lingered), "the call was under way when the runtime was freed");
+	set(&gone, 1);
+	pthread_join(mover, NULL);
+	weir_clock_free(moved);
+}
+END_TEST
+
 /* ---- a waker that is kept ---------------------------------------------------------------- */
 
 struct keeper {
@@ -435,6 +507,7 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		TESTING(a_plain_thread_wakes_last, .rounds = PLACES),
 		TESTING(a_task_of_another_runtime_wakes_last, .rounds = PLACES),
+		TESTING(who_moves_the_clock_wakes_last, .rounds = 3),
 		TESTING(a_waker_may_be_kept_longer_than_its_runtime, .rounds = RUNTIMES),
 		EACH(a_leaf_gives_a_waker_back),
 	};

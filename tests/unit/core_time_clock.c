@@ -299,7 +299,7 @@ static int wait_for_event(void *arg)
 /* Who moves it by hand does so all the same. */
 CLOCKED(moved_by_hand_while_a_blocking_job_runs)
 {
-	struct event end = EVENT_INIT;
+	static struct event end = EVENT_INIT;	/* the job, which nobody waits for, outlives this */
 	unsigned count = 0;
 	struct sleeper s = { HOUR, 0, &count };
 	struct weir_task *task;

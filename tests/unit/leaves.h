@@ -469,7 +469,7 @@ static inline void stage_close(struct stage *s)
 
 /* ---- on each backend, with no, one and two workers --------------------------------------- */
 
-static void on_place(int i, int (*fn)(void *))
+static inline void on_place(int i, int (*fn)(void *))
 {
 	struct weir_rt_config cfg = place_config(i);
 

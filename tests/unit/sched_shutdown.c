@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/mailbox.h"
 #include "core/task/task.h"
 #include "tests/unit/runtimes.h"
 
@@ -467,6 +468,85 @@ static void expect_why(const char *first, const char *second)
 }
 
 /* One that goes on computing, on a worker of its own, while another has ended in order. */
+/* A stream that is received from at its home, which is busy when another worker asks for more. */
+struct late_mail {
+	struct weir_listener *listener;
+	struct weir_tcp *conn, *peer;
+	unsigned busy, over, stopped;	/* atomic */
+};
+
+static int receive_at_home(void *arg)
+{
+	struct late_mail *m = arg;
+	struct weir_lease lease;
+	struct weir_addr addr;
+
+	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", NULL, &m->listener), 0);
+	ck_assert_int_eq(weir_listener_addr(m->listener, &addr), 0);
+	ck_assert_int_eq(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &m->peer), 0);
+	ck_assert_int_eq(weir_listener_accept(m->listener, &m->conn), 0);
+	for (unsigned i = 0; i < 8; i++) {
+		ck_assert_int_eq(weir_tcp_send(m->peer, "x", 1), 1);
+		ck_assert_int_eq(weir_tcp_recv_lease(m->conn, &lease), 1);
+		weir_lease_return(&lease);
+	}
+	set(&m->busy, 1);
+	while (!get(&m->over))
+		usleep(1000);
+	return 0;
+}
+
+static int receive_elsewhere(void *arg)
+{
+	struct late_mail *m = arg;
+	struct weir_lease lease;
+
+	return weir_tcp_recv_lease(m->conn, &lease);
+}
+
+static void count_stopped(void *arg, unsigned worker UNUSED)
+{
+	add(&((struct late_mail *)arg)->stopped, 1);
+}
+
+static void spawn_on(struct weir_rt *rt, int worker, int (*fn)(void *), void *arg)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+
+	cfg.fn = fn;
+	cfg.arg = arg;
+	cfg.flags = WEIR_TASK_PINNED;
+	cfg.worker = 1 + worker;
+	ck_assert_int_eq(weir_task_spawn(rt, &cfg, NULL), 0);
+}
+
+/* Not submitted by the thread that shuts down, which is no worker. */
+START_TEST(what_was_asked_of_a_busy_worker_is_not_begun_after_its_end)
+{
+	struct weir_rt_config cfg = place_config(PLACES - 1);
+	static struct late_mail mail;
+
+	if (!place_is_there(&cfg))
+		return;
+	cfg.on_worker_stop = count_stopped;
+	cfg.hook_arg = &mail;
+	left_behind = runtime_new(&cfg);
+	spawn_on(left_behind, 0, receive_at_home, &mail);
+	while (!get(&mail.busy))
+		usleep(1000);
+	spawn_on(left_behind, 1, receive_elsewhere, &mail);
+	while (weir__mail_is_empty(&mail.conn->handle.mail))
+		usleep(1000);
+	ck_assert_int_eq(weir_rt_shutdown(left_behind, 20 * WEIR_MSEC), -ETIMEDOUT);
+	set(&mail.over, 1);
+	while (get(&mail.stopped) < 2)
+		usleep(1000);
+	/* Its mail is delivered now. */
+	ck_assert_int_eq(weir_rt_shutdown(left_behind, WEIR_SEC), -ETIMEDOUT);
+	weir_rt_free(left_behind);
+}
+END_TEST
+
 START_TEST(who_goes_on_running_is_named_by_where_it_was_spawned)
 {
 	static struct stubborn s;
@@ -713,6 +793,8 @@ int main(int argc, char **argv)
 		TESTING(a_root_that_waits_for_a_job_is_reported, .rounds = 3),
 		/* What rt.h says is leaked then. */
 		TESTING(a_task_that_waits_for_a_job_is_reported, .rounds = 2,
+			.flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
+		TESTING(what_was_asked_of_a_busy_worker_is_not_begun_after_its_end,
 			.flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
 		TESTING(who_goes_on_running_is_named_by_where_it_was_spawned),
 		EACH(a_run_returns_the_root_s_result_and_names_who_stayed,

@@ -14,6 +14,7 @@
 #include "tools/bench/commands.h"
 #include "tools/common/command.h"
 #include "tools/common/options.h"
+#include "tools/common/outfile.h"
 
 #define CALIBRATION_NS (500 * WEIR_MSEC)
 
@@ -153,7 +154,7 @@ static int report(struct bench *b)
 	rc = b->cfg.json ? bench_json_write(b, b->cfg.json) : 0;
 	if (rc == 0)
 		return EXIT_DONE;
-	bench_say("--json '%s': %s", b->cfg.json, weir_strerror(rc));
+	bench_say("--json '%s': %s", b->cfg.json, outfile_error(rc));
 	return EXIT_FAILED;
 }
 

@@ -481,7 +481,7 @@ static int check_json(struct bench *b)
 	if (rc == 0)
 		return 0;
 	bench_say("--json '%s': %s; a file that can be written is wanted", path,
-		  rc == -ENXIO ? "nobody reads it" : strerror(-rc));
+		  rc == -ENXIO ? "nobody reads it" : outfile_error(rc));
 	return EXIT_USAGE;
 }
 

@@ -50,7 +50,7 @@ static int write_report(const struct report_view *view, const char *path)
 		rc = outfile_close(&file);
 	}
 	if (rc < 0)
-		fprintf(stderr, "weir bench report: %s: %s\n", path, strerror(-rc));
+		fprintf(stderr, "weir bench report: %s: %s\n", path, outfile_error(rc));
 	return rc < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 

@@ -28,7 +28,7 @@ static int find(struct outfile *file, const char *path, bool *ret_in_place)
 		return errno == ENOENT ? 0 : -errno;
 	if (S_ISLNK(st.st_mode)) {
 		if (!is_trusted(&st))
-			return -ELOOP;
+			return OUTFILE_OTHERS_LINK;
 		/* What /proc/self/fd names need have no path: it is opened through the link. */
 		if (stat(path, &st) < 0)
 			return -errno;
@@ -64,6 +64,12 @@ static int open_temporary(struct outfile *file)
 	}
 	(void)fchmod(fd, mode_of(file->path));
 	return fd;
+}
+
+const char *outfile_error(int rc)
+{
+	return rc == OUTFILE_OTHERS_LINK ? "a symbolic link that another user owns is not followed"
+					 : strerror(-rc);
 }
 
 int outfile_open(struct outfile *file, const char *path)

@@ -22,12 +22,17 @@ struct outfile {
 	char temporary[PATH_MAX];	/* "": there is none */
 };
 
-/* 0; or a negative errno: -ELOOP for a link of another user's. A FIFO waits for its reader. */
+/* No errno: there is a symbolic link that another user owns. */
+#define OUTFILE_OTHERS_LINK (-4096)
+
+/* What a result says, in words. */
+const char *outfile_error(int rc);
+/* 0; OUTFILE_OTHERS_LINK; or a negative errno. A FIFO waits for its reader. */
 int outfile_open(struct outfile *file, const char *path);
 /* Put it in its place. 0; or a negative errno: what was there is as it was. */
 int outfile_close(struct outfile *file);
 void outfile_drop(struct outfile *file);
-/* Whether it can be written, as far as that can be known before. 0 or a negative errno. */
+/* Whether it can be written, as far as that can be known before: as outfile_open. */
 int outfile_check(const char *path);
 
 #endif

@@ -109,7 +109,8 @@ static int start_proxy(void *arg)
 {
 	struct demo *demo = arg;
 
-	if (proxy_upstreams_open(&demo->px) || proxy_listen(&demo->px))
+	if (proxy_upstreams_open(&demo->px) || proxy_listen_resolve(&demo->px) ||
+	    proxy_listen(&demo->px))
 		return -EIO;		/* it has said why */
 	return proxy_accept_start(&demo->px);
 }

@@ -19,6 +19,25 @@
 
 /* ---- opening ---- */
 
+static int refuse_address(const char *text, int rc)
+{
+	if (rc != -EINVAL && rc != -ENAMETOOLONG && rc != -EAFNOSUPPORT)
+		return proxy_refuse_name("listen", text, rc);
+	proxy_say("listen '%s': an address such as tcp://127.0.0.1:8080, tcp://[::1]:8080 or "
+		  "tcp://*:8080 is wanted",
+		  text);
+	return EXIT_USAGE;
+}
+
+int proxy_listen_resolve(struct proxy *px)
+{
+	int rc = weir_resolve(px->cfg->listen, weir_deadline_in(RESOLVE_NS), &px->addr, 1);
+
+	if (rc >= 0)
+		rc = px->addr.u.sa.sa_family == AF_UNIX ? -EAFNOSUPPORT : 0;
+	return rc < 0 ? refuse_address(px->cfg->listen, rc) : 0;
+}
+
 static int refuse(struct proxy *px, int rc)
 {
 	const char *text = px->cfg->listen;
@@ -36,17 +55,6 @@ static int refuse(struct proxy *px, int rc)
 		return EXIT_USAGE;
 	case -EADDRNOTAVAIL:
 		proxy_say("listen '%s': not an address of this machine", text);
-		return EXIT_USAGE;
-	case -ENOENT:
-		proxy_say("listen '%s': there is no host of that name", text);
-		return EXIT_USAGE;
-	case -EINVAL:
-	case -ENAMETOOLONG:
-	case -EAFNOSUPPORT:
-		proxy_say(
-			"listen '%s': an address such as tcp://127.0.0.1:8080, tcp://[::1]:8080 or "
-			"tcp://*:8080 is wanted",
-			text);
 		return EXIT_USAGE;
 	default:
 		break;
@@ -90,10 +98,8 @@ static void say_steering(struct proxy *px)
 
 int proxy_listen(struct proxy *px)
 {
-	int rc = weir_resolve(px->cfg->listen, weir_deadline_in(RESOLVE_NS), &px->addr, 1);
+	int rc = open_listener(px);
 
-	if (rc >= 0)
-		rc = px->addr.u.sa.sa_family == AF_UNIX ? -EAFNOSUPPORT : open_listener(px);
 	if (rc < 0)
 		return refuse(px, rc);
 	weir_addr_format(&px->addr, px->addr_text, sizeof(px->addr_text));

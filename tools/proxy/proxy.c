@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/common/command.h"
 #include "tools/proxy/proxy.h"
@@ -61,14 +62,17 @@ static const int signal_numbers[SIGNALS] = { SIGTERM, SIGINT, SIGUSR1, SIGHUP };
 /* Those that came before a task could listen to them; a bit each, as of wait_events. */
 static volatile sig_atomic_t early_events;
 
+/* Nobody is served yet: what ends the proxy ends it at once, also while a name is looked up. */
 static void note_early(int signo)
 {
+	if (signo == SIGTERM || signo == SIGINT)
+		_exit(EXIT_DONE);
 	for (unsigned i = 0; i < SIGNALS; i++)
 		if (signal_numbers[i] == signo)
 			early_events |= 1 << i;
 }
 
-/* Until the runtime is there. With a mask of all: one changes the bits at a time. */
+/* Until the names are resolved. With a mask of all: one changes the bits at a time. */
 static void catch_early_signals(void)
 {
 	struct sigaction action = { .sa_handler = note_early, .sa_flags = SA_RESTART };
@@ -136,18 +140,26 @@ static void say_started(struct proxy *px)
 static int start(struct server *s)
 {
 	struct proxy *px = s->px;
-	int code, rc = open_signals(s);
+	int rc, code = proxy_upstreams_open(px);
 
-	code = rc < 0 ? EXIT_FAILED : proxy_upstreams_open(px);
-	if (code == 0 && (code = proxy_listen(px)) == 0)
+	if (code == 0)
+		code = proxy_listen_resolve(px);
+	if (code)
+		return code;
+	rc = open_signals(s);
+	if (rc == 0) {
+		code = proxy_listen(px);
+		if (code)
+			return code;
 		rc = proxy_accept_start(px);
+	}
 	if (rc < 0) {
 		proxy_say("cannot start: %s", weir_strerror(rc));
 		return EXIT_FAILED;
 	}
-	if (code == 0 && !px->cfg->quiet)
+	if (!px->cfg->quiet)
 		say_started(px);
-	return code;
+	return EXIT_DONE;
 }
 
 static uint64_t active(struct proxy *px, bool *ret_broken)

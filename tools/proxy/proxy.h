@@ -164,6 +164,8 @@ void proxy_fini(struct proxy *px);
 
 /* Resolve cfg->upstreams; says what is wrong. 0 or an exit code. [worker] on a fiber */
 int proxy_upstreams_open(struct proxy *px);
+/* Say why what was given for a name has no address. An exit code. */
+int proxy_refuse_name(const char *what, const char *text, int rc);
 /*
  * The next upstream that is not in the set of those tried; -1 when there is none. The first choices
  * of connections have a turn of their own: else those that go on to the next would move it, and one
@@ -176,7 +178,9 @@ void proxy_upstream_leave(struct proxy *px, unsigned upstream, enum upstream_new
 
 /* ---- listen.c ---- */
 
-/* Open the listener; says what is wrong. 0 or an exit code. [worker] on a fiber */
+/* Resolve cfg->listen; says what is wrong. 0 or an exit code. [worker] on a fiber */
+int proxy_listen_resolve(struct proxy *px);
+/* Open the listener on it; says what is wrong. 0 or an exit code. [worker] on a fiber */
 int proxy_listen(struct proxy *px);
 /* Start accepting. 0 or a negative errno. [worker] on a fiber */
 int proxy_accept_start(struct proxy *px);

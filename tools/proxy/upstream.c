@@ -16,12 +16,25 @@
 
 #define RESOLVE_NS (10 * WEIR_SEC)
 
+int proxy_refuse_name(const char *what, const char *text, int rc)
+{
+	switch (rc) {
+	case -ENOENT:
+		proxy_say("%s '%s': there is no host of that name", what, text);
+		return EXIT_USAGE;
+	case -EAGAIN:
+	case -ETIMEDOUT:
+		proxy_say("%s '%s': no name server answers", what, text);
+		break;
+	default:
+		proxy_say("%s '%s': looking the name up: %s", what, text, strerror(-rc));
+		break;
+	}
+	return EXIT_FAILED;
+}
+
 static int refuse(const char *text, int rc)
 {
-	if (rc == -ENOENT) {
-		proxy_say("upstream '%s': there is no host of that name", text);
-		return EXIT_USAGE;
-	}
 	if (rc == -EINVAL || rc == -ENAMETOOLONG) {
 		proxy_say(
 			"upstream '%s': an address such as tcp://127.0.0.1:8080, tcp://[::1]:8080, "
@@ -29,8 +42,7 @@ static int refuse(const char *text, int rc)
 			text);
 		return EXIT_USAGE;
 	}
-	proxy_say("upstream '%s': %s", text, weir_strerror(rc));
-	return EXIT_FAILED;
+	return proxy_refuse_name("upstream", text, rc);
 }
 
 static int open_one(struct proxy *px, const char *text)
