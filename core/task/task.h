@@ -57,7 +57,7 @@ struct weir_task {
 	uint16_t slab_owner;		/* worker whose slab the block is of; WEIR__SLAB_FOREIGN */
 	uint16_t home;			/* see away_polls in weir/metrics.h; NO_HOME; atomic */
 	uint8_t pinned_to;
-	uint8_t locals_depth;		/* destructors that run in one another, see core/task/local.c */
+	uint8_t locals_depth;		/* destructors that run in one another, see local.c */
 
 	uint64_t id;
 	const char *name;
@@ -124,7 +124,7 @@ void weir__join_wake(struct weir_task *task);
  */
 int weir__need_fiber(void);
 
-/* Await even when the task was or is aborted: the future is not cancelled. On a fiber. core/task/await.c */
+/* Await even when the task was or is aborted: the future is not cancelled. On a fiber. await.c */
 int weir__await_shielded(struct weir_future *future);
 
 /* What weir_block_on sleeps by, for one that cannot fail after it has begun. core/task/await.c */
