@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * coop.c: the cooperative budget: what a leaf takes when it is ready, and gives back
+ * when it is not; and who has to come again behind the others.
+ */
+#include "core/coop.h"
+
+#include <stdlib.h>
+
+#include "core/leaf.h"
+#include "core/task/task.h"
+
+/* Without memory it is called at once. */
+static void wake_late(struct weir__late *late, const struct weir_waker *waker)
+{
+	unsigned room = late->room ? 2 * late->room : 8;
+	struct weir_waker *more;
+
+	if (late->len == late->room) {
+		more = realloc(late->wakers, room * sizeof *more);
+		if (!more) {
+			weir_waker_wake(waker);
+			return;
+		}
+		late->wakers = more;
+		late->room = room;
+	}
+	late->wakers[late->len++] = weir_waker_clone(waker);
+}
+
+void weir__coop_wake_late(struct weir__worker *w)
+{
+	unsigned i;
+
+	for (i = 0; i < w->late.len; i++) {
+		weir_waker_wake(&w->late.wakers[i]);
+		weir_waker_drop(&w->late.wakers[i]);
+	}
+	w->late.len = 0;
+}
+
+/* Polled by a future in between, which is to hear of it. */
+static WEIR_NOINLINE void yield_between(struct weir__worker *w, const struct weir_waker *waker)
+{
+	if (waker->ops == &weir__branch_waker_ops)
+		waker = weir__branch_yield(waker->data);
+	if (waker->ops != &weir__own_waker_ops)
+		wake_late(&w->late, waker);
+}
+
+void weir__coop_yield(struct weir_cx *cx)
+{
+	if (!cx->worker)
+		weir_waker_wake(&cx->waker);
+	else if (!weir__cx_is_own(cx))
+		yield_between(cx->worker, &cx->waker);
+	if (cx->worker)
+		cx->worker->yielded = true;
+}
+
+bool weir_coop_take(struct weir_cx *cx)
+{
+	struct weir__worker *w = cx->worker;
+
+	if (!w)
+		return true;
+	if (WEIR_LIKELY(w->budget > 0)) {
+		w->budget--;
+		return true;
+	}
+	if (!w->yielded)
+		weir__count(&w->metrics.budget_yields, 1);
+	weir__coop_yield(cx);
+	return false;
+}
+
+void weir_coop_refund(struct weir_cx *cx)
+{
+	if (cx->worker)
+		cx->worker->budget++;
+}
+
+bool weir__coop_fast(void)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	if (WEIR_UNLIKELY(!w || w->budget <= 0 || !w->cx.task || !w->cx.task->fiber ||
+			  weir__task_is_cancelled(w->cx.task)))
+		return false;
+	w->budget--;
+	return true;
+}
