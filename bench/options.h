@@ -9,7 +9,7 @@
 
 #include "weir/weir.h"
 
-/* Set "name=value". False: no such option, or no number where one is wanted. */
+/* Set "name=value". False: no such option, or no number where one is expected. */
 bool options_set(struct weir_rt_config *cfg, struct weir_place_config *place, const char *text);
 
 #endif

@@ -192,7 +192,7 @@ def main():
     parser.add_argument('--load', default='')
     args = parser.parse_args()
     if args.load and args.against:
-        parser.error('--load, --against: one of them is wanted')
+        parser.error('--load, --against: expected one of them')
     columns, take = (list(POINTS), measure_server) if args.load else (BENCHES, measure)
     rows = [s for s in (SERVER_SETTINGS if args.load else SETTINGS) if not args.only or s[0] in args.only.split(';')]
     if args.against:

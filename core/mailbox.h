@@ -189,7 +189,7 @@ static inline bool weir__asked_cancel(WEIR_ATOMIC(uint8_t) *asked)
 }
 
 /*
- * [home] Of an op that is about to be submitted. True: it is wanted, and may be gone as soon as it is
+ * [home] Of an op that is about to be submitted. True: nobody cancelled it, and it may be gone as soon as it is
  * submitted. False: a cancel came along, and it stays QUEUED until that is done; what it finds at once
  * is its result all the same.
  */

@@ -58,7 +58,7 @@ static int workers_from_env(unsigned *ret_workers)
 	n = strtol(text, &end, 10);
 	if (*end || n < 1 || n > (long)WORKERS_MAX)
 		return runtime_refuse(-EINVAL,
-				      "WEIR_WORKERS is '%s': a number from 1 to %u is wanted", text,
+				      "WEIR_WORKERS is '%s': expected a number from 1 to %u", text,
 				      WORKERS_MAX);
 	*ret_workers = (unsigned)n;
 	return 0;

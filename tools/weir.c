@@ -44,13 +44,13 @@ static void help(void)
 	     "exit code: 0 done, 1 it failed while running, 2 bad usage or input");
 }
 
-/* "weir: 'x' is no command: proxy, demo or help is wanted" */
+/* "weir: unknown command 'x'; expected proxy, demo or help" */
 static int unknown(const char *name)
 {
-	fprintf(stderr, "weir: '%s' is no command: ", name);
+	fprintf(stderr, "weir: unknown command '%s'; expected ", name);
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(stderr, "%s%s", i ? ", " : "", commands[i].name);
-	fputs(" or help is wanted\n", stderr);
+	fputs(" or help\n", stderr);
 	return EXIT_USAGE;
 }
 
@@ -103,7 +103,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
-		fputs("weir: a command is wanted; weir --help lists them\n", stderr);
+		fputs("weir: expected a command; weir --help lists them\n", stderr);
 		return EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "help") == 0)

@@ -448,7 +448,7 @@ static int read_all(hwloc_topology_t hw, const struct weir_cpuset *present, stru
 	return rc;
 }
 
-/* What is wanted of hwloc, and what not: instruction caches, private caches, devices of this machine. */
+/* hwloc leaves out what weir does not use: instruction caches, private caches, this machine's devices. */
 static int configure(hwloc_topology_t hw)
 {
 	if (hwloc_topology_set_flags(hw, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED |
@@ -518,7 +518,7 @@ static int load_file(hwloc_topology_t hw, const char *input, struct weir_why *wh
 
 	if (stat(input, &st) == 0 && S_ISDIR(st.st_mode)) {
 		snprintf(why->text, sizeof why->text,
-			 "'%s' is a directory: a file is wanted, as 'lstopo FILE.xml' writes it",
+			 "'%s' is a directory: expected a file, as 'lstopo FILE.xml' writes it",
 			 input);
 		return -EINVAL;
 	}

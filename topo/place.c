@@ -198,8 +198,8 @@ int weir_plan_new(const struct weir_topo *topo, const struct weir_place_config *
 	int rc;
 
 	snprintf(p.why->text, sizeof p.why->text,
-		 "a topology, a configuration and a place for the "
-		 "plan are wanted");
+		 "expected a topology, a configuration and a place for "
+		 "the plan");
 	if (!topo || !cfg || !ret_plan)
 		return -EINVAL;
 	rc = weir__sized_read(&p.cfg, cfg);

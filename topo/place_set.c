@@ -147,7 +147,7 @@ static int refuse_list(struct place *p, const struct entry *e, const char *why)
 
 	weir_cpuset_print(&there, text, sizeof text);
 	snprintf(sentence, sizeof sentence,
-		 "%.80s; a list such as \"0-3,8\" is wanted, and the machine has %s", why, text);
+		 "%.80s; expected a list such as \"0-3,8\", and the machine has %s", why, text);
 	return refuse_entry(p, e, sentence);
 }
 

@@ -76,7 +76,7 @@ int weir__uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uin
 /* [setup] After the ring is closed. */
 void weir__uring_buffers_fini(struct uring_buffers *b);
 
-/* Provide what is wanted. */
+/* Provide the buffers that were asked for. */
 void weir__uring_buffers_refill(struct uring_buffers *b);
 /* The kernel has found none: provide more. False when there is no memory. */
 bool weir__uring_buffers_more(struct uring_buffers *b, enum uring_group_id id);

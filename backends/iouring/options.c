@@ -83,7 +83,7 @@ static int set_number(const struct word *word, const char *value, size_t value_l
 
 	if (value_len == 0 || *value < '0' || *value > '9' || end != value + value_len ||
 	    number < word->low || number > word->high) {
-		snprintf(why, len, "option %s is '%.*s': a number from %lu to %lu is wanted",
+		snprintf(why, len, "option %s is '%.*s': expected a number from %lu to %lu",
 			 word->name, (int)value_len, value, word->low, word->high);
 		return -EINVAL;
 	}

@@ -94,7 +94,7 @@ def libraries(program):
     """The shared libraries that it is loaded with, and the loader, by path."""
     listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
     found = set(re.findall(r"(/\S+) \(0x", listing))
-    # What the C library loads when a backtrace is wanted.
+    # What the C library loads when a backtrace is taken.
     unwinders = {os.path.join(os.path.dirname(path), "libgcc_s.so.1") for path in found}
     return found | set(filter(os.path.exists, unwinders))
 

@@ -115,7 +115,7 @@ def test_usage():
     refused(["doctor", "--wat"], "weir doctor: --wat", "--for, --json, --fix-script")
     refused(["doctor", "--jsn"], "is --json meant?")
     refused(["doctor", "--for", "dpdk"], "--for 'dpdk'", "proxy or bench")
-    refused(["doctor", "--for"], "USE is wanted")
+    refused(["doctor", "--for"], "expected USE")
     refused(["doctor", "now"], "'now'", "no argument")
     refused(["doctor", "--json", "--fix-script"], "--json and --fix-script")
     code, out, err = run_weir("doctor", "--help")

@@ -346,22 +346,22 @@ BAD = {
     "twice": ('{"context": {}, "context": {}}', "duplicate object key"),
     "deep": ("[" * 5000, "maximum parsing depth"),
     "array": ([1], "it is an array"),
-    "foreign": ({"dependencies": {}}, "context: an object"),
+    "foreign": ({"dependencies": {}}, "context: expected an object"),
     "nothing": ({"context": {}, "benchmarks": []}, "benchmarks: it is empty"),
-    "no_list": ({"context": {}, "benchmarks": {}}, "benchmarks: an array is wanted, not an object"),
+    "no_list": ({"context": {}, "benchmarks": {}}, "benchmarks: expected an array, not an object"),
     "newer": (changed(set_in("context", "weir", "format", 2)), "context.weir.format: 2"),
     "schema": (changed(set_in("context", "json_schema_version", 7)), "json_schema_version"),
-    "weir": (changed(set_in("context", "weir", [])), "context.weir: an object is wanted"),
+    "weir": (changed(set_in("context", "weir", [])), "context.weir: expected an object"),
     "time": (changed(set_in("benchmarks", 3, "real_time", "fast")),
-             "benchmarks[3].real_time: a number is wanted, not a string"),
+             "benchmarks[3].real_time: expected a number, not a string"),
     "no_time": (changed(lambda r: r["benchmarks"][3].pop("real_time")),
-                "benchmarks[3].real_time: a number is wanted, not nothing"),
-    "counter": (changed(set_in("benchmarks", 2, "batch", [])), "benchmarks[2].batch: a number"),
-    "unit": (changed(set_in("benchmarks", 0, "time_unit", "h")), "ns, us, ms or s is wanted"),
-    "name": (changed(set_in("benchmarks", 0, "run_name", 5)), "benchmarks[0].run_name: a string"),
+                "benchmarks[3].real_time: expected a number, not nothing"),
+    "counter": (changed(set_in("benchmarks", 2, "batch", [])), "benchmarks[2].batch: expected a number"),
+    "unit": (changed(set_in("benchmarks", 0, "time_unit", "h")), "expected ns, us, ms or s"),
+    "name": (changed(set_in("benchmarks", 0, "run_name", 5)), "benchmarks[0].run_name: expected a string"),
     "backend": (changed(set_in("benchmarks", 0, "run_name", "BM_echo/p99")), "backend:NAME"),
     "type": (changed(set_in("benchmarks", 0, "run_type", "guess")), "iteration or aggregate"),
-    "entry": (changed(set_in("benchmarks", 0, 5)), "benchmarks[0]: an object is wanted"),
+    "entry": (changed(set_in("benchmarks", 0, 5)), "benchmarks[0]: expected an object"),
     "curve": (changed(set_in("benchmarks", 7, "weir", "percentiles", [[50, 9], [20, 10]])),
               "benchmarks[7].weir.percentiles[1]"),
     "slices": (changed(set_in("benchmarks", 0, "weir", "over_time", [[0, 1]])),
@@ -389,12 +389,12 @@ def test_files_that_cannot_be_read():
 
 def test_bad_usage():
     refused(["bench", "report"], "result file")
-    refused(["bench", "report", EXAMPLE], "-o FILE is wanted")
-    refused(["bench", "report", EXAMPLE, "-o"], "FILE is wanted")
-    refused(["bench", "report", EXAMPLE, "-o", ""], "FILE is wanted")
+    refused(["bench", "report", EXAMPLE], "expected -o FILE")
+    refused(["bench", "report", EXAMPLE, "-o"], "expected FILE")
+    refused(["bench", "report", EXAMPLE, "-o", ""], "expected FILE")
     refused(["bench", "report", *[EXAMPLE] * 17, "-o", "x"], "17 files")
     refused(["bench", "report", EXAMPLE, "--outptu", "x"], "is --output meant?")
-    refused(["bench", "diff", EXAMPLE], "1 files", "two are wanted")
+    refused(["bench", "diff", EXAMPLE], "1 files", "expected two")
     for value in ("much", "-1", "", "5%%", "nan", "inf", "5 %"):
         refused(["bench", "diff", EXAMPLE, EXAMPLE, "--fail-above", value], "--fail-above")
     for command in ("report", "diff"):
@@ -512,7 +512,7 @@ def test_files_that_do_not_match():
     for key, value in other.items():
         new = put("m2.json", result({key: value}))
         before = {"rate_per_s": "rate"}.get(key, key)
-        refused(["bench", "diff", old, new], f"its {before} is {value}", "wanted")
+        refused(["bench", "diff", old, new], f"its {before} is {value}", "expected")
     refused(["bench", "diff", old, put("m3.json", google())], "Google Benchmark's", "same program")
     refused(["bench", "diff", put("m4.json", result(epoll=spread(1))),
              put("m5.json", result(kqueue=spread(1)))], "no benchmark in common", "backend:kqueue")

@@ -116,7 +116,7 @@ def test_steering_follows_the_cpu():
 def test_steering_that_does_nothing_is_said():
     for options, words in ((["--workers", "1"], "there is one shard"),
                            (["--workers", "2", "--shards", "worker", "--bind", "none"],
-                            "--bind cpu is wanted")):
+                            "it needs --bind cpu")):
         proxy = Proxy(Upstream(echo), options=[*options, "--steer"])
         proxy.err.find(words)
         call(proxy, 4)

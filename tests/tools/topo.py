@@ -371,7 +371,7 @@ def test_a_process_of_somebody_else():
 
 def test_bad_input():
     refused(["topo", "--policy", "fastest"], "weir topo: --policy 'fastest'", "performance, none,",
-            "or resource is wanted")
+            " or resource")
     refused(["topo", "--policy", ""], "--policy ''")
     refused(["topo", "--bind", "node"], "--bind 'node'", "auto, none, group, core or cpu")
     for cpus in ("drop-x", "0-", "x", "only-node", "only-node x", "5-2"):

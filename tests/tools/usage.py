@@ -34,7 +34,7 @@ def test_commands():
 def test_numbers():
     for value in ("abc", "0", "257", "-1", "1.5", "99999999999999999999999", "", " 1", "1x"):
         refused(["proxy", "--workers", value, *OK], f"weir proxy: --workers '{value}'", "1 to 256")
-    refused(["proxy", "--workers=many", *OK], "--workers 'many'", "a number from 1 to 256 is wanted")
+    refused(["proxy", "--workers=many", *OK], "--workers 'many'", "expected a number from 1 to 256")
     refused(["proxy", "--backlog", "0", *OK], "--backlog '0'", "1 to 65535")
     refused(["proxy", "--max-connections", "0", *OK], "--max-connections '0'")
     if 0 <= resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 200000000:
@@ -52,10 +52,10 @@ def test_options():
     refused(["proxy", "--wrokers", "1", *OK], "--wrokers", "is --workers meant?")
     refused(["proxy", "--colour", *OK], "--colour", "no such option")
     refused(["proxy", "-w", *OK], "-w", "two dashes")
-    refused(["proxy", *OK, "--workers"], "--workers", "N is wanted")
+    refused(["proxy", *OK, "--workers"], "--workers", "expected N")
     refused(["proxy", "--quiet=yes", *OK], "--quiet 'yes'", "no value")
     refused(["proxy", "--policy", "fastest", *OK], "--policy 'fastest'", "performance, none,",
-            "or resource is wanted")
+            "or resource")
     refused(["proxy", "--bind", "node", *OK], "--bind 'node'", "auto, none, group, core or cpu")
     refused(["proxy", "--threads-per-core", "0", *OK], "--threads-per-core '0'", "1 to 8")
     refused(["proxy", "--group-workers", "65", *OK], "--group-workers '65'", "1 to 64")
@@ -83,8 +83,8 @@ def test_addresses():
         refused(["proxy", bad, OK[1]], f"listen '{bad}'", "tcp://127.0.0.1:8080")
     for bad in ("", "tcp://127.0.0.1", "tcp://127.0.0.1:0", "tcp://127.0.0.1:99999", "ftp://a:1",
                 "tcp://256.1.1.1:80", "tcp://" + "a" * 300 + ":80"):
-        refused(["proxy", OK[0], bad], f"upstream '{bad[:100]}", "is wanted")
-        refused(["proxy", OK[0], OK[1] + "," + bad], f"upstream '{bad[:100]}", "is wanted")
+        refused(["proxy", OK[0], bad], f"upstream '{bad[:100]}", "expected an address")
+        refused(["proxy", OK[0], OK[1] + "," + bad], f"upstream '{bad[:100]}", "expected an address")
     refused(["proxy", OK[0], ",".join([OK[1]] * 65)], "one too many", "64")
     refused(["proxy", "tcp://192.0.2.1:8080", OK[1]], "'tcp://192.0.2.1:8080'",
             "not an address of this machine")

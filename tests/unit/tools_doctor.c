@@ -80,7 +80,7 @@ START_TEST(a_runtime_that_does_not_start)
 	expect("cpu.allowed", DOCTOR_PASS, "weir does not start", "");
 	/* Both are set, and one is refused first. */
 	says.env_workers = "abc";
-	does_not_start(-EINVAL, "WEIR_WORKERS is 'abc': a number from 1 to 256 is wanted");
+	does_not_start(-EINVAL, "WEIR_WORKERS is 'abc': expected a number from 1 to 256");
 	expect_now("runtime.start", DOCTOR_FAIL, "a number from 1 to 256", "unset WEIR_WORKERS");
 	/* Nothing in the environment is to blame. */
 	says.env_workers = says.env_backend = NULL;

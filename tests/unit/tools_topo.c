@@ -84,8 +84,8 @@ START_TEST(policies_by_name)
 	memset(&place, 0x5a, sizeof(place));
 	ck_assert_int_eq(place_options_read(&options, &place, why, sizeof(why)), OPTIONS_BAD);
 	ck_assert_int_eq(((unsigned char *)&place)[8], 0x5a);
-	ck_assert_ptr_nonnull(strstr(why, "--policy 'group-by': performance, none, "));
-	ck_assert_ptr_nonnull(strstr(why, " or resource is wanted"));
+	ck_assert_ptr_nonnull(strstr(why, "--policy 'group-by': expected performance, none, "));
+	ck_assert_ptr_nonnull(strstr(why, " or resource"));
 	/* The names of enum weir_bind, in its order. */
 	ck_assert_str_eq(place_binds[WEIR_BIND_AUTO], "auto");
 	ck_assert_str_eq(place_binds[WEIR_BIND_CPU], "cpu");

@@ -87,7 +87,7 @@ END_TEST
 
 START_TEST(what_is_no_list_is_named_with_what_there_is)
 {
-	static const char there[] = "; a list such as \"0-3,8\" is wanted, and the machine has ";
+	static const char there[] = "; expected a list such as \"0-3,8\", and the machine has ";
 	static const struct {
 		const char *cpus, *what, *there;
 	} cases[] = {

@@ -143,7 +143,7 @@ static int report(struct bench *b)
 	int rc;
 
 	if (b->cfg.reps < BENCH_REPS_WANTED)
-		bench_warn(b, "%u repetitions: at least %d are wanted for a figure to be quoted",
+		bench_warn(b, "%u repetitions: expected at least %d for a figure to be quoted",
 			   (unsigned)b->cfg.reps, BENCH_REPS_WANTED);
 	bench_env_end(b);
 	if (!bench_judge(b)) {

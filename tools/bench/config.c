@@ -197,10 +197,10 @@ static int place_as_told(struct bench *b, const cpu_set_t *allowed)
 	subtract(&all, allowed);
 	if (place->pinned && CPU_COUNT(&all) == 0)
 		return 0;
-	bench_say(
-		"--pin '%s': SERVER:CLIENT, such as 0:1 or 0,1:2-3, of the CPUs that this process "
-		"may use, or off is wanted",
-		pin);
+	bench_say("--pin '%s': expected SERVER:CLIENT, such as 0:1 or 0,1:2-3, of the CPUs that "
+		  "this process "
+		  "may use, or off",
+		  pin);
 	return EXIT_USAGE;
 }
 
@@ -238,7 +238,7 @@ static int place_workers(struct bench *b)
 		return EXIT_USAGE;
 	}
 	if (b->cfg.where.cpus && strlen(b->cfg.where.cpus) >= BENCH_CPUS_TEXT) {
-		bench_say("--cpus: no more than %d characters are wanted", BENCH_CPUS_TEXT - 1);
+		bench_say("--cpus: expected no more than %d characters", BENCH_CPUS_TEXT - 1);
 		return EXIT_USAGE;
 	}
 	if (b->place.pinned && b->place.workers.bind == WEIR_BIND_AUTO)
@@ -287,7 +287,7 @@ static int unknown_backend(const char *name, size_t len)
 		strncat(list, info.name, sizeof(list) - strlen(list) - 3);
 		strncat(list, ", ", sizeof(list) - strlen(list) - 1);
 	}
-	bench_say("--backends '%.*s': %sor all is wanted", (int)len, name, list);
+	bench_say("--backends '%.*s': expected %sor all", (int)len, name, list);
 	return EXIT_USAGE;
 }
 
@@ -304,7 +304,7 @@ static int add_backend(struct bench *b, const char *name, size_t len, const char
 	snprintf(backend->name, sizeof(backend->name), "%.*s", (int)len, name);
 	for (unsigned i = 0; i < b->backends_len; i++)
 		if (strcmp(b->backends[i].name, backend->name) == 0) {
-			bench_say("--backends: '%s' is named twice; each once is wanted, and --aa "
+			bench_say("--backends: '%s' is named twice; expected each once; --aa "
 				  "runs the first twice",
 				  backend->name);
 			return EXIT_USAGE;
@@ -425,12 +425,12 @@ static int choose_workload(struct bench *b, const char *name)
 		return 0;
 	}
 	if (name)
-		bench_say(
-			"'%.100s' is no workload: echo, pingpong, stream, connect, timer, spawn or "
-			"proxy is wanted",
-			name);
+		bench_say("unknown workload '%.100s'; expected echo, pingpong, stream, connect, "
+			  "timer, spawn or "
+			  "proxy",
+			  name);
 	else
-		bench_say("a workload is wanted: echo, pingpong, stream, connect, timer, spawn or "
+		bench_say("expected a workload: echo, pingpong, stream, connect, timer, spawn or "
 			  "proxy");
 	return EXIT_USAGE;
 }
@@ -451,7 +451,7 @@ static int settle(struct bench *b)
 	else if (cfg->workload == BENCH_CONNECT && cfg->depth > 1)
 		wrong = "--depth: connect has one message for each connection";
 	else if (cfg->time_ns == 0)
-		wrong = "--time '0': a time above 0 is wanted";
+		wrong = "--time '0': expected a time above 0";
 	if (wrong) {
 		bench_say("%s", wrong);
 		return EXIT_USAGE;
@@ -480,7 +480,7 @@ static int check_json(struct bench *b)
 	}
 	if (rc == 0)
 		return 0;
-	bench_say("--json '%s': %s; a file that can be written is wanted", path,
+	bench_say("--json '%s': %s; expected a file that can be written", path,
 		  rc == -ENXIO ? "nobody reads it" : outfile_error(rc));
 	return EXIT_USAGE;
 }
@@ -509,7 +509,7 @@ int bench_config_parse(int argc, char **argv, struct bench *b)
 	}
 	code = choose_workload(b, arguments ? argv[1] : NULL);
 	if (code == 0 && arguments > 1) {
-		bench_say("'%.100s': one workload is wanted", argv[2]);
+		bench_say("'%.100s': expected one workload", argv[2]);
 		code = EXIT_USAGE;
 	}
 	if (code == 0)

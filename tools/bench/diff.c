@@ -115,8 +115,8 @@ static int match_setup(const struct diff *d)
 
 		if (strcmp(old, new) != 0)
 			return complain(
-				"%s: its %s is %.80s, and %.80s in %s; two runs of the same "
-				"benchmark are wanted",
+				"%s: its %s is %.80s, and %.80s in %s; expected two runs of "
+				"the same benchmark",
 				d->new.path, must_match[i], *new ? new : "not given",
 				*old ? old : "not given", d->old.path);
 	}
@@ -133,7 +133,7 @@ static int match_rate(const struct diff *d)
 		return EXIT_DONE;
 	if (strcmp(bench_file_setup(&d->old, "rate_from"), "calibration") != 0 &&
 	    strcmp(bench_file_setup(&d->new, "rate_from"), "calibration") != 0)
-		return complain("%s: its rate is %.80s, and %.80s in %s; the same rate is wanted",
+		return complain("%s: its rate is %.80s, and %.80s in %s; expected the same rate",
 				d->new.path, new, old, d->old.path);
 	printf("! rates were calibrated, and differ: %.80s a second, and now %.80s; latencies "
 	       "compare badly\n",
@@ -163,8 +163,8 @@ static int match(const struct diff *d)
 	static const char *const writers[] = { "weir bench", "Google Benchmark" };
 
 	if (d->old.google != d->new.google)
-		return complain("%s is %s's, and %s is %s's; two results of the same program are "
-				"wanted",
+		return complain("%s is %s's, and %s is %s's; expected two results of the same "
+				"program",
 				d->old.path, writers[d->old.google], d->new.path,
 				writers[d->new.google]);
 	if (match_setup(d) != EXIT_DONE || match_rate(d) != EXIT_DONE)
@@ -172,7 +172,7 @@ static int match(const struct diff *d)
 	if (!have_common(d))
 		return complain(
 			"they have no benchmark in common: %s has '%.100s' and %s '%.100s'; "
-			"two runs of the same benchmarks are wanted",
+			"expected two runs of the same benchmarks",
 			d->old.path, d->old.results[0].name, d->new.path, d->new.results[0].name);
 	return EXIT_DONE;
 }
@@ -325,13 +325,13 @@ static const char *print_alone(const struct bench_file *file, const struct bench
 static int judge(const struct diff *d)
 {
 	if (d->untold == d->compared)
-		return complain("--fail-above: no figure has the repetitions to be judged by; four "
-				"in each file are wanted");
+		return complain("--fail-above: no figure has the repetitions to be judged by; "
+				"expected four in each file");
 	printf("%u worse by more than %g %%\n", d->worse, d->fail_above_pct);
 	if (d->worse)
 		return EXIT_FAILED;
 	return d->missing ? complain("--fail-above: '%.100s' of %s is not in %s, and was not "
-				     "checked; every benchmark of the old file is wanted",
+				     "checked; expected every benchmark of the old file",
 				     d->missing, d->old.path, d->new.path)
 			  : EXIT_DONE;
 }
@@ -366,7 +366,7 @@ static int parse_percent(const char *text, double *ret_percent)
 
 	if (end == text || !(text[0] >= '0' && text[0] <= '9') || (*end && strcmp(end, "%") != 0) ||
 	    !(value <= 1e6))
-		return complain("--fail-above '%.40s': per cent are wanted, such as 5 or 2.5%%",
+		return complain("--fail-above '%.40s': expected per cent, such as 5 or 2.5%%",
 				text);
 	*ret_percent = value;
 	return EXIT_DONE;
@@ -403,7 +403,7 @@ int bench_diff_main(int argc, char **argv)
 		break;
 	}
 	if (arguments != 2)
-		return complain("%d files; two are wanted, the old and the new result", arguments);
+		return complain("%d files; expected two, the old and the new result", arguments);
 	d.fail_above_pct = INFINITY;
 	if (cfg.fail_above && parse_percent(cfg.fail_above, &d.fail_above_pct) != EXIT_DONE)
 		return EXIT_USAGE;

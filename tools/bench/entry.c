@@ -146,7 +146,7 @@ static int read_unit(struct bench_reader *r, struct entry *e)
 		if (strcmp(units[i].name, name) == 0)
 			return 0;
 	}
-	return bench_refuse(r, "%s.time_unit: '%.20s': ns, us, ms or s is wanted", e->where, name);
+	return bench_refuse(r, "%s.time_unit: '%.20s': expected ns, us, ms or s", e->where, name);
 }
 
 /* Of a file of weir bench: …/backend:NAME/…/METRIC. */
@@ -155,10 +155,11 @@ static int read_metric(struct bench_reader *r, struct entry *e)
 	const char *backend = strstr(e->run_name, "/backend:"), *last = strrchr(e->run_name, '/');
 
 	if (!backend || last == backend || !last[1])
-		return bench_refuse(r,
-				    "%s.run_name: '%.100s': WORKLOAD/backend:NAME/…/real_time, or "
-				    "another metric there, is wanted",
-				    e->where, e->run_name);
+		return bench_refuse(
+			r,
+			"%s.run_name: '%.100s': expected WORKLOAD/backend:NAME/…/real_time, or "
+			"another metric there",
+			e->where, e->run_name);
 	e->metric = last + 1;
 	return 0;
 }
@@ -168,14 +169,14 @@ static int read_head(struct bench_reader *r, struct entry *e)
 	const char *name, *type;
 
 	if (!json_is_object(e->json))
-		return bench_refuse(r, "%s: an object is wanted", e->where);
+		return bench_refuse(r, "%s: expected an object", e->where);
 	if (text(r, e, "name", NULL, &name) < 0 || text(r, e, "run_name", name, &e->run_name) < 0 ||
 	    text(r, e, "run_type", "iteration", &type) < 0 || read_unit(r, e) < 0)
 		return -1;
 	if (strcmp(type, "aggregate") == 0)
 		return text(r, e, "aggregate_name", NULL, &e->aggregate);
 	if (strcmp(type, "iteration") != 0)
-		return bench_refuse(r, "%s.run_type: '%.20s': iteration or aggregate is wanted",
+		return bench_refuse(r, "%s.run_type: '%.20s': expected iteration or aggregate",
 				    e->where, type);
 	return 0;
 }
@@ -284,8 +285,8 @@ static int read_curve(struct bench_reader *r, struct entry *e, const json_t *lis
 		if (number_at(pair, 0, &at.share) < 0 || number_at(pair, 1, &at.ns) < 0 ||
 		    !((at.share /= 100) >= before.share && at.share <= 1 && at.ns >= before.ns))
 			return bench_refuse(r,
-					    "%s.weir.percentiles[%zu]: [percentile, ns] is "
-					    "wanted, both rising",
+					    "%s.weir.percentiles[%zu]: expected [percentile, "
+					    "ns], both rising",
 					    e->where, i);
 		result->curve = bench_grow(result->curve, result->curve_count, sizeof(at));
 		result->curve[result->curve_count++] = before = at;
@@ -305,8 +306,8 @@ static int read_slices(struct bench_reader *r, struct entry *e, const json_t *li
 		    number_at(row, 2, &at.p99) < 0 || number_at(row, 3, &at.max) < 0 ||
 		    !(at.second >= 0))
 			return bench_refuse(r,
-					    "%s.weir.over_time[%zu]: [second, p50, p99, max] is "
-					    "wanted",
+					    "%s.weir.over_time[%zu]: expected [second, p50, "
+					    "p99, max]",
 					    e->where, i);
 		result->slices = bench_grow(result->slices, result->slice_count, sizeof(at));
 		result->slices[result->slice_count++] = at;
@@ -328,7 +329,7 @@ static int read_judgement(struct bench_reader *r, struct entry *e, const json_t 
 	if (interval &&
 	    (number_at(interval, 0, &figure->low) < 0 ||
 	     number_at(interval, 1, &figure->high) < 0 || !(figure->low <= figure->high)))
-		return bench_refuse(r, "%s.weir.interval.%s: [low, high] is wanted", e->where,
+		return bench_refuse(r, "%s.weir.interval.%s: expected [low, high]", e->where,
 				    field);
 	if (p_value && !json_is_number(p_value))
 		return bench_refuse_type(r, e->where, "weir.p_value", "a number", p_value);

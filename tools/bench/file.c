@@ -54,7 +54,7 @@ static const char *type_name(const json_t *value)
 int bench_refuse_type(struct bench_reader *r, const char *where, const char *key,
 		      const char *wanted, const json_t *found)
 {
-	return bench_refuse(r, "%s%s%s: %s is wanted, not %s", where, *where ? "." : "", key,
+	return bench_refuse(r, "%s%s%s: expected %s, not %s", where, *where ? "." : "", key,
 			    wanted, type_name(found));
 }
 
@@ -135,10 +135,11 @@ static int read_backends(struct bench_reader *r, const json_t *list)
 	json_array_foreach(list, i, entry) {
 		if (json_unpack(entry, "{s:s, s:s, s:s}", "name", &name, "status", &status,
 				"reason", &reason) < 0)
-			return bench_refuse(r,
-					    "context.weir.backends[%zu]: an object with the "
-					    "strings name, status and reason is wanted",
-					    i);
+			return bench_refuse(
+				r,
+				"context.weir.backends[%zu]: expected an object with the "
+				"strings name, status and reason",
+				i);
 		if (strcmp(status, "ok") != 0)
 			add_pair(&r->file->missing, &r->file->missing_count, name,
 				 json_object_get(entry, "reason"));
@@ -201,7 +202,7 @@ static int read_context(struct bench_reader *r, const json_t *root)
 	if (!json_is_object(context))
 		return bench_refuse_type(r, "", "context",
 					 "an object, as weir bench and Google "
-					 "Benchmark write it,",
+					 "Benchmark write it",
 					 context);
 	schema = json_object_get(context, "json_schema_version");
 	if (schema && !(json_is_integer(schema) && json_integer_value(schema) == 1))

@@ -102,12 +102,12 @@ int bench_report_main(int argc, char **argv)
 		break;
 	default:
 		if (arguments == 0)
-			snprintf(why, sizeof(why), "the result file to report is wanted");
+			snprintf(why, sizeof(why), "expected the result file to report");
 		else if (arguments > REPORT_FILES_MAX)
-			snprintf(why, sizeof(why), "%d files; no more than %d are wanted",
+			snprintf(why, sizeof(why), "%d files; expected no more than %d",
 				 arguments, REPORT_FILES_MAX);
 		else if (!cfg.output)
-			snprintf(why, sizeof(why), "-o FILE is wanted: where the page goes");
+			snprintf(why, sizeof(why), "expected -o FILE: where the page goes");
 	}
 	if (*why) {
 		fprintf(stderr, "weir bench report: %s\n", why);

@@ -106,7 +106,7 @@ static enum options_result bad_choice(struct parser *p, const struct option_spec
 		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
 					 separator(spec, i),
 					 spec->choices[i]);
-	return bad(p, "--%s '%s': %s is wanted", spec->name, text, list);
+	return bad(p, "--%s '%s': expected %s", spec->name, text, list);
 }
 
 static enum options_result set_choice(struct parser *p, const struct option_spec *spec,
@@ -129,7 +129,7 @@ static enum options_result set_duration(struct parser *p, const struct option_sp
 
 	if (options_duration(text, &ns) < 0 || (spec->max && ns > spec->max))
 		return bad(p,
-			   "--%s '%s': a time such as 500ms, 10s or 2m is wanted, or 0 for none%s",
+			   "--%s '%s': expected a time such as 500ms, 10s or 2m, or 0 for none%s",
 			   spec->name, text, spec->max ? ", and not that long" : "");
 	memcpy(p->config + spec->offset, &ns, sizeof(ns));
 	return OPTIONS_OK;
@@ -143,7 +143,7 @@ static enum options_result set_value(struct parser *p, const struct option_spec 
 	switch (spec->kind) {
 	case OPTION_COUNT:
 		if (options_count(text, spec->min, spec->max, &value) < 0)
-			return bad(p, "--%s '%s': a number from %llu to %llu is wanted", spec->name,
+			return bad(p, "--%s '%s': expected a number from %llu to %llu", spec->name,
 				   text, (unsigned long long)spec->min,
 				   (unsigned long long)spec->max);
 		memcpy(p->config + spec->offset, &value, sizeof(value));
@@ -154,7 +154,7 @@ static enum options_result set_value(struct parser *p, const struct option_spec 
 		return set_choice(p, spec, text);
 	default:
 		if (!*text)
-			return bad(p, "--%s '': %s is wanted", spec->name, spec->value);
+			return bad(p, "--%s '': expected %s", spec->name, spec->value);
 		memcpy(p->config + spec->offset, &text, sizeof(text));
 		return OPTIONS_OK;
 	}
@@ -250,7 +250,7 @@ static enum options_result option(struct parser *p, const char *word, const char
 	if (equals)
 		return set_value(p, spec, equals + 1);
 	if (!next)
-		return bad(p, "--%s: %s is wanted behind it", spec->name, spec->value);
+		return bad(p, "--%s: expected %s behind it", spec->name, spec->value);
 	*ret_used = true;
 	return set_value(p, spec, next);
 }

@@ -18,7 +18,7 @@ static int unknown_policy(const char *policy, char *why, size_t why_len)
 					 : i + 1 == WEIR_PLACE_LEN ? " or "
 								   : ", ",
 					 weir_place_policy_name(i));
-	snprintf(why, why_len, "--policy '%.40s': %s is wanted", policy, list);
+	snprintf(why, why_len, "--policy '%.40s': expected %s", policy, list);
 	return OPTIONS_BAD;
 }
 

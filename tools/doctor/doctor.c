@@ -70,7 +70,7 @@ int doctor_main(int argc, char **argv)
 	if (end)
 		return end - 1;
 	if (cfg.json && cfg.script) {
-		fputs("weir doctor: --json and --fix-script: one of them is wanted\n", stderr);
+		fputs("weir doctor: --json and --fix-script: expected one of them\n", stderr);
 		return EXIT_USAGE;
 	}
 	return examine(&cfg);

@@ -36,7 +36,7 @@ static void check_at_least(struct doctor *doctor, const struct at_least *setting
 		return;
 	}
 	doctor_add(doctor, doctor_warn_for(doctor, setting->use), setting->id,
-		   "%lld: %s; %lld is wanted", value, setting->what, setting->fix);
+		   "%lld: %s; expected %lld", value, setting->what, setting->fix);
 	doctor_fix(doctor, "sysctl -w %s=%lld", setting->name, setting->fix);
 }
 

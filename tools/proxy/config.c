@@ -115,8 +115,8 @@ int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg)
 		return usage(why);
 	if (arguments < 2)
 		return usage(
-			arguments ? "where to is missing: tcp://LISTEN tcp://UPSTREAM are wanted"
-				  : "tcp://LISTEN tcp://UPSTREAM are wanted; --help has the rest");
+			arguments ? "the upstream is missing: expected tcp://LISTEN tcp://UPSTREAM"
+				  : "expected tcp://LISTEN tcp://UPSTREAM; --help has the rest");
 	if (arguments > 2) {
 		snprintf(why, sizeof(why),
 			 "'%.100s' is one address too many: several upstreams are "
@@ -155,8 +155,8 @@ int proxy_config_limit(const struct proxy_config *cfg, unsigned workers, uint64_
 	uint64_t most = have > reserved ? (have - reserved) / 2 : 0;
 
 	if (most == 0) {
-		proxy_say("RLIMIT_NOFILE %llu leaves no descriptors for connections: at least %llu "
-			  "are wanted",
+		proxy_say("RLIMIT_NOFILE %llu leaves no descriptors for connections: expected "
+			  "at least %llu",
 			  (unsigned long long)have, (unsigned long long)reserved + 2);
 		return EXIT_USAGE;
 	}

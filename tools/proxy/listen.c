@@ -23,8 +23,9 @@ static int refuse_address(const char *text, int rc)
 {
 	if (rc != -EINVAL && rc != -ENAMETOOLONG && rc != -EAFNOSUPPORT)
 		return proxy_refuse_name("listen", text, rc);
-	proxy_say("listen '%s': an address such as tcp://127.0.0.1:8080, tcp://[::1]:8080 or "
-		  "tcp://*:8080 is wanted",
+	proxy_say("listen '%s': expected an address such as tcp://127.0.0.1:8080, tcp://[::1]:8080 "
+		  "or "
+		  "tcp://*:8080",
 		  text);
 	return EXIT_USAGE;
 }
@@ -44,13 +45,14 @@ static int refuse(struct proxy *px, int rc)
 
 	switch (rc) {
 	case -EADDRINUSE:
-		proxy_say("listen '%s': the port is in use; a free one is wanted", text);
+		proxy_say("listen '%s': the port is in use; expected a free one", text);
 		return EXIT_USAGE;
 	case -EACCES:
 		if (weir_addr_port(&px->addr) >= 1024)
 			break;
-		proxy_say("listen '%s': port %u is for root or CAP_NET_BIND_SERVICE; one from 1024 "
-			  "on is wanted",
+		proxy_say("listen '%s': port %u is for root or CAP_NET_BIND_SERVICE; expected one "
+			  "from "
+			  "1024 on",
 			  text, weir_addr_port(&px->addr));
 		return EXIT_USAGE;
 	case -EADDRNOTAVAIL:
@@ -90,7 +92,7 @@ static void say_steering(struct proxy *px)
 		proxy_say("--steer has nothing to do: there is one shard");
 	else if (error == -EOPNOTSUPP && px->cfg->shards == WEIR_SHARDS_WORKER)
 		proxy_say("--steer does nothing, connections are shared out evenly: with "
-			  "--shards worker, --bind cpu is wanted");
+			  "--shards worker, it needs --bind cpu");
 	else if (error < 0)
 		proxy_say("--steer does nothing, connections are shared out evenly: %s",
 			  weir_strerror(error));

@@ -287,7 +287,7 @@ static int open_log(struct proxy *px)
 		proxy_say("no thread for the access log: %s", strerror(-rc));
 		return EXIT_FAILED;
 	}
-	proxy_say("--access-log '%s': open: %s; a file that can be written is wanted",
+	proxy_say("--access-log '%s': open: %s; expected a file that can be written",
 		  px->cfg->access_log, strerror(-rc));
 	return EXIT_USAGE;
 }

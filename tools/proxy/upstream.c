@@ -36,10 +36,10 @@ int proxy_refuse_name(const char *what, const char *text, int rc)
 static int refuse(const char *text, int rc)
 {
 	if (rc == -EINVAL || rc == -ENAMETOOLONG) {
-		proxy_say(
-			"upstream '%s': an address such as tcp://127.0.0.1:8080, tcp://[::1]:8080, "
-			"tcp://example.org:80 or unix:/path is wanted",
-			text);
+		proxy_say("upstream '%s': expected an address such as tcp://127.0.0.1:8080, "
+			  "tcp://[::1]:8080, "
+			  "tcp://example.org:80 or unix:/path",
+			  text);
 		return EXIT_USAGE;
 	}
 	return proxy_refuse_name("upstream", text, rc);
@@ -70,7 +70,7 @@ int proxy_upstreams_open(struct proxy *px)
 
 	while ((text = strsep(&rest, ",")) != NULL) {
 		if (px->upstreams_len == UPSTREAMS_MAX) {
-			proxy_say("upstream '%s' is one too many: at most %d are wanted", text,
+			proxy_say("upstream '%s' is one too many: expected at most %d", text,
 				  UPSTREAMS_MAX);
 			return EXIT_USAGE;
 		}

@@ -110,7 +110,7 @@ static int parse_mask(const struct topo_config *cfg, const struct weir_topo *top
 	}
 	weir_cpuset_print(&there, cpus, sizeof(cpus));
 	snprintf(why, sizeof(why),
-		 "--mask '%.60s': %.120s; CPUs such as 0-3,8 are wanted, and the machine has %s",
+		 "--mask '%.60s': %.120s; expected CPUs such as 0-3,8, and the machine has %s",
 		 cfg->mask, reason.text, cpus);
 	return usage(why);
 }
@@ -126,7 +126,7 @@ static int cut(const struct topo_config *cfg, struct weir_topo *topo)
 		return EXIT_USAGE;
 	if (cfg->quota && !parse_quota(cfg->quota, &milli)) {
 		snprintf(why, sizeof(why),
-			 "--quota '%.100s': a number of CPUs such as 0.5 or 2 is wanted, or none",
+			 "--quota '%.100s': expected a number of CPUs such as 0.5 or 2, or none",
 			 cfg->quota);
 		return usage(why);
 	}
@@ -152,7 +152,7 @@ static int workers_wanted(const struct topo_config *cfg, unsigned *ret_workers)
 
 	if (!value && text && *text && options_count(text, 1, 256, &value) < 0) {
 		snprintf(why, sizeof(why),
-			 "WEIR_WORKERS is '%.100s': a number from 1 to 256 is wanted", text);
+			 "WEIR_WORKERS is '%.100s': expected a number from 1 to 256", text);
 		return usage(why);
 	}
 	*ret_workers = (unsigned)value;
@@ -319,11 +319,11 @@ int topo_main(int argc, char **argv)
 	if (end)
 		return end - 1;
 	if (cfg.json && cfg.svg)
-		return usage("--json and --svg: one of them is wanted");
+		return usage("--json and --svg: expected one of them");
 	if (cfg.pid && cfg.svg)
-		return usage("--pid: there is no picture of a process; without --svg it is wanted");
+		return usage("--pid: there is no picture of a process; expected without --svg");
 	if (cfg.pid && (cfg.input || cfg.mask || cfg.quota || cfg.what_if))
 		return usage("--pid: a process that runs has its machine, mask and quota; "
-			     "without --input, --mask, --quota and --what-if it is wanted");
+			     "expected without --input, --mask, --quota and --what-if");
 	return cfg.pid ? show_process(&cfg) : run(&cfg);
 }
