@@ -143,7 +143,7 @@ static void wait_for_wakes(struct runtime *rt)
 /*
  * 7. What one worker's last task has sent to another that had left its loop: handles to be closed
  * at their home, and after a shutdown that ran out of time all the rest, of which only the closes are
- * made (core/io.h). This thread stands in for the workers, none of which runs any more. A connection
+ * made (core/io/io.h). This thread stands in for the workers, none of which runs any more. A connection
  * that was given away and is closed here may have its home at another one: hence until all is empty.
  * What is closed after that waits for weir_rt_free, which delivers once more.
  */
