@@ -9,10 +9,10 @@
  *	-ETIMEDOUT	the deadline passed first, or the peer did not answer in time
  *	-ESHUTDOWN	what was used is shut down: the runtime, or a closed semaphore
  *
- * and four say that weir cannot do a call here:
+ * and these four say that weir cannot do the call here:
  *
- *	-EPERM		called from the wrong place: a waiting call outside a fiber, a
- *			runtime made or stopped inside a task
+ *	-EPERM		a waiting call was made outside a fiber, or a runtime was made or
+ *			stopped inside a task
  *	-ENXIO		no runtime here, or one that was inherited through fork
  *	-ENODEV		a runtime without the driver that the call needs
  *	-EOPNOTSUPP	a backend, or a build, that cannot do it

@@ -20,8 +20,8 @@
  *    stackless body calls weir_cancel and goes on polling; what is pending when its
  *    task is aborted, or has returned, is abandoned for it: what a result holds is
  *    given back (discard), before fini.
- *  - Cancelled before its first poll a future starts nothing: that poll finishes
- *    with -ECANCELED.
+ *  - A future that was never polled may be cancelled: it starts nothing, and its
+ *    first poll finishes with -ECANCELED.
  *  - After a result it must not be polled again before its next init.
  *  - A pending leaf future (an operation, a sleep, a lock wait) belongs to the
  *    task that polled it first, and is polled with the same waker until it is

@@ -319,9 +319,9 @@ struct weir_serve_config {
 	size_t size;			/* sizeof(struct weir_serve_config) */
 	enum weir_dispatch dispatch;
 	/*
-	 * Take room for one more connection, which has been accepted: 0; -EAGAIN, but only if it
-	 * may not wait, when there is none. It waits on the accepting fiber, which accepts no
-	 * other meanwhile. A connection for which there is no room is reset; any other error
+	 * Take room for one more connection, which has been accepted. Returns 0 when it has the
+	 * room. When there is none: with may_wait it waits, on the accepting fiber, which accepts
+	 * no other meanwhile; without may_wait it returns -EAGAIN. A connection for which there is no room is reset; any other error
 	 * ends the serving. NULL: there is always room.
 	 */
 	int (*admit)(void *arg, bool may_wait);
@@ -601,7 +601,8 @@ WEIR_API int weir_tcp_send_lease_until(struct weir_tcp *conn, struct weir_lease 
 				       uint64_t deadline);
 
 /**
- * End one or both directions: SHUT_RD, SHUT_WR, SHUT_RDWR.
+ * End one or both directions: SHUT_RD, SHUT_WR, SHUT_RDWR. Any task of the runtime may call it while
+ * others receive or send on the stream: what is pending in a direction that ends returns.
  *
  * Thread:   [worker]
  * Waits:    never
@@ -656,7 +657,8 @@ struct weir_fd {
 WEIR_API int weir_fd_open(int fd, struct weir_fd **ret_fd);
 
 /**
- * Wait until it is ready for one of the events (enum weir_poll_event).
+ * Wait until it is ready for one of the events (enum weir_poll_event). Level-triggered, as poll(2):
+ * what is ready when it is called is reported, however often it was reported before.
  *
  * Thread:   [worker] on a fiber
  * Waits:    until one has come, up to the deadline
