@@ -316,7 +316,7 @@ def test_google_benchmark_reads_it():
 def test_refused():
     workloads = "echo, pingpong, stream, connect, timer, spawn or proxy"
     refused(["bench"], "weir bench: expected a workload", workloads)
-    refused(["bench", "ecko"], "'ecko' is no workload", workloads)
+    refused(["bench", "ecko"], "unknown workload 'ecko'", workloads)
     refused(["bench", "echo", "timer"], "'timer': one workload")
     refused(["bench", "echo", "--backends", "epool"], "--backends 'epool'", "epoll, ", "or all")
     refused(["bench", "echo", "--backends", "epoll,epoll"], "'epoll' is named twice", "--aa")

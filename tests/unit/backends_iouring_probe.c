@@ -405,7 +405,7 @@ START_TEST(bad_options)
 			      "entries=N, buffer-entries=N, zero-copy=N, "
 			      "direct=N, bundle=N, incremental=N, napi=N, min-wait=N");
 	ck_assert_int_eq(parse("entries=9999999"), -EINVAL);
-	SAYS("entries is '9999999': a number from 8 to 32768");
+	SAYS("entries is '9999999': expected a number from 8 to 32768");
 }
 END_TEST
 

@@ -103,7 +103,7 @@ START_TEST(report_and_chain)
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 	ck_assert(starts_with(text, "weir: fiber stack overflow in task \"?\" (stack 65536 "
 				    "bytes); raise stack_bytes\n"
-				    "weir: it overflowed in core_overflow_cases("));
+				    "weir: it overflowed in core_fiber_overflow_cases("));
 	ck_assert_msg(strstr(text, "), the fiber runs ?\n"), "it said: %s", text);
 	text = fault_in_child(touch_nothing, &status);
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
