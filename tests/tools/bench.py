@@ -317,7 +317,7 @@ def test_refused():
     workloads = "echo, pingpong, stream, connect, timer, spawn or proxy"
     refused(["bench"], "weir bench: expected a workload", workloads)
     refused(["bench", "ecko"], "unknown workload 'ecko'", workloads)
-    refused(["bench", "echo", "timer"], "'timer': one workload")
+    refused(["bench", "echo", "timer"], "'timer': expected one workload")
     refused(["bench", "echo", "--backends", "epool"], "--backends 'epool'", "epoll, ", "or all")
     refused(["bench", "echo", "--backends", "epoll,epoll"], "'epoll' is named twice", "--aa")
     refused(["bench", "echo", "--backends", "epoll,"], "--backends ''", "or all")
