@@ -19,6 +19,7 @@
 
 #define PAUSE_FIRST_NS (5 * WEIR_MSEC)
 #define PAUSE_MAX_NS WEIR_SEC
+#define DEAD_MAX 8	/* in a row: until the pauses are the longest */
 
 enum accept_phase {
 	START,
@@ -117,11 +118,15 @@ static bool is_of_the_dead(int res)
 	}
 }
 
-/* A shortage is over some time. Who hears of nothing but the dead until the longest pause, says so. */
-static bool is_passing(const struct weir_accept *self, int res)
+/* A shortage is over some time. Who hears of nothing but the dead, and for long, says so. */
+static bool is_passing(struct weir_accept *self, int res)
 {
-	return !self->tries &&
-	       (is_shortage(res) || (is_of_the_dead(res) && self->pause_ns < PAUSE_MAX_NS));
+	if (self->tries)
+		return false;
+	if (is_of_the_dead(res))
+		return ++self->dead <= DEAD_MAX;
+	self->dead = 0;
+	return is_shortage(res);
 }
 
 /* Take in what the operation answered; true if that ends the future, with *ret_rc. */
@@ -244,6 +249,7 @@ void weir_accept_init(struct weir_accept *accept, struct weir_listener *listener
 	accept->conn = NULL;
 	accept->pause_ns = PAUSE_FIRST_NS;
 	accept->phase = START;
+	accept->dead = 0;
 	accept->cancelled = accept->tries = accept->exactly = false;
 }
 

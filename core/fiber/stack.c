@@ -229,9 +229,9 @@ static unsigned claim(const struct weir__stack_pool *pool, struct weir__stack *o
 /* Each guard made by mprotect adds two mappings; they may take half of what there is. */
 static unsigned long mprotect_guard_max(void)
 {
-	if (weir__stack_hooks.max_map_count)
-		return weir__stack_hooks.max_map_count / 4;
-	return weir__os_mappings_max() / 4;
+	unsigned long pretended = weir__load(&weir__stack_hooks.max_map_count, WEIR_RELAXED);
+
+	return (pretended ? pretended : weir__os_mappings_max()) / 4;
 }
 
 static int guard_by_mprotect(char *guard, size_t bytes, const char **ret_reason)
@@ -258,7 +258,8 @@ static int guard_install(const struct weir__stack *s, const char **ret_reason)
 {
 	size_t bytes = s->region->guard;
 	char *guard = s->low - bytes;
-	int rc = weir__stack_hooks.no_guard_install ? -EINVAL : weir__os_guard(guard, bytes);
+	bool may = !weir__load(&weir__stack_hooks.no_guard_install, WEIR_RELAXED);
+	int rc = may ? weir__os_guard(guard, bytes) : -EINVAL;
 
 	if (rc == 0)
 		return 0;

@@ -96,7 +96,7 @@ void weir__stack_pool_trim(struct weir__stack_pool *pool, unsigned keep);
  */
 bool weir__stack_is_guard(const void *addr, size_t *ret_stack_bytes);
 
-/* For tests: pretend to be an older kernel, or one with another limit. */
+/* For tests: pretend to be an older kernel, or one with another limit. Atomic. */
 struct weir__stack_hooks {
 	bool no_guard_install;			/* use mprotect even if madvise could */
 	unsigned long max_map_count;		/* 0: ask the kernel */

@@ -271,6 +271,7 @@ struct weir_accept {
 	struct weir_tcp *conn;		/* the stream that this accept fills */
 	uint64_t pause_ns;		/* the next one, after EMFILE and its kin */
 	uint8_t phase;
+	uint8_t dead;			/* connections in a row that had died in the queue */
 	bool cancelled;
 	bool tries;			/* and does not wait: -EAGAIN */
 	bool exactly;			/* from .listener, whichever shard this worker has */

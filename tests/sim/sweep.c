@@ -82,7 +82,7 @@ static void plan(struct run *run, uint64_t seed, bool stackless, struct weir_sim
 	cfg.lease_blocks = program->leases_each ? program->leases_each * run->clients
 						: 1 + (unsigned)draw(run, 6);
 	if (program->accept_errors) {
-		cfg.fail_permille[WEIR_OP_ACCEPT] = 100 + (unsigned)draw(run, 400);
+		cfg.fail_permille[WEIR_OP_ACCEPT] = 100 + (unsigned)draw(run, 600);
 	} else if (seed % 3) {
 		run->errors = true;
 		for (unsigned i = 0; i < WEIR_OP_CODES; i++)

@@ -17,13 +17,13 @@
 /* From here on there are no guards for stacks that have not been used: what is reserved, and no more. */
 static void forbid_new_stacks(void)
 {
-	weir__stack_hooks.max_map_count = 4;
-	weir__stack_hooks.no_guard_install = true;
+	__atomic_store_n(&weir__stack_hooks.max_map_count, 4, __ATOMIC_RELAXED);
+	__atomic_store_n(&weir__stack_hooks.no_guard_install, true, __ATOMIC_RELAXED);
 }
 
 static void allow_new_stacks(void)
 {
-	weir__stack_hooks.no_guard_install = false;
+	__atomic_store_n(&weir__stack_hooks.no_guard_install, false, __ATOMIC_RELAXED);
 }
 
 /* ---- tasks ---- */
