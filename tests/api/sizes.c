@@ -58,10 +58,16 @@ static void open_all(void)
 	end += ROOM;
 }
 
+static void runtime_end(struct weir_rt *ended)
+{
+	ck_assert_int_eq(weir_rt_shutdown(ended, testing_hang_ns()), 0);
+	weir_rt_free(ended);
+}
+
 static void close_all(void)
 {
 	munmap(end - ROOM, 2 * ROOM);
-	weir_rt_free(rt);
+	runtime_end(rt);
 }
 
 /* ---- the functions that take a config ---- */
@@ -79,7 +85,7 @@ static int call_rt_new(const void *cfg)
 
 	ck_assert_int_eq(weir_rt_why()[0] != '\0', rc < 0);
 	if (rc == 0)
-		weir_rt_free(made);
+		runtime_end(made);
 	return rc;
 }
 

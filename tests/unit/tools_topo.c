@@ -54,6 +54,7 @@ static void compare(const struct place_options *options, unsigned workers)
 	ck_assert_uint_eq(told->why_len, used->why_len);
 	for (unsigned i = 0; i < told->why_len; i++)
 		ck_assert_str_eq(told->why[i], used->why[i]);
+	ck_assert_int_eq(weir_rt_shutdown(rt, testing_hang_ns()), 0);
 	weir_rt_free(rt);
 	weir_plan_free(told);
 	weir_topo_free(here);
