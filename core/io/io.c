@@ -75,7 +75,8 @@ enum {
 
 void weir_backend_detached(struct weir_handle *h)
 {
-	h->backend = NULL;
+	/* Whoever closes it, too, may look meanwhile. */
+	weir__store(&h->backend, (struct weir_backend *)NULL, WEIR_RELAXED);
 	/* Pairs with the one in weir__handle_close. */
 	if (weir__fetch_or(&h->flags, (uint8_t)HANDLE_GONE, WEIR_ACQ_REL) & HANDLE_OWNED)
 		h->released(h);
