@@ -407,6 +407,16 @@ def end_early(signo, _frame):
     os._exit(128 + signo)
 
 
+def tell_why():
+    """On stderr, which meson prints of a test that failed; of its TAP it shows the results alone."""
+    print("# " + traceback.format_exc().replace("\n", "\n# "), file=sys.stderr)
+    for thing in _open:
+        if isinstance(thing, Proxy):
+            print("# stderr: " + "\n# ".join(thing.err.lines[-60:]), file=sys.stderr)
+            print("# log: " + "\n# ".join(thing.log.lines[-30:] if thing.log else []),
+                  file=sys.stderr, flush=True)
+
+
 def main(tests):
     """Usage: TEST_FILE WEIR [--backend NAME] [TEST...]; runs the tests of a module, prints TAP.
 
@@ -432,11 +442,7 @@ def main(tests):
         except BaseException:           # pylint: disable=broad-except
             result = "not ok"
             failed += 1
-            print("# " + traceback.format_exc().replace("\n", "\n# "))
-            for thing in _open:
-                if isinstance(thing, Proxy):
-                    print("# stderr: " + "\n# ".join(thing.err.lines[-30:]))
-                    print("# log: " + "\n# ".join(thing.log.lines[-30:] if thing.log else []))
+            tell_why()
         clean_up()
         print(f"{result} {number} - {name[5:]}{note}", flush=True)
         print(f"# {time.monotonic() - begin:.2f} s", flush=True)
