@@ -160,6 +160,9 @@ def answers(port):
 
 class Server:
     def __init__(self, text, port, workers, cpus, upstream=0):
+        end = time.time() + 5   # the kernel closes a dead program's ring, and its sockets, later
+        while answers(port) and time.time() < end:
+            time.sleep(0.05)
         if answers(port):  # another server on it would be measured, or share the connections
             sys.exit(f"run-peers.py: somebody listens on port {port} already; end that, or take another --port")
         self.log = open(f"{TMP}/log.{port}", "w")
