@@ -53,7 +53,7 @@ static int echo_poll(void *state, struct weir_cx *cx)
 
 	if (!echo->op.handle)
 		start_recv(echo);
-	while ((rc = weir_poll(&echo->op.leaf.future, cx)) > 0) {
+	while ((rc = weir_poll(&echo->op.future, cx)) > 0) {
 		if (echo->op.code != WEIR_OP_SEND) {
 			start_send(echo, (size_t)rc);
 			continue;

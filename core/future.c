@@ -28,7 +28,7 @@ static void mark_pending(int *results, unsigned count)
 }
 
 /* Poll every future that has no result yet, from start; the first that finished, or -1. */
-static int poll_round(struct weir_select *s, struct weir_cx *cx, bool all)
+static int poll_round(struct weir_select_future *s, struct weir_cx *cx, bool all)
 {
 	int first = -1;
 	unsigned n, i;
@@ -62,7 +62,7 @@ static bool any_pending(const int *results, unsigned count)
  * What this select has not polled may have been started elsewhere, so it is cancelled like the
  * others, and polled to its end. Without a cancel verb polling would only start it: it is left alone.
  */
-static void leave_unpolled(struct weir_select *s, unsigned from)
+static void leave_unpolled(struct weir_select_future *s, unsigned from)
 {
 	unsigned n, i;
 
@@ -90,7 +90,7 @@ static unsigned fair_start(unsigned count)
 }
 
 /* What a select that was cancelled reports: who completed all the same, or nobody. */
-static int survivor(const struct weir_select *s)
+static int survivor(const struct weir_select_future *s)
 {
 	unsigned i;
 
@@ -125,7 +125,7 @@ static void discard_all(struct weir_future **futures, int *results, unsigned cou
 	}
 }
 
-static int select_race(struct weir_select *s, struct weir_cx *cx, bool started)
+static int select_race(struct weir_select_future *s, struct weir_cx *cx, bool started)
 {
 	int first = poll_round(s, cx, s->cancelled);
 
@@ -140,7 +140,7 @@ static int select_race(struct weir_select *s, struct weir_cx *cx, bool started)
 
 static int select_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_select *s = WEIR_CONTAINER_OF(future, struct weir_select, future);
+	struct weir_select_future *s = WEIR_CONTAINER_OF(future, struct weir_select_future, future);
 	bool started = s->winner != -2;
 
 	if (s->count == 0)
@@ -162,7 +162,7 @@ static int select_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void select_cancel(struct weir_future *future)
 {
-	struct weir_select *s = WEIR_CONTAINER_OF(future, struct weir_select, future);
+	struct weir_select_future *s = WEIR_CONTAINER_OF(future, struct weir_select_future, future);
 
 	s->cancelled = true;
 	if (s->winner < 0)
@@ -171,14 +171,15 @@ static void select_cancel(struct weir_future *future)
 
 static void select_discard(struct weir_future *future)
 {
-	struct weir_select *s = WEIR_CONTAINER_OF(future, struct weir_select, future);
+	struct weir_select_future *s = WEIR_CONTAINER_OF(future, struct weir_select_future, future);
 
 	discard_all(s->futures, s->results, s->count);
 }
 
 static int select_unwind(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_select *s = WEIR_CONTAINER_OF(future, struct weir_select, holder.future);
+	struct weir_select_future *s =
+		WEIR_CONTAINER_OF(future, struct weir_select_future, holder.future);
 
 	(void)cx;
 	discard_all(s->futures, s->results, s->count);
@@ -192,10 +193,10 @@ static const struct weir_future_ops select_ops = { "select", select_poll, select
 						   select_discard };
 
 /* winner: -2 before the first poll, -1 while nobody has won. */
-void weir_select_init(struct weir_select *s, struct weir_future **futures, int *results,
+void weir_select_init(struct weir_select_future *s, struct weir_future **futures, int *results,
 		      unsigned count)
 {
-	*s = (struct weir_select){ .future = { &select_ops },
+	*s = (struct weir_select_future){ .future = { &select_ops },
 				   .futures = futures,
 				   .results = results,
 				   .count = futures && results ? count : 0,
@@ -206,7 +207,8 @@ void weir_select_init(struct weir_select *s, struct weir_future **futures, int *
 
 static int join_all_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_join_all *all = WEIR_CONTAINER_OF(future, struct weir_join_all, future);
+	struct weir_join_all_future *all =
+		WEIR_CONTAINER_OF(future, struct weir_join_all_future, future);
 	unsigned i;
 
 	for (i = 0; i < all->count; i++) {
@@ -230,7 +232,8 @@ static int join_all_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void join_all_cancel(struct weir_future *future)
 {
-	struct weir_join_all *all = WEIR_CONTAINER_OF(future, struct weir_join_all, future);
+	struct weir_join_all_future *all =
+		WEIR_CONTAINER_OF(future, struct weir_join_all_future, future);
 
 	all->cancelled = true;
 	cancel_pending(all->futures, all->results, all->count);
@@ -238,15 +241,16 @@ static void join_all_cancel(struct weir_future *future)
 
 static void join_all_discard(struct weir_future *future)
 {
-	struct weir_join_all *all = WEIR_CONTAINER_OF(future, struct weir_join_all, future);
+	struct weir_join_all_future *all =
+		WEIR_CONTAINER_OF(future, struct weir_join_all_future, future);
 
 	discard_all(all->futures, all->results, all->count);
 }
 
 static int join_all_unwind(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_join_all *all =
-		WEIR_CONTAINER_OF(future, struct weir_join_all, holder.future);
+	struct weir_join_all_future *all =
+		WEIR_CONTAINER_OF(future, struct weir_join_all_future, holder.future);
 
 	(void)cx;
 	discard_all(all->futures, all->results, all->count);
@@ -260,10 +264,10 @@ static const struct weir_future_ops join_all_holder_ops = { "join_all's results"
 static const struct weir_future_ops join_all_ops = { "join_all", join_all_poll, join_all_cancel,
 						     join_all_discard };
 
-void weir_join_all_init(struct weir_join_all *all, struct weir_future **futures, int *results,
-			unsigned count)
+void weir_join_all_init(struct weir_join_all_future *all, struct weir_future **futures,
+			int *results, unsigned count)
 {
-	*all = (struct weir_join_all){ .future = { &join_all_ops },
+	*all = (struct weir_join_all_future){ .future = { &join_all_ops },
 				       .futures = futures,
 				       .results = results,
 				       .count = futures && results ? count : 0,

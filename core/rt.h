@@ -12,7 +12,7 @@
 #include "core/slab.h"
 
 struct weir_backend;
-struct weir_blocking;
+struct weir_blocking_future;
 struct weir_plan;
 struct weir_signal;
 struct weir_task;
@@ -25,9 +25,9 @@ struct weir__sched_ops {
 	/* Put a link into a worker's inbox and make sure that it looks; see core/mailbox.h. [any] */
 	void (*post)(struct weir_rt *rt, unsigned worker, struct weir__link *tagged);
 	/* Queue a blocking job; -EAGAIN when full, -ESHUTDOWN. [any] */
-	int (*blocking_push)(struct weir_rt *rt, struct weir_blocking *job);
+	int (*blocking_push)(struct weir_rt *rt, struct weir_blocking_future *job);
 	/* Take back a job that has not started. [any] */
-	bool (*blocking_remove)(struct weir_rt *rt, struct weir_blocking *job);
+	bool (*blocking_remove)(struct weir_rt *rt, struct weir_blocking_future *job);
 	/* Give the memory back that weir_rt_free has left for the wakers still held. [any] */
 	void (*release)(struct weir_rt *rt);
 	/* A worker's backend cannot wait for events, and why; 0: it can again. [owner] */

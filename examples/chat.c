@@ -79,7 +79,7 @@ static int converse(struct member *m)
 {
 	struct weir_branch branches[SOURCES];
 	struct weir_select_set set;
-	struct weir_mpsc_recv recv;
+	struct weir_mpsc_recv_future recv;
 	struct weir_op op;
 	struct said from_client, from_others;
 	int rc = weir_select_set_init(&set, branches, SOURCES), which = SOURCES;
@@ -88,11 +88,11 @@ static int converse(struct member *m)
 		if (which != OTHERS) {
 			weir_op_init_recv(&op, &m->conn->handle, from_client.text,
 					  sizeof(from_client.text), 0);
-			weir_select_set_arm(&set, CLIENT, &op.leaf.future);
+			weir_select_set_arm(&set, CLIENT, &op.future);
 		}
 		if (which != CLIENT) {
 			weir_mpsc_recv_init(&recv, m->queue, 1, &from_others);
-			weir_select_set_arm(&set, OTHERS, &recv.wait.leaf.future);
+			weir_select_set_arm(&set, OTHERS, &recv.future);
 		}
 		rc = which = weir_select_set_next(&set);
 		if (rc < 0)

@@ -84,19 +84,19 @@ static int raise_later(void *arg)
 
 static int run(void *arg)
 {
-	struct weir_group *group;
+	struct weir_join_set *set;
 	struct tally tally;
-	int got, late, rc = weir_group_new(NULL, &group);
+	int got, late, rc = weir_join_set_new(NULL, &set);
 
 	(void)arg;
 	if (rc < 0)
 		return rc;
 	tally_init(&tally, 10);
 	for (int i = 0; rc == 0 && i < 10; i++)
-		rc = weir_group_spawn(group, raise_later, &tally, NULL);
+		rc = weir_join_set_spawn(set, raise_later, &tally, NULL);
 	got = rc < 0 ? rc : weir_await(&tally.future);
 	printf("ten tasks have raised it: %d\n", got);
-	weir_group_free(group);
+	weir_join_set_free(set);
 	pthread_mutex_destroy(&tally.lock);
 
 	/* Nobody raises this one; the deadline cancels it, and waits until it has let go. */

@@ -27,9 +27,9 @@ static int echo_poll(void *state, struct weir_cx *cx)
 	struct echo *self = state;
 	int rc;
 
-	if (!self->op.leaf.future.ops) /* the first poll */
+	if (!self->op.future.ops) /* the first poll */
 		weir_op_init_recv_lease(&self->op, &self->conn->handle, &self->lease);
-	while ((rc = weir_poll(&self->op.leaf.future, cx)) > 0) {
+	while ((rc = weir_poll(&self->op.future, cx)) > 0) {
 		if (self->op.code == WEIR_OP_RECV_LEASE) {
 			weir_op_init_send(&self->op, &self->conn->handle, self->lease.data,
 					  self->lease.len, WEIR_OP_ALL);
@@ -57,7 +57,7 @@ static void echo_fini(void *state)
 struct serve {
 	struct weir_listener *listener;
 	struct weir_tcp *conn;
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 };
 
 static void start_echo(struct weir_tcp *conn)

@@ -31,7 +31,7 @@ static int square(void *arg)
 static void *call(void *arg)
 {
 	struct caller *self = arg;
-	struct weir_mpsc_send send;
+	struct weir_mpsc_send_future send;
 	struct weir_task *task;
 	int rc = weir_rt_spawn(self->rt, square, &self->number, &task);
 
@@ -41,7 +41,7 @@ static void *call(void *arg)
 		self->result = rc;
 	/* weir_mpsc_send needs a fiber; its future can be waited for on any thread. */
 	weir_mpsc_send_init(&send, self->words, &self->number);
-	weir_block_on(&send.wait.leaf.future, WEIR_FOREVER);
+	weir_block_on(&send.future, WEIR_FOREVER);
 	weir_mpsc_unref(self->words);
 	return NULL;
 }

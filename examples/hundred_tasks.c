@@ -40,17 +40,17 @@ static int job(void *arg)
 static int run(void *arg)
 {
 	struct job *jobs = arg;
-	struct weir_group *group;
-	int result, done = 0, rc = weir_group_new(NULL, &group);
+	struct weir_join_set *set;
+	int result, done = 0, rc = weir_join_set_new(NULL, &set);
 
 	if (rc < 0)
 		return rc;
 	for (int i = 0; rc == 0 && i < TASKS; i++)
-		rc = weir_group_spawn(group, job, &jobs[i], NULL);
+		rc = weir_join_set_spawn(set, job, &jobs[i], NULL);
 	/* Those that finish first are joined first. */
-	while (rc >= 0 && (rc = weir_group_next(group, NULL, &result)) > 0)
+	while (rc >= 0 && (rc = weir_join_set_next(set, NULL, &result)) > 0)
 		done += result >= 0;
-	weir_group_free(group);
+	weir_join_set_free(set);
 	printf("%d of %d tasks done\n", done, TASKS);
 	return rc < 0 ? rc : done == TASKS ? 0 : -EIO;
 }

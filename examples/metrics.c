@@ -43,19 +43,19 @@ static int yield_ten_times(void *arg)
 static int run(void *arg)
 {
 	struct weir_metrics m = WEIR_METRICS_INIT;
-	struct weir_group *group;
-	int rc = weir_group_new(NULL, &group);
+	struct weir_join_set *set;
+	int rc = weir_join_set_new(NULL, &set);
 
 	(void)arg;
 	if (rc < 0)
 		return rc;
 	if (weir_metrics_get(weir_rt_current(), &m) == 0 && m.stall_error == 0)
-		rc = weir_group_spawn(group, compute, NULL, NULL);
+		rc = weir_join_set_spawn(set, compute, NULL, NULL);
 	for (int i = 0; rc == 0 && i < TASKS; i++)
-		rc = weir_group_spawn(group, yield_ten_times, NULL, NULL);
-	while (rc >= 0 && (rc = weir_group_next(group, NULL, NULL)) > 0)
+		rc = weir_join_set_spawn(set, yield_ten_times, NULL, NULL);
+	while (rc >= 0 && (rc = weir_join_set_next(set, NULL, NULL)) > 0)
 		;
-	weir_group_free(group);
+	weir_join_set_free(set);
 	return rc;
 }
 

@@ -94,19 +94,19 @@ static int ask(struct weir_listener *whom)
 static int once(struct weir_listener *front, struct weir_listener *server)
 {
 	static char text[64];
-	struct weir_group *group;
+	struct weir_join_set *set;
 	struct weir_addr addr;
 	int rc = weir_listener_addr(server, &addr);
 
-	if (rc < 0 || (rc = weir_group_new(NULL, &group)) < 0)
+	if (rc < 0 || (rc = weir_join_set_new(NULL, &set)) < 0)
 		return rc;
 	weir_addr_format(&addr, text, sizeof(text));
 	upstream = text;
-	rc = weir_group_spawn(group, answer, server, NULL);
+	rc = weir_join_set_spawn(set, answer, server, NULL);
 	if (rc == 0)
-		rc = weir_group_spawn(group, accept_clients, front, NULL);
+		rc = weir_join_set_spawn(set, accept_clients, front, NULL);
 	rc = rc < 0 ? rc : ask(front);
-	weir_group_free(group); /* aborts those two, and waits for them */
+	weir_join_set_free(set); /* aborts those two, and waits for them */
 	return rc;
 }
 

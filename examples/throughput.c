@@ -69,16 +69,16 @@ static int client(void *arg)
 }
 
 /* Start the clients, let them run for a second, and count. */
-static int run_clients(struct load *load, struct weir_group *group)
+static int run_clients(struct load *load, struct weir_join_set *set)
 {
 	int rc = 0, count;
 
 	for (int i = 0; rc == 0 && i < CONNECTIONS; i++)
-		rc = weir_group_spawn(group, client, load, NULL);
+		rc = weir_join_set_spawn(set, client, load, NULL);
 	if (rc == 0)
 		rc = weir_sleep(WEIR_SEC);
 	atomic_store(&load->stop, true);
-	while (rc >= 0 && (rc = weir_group_next(group, NULL, &count)) > 0) {
+	while (rc >= 0 && (rc = weir_join_set_next(set, NULL, &count)) > 0) {
 		if (count < 0)
 			return count;
 		load->requests += (uint64_t)count;
@@ -90,19 +90,19 @@ static int run(void *arg)
 {
 	struct load *load = arg;
 	struct weir_listener *listener;
-	struct weir_group *group;
+	struct weir_join_set *set;
 	struct weir_task *server;
 	int ignored, rc = weir_listener_open("127.0.0.1:0", NULL, &listener);
 
 	if (rc < 0)
 		return rc;
 	weir_listener_addr(listener, &load->addr);
-	rc = weir_group_new(NULL, &group);
+	rc = weir_join_set_new(NULL, &set);
 	if (rc == 0 && (rc = weir_spawn(serve, listener, &server)) == 0) {
-		rc = run_clients(load, group);
+		rc = run_clients(load, set);
 		weir_task_abort(server);
 		weir_task_join(server, &ignored);
-		weir_group_free(group);
+		weir_join_set_free(set);
 	}
 	weir_listener_close(listener);
 	return rc;

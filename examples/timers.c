@@ -47,9 +47,9 @@ static int deadline(void)
 /* Two sleeps: the longer one loses, is cancelled, and is over before select answers. */
 static int first_of_two(void)
 {
-	struct weir_sleep slow, fast;
-	struct weir_future *futures[] = { &slow.leaf.future, &fast.leaf.future };
-	struct weir_select select;
+	struct weir_sleep_future slow, fast;
+	struct weir_future *futures[] = { &slow.future, &fast.future };
+	struct weir_select_future select;
 	int results[2], winner;
 
 	weir_sleep_init(&slow, weir_deadline_in(WEIR_SEC));

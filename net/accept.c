@@ -30,7 +30,7 @@ enum accept_phase {
 };
 
 /* The accept holds nothing from here on. */
-static int leave(struct weir_accept *self, int rc)
+static int leave(struct weir_accept_future *self, int rc)
 {
 	struct weir_listener *listener = self->listener;
 
@@ -48,7 +48,7 @@ static int leave(struct weir_accept *self, int rc)
 }
 
 /* Hold the shard of this worker. The hold is what `listener` != NULL means after START. */
-static int begin(struct weir_accept *self, const struct weir_cx *cx)
+static int begin(struct weir_accept_future *self, const struct weir_cx *cx)
 {
 	struct weir_listener *listener = self->listener;
 
@@ -62,7 +62,7 @@ static int begin(struct weir_accept *self, const struct weir_cx *cx)
 	return 0;
 }
 
-static void pause_accepting(struct weir_accept *self)
+static void pause_accepting(struct weir_accept_future *self)
 {
 	weir_sleep_init(&self->u.sleep, self->tries ? 0 : weir_deadline_in(self->pause_ns));
 	self->pause_ns *= 2;
@@ -72,7 +72,7 @@ static void pause_accepting(struct weir_accept *self)
 }
 
 /* The next try, with a handle as good as new. */
-static void submit(struct weir_accept *self)
+static void submit(struct weir_accept_future *self)
 {
 	if (!self->conn)
 		self->conn = weir__tcp_alloc();
@@ -87,7 +87,7 @@ static void submit(struct weir_accept *self)
 	self->phase = OP;
 }
 
-static bool stopped(const struct weir_accept *self)
+static bool stopped(const struct weir_accept_future *self)
 {
 	return self->cancelled || weir__listener_is_closed(self->listener);
 }
@@ -119,7 +119,7 @@ static bool is_of_the_dead(int res)
 }
 
 /* A shortage is over some time. Who hears of nothing but the dead, and for long, says so. */
-static bool is_passing(struct weir_accept *self, int res)
+static bool is_passing(struct weir_accept_future *self, int res)
 {
 	if (self->tries)
 		return false;
@@ -130,7 +130,7 @@ static bool is_passing(struct weir_accept *self, int res)
 }
 
 /* Take in what the operation answered; true if that ends the future, with *ret_rc. */
-static bool answered(struct weir_accept *self, int res, int *ret_rc)
+static bool answered(struct weir_accept_future *self, int res, int *ret_rc)
 {
 	if (res >= 0) {
 		*ret_rc = leave(self, 0);
@@ -147,7 +147,7 @@ static bool answered(struct weir_accept *self, int res, int *ret_rc)
 }
 
 /* After a pause: 0 when the next try is under way, else the future's result. */
-static int resume(struct weir_accept *self, int res)
+static int resume(struct weir_accept_future *self, int res)
 {
 	if (self->phase == SLEEP && res == -ENODEV) {
 		weir_yield_init(&self->u.yield);
@@ -163,7 +163,7 @@ static int resume(struct weir_accept *self, int res)
 }
 
 /* An operation that has started is polled to its end; none starts on a closed listener. */
-static int poll_op(struct weir_accept *self, struct weir_cx *cx)
+static int poll_op(struct weir_accept_future *self, struct weir_cx *cx)
 {
 	struct weir_listener *listener = self->listener;
 	int rc;
@@ -171,15 +171,16 @@ static int poll_op(struct weir_accept *self, struct weir_cx *cx)
 	if (!weir__listener_enter(listener))
 		return weir__load(&self->u.op.state, WEIR_RELAXED) == WEIR_OP_IDLE
 			       ? -ECANCELED
-			       : weir_poll(&self->u.op.leaf.future, cx);
-	rc = weir_poll(&self->u.op.leaf.future, cx);
+			       : weir_poll(&self->u.op.future, cx);
+	rc = weir_poll(&self->u.op.future, cx);
 	weir__listener_leave(listener);
 	return rc;
 }
 
 static int accept_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_accept *self = WEIR_CONTAINER_OF(future, struct weir_accept, future);
+	struct weir_accept_future *self =
+		WEIR_CONTAINER_OF(future, struct weir_accept_future, future);
 	int rc;
 
 	if (self->phase == START) {
@@ -196,7 +197,7 @@ static int accept_poll(struct weir_future *future, struct weir_cx *cx)
 				return rc;
 			break;
 		case SLEEP:
-			rc = weir_poll(&self->u.sleep.leaf.future, cx);
+			rc = weir_poll(&self->u.sleep.future, cx);
 			if (rc == WEIR_PENDING || (rc = resume(self, rc)) < 0)
 				return rc;
 			break;
@@ -214,18 +215,20 @@ static int accept_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void accept_cancel(struct weir_future *future)
 {
-	struct weir_accept *self = WEIR_CONTAINER_OF(future, struct weir_accept, future);
+	struct weir_accept_future *self =
+		WEIR_CONTAINER_OF(future, struct weir_accept_future, future);
 
 	self->cancelled = true;
 	if (self->phase == OP)
-		weir_cancel(&self->u.op.leaf.future);
+		weir_cancel(&self->u.op.future);
 	else if (self->phase == SLEEP)
-		weir_cancel(&self->u.sleep.leaf.future);
+		weir_cancel(&self->u.sleep.future);
 }
 
 static void accept_discard(struct weir_future *future)
 {
-	struct weir_accept *self = WEIR_CONTAINER_OF(future, struct weir_accept, future);
+	struct weir_accept_future *self =
+		WEIR_CONTAINER_OF(future, struct weir_accept_future, future);
 
 	weir_accept_fini(self);
 	/* As those in the queues of a listener that is closed: its client was never served. */
@@ -240,7 +243,7 @@ static const struct weir_future_ops accept_ops = {
 	.discard = accept_discard,
 };
 
-void weir_accept_init(struct weir_accept *accept, struct weir_listener *listener,
+void weir_accept_init(struct weir_accept_future *accept, struct weir_listener *listener,
 		      struct weir_tcp **ret_conn)
 {
 	accept->future.ops = &accept_ops;
@@ -257,7 +260,7 @@ void weir_accept_init(struct weir_accept *accept, struct weir_listener *listener
  * The task is being unwound: its operation is over, and what it accepted has been discarded
  * with it, so that the handle is empty or open.
  */
-void weir_accept_fini(struct weir_accept *accept)
+void weir_accept_fini(struct weir_accept_future *accept)
 {
 	if (accept->phase == START || accept->phase == DONE)
 		return;
@@ -269,7 +272,7 @@ void weir_accept_fini(struct weir_accept *accept)
 
 int weir_listener_accept_try(struct weir_listener *listener, struct weir_tcp **ret_conn)
 {
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 
 	weir_accept_init(&accept, listener, ret_conn);
 	accept.tries = true;
@@ -279,7 +282,7 @@ int weir_listener_accept_try(struct weir_listener *listener, struct weir_tcp **r
 int weir_listener_accept_until(struct weir_listener *listener, uint64_t deadline,
 			       struct weir_tcp **ret_conn)
 {
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 
 	weir_accept_init(&accept, listener, ret_conn);
 	return weir__net_await(&accept.future, deadline);

@@ -33,13 +33,13 @@ enum phase {
 
 /* ---- the order ---- */
 
-static int family_of(const struct weir_connect *self, unsigned i)
+static int family_of(const struct weir_connect_future *self, unsigned i)
 {
 	return self->addrs[i].u.sa.sa_family;
 }
 
 /* The next address: not tried, and of the other family than the one before, if there is one. */
-static unsigned next_addr(const struct weir_connect *self)
+static unsigned next_addr(const struct weir_connect_future *self)
 {
 	unsigned last = self->attempts[self->begun - 1].addr, found = self->count;
 
@@ -72,13 +72,13 @@ static bool met_itself(struct weir_tcp *conn, const struct weir_addr *addr)
 	return near.len == far.len && memcmp(&near.u, &far.u, near.len) == 0;
 }
 
-static bool has_next(const struct weir_connect *self)
+static bool has_next(const struct weir_connect_future *self)
 {
 	return self->begun < self->count;
 }
 
 /* Begin with the next address. 0, or why it cannot be tried. */
-static int begin(struct weir_connect *self)
+static int begin(struct weir_connect_future *self)
 {
 	unsigned addr = self->begun ? next_addr(self) : self->first;
 	struct weir__attempt *a = &self->attempts[self->begun++];
@@ -95,7 +95,7 @@ static int begin(struct weir_connect *self)
 }
 
 /* Begin with the next address that can be tried, if one is left; the others have failed. */
-static void begin_next(struct weir_connect *self)
+static void begin_next(struct weir_connect_future *self)
 {
 	int rc = -EAGAIN;
 
@@ -109,7 +109,7 @@ static void begin_next(struct weir_connect *self)
 }
 
 /* It is over: it has won, or its stream goes. */
-static void settle(struct weir_connect *self, struct weir__attempt *a, int rc)
+static void settle(struct weir_connect_future *self, struct weir__attempt *a, int rc)
 {
 	if (rc == 0 && met_itself(a->conn, &self->addrs[a->addr]))
 		rc = -ECONNREFUSED;
@@ -125,7 +125,7 @@ static void settle(struct weir_connect *self, struct weir__attempt *a, int rc)
 }
 
 /* For a single one there is room to wait for. */
-static bool waits_for_room(const struct weir_connect *self)
+static bool waits_for_room(const struct weir_connect_future *self)
 {
 	return self->count == 1 && family_of(self, 0) == AF_UNIX && !self->cancelled;
 }
@@ -134,14 +134,15 @@ static bool waits_for_room(const struct weir_connect *self)
  * The queue of a Unix listener is full, and nothing tells when it is not: so it is asked again, after
  * longer and longer pauses.
  */
-static int poll_attempt(struct weir_connect *self, struct weir__attempt *a, struct weir_cx *cx)
+static int poll_attempt(struct weir_connect_future *self, struct weir__attempt *a,
+			struct weir_cx *cx)
 {
 	const struct weir_addr *to = &self->addrs[a->addr];
 	int rc;
 
 	for (;;) {
 		if (self->full_ns && self->pausing) {
-			rc = weir_poll(&self->pause.leaf.future, cx);
+			rc = weir_poll(&self->pause.future, cx);
 			if (rc == WEIR_PENDING)
 				return rc;
 			self->pausing = false;
@@ -149,7 +150,7 @@ static int poll_attempt(struct weir_connect *self, struct weir__attempt *a, stru
 				return rc == -ENODEV ? -EAGAIN : rc;
 			weir_op_init_connect(&a->op, &a->conn->handle, &to->u.sa, to->len);
 		}
-		rc = weir_poll(&a->op.leaf.future, cx);
+		rc = weir_poll(&a->op.future, cx);
 		if (rc != -EAGAIN || !waits_for_room(self))
 			return rc;
 		self->full_ns = self->full_ns ? 2 * self->full_ns : FULL_FIRST_NS;
@@ -161,7 +162,8 @@ static int poll_attempt(struct weir_connect *self, struct weir__attempt *a, stru
 }
 
 /* Poll what is under way; how many attempts still are, and whether one has failed. */
-static unsigned poll_attempts(struct weir_connect *self, struct weir_cx *cx, bool *ret_failed)
+static unsigned poll_attempts(struct weir_connect_future *self, struct weir_cx *cx,
+			      bool *ret_failed)
 {
 	unsigned left = 0;
 	int rc;
@@ -185,7 +187,7 @@ static unsigned poll_attempts(struct weir_connect *self, struct weir_cx *cx, boo
 
 /* ---- the future ---- */
 
-static int finish(struct weir_connect *self)
+static int finish(struct weir_connect_future *self)
 {
 	self->phase = DONE;
 	if (self->attempts != &self->only)
@@ -199,27 +201,27 @@ static int finish(struct weir_connect *self)
 	return 0;
 }
 
-static void cancel_all(struct weir_connect *self)
+static void cancel_all(struct weir_connect_future *self)
 {
 	for (unsigned i = 0; i < self->begun; i++)
 		if (self->attempts[i].conn)
-			weir_cancel(&self->attempts[i].op.leaf.future);
+			weir_cancel(&self->attempts[i].op.future);
 	if (self->pausing)
-		weir_cancel(&self->pause.leaf.future);
+		weir_cancel(&self->pause.future);
 }
 
 /* WEIR_PENDING until nothing is under way any more. */
-static int end(struct weir_connect *self, struct weir_cx *cx)
+static int end(struct weir_connect_future *self, struct weir_cx *cx)
 {
 	bool failed;
 	unsigned left = poll_attempts(self, cx, &failed);
 
 	if (self->pausing)
-		self->pausing = weir_poll(&self->pause.leaf.future, cx) == WEIR_PENDING;
+		self->pausing = weir_poll(&self->pause.future, cx) == WEIR_PENDING;
 	return left || self->pausing ? WEIR_PENDING : finish(self);
 }
 
-static int start(struct weir_connect *self)
+static int start(struct weir_connect_future *self)
 {
 	self->attempts = &self->only;
 	if (self->count > 1)
@@ -232,7 +234,7 @@ static int start(struct weir_connect *self)
 }
 
 /* True when it goes on: something is under way, and nothing has won. */
-static bool race(struct weir_connect *self, struct weir_cx *cx)
+static bool race(struct weir_connect_future *self, struct weir_cx *cx)
 {
 	unsigned left;
 	bool failed;
@@ -245,7 +247,7 @@ static bool race(struct weir_connect *self, struct weir_cx *cx)
 			return left > 0;
 		/* Without a time driver the pause is over at once. */
 		if (!failed && left) {
-			self->pausing = weir_poll(&self->pause.leaf.future, cx) == WEIR_PENDING;
+			self->pausing = weir_poll(&self->pause.future, cx) == WEIR_PENDING;
 			if (self->pausing)
 				return true;
 		}
@@ -255,7 +257,8 @@ static bool race(struct weir_connect *self, struct weir_cx *cx)
 
 static int connect_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_connect *self = WEIR_CONTAINER_OF(future, struct weir_connect, future);
+	struct weir_connect_future *self =
+		WEIR_CONTAINER_OF(future, struct weir_connect_future, future);
 	int rc;
 
 	WEIR_ASSERT(self->phase != DONE);
@@ -277,7 +280,8 @@ static int connect_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void connect_cancel(struct weir_future *future)
 {
-	struct weir_connect *self = WEIR_CONTAINER_OF(future, struct weir_connect, future);
+	struct weir_connect_future *self =
+		WEIR_CONTAINER_OF(future, struct weir_connect_future, future);
 
 	self->cancelled = true;
 	if (self->phase == RACE)
@@ -286,7 +290,8 @@ static void connect_cancel(struct weir_future *future)
 
 static void connect_discard(struct weir_future *future)
 {
-	struct weir_connect *self = WEIR_CONTAINER_OF(future, struct weir_connect, future);
+	struct weir_connect_future *self =
+		WEIR_CONTAINER_OF(future, struct weir_connect_future, future);
 
 	weir_tcp_reset(self->winner);
 	self->winner = NULL;
@@ -299,8 +304,8 @@ static const struct weir_future_ops connect_ops = {
 	.discard = connect_discard,
 };
 
-void weir_connect_init(struct weir_connect *connect, const struct weir_addr *addrs, unsigned count,
-		       struct weir_tcp **ret_conn)
+void weir_connect_init(struct weir_connect_future *connect, const struct weir_addr *addrs,
+		       unsigned count, struct weir_tcp **ret_conn)
 {
 	memset(connect, 0, sizeof(*connect));
 	connect->future.ops = &connect_ops;
@@ -311,7 +316,7 @@ void weir_connect_init(struct weir_connect *connect, const struct weir_addr *add
 	weir_sleep_init(&connect->pause, 0);
 }
 
-void weir_connect_fini(struct weir_connect *connect)
+void weir_connect_fini(struct weir_connect_future *connect)
 {
 	if (connect->phase == START || connect->phase == DONE)
 		return;

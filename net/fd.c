@@ -38,7 +38,7 @@ int weir_fd_wait(struct weir_fd *fd, unsigned events, uint64_t deadline)
 	struct weir_op op;
 
 	weir_op_init_poll(&op, &fd->handle, events);
-	return weir__net_await(&op.leaf.future, deadline);
+	return weir__net_await(&op.future, deadline);
 }
 
 void weir_fd_close(struct weir_fd *fd)

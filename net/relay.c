@@ -115,7 +115,7 @@ static void stop(struct weir_relay *self, enum weir_relay_end end, int error)
 	self->error = error;
 	for (int i = 0; i < 2; i++)
 		if (!way_is_over(&self->ways[i]))
-			weir_cancel(&self->ways[i].op.leaf.future);
+			weir_cancel(&self->ways[i].op.future);
 }
 
 /* Of one that was not polled yet: the first poll finishes it. */
@@ -228,13 +228,13 @@ static bool way_step(struct weir_relay *self, int i, struct weir_cx *cx)
 	int res;
 
 	if (way->phase == RECV) {
-		res = weir_poll(&way->op.leaf.future, cx);
+		res = weir_poll(&way->op.future, cx);
 		if (res == WEIR_PENDING)
 			return false;
 		way_received(self, i, res);
 	}
 	if (way->phase == SEND) {
-		res = weir_poll(&way->op.leaf.future, cx);
+		res = weir_poll(&way->op.future, cx);
 		if (res == WEIR_PENDING)
 			return false;
 		way_sent(self, i, res);
@@ -275,7 +275,7 @@ static void poll_limit(struct weir_relay *self, struct weir_cx *cx)
 	int rc;
 
 	while (self->phase == RUNNING) {
-		rc = weir_poll(&self->sleep.leaf.future, cx);
+		rc = weir_poll(&self->sleep.future, cx);
 		if (rc == WEIR_PENDING)
 			return;
 		if (rc < 0) {
@@ -292,8 +292,8 @@ static void poll_limit(struct weir_relay *self, struct weir_cx *cx)
 static int finish(struct weir_relay *self, struct weir_cx *cx)
 {
 	if (self->timing) {
-		weir_cancel(&self->sleep.leaf.future);
-		if (weir_poll(&self->sleep.leaf.future, cx) == WEIR_PENDING)
+		weir_cancel(&self->sleep.future);
+		if (weir_poll(&self->sleep.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		self->timing = false;
 	}

@@ -169,7 +169,7 @@ static int loop_main(void *arg)
 	return rc;
 }
 
-static int start_loop(struct serving *s, struct weir_group *group, unsigned worker)
+static int start_loop(struct serving *s, struct weir_join_set *set, unsigned worker)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 
@@ -177,13 +177,13 @@ static int start_loop(struct serving *s, struct weir_group *group, unsigned work
 	cfg.where = WEIR_HERE;
 	cfg.flags = WEIR_TASK_PINNED;
 	cfg.worker = 1 + (int)worker;
-	cfg.group = group;
+	cfg.join_set = set;
 	cfg.fn = loop_main;
 	cfg.arg = s;
 	return weir_task_spawn(NULL, &cfg, NULL);
 }
 
-static int start_loops(struct serving *s, struct weir_group *group)
+static int start_loops(struct serving *s, struct weir_join_set *set)
 {
 	const struct weir_rt *rt = weir__worker_current()->rt;
 	int rc = 0;
@@ -191,7 +191,7 @@ static int start_loops(struct serving *s, struct weir_group *group)
 	for (unsigned i = 0; rc == 0 && i < rt->workers; i++)
 		if (s->cfg.dispatch == WEIR_DISPATCH_LOCAL ||
 		    weir__shard_of(s->listener, rt->worker[i])->worker == i)
-			rc = start_loop(s, group, i);
+			rc = start_loop(s, set, i);
 	return rc;
 }
 
@@ -200,7 +200,7 @@ static int start_loops(struct serving *s, struct weir_group *group)
 /* What is in a queue now; also in an aborted task. 0; any error, when there is nothing. */
 static int accept_now(struct weir_listener *shard, struct weir_tcp **ret_conn)
 {
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 
 	weir_accept_init(&accept, shard, ret_conn);
 	accept.tries = accept.exactly = true;
@@ -220,14 +220,14 @@ static void take_queued(struct serving *s, struct weir_listener *shard)
 static void end(struct serving *s)
 {
 	struct weir_listener *all = s->listener;
-	struct weir_notified arrived;
+	struct weir_notified_future arrived;
 
 	take_queued(s, all);
 	for (unsigned i = 1; i < all->shards_len; i++)
 		take_queued(s, all->shards[i]);
 	if (!arrive(s)) {
 		weir_notified_init(&arrived, &s->arrived);
-		weir__await_shielded(&arrived.wait.leaf.future);
+		weir__await_shielded(&arrived.future);
 	}
 }
 
@@ -266,16 +266,16 @@ static int serving_new(struct weir_listener *listener, const struct weir_serve_c
 /* Run the loops until one has ended, or the calling task is to. */
 static int run(struct serving *s)
 {
-	struct weir_group *group;
-	int rc = weir_group_new(NULL, &group), result;
+	struct weir_join_set *set;
+	int rc = weir_join_set_new(NULL, &set), result;
 	uint64_t id;
 
 	if (rc < 0)
 		return rc;
-	rc = start_loops(s, group);
+	rc = start_loops(s, set);
 	if (rc == 0)
-		rc = weir_group_next(group, &id, &result);
-	weir_group_free(group);
+		rc = weir_join_set_next(set, &id, &result);
+	weir_join_set_free(set);
 	return rc > 0 ? result : rc;
 }
 

@@ -80,7 +80,7 @@ static int open_on(unsigned worker, struct opening *o)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 	struct weir_task *task;
-	struct weir_join join;
+	struct weir_join_future join;
 	int rc;
 
 	if (worker == weir__worker_current()->index)
@@ -94,7 +94,7 @@ static int open_on(unsigned worker, struct opening *o)
 	if (rc < 0)
 		return rc;
 	weir_join_init(&join, task);
-	rc = weir__await_shielded(&join.leaf.future);
+	rc = weir__await_shielded(&join.future);
 	return rc < 0 ? rc : join.result;
 }
 

@@ -137,7 +137,7 @@ void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half)
 int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
 			  struct weir_tcp **ret_conn)
 {
-	struct weir_connect connect;
+	struct weir_connect_future connect;
 	int rc;
 
 	if (!weir__addr_usable(addr))
@@ -152,7 +152,7 @@ int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
 static int connect_name(const char *name, uint64_t deadline, struct weir_tcp **ret_conn)
 {
 	struct weir_addr addrs[WEIR_CONNECT_ADDRS];
-	struct weir_connect connect;
+	struct weir_connect_future connect;
 	int n = weir_resolve(name, deadline, addrs, WEIR_CONNECT_ADDRS);
 
 	if (n < 0)
@@ -178,7 +178,7 @@ int weir_tcp_recv_until(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 	struct weir_op op;
 
 	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
-	return weir__net_await(&op.leaf.future, deadline);
+	return weir__net_await(&op.future, deadline);
 }
 
 int weir_tcp_recv(struct weir_tcp *conn, void *buf, size_t len)
@@ -186,7 +186,7 @@ int weir_tcp_recv(struct weir_tcp *conn, void *buf, size_t len)
 	struct weir_op op;
 
 	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
-	return weir_await(&op.leaf.future);
+	return weir_await(&op.future);
 }
 
 int weir_tcp_recvv_until(struct weir_tcp *conn, const struct iovec *iov, unsigned count,
@@ -195,7 +195,7 @@ int weir_tcp_recvv_until(struct weir_tcp *conn, const struct iovec *iov, unsigne
 	struct weir_op op;
 
 	weir_op_init_recvv(&op, handle_of(conn), iov, count);
-	return weir__net_await(&op.leaf.future, deadline);
+	return weir__net_await(&op.future, deadline);
 }
 
 int weir_tcp_recvv(struct weir_tcp *conn, const struct iovec *iov, unsigned count)
@@ -208,7 +208,7 @@ int weir_tcp_peek_until(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 	struct weir_op op;
 
 	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), WEIR_OP_PEEK);
-	return weir__net_await(&op.leaf.future, deadline);
+	return weir__net_await(&op.future, deadline);
 }
 
 int weir_tcp_peek(struct weir_tcp *conn, void *buf, size_t len)
@@ -221,7 +221,7 @@ int weir_tcp_recv_try(struct weir_tcp *conn, void *buf, size_t len)
 	struct weir_op op;
 
 	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), WEIR_OP_TRY);
-	return weir_await(&op.leaf.future);
+	return weir_await(&op.future);
 }
 
 int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, uint64_t deadline,
@@ -242,7 +242,7 @@ int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 		size_t part = weir__io_clamp(len - done);
 
 		weir_op_init_recv(&op, handle_of(conn), (char *)buf + done, part, WEIR_OP_ALL);
-		rc = weir__net_await(&op.leaf.future, deadline);
+		rc = weir__net_await(&op.future, deadline);
 		done += op.u.io.done;
 		if (rc >= 0 && op.u.io.done < part)
 			rc = -EPIPE;
@@ -260,7 +260,7 @@ int weir_tcp_recv_lease_until(struct weir_tcp *conn, struct weir_lease *ret_leas
 	struct weir_op op;
 
 	weir_op_init_recv_lease(&op, handle_of(conn), ret_lease);
-	return weir__net_await(&op.leaf.future, deadline);
+	return weir__net_await(&op.future, deadline);
 }
 
 int weir_tcp_recv_lease(struct weir_tcp *conn, struct weir_lease *ret_lease)
@@ -268,7 +268,7 @@ int weir_tcp_recv_lease(struct weir_tcp *conn, struct weir_lease *ret_lease)
 	struct weir_op op;
 
 	weir_op_init_recv_lease(&op, handle_of(conn), ret_lease);
-	return weir_await(&op.leaf.future);
+	return weir_await(&op.future);
 }
 
 /* ---- sending ---- */
@@ -278,7 +278,7 @@ int weir_tcp_send(struct weir_tcp *conn, const void *buf, size_t len)
 	struct weir_op op;
 
 	weir_op_init_send(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
-	return weir_await(&op.leaf.future);
+	return weir_await(&op.future);
 }
 
 int weir_tcp_send_until(struct weir_tcp *conn, const void *buf, size_t len, uint64_t deadline)
@@ -286,7 +286,7 @@ int weir_tcp_send_until(struct weir_tcp *conn, const void *buf, size_t len, uint
 	struct weir_op op;
 
 	weir_op_init_send(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
-	return weir__net_await(&op.leaf.future, deadline);
+	return weir__net_await(&op.future, deadline);
 }
 
 int weir_tcp_sendv_until(struct weir_tcp *conn, const struct iovec *iov, unsigned count,
@@ -295,7 +295,7 @@ int weir_tcp_sendv_until(struct weir_tcp *conn, const struct iovec *iov, unsigne
 	struct weir_op op;
 
 	weir_op_init_sendv(&op, handle_of(conn), iov, count, 0);
-	return weir__net_await(&op.leaf.future, deadline);
+	return weir__net_await(&op.future, deadline);
 }
 
 int weir_tcp_sendv(struct weir_tcp *conn, const struct iovec *iov, unsigned count)
@@ -308,7 +308,7 @@ int weir_tcp_send_try(struct weir_tcp *conn, const void *buf, size_t len)
 	struct weir_op op;
 
 	weir_op_init_send(&op, handle_of(conn), buf, weir__io_clamp(len), WEIR_OP_TRY);
-	return weir_await(&op.leaf.future);
+	return weir_await(&op.future);
 }
 
 int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len, uint64_t deadline,
@@ -328,7 +328,7 @@ int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len, uint64
 	while (rc >= 0 && done < len) {
 		weir_op_init_send(&op, handle_of(conn), (const char *)buf + done,
 				  weir__io_clamp(len - done), WEIR_OP_ALL);
-		rc = weir__net_await(&op.leaf.future, deadline);
+		rc = weir__net_await(&op.future, deadline);
 		done += op.u.io.done;
 	}
 	if (ret_done)
@@ -342,7 +342,7 @@ int weir_tcp_send_lease_until(struct weir_tcp *conn, struct weir_lease *lease, u
 	int rc;
 
 	weir_op_init_send(&op, handle_of(conn), lease->data, lease->len, WEIR_OP_ALL);
-	rc = weir__net_await(&op.leaf.future, deadline);
+	rc = weir__net_await(&op.future, deadline);
 	weir_lease_return(lease);
 	return rc;
 }
@@ -353,7 +353,7 @@ int weir_tcp_send_lease(struct weir_tcp *conn, struct weir_lease *lease)
 	int rc;
 
 	weir_op_init_send(&op, handle_of(conn), lease->data, lease->len, WEIR_OP_ALL);
-	rc = weir_await(&op.leaf.future);
+	rc = weir_await(&op.future);
 	weir_lease_return(lease);
 	return rc;
 }

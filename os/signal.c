@@ -30,7 +30,7 @@ static int finish(struct weir_signal *s, int rc)
 /* Arms first and looks second, so that a delivery in between is not missed. */
 static int signal_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_signal *s = WEIR_CONTAINER_OF(future, struct weir_signal, leaf.future);
+	struct weir_signal *s = WEIR_CONTAINER_OF(future, struct weir_signal, future);
 	uint32_t now;
 
 	if (!weir__leaf_is_armed(&s->leaf)) {
@@ -54,7 +54,7 @@ static int signal_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void signal_cancel(struct weir_future *future)
 {
-	WEIR_CONTAINER_OF(future, struct weir_signal, leaf.future)->cancelled = true;
+	WEIR_CONTAINER_OF(future, struct weir_signal, future)->cancelled = true;
 }
 
 static const struct weir_future_ops signal_ops = { "signal", signal_poll, signal_cancel, NULL };
@@ -112,7 +112,7 @@ void weir_signal_close(struct weir_signal *s)
 
 int weir_signal_wait(struct weir_signal *s, uint64_t deadline)
 {
-	return weir_await_until(&s->leaf.future, deadline);
+	return weir_await_until(&s->future, deadline);
 }
 
 int weir_ctrl_c(void)

@@ -19,12 +19,12 @@ const char *weir_rt_why(void)
 	return why;
 }
 
-void runtime_forget_why(void)
+void weir__runtime_forget_why(void)
 {
 	why[0] = '\0';
 }
 
-int runtime_refuse(int rc, const char *fmt, ...)
+int weir__runtime_refuse(int rc, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -40,7 +40,7 @@ static int check_range(const char *name, uint64_t value, uint64_t low, uint64_t 
 {
 	if (value >= low && value <= high)
 		return 0;
-	return runtime_refuse(-EINVAL, "%s %llu is out of range: %llu to %llu", name,
+	return weir__runtime_refuse(-EINVAL, "%s %llu is out of range: %llu to %llu", name,
 			      (unsigned long long)value, (unsigned long long)low,
 			      (unsigned long long)high);
 }
@@ -57,7 +57,7 @@ static int workers_from_env(unsigned *ret_workers)
 		return 0;
 	n = strtol(text, &end, 10);
 	if (*end || n < 1 || n > (long)WORKERS_MAX)
-		return runtime_refuse(-EINVAL,
+		return weir__runtime_refuse(-EINVAL,
 				      "WEIR_WORKERS is '%s': expected a number from 1 to %u", text,
 				      WORKERS_MAX);
 	*ret_workers = (unsigned)n;
@@ -105,10 +105,11 @@ static int check_spin(uint64_t spin_ns)
 {
 	if (spin_ns <= SPIN_MAX_NS || spin_ns == WEIR_FOREVER)
 		return 0;
-	return runtime_refuse(-EINVAL,
-			      "spin_ns %llu is out of range: 0 to %llu, or WEIR_FOREVER to poll "
-			      "without end",
-			      (unsigned long long)spin_ns, (unsigned long long)SPIN_MAX_NS);
+	return weir__runtime_refuse(
+		-EINVAL,
+		"spin_ns %llu is out of range: 0 to %llu, or WEIR_FOREVER to poll "
+		"without end",
+		(unsigned long long)spin_ns, (unsigned long long)SPIN_MAX_NS);
 }
 
 static int check(const struct weir_rt_config *c)
@@ -116,15 +117,15 @@ static int check(const struct weir_rt_config *c)
 	int rc;
 
 	if (c->sched > WEIR_SCHED_CURRENT)
-		return runtime_refuse(-EINVAL,
+		return weir__runtime_refuse(-EINVAL,
 			      "sched %d is neither WEIR_SCHED_MULTI nor WEIR_SCHED_CURRENT",
 			      (int)c->sched);
 	if (c->sched == WEIR_SCHED_CURRENT && c->workers != 1)
-		return runtime_refuse(-EINVAL,
+		return weir__runtime_refuse(-EINVAL,
 				      "workers %u with the current-thread scheduler: it has 1",
 				      c->workers);
 	if (c->steal > WEIR_STEAL_OFF)
-		return runtime_refuse(-EINVAL,
+		return weir__runtime_refuse(-EINVAL,
 			      "steal %d is none of WEIR_STEAL_ALL, WEIR_STEAL_NODE, "
 			      "WEIR_STEAL_GROUP and WEIR_STEAL_OFF",
 			      (int)c->steal);
@@ -152,11 +153,12 @@ static int check(const struct weir_rt_config *c)
 	    (rc = check_range("stall_ns", c->stall_ns, WEIR_MSEC, WEIR_SEC * 3600)) < 0)
 		return rc;
 	if (c->clock && c->sched != WEIR_SCHED_CURRENT)
-		return runtime_refuse(-EINVAL, "a test clock needs the current-thread scheduler");
+		return weir__runtime_refuse(-EINVAL,
+					    "a test clock needs the current-thread scheduler");
 	return 0;
 }
 
-int runtime_check_config(struct weir_rt_config *c)
+int weir__runtime_check_config(struct weir_rt_config *c)
 {
 	int rc = fill_defaults(c);
 

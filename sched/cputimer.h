@@ -17,15 +17,15 @@
  * From now on, every period_ns. Costs nothing where it is armed so already. 0; -EAGAIN when the
  * system has no timer left; -ENOTSUP where there is no such thing. [any]
  */
-int cputimer_arm(int signo, uint64_t period_ns);
+int weir__cputimer_arm(int signo, uint64_t period_ns);
 
 /* No more. [any], async-signal-safe */
-void cputimer_disarm(void);
+void weir__cputimer_disarm(void);
 
 /* Whether a signal comes from such a timer. [any], async-signal-safe */
-bool cputimer_sent(const siginfo_t *info);
+bool weir__cputimer_sent(const siginfo_t *info);
 
 /* The CPU time that the calling thread has used, in ns. [any], async-signal-safe */
-uint64_t cputimer_now(void);
+uint64_t weir__cputimer_now(void);
 
 #endif

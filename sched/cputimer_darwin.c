@@ -5,24 +5,24 @@
 #include <errno.h>
 #include <stddef.h>
 
-int cputimer_arm(int signo, uint64_t period_ns)
+int weir__cputimer_arm(int signo, uint64_t period_ns)
 {
 	(void)signo;
 	(void)period_ns;
 	return -ENOTSUP;
 }
 
-void cputimer_disarm(void)
+void weir__cputimer_disarm(void)
 {
 }
 
-bool cputimer_sent(const siginfo_t *info)
+bool weir__cputimer_sent(const siginfo_t *info)
 {
 	(void)info;
 	return false;
 }
 
-uint64_t cputimer_now(void)
+uint64_t weir__cputimer_now(void)
 {
 	return 0;
 }

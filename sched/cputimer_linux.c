@@ -71,7 +71,7 @@ static int set_period(struct cputimer *timer, uint64_t period_ns)
 	return 0;
 }
 
-int cputimer_arm(int signo, uint64_t period_ns)
+int weir__cputimer_arm(int signo, uint64_t period_ns)
 {
 	struct cputimer *timer = &mine;
 	int rc = 0;
@@ -86,18 +86,18 @@ int cputimer_arm(int signo, uint64_t period_ns)
 	return rc;
 }
 
-void cputimer_disarm(void)
+void weir__cputimer_disarm(void)
 {
 	if (mine.made && mine.fork_generation == weir__fork_generation)
 		set_period(&mine, 0);
 }
 
-bool cputimer_sent(const siginfo_t *info)
+bool weir__cputimer_sent(const siginfo_t *info)
 {
 	return info->si_code == SI_TIMER && info->si_value.sival_ptr == &mark;
 }
 
-uint64_t cputimer_now(void)
+uint64_t weir__cputimer_now(void)
 {
 	struct timespec ts = { 0, 0 };
 

@@ -92,13 +92,13 @@ static void take_turn(struct runtime *rt, bool (*until)(void *), void *arg)
 	WEIR_ASSERT(!rt->turn_taken && rt->base.workers == 1);
 	rt->turn_taken = true;
 	pthread_mutex_unlock(&rt->turn_lock);
-	worker_serve(worker_at(rt, 0), until, arg);
+	weir__worker_serve(worker_at(rt, 0), until, arg);
 	pthread_mutex_lock(&rt->turn_lock);
 	rt->turn_taken = false;
 	pthread_cond_broadcast(&rt->turn_free);
 }
 
-int current_block_on(struct runtime *rt, int (*fn)(void *), void *arg)
+int weir__current_block_on(struct runtime *rt, int (*fn)(void *), void *arg)
 {
 	struct weir_rt *entered = weir__context()->rt;
 	int rc;
@@ -123,11 +123,11 @@ static bool drained(void *arg)
 {
 	struct runtime *rt = arg;
 
-	return runtime_alive(rt) == 0 ||
+	return weir__runtime_alive(rt) == 0 ||
 	       weir__clock_system() >= weir__load(&rt->drain_deadline, WEIR_RELAXED);
 }
 
-void current_drain(struct runtime *rt, uint64_t deadline)
+void weir__current_drain(struct runtime *rt, uint64_t deadline)
 {
 	struct weir_rt *entered = weir__context()->rt;
 
@@ -148,7 +148,7 @@ void current_drain(struct runtime *rt, uint64_t deadline)
  * Wait for the thread that is the worker to give its turn back. Nobody need be in block_on when
  * the runtime stops: then the worker ends here.
  */
-int current_stop(struct runtime *rt, uint64_t deadline)
+int weir__current_stop(struct runtime *rt, uint64_t deadline)
 {
 	int rc = 0;
 
@@ -157,6 +157,6 @@ int current_stop(struct runtime *rt, uint64_t deadline)
 		rc = weir__os_cond_wait(&rt->turn_free, &rt->turn_lock, deadline);
 	pthread_mutex_unlock(&rt->turn_lock);
 	if (rc == 0)
-		worker_stopped(worker_at(rt, 0));
+		weir__worker_stopped(worker_at(rt, 0));
 	return rc;
 }

@@ -82,7 +82,7 @@ static void init_group(struct runtime *rt, unsigned k)
 	const struct weir_plan_group *plan = &rt->base.plan->groups[k];
 	struct group *g = &rt->groups[k];
 
-	inject_init(&g->inject);
+	weir__inject_init(&g->inject);
 	idle_group_init(&g->idle, plan->first, plan->workers);
 	g->node = plan->node;
 	g->domain = domain_of(rt, k);
@@ -105,7 +105,7 @@ static void *zeroed(size_t n, size_t bytes)
 	return p ? memset(p, 0, n * bytes) : NULL;
 }
 
-int domains_init(struct runtime *rt)
+int weir__domains_init(struct runtime *rt)
 {
 	const struct weir_plan *plan = rt->base.plan;
 	unsigned k;
@@ -127,7 +127,7 @@ int domains_init(struct runtime *rt)
 	return rc;
 }
 
-void domains_fini(struct runtime *rt)
+void weir__domains_fini(struct runtime *rt)
 {
 	unsigned k;
 
@@ -138,7 +138,7 @@ void domains_fini(struct runtime *rt)
 	free(rt->group_of_cpu);
 }
 
-struct group *domains_group_of(struct runtime *rt, unsigned worker)
+struct group *weir__domains_group_of(struct runtime *rt, unsigned worker)
 {
 	return &rt->groups[rt->base.plan->workers[worker].group];
 }
@@ -153,7 +153,7 @@ static unsigned next_home(void)
 	return weir__fetch_add(&last, 1u, WEIR_RELAXED) % UINT16_MAX;
 }
 
-struct group *domains_group_here(struct runtime *rt)
+struct group *weir__domains_group_here(struct runtime *rt)
 {
 	struct weir__context *c;
 	int cpu;
@@ -162,7 +162,7 @@ struct group *domains_group_here(struct runtime *rt)
 		return rt->groups;
 	c = weir__context();
 	if (!c->home && rt->group_of_cpu) {
-		cpu = cpus_current();
+		cpu = weir__cpus_current();
 		if (cpu >= 0 && cpu < (int)WEIR_CPUS_MAX && rt->group_of_cpu[cpu] != NO_GROUP)
 			return &rt->groups[rt->group_of_cpu[cpu]];
 	}
@@ -171,7 +171,7 @@ struct group *domains_group_here(struct runtime *rt)
 	return &rt->groups[(c->home - 1u) % rt->groups_len];
 }
 
-void domains_stay_near(struct runtime *rt, struct group *group)
+void weir__domains_stay_near(struct runtime *rt, struct group *group)
 {
 	weir__context()->home = group ? (uint16_t)(group - rt->groups + 1) : 0;
 }

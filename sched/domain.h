@@ -40,20 +40,20 @@ static inline struct group *group_near(struct group *g, unsigned k)
 	return WEIR_CONTAINER_OF(g->idle.near[k], struct group, idle);
 }
 
-/* Make them by the plan. 0 or -ENOMEM; domains_fini frees what there is all the same. [setup] */
-int domains_init(struct runtime *rt);
-void domains_fini(struct runtime *rt);
+/* Make them by the plan. 0 or -ENOMEM; weir__domains_fini frees what there is all the same. [setup] */
+int weir__domains_init(struct runtime *rt);
+void weir__domains_fini(struct runtime *rt);
 
 /* The group of a worker. [setup] */
-struct group *domains_group_of(struct runtime *rt, unsigned worker);
+struct group *weir__domains_group_of(struct runtime *rt, unsigned worker);
 
 /*
  * Where a thread that is no worker puts what it makes ready: to the group of the CPU that it
  * runs on; where that says nothing, to the same one each time. [any]
  */
-struct group *domains_group_here(struct runtime *rt);
+struct group *weir__domains_group_here(struct runtime *rt);
 
 /* This thread was a worker of the group, and what it makes ready goes there; NULL: no more. */
-void domains_stay_near(struct runtime *rt, struct group *group);
+void weir__domains_stay_near(struct runtime *rt, struct group *group);
 
 #endif

@@ -3,8 +3,8 @@
  * in_place.c: block in place: the fiber keeps its thread, and the worker, with
  * its queues and drivers, goes on on a thread of the blocking pool.
  *
- *	old thread	fiber: hand over ─► fn ─► suspend ─► worker_run returns, thread ends
- *	pool thread	          └► worker_run (as the worker) ……… ─► runs the fiber on
+ *	old thread	fiber: hand over ─► fn ─► suspend ─► weir__worker_run returns, thread ends
+ *	pool thread	          └► weir__worker_run (as the worker) ……… ─► runs the fiber on
  *
  * The pool's thread is bound to the worker's CPUs, the old one to none any more; what the old one
  * makes ready, the fiber in the end, goes to the worker's group.
@@ -60,7 +60,7 @@ static int elsewhere_poll(struct weir_future *future, struct weir_cx *cx)
 		return WEIR_PENDING;
 	call->started = true;
 	call->waker = weir_waker_clone(&cx->waker);
-	if (pool_run_now(call->pool, run_elsewhere, call) == 0)
+	if (weir__pool_run_now(call->pool, run_elsewhere, call) == 0)
 		return WEIR_PENDING;
 	weir_waker_drop(&call->waker);	/* no thread to be had: here after all */
 	call->rc = call->fn(call->arg);
@@ -89,7 +89,7 @@ static void bind_thread(struct worker *w, bool is_worker)
 	const struct weir_plan_worker *place = &w->rt->base.plan->workers[w->base.index];
 
 	if (w->rt->binds && place->bound)
-		(void)cpus_bind_self(is_worker ? &place->cpus : &w->rt->unbound);
+		(void)weir__cpus_bind_self(is_worker ? &place->cpus : &w->rt->unbound);
 }
 
 static int take_over(void *arg)
@@ -97,9 +97,9 @@ static int take_over(void *arg)
 	struct worker *w = arg;
 
 	bind_thread(w, true);
-	worker_serve(w, NULL, NULL);
+	weir__worker_serve(w, NULL, NULL);
 	bind_thread(w, false);
-	domains_stay_near(w->rt, NULL);
+	weir__domains_stay_near(w->rt, NULL);
 	return 0;
 }
 
@@ -140,16 +140,16 @@ int weir_block_in_place(int (*fn)(void *), void *arg)
 		return call_elsewhere(w, fn, arg);
 	weir__coop_wake_late(base);
 	leave_worker(w);
-	rc = pool_run_now(&w->rt->pool, take_over, w);
+	rc = weir__pool_run_now(&w->rt->pool, take_over, w);
 	if (rc < 0) {		/* no thread to be had: block the worker after all */
 		return_to_worker(w);
 		return fn(arg);
 	}
 	bind_thread(w, false);
-	domains_stay_near(w->rt, w->group);
+	weir__domains_stay_near(w->rt, w->group);
 	rc = fn(arg);
 	weir__context()->task = NULL;
-	/* Back to worker_run of this thread, which finds that it is no worker and queues the task. */
+	/* Back to weir__worker_run of this thread, which finds that it is no worker and queues the task. */
 	weir__fiber_suspend(task->fiber);
 	return rc;
 }

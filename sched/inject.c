@@ -11,7 +11,7 @@
 
 #include "core/assert.h"
 
-void inject_init(struct inject *q)
+void weir__inject_init(struct inject *q)
 {
 	weir__store(&q->lock.held, 0u, WEIR_RELAXED);
 	weir__store(&q->len, (size_t)0, WEIR_RELAXED);
@@ -21,8 +21,8 @@ void inject_init(struct inject *q)
 	WEIR_WR(q->last, (struct weir__link *)NULL);
 }
 
-bool inject_push_chain(struct inject *q, struct weir__link *first, struct weir__link *last,
-		       size_t n)
+bool weir__inject_push_chain(struct inject *q, struct weir__link *first, struct weir__link *last,
+			     size_t n)
 {
 	bool open;
 
@@ -44,12 +44,12 @@ bool inject_push_chain(struct inject *q, struct weir__link *first, struct weir__
 	return open;
 }
 
-bool inject_push(struct inject *q, struct weir__link *link)
+bool weir__inject_push(struct inject *q, struct weir__link *link)
 {
-	return inject_push_chain(q, link, link, 1);
+	return weir__inject_push_chain(q, link, link, 1);
 }
 
-unsigned inject_pop_chain(struct inject *q, unsigned max, struct weir__link **ret_first)
+unsigned weir__inject_pop_chain(struct inject *q, unsigned max, struct weir__link **ret_first)
 {
 	struct weir__link *last = NULL, *next;
 	unsigned n = 0;
@@ -75,15 +75,15 @@ unsigned inject_pop_chain(struct inject *q, unsigned max, struct weir__link **re
 	return n;
 }
 
-struct weir__link *inject_pop(struct inject *q)
+struct weir__link *weir__inject_pop(struct inject *q)
 {
 	struct weir__link *link;
 
-	inject_pop_chain(q, 1, &link);
+	weir__inject_pop_chain(q, 1, &link);
 	return link;
 }
 
-void inject_close(struct inject *q)
+void weir__inject_close(struct inject *q)
 {
 	weir__lock_take(&q->lock);
 	WEIR_WR(q->closed, true);

@@ -28,20 +28,20 @@ struct inject {
 };
 
 /* [setup] */
-void inject_init(struct inject *q);
+void weir__inject_init(struct inject *q);
 
 /* [any] False: the queue is closed, and the link is still the caller's. */
-bool inject_push(struct inject *q, struct weir__link *link);
+bool weir__inject_push(struct inject *q, struct weir__link *link);
 
 /* [any] n links from first to last, linked by next; all or, when closed, none. */
-bool inject_push_chain(struct inject *q, struct weir__link *first, struct weir__link *last,
-		       size_t n);
+bool weir__inject_push_chain(struct inject *q, struct weir__link *first, struct weir__link *last,
+			     size_t n);
 
 /* [any] The oldest link, or NULL; also from a closed queue. */
-struct weir__link *inject_pop(struct inject *q);
+struct weir__link *weir__inject_pop(struct inject *q);
 
 /* [any] Up to max of the oldest, as a chain that ends in NULL; returns how many. */
-unsigned inject_pop_chain(struct inject *q, unsigned max, struct weir__link **ret_first);
+unsigned weir__inject_pop_chain(struct inject *q, unsigned max, struct weir__link **ret_first);
 
 /* [any] Every push that returned before a fence is counted by a read behind it. */
 static inline size_t inject_len(struct inject *q)
@@ -56,6 +56,6 @@ static inline uint32_t inject_taken(struct inject *q)
 }
 
 /* [any] No push succeeds after this has returned; what is in stays until popped. */
-void inject_close(struct inject *q);
+void weir__inject_close(struct inject *q);
 
 #endif

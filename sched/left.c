@@ -99,7 +99,7 @@ static void add_task(struct text *text, const struct weir_task *task, bool at_re
 		add(text, ", is running");
 }
 
-void runtime_say_left(struct runtime *rt)
+void weir__runtime_say_left(struct runtime *rt)
 {
 	struct weir_metrics pool = WEIR_METRICS_INIT;
 	struct left left = { .tasks = 0 };
@@ -112,7 +112,7 @@ void runtime_say_left(struct runtime *rt)
 	weir__lock_take(&rt->base.foreign_lock);
 	weir__slab_walk(&rt->base.foreign, look, &left);
 	weir__lock_drop(&rt->base.foreign_lock);
-	pool_metrics(&rt->pool, &pool);
+	weir__pool_metrics(&rt->pool, &pool);
 	jobs = (unsigned)(pool.blocking_threads - pool.blocking_idle);
 	at_rest = jobs == 0 && threads_are_over(rt);
 	add(&text, "shutdown ran out of time; tasks left: %u, blocking jobs: %u", left.tasks, jobs);
@@ -120,5 +120,5 @@ void runtime_say_left(struct runtime *rt)
 		add_task(&text, left.task[i], at_rest);
 	if (left.tasks > left.named)
 		add(&text, "; %u more", left.tasks - left.named);
-	runtime_refuse(0, "%s", text.at);
+	weir__runtime_refuse(0, "%s", text.at);
 }

@@ -48,18 +48,20 @@ static void choose_nodes(struct runtime *rt, const struct weir_topo *topo)
 		if (rc == 0) {
 			rt->node[i] = node;
 		} else if (!noted) {
-			runtime_note(rt, "memory is not placed on node %d: the kernel says %s",
-				     node, strerror(-rc));
+			weir__runtime_note(rt,
+					   "memory is not placed on node %d: the kernel says %s",
+					   node, strerror(-rc));
 			noted = true;
 		}
 	}
 }
 
-int runtime_place_memory(struct runtime *rt, const struct weir_topo *topo)
+int weir__runtime_place_memory(struct runtime *rt, const struct weir_topo *topo)
 {
 	rt->node = malloc(rt->cfg.workers * sizeof *rt->node);
 	if (!rt->node)
-		return runtime_refuse(-ENOMEM, "out of memory for %u workers", rt->cfg.workers);
+		return weir__runtime_refuse(-ENOMEM, "out of memory for %u workers",
+					    rt->cfg.workers);
 	for (unsigned i = 0; i < rt->cfg.workers; i++)
 		rt->node[i] = -1;
 	if (!topo->here || topo->nodes_len < 2 || rt->cfg.sched == WEIR_SCHED_CURRENT)
@@ -67,7 +69,8 @@ int runtime_place_memory(struct runtime *rt, const struct weir_topo *topo)
 	if (!any_stays(rt->base.plan, topo))
 		return 0;
 	if (weir__os_node_has_policy())
-		runtime_note(rt, "memory is not placed: the process has a memory policy already");
+		weir__runtime_note(rt,
+				   "memory is not placed: the process has a memory policy already");
 	else
 		choose_nodes(rt, topo);
 	return 0;

@@ -36,12 +36,12 @@ int weir_metrics_get(const struct weir_rt *base, struct weir_metrics *ret_metric
 		.backend = weir_rt_backend(base),
 		.workers = base->workers,
 		.groups = base->plan->groups_len,
-		.alive = runtime_alive(rt),
+		.alive = weir__runtime_alive(rt),
 		.inject_depth = inject_depth(rt),
 		.stall_error = weir__load(&rt->stall_error, WEIR_RELAXED),
 		.io_error = weir__load(&rt->io_error, WEIR_RELAXED),
 	};
-	pool_metrics(&rt->pool, &full);
+	weir__pool_metrics(&rt->pool, &full);
 	weir__sized_write(&full, ret_metrics);
 	return 0;
 }
@@ -68,7 +68,7 @@ int weir_metrics_worker(const struct weir_rt *rt, unsigned worker,
 	w = worker_at(of_const(rt), worker);
 	copy_counters(&w->base.metrics, &full);
 	full.busy_ns = busy_ns(&w->busy);
-	full.queue_depth = worker_queue_len(w);
+	full.queue_depth = weir__worker_queue_len(w);
 	full.overflow_depth = inject_len(&w->overflow);
 	weir__sized_write(&full, ret_metrics);
 	return 0;

@@ -16,8 +16,9 @@
 #include "topo/cpus.h"
 #include "weir/metrics.h"
 
-int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_t max_detached,
-	      uint64_t keep_ns, const char *name, const struct weir_cpuset *cpus)
+int weir__pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads,
+		    size_t max_detached, uint64_t keep_ns, const char *name,
+		    const struct weir_cpuset *cpus)
 {
 	*pool = (struct pool){ .rt = rt,
 			       .max_threads = max_threads,
@@ -31,7 +32,7 @@ int pool_init(struct pool *pool, struct weir_rt *rt, unsigned max_threads, size_
 	return 0;
 }
 
-void pool_fini(struct pool *pool)
+void weir__pool_fini(struct pool *pool)
 {
 	pthread_cond_destroy(&pool->fewer);
 	pthread_mutex_destroy(&pool->lock);
@@ -39,9 +40,9 @@ void pool_fini(struct pool *pool)
 
 /* ---- the queue, under the lock ---- */
 
-static void enqueue(struct pool *pool, struct weir_blocking *job, bool first)
+static void enqueue(struct pool *pool, struct weir_blocking_future *job, bool first)
 {
-	struct weir_blocking **at = first ? &pool->first : pool->last;
+	struct weir_blocking_future **at = first ? &pool->first : pool->last;
 
 	WEIR_ASSERT(!*pool->last && (pool->first == NULL) == (pool->queued == 0));
 	job->next = *at;
@@ -55,7 +56,7 @@ static void enqueue(struct pool *pool, struct weir_blocking *job, bool first)
 	pool->detached += job->detached;
 }
 
-static void dequeue(struct pool *pool, struct weir_blocking *job)
+static void dequeue(struct pool *pool, struct weir_blocking_future *job)
 {
 	WEIR_ASSERT(*job->pprev == job && pool->queued > 0);
 	WEIR_ASSERT(weir__load(&job->state, WEIR_RELAXED) == WEIR__BLOCKING_QUEUED);
@@ -77,9 +78,9 @@ struct pool_thread {
 	uint32_t called;		/* atomic: it is off the list, look at the queue; futex */
 };
 
-static struct weir_blocking *next_job(struct pool *pool)
+static struct weir_blocking_future *next_job(struct pool *pool)
 {
-	struct weir_blocking *job = pool->first;
+	struct weir_blocking_future *job = pool->first;
 
 	if (job)
 		dequeue(pool, job);
@@ -134,7 +135,7 @@ static void *thread_main(void *arg)
 {
 	struct pool *pool = arg;
 	struct pool_thread me = { NULL, 0 };
-	struct weir_blocking *job, *done = NULL;
+	struct weir_blocking_future *job, *done = NULL;
 	bool idle;
 	int result = 0;
 
@@ -176,7 +177,7 @@ static int add_thread(struct pool *pool)
 	if (rc < 0)
 		return rc;
 	if (pool->cpus)
-		rc = cpus_bind(&attr, pool->cpus);
+		rc = weir__cpus_bind(&attr, pool->cpus);
 	if (rc == 0)
 		rc = -pthread_create(&thread, &attr, thread_main, pool);
 	pthread_attr_destroy(&attr);
@@ -218,7 +219,7 @@ static int provide_thread(struct pool *pool, bool above_limit, struct pool_threa
 /* ---- what others call ---- */
 
 /* now: before all others and above the limits; its thread is lent to it. */
-static int push(struct pool *pool, struct weir_blocking *job, bool now)
+static int push(struct pool *pool, struct weir_blocking_future *job, bool now)
 {
 	struct pool_thread *thread = NULL;
 	int rc = 0;
@@ -242,12 +243,12 @@ static int push(struct pool *pool, struct weir_blocking *job, bool now)
 	return rc;
 }
 
-int pool_push(struct pool *pool, struct weir_blocking *job)
+int weir__pool_push(struct pool *pool, struct weir_blocking_future *job)
 {
 	return push(pool, job, false);
 }
 
-bool pool_remove(struct pool *pool, struct weir_blocking *job)
+bool weir__pool_remove(struct pool *pool, struct weir_blocking_future *job)
 {
 	bool queued;
 
@@ -259,9 +260,9 @@ bool pool_remove(struct pool *pool, struct weir_blocking *job)
 	return queued;
 }
 
-/* What pool_run_now runs; freed as its job. */
+/* What weir__pool_run_now runs; freed as its job. */
 struct lent_call {
-	struct weir_blocking job;
+	struct weir_blocking_future job;
 	struct pool *pool;
 	int (*fn)(void *arg);
 	void *arg;
@@ -279,7 +280,7 @@ static int run_lent(void *arg)
 	return rc;
 }
 
-int pool_run_now(struct pool *pool, int (*fn)(void *), void *arg)
+int weir__pool_run_now(struct pool *pool, int (*fn)(void *), void *arg)
 {
 	struct lent_call *call = malloc(sizeof *call);
 	int rc;
@@ -300,7 +301,7 @@ int pool_run_now(struct pool *pool, int (*fn)(void *), void *arg)
 /* The jobs that have not started; their futures learn it. All at once, before a thread is free. */
 static void refuse_queued(struct pool *pool)
 {
-	struct weir_blocking *job, *refused = NULL;
+	struct weir_blocking_future *job, *refused = NULL;
 
 	while ((job = pool->first)) {
 		dequeue(pool, job);
@@ -316,7 +317,7 @@ static void refuse_queued(struct pool *pool)
 	pthread_mutex_lock(&pool->lock);
 }
 
-void pool_metrics(struct pool *pool, struct weir_metrics *ret_metrics)
+void weir__pool_metrics(struct pool *pool, struct weir_metrics *ret_metrics)
 {
 	pthread_mutex_lock(&pool->lock);
 	ret_metrics->blocking_threads = pool->threads;
@@ -328,7 +329,7 @@ void pool_metrics(struct pool *pool, struct weir_metrics *ret_metrics)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-int pool_stop(struct pool *pool, uint64_t deadline)
+int weir__pool_stop(struct pool *pool, uint64_t deadline)
 {
 	struct pool_thread *thread;
 	int rc = 0;

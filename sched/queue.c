@@ -51,7 +51,7 @@ static void overflow_push(struct worker *w, struct weir__link *first, struct wei
 			  unsigned n)
 {
 	weir__count(&w->base.metrics.overflows, 1);
-	inject_push_chain(&w->overflow, first, last, n);
+	weir__inject_push_chain(&w->overflow, first, last, n);
 }
 
 /* Behind all that is ready here. */
@@ -76,13 +76,13 @@ static void enqueue_chain(struct worker *w, struct weir__link *link)
 	}
 }
 
-void worker_push(struct worker *w, struct weir_task *task)
+void weir__worker_push(struct worker *w, struct weir_task *task)
 {
 	enqueue(w, task);
 }
 
-void worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last,
-		       unsigned n)
+void weir__worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last,
+			     unsigned n)
 {
 	weir__count(&w->base.metrics.local_schedules, n);
 	if (!w->stealing) {
@@ -94,12 +94,12 @@ void worker_push_chain(struct worker *w, struct weir__link *first, struct weir__
 }
 
 /* The task that was in the slot goes to the queue: what is woken last runs first. */
-void worker_push_lifo(struct worker *w, struct weir_task *task)
+void weir__worker_push_lifo(struct worker *w, struct weir_task *task)
 {
 	struct weir_task *old = weir__load(&w->lifo, WEIR_RELAXED);
 
 	WEIR_ASSERT(&w->base == weir__worker_current() && !w->rt->cfg.no_lifo);
-	/* Only the owner fills the slot; a thief may empty it. Pairs with worker_take_lifo. */
+	/* Only the owner fills the slot; a thief may empty it. Pairs with weir__worker_take_lifo. */
 	if (!w->stealing || !old)
 		weir__store(&w->lifo, task, WEIR_RELEASE);
 	else
@@ -108,7 +108,7 @@ void worker_push_lifo(struct worker *w, struct weir_task *task)
 		enqueue(w, old);
 }
 
-void worker_push_arrived(struct worker *w, struct weir_task *task)
+void weir__worker_push_arrived(struct worker *w, struct weir_task *task)
 {
 	own_push_chain(&w->own, &task->link, &task->link, 1);
 	weir__count(&w->base.metrics.remote_schedules, 1);
@@ -116,7 +116,7 @@ void worker_push_arrived(struct worker *w, struct weir_task *task)
 
 /* ---- pop ---- */
 
-struct weir_task *worker_take_lifo(struct worker *w)
+struct weir_task *weir__worker_take_lifo(struct worker *w)
 {
 	struct weir_task *task = weir__load(&w->lifo, WEIR_RELAXED);
 
@@ -124,7 +124,7 @@ struct weir_task *worker_take_lifo(struct worker *w)
 		return NULL;
 	if (w->stealing)
 		task = weir__xchg(&w->lifo, (struct weir_task *)NULL, WEIR_ACQUIRE);
-	else	/* atomic for worker_queue_len, which anybody may call */
+	else	/* atomic for weir__worker_queue_len, which anybody may call */
 		weir__store(&w->lifo, (struct weir_task *)NULL, WEIR_RELAXED);
 	if (task)
 		w->lifo_left--;
@@ -137,7 +137,7 @@ static void refill(struct worker *w)
 	unsigned room = ring_room(&w->ring), n;
 	struct weir__link *link, *next;
 
-	n = inject_pop_chain(&w->overflow, room < REFILL ? room : REFILL, &link);
+	n = weir__inject_pop_chain(&w->overflow, room < REFILL ? room : REFILL, &link);
 	for (; n; n--, link = next) {
 		bool pushed;
 
@@ -168,7 +168,7 @@ static struct weir_task *take_shared_or_own(struct worker *w)
 	return task ? task : own_pop(&w->own);
 }
 
-struct weir_task *worker_next_local(struct worker *w)
+struct weir_task *weir__worker_next_local(struct worker *w)
 {
 	struct weir_task *task = take_shared_or_own(w);
 
@@ -177,7 +177,7 @@ struct weir_task *worker_next_local(struct worker *w)
 	return task ? task : worker_next_lifo(w);
 }
 
-struct weir_task *worker_next_injected(struct worker *w, struct group *group)
+struct weir_task *weir__worker_next_injected(struct worker *w, struct group *group)
 {
 	struct inject *q = &group->inject;
 	size_t len = inject_len(q), share;
@@ -187,7 +187,7 @@ struct weir_task *worker_next_injected(struct worker *w, struct group *group)
 	if (!len)
 		return NULL;
 	share = len / group->idle.workers + 1;
-	n = inject_pop_chain(q, share > REFILL ? REFILL : (unsigned)share, &first);
+	n = weir__inject_pop_chain(q, share > REFILL ? REFILL : (unsigned)share, &first);
 	if (!n)
 		return NULL;
 	weir__count(&w->base.metrics.remote_schedules, n);
@@ -195,13 +195,13 @@ struct weir_task *worker_next_injected(struct worker *w, struct group *group)
 	return task_of(first);
 }
 
-bool worker_has_local(struct worker *w)
+bool weir__worker_has_local(struct worker *w)
 {
 	return weir__load(&w->lifo, WEIR_RELAXED) || w->own.first || ring_len(&w->ring) ||
 	       inject_len(&w->overflow);
 }
 
-size_t worker_queue_len(struct worker *w)
+size_t weir__worker_queue_len(struct worker *w)
 {
 	return (weir__load(&w->lifo, WEIR_RELAXED) ? 1u : 0u) +
 	       weir__load(&w->own.len, WEIR_RELAXED) + ring_len(&w->ring) +
@@ -218,14 +218,15 @@ static unsigned steal_overflow(struct worker *w, struct worker *victim,
 	struct weir__link *first;
 	unsigned n;
 
-	n = inject_pop_chain(&victim->overflow, share > REFILL ? REFILL : (unsigned)share, &first);
+	n = weir__inject_pop_chain(&victim->overflow, share > REFILL ? REFILL : (unsigned)share,
+				   &first);
 	*ret_first = task_of(first);
 	if (n)
 		enqueue_chain(w, first->next);
 	return n;
 }
 
-struct weir_task *worker_steal_from(struct worker *w, struct worker *victim, unsigned tier)
+struct weir_task *weir__worker_steal_from(struct worker *w, struct worker *victim, unsigned tier)
 {
 	struct weir_worker_metrics *counted = &w->base.metrics;
 	struct weir_task *task = NULL;
@@ -245,7 +246,7 @@ struct weir_task *worker_steal_from(struct worker *w, struct worker *victim, uns
 	return task;
 }
 
-struct weir_task *worker_steal_lifo(struct worker *victim)
+struct weir_task *weir__worker_steal_lifo(struct worker *victim)
 {
 	if (!weir__load(&victim->lifo, WEIR_RELAXED))
 		return NULL;

@@ -64,7 +64,7 @@ static void prepare_process(void)
 
 /* ---- where the workers go ---- */
 
-void runtime_note(struct runtime *rt, const char *fmt, ...)
+void weir__runtime_note(struct runtime *rt, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -86,17 +86,19 @@ static void obey_quota(struct runtime *rt, const struct weir_topo *topo,
 
 	if (!plan->throttled)
 		return;
-	place_print_quota(topo->quota_milli, quota, sizeof quota);
+	weir__place_print_quota(topo->quota_milli, quota, sizeof quota);
 	if (!asked->workers)
-		runtime_note(rt, "%u worker%s: a quota of %s CPUs", plan->workers_len,
-			     plan->workers_len == 1 ? "" : "s", quota);
+		weir__runtime_note(rt, "%u worker%s: a quota of %s CPUs", plan->workers_len,
+				   plan->workers_len == 1 ? "" : "s", quota);
 	if (asked->bind > WEIR_BIND_GROUP && plan->bind < asked->bind)
-		runtime_note(rt, "workers are not bound to one %s each: a quota of %s CPUs for %u",
-			     asked->bind == WEIR_BIND_CPU ? "CPU" : "core", quota, plan->cpus_used);
+		weir__runtime_note(
+			rt, "workers are not bound to one %s each: a quota of %s CPUs for %u",
+			asked->bind == WEIR_BIND_CPU ? "CPU" : "core", quota, plan->cpus_used);
 	if (rt->cfg.spin_ns == WEIR_FOREVER) {
 		rt->cfg.spin_ns = 0;
-		runtime_note(rt, "idle workers sleep, and do not poll: a quota of %s CPUs for %u",
-			     quota, plan->cpus_used);
+		weir__runtime_note(rt,
+				   "idle workers sleep, and do not poll: a quota of %s CPUs for %u",
+				   quota, plan->cpus_used);
 	}
 }
 
@@ -104,14 +106,14 @@ static void obey_quota(struct runtime *rt, const struct weir_topo *topo,
 static int do_without_binding(struct runtime *rt, enum weir_bind asked, int rc)
 {
 	if (asked != WEIR_BIND_AUTO)
-		return runtime_refuse(rc, "no thread can be bound to CPUs here: %s; leave bind 0",
-				      strerror(-rc));
+		return weir__runtime_refuse(
+			rc, "no thread can be bound to CPUs here: %s; leave bind 0", strerror(-rc));
 	for (unsigned i = 0; i < rt->base.plan->workers_len; i++)
 		rt->base.plan->workers[i].bound = false;
 	rt->base.plan->bind = WEIR_BIND_NONE;
 	rt->binds = false;
-	runtime_note(rt, "workers are not bound: no thread can be bound to CPUs here: %s",
-		     strerror(-rc));
+	weir__runtime_note(rt, "workers are not bound: no thread can be bound to CPUs here: %s",
+			   strerror(-rc));
 	return 0;
 }
 
@@ -126,11 +128,12 @@ static int note_unbound(struct runtime *rt, enum weir_bind asked)
 	rt->binds &= rt->cfg.sched == WEIR_SCHED_MULTI;
 	if (!rt->binds)
 		return 0;
-	rc = cpus_mask(&rt->unbound);
+	rc = weir__cpus_mask(&rt->unbound);
 	if (rc < 0)
-		return runtime_refuse(rc, "the affinity mask cannot be read: %s", strerror(-rc));
+		return weir__runtime_refuse(rc, "the affinity mask cannot be read: %s",
+					    strerror(-rc));
 	/* To the CPUs that it has: whether that may be done at all. */
-	rc = cpus_bind_self(&rt->unbound);
+	rc = weir__cpus_bind_self(&rt->unbound);
 	return rc < 0 ? do_without_binding(rt, asked, rc) : 0;
 }
 
@@ -143,7 +146,7 @@ static int use_plan(struct runtime *rt, const struct weir_topo *topo,
 	rt->here = topo->here;
 	obey_quota(rt, topo, asked);
 	rc = note_unbound(rt, asked->bind);
-	return rc < 0 ? rc : runtime_place_memory(rt, topo);
+	return rc < 0 ? rc : weir__runtime_place_memory(rt, topo);
 }
 
 static int read_config(void *ours, const void *theirs, const char *init)
@@ -154,7 +157,7 @@ static int read_config(void *ours, const void *theirs, const char *init)
 	if (rc == 0)
 		return 0;
 	weir__sized_why(theirs, rc, init, text, sizeof text);
-	return runtime_refuse(rc, "%s", text);
+	return weir__runtime_refuse(rc, "%s", text);
 }
 
 static int plan_workers(struct runtime *rt)
@@ -169,8 +172,9 @@ static int plan_workers(struct runtime *rt)
 	if (rc < 0)
 		return rc;
 	if (rt->cfg.workers && place.workers && place.workers != rt->cfg.workers)
-		return runtime_refuse(-EINVAL, "workers %u, but %u in place: leave one of them 0",
-				      rt->cfg.workers, place.workers);
+		return weir__runtime_refuse(-EINVAL,
+					    "workers %u, but %u in place: leave one of them 0",
+					    rt->cfg.workers, place.workers);
 	if (!place.workers)
 		place.workers = rt->cfg.workers;
 	if (!rt->cfg.topo)
@@ -178,7 +182,7 @@ static int plan_workers(struct runtime *rt)
 	if (rc == 0)
 		rc = weir_plan_new(here ? here : rt->cfg.topo, &place, &rt->base.plan, &reason);
 	if (rc < 0)
-		runtime_refuse(rc, "%s", reason.text);
+		weir__runtime_refuse(rc, "%s", reason.text);
 	else
 		rc = use_plan(rt, here ? here : rt->cfg.topo, &place);
 	weir_topo_free(here);
@@ -189,13 +193,14 @@ static int plan_workers(struct runtime *rt)
 
 static int detect_stalls(const struct weir_rt_config *c)
 {
-	int rc = c->stall_ns == WEIR_FOREVER ? 0 : stall_prepare(c->stall_signal);
+	int rc = c->stall_ns == WEIR_FOREVER ? 0 : weir__stall_prepare(c->stall_signal);
 
 	if (rc == -EBUSY)
-		return runtime_refuse(rc,
-				      "stall_signal %d: another runtime of this process uses %d",
-				      c->stall_signal, weir__signal_of_stalls);
-	return rc < 0 ? runtime_refuse(rc, "stall_signal %d cannot be handled", c->stall_signal)
+		return weir__runtime_refuse(
+			rc, "stall_signal %d: another runtime of this process uses %d",
+			c->stall_signal, weir__signal_of_stalls);
+	return rc < 0 ? weir__runtime_refuse(rc, "stall_signal %d cannot be handled",
+					     c->stall_signal)
 		      : 0;
 }
 
@@ -219,13 +224,13 @@ static int choose_backend(struct runtime *rt, struct weir__backend_choice *choic
 		rt->backend = rt->cfg.backend_ops;
 		rc = rt->backend->probe ? rt->backend->probe(NULL, reason, sizeof reason) : 0;
 		if (rc < 0)
-			return runtime_refuse(rc, "backend '%s' cannot run here: %s",
-					      rt->backend->name, reason);
+			return weir__runtime_refuse(rc, "backend '%s' cannot run here: %s",
+						    rt->backend->name, reason);
 		return 0;
 	}
 	rc = weir__backend_choose(rt->cfg.backend, choice);
 	if (rc < 0)
-		return runtime_refuse(rc, "%s", choice->why);
+		return weir__runtime_refuse(rc, "%s", choice->why);
 	use_choice(rt, choice);
 	return 0;
 }
@@ -234,7 +239,7 @@ static void init_base(struct runtime *rt)
 {
 	struct weir_rt *base = &rt->base;
 
-	base->sched = &schedule_ops;
+	base->sched = &weir__schedule_ops;
 	base->fork_generation = weir__fork_generation;
 	base->clock = rt->cfg.clock;
 	base->budget = (int)rt->cfg.budget;
@@ -251,9 +256,10 @@ static void init_shared(struct runtime *rt)
 	snprintf(rt->name, sizeof rt->name, "%s", rt->cfg.name);
 	rt->cfg.name = rt->name;
 	rt->drain_deadline = WEIR_FOREVER;
-	sampler_init(&rt->wake_sampler, rt->cfg.sample == WEIR_SAMPLE_NONE ? 0 : rt->cfg.sample, 1);
-	pool_init(&rt->pool, &rt->base, rt->cfg.blocking_max, rt->cfg.blocking_queue,
-		  rt->cfg.blocking_keep_ns, rt->name, rt->binds ? &rt->unbound : NULL);
+	weir__sampler_init(&rt->wake_sampler,
+			   rt->cfg.sample == WEIR_SAMPLE_NONE ? 0 : rt->cfg.sample, 1);
+	weir__pool_init(&rt->pool, &rt->base, rt->cfg.blocking_max, rt->cfg.blocking_queue,
+			rt->cfg.blocking_keep_ns, rt->name, rt->binds ? &rt->unbound : NULL);
 	pthread_mutex_init(&rt->turn_lock, NULL);
 	weir__os_cond_init(&rt->turn_free);
 }
@@ -267,7 +273,7 @@ static void *worker_main(void *arg)
 	weir__os_thread_name(name);
 	if (w->rt->node[w->base.index] >= 0)
 		(void)weir__os_node_move_stack(w->rt->node[w->base.index]);
-	worker_serve(w, NULL, NULL);
+	weir__worker_serve(w, NULL, NULL);
 	/* Pairs with the load in thread_is_over. */
 	weir__store(&w->thread_over, 1u, WEIR_RELEASE);
 	weir__futex_wake(&w->thread_over, 1);
@@ -278,7 +284,7 @@ static void free_workers(struct runtime *rt)
 {
 	for (unsigned i = 0; rt->base.worker && i < rt->base.workers; i++) {
 		if (rt->base.worker[i])
-			worker_free(worker_at(rt, i));
+			weir__worker_free(worker_at(rt, i));
 		rt->base.worker[i] = NULL;
 	}
 }
@@ -287,7 +293,7 @@ static void close_workers(struct runtime *rt)
 {
 	for (unsigned i = 0; rt->base.worker && i < rt->base.workers; i++)
 		if (rt->base.worker[i])
-			worker_close(worker_at(rt, i));
+			weir__worker_close(worker_at(rt, i));
 }
 
 static int try_workers(struct runtime *rt)
@@ -297,10 +303,11 @@ static int try_workers(struct runtime *rt)
 	int rc;
 
 	for (i = 0; i < rt->base.workers; i++) {
-		rc = worker_new(rt, i, &w);
+		rc = weir__worker_new(rt, i, &w);
 		if (rc < 0) {
-			runtime_refuse(rc, "worker %u with backend '%s': %s", i,
-				       rt->backend ? rt->backend->name : "none", weir_strerror(rc));
+			weir__runtime_refuse(rc, "worker %u with backend '%s': %s", i,
+					     rt->backend ? rt->backend->name : "none",
+					     weir_strerror(rc));
 			close_workers(rt);
 			free_workers(rt);
 			return rc;
@@ -318,13 +325,14 @@ static int make_workers(struct runtime *rt, struct weir__backend_choice *choice)
 	rt->base.worker = calloc(rt->base.workers, sizeof *rt->base.worker);
 	rt->threads = calloc(rt->base.workers, sizeof *rt->threads);
 	rt->started = calloc(rt->base.workers, sizeof *rt->started);
-	if (!rt->base.worker || !rt->threads || !rt->started || domains_init(rt) < 0)
-		return runtime_refuse(-ENOMEM, "out of memory for %u workers", rt->base.workers);
+	if (!rt->base.worker || !rt->threads || !rt->started || weir__domains_init(rt) < 0)
+		return weir__runtime_refuse(-ENOMEM, "out of memory for %u workers",
+					    rt->base.workers);
 	while ((rc = try_workers(rt)) < 0 && choice->automatic &&
 	       weir__backend_fall_back(choice, weir_rt_why()) == 0)
 		use_choice(rt, choice);
 	if (rc == 0)
-		runtime_forget_why();
+		weir__runtime_forget_why();
 	return rc;
 }
 
@@ -337,7 +345,7 @@ static int start_thread(struct runtime *rt, unsigned i)
 	if (rc < 0)
 		return rc;
 	if (place->bound && rt->binds)
-		rc = cpus_bind(&attr, &place->cpus);
+		rc = weir__cpus_bind(&attr, &place->cpus);
 	if (rc == 0)
 		rc = -pthread_create(&rt->threads[i], &attr, worker_main, worker_at(rt, i));
 	pthread_attr_destroy(&attr);
@@ -353,7 +361,8 @@ static int start_threads(struct runtime *rt)
 	for (i = 0; i < rt->base.workers; i++) {
 		rc = start_thread(rt, i);
 		if (rc < 0)
-			return runtime_refuse(rc, "thread of worker %u: %s", i, weir_strerror(rc));
+			return weir__runtime_refuse(rc, "thread of worker %u: %s", i,
+						    weir_strerror(rc));
 	}
 	return 0;
 }
@@ -363,9 +372,9 @@ static void runtime_release(struct runtime *rt)
 {
 	weir__live_remove(&rt->base);
 	close_workers(rt);
-	domains_fini(rt);
+	weir__domains_fini(rt);
 	weir__clock_detach(rt->base.clock, &rt->base);
-	pool_fini(&rt->pool);
+	weir__pool_fini(&rt->pool);
 	pthread_cond_destroy(&rt->turn_free);
 	pthread_mutex_destroy(&rt->turn_lock);
 	free(rt->threads);
@@ -374,7 +383,7 @@ static void runtime_release(struct runtime *rt)
 	weir__rt_unhold(&rt->base);
 }
 
-void runtime_free_memory(struct weir_rt *base)
+void weir__runtime_free_memory(struct weir_rt *base)
 {
 	struct runtime *rt = runtime_of(base);
 
@@ -393,9 +402,9 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	struct runtime *rt;
 	int rc;
 
-	runtime_forget_why();
+	weir__runtime_forget_why();
 	if (weir__worker_current())
-		return runtime_refuse(-EPERM,
+		return weir__runtime_refuse(-EPERM,
 			      "a task does not make a runtime: do it on a thread of your own");
 	rc = read_config(&full, cfg, "WEIR_RT_CONFIG_INIT");
 	if (rc < 0)
@@ -403,10 +412,10 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	pthread_once(&once, prepare_process);
 	rt = aligned_alloc(64, (sizeof *rt + 63) / 64 * 64);
 	if (!rt)
-		return runtime_refuse(-ENOMEM, "out of memory");
+		return weir__runtime_refuse(-ENOMEM, "out of memory");
 	memset(rt, 0, sizeof *rt);
 	rt->cfg = full;
-	rc = runtime_check_config(&rt->cfg);
+	rc = weir__runtime_check_config(&rt->cfg);
 	if (rc == 0)
 		rc = plan_workers(rt);
 	if (rc == 0)
@@ -431,7 +440,7 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	if (rc < 0) {
 		/* Threads that will not end, for a hook holds them, keep what they need. */
 		if (!rt->base.worker || !rt->base.worker[rt->base.workers - 1] ||
-		    runtime_shutdown(rt, WEIR_SEC) == 0)
+		    weir__runtime_shutdown(rt, WEIR_SEC) == 0)
 			runtime_release(rt);
 		return rc;
 	}
@@ -451,10 +460,10 @@ int weir_rt_shutdown(struct weir_rt *base, uint64_t timeout_ns)
 		return -ENXIO;
 	if (weir__context()->part_of == base)
 		return -EDEADLK;
-	runtime_forget_why();
-	rc = runtime_shutdown(runtime_of(base), timeout_ns);
+	weir__runtime_forget_why();
+	rc = weir__runtime_shutdown(runtime_of(base), timeout_ns);
 	if (rc == -ETIMEDOUT)
-		runtime_say_left(runtime_of(base));
+		weir__runtime_say_left(runtime_of(base));
 	return rc;
 }
 
@@ -465,9 +474,9 @@ void weir_rt_free(struct weir_rt *base)
 	if (!base || weir__rt_is_inherited(base) || weir__worker_current() ||
 	    weir__context()->part_of == base)
 		return;
-	if (runtime_shutdown(rt, 100 * WEIR_MSEC) < 0)
+	if (weir__runtime_shutdown(rt, 100 * WEIR_MSEC) < 0)
 		return;
-	runtime_deliver_late(rt);
+	weir__runtime_deliver_late(rt);
 	runtime_release(rt);
 }
 
@@ -478,7 +487,7 @@ static int spawn_and_join(struct weir_rt *rt, int (*fn)(void *), void *arg)
 {
 	struct weir__parker *parker = weir__parker_new();
 	struct weir_task *task;
-	struct weir_join join;
+	struct weir_join_future join;
 	int rc;
 
 	if (!parker)
@@ -486,7 +495,7 @@ static int spawn_and_join(struct weir_rt *rt, int (*fn)(void *), void *arg)
 	rc = weir_rt_spawn(rt, fn, arg, &task);
 	if (rc == 0) {
 		weir_join_init(&join, task);
-		rc = weir__parker_block_on(parker, &join.leaf.future, WEIR_FOREVER);
+		rc = weir__parker_block_on(parker, &join.future, WEIR_FOREVER);
 	}
 	weir__parker_free(parker);
 	return rc < 0 ? rc : join.result;
@@ -503,7 +512,7 @@ int weir_rt_block_on(struct weir_rt *base, int (*fn)(void *), void *arg)
 	if (weir__rt_is_inherited(base))
 		return -ENXIO;
 	if (rt->cfg.sched == WEIR_SCHED_CURRENT)
-		return current_block_on(rt, fn, arg);
+		return weir__current_block_on(rt, fn, arg);
 	return spawn_and_join(base, fn, arg);
 }
 
@@ -571,5 +580,5 @@ uint64_t weir_rt_now(const struct weir_rt *rt)
 
 uint64_t weir_rt_alive(const struct weir_rt *rt)
 {
-	return runtime_alive(runtime_of((struct weir_rt *)(uintptr_t)rt));
+	return weir__runtime_alive(runtime_of((struct weir_rt *)(uintptr_t)rt));
 }

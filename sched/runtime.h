@@ -57,7 +57,7 @@ struct runtime {
 	pthread_mutex_t turn_lock;
 	pthread_cond_t turn_free;	/* the turn was given back, or a root function returned */
 	bool turn_taken;
-	bool in_shutdown;		/* a thread is in runtime_shutdown; by turn_lock and turn_free too */
+	bool in_shutdown;		/* a thread is in weir__runtime_shutdown; by turn_lock and turn_free too */
 	uint64_t
 		drain_deadline; /* no wait lasts longer; WEIR_FOREVER unless shutting down; atomic */
 
@@ -77,39 +77,39 @@ static inline enum rt_phase runtime_phase(struct runtime *rt)
 }
 
 /* In config.c: fill in the defaults and check; and the sentence that weir_rt_why returns. */
-int runtime_check_config(struct weir_rt_config *c);
-int WEIR_PRINTF(2, 3) runtime_refuse(int rc, const char *fmt, ...);
-void runtime_forget_why(void);
+int weir__runtime_check_config(struct weir_rt_config *c);
+int WEIR_PRINTF(2, 3) weir__runtime_refuse(int rc, const char *fmt, ...);
+void weir__runtime_forget_why(void);
 
 /* In schedule.c: where ready tasks go. */
-extern const struct weir__sched_ops schedule_ops;
+extern const struct weir__sched_ops weir__schedule_ops;
 /*
  * There is work in the group: wake one sleeper of its domain if nobody searches there. near is
  * the index of the worker that asks, or -1. [any]
  */
-void schedule_wake_one(struct runtime *rt, struct group *group, int near);
+void weir__schedule_wake_one(struct runtime *rt, struct group *group, int near);
 /* Wake every worker. [any] */
-void schedule_wake_all(struct runtime *rt);
+void weir__schedule_wake_all(struct runtime *rt);
 
 /* In shutdown.c. */
-int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns);
-void runtime_deliver_late(struct runtime *rt);
+int weir__runtime_shutdown(struct runtime *rt, uint64_t timeout_ns);
+void weir__runtime_deliver_late(struct runtime *rt);
 /* weir_rt_why says what a shutdown that ran out of time has left behind. In left.c. */
-void runtime_say_left(struct runtime *rt);
+void weir__runtime_say_left(struct runtime *rt);
 /* Tasks that have not finished. [any] */
-uint64_t runtime_alive(struct runtime *rt);
+uint64_t weir__runtime_alive(struct runtime *rt);
 
 /* In runtime.c: one more line for weir_rt_note. [setup] */
-void WEIR_PRINTF(2, 3) runtime_note(struct runtime *rt, const char *fmt, ...);
+void WEIR_PRINTF(2, 3) weir__runtime_note(struct runtime *rt, const char *fmt, ...);
 /* In runtime.c: what is left of a runtime that weir_rt_free has taken down. */
-void runtime_free_memory(struct weir_rt *rt);
+void weir__runtime_free_memory(struct weir_rt *rt);
 /* In memory.c: fill in .node, by the plan for that topology. 0; -ENOMEM. [setup] */
-int runtime_place_memory(struct runtime *rt, const struct weir_topo *topo);
+int weir__runtime_place_memory(struct runtime *rt, const struct weir_topo *topo);
 
 /* In current.c: the current-thread scheduler. */
-int current_block_on(struct runtime *rt, int (*fn)(void *), void *arg);
-void current_drain(struct runtime *rt, uint64_t deadline);
+int weir__current_block_on(struct runtime *rt, int (*fn)(void *), void *arg);
+void weir__current_drain(struct runtime *rt, uint64_t deadline);
 /* 0; -ETIMEDOUT when a thread would not stop being the worker. */
-int current_stop(struct runtime *rt, uint64_t deadline);
+int weir__current_stop(struct runtime *rt, uint64_t deadline);
 
 #endif

@@ -9,12 +9,12 @@
 #include "core/time/clock.h"
 #include "sched/worker.h"
 
-int samples_init(struct worker *w, int node)
+int weir__samples_init(struct worker *w, int node)
 {
 	unsigned every = w->rt->cfg.sample == WEIR_SAMPLE_NONE ? 0 : w->rt->cfg.sample;
 
-	sampler_init(&w->poll_sampler, every, w->rng);
-	sampler_init(&w->wake_sampler, every, ~w->rng);
+	weir__sampler_init(&w->poll_sampler, every, w->rng);
+	weir__sampler_init(&w->wake_sampler, every, ~w->rng);
 	if (!every)
 		return 0;
 	w->samples = weir__os_map_sparse(sizeof *w->samples);
@@ -25,7 +25,7 @@ int samples_init(struct worker *w, int node)
 	return 0;
 }
 
-void samples_fini(struct worker *w)
+void weir__samples_fini(struct worker *w)
 {
 	if (w->samples)
 		munmap(w->samples, sizeof *w->samples);
@@ -34,14 +34,14 @@ void samples_fini(struct worker *w)
 /* Never: so far off that nobody gets there between two draws. */
 #define NEVER 0x40000000u
 
-void sampler_init(struct sampler *s, unsigned every, uint32_t seed)
+void weir__sampler_init(struct sampler *s, unsigned every, uint32_t seed)
 {
 	*s = (struct sampler){ .every = every, .rng = seed };
-	sampler_next(s, UINT32_MAX);
+	weir__sampler_next(s, UINT32_MAX);
 }
 
 /* Uniform from 1 to 2 * every - 1. */
-void sampler_next(struct sampler *s, uint32_t count)
+void weir__sampler_next(struct sampler *s, uint32_t count)
 {
 	uint32_t rng = weir__load(&s->rng, WEIR_RELAXED);
 
@@ -53,9 +53,9 @@ void sampler_next(struct sampler *s, uint32_t count)
 	weir__store(&s->at, count, WEIR_RELAXED);
 }
 
-void sample_wake(struct sampler *s, uint32_t count, struct weir_task *task)
+void weir__sample_wake(struct sampler *s, uint32_t count, struct weir_task *task)
 {
-	sampler_next(s, count);
+	weir__sampler_next(s, count);
 	/* One that is being unwound keeps its result where the stamp would go. */
 	if (!s->every || (task->flags & WEIR__TASK_UNWINDING))
 		return;
@@ -63,14 +63,14 @@ void sample_wake(struct sampler *s, uint32_t count, struct weir_task *task)
 	task->woken_ns = weir__clock_system();
 }
 
-void sample_poll(struct sampler *s, uint32_t count, struct weir_task *task)
+void weir__sample_poll(struct sampler *s, uint32_t count, struct weir_task *task)
 {
-	sampler_next(s, count);
+	weir__sampler_next(s, count);
 	if (s->every)
 		task->flags |= WEIR__TASK_TIMED;
 }
 
-bool sample_run(struct worker *w, struct weir_task *task)
+bool weir__sample_run(struct worker *w, struct weir_task *task)
 {
 	bool stays, stamped = task->flags & WEIR__TASK_STAMPED,
 		    poll = task->flags & WEIR__TASK_TIMED;

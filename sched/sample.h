@@ -24,8 +24,8 @@ struct samples {
 };
 
 /* 0 or -ENOMEM; fini takes what init has not made. [setup] */
-int samples_init(struct worker *w, int node);
-void samples_fini(struct worker *w);
+int weir__samples_init(struct worker *w, int node);
+void weir__samples_fini(struct worker *w);
 
 /* When to take the next sample: others count the events, from 0; the sampler looks at their count. */
 struct sampler {
@@ -35,24 +35,24 @@ struct sampler {
 };
 
 /* [setup] seed: anything but 0 */
-void sampler_init(struct sampler *s, unsigned every, uint32_t seed);
+void weir__sampler_init(struct sampler *s, unsigned every, uint32_t seed);
 
 /* Draw the distance to the next sample. */
-void sampler_next(struct sampler *s, uint32_t count);
+void weir__sampler_next(struct sampler *s, uint32_t count);
 
-/* Whether the event with this count is the one; sampler_next comes next. [any] */
+/* Whether the event with this count is the one; weir__sampler_next comes next. [any] */
 static inline bool sampler_is_due(const struct sampler *s, uint32_t count)
 {
 	return WEIR_UNLIKELY((int32_t)(count - weir__load(&s->at, WEIR_RELAXED)) >= 0);
 }
 
 /* A task is made ready, and nobody else has it yet: stamp it. [any] */
-WEIR_NOINLINE void sample_wake(struct sampler *s, uint32_t count, struct weir_task *task);
+WEIR_NOINLINE void weir__sample_wake(struct sampler *s, uint32_t count, struct weir_task *task);
 
 /* A task is about to be polled: time it. [owner] */
-void sample_poll(struct sampler *s, uint32_t count, struct weir_task *task);
+void weir__sample_poll(struct sampler *s, uint32_t count, struct weir_task *task);
 
 /* weir__task_run for a task that is stamped or timed. [owner] */
-WEIR_NOINLINE bool sample_run(struct worker *w, struct weir_task *task);
+WEIR_NOINLINE bool weir__sample_run(struct worker *w, struct weir_task *task);
 
 #endif

@@ -21,7 +21,7 @@ static void notify_worker(struct worker *w)
 		weir__driver_wake(&w->base.driver);
 }
 
-void schedule_wake_one(struct runtime *rt, struct group *group, int near)
+void weir__schedule_wake_one(struct runtime *rt, struct group *group, int near)
 {
 	int i = idle_pick(&group->domain->idle, &group->idle, near);
 
@@ -30,7 +30,7 @@ void schedule_wake_one(struct runtime *rt, struct group *group, int near)
 		notify_worker(worker_at(rt, (unsigned)i));
 }
 
-void schedule_wake_all(struct runtime *rt)
+void weir__schedule_wake_all(struct runtime *rt)
 {
 	unsigned i;
 
@@ -51,7 +51,7 @@ static void count_local(struct worker *here, struct weir_task *task)
 
 	weir__count(&here->base.metrics.local_schedules, 1);
 	if (sampler_is_due(&here->wake_sampler, (uint32_t)count))
-		sample_wake(&here->wake_sampler, (uint32_t)count, task);
+		weir__sample_wake(&here->wake_sampler, (uint32_t)count, task);
 }
 
 /* Of threads that count at the same time some are not counted, which does no harm. */
@@ -61,7 +61,7 @@ static void count_remote(struct runtime *rt, struct weir_task *task)
 
 	weir__store(&rt->remote_wakes, count + 1, WEIR_RELAXED);
 	if (sampler_is_due(&rt->wake_sampler, count))
-		sample_wake(&rt->wake_sampler, count, task);
+		weir__sample_wake(&rt->wake_sampler, count, task);
 }
 
 static void schedule_pinned(struct runtime *rt, struct worker *here, struct weir_task *task)
@@ -71,7 +71,7 @@ static void schedule_pinned(struct runtime *rt, struct worker *here, struct weir
 	WEIR_ASSERT(task->pinned_to < rt->base.workers);
 	if (home == here) {
 		count_local(home, task);
-		worker_push(home, task);
+		weir__worker_push(home, task);
 		return;
 	}
 	count_remote(rt, task);
@@ -80,13 +80,13 @@ static void schedule_pinned(struct runtime *rt, struct worker *here, struct weir
 
 static void schedule_remote(struct runtime *rt, struct weir_task *task)
 {
-	struct group *group = domains_group_here(rt);
+	struct group *group = weir__domains_group_here(rt);
 	unsigned i;
 
 	count_remote(rt, task);
-	inject_push(&group->inject, &task->link);
+	weir__inject_push(&group->inject, &task->link);
 	if (group->domain->stealing)
-		schedule_wake_one(rt, group, -1);
+		weir__schedule_wake_one(rt, group, -1);
 	else
 		for (i = 0; i < group->idle.workers; i++)
 			notify_worker(worker_at(rt, group->idle.first + i));
@@ -98,15 +98,15 @@ static void schedule_here(struct worker *w, struct weir_task *task)
 
 	count_local(w, task);
 	if (!polling || w->rt->cfg.no_lifo) {
-		worker_push(w, task);
+		weir__worker_push(w, task);
 		displaced = polling;
 	} else {
 		displaced = weir__load(&w->lifo, WEIR_RELAXED) != NULL;
-		worker_push_lifo(w, task);
+		weir__worker_push_lifo(w, task);
 	}
 	/* The drivers' batch is shared when it is complete; a lone task in the slot stays. */
 	if (displaced && w->stealing)
-		schedule_wake_one(w->rt, w->group, w->base.index);
+		weir__schedule_wake_one(w->rt, w->group, w->base.index);
 }
 
 static void schedule(struct weir_task *task)
@@ -132,14 +132,14 @@ static void post(struct weir_rt *base, unsigned index, struct weir__link *tagged
 	post_to(worker_at(runtime_of(base), index), tagged);
 }
 
-static int blocking_push(struct weir_rt *base, struct weir_blocking *job)
+static int blocking_push(struct weir_rt *base, struct weir_blocking_future *job)
 {
-	return pool_push(&runtime_of(base)->pool, job);
+	return weir__pool_push(&runtime_of(base)->pool, job);
 }
 
-static bool blocking_remove(struct weir_rt *base, struct weir_blocking *job)
+static bool blocking_remove(struct weir_rt *base, struct weir_blocking_future *job)
 {
-	return pool_remove(&runtime_of(base)->pool, job);
+	return weir__pool_remove(&runtime_of(base)->pool, job);
 }
 
 static void io_failed(struct weir__worker *base, int err)
@@ -151,6 +151,6 @@ static void io_failed(struct weir__worker *base, int err)
 		rt->cfg.on_io_error(rt->cfg.hook_arg, base->index, err);
 }
 
-const struct weir__sched_ops schedule_ops = {
-	schedule, post, blocking_push, blocking_remove, runtime_free_memory, io_failed
+const struct weir__sched_ops weir__schedule_ops = {
+	schedule, post, blocking_push, blocking_remove, weir__runtime_free_memory, io_failed
 };

@@ -28,7 +28,7 @@
 #define LOOK_AGAIN_NS (10 * WEIR_MSEC)
 #define GRACE_NS (50 * WEIR_MSEC)	/* what stops at once has stopped, however short the time */
 
-uint64_t runtime_alive(struct runtime *rt)
+uint64_t weir__runtime_alive(struct runtime *rt)
 {
 	uint64_t alive, finished = 0;
 	unsigned i;
@@ -78,7 +78,7 @@ static void abort_foreign(struct runtime *rt)
 static void set_phase(struct runtime *rt, enum rt_phase phase)
 {
 	weir__store(&rt->phase, (uint32_t)phase, WEIR_SEQ_CST);
-	schedule_wake_all(rt);
+	weir__schedule_wake_all(rt);
 }
 
 /* 3, for workers with threads: they say when they run dry. */
@@ -90,7 +90,7 @@ static void drain(struct runtime *rt, uint64_t deadline)
 	for (;;) {
 		drained = weir__load(&rt->drained, WEIR_ACQUIRE);
 		abort_foreign(rt);
-		if (runtime_alive(rt) == 0)
+		if (weir__runtime_alive(rt) == 0)
 			return;
 		now = weir__clock_system();
 		if (now >= deadline)
@@ -147,7 +147,7 @@ static void wait_for_wakes(struct runtime *rt)
  * that was given away and is closed here may have its home at another one: hence until all is empty.
  * What is closed after that waits for weir_rt_free, which delivers once more.
  */
-void runtime_deliver_late(struct runtime *rt)
+void weir__runtime_deliver_late(struct runtime *rt)
 {
 	bool any;
 
@@ -157,7 +157,7 @@ void runtime_deliver_late(struct runtime *rt)
 			struct worker *w = worker_at(rt, i);
 
 			any |= !weir__inbox_empty(&w->base.inbox);
-			worker_take_mail(w);
+			weir__worker_take_mail(w);
 		}
 	} while (any);
 }
@@ -194,29 +194,29 @@ static int take_steps(struct runtime *rt, uint64_t deadline)
 	set_phase(rt, RT_ABORTING);				/* 2 */
 	if (rt->cfg.sched == WEIR_SCHED_CURRENT) {		/* 3 */
 		abort_foreign(rt);
-		current_drain(rt, drain_deadline);
+		weir__current_drain(rt, drain_deadline);
 	} else {
 		drain(rt, drain_deadline);
 	}
-	if (runtime_alive(rt) > 0)
+	if (weir__runtime_alive(rt) > 0)
 		rc = -ETIMEDOUT;
 	set_phase(rt, RT_STOPPING);				/* 4 */
-	stop_rc = rt->cfg.sched == WEIR_SCHED_CURRENT ? current_stop(rt, with_grace(deadline))
+	stop_rc = rt->cfg.sched == WEIR_SCHED_CURRENT ? weir__current_stop(rt, with_grace(deadline))
 						      : join_threads(rt, deadline);
 	if (stop_rc < 0)
 		rc = stop_rc;
-	pool_rc = pool_stop(&rt->pool, with_grace(deadline));	/* 5 */
+	pool_rc = weir__pool_stop(&rt->pool, with_grace(deadline));	/* 5 */
 	if (rc == 0 && pool_rc == 0)
 		wait_for_wakes(rt);				/* 6 */
 	if (stop_rc == 0 && pool_rc == 0)
-		runtime_deliver_late(rt);			/* 7 */
+		weir__runtime_deliver_late(rt);			/* 7 */
 	weir__signals_detach(&rt->base);			/* 8 */
 	if (rc == 0 && pool_rc == 0)
 		set_phase(rt, RT_STOPPED);
 	return rc ? rc : pool_rc;
 }
 
-int runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
+int weir__runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
 {
 	uint64_t deadline = weir__clock_add(weir__clock_system(), timeout_ns);
 	const struct weir_rt *part_of = weir__context()->part_of;

@@ -109,7 +109,7 @@ static void note(struct worker *w, struct weir_task *task, uint64_t cpu_ns, void
 
 static void look(struct worker *w, void *ucontext)
 {
-	uint64_t poll = w->base.metrics.polls, now = cputimer_now(), cpu_ns;
+	uint64_t poll = w->base.metrics.polls, now = weir__cputimer_now(), cpu_ns;
 	struct weir_task *task = w->base.cx.task;
 	struct stall *s = &w->stall;
 
@@ -149,18 +149,18 @@ static void on_signal(int signo, siginfo_t *info, void *ucontext)
 	struct weir__worker *w = weir__worker_current();
 	int saved = errno;
 
-	if (!cputimer_sent(info))
+	if (!weir__cputimer_sent(info))
 		chain(signo, info, ucontext);
 	else if (w)
 		look(worker_of(w), ucontext);
 	else
-		cputimer_disarm();
+		weir__cputimer_disarm();
 	errno = saved;
 }
 
 /* ---- around it ---- */
 
-int stall_prepare(int signo)
+int weir__stall_prepare(int signo)
 {
 	static struct weir__lock lock;
 	struct sigaction sa = { .sa_sigaction = on_signal,
@@ -196,7 +196,7 @@ static void unblock(int signo)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-void stall_arm(struct worker *w, bool has_altstack)
+void weir__stall_arm(struct worker *w, bool has_altstack)
 {
 	const struct weir_rt_config *cfg = &w->rt->cfg;
 	int rc;
@@ -204,14 +204,14 @@ void stall_arm(struct worker *w, bool has_altstack)
 	if (cfg->stall_ns == WEIR_FOREVER)
 		return;
 	/* Without one the handler would run on a fiber's stack, which may be nearly full. */
-	rc = has_altstack ? cputimer_arm(cfg->stall_signal, cfg->stall_ns / 2) : -ENOMEM;
+	rc = has_altstack ? weir__cputimer_arm(cfg->stall_signal, cfg->stall_ns / 2) : -ENOMEM;
 	if (rc < 0)
 		weir__store(&w->rt->stall_error, rc, WEIR_RELAXED);
 	else if (cfg->sched == WEIR_SCHED_MULTI)
 		unblock(cfg->stall_signal);
 }
 
-bool stall_may_report(struct stall *s, uint64_t now_ns)
+bool weir__stall_may_report(struct stall *s, uint64_t now_ns)
 {
 	if (!s->reports || now_ns - s->minute_ns >= 60 * WEIR_SEC) {
 		s->minute_ns = now_ns;
@@ -223,7 +223,7 @@ bool stall_may_report(struct stall *s, uint64_t now_ns)
 	return true;
 }
 
-void stall_deliver(struct worker *w)
+void weir__stall_deliver(struct worker *w)
 {
 	const struct weir_rt_config *cfg = &w->rt->cfg;
 	struct stall *s = &w->stall;
@@ -232,7 +232,7 @@ void stall_deliver(struct worker *w)
 	WEIR_ASSERT(s->pending && !w->base.cx.task);
 	s->pending = false;
 	change_record(s, s->last.cpu_ns, true);
-	if (!cfg->on_stall || !stall_may_report(s, weir__clock_system()))
+	if (!cfg->on_stall || !weir__stall_may_report(s, weir__clock_system()))
 		return;
 	stall = s->last;
 	cfg->on_stall(cfg->hook_arg, &stall);

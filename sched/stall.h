@@ -26,7 +26,7 @@
 struct runtime;
 struct worker;
 
-/* Of one worker. Written by its thread: in the handler while a task runs, else by stall_deliver. */
+/* Of one worker. Written by its thread: in the handler while a task runs, else by weir__stall_deliver. */
 struct stall {
 	uint64_t poll;			/* under way at the last expiry; 0 none */
 	uint64_t since_ns;		/* the thread's CPU time at the first expiry in it */
@@ -42,15 +42,15 @@ struct stall {
  * Install the handler, once per process. 0; -EBUSY when a runtime has installed it for another
  * signal; sigaction's errno. [setup]
  */
-int stall_prepare(int signo);
+int weir__stall_prepare(int signo);
 
 /* The calling thread is about to be the worker: watch it. [worker's thread] */
-void stall_arm(struct worker *w, bool has_altstack);
+void weir__stall_arm(struct worker *w, bool has_altstack);
 
 /* A stall is over: tell the hook. [owner], between tasks */
-void stall_deliver(struct worker *w);
+void weir__stall_deliver(struct worker *w);
 
 /* Whether one more report is allowed, now. [owner] */
-bool stall_may_report(struct stall *s, uint64_t now_ns);
+bool weir__stall_may_report(struct stall *s, uint64_t now_ns);
 
 #endif

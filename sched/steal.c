@@ -41,7 +41,7 @@ static bool begins_run(struct worker *w, unsigned tier, unsigned victim)
 	       plan[order->victims[order->len - 1]].node != plan[victim].node;
 }
 
-int steal_order_init(struct worker *w)
+int weir__steal_order_init(struct worker *w)
 {
 	const struct weir_plan_worker *plan = &w->rt->base.plan->workers[w->base.index];
 	struct steal_order *order = &w->order;
@@ -52,7 +52,7 @@ int steal_order_init(struct worker *w)
 	if (!order->victims || !order->runs)
 		return -ENOMEM;
 	for (k = 0; k + 1 < n; k++) {
-		if (domains_group_of(w->rt, plan->steal[k])->domain != w->group->domain)
+		if (weir__domains_group_of(w->rt, plan->steal[k])->domain != w->group->domain)
 			continue;
 		tier = tier_of(plan, k);
 		if (begins_run(w, tier, plan->steal[k]))
@@ -68,7 +68,7 @@ int steal_order_init(struct worker *w)
 	return 0;
 }
 
-void steal_order_fini(struct worker *w)
+void weir__steal_order_fini(struct worker *w)
 {
 	free(w->order.victims);
 	free(w->order.runs);
@@ -94,7 +94,7 @@ static struct weir_task *steal_from_run(struct worker *w, unsigned from, struct 
 		unsigned k = from + (start + i < n ? start + i : start + i - n);
 		struct worker *victim = worker_at(w->rt, w->order.victims[k]);
 
-		task = worker_steal_from(w, victim, run.tier);
+		task = weir__worker_steal_from(w, victim, run.tier);
 		if (task)
 			return task;
 	}
@@ -117,7 +117,7 @@ static struct weir_task *take_from_groups(struct worker *w, unsigned first, unsi
 	struct weir_task *task = NULL;
 
 	for (; first < end && !task; first++)
-		task = worker_next_injected(w, group_near(w->group, first));
+		task = weir__worker_next_injected(w, group_near(w->group, first));
 	return task;
 }
 
@@ -151,7 +151,7 @@ static bool anything_in(struct worker *w, unsigned victims, unsigned groups)
 	return false;
 }
 
-bool steal_anything(struct worker *w)
+bool weir__steal_anything(struct worker *w)
 {
 	return anything_in(w, w->order.len, w->group->idle.near_len);
 }
@@ -178,16 +178,16 @@ static struct weir_task *search(struct worker *w)
 	return task || anything_near(w) ? task : search_far(w);
 }
 
-void steal_end_search(struct worker *w)
+void weir__steal_end_search(struct worker *w)
 {
 	if (!w->searching)
 		return;
 	w->searching = false;
 	if (idle_end_search(&w->group->domain->idle))
-		schedule_wake_one(w->rt, w->group, w->base.index);
+		weir__schedule_wake_one(w->rt, w->group, w->base.index);
 }
 
-struct weir_task *steal_work(struct worker *w)
+struct weir_task *weir__steal_work(struct worker *w)
 {
 	struct idle *idle = &w->group->domain->idle;
 	struct weir_task *task;
@@ -201,13 +201,13 @@ struct weir_task *steal_work(struct worker *w)
 	WEIR_ASSERT(weir__load(&idle->searching, WEIR_RELAXED) > 0);
 	task = search(w);
 	if (task)
-		steal_end_search(w);
+		weir__steal_end_search(w);
 	return task;
 }
 
 /* ---- queues of groups that do not get round to it ---- */
 
-struct weir_task *steal_neglected(struct worker *w)
+struct weir_task *weir__steal_neglected(struct worker *w)
 {
 	struct steal_neglect *n = &w->neglect;
 	struct group *g = group_near(w->group, n->at);
@@ -220,5 +220,5 @@ struct weir_task *steal_neglected(struct worker *w)
 	}
 	n->looks = 0;
 	n->at = (uint16_t)((n->at + 1u) % w->group->idle.near_len);
-	return moves ? NULL : worker_next_injected(w, g);
+	return moves ? NULL : weir__worker_next_injected(w, g);
 }

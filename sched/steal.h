@@ -34,19 +34,19 @@ struct steal_neglect {
 };
 
 /* By the plan. 0 or -ENOMEM. [setup] */
-int steal_order_init(struct worker *w);
-void steal_order_fini(struct worker *w);
+int weir__steal_order_init(struct worker *w);
+void weir__steal_order_fini(struct worker *w);
 
 /* Search, if not too many do already. NULL: nothing found, or not asked to. [owner] */
-struct weir_task *steal_work(struct worker *w);
+struct weir_task *weir__steal_work(struct worker *w);
 /* A searcher has work: the last one wakes the next. [owner] */
-void steal_end_search(struct worker *w);
+void weir__steal_end_search(struct worker *w);
 /* Whether any queue of the domain holds something that this worker could take. [owner] */
-bool steal_anything(struct worker *w);
+bool weir__steal_anything(struct worker *w);
 /*
  * A busy worker's look into the queue of another group: what has been there for a while, and
  * nobody took anything meanwhile, is taken here. [owner]
  */
-struct weir_task *steal_neglected(struct worker *w);
+struct weir_task *weir__steal_neglected(struct worker *w);
 
 #endif

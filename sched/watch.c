@@ -63,7 +63,7 @@ static void note_turns(struct worker *w)
 		note(sibling(w, i));
 }
 
-uint64_t watch_begin(struct worker *w)
+uint64_t weir__watch_begin(struct worker *w)
 {
 	struct watch *watch = watch_of(w);
 	uint64_t every = w->rt->cfg.watch_ns;
@@ -111,9 +111,9 @@ static int rescue(struct worker *w, struct worker *v)
 	if (!is_awake(v) || weir__load(&v->base.driver.turns, WEIR_RELAXED) != v->turns_seen)
 		return 0;
 	n = weir__driver_rescue(&v->base.driver, &w->base) + take_deferred(v);
-	task = worker_steal_lifo(v);
+	task = weir__worker_steal_lifo(v);
 	if (task) {
-		worker_push(w, task);
+		weir__worker_push(w, task);
 		n++;
 	}
 	if (n)
@@ -121,7 +121,7 @@ static int rescue(struct worker *w, struct worker *v)
 	return n;
 }
 
-int watch_end(struct worker *w)
+int weir__watch_end(struct worker *w)
 {
 	struct watch *watch = watch_of(w);
 	unsigned i;
@@ -142,7 +142,7 @@ static void wake(struct worker *v)
 		weir__driver_wake(&v->base.driver);
 }
 
-void watch_notice(struct worker *w)
+void weir__watch_notice(struct worker *w)
 {
 	uint32_t watcher = watch_disturb(watch_of(w));
 
@@ -150,7 +150,7 @@ void watch_notice(struct worker *w)
 		wake(worker_at(w->rt, watcher - 1));
 }
 
-void watch_pass_on(struct worker *w)
+void weir__watch_pass_on(struct worker *w)
 {
 	unsigned i;
 

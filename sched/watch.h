@@ -21,12 +21,12 @@ struct runtime;
 struct worker;
 
 /* The worker is about to sleep: how long may it, at most? WEIR_FOREVER when another watches. */
-uint64_t watch_begin(struct worker *w);
+uint64_t weir__watch_begin(struct worker *w);
 /* It has woken up; looks after the siblings if it was the watcher. How much came of it. */
-int watch_end(struct worker *w);
+int weir__watch_end(struct worker *w);
 /* A worker that was asleep is awake: let a watcher in deep sleep know. */
-void watch_notice(struct worker *w);
+void weir__watch_notice(struct worker *w);
 /* It has something to run: let there be a watcher meanwhile. */
-void watch_pass_on(struct worker *w);
+void weir__watch_pass_on(struct worker *w);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker.c: THE main loop. worker_run reads as the policy; each line of it is
+ * worker.c: THE main loop. weir__worker_run reads as the policy; each line of it is
  * one function below.
  *
  * Sleeping loses no wake-up: the order of the steps in worker_park is the one
@@ -69,7 +69,7 @@ static void open_mail(struct worker *w, struct weir__link *tagged)
 
 	switch (weir__mail_what(tagged)) {
 	case WEIR__MAIL_TASK:
-		worker_push_arrived(w, weir__task_of_link(link));
+		weir__worker_push_arrived(w, weir__task_of_link(link));
 		break;
 	case WEIR__MAIL_OP:
 		weir__op_arrived(WEIR_CONTAINER_OF(link, struct weir_op, link));
@@ -83,7 +83,7 @@ static void open_mail(struct worker *w, struct weir__link *tagged)
 	}
 }
 
-void worker_take_mail(struct worker *w)
+void weir__worker_take_mail(struct worker *w)
 {
 	struct weir__link *tagged, *next;
 
@@ -96,7 +96,7 @@ void worker_take_mail(struct worker *w)
 /* What others have sent here. */
 static void take_in(struct worker *w)
 {
-	worker_take_mail(w);
+	weir__worker_take_mail(w);
 	abort_own_tasks(w);
 }
 
@@ -110,19 +110,19 @@ static void requeue_deferred(struct worker *w)
 		return;
 	n = weir__deferred_take(&w->base.deferred, &first, &last);
 	if (n)
-		worker_push_chain(w, first, last, n);
+		weir__worker_push_chain(w, first, last, n);
 }
 
 static void share_backlog(struct worker *w)
 {
 	if (w->stealing && ring_len(&w->ring) > 1)
-		schedule_wake_one(w->rt, w->group, w->base.index);
+		weir__schedule_wake_one(w->rt, w->group, w->base.index);
 }
 
 /* Look at the drivers without waiting. */
 static void poll_drivers(struct worker *w)
 {
-	weir__driver_poll(&w->base.driver, &w->base, worker_has_local(w));
+	weir__driver_poll(&w->base.driver, &w->base, weir__worker_has_local(w));
 	w->polled_at = worker_tick(w);
 	requeue_deferred(w);
 	take_in(w);
@@ -132,7 +132,7 @@ static void poll_drivers(struct worker *w)
 static WEIR_NOINLINE void turn_drivers(struct worker *w)
 {
 	if (WEIR_UNLIKELY(w->stall.pending))
-		stall_deliver(w);
+		weir__stall_deliver(w);
 	tune_intervals(w);
 	poll_drivers(w);
 	w->turn_at = worker_tick(w) + w->turn_interval;
@@ -147,13 +147,13 @@ static WEIR_NOINLINE struct weir_task *next_in_turn(struct worker *w)
 
 	w->inject_at = worker_tick(w) + w->inject_interval;
 	WEIR_ASSERT(!w->searching);	/* it has looked here at this tick before it began to */
-	task = worker_next_injected(w, w->group);
-	return task || w->group->idle.near_len == 1 ? task : steal_neglected(w);
+	task = weir__worker_next_injected(w, w->group);
+	return task || w->group->idle.near_len == 1 ? task : weir__steal_neglected(w);
 }
 
 static struct weir_task *next_injected(struct worker *w)
 {
-	return inject_len(&w->group->inject) ? worker_next_injected(w, w->group) : NULL;
+	return inject_len(&w->group->inject) ? weir__worker_next_injected(w, w->group) : NULL;
 }
 
 static struct weir_task *next_ready(struct worker *w)
@@ -161,7 +161,7 @@ static struct weir_task *next_ready(struct worker *w)
 	struct weir_task *task = worker_next_lifo(w);
 
 	if (!task)
-		task = worker_next_local(w);
+		task = weir__worker_next_local(w);
 	return task ? task : next_injected(w);
 }
 
@@ -188,7 +188,7 @@ static uint32_t sooner(uint32_t tick, uint32_t a, uint32_t b)
 static WEIR_NOINLINE void end_look(struct worker *w, uint32_t tick, struct weir_task *task)
 {
 	if (task && sampler_is_due(&w->poll_sampler, tick))
-		sample_poll(&w->poll_sampler, tick, task);
+		weir__sample_poll(&w->poll_sampler, tick, task);
 	w->look_at = sooner(tick, w->turn_at, sooner(tick, w->inject_at, w->poll_sampler.at));
 }
 
@@ -204,7 +204,8 @@ static bool anything_arrived(struct worker *w, bool (*until)(void *), void *arg)
 /* How long it may sleep; who asks takes part in the watch. */
 static uint64_t sleep_limit(struct worker *w)
 {
-	uint64_t limit = watch_begin(w), drain = weir__load(&w->rt->drain_deadline, WEIR_RELAXED);
+	uint64_t limit = weir__watch_begin(w),
+		 drain = weir__load(&w->rt->drain_deadline, WEIR_RELAXED);
 
 	if (WEIR_LIKELY(drain >= limit))
 		return limit;
@@ -231,7 +232,7 @@ static void poll_for_events(struct worker *w, bool (*until)(void *), void *arg)
 		weir__cpu_relax();
 		n = weir__driver_poll(&w->base.driver, &w->base, false);
 	}
-	watch_end(w);
+	weir__watch_end(w);
 	weir__parkword_finish(&w->base.driver.parked);
 }
 
@@ -249,7 +250,7 @@ static void wait_for_events(struct worker *w, bool (*until)(void *), void *arg)
 	if (!anything_arrived(w, until, arg)) {
 		weir__count(&counted->parks, 1);
 		n = weir__driver_wait(&w->base.driver, &w->base, sleep_limit(w));
-		n += watch_end(w);
+		n += weir__watch_end(w);
 		if (n == 0)
 			weir__count(&counted->noop_parks, 1);
 	}
@@ -261,7 +262,7 @@ static void leave_idle(struct worker *w)
 	if (!idle_unpark_self(&w->group->idle, w->base.index))
 		w->searching = true;
 	watch_set_awake(&w->awake);
-	watch_notice(w);
+	weir__watch_notice(w);
 }
 
 static void park_shared(struct worker *w, bool (*until)(void *), void *arg)
@@ -272,7 +273,7 @@ static void park_shared(struct worker *w, bool (*until)(void *), void *arg)
 	watch_set_asleep(&w->awake);
 	look = idle_park(&w->group->domain->idle, &w->group->idle, w->base.index, w->searching);
 	w->searching = false;
-	if (!look || !steal_anything(w))
+	if (!look || !weir__steal_anything(w))
 		wait_for_events(w, until, arg);
 	leave_idle(w);
 }
@@ -291,8 +292,8 @@ static bool spin(struct worker *w, bool (*until)(void *), void *arg)
 	end = weir__clock_system() + w->spin_ns;
 	do {
 		if (weir__driver_poll(&w->base.driver, &w->base, false) > 0 ||
-		    worker_has_local(w) || anything_arrived(w, until, arg) ||
-		    (w->stealing && steal_anything(w))) {
+		    weir__worker_has_local(w) || anything_arrived(w, until, arg) ||
+		    (w->stealing && weir__steal_anything(w))) {
 			w->spin_ns = most;
 			return true;
 		}
@@ -312,7 +313,7 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 	busy_end(&w->busy);
 	if (cfg->on_worker_park)
 		cfg->on_worker_park(cfg->hook_arg, w->base.index);
-	if (!worker_has_local(w) && !spin(w, until, arg)) {
+	if (!weir__worker_has_local(w) && !spin(w, until, arg)) {
 		if (w->stealing)
 			park_shared(w, until, arg);
 		else
@@ -323,8 +324,8 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 	busy_begin(&w->busy);
 	take_in(w);
 	share_backlog(w);
-	if (w->stealing && worker_has_local(w))
-		watch_pass_on(w);
+	if (w->stealing && weir__worker_has_local(w))
+		weir__watch_pass_on(w);
 	/* Not if work came before it looked at the drivers, of the hook's or others': it may, each time. */
 	if (w->base.driver.turns != turns) {
 		w->polled_at = worker_tick(w);
@@ -339,9 +340,9 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 __attribute__((always_inline)) static inline bool run(struct worker *w, struct weir_task *task)
 {
 	if (w->searching)
-		steal_end_search(w);
+		weir__steal_end_search(w);
 	if (WEIR_UNLIKELY(task->flags & (WEIR__TASK_STAMPED | WEIR__TASK_TIMED)))
-		return sample_run(w, task);
+		return weir__sample_run(w, task);
 	return weir__task_run(&w->base, task);
 }
 
@@ -349,7 +350,7 @@ __attribute__((always_inline)) static inline bool run(struct worker *w, struct w
  * A tick is a poll. Once in many the worker looks to the side: at the drivers, at what others have
  * put into the inject queues. Then comes the next task, from the first place that has one.
  */
-void worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
+void weir__worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 {
 	while (!worker_done(w, until, arg)) {
 		uint32_t tick = worker_tick(w);
@@ -363,13 +364,13 @@ void worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 		if (!task)
 			task = worker_next_lifo(w);
 		if (!task)
-			task = worker_next_local(w);
+			task = weir__worker_next_local(w);
 		if (!task)
 			task = next_injected(w);
 		if (!task)
 			task = next_deferred(w);
 		if (!task)
-			task = steal_work(w);
+			task = weir__steal_work(w);
 		if (WEIR_UNLIKELY(looks))
 			end_look(w, tick, task);
 
@@ -388,7 +389,7 @@ static void enter(struct worker *w)
 	c->worker = &w->base;
 	c->rt = &w->rt->base;
 	watch_set_awake(&w->awake);
-	watch_notice(w);
+	weir__watch_notice(w);
 	busy_begin(&w->busy);
 }
 
@@ -401,7 +402,7 @@ static void call_start_hook(struct worker *w)
 		w->rt->cfg.on_worker_start(w->rt->cfg.hook_arg, w->base.index);
 }
 
-void worker_stopped(struct worker *w)
+void weir__worker_stopped(struct worker *w)
 {
 	if (!w->hooked || runtime_phase(w->rt) < RT_STOPPING)
 		return;
@@ -418,23 +419,23 @@ static WEIR_NOINLINE void leave(struct worker *w)
 	WEIR_ASSERT(!c->worker || c->worker == &w->base);
 	if (c->worker) {
 		if (w->stall.pending)
-			stall_deliver(w);
-		worker_stopped(w);
+			weir__stall_deliver(w);
+		weir__worker_stopped(w);
 		busy_end(&w->busy);
 	}
 	c->worker = NULL;
 }
 
-void worker_serve(struct worker *w, bool (*until)(void *arg), void *arg)
+void weir__worker_serve(struct worker *w, bool (*until)(void *arg), void *arg)
 {
 	struct weir__altstack alt;
 	bool has_alt = weir__stack_altstack_init(&alt) == 0;
 
 	enter(w);
 	/* A timer that an earlier turn has left armed stops when it finds no worker: not from here on. */
-	stall_arm(w, has_alt);
+	weir__stall_arm(w, has_alt);
 	call_start_hook(w);
-	worker_run(w, until, arg);
+	weir__worker_run(w, until, arg);
 	leave(w);
 	if (has_alt)
 		weir__stack_altstack_fini(&alt);

@@ -100,47 +100,47 @@ static inline struct worker *worker_at(struct runtime *rt, unsigned i)
 }
 
 /* worker_new.c */
-int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker);
-/* Its drivers and stacks; the tasks' memory stays until worker_free. */
-void worker_close(struct worker *w);
-void worker_free(struct worker *w);
+int weir__worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker);
+/* Its drivers and stacks; the tasks' memory stays until weir__worker_free. */
+void weir__worker_close(struct worker *w);
+void weir__worker_free(struct worker *w);
 
 /*
  * THE main loop: run tasks until the runtime stops, until() says so (may be NULL), or a task
  * that blocks in place has handed the worker to another thread.
  */
-void worker_run(struct worker *w, bool (*until)(void *arg), void *arg);
+void weir__worker_run(struct worker *w, bool (*until)(void *arg), void *arg);
 
 /* Make this thread the worker, run the loop, stop being it. The context keeps the runtime. */
-void worker_serve(struct worker *w, bool (*until)(void *arg), void *arg);
+void weir__worker_serve(struct worker *w, bool (*until)(void *arg), void *arg);
 
 /* The stop hook, if the worker has started and the runtime stops. [the worker's thread, or none runs] */
-void worker_stopped(struct worker *w);
+void weir__worker_stopped(struct worker *w);
 
-/* queue.c: the ready queues of a worker. [owner], except worker_steal_from's victim. */
-void worker_push(struct worker *w, struct weir_task *task);
-void worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last,
-		       unsigned n);
-void worker_push_lifo(struct worker *w, struct weir_task *task);
-struct weir_task *worker_take_lifo(struct worker *w);
+/* queue.c: the ready queues of a worker. [owner], except weir__worker_steal_from's victim. */
+void weir__worker_push(struct worker *w, struct weir_task *task);
+void weir__worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last,
+			     unsigned n);
+void weir__worker_push_lifo(struct worker *w, struct weir_task *task);
+struct weir_task *weir__worker_take_lifo(struct worker *w);
 /* The slot, unless it has had its share. */
 static inline struct weir_task *worker_next_lifo(struct worker *w)
 {
-	return weir__load(&w->lifo, WEIR_RELAXED) ? worker_take_lifo(w) : NULL;
+	return weir__load(&w->lifo, WEIR_RELAXED) ? weir__worker_take_lifo(w) : NULL;
 }
 
 /* Of ring, overflow and own; the slot has its share again. */
-struct weir_task *worker_next_local(struct worker *w);
+struct weir_task *weir__worker_next_local(struct worker *w);
 /* A group's share for one worker: one task to run, the rest to its queue. */
-struct weir_task *worker_next_injected(struct worker *w, struct group *group);
-struct weir_task *worker_steal_from(struct worker *w, struct worker *victim, unsigned tier);
-struct weir_task *worker_steal_lifo(struct worker *victim);
-bool worker_has_local(struct worker *w);
-size_t worker_queue_len(struct worker *w);
+struct weir_task *weir__worker_next_injected(struct worker *w, struct group *group);
+struct weir_task *weir__worker_steal_from(struct worker *w, struct worker *victim, unsigned tier);
+struct weir_task *weir__worker_steal_lifo(struct worker *victim);
+bool weir__worker_has_local(struct worker *w);
+size_t weir__worker_queue_len(struct worker *w);
 /* A pinned task that others have woken. */
-void worker_push_arrived(struct worker *w, struct weir_task *task);
+void weir__worker_push_arrived(struct worker *w, struct weir_task *task);
 
 /* Take in what others have sent here. [owner, or the shutdown that stands in for it] */
-void worker_take_mail(struct worker *w);
+void weir__worker_take_mail(struct worker *w);
 
 #endif

@@ -33,7 +33,7 @@ static void worker_init(struct worker *w, struct runtime *rt, unsigned index)
 	w->rt = rt;
 	w->base.rt = &rt->base;
 	w->base.index = (uint16_t)index;
-	w->group = domains_group_of(rt, index);
+	w->group = weir__domains_group_of(rt, index);
 	w->stealing = w->group->domain->stealing;
 	w->base.cx.waker.ops = &weir__task_waker_ops;
 	w->base.cx.worker = &w->base;
@@ -45,7 +45,7 @@ static void worker_init(struct worker *w, struct runtime *rt, unsigned index)
 			     : rt->cfg.sched == WEIR_SCHED_CURRENT ? 31
 								   : 61;
 	ring_init(&w->ring);
-	inject_init(&w->overflow);
+	weir__inject_init(&w->overflow);
 	weir__inbox_init(&w->base.inbox);
 	weir__slab_init(&w->base.slab, rt->node[index]);
 }
@@ -59,9 +59,9 @@ static int worker_build(struct runtime *rt, unsigned index, struct worker **ret_
 	if (!w)
 		return -ENOMEM;
 	worker_init(w, rt, index);
-	rc = steal_order_init(w);
+	rc = weir__steal_order_init(w);
 	if (rc == 0)
-		rc = samples_init(w, node);
+		rc = weir__samples_init(w, node);
 	if (rc == 0)
 		rc = weir__stack_pool_init(&w->base.stacks, rt->cfg.stack_bytes,
 					   rt->cfg.guard_bytes, node);
@@ -77,14 +77,14 @@ static int worker_build(struct runtime *rt, unsigned index, struct worker **ret_
 fail_stacks:
 	weir__stack_pool_fini(&w->base.stacks);
 fail:
-	samples_fini(w);
-	steal_order_fini(w);
+	weir__samples_fini(w);
+	weir__steal_order_fini(w);
 	weir__node_free(w, sizeof *w, node);
 	return rc;
 }
 
 /* Not yet on the worker's thread: what the kernel keeps for its rings is to come from its node too. */
-int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker)
+int weir__worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker)
 {
 	int node = rt->node[index], rc;
 
@@ -96,16 +96,16 @@ int worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker)
 	return rc;
 }
 
-void worker_close(struct worker *w)
+void weir__worker_close(struct worker *w)
 {
 	weir__driver_fini(&w->base.driver);
 	weir__stack_pool_fini(&w->base.stacks);
-	samples_fini(w);
-	steal_order_fini(w);
+	weir__samples_fini(w);
+	weir__steal_order_fini(w);
 	free(w->base.late.wakers);
 }
 
-void worker_free(struct worker *w)
+void weir__worker_free(struct worker *w)
 {
 	weir__slab_fini(&w->base.slab);
 	weir__node_free(w, sizeof *w, w->rt->node[w->base.index]);

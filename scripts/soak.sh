@@ -13,7 +13,7 @@ build=$1
 runs=${WEIR_SOAK_RUNS:-10}
 repeats=${WEIR_SOAK_REPEATS:-300}
 once_red='api_policies backends_lease_pool conformance_io_uring_zero-copy=4096_4 core_futex
-	core_futex_table core_task_group core_fiber_stack core_task core_time topo_hwloc tools_bench_load
+	core_futex_table core_task_join_set core_fiber_stack core_task core_time topo_hwloc tools_bench_load
 	weir_bench'
 
 say() {

@@ -68,9 +68,9 @@ void weir_mpsc_close(struct weir_mpsc *mpsc)
 	struct weir__wait *line, *rx;
 
 	mpsc_close(mpsc, &line, &rx);
-	wait_finish_chain(line, -EPIPE);
+	weir__wait_finish_chain(line, -EPIPE);
 	if (rx)
-		wait_finish(rx, 0);
+		weir__wait_finish(rx, 0);
 }
 
 size_t weir_mpsc_len(const struct weir_mpsc *mpsc)
@@ -99,7 +99,7 @@ static int send_or_queue(struct weir_mpsc *ch, const void *message, struct weir_
 		return -EINVAL;
 	rc = mpsc_send(ch, message, waiter, &rx);
 	if (rx)
-		wait_finish(rx, 0);
+		weir__wait_finish(rx, 0);
 	return rc;
 }
 
@@ -117,31 +117,31 @@ static int send_fast(struct weir_mpsc *ch, const void *message)
 
 int weir_mpsc_send(struct weir_mpsc *mpsc, const void *message)
 {
-	struct weir_mpsc_send send;
+	struct weir_mpsc_send_future send;
 	int rc = send_fast(mpsc, message);
 
 	if (WEIR_LIKELY(rc != -EAGAIN))
 		return rc;
 	weir_mpsc_send_init(&send, mpsc, message);
-	return weir_await(&send.wait.leaf.future);
+	return weir_await(&send.future);
 }
 
 int weir_mpsc_send_until(struct weir_mpsc *mpsc, const void *message, uint64_t deadline)
 {
-	struct weir_mpsc_send send;
+	struct weir_mpsc_send_future send;
 	int rc = send_fast(mpsc, message);
 
 	if (WEIR_LIKELY(rc != -EAGAIN))
 		return rc;
 	weir_mpsc_send_init(&send, mpsc, message);
-	return weir_await_until(&send.wait.leaf.future, deadline);
+	return weir_await_until(&send.future, deadline);
 }
 
 static int send_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_mpsc_send *send =
-		WEIR_CONTAINER_OF(future, struct weir_mpsc_send, wait.leaf.future);
-	int rc = wait_begin(&send->wait, cx);
+	struct weir_mpsc_send_future *send =
+		WEIR_CONTAINER_OF(future, struct weir_mpsc_send_future, future);
+	int rc = weir__wait_begin(&send->wait, cx);
 
 	if (rc != WAIT_START)
 		return rc;
@@ -158,15 +158,16 @@ static int send_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void send_cancel(struct weir_future *future)
 {
-	struct weir_mpsc_send *send =
-		WEIR_CONTAINER_OF(future, struct weir_mpsc_send, wait.leaf.future);
+	struct weir_mpsc_send_future *send =
+		WEIR_CONTAINER_OF(future, struct weir_mpsc_send_future, future);
 
-	wait_cancel_simply(&send->wait, &send->mpsc->line);
+	weir__wait_cancel_simply(&send->wait, &send->mpsc->line);
 }
 
 static const struct weir_future_ops send_ops = { "mpsc send", send_poll, send_cancel, NULL };
 
-void weir_mpsc_send_init(struct weir_mpsc_send *send, struct weir_mpsc *mpsc, const void *message)
+void weir_mpsc_send_init(struct weir_mpsc_send_future *send, struct weir_mpsc *mpsc,
+			 const void *message)
 {
 	wait_init(&send->wait, &send_ops);
 	send->mpsc = mpsc;
@@ -185,7 +186,7 @@ static int recv_or_wait(struct weir_mpsc *ch, size_t max, void *ret_messages,
 		return -EINVAL;
 	rc = mpsc_recv(ch, max, ret_messages, waiter, &admitted);
 	if (admitted)
-		wait_finish_chain(admitted, 0);
+		weir__wait_finish_chain(admitted, 0);
 	return rc;
 }
 
@@ -204,7 +205,7 @@ static int recv_fast(struct weir_mpsc *ch, size_t max, void *ret_messages)
 int weir_mpsc_recv_many_until(struct weir_mpsc *mpsc, size_t max, uint64_t deadline,
 			      void *ret_messages)
 {
-	struct weir_mpsc_recv recv;
+	struct weir_mpsc_recv_future recv;
 	int rc;
 
 	if (max == 0)
@@ -213,7 +214,7 @@ int weir_mpsc_recv_many_until(struct weir_mpsc *mpsc, size_t max, uint64_t deadl
 	if (WEIR_LIKELY(rc != -EAGAIN))
 		return rc;
 	weir_mpsc_recv_init(&recv, mpsc, max, ret_messages);
-	return weir_await_until(&recv.wait.leaf.future, deadline);
+	return weir_await_until(&recv.future, deadline);
 }
 
 int weir_mpsc_recv_many(struct weir_mpsc *mpsc, size_t max, void *ret_messages)
@@ -237,14 +238,14 @@ int weir_mpsc_recv_until(struct weir_mpsc *mpsc, uint64_t deadline, void *ret_me
  */
 static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_mpsc_recv *recv =
-		WEIR_CONTAINER_OF(future, struct weir_mpsc_recv, wait.leaf.future);
+	struct weir_mpsc_recv_future *recv =
+		WEIR_CONTAINER_OF(future, struct weir_mpsc_recv_future, future);
 	struct weir__wait *w = &recv->wait;
 	uint32_t state = wait_look(w);
 	int rc = 0;
 
 	if (state == WAIT_QUEUED || state == WAIT_CANCELLED)
-		return wait_begin(w, cx);
+		return weir__wait_begin(w, cx);
 	if (recv->max == 0)
 		return -EINVAL;
 	if (recv->cancelled)
@@ -266,8 +267,8 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void recv_cancel(struct weir_future *future)
 {
-	struct weir_mpsc_recv *recv =
-		WEIR_CONTAINER_OF(future, struct weir_mpsc_recv, wait.leaf.future);
+	struct weir_mpsc_recv_future *recv =
+		WEIR_CONTAINER_OF(future, struct weir_mpsc_recv_future, future);
 	struct weir__wait *w = &recv->wait;
 	uint32_t state = weir__load(&w->state, WEIR_RELAXED);
 
@@ -280,7 +281,7 @@ static void recv_cancel(struct weir_future *future)
 
 static const struct weir_future_ops recv_ops = { "mpsc receive", recv_poll, recv_cancel, NULL };
 
-void weir_mpsc_recv_init(struct weir_mpsc_recv *recv, struct weir_mpsc *mpsc, size_t max,
+void weir_mpsc_recv_init(struct weir_mpsc_recv_future *recv, struct weir_mpsc *mpsc, size_t max,
 			 void *ret_messages)
 {
 	wait_init(&recv->wait, &recv_ops);

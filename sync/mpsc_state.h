@@ -98,7 +98,7 @@ static inline void mpsc_copy(void *to, const void *from, size_t bytes)
 
 static inline const void *mpsc_message_of(struct weir__wait *w)
 {
-	return WEIR_CONTAINER_OF(w, struct weir_mpsc_send, wait)->message;
+	return WEIR_CONTAINER_OF(w, struct weir_mpsc_send_future, wait)->message;
 }
 #else
 #define MPSC_HELD(cell) weir__load(&(cell), WEIR_RELAXED)

@@ -46,22 +46,22 @@ static bool lock_fast(struct weir_mutex *m)
 
 int weir_mutex_lock(struct weir_mutex *mutex)
 {
-	struct weir_mutex_wait wait;
+	struct weir_mutex_lock_future wait;
 
 	if (WEIR_LIKELY(lock_fast(mutex)))
 		return 0;
-	weir_mutex_wait_init(&wait, mutex);
-	return weir_await(&wait.wait.leaf.future);
+	weir_mutex_lock_init(&wait, mutex);
+	return weir_await(&wait.future);
 }
 
 int weir_mutex_lock_until(struct weir_mutex *mutex, uint64_t deadline)
 {
-	struct weir_mutex_wait wait;
+	struct weir_mutex_lock_future wait;
 
 	if (WEIR_LIKELY(lock_fast(mutex)))
 		return 0;
-	weir_mutex_wait_init(&wait, mutex);
-	return weir_await_until(&wait.wait.leaf.future, deadline);
+	weir_mutex_lock_init(&wait, mutex);
+	return weir_await_until(&wait.future, deadline);
 }
 
 void weir_mutex_unlock(struct weir_mutex *mutex)
@@ -74,7 +74,7 @@ void weir_mutex_unlock(struct weir_mutex *mutex)
 		weir__store(&mutex->locked, false, WEIR_RELAXED);
 	weir__guard_drop(&mutex->queue.guard, as_owner);
 	if (next)
-		wait_finish(next, 0);
+		weir__wait_finish(next, 0);
 }
 
 /* Lock, or take the place in the line. True when it has the lock. */
@@ -93,9 +93,9 @@ static bool lock_or_queue(struct weir_mutex *m, struct weir__wait *w)
 
 static int mutex_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_mutex_wait *wait =
-		WEIR_CONTAINER_OF(future, struct weir_mutex_wait, wait.leaf.future);
-	int rc = wait_begin(&wait->wait, cx);
+	struct weir_mutex_lock_future *wait =
+		WEIR_CONTAINER_OF(future, struct weir_mutex_lock_future, future);
+	int rc = weir__wait_begin(&wait->wait, cx);
 
 	if (rc != WAIT_START)
 		return rc;
@@ -110,16 +110,16 @@ static int mutex_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void mutex_cancel(struct weir_future *future)
 {
-	struct weir_mutex_wait *wait =
-		WEIR_CONTAINER_OF(future, struct weir_mutex_wait, wait.leaf.future);
+	struct weir_mutex_lock_future *wait =
+		WEIR_CONTAINER_OF(future, struct weir_mutex_lock_future, future);
 
-	wait_cancel_simply(&wait->wait, &wait->mutex->queue);
+	weir__wait_cancel_simply(&wait->wait, &wait->mutex->queue);
 }
 
 static void mutex_discard(struct weir_future *future)
 {
-	struct weir_mutex_wait *wait =
-		WEIR_CONTAINER_OF(future, struct weir_mutex_wait, wait.leaf.future);
+	struct weir_mutex_lock_future *wait =
+		WEIR_CONTAINER_OF(future, struct weir_mutex_lock_future, future);
 
 	if (wait_granted(&wait->wait))
 		weir_mutex_unlock(wait->mutex);
@@ -128,7 +128,7 @@ static void mutex_discard(struct weir_future *future)
 static const struct weir_future_ops mutex_ops = { "mutex", mutex_poll, mutex_cancel,
 						  mutex_discard };
 
-void weir_mutex_wait_init(struct weir_mutex_wait *wait, struct weir_mutex *mutex)
+void weir_mutex_lock_init(struct weir_mutex_lock_future *wait, struct weir_mutex *mutex)
 {
 	wait_init(&wait->wait, &mutex_ops);
 	wait->mutex = mutex;

@@ -35,13 +35,13 @@ static void notify_single(struct weir_notify *n, uint8_t how)
 
 	if (w) {
 		queue_unlink(&n->queue, w);
-		WEIR_CONTAINER_OF(w, struct weir_notified, wait)->how = how;
+		WEIR_CONTAINER_OF(w, struct weir_notified_future, wait)->how = how;
 	} else {
 		weir__store(&n->permit, true, WEIR_RELAXED);
 	}
 	weir__guard_drop(&n->queue.guard, as_owner);
 	if (w)
-		wait_finish(w, 0);
+		weir__wait_finish(w, 0);
 }
 
 void weir_notify_one(struct weir_notify *notify)
@@ -64,11 +64,11 @@ void weir_notify_waiters(struct weir_notify *notify)
 	/* Pairs with weir_notified_init: one that counts this call sees what came before it. */
 	weir__store(&notify->calls, notify->calls + 1, WEIR_RELEASE);
 	weir__guard_drop(&notify->queue.guard, as_owner);
-	wait_finish_chain(all, 0);
+	weir__wait_finish_chain(all, 0);
 }
 
 /* Guard held. Whether it need not wait. */
-static bool take_locked(struct weir_notified *notified)
+static bool take_locked(struct weir_notified_future *notified)
 {
 	struct weir_notify *n = notified->notify;
 
@@ -82,14 +82,14 @@ static bool take_locked(struct weir_notified *notified)
 }
 
 /* A look without the guard, to spare the arming; the word of take_or_queue counts. */
-static bool looks_ready(const struct weir_notified *notified)
+static bool looks_ready(const struct weir_notified_future *notified)
 {
 	return weir__load(&notified->notify->permit, WEIR_RELAXED) ||
 	       weir__load(&notified->notify->calls, WEIR_RELAXED) != notified->calls;
 }
 
 /* state: to be queued with, or WAIT_IDLE not to be queued. */
-static bool take_or_queue(struct weir_notified *notified, uint32_t state)
+static bool take_or_queue(struct weir_notified_future *notified, uint32_t state)
 {
 	struct weir__wait_queue *q = &notified->notify->queue;
 	bool as_owner = weir__guard_take(&q->guard);
@@ -101,7 +101,7 @@ static bool take_or_queue(struct weir_notified *notified, uint32_t state)
 	return taken;
 }
 
-bool weir_notified_enable(struct weir_notified *notified)
+bool weir_notified_enable(struct weir_notified_future *notified)
 {
 	struct weir__wait *w = &notified->wait;
 	uint32_t state = weir__load(&w->state, WEIR_ACQUIRE);
@@ -121,9 +121,9 @@ bool weir_notified_enable(struct weir_notified *notified)
 
 static int notified_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_notified *notified =
-		WEIR_CONTAINER_OF(future, struct weir_notified, wait.leaf.future);
-	int rc = wait_begin(&notified->wait, cx);
+	struct weir_notified_future *notified =
+		WEIR_CONTAINER_OF(future, struct weir_notified_future, future);
+	int rc = weir__wait_begin(&notified->wait, cx);
 
 	if (rc != WAIT_START)
 		return rc;
@@ -138,16 +138,16 @@ static int notified_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void notified_cancel(struct weir_future *future)
 {
-	struct weir_notified *notified =
-		WEIR_CONTAINER_OF(future, struct weir_notified, wait.leaf.future);
+	struct weir_notified_future *notified =
+		WEIR_CONTAINER_OF(future, struct weir_notified_future, future);
 
-	wait_cancel_simply(&notified->wait, &notified->notify->queue);
+	weir__wait_cancel_simply(&notified->wait, &notified->notify->queue);
 }
 
 static void notified_discard(struct weir_future *future)
 {
-	struct weir_notified *notified =
-		WEIR_CONTAINER_OF(future, struct weir_notified, wait.leaf.future);
+	struct weir_notified_future *notified =
+		WEIR_CONTAINER_OF(future, struct weir_notified_future, future);
 
 	if (wait_granted(&notified->wait) && notified->how != BY_ALL)
 		notify_single(notified->notify, notified->how);
@@ -156,7 +156,7 @@ static void notified_discard(struct weir_future *future)
 static const struct weir_future_ops notified_ops = { "notified", notified_poll, notified_cancel,
 						     notified_discard };
 
-void weir_notified_init(struct weir_notified *notified, struct weir_notify *notify)
+void weir_notified_init(struct weir_notified_future *notified, struct weir_notify *notify)
 {
 	wait_init(&notified->wait, &notified_ops);
 	notified->notify = notify;
@@ -180,20 +180,20 @@ static bool wait_fast(struct weir_notify *n)
 
 int weir_notify_wait(struct weir_notify *notify)
 {
-	struct weir_notified notified;
+	struct weir_notified_future notified;
 
 	if (wait_fast(notify))
 		return 0;
 	weir_notified_init(&notified, notify);
-	return weir_await(&notified.wait.leaf.future);
+	return weir_await(&notified.future);
 }
 
 int weir_notify_wait_until(struct weir_notify *notify, uint64_t deadline)
 {
-	struct weir_notified notified;
+	struct weir_notified_future notified;
 
 	if (wait_fast(notify))
 		return 0;
 	weir_notified_init(&notified, notify);
-	return weir_await_until(&notified.wait.leaf.future, deadline);
+	return weir_await_until(&notified.future, deadline);
 }

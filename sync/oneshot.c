@@ -128,25 +128,25 @@ static bool recv_fast(struct weir_oneshot *ch)
 
 int weir_oneshot_recv(struct weir_oneshot *oneshot, void *ret_value)
 {
-	struct weir_oneshot_recv recv;
+	struct weir_oneshot_recv_future recv;
 
 	if (WEIR_LIKELY(recv_fast(oneshot)))
 		return weir_oneshot_recv_try(oneshot, ret_value);
 	weir_oneshot_recv_init(&recv, oneshot, ret_value);
-	return weir_await(&recv.leaf.future);
+	return weir_await(&recv.future);
 }
 
 int weir_oneshot_recv_until(struct weir_oneshot *oneshot, uint64_t deadline, void *ret_value)
 {
-	struct weir_oneshot_recv recv;
+	struct weir_oneshot_recv_future recv;
 
 	if (WEIR_LIKELY(recv_fast(oneshot)))
 		return weir_oneshot_recv_try(oneshot, ret_value);
 	weir_oneshot_recv_init(&recv, oneshot, ret_value);
-	return weir_await_until(&recv.leaf.future, deadline);
+	return weir_await_until(&recv.future, deadline);
 }
 
-static int finish(struct weir_oneshot_recv *recv, enum weir__oneshot_rx spoken)
+static int finish(struct weir_oneshot_recv_future *recv, enum weir__oneshot_rx spoken)
 {
 	if (weir__leaf_is_armed(&recv->leaf))
 		weir__leaf_disarm(&recv->leaf);
@@ -154,7 +154,7 @@ static int finish(struct weir_oneshot_recv *recv, enum weir__oneshot_rx spoken)
 }
 
 /* The sender has not spoken. */
-static int wait_for_it(struct weir_oneshot_recv *recv, struct weir_cx *cx)
+static int wait_for_it(struct weir_oneshot_recv_future *recv, struct weir_cx *cx)
 {
 	struct weir_oneshot *ch = recv->oneshot;
 
@@ -177,8 +177,8 @@ static int wait_for_it(struct weir_oneshot_recv *recv, struct weir_cx *cx)
 
 static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_oneshot_recv *recv =
-		WEIR_CONTAINER_OF(future, struct weir_oneshot_recv, leaf.future);
+	struct weir_oneshot_recv_future *recv =
+		WEIR_CONTAINER_OF(future, struct weir_oneshot_recv_future, future);
 	enum weir__oneshot_rx spoken;
 
 	if (WEIR_UNLIKELY(recv->cancelled && !weir__leaf_is_armed(&recv->leaf)))
@@ -194,8 +194,8 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void recv_cancel(struct weir_future *future)
 {
-	struct weir_oneshot_recv *recv =
-		WEIR_CONTAINER_OF(future, struct weir_oneshot_recv, leaf.future);
+	struct weir_oneshot_recv_future *recv =
+		WEIR_CONTAINER_OF(future, struct weir_oneshot_recv_future, future);
 
 	if (!weir__leaf_is_armed(&recv->leaf) || weir__oneshot_rx_unwait(&recv->oneshot->word))
 		recv->cancelled = true;
@@ -203,7 +203,7 @@ static void recv_cancel(struct weir_future *future)
 
 static const struct weir_future_ops recv_ops = { "oneshot", recv_poll, recv_cancel, NULL };
 
-void weir_oneshot_recv_init(struct weir_oneshot_recv *recv, struct weir_oneshot *oneshot,
+void weir_oneshot_recv_init(struct weir_oneshot_recv_future *recv, struct weir_oneshot *oneshot,
 			    void *ret_value)
 {
 	weir__leaf_init(&recv->leaf, &recv_ops);

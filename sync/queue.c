@@ -6,10 +6,10 @@
 #include "sync/queue.h"
 
 /*
- * The acquire pairs with wait_begin's exchange: the waker of a wait that was enabled before
- * it was armed. The releases pair with wait_begin's acquire: the result.
+ * The acquire pairs with weir__wait_begin's exchange: the waker of a wait that was enabled before
+ * it was armed. The releases pair with weir__wait_begin's acquire: the result.
  */
-void wait_finish(struct weir__wait *w, int result)
+void weir__wait_finish(struct weir__wait *w, int result)
 {
 	uint32_t state = weir__load(&w->state, WEIR_ACQUIRE);
 	struct weir__wakeup wakeup;
@@ -24,13 +24,13 @@ void wait_finish(struct weir__wait *w, int result)
 	weir__waker_fire(&wakeup);
 }
 
-void wait_finish_chain(struct weir__wait *chain, int result)
+void weir__wait_finish_chain(struct weir__wait *chain, int result)
 {
 	struct weir__wait *next;
 
 	for (; chain; chain = next) {
 		next = chain->next;
-		wait_finish(chain, result);
+		weir__wait_finish(chain, result);
 	}
 }
 
@@ -43,10 +43,10 @@ static int poll_enabled(struct weir__wait *w, struct weir_cx *cx)
 	if (weir__cas(&w->state, &state, (uint32_t)WAIT_QUEUED, WEIR_RELEASE, WEIR_ACQUIRE))
 		return WEIR_PENDING;
 	WEIR_ASSERT(state == WAIT_DONE);
-	return wait_begin(w, cx);
+	return weir__wait_begin(w, cx);
 }
 
-int wait_begin(struct weir__wait *w, struct weir_cx *cx)
+int weir__wait_begin(struct weir__wait *w, struct weir_cx *cx)
 {
 	switch (wait_look(w)) {
 	case WAIT_QUEUED:
@@ -66,7 +66,7 @@ int wait_begin(struct weir__wait *w, struct weir_cx *cx)
 	}
 }
 
-bool wait_cancel(struct weir__wait *w, struct weir__wait_queue *q, bool *ret_as_owner)
+bool weir__wait_cancel(struct weir__wait *w, struct weir__wait_queue *q, bool *ret_as_owner)
 {
 	uint32_t state = weir__load(&w->state, WEIR_RELAXED);
 
@@ -81,10 +81,10 @@ bool wait_cancel(struct weir__wait *w, struct weir__wait_queue *q, bool *ret_as_
 	return false;
 }
 
-void wait_cancel_simply(struct weir__wait *w, struct weir__wait_queue *q)
+void weir__wait_cancel_simply(struct weir__wait *w, struct weir__wait_queue *q)
 {
 	bool as_owner;
 
-	if (wait_cancel(w, q, &as_owner))
+	if (weir__wait_cancel(w, q, &as_owner))
 		weir__guard_drop(&q->guard, as_owner);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * queue.h: the common part of every sync future, over sync/queue_state.h. Whoever
- * unlinks a wait in order to finish it drops the guard and then calls wait_finish.
+ * unlinks a wait in order to finish it drops the guard and then calls weir__wait_finish.
  */
 #ifndef WEIR_SYNC_QUEUE_H
 #define WEIR_SYNC_QUEUE_H
@@ -10,7 +10,7 @@
 #include "core/leaf.h"
 #include "sync/queue_state.h"
 
-/* What wait_begin answers when the future has to look at its primitive. */
+/* What weir__wait_begin answers when the future has to look at its primitive. */
 #define WAIT_START (INT_MIN + 1)
 
 static inline void wait_init(struct weir__wait *w, const struct weir_future_ops *ops)
@@ -29,14 +29,14 @@ static inline void queue_push(struct weir__wait_queue *q, struct weir__wait *w, 
 	queue_link(q, w, state);
 }
 
-void wait_finish(struct weir__wait *w, int result);
-void wait_finish_chain(struct weir__wait *chain, int result);
+void weir__wait_finish(struct weir__wait *w, int result);
+void weir__wait_finish_chain(struct weir__wait *chain, int result);
 
 /*
  * The first half of a poll. WAIT_START: charged, nothing known yet; anything else is the
  * poll's answer.
  */
-int wait_begin(struct weir__wait *w, struct weir_cx *cx);
+int weir__wait_begin(struct weir__wait *w, struct weir_cx *cx);
 
 /* The second half: it has the answer at once. A result below 0 leaves nothing to discard. */
 static inline int wait_now(struct weir__wait *w, int result)
@@ -58,9 +58,9 @@ static inline bool wait_granted(const struct weir__wait *w)
  * Cancel: if it is still linked, unlink it. True when that changed the queue, so
  * that whoever comes next may be due; *ret_as_owner: the guard is held then.
  */
-bool wait_cancel(struct weir__wait *w, struct weir__wait_queue *q, bool *ret_as_owner);
+bool weir__wait_cancel(struct weir__wait *w, struct weir__wait_queue *q, bool *ret_as_owner);
 
 /* The same for primitives that have nothing to do afterwards. */
-void wait_cancel_simply(struct weir__wait *w, struct weir__wait_queue *q);
+void weir__wait_cancel_simply(struct weir__wait *w, struct weir__wait_queue *q);
 
 #endif

@@ -57,30 +57,30 @@ static bool acquire_fast(struct weir_sem *sem, size_t count)
 
 int weir_sem_acquire(struct weir_sem *sem, size_t count)
 {
-	struct weir_sem_wait wait;
+	struct weir_sem_acquire_future wait;
 
 	if (WEIR_LIKELY(acquire_fast(sem, count)))
 		return 0;
-	weir_sem_wait_init(&wait, sem, count);
-	return weir_await(&wait.wait.leaf.future);
+	weir_sem_acquire_init(&wait, sem, count);
+	return weir_await(&wait.future);
 }
 
 int weir_sem_acquire_until(struct weir_sem *sem, size_t count, uint64_t deadline)
 {
-	struct weir_sem_wait wait;
+	struct weir_sem_acquire_future wait;
 
 	if (WEIR_LIKELY(acquire_fast(sem, count)))
 		return 0;
-	weir_sem_wait_init(&wait, sem, count);
-	return weir_await_until(&wait.wait.leaf.future, deadline);
+	weir_sem_acquire_init(&wait, sem, count);
+	return weir_await_until(&wait.future, deadline);
 }
 
 static size_t wanted(const struct weir__wait *w)
 {
-	return WEIR_CONTAINER_OF(w, struct weir_sem_wait, wait)->count;
+	return WEIR_CONTAINER_OF(w, struct weir_sem_acquire_future, wait)->count;
 }
 
-/* Guard held. Takes off the line whoever can be served now; they are for wait_finish_chain. */
+/* Guard held. Takes off the line whoever can be served now; they are for weir__wait_finish_chain. */
 static struct weir__wait *serve_locked(struct weir_sem *sem)
 {
 	struct weir__wait *served = NULL, **end = &served, *w;
@@ -109,7 +109,7 @@ int weir_sem_release(struct weir_sem *sem, size_t count)
 	}
 	weir__guard_drop(&sem->queue.guard, as_owner);
 	if (served)
-		wait_finish_chain(served, 0);
+		weir__wait_finish_chain(served, 0);
 	return rc;
 }
 
@@ -131,7 +131,7 @@ void weir_sem_close(struct weir_sem *sem)
 
 	weir__store(&sem->closed, true, WEIR_RELAXED);
 	weir__guard_drop(&sem->queue.guard, as_owner);
-	wait_finish_chain(all, -ESHUTDOWN);
+	weir__wait_finish_chain(all, -ESHUTDOWN);
 }
 
 bool weir_sem_is_closed(const struct weir_sem *sem)
@@ -145,7 +145,7 @@ size_t weir_sem_available(const struct weir_sem *sem)
 }
 
 /* -EAGAIN: it is in the line now. */
-static int take_or_queue(struct weir_sem *sem, struct weir_sem_wait *wait)
+static int take_or_queue(struct weir_sem *sem, struct weir_sem_acquire_future *wait)
 {
 	bool as_owner = weir__guard_take(&sem->queue.guard);
 	int rc = take_locked(sem, wait->count);
@@ -158,9 +158,9 @@ static int take_or_queue(struct weir_sem *sem, struct weir_sem_wait *wait)
 
 static int sem_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_sem_wait *wait =
-		WEIR_CONTAINER_OF(future, struct weir_sem_wait, wait.leaf.future);
-	int rc = wait_begin(&wait->wait, cx);
+	struct weir_sem_acquire_future *wait =
+		WEIR_CONTAINER_OF(future, struct weir_sem_acquire_future, future);
+	int rc = weir__wait_begin(&wait->wait, cx);
 
 	if (rc != WAIT_START)
 		return rc;
@@ -178,22 +178,22 @@ static int sem_poll(struct weir_future *future, struct weir_cx *cx)
 /* Those behind a cancelled wait may have been waiting for it alone. */
 static void sem_cancel(struct weir_future *future)
 {
-	struct weir_sem_wait *wait =
-		WEIR_CONTAINER_OF(future, struct weir_sem_wait, wait.leaf.future);
+	struct weir_sem_acquire_future *wait =
+		WEIR_CONTAINER_OF(future, struct weir_sem_acquire_future, future);
 	struct weir__wait *served;
 	bool as_owner;
 
-	if (!wait_cancel(&wait->wait, &wait->sem->queue, &as_owner))
+	if (!weir__wait_cancel(&wait->wait, &wait->sem->queue, &as_owner))
 		return;
 	served = serve_locked(wait->sem);
 	weir__guard_drop(&wait->sem->queue.guard, as_owner);
-	wait_finish_chain(served, 0);
+	weir__wait_finish_chain(served, 0);
 }
 
 static void sem_discard(struct weir_future *future)
 {
-	struct weir_sem_wait *wait =
-		WEIR_CONTAINER_OF(future, struct weir_sem_wait, wait.leaf.future);
+	struct weir_sem_acquire_future *wait =
+		WEIR_CONTAINER_OF(future, struct weir_sem_acquire_future, future);
 
 	if (wait_granted(&wait->wait))
 		weir_sem_release(wait->sem, wait->count);
@@ -201,7 +201,7 @@ static void sem_discard(struct weir_future *future)
 
 static const struct weir_future_ops sem_ops = { "semaphore", sem_poll, sem_cancel, sem_discard };
 
-void weir_sem_wait_init(struct weir_sem_wait *wait, struct weir_sem *sem, size_t count)
+void weir_sem_acquire_init(struct weir_sem_acquire_future *wait, struct weir_sem *sem, size_t count)
 {
 	wait_init(&wait->wait, &sem_ops);
 	wait->sem = sem;

@@ -4,8 +4,8 @@
 
 The table is the one in CONTRIBUTING.md. It is checked over the #include lines of
 every C and C++ file, and over the symbols of the library's objects: a file may use
-what is defined in a folder that it may include from. So are the rule that memory
-orders and compiler atomics stand in core/atomic.h alone, as far as the library goes,
+what is defined in a folder that it may include from, and every symbol begins with
+weir, so that none meets a program's own. So are the rule that memory orders and compiler atomics stand in core/atomic.h alone, as far as the library goes,
 and the one that what a program asks of the system's headers (_GNU_SOURCE) is said in
 meson.build alone.
 
@@ -212,6 +212,11 @@ def may_call(caller, symbol, callee):
     return False
 
 
+def is_ours(symbol):
+    """Whether a global symbol's name can meet none of a program that links the static library."""
+    return re.match(r"_?weir_", symbol) is not None
+
+
 def symbols(library):
     """From nm: object -> (what it defines, what it uses)."""
     nm = subprocess.run(["nm", "-A", "-P", "-g", library], check=True, text=True,
@@ -231,6 +236,9 @@ def check_calls(root, library):
     objects = {named[name]: both for name, both in symbols(library).items() if name in named}
     where = {symbol: path for path, (defined, _) in objects.items() for symbol in defined}
     calls = bad = 0
+    for symbol in sorted(symbol for symbol in where if not is_ours(symbol)):
+        bad += 1
+        print(f"{where[symbol]}: {symbol} must begin with weir_ or weir__: programs link it")
     for path, (_, used) in sorted(objects.items()):
         for symbol in sorted(used & where.keys()):
             calls += 1
@@ -328,13 +336,13 @@ PLANTED = [
 PLANTED_CALLS = [
     # (who, uses what, of whom, forbidden?)
     ("core/driver.c", "weir__signals_deliver", "os/signal.c", True),
-    ("core/task/group.c", "weir_rt_current", "sched/runtime.c", True),
+    ("core/task/join_set.c", "weir_rt_current", "sched/runtime.c", True),
     ("core/task/task.c", "weir__slab_alloc", "core/slab.c", False),
     ("core/fiber/stack.c", "weir__os_guard", "core/os_linux.c", False),
     ("core/fiber/fiber.c", "weir_task_abort", "core/task/task.c", True),
     ("topo/topo.c", "weir__os_boot_ns", "core/os_linux.c", False),
     ("topo/place.c", "weir_rt_current", "core/context.c", True),
-    ("topo/place.c", "runtime_refuse", "sched/runtime.c", True),
+    ("topo/place.c", "weir__runtime_refuse", "sched/runtime.c", True),
     ("sched/runtime.c", "weir__backend_choose", "backends/registry.c", False),
     ("sched/worker.c", "weir__backend_choose", "backends/registry.c", True),
     ("backends/registry.c", "weir__backend_epoll", "backends/epoll/epoll.c", False),
@@ -363,6 +371,9 @@ def self_test():
             wrong += 1
             print(f"{caller} uses {symbol} of {callee}: should be "
                   f"{'forbidden' if forbidden else 'allowed'}")
+    for symbol, ours in [("weir_now", True), ("weir__now", True), ("worker_run", False),
+                         ("my_weir_now", False)]:
+        wrong += is_ours(symbol) != ours
     print(f"{len(PLANTED) + len(PLANTED_CALLS)} planted arrows, {wrong} judged wrongly")
     return 1 if wrong else 0
 

@@ -109,8 +109,8 @@ static bool place(const char *root, const struct mount *mount, struct cgroup *gr
 	       PATH_MAX;
 }
 
-unsigned cgroups_find(const char *root, const char *controller,
-		      struct cgroup ret_groups[CGROUPS_MAX])
+unsigned weir__cgroups_find(const char *root, const char *controller,
+			    struct cgroup ret_groups[CGROUPS_MAX])
 {
 	unsigned i, n = read_names(root, controller, ret_groups), placed = 0;
 	bool done[CGROUPS_MAX] = { false };
@@ -136,7 +136,7 @@ unsigned cgroups_find(const char *root, const char *controller,
 	return placed;
 }
 
-bool cgroup_up(struct cgroup *group)
+bool weir__cgroup_up(struct cgroup *group)
 {
 	char *slash = strrchr(group->dir, '/');
 
@@ -146,7 +146,7 @@ bool cgroup_up(struct cgroup *group)
 	return true;
 }
 
-bool cgroup_read(const char *dir, const char *name, char *buf, size_t len)
+bool weir__cgroup_read(const char *dir, const char *name, char *buf, size_t len)
 {
 	char path[PATH_MAX];
 	ssize_t n;

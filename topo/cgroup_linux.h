@@ -4,12 +4,12 @@
  * and the way from there up to the top of what is mounted.
  *
  *	struct cgroup groups[CGROUPS_MAX];
- *	unsigned i, n = cgroups_find("", "cpu", groups);
+ *	unsigned i, n = weir__cgroups_find("", "cpu", groups);
  *
  *	for (i = 0; i < n; i++)
  *		do
  *			look_at(groups[i].dir);
- *		while (cgroup_up(&groups[i]));
+ *		while (weir__cgroup_up(&groups[i]));
  */
 #ifndef WEIR_TOPO_CGROUP_LINUX_H
 #define WEIR_TOPO_CGROUP_LINUX_H
@@ -27,13 +27,13 @@ struct cgroup {
 };
 
 /* How many there are: version 2 first. root is where /proc and /sys are, "" but in tests. */
-unsigned cgroups_find(const char *root, const char *controller,
-		      struct cgroup ret_groups[CGROUPS_MAX]);
+unsigned weir__cgroups_find(const char *root, const char *controller,
+			    struct cgroup ret_groups[CGROUPS_MAX]);
 
 /* Go to the group above; false at the mount point. */
-bool cgroup_up(struct cgroup *group);
+bool weir__cgroup_up(struct cgroup *group);
 
 /* The beginning of a small file, at least a byte; false when there is none. */
-bool cgroup_read(const char *dir, const char *name, char *buf, size_t len);
+bool weir__cgroup_read(const char *dir, const char *name, char *buf, size_t len);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "weir/rt.h"
 
-unsigned cpus_count(unsigned mask_cpus, unsigned quota_milli)
+unsigned weir__cpus_count(unsigned mask_cpus, unsigned quota_milli)
 {
 	unsigned by_quota = (quota_milli + 999) / 1000;
 
@@ -17,8 +17,8 @@ int weir_cpus_allowance(struct weir_cpu_allowance *ret_allowance)
 {
 	if (!ret_allowance)
 		return -EINVAL;
-	cpus_quota("", ret_allowance);
-	ret_allowance->mask_cpus = cpus_in_mask();
+	weir__cpus_quota("", ret_allowance);
+	ret_allowance->mask_cpus = weir__cpus_in_mask();
 	return 0;
 }
 
@@ -27,5 +27,5 @@ unsigned weir_cpus_allowed(void)
 	struct weir_cpu_allowance allowance;
 
 	weir_cpus_allowance(&allowance);
-	return cpus_count(allowance.mask_cpus, allowance.quota_milli);
+	return weir__cpus_count(allowance.mask_cpus, allowance.quota_milli);
 }

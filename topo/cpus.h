@@ -25,33 +25,33 @@ struct cpu_limits {
  * Fill in the quota, the smallest of the hierarchy, and what it has cost; zeros when there is
  * none. root is where /proc and /sys are, "" but in tests.
  */
-void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance);
+void weir__cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance);
 
 /* How many CPUs the process may run on, at least 1. */
-unsigned cpus_in_mask(void);
+unsigned weir__cpus_in_mask(void);
 
 /* How many workers a mask of CPUs and a quota ask for: the quota rounded up, at least 1. */
-unsigned cpus_count(unsigned mask_cpus, unsigned quota_milli);
+unsigned weir__cpus_count(unsigned mask_cpus, unsigned quota_milli);
 
 /* Which CPUs the calling thread may run on. 0; -E2BIG: more than a set holds; another errno. */
-int cpus_mask(struct weir_cpuset *ret_mask);
+int weir__cpus_mask(struct weir_cpuset *ret_mask);
 
 /* The same, and what is around it; root as above. */
-int cpus_limits(const char *root, struct cpu_limits *ret_limits);
+int weir__cpus_limits(const char *root, struct cpu_limits *ret_limits);
 
 /* All CPUs that are there, online or not; none where that is not known. */
-struct weir_cpuset cpus_present(const char *root);
+struct weir_cpuset weir__cpus_present(const char *root);
 
 /* The CPU, by the kernel's number, on which the calling thread runs; -1 where that is not known. */
-int cpus_current(void);
+int weir__cpus_current(void);
 
 /*
  * A thread that is made with these attributes begins, and stays, on these CPUs. 0 or a negative
  * errno; -EOPNOTSUPP where the system does not bind.
  */
-int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus);
+int weir__cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus);
 
 /* The same for the calling thread. */
-int cpus_bind_self(const struct weir_cpuset *cpus);
+int weir__cpus_bind_self(const struct weir_cpuset *cpus);
 
 #endif

@@ -7,33 +7,33 @@
 
 #include "weir/rt.h"
 
-void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
+void weir__cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
 {
 	(void)root;
 	memset(ret_allowance, 0, sizeof *ret_allowance);
 }
 
-unsigned cpus_in_mask(void)
+unsigned weir__cpus_in_mask(void)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return n > 0 ? (unsigned)n : 1;
 }
 
-int cpus_mask(struct weir_cpuset *ret_mask)
+int weir__cpus_mask(struct weir_cpuset *ret_mask)
 {
 	struct weir_cpuset mask = { { 0 } };
 
-	for (unsigned cpu = 0; cpu < cpus_in_mask(); cpu++)
+	for (unsigned cpu = 0; cpu < weir__cpus_in_mask(); cpu++)
 		weir_cpuset_add(&mask, cpu);
 	*ret_mask = mask;
 	return 0;
 }
 
-int cpus_limits(const char *root, struct cpu_limits *ret_limits)
+int weir__cpus_limits(const char *root, struct cpu_limits *ret_limits)
 {
 	struct cpu_limits limits = { 0 };
-	int rc = cpus_mask(&limits.mask);
+	int rc = weir__cpus_mask(&limits.mask);
 
 	(void)root;
 	limits.online = limits.mask;
@@ -42,26 +42,26 @@ int cpus_limits(const char *root, struct cpu_limits *ret_limits)
 	return rc;
 }
 
-struct weir_cpuset cpus_present(const char *root)
+struct weir_cpuset weir__cpus_present(const char *root)
 {
 	(void)root;
 	return (struct weir_cpuset){ { 0 } };
 }
 
-int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus)
+int weir__cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus)
 {
 	(void)attr;
 	(void)cpus;
 	return -EOPNOTSUPP;
 }
 
-int cpus_bind_self(const struct weir_cpuset *cpus)
+int weir__cpus_bind_self(const struct weir_cpuset *cpus)
 {
 	(void)cpus;
 	return -EOPNOTSUPP;
 }
 
-int cpus_current(void)
+int weir__cpus_current(void)
 {
 	return -1;
 }

@@ -33,7 +33,7 @@ static unsigned quota_v2(const char *dir)
 	char line[64];
 	long long quota, period;
 
-	if (!cgroup_read(dir, "cpu.max", line, sizeof line) ||
+	if (!weir__cgroup_read(dir, "cpu.max", line, sizeof line) ||
 	    sscanf(line, "%lld %lld", &quota, &period) != 2)
 		return 0;
 	return milli(quota, period);
@@ -43,8 +43,8 @@ static unsigned quota_v1(const char *dir)
 {
 	char quota[64], period[64];
 
-	if (!cgroup_read(dir, "cpu.cfs_quota_us", quota, sizeof quota) || atoll(quota) <= 0 ||
-	    !cgroup_read(dir, "cpu.cfs_period_us", period, sizeof period))
+	if (!weir__cgroup_read(dir, "cpu.cfs_quota_us", quota, sizeof quota) || atoll(quota) <= 0 ||
+	    !weir__cgroup_read(dir, "cpu.cfs_period_us", period, sizeof period))
 		return 0;
 	return milli(atoll(quota), atoll(period));
 }
@@ -91,16 +91,16 @@ static void take_quota(const char *dir, bool v2, struct weir_cpu_allowance *allo
 	read_cost(dir, allowance);
 }
 
-void cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
+void weir__cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
 {
 	struct cgroup groups[CGROUPS_MAX];
-	unsigned i, n = cgroups_find(root, "cpu", groups);
+	unsigned i, n = weir__cgroups_find(root, "cpu", groups);
 
 	memset(ret_allowance, 0, sizeof *ret_allowance);
 	for (i = 0; i < n; i++)
 		do
 			take_quota(groups[i].dir, groups[i].v2, ret_allowance);
-		while (cgroup_up(&groups[i]));
+		while (weir__cgroup_up(&groups[i]));
 }
 
 /* ---- sets ---- */
@@ -114,14 +114,14 @@ static int allowed_set(cpu_set_t *set)
 	return errno == EINVAL ? -E2BIG : -errno;
 }
 
-unsigned cpus_in_mask(void)
+unsigned weir__cpus_in_mask(void)
 {
 	cpu_set_t set;
 
 	return allowed_set(&set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
-int cpus_mask(struct weir_cpuset *ret_mask)
+int weir__cpus_mask(struct weir_cpuset *ret_mask)
 {
 	struct weir_cpuset mask = { { 0 } };
 	cpu_set_t set;
@@ -142,7 +142,8 @@ static struct weir_cpuset read_set(const char *dir, const char *name)
 	struct weir_cpuset set = { { 0 } };
 	char line[8192];
 
-	if (cgroup_read(dir, name, line, sizeof line) && weir_cpuset_parse(line, &set, NULL) < 0)
+	if (weir__cgroup_read(dir, name, line, sizeof line) &&
+	    weir_cpuset_parse(line, &set, NULL) < 0)
 		memset(&set, 0, sizeof set);
 	return set;
 }
@@ -171,7 +172,7 @@ static struct weir_cpuset cpuset_of(struct cgroup group)
 			       group.v2 ? "cpuset.cpus.effective" : "cpuset.effective_cpus");
 		if (!group.v2 && !weir_cpuset_count(&set))
 			set = read_set(group.dir, "cpuset.cpus");
-	} while (!weir_cpuset_count(&set) && cgroup_up(&group));
+	} while (!weir_cpuset_count(&set) && weir__cgroup_up(&group));
 	return set;
 }
 
@@ -182,7 +183,7 @@ static void add_partitions(struct cgroup group, const struct weir_cpuset *cpuset
 	struct weir_cpuset all;
 	char line[64];
 
-	if (cgroup_read(group.dir, "cpuset.cpus.partition", line, sizeof line) &&
+	if (weir__cgroup_read(group.dir, "cpuset.cpus.partition", line, sizeof line) &&
 	    !strcmp(line, "isolated\n"))
 		add_set(isolated, cpuset);
 	group.dir[group.mount_len] = '\0';
@@ -194,7 +195,7 @@ static void add_partitions(struct cgroup group, const struct weir_cpuset *cpuset
 static void read_cgroups(const char *root, struct cpu_limits *limits)
 {
 	struct cgroup groups[CGROUPS_MAX];
-	unsigned i, n = cgroups_find(root, "cpuset", groups);
+	unsigned i, n = weir__cgroups_find(root, "cpuset", groups);
 	struct weir_cpuset set;
 
 	for (i = 0; i < n; i++) {
@@ -205,10 +206,10 @@ static void read_cgroups(const char *root, struct cpu_limits *limits)
 	}
 }
 
-int cpus_limits(const char *root, struct cpu_limits *ret_limits)
+int weir__cpus_limits(const char *root, struct cpu_limits *ret_limits)
 {
 	struct cpu_limits limits = { .online = read_system_set(root, "online") };
-	int rc = cpus_mask(&limits.mask);
+	int rc = weir__cpus_mask(&limits.mask);
 
 	if (rc < 0)
 		return rc;
@@ -220,7 +221,7 @@ int cpus_limits(const char *root, struct cpu_limits *ret_limits)
 	return 0;
 }
 
-struct weir_cpuset cpus_present(const char *root)
+struct weir_cpuset weir__cpus_present(const char *root)
 {
 	return read_system_set(root, "present");
 }
@@ -236,21 +237,21 @@ static cpu_set_t system_set(const struct weir_cpuset *cpus)
 	return set;
 }
 
-int cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus)
+int weir__cpus_bind(pthread_attr_t *attr, const struct weir_cpuset *cpus)
 {
 	cpu_set_t set = system_set(cpus);
 
 	return -pthread_attr_setaffinity_np(attr, sizeof set, &set);
 }
 
-int cpus_bind_self(const struct weir_cpuset *cpus)
+int weir__cpus_bind_self(const struct weir_cpuset *cpus)
 {
 	cpu_set_t set = system_set(cpus);
 
 	return -pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
-int cpus_current(void)
+int weir__cpus_current(void)
 {
 	return sched_getcpu();
 }

@@ -6,9 +6,10 @@
 #include "topo/cpus.h"
 #include "topo/topo.h"
 
-int topo_read_flat(const struct cpu_limits *limits, const char *reason, struct weir_topo *topo)
+int weir__topo_read_flat(const struct cpu_limits *limits, const char *reason,
+			 struct weir_topo *topo)
 {
-	struct weir_cpuset all = limits->mask, present = cpus_present("");
+	struct weir_cpuset all = limits->mask, present = weir__cpus_present("");
 	unsigned i, cpu, n = 0;
 
 	for (i = 0; i < WEIR_CPUS_MAX / 64; i++)

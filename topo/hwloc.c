@@ -488,7 +488,7 @@ static int read_whole(FILE *f, char **ret_text, size_t *ret_len)
 static int load_text(hwloc_topology_t hw, const char *name, const char *text, size_t len,
 		     struct weir_why *why)
 {
-	int rc = topo_xml_check(text, name, why);
+	int rc = weir__topo_xml_check(text, name, why);
 
 	if (rc < 0)
 		return rc;
@@ -583,7 +583,7 @@ static bool is_file(const char *input)
 	       (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG);
 }
 
-int topo_read_input(const char *input, struct weir_topo *topo, struct weir_why *why)
+int weir__topo_read_input(const char *input, struct weir_topo *topo, struct weir_why *why)
 {
 	bool file = is_file(input);
 	hwloc_topology_t hw;
@@ -620,9 +620,9 @@ static int load_machine(hwloc_topology_t hw, struct weir_why *why)
 	return 0;
 }
 
-int topo_read_machine(struct weir_topo *topo, struct weir_why *why)
+int weir__topo_read_machine(struct weir_topo *topo, struct weir_why *why)
 {
-	struct weir_cpuset present = cpus_present("");
+	struct weir_cpuset present = weir__cpus_present("");
 	hwloc_topology_t hw;
 	int rc;
 
@@ -638,5 +638,5 @@ int topo_read_machine(struct weir_topo *topo, struct weir_why *why)
 		return rc;
 	snprintf(topo->source, sizeof topo->source, "this machine");
 	topo->here = true;
-	return topo_read_nics("", topo);
+	return weir__topo_read_nics("", topo);
 }

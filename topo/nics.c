@@ -66,7 +66,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-int topo_read_nics(const char *root, struct weir_topo *topo)
+int weir__topo_read_nics(const char *root, struct weir_topo *topo)
 {
 	char dir[PATH_MAX], nic[PATH_MAX], device[PATH_MAX];
 	struct dirent *entry;

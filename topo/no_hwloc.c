@@ -4,14 +4,14 @@
 
 #include "topo/topo.h"
 
-int topo_read_machine(struct weir_topo *topo, struct weir_why *why)
+int weir__topo_read_machine(struct weir_topo *topo, struct weir_why *why)
 {
 	(void)topo;
 	snprintf(why->text, sizeof why->text, "hwloc is not in this build");
 	return -EOPNOTSUPP;
 }
 
-int topo_read_input(const char *input, struct weir_topo *topo, struct weir_why *why)
+int weir__topo_read_input(const char *input, struct weir_topo *topo, struct weir_why *why)
 {
 	(void)topo;
 	snprintf(why->text, sizeof why->text,

@@ -28,7 +28,7 @@ const char *weir_place_policy_name(unsigned policy)
 	return policy < WEIR_PLACE_LEN ? names[policy] : NULL;
 }
 
-void place_say(struct place *p, const char *fmt, ...)
+void weir__place_say(struct place *p, const char *fmt, ...)
 {
 	struct weir_plan *plan = p->plan;
 	va_list ap;
@@ -40,7 +40,7 @@ void place_say(struct place *p, const char *fmt, ...)
 }
 
 /* By hand, for printf's point is the locale's. */
-void place_print_quota(unsigned milli, char *buf, size_t len)
+void weir__place_print_quota(unsigned milli, char *buf, size_t len)
 {
 	unsigned rest = milli % 1000, digits = 3;
 
@@ -52,7 +52,7 @@ void place_print_quota(unsigned milli, char *buf, size_t len)
 		snprintf(buf, len, "%u", milli / 1000);
 }
 
-int place_refuse(struct place *p, const char *fmt, ...)
+int weir__place_refuse(struct place *p, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -69,16 +69,17 @@ static int check_config(struct place *p)
 	struct weir_place_config *cfg = &p->cfg;
 
 	if ((unsigned)cfg->policy >= WEIR_PLACE_LEN)
-		return place_refuse(p, "policy %u is no enum weir_place_policy: 0 to %u",
-				    (unsigned)cfg->policy, WEIR_PLACE_LEN - 1);
+		return weir__place_refuse(p, "policy %u is no enum weir_place_policy: 0 to %u",
+					  (unsigned)cfg->policy, WEIR_PLACE_LEN - 1);
 	if ((unsigned)cfg->bind > WEIR_BIND_CPU)
-		return place_refuse(p, "bind %u is no enum weir_bind: 0 to %u",
-				    (unsigned)cfg->bind, WEIR_BIND_CPU);
+		return weir__place_refuse(p, "bind %u is no enum weir_bind: 0 to %u",
+					  (unsigned)cfg->bind, WEIR_BIND_CPU);
 	if (cfg->workers > PLACE_WORKERS_MAX)
-		return place_refuse(p, "workers %u is out of range: 1 to %u, or 0 for the default",
-				    cfg->workers, PLACE_WORKERS_MAX);
+		return weir__place_refuse(
+			p, "workers %u is out of range: 1 to %u, or 0 for the default",
+			cfg->workers, PLACE_WORKERS_MAX);
 	if (cfg->group_workers > 64)
-		return place_refuse(
+		return weir__place_refuse(
 			p, "group_workers %u is out of range: 1 to 64, or 0 for the default",
 			cfg->group_workers);
 	cfg->group_workers = cfg->group_workers ? cfg->group_workers : 16;
@@ -92,12 +93,14 @@ static int check_topo(struct place *p)
 	unsigned i;
 
 	if (!topo->cpus_len || topo->cpus_len > WEIR_CPUS_MAX || !topo->nodes_len)
-		return place_refuse(p, "a topology of %u CPUs and %u nodes: 1 to %u, and 1 or more",
-				    topo->cpus_len, topo->nodes_len, WEIR_CPUS_MAX);
+		return weir__place_refuse(
+			p, "a topology of %u CPUs and %u nodes: 1 to %u, and 1 or more",
+			topo->cpus_len, topo->nodes_len, WEIR_CPUS_MAX);
 	for (i = 0; i < topo->cpus_len; i++) {
 		if (topo->cpus[i].os >= WEIR_CPUS_MAX || topo->cpus[i].node >= topo->nodes_len)
-			return place_refuse(p, "CPU L#%u of the topology: P#%u, node %u of %u", i,
-					    topo->cpus[i].os, topo->cpus[i].node, topo->nodes_len);
+			return weir__place_refuse(
+				p, "CPU L#%u of the topology: P#%u, node %u of %u", i,
+				topo->cpus[i].os, topo->cpus[i].node, topo->nodes_len);
 		p->usable += topo->cpus[i].out == WEIR_CPU_USABLE;
 	}
 	return 0;
@@ -119,7 +122,7 @@ static int compare_slots(const void *a, const void *b)
 	return by ? by : x->round - y->round;
 }
 
-bool place_new_cluster(const struct place_slot *a, const struct place_slot *b)
+bool weir__place_new_cluster(const struct place_slot *a, const struct place_slot *b)
 {
 	return a->node != b->node || a->l3 != b->l3 || a->slowness != b->slowness ||
 	       a->cluster != b->cluster;
@@ -135,7 +138,7 @@ static void rank_in_cores(struct place_slot *slots, unsigned len)
 						   (slots[i].cpu != slots[i - 1].cpu));
 }
 
-int place_order(struct place *p, unsigned rounds)
+int weir__place_order(struct place *p, unsigned rounds)
 {
 	const struct weir_topo *topo = p->topo;
 	unsigned i, round, n = 0;
@@ -181,11 +184,11 @@ static int walk(struct place *p)
 		return -ENOMEM;
 	for (i = 0; i < p->topo->cpus_len; i++)
 		plan->out[i] = p->topo->cpus[i].out;
-	if ((rc = place_set_apply(p)) < 0 || (rc = place_policy_apply(p)) < 0 ||
-	    (rc = place_groups(p)) < 0)
+	if ((rc = weir__place_set_apply(p)) < 0 || (rc = weir__place_policy_apply(p)) < 0 ||
+	    (rc = weir__place_groups(p)) < 0)
 		return rc;
-	place_bind(p);
-	return place_steal(p);
+	weir__place_bind(p);
+	return weir__place_steal(p);
 }
 
 int weir_plan_new(const struct weir_topo *topo, const struct weir_place_config *cfg,

@@ -44,29 +44,29 @@ struct place {
 };
 
 /* Each returns 0 or a negative errno, with the reason in *why. */
-int place_set_apply(struct place *p);
-int place_policy_apply(struct place *p);
-int place_groups(struct place *p);
-int place_steal(struct place *p);
-void place_bind(struct place *p);
+int weir__place_set_apply(struct place *p);
+int weir__place_policy_apply(struct place *p);
+int weir__place_groups(struct place *p);
+int weir__place_steal(struct place *p);
+void weir__place_bind(struct place *p);
 
 /* The slots of all CPUs that are not out, rounds of them each, sorted. 0 or -ENOMEM. */
-int place_order(struct place *p, unsigned rounds);
+int weir__place_order(struct place *p, unsigned rounds);
 /* Whether b begins another cluster than a, its neighbour: other cores, or elsewhere. */
-bool place_new_cluster(const struct place_slot *a, const struct place_slot *b);
+bool weir__place_new_cluster(const struct place_slot *a, const struct place_slot *b);
 
 /* Domains that become groups: so many L3s, or clusters; 0 is all there is. */
 struct place_grouping {
 	unsigned count;
 	bool clusters;
 };
-struct place_grouping place_grouping_of(enum weir_place_policy policy);
+struct place_grouping weir__place_grouping_of(enum weir_place_policy policy);
 
 /* Thousandths of a CPU as "0.5". */
-void place_print_quota(unsigned milli, char *buf, size_t len);
+void weir__place_print_quota(unsigned milli, char *buf, size_t len);
 /* A why line of the plan. */
-void place_say(struct place *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void weir__place_say(struct place *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* -EINVAL, with the reason. */
-int place_refuse(struct place *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int weir__place_refuse(struct place *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

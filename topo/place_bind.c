@@ -148,15 +148,15 @@ static void say_bind(struct place *p, enum weir_bind wanted, bool few, unsigned 
 	else if (p->cfg.bind == WEIR_BIND_AUTO && !all_isolated(p) && count_isolated(p))
 		because = ", or to its own where that is isolated";
 	if (!bound)
-		place_say(p, "no worker is bound, each may run on every CPU%s", because);
+		weir__place_say(p, "no worker is bound, each may run on every CPU%s", because);
 	else
-		place_say(p, "%s worker%s bound to %s%s",
+		weir__place_say(p, "%s worker%s bound to %s%s",
 			  bound == p->plan->workers_len ? "each" : "some",
 			  bound == p->plan->workers_len ? " is" : "s are", to[p->plan->bind],
 			  because);
 }
 
-void place_bind(struct place *p)
+void weir__place_bind(struct place *p)
 {
 	struct weir_plan *plan = p->plan;
 	struct weir_cpuset mask = usable_mask(p);

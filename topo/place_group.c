@@ -35,24 +35,24 @@ static void count_workers(struct place *p)
 	plan->workers_len = asked					? asked
 			    : plan->throttled && up(quota, 1000) < most ? up(quota, 1000)
 									: most;
-	place_print_quota(quota, text, sizeof text);
+	weir__place_print_quota(quota, text, sizeof text);
 	if (asked && plan->throttled)
-		place_say(p, "workers: %u, as asked for; the quota is %s CPUs", asked, text);
+		weir__place_say(p, "workers: %u, as asked for; the quota is %s CPUs", asked, text);
 	else if (asked > cpus)
-		place_say(p, "workers: %u, as asked for, going round on %u CPU%s", asked, cpus,
-			  cpus == 1 ? "" : "s");
+		weir__place_say(p, "workers: %u, as asked for, going round on %u CPU%s", asked,
+				cpus, cpus == 1 ? "" : "s");
 	else if (asked)
-		place_say(p, "workers: %u, as asked for, on %u CPU%s", asked, cpus,
-			  cpus == 1 ? "" : "s");
+		weir__place_say(p, "workers: %u, as asked for, on %u CPU%s", asked, cpus,
+				cpus == 1 ? "" : "s");
 	else if (plan->throttled)
-		place_say(p, "a quota of %s CPUs: %u worker%s", text, plan->workers_len,
-			  plan->workers_len == 1 ? "" : "s");
+		weir__place_say(p, "a quota of %s CPUs: %u worker%s", text, plan->workers_len,
+				plan->workers_len == 1 ? "" : "s");
 	else if (cpus > most)
-		place_say(p, "%u CPUs, but %u workers are the most that a runtime can have", cpus,
-			  most);
+		weir__place_say(p, "%u CPUs, but %u workers are the most that a runtime can have",
+				cpus, most);
 	else
-		place_say(p, "%u CPU%s, so %u worker%s", cpus, cpus == 1 ? "" : "s", most,
-			  most == 1 ? "" : "s");
+		weir__place_say(p, "%u CPU%s, so %u worker%s", cpus, cpus == 1 ? "" : "s", most,
+				most == 1 ? "" : "s");
 }
 
 /* ---- domains and groups ---- */
@@ -112,7 +112,7 @@ static void cut_domain(struct place *p, unsigned at, unsigned end)
 static bool new_piece(const struct place_grouping *by, const struct place_slot *a,
 		      const struct place_slot *b)
 {
-	return by->clusters ? place_new_cluster(a, b) : a->node != b->node || a->l3 != b->l3;
+	return by->clusters ? weir__place_new_cluster(a, b) : a->node != b->node || a->l3 != b->l3;
 }
 
 static void say_groups(struct place *p, const struct place_grouping *by, unsigned pieces,
@@ -127,19 +127,19 @@ static void say_groups(struct place *p, const struct place_grouping *by, unsigne
 	if (by->count > 1)
 		snprintf(how, sizeof how, ", up to %u to a group", by->count);
 	if (by->count == 0)
-		place_say(p, "policy none: all CPUs in %u group%s of at most %u workers", groups,
-			  groups == 1 ? "" : "s", p->cfg.group_workers);
+		weir__place_say(p, "policy none: all CPUs in %u group%s of at most %u workers",
+				groups, groups == 1 ? "" : "s", p->cfg.group_workers);
 	else if (groups > domains)
-		place_say(p, "%u %s%s%s, cut into %u groups of at most %u workers", pieces, name,
-			  pieces == 1 ? "" : "s", how, groups, p->cfg.group_workers);
+		weir__place_say(p, "%u %s%s%s, cut into %u groups of at most %u workers", pieces,
+				name, pieces == 1 ? "" : "s", how, groups, p->cfg.group_workers);
 	else
-		place_say(p, "%u %s%s%s, so %u group%s", pieces, name, pieces == 1 ? "" : "s", how,
-			  groups, groups == 1 ? "" : "s");
+		weir__place_say(p, "%u %s%s%s, so %u group%s", pieces, name, pieces == 1 ? "" : "s",
+				how, groups, groups == 1 ? "" : "s");
 }
 
 static void cut(struct place *p)
 {
-	struct place_grouping by = place_grouping_of(p->cfg.policy);
+	struct place_grouping by = weir__place_grouping_of(p->cfg.policy);
 	unsigned i, first = 0, pieces = 1, domains = 1, in_domain = 1;
 
 	for (i = 1; by.count && i < p->slots_len; i++) {
@@ -250,8 +250,8 @@ static void drop_empty_groups(struct place *p)
 			p->plan->out[p->slots[at].cpu] = WEIR_CPU_SPARE;
 	}
 	if (groups < p->plan->groups_len)
-		place_say(p, "for so few workers %u of %u groups %s enough", groups,
-			  p->plan->groups_len, groups == 1 ? "is" : "are");
+		weir__place_say(p, "for so few workers %u of %u groups %s enough", groups,
+				p->plan->groups_len, groups == 1 ? "is" : "are");
 	p->slots_len = kept;
 	p->plan->groups_len = groups;
 }
@@ -302,25 +302,25 @@ static void say_shards(struct place *p)
 		most = plan->groups[i].workers > most ? plan->groups[i].workers : most;
 	}
 	if (least == most)
-		place_say(p, "listener shards: %u, one per group", plan->groups_len);
+		weir__place_say(p, "listener shards: %u, one per group", plan->groups_len);
 	else
-		place_say(p,
+		weir__place_say(p,
 			  "listener shards: %u, one per group, with shares by their %u to %u "
 			  "workers",
 			  plan->groups_len, least, most);
 }
 
-int place_groups(struct place *p)
+int weir__place_groups(struct place *p)
 {
 	struct weir_plan *plan = p->plan;
 	unsigned first, end, worker = 0;
-	int rc = place_order(p, 1);
+	int rc = weir__place_order(p, 1);
 
 	if (rc < 0)
 		return rc;
 	count_workers(p);
 	if (plan->workers_len > p->slots_len)
-		rc = place_order(p, up(plan->workers_len, p->slots_len));
+		rc = weir__place_order(p, up(plan->workers_len, p->slots_len));
 	if (rc < 0)
 		return rc;
 	if (p->rounds > 1) {

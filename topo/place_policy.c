@@ -16,7 +16,7 @@ struct cluster {
 	unsigned speed;		/* mean capacity of its CPUs, in thousandths; 0 unknown */
 };
 
-struct place_grouping place_grouping_of(enum weir_place_policy policy)
+struct place_grouping weir__place_grouping_of(enum weir_place_policy policy)
 {
 	switch (policy) {
 	case WEIR_PLACE_NONE:
@@ -58,7 +58,7 @@ static struct cluster *find_clusters(const struct place *p, unsigned *ret_len)
 	unsigned i, n = 0;
 
 	for (i = 0; clusters && i < p->slots_len; i++) {
-		if (i == 0 || place_new_cluster(&p->slots[i - 1], &p->slots[i]))
+		if (i == 0 || weir__place_new_cluster(&p->slots[i - 1], &p->slots[i]))
 			clusters[n++].first = i;
 		clusters[n - 1].len++;
 	}
@@ -88,8 +88,9 @@ static int by_speed(const void *a, const void *b)
 
 static void say_left_out(struct place *p, unsigned cores, const char *how, unsigned percent)
 {
-	place_say(p, "%u %s core%s left out (%u %% of the next): policy %s", cores, how,
-		  cores == 1 ? " is" : "s are", percent, weir_place_policy_name(p->cfg.policy));
+	weir__place_say(p, "%u %s core%s left out (%u %% of the next): policy %s", cores, how,
+			cores == 1 ? " is" : "s are", percent,
+			weir_place_policy_name(p->cfg.policy));
 }
 
 /* Clusters slower than 80 % of the next, and all that are slower still. */
@@ -142,8 +143,9 @@ static void leave_out_larger(struct place *p, struct cluster *clusters, unsigned
 		if (i != smallest)
 			cores += leave_out(p, &clusters[i], WEIR_CPU_LARGER);
 	if (cores)
-		place_say(p, "of %u clusters the smallest is used: %u of %u cores, policy resource",
-			  len, clusters[smallest].cores, clusters[smallest].cores + cores);
+		weir__place_say(
+			p, "of %u clusters the smallest is used: %u of %u cores, policy resource",
+			len, clusters[smallest].cores, clusters[smallest].cores + cores);
 }
 
 static void say_unknown_speeds(struct place *p, const struct cluster *clusters, unsigned len)
@@ -153,7 +155,7 @@ static void say_unknown_speeds(struct place *p, const struct cluster *clusters, 
 	for (i = 0; i < len; i++)
 		unknown += clusters[i].speed == 0;
 	if (unknown && p->topo->kinds > 1)
-		place_say(
+		weir__place_say(
 			p,
 			"there are %u kinds of core, but their speeds are not all known: those are "
 			"not left out",
@@ -193,8 +195,9 @@ static void choose_first_node(struct place *p)
 			out++;
 		}
 	if (out)
-		place_say(p, "%u CPUs are not on node %u and left out: policy first-usable-node",
-			  out, p->topo->nodes[p->slots[0].node].os);
+		weir__place_say(p,
+				"%u CPUs are not on node %u and left out: policy first-usable-node",
+				out, p->topo->nodes[p->slots[0].node].os);
 }
 
 static unsigned threads_per_core(const struct weir_topo *topo)
@@ -216,21 +219,23 @@ static void choose_threads(struct place *p)
 			out++;
 		}
 	if (p->topo->flat)
-		place_say(p,
-			  "only the CPUs are known: caches, cores and nodes are taken for one of a "
-			  "kind");
+		weir__place_say(
+			p,
+			"only the CPUs are known: caches, cores and nodes are taken for one of a "
+			"kind");
 	else if (threads == 1)
-		place_say(p, "SMT off: a core has 1 thread");
+		weir__place_say(p, "SMT off: a core has 1 thread");
 	else if (out)
-		place_say(p, "SMT: at most %u of the %u threads of a core %s used", want, threads,
-			  want == 1 ? "is" : "are");
+		weir__place_say(p, "SMT: at most %u of the %u threads of a core %s used", want,
+				threads, want == 1 ? "is" : "are");
 	else
-		place_say(p, "SMT: a core has up to %u threads, each counts as a CPU", threads);
+		weir__place_say(p, "SMT: a core has up to %u threads, each counts as a CPU",
+				threads);
 }
 
-int place_policy_apply(struct place *p)
+int weir__place_policy_apply(struct place *p)
 {
-	int rc = place_order(p, 1);
+	int rc = weir__place_order(p, 1);
 
 	if (rc < 0)
 		return rc;
@@ -247,7 +252,7 @@ int place_policy_apply(struct place *p)
 		break;
 	}
 	/* What the policy has left is what a core still has. */
-	rc = rc < 0 ? rc : place_order(p, 1);
+	rc = rc < 0 ? rc : weir__place_order(p, 1);
 	if (rc == 0)
 		choose_threads(p);
 	return rc;

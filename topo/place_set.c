@@ -136,7 +136,7 @@ static struct weir_cpuset numbers_there(const struct place *p, enum level level)
 
 static int refuse_entry(struct place *p, const struct entry *e, const char *why)
 {
-	return place_refuse(p, "cpus '%.*s': %s", e->len > 60 ? 60 : e->len, e->text, why);
+	return weir__place_refuse(p, "cpus '%.*s': %s", e->len > 60 ? 60 : e->len, e->text, why);
 }
 
 /* A list of numbers that is none: with what there is to choose from. */
@@ -183,7 +183,7 @@ static int check_numbers(struct place *p, const struct entry *e)
 	if (i == WEIR_CPUS_MAX)
 		return 0;
 	weir_cpuset_print(&there, text, sizeof text);
-	return place_refuse(p, "cpus '%.*s': there is no %s %u; the machine has %s",
+	return weir__place_refuse(p, "cpus '%.*s': there is no %s %u; the machine has %s",
 			    e->len > 60 ? 60 : e->len, e->text,
 			    e->level == LEVEL_CPU ? "CPU" : level_names[e->level], i, text);
 }
@@ -255,11 +255,11 @@ static void take_isolated(struct place *p, const struct entry *entries, unsigned
 		taken++;
 	}
 	if (taken)
-		place_say(p, "%u isolated CPU%s named by cpus, and used", taken,
-			  taken == 1 ? " is" : "s are");
+		weir__place_say(p, "%u isolated CPU%s named by cpus, and used", taken,
+				taken == 1 ? " is" : "s are");
 	else if ((k = count_out(p, WEIR_CPU_ISOLATED)) > 0)
-		place_say(p, "%u isolated CPU%s left out: cpus would have to name %s", k,
-			  k == 1 ? " is" : "s are", k == 1 ? "it" : "them");
+		weir__place_say(p, "%u isolated CPU%s left out: cpus would have to name %s", k,
+				k == 1 ? " is" : "s are", k == 1 ? "it" : "them");
 }
 
 static int apply_entry(struct place *p, const struct entry *e)
@@ -280,8 +280,8 @@ static int apply_entry(struct place *p, const struct entry *e)
 	}
 	if (left)
 		return 0;
-	return place_refuse(p, "cpus '%.*s' leaves none of the CPUs that there were: %s",
-			    e->len > 60 ? 60 : e->len, e->text, before);
+	return weir__place_refuse(p, "cpus '%.*s' leaves none of the CPUs that there were: %s",
+				  e->len > 60 ? 60 : e->len, e->text, before);
 }
 
 static void say_foreign(struct place *p)
@@ -300,11 +300,11 @@ static void say_foreign(struct place *p)
 		all += n;
 	}
 	if (all)
-		place_say(p, "%u of %u CPUs are not this process's: %s", all, p->topo->cpus_len,
-			  text);
+		weir__place_say(p, "%u of %u CPUs are not this process's: %s", all,
+				p->topo->cpus_len, text);
 }
 
-int place_set_apply(struct place *p)
+int weir__place_set_apply(struct place *p)
 {
 	struct entry *entries = NULL;
 	unsigned i, len = 0, before;
@@ -316,15 +316,16 @@ int place_set_apply(struct place *p)
 	}
 	before = count_out(p, WEIR_CPU_USABLE);
 	if (rc == 0 && !before)
-		rc = place_refuse(p,
-				  "no CPU is usable; of the %u there are %u are isolated, which "
-				  "cpus can name",
-				  p->topo->cpus_len, count_out(p, WEIR_CPU_ISOLATED));
+		rc = weir__place_refuse(
+			p,
+			"no CPU is usable; of the %u there are %u are isolated, which "
+			"cpus can name",
+			p->topo->cpus_len, count_out(p, WEIR_CPU_ISOLATED));
 	for (i = 0; rc == 0 && i < len; i++)
 		rc = apply_entry(p, &entries[i]);
 	if (rc == 0 && len)
-		place_say(p, "%u of %u usable CPUs are named by cpus '%.80s'",
-			  count_out(p, WEIR_CPU_USABLE), before, p->cfg.cpus);
+		weir__place_say(p, "%u of %u usable CPUs are named by cpus '%.80s'",
+				count_out(p, WEIR_CPU_USABLE), before, p->cfg.cpus);
 	free(entries);
 	return rc;
 }

@@ -162,7 +162,7 @@ static void order_groups(const struct place *p, unsigned a, uint64_t *keys)
 		group->near[i] = (uint16_t)((a + KEY_RING(keys[i])) % groups);
 }
 
-int place_steal(struct place *p)
+int weir__place_steal(struct place *p)
 {
 	struct weir_plan *plan = p->plan;
 	uint64_t keys[PLACE_WORKERS_MAX];

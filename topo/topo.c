@@ -90,7 +90,7 @@ static void isolate(struct weir_topo *topo, unsigned out)
 			topo->cpus[i].out = WEIR_CPU_ISOLATED;
 }
 
-void topo_cut_to(const struct cpu_limits *limits, struct weir_topo *topo)
+void weir__topo_cut_to(const struct cpu_limits *limits, struct weir_topo *topo)
 {
 	unsigned i;
 
@@ -227,12 +227,13 @@ static int read_machine(const struct cpu_limits *limits, struct weir_topo *topo)
 
 	/* Without that hwloc would guess, and say so on stderr. */
 	if (!weir_cpuset_count(&limits->online))
-		return topo_read_flat(limits, "the system shows nothing of its CPUs", topo);
-	rc = topo_read_machine(topo, &why);
+		return weir__topo_read_flat(limits, "the system shows nothing of its CPUs", topo);
+	rc = weir__topo_read_machine(topo, &why);
 	if (rc == -ENOMEM || (rc == 0 && knows(topo, &limits->mask)))
 		return rc;
 	discard(topo);
-	return topo_read_flat(limits, rc < 0 ? why.text : "hwloc does not see every CPU", topo);
+	return weir__topo_read_flat(limits, rc < 0 ? why.text : "hwloc does not see every CPU",
+				    topo);
 }
 
 /* Two threads may do this at once: the later reading stays, and the other is as good. */
@@ -259,7 +260,7 @@ static int topo_here(struct weir_topo **ret_topo, struct weir_why *why)
 	struct weir_cpu_allowance allowance;
 	struct cpu_limits limits;
 	struct weir_topo *topo;
-	int rc = cpus_limits("", &limits);
+	int rc = weir__cpus_limits("", &limits);
 
 	if (rc < 0) {
 		snprintf(why->text, sizeof why->text, "the affinity mask cannot be read: %s",
@@ -273,8 +274,8 @@ static int topo_here(struct weir_topo **ret_topo, struct weir_why *why)
 	topo = copy(read);
 	if (!topo)
 		return -ENOMEM;
-	topo_cut_to(&limits, topo);
-	cpus_quota("", &allowance);
+	weir__topo_cut_to(&limits, topo);
+	weir__cpus_quota("", &allowance);
 	topo->quota_milli = allowance.quota_milli;
 	memcpy(topo->quota_file, allowance.quota_file, sizeof topo->quota_file);
 	*ret_topo = topo;
@@ -284,7 +285,7 @@ static int topo_here(struct weir_topo **ret_topo, struct weir_why *why)
 static int topo_of(const char *input, struct weir_topo **ret_topo, struct weir_why *why)
 {
 	struct weir_topo *topo = calloc(1, sizeof *topo);
-	int rc = topo ? topo_read_input(input, topo, why) : -ENOMEM;
+	int rc = topo ? weir__topo_read_input(input, topo, why) : -ENOMEM;
 
 	if (rc == 0)
 		*ret_topo = topo;

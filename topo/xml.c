@@ -191,7 +191,7 @@ static int check_tag(struct check *c, const struct tag *tag)
 	return 0;
 }
 
-int topo_xml_check(const char *text, const char *name, struct weir_why *why)
+int weir__topo_xml_check(const char *text, const char *name, struct weir_why *why)
 {
 	struct check c = { .text = text, .name = name, .why = why };
 	struct tag tag = { .at = text };

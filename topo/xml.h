@@ -9,6 +9,6 @@
  * text ends with a zero. 0; -EINVAL, and *why begins with "'name'" and names the line. What passes
  * may still be refused by hwloc.
  */
-int topo_xml_check(const char *text, const char *name, struct weir_why *why);
+int weir__topo_xml_check(const char *text, const char *name, struct weir_why *why);
 
 #endif

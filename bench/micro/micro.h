@@ -62,7 +62,7 @@ struct micro_join_many {
 	struct weir_task **tasks;
 	unsigned at;
 	bool waiting;
-	struct weir_join join;
+	struct weir_join_future join;
 };
 #define MICRO_JOIN_MANY \
 	{ micro_join_many_poll, sizeof(struct micro_join_many), micro_join_many_fn }

@@ -16,14 +16,14 @@ static unsigned producers;
 struct producer {
 	size_t number, sent, message;
 	bool waiting;
-	struct weir_mpsc_send send;
+	struct weir_mpsc_send_future send;
 };
 
 struct consumer {
 	const struct micro_def *def;
 	size_t received, message;
 	bool started, waiting;
-	struct weir_mpsc_recv recv;
+	struct weir_mpsc_recv_future recv;
 };
 
 static int producer_poll(void *state, struct weir_cx *cx)
@@ -37,7 +37,7 @@ static int producer_poll(void *state, struct weir_cx *cx)
 			weir_mpsc_send_init(&producer->send, channel, &producer->message);
 			producer->waiting = true;
 		}
-		rc = weir_poll(&producer->send.wait.leaf.future, cx);
+		rc = weir_poll(&producer->send.future, cx);
 		if (rc == WEIR_PENDING)
 			return WEIR_PENDING;
 		micro_must(rc, "send");
@@ -95,7 +95,7 @@ static int consumer_poll(void *state, struct weir_cx *cx)
 		if (!consumer->waiting)
 			weir_mpsc_recv_init(&consumer->recv, channel, 1, &consumer->message);
 		consumer->waiting = true;
-		rc = weir_poll(&consumer->recv.wait.leaf.future, cx);
+		rc = weir_poll(&consumer->recv.future, cx);
 		if (rc == WEIR_PENDING)
 			return WEIR_PENDING;
 		consumer->waiting = false;
@@ -128,8 +128,8 @@ struct exchange {
 	struct channels ch;
 	size_t done, message, answer;
 	bool started, sending, receiving;
-	struct weir_mpsc_send send;
-	struct weir_mpsc_recv recv;
+	struct weir_mpsc_send_future send;
+	struct weir_mpsc_recv_future recv;
 };
 
 /* Send the message: WEIR_PENDING or the result. */
@@ -140,7 +140,7 @@ static int exchange_send(struct exchange *exchange, struct weir_mpsc *to, struct
 	if (!exchange->sending)
 		weir_mpsc_send_init(&exchange->send, to, &exchange->message);
 	exchange->sending = true;
-	rc = weir_poll(&exchange->send.wait.leaf.future, cx);
+	rc = weir_poll(&exchange->send.future, cx);
 	if (rc != WEIR_PENDING)
 		exchange->sending = false;
 	return rc;
@@ -154,7 +154,7 @@ static int exchange_recv(struct exchange *exchange, struct weir_mpsc *from, size
 	if (!exchange->receiving)
 		weir_mpsc_recv_init(&exchange->recv, from, 1, message);
 	exchange->receiving = true;
-	rc = weir_poll(&exchange->recv.wait.leaf.future, cx);
+	rc = weir_poll(&exchange->recv.future, cx);
 	if (rc != WEIR_PENDING)
 		exchange->receiving = false;
 	return rc;

@@ -113,7 +113,7 @@ int micro_join_many_poll(void *state, struct weir_cx *cx)
 		if (!many->waiting)
 			weir_join_init(&many->join, many->tasks[many->at]);
 		many->waiting = true;
-		if (weir_poll(&many->join.leaf.future, cx) == WEIR_PENDING)
+		if (weir_poll(&many->join.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		micro_must(many->join.result, many->def->name);
 		many->waiting = false;

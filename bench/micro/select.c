@@ -21,7 +21,7 @@ struct producer {
 	struct weir_mpsc *channel;
 	size_t sent;
 	bool waiting;
-	struct weir_mpsc_send send;
+	struct weir_mpsc_send_future send;
 };
 
 struct loop {
@@ -33,12 +33,12 @@ struct loop {
 	char byte;
 	size_t received, message;
 	struct weir_op idle;
-	struct weir_mpsc_recv recv;
+	struct weir_mpsc_recv_future recv;
 	struct weir_branch branches[2];
 	struct weir_select_set set;
 	struct weir_future *futures[2];
 	int results[2];
-	struct weir_select select;
+	struct weir_select_future select;
 };
 
 static int producer_poll(void *state, struct weir_cx *cx)
@@ -50,7 +50,7 @@ static int producer_poll(void *state, struct weir_cx *cx)
 		if (!p->waiting)
 			weir_mpsc_send_init(&p->send, p->channel, &p->sent);
 		p->waiting = true;
-		rc = weir_poll(&p->send.wait.leaf.future, cx);
+		rc = weir_poll(&p->send.future, cx);
 		if (rc == WEIR_PENDING)
 			return WEIR_PENDING;
 		micro_must(rc, "send");
@@ -82,7 +82,7 @@ static void loop_start(struct loop *l)
 		return;
 	idle_start(l);
 	micro_must(weir_select_set_init(&l->set, l->branches, 2), "select set");
-	micro_must(weir_select_set_arm(&l->set, 0, &l->idle.leaf.future), "arm");
+	micro_must(weir_select_set_arm(&l->set, 0, &l->idle.future), "arm");
 }
 
 static int loop_end(struct loop *l)
@@ -99,12 +99,12 @@ static void wait_start(struct loop *l)
 	l->waiting = true;
 	weir_mpsc_recv_init(&l->recv, l->channel, 1, &l->message);
 	if (l->def->count == IN_SET)
-		micro_must(weir_select_set_arm(&l->set, 1, &l->recv.wait.leaf.future), "arm");
+		micro_must(weir_select_set_arm(&l->set, 1, &l->recv.future), "arm");
 	if (l->def->count != IN_SELECT)
 		return;
 	idle_start(l);
-	l->futures[0] = &l->idle.leaf.future;
-	l->futures[1] = &l->recv.wait.leaf.future;
+	l->futures[0] = &l->idle.future;
+	l->futures[1] = &l->recv.future;
 	weir_select_init(&l->select, l->futures, l->results, 2);
 }
 
@@ -116,7 +116,7 @@ static int wait_poll(struct loop *l, struct weir_cx *cx)
 	if (!l->waiting)
 		wait_start(l);
 	if (l->def->count == ALONE)
-		rc = weir_poll(&l->recv.wait.leaf.future, cx);
+		rc = weir_poll(&l->recv.future, cx);
 	else
 		rc = weir_poll(l->def->count == IN_SET ? &l->set.future : &l->select.future, cx);
 	if (rc == WEIR_PENDING)

@@ -35,7 +35,7 @@ struct spawn_join {
 	const struct micro_def *def;
 	unsigned done;
 	bool waiting;
-	struct weir_join join;
+	struct weir_join_future join;
 };
 
 static int spawn_join_poll(void *state, struct weir_cx *cx)
@@ -49,7 +49,7 @@ static int spawn_join_poll(void *state, struct weir_cx *cx)
 			weir_join_init(&driver->join, task);
 			driver->waiting = true;
 		}
-		if (weir_poll(&driver->join.leaf.future, cx) == WEIR_PENDING)
+		if (weir_poll(&driver->join.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		driver->waiting = false;
 	}
@@ -120,7 +120,7 @@ static atomic_uint gather_left;
 struct gather {
 	const struct micro_def *def;
 	bool started;
-	struct weir_notified notified;
+	struct weir_notified_future notified;
 };
 
 static void gather_start(const struct micro_def *def)
@@ -149,7 +149,7 @@ static int gather_poll(void *state, struct weir_cx *cx)
 		weir_notified_init(&gather->notified, &gather_done);
 		gather->started = true;
 	}
-	return weir_poll(&gather->notified.wait.leaf.future, cx);
+	return weir_poll(&gather->notified.future, cx);
 }
 
 static int gather_fn(void *arg)
@@ -218,13 +218,13 @@ static void chained_spawn(void)
 
 struct ping {
 	struct weir_oneshot there, back;
-	struct weir_oneshot_recv recv;
+	struct weir_oneshot_recv_future recv;
 	bool started;
 };
 
 struct pong {
 	struct ping *ping;
-	struct weir_oneshot_recv recv;
+	struct weir_oneshot_recv_future recv;
 	bool started;
 };
 
@@ -235,7 +235,7 @@ static int pong_poll(void *state, struct weir_cx *cx)
 	if (!pong->started)
 		weir_oneshot_recv_init(&pong->recv, &pong->ping->there, NULL);
 	pong->started = true;
-	if (weir_poll(&pong->recv.leaf.future, cx) == WEIR_PENDING)
+	if (weir_poll(&pong->recv.future, cx) == WEIR_PENDING)
 		return WEIR_PENDING;
 	return weir_oneshot_send(&pong->ping->back, NULL);
 }
@@ -269,7 +269,7 @@ static int ping_poll(void *state, struct weir_cx *cx)
 		weir_oneshot_recv_init(&ping->recv, &ping->back, NULL);
 		ping->started = true;
 	}
-	rc = weir_poll(&ping->recv.leaf.future, cx);
+	rc = weir_poll(&ping->recv.future, cx);
 	if (rc == WEIR_PENDING)
 		return WEIR_PENDING;
 	micro_must(rc, "ping_pong");
@@ -302,7 +302,7 @@ struct yielder {
 	const struct micro_def *def;	/* of a driver */
 	unsigned done;
 	bool waiting;
-	struct weir_yield yield;
+	struct weir_yield_future yield;
 };
 
 static int yield_times(struct yielder *yielder, unsigned times, struct weir_cx *cx)
@@ -354,7 +354,7 @@ struct blocker {
 	const struct micro_def *def;
 	unsigned done;
 	bool waiting;
-	struct weir_blocking blocking;
+	struct weir_blocking_future blocking;
 };
 
 static int blocking_poll(void *state, struct weir_cx *cx)
@@ -365,7 +365,7 @@ static int blocking_poll(void *state, struct weir_cx *cx)
 		if (!blocker->waiting)
 			weir_blocking_init(&blocker->blocking, empty_fn, NULL);
 		blocker->waiting = true;
-		if (weir_poll(&blocker->blocking.leaf.future, cx) == WEIR_PENDING)
+		if (weir_poll(&blocker->blocking.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		blocker->waiting = false;
 	}

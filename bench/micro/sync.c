@@ -18,7 +18,7 @@ struct oneshots {
 	uint64_t done, value;
 	bool waiting;
 	struct weir_oneshot oneshot;
-	struct weir_oneshot_recv recv;
+	struct weir_oneshot_recv_future recv;
 };
 
 static int oneshot_poll(void *state, struct weir_cx *cx)
@@ -32,7 +32,7 @@ static int oneshot_poll(void *state, struct weir_cx *cx)
 			weir_oneshot_recv_init(&driver->recv, &driver->oneshot, NULL);
 			driver->waiting = true;
 		}
-		if (weir_poll(&driver->recv.leaf.future, cx) == WEIR_PENDING)
+		if (weir_poll(&driver->recv.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		driver->waiting = false;
 		if (driver->value != driver->done)
@@ -71,7 +71,7 @@ static int oneshot_new_poll(void *state, struct weir_cx *cx)
 			weir_oneshot_recv_init(&driver->recv, oneshot, &driver->value);
 			driver->waiting = true;
 		}
-		if (weir_poll(&driver->recv.leaf.future, cx) == WEIR_PENDING)
+		if (weir_poll(&driver->recv.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		driver->waiting = false;
 		if (driver->value != driver->done)
@@ -113,8 +113,8 @@ struct locker {
 	unsigned done;
 	enum lock_step step;
 	union {
-		struct weir_mutex_wait wait;
-		struct weir_yield yield;
+		struct weir_mutex_lock_future wait;
+		struct weir_yield_future yield;
 	} u;
 };
 
@@ -127,9 +127,9 @@ static int lock_times(struct locker *locker, unsigned times, struct weir_cx *cx)
 {
 	for (; locker->done < times; locker->done++) {
 		if (locker->step == LOCK_NEXT)
-			weir_mutex_wait_init(&locker->u.wait, &mutex);
+			weir_mutex_lock_init(&locker->u.wait, &mutex);
 		locker->step = LOCK_WAIT;
-		if (weir_poll(&locker->u.wait.wait.leaf.future, cx) == WEIR_PENDING)
+		if (weir_poll(&locker->u.wait.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		guarded++;
 		weir_mutex_unlock(&mutex);
@@ -185,11 +185,11 @@ static int handoff_poll(void *state, struct weir_cx *cx)
 
 	for (; locker->done < HANDOFFS; locker->done++) {
 		if (locker->step == LOCK_NEXT) {
-			weir_mutex_wait_init(&locker->u.wait, &mutex);
+			weir_mutex_lock_init(&locker->u.wait, &mutex);
 			locker->step = LOCK_WAIT;
 		}
 		if (locker->step == LOCK_WAIT) {
-			if (weir_poll(&locker->u.wait.wait.leaf.future, cx) == WEIR_PENDING)
+			if (weir_poll(&locker->u.wait.future, cx) == WEIR_PENDING)
 				return WEIR_PENDING;
 			weir_yield_init(&locker->u.yield);
 			locker->step = LOCK_YIELD;
@@ -227,8 +227,8 @@ struct taker {
 	unsigned done;
 	enum lock_step step;
 	union {
-		struct weir_sem_wait wait;
-		struct weir_yield yield;
+		struct weir_sem_acquire_future wait;
+		struct weir_yield_future yield;
 	} u;
 };
 
@@ -245,9 +245,9 @@ static int sem_alone_poll(void *state, struct weir_cx *cx)
 		sem_setup();
 	for (; taker->done < ALONE; taker->done++) {
 		if (taker->step == LOCK_NEXT)
-			weir_sem_wait_init(&taker->u.wait, &sem, 1);
+			weir_sem_acquire_init(&taker->u.wait, &sem, 1);
 		taker->step = LOCK_WAIT;
-		if (weir_poll(&taker->u.wait.wait.leaf.future, cx) == WEIR_PENDING)
+		if (weir_poll(&taker->u.wait.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		weir_sem_release(&sem, 1);
 		taker->step = LOCK_NEXT;
@@ -275,11 +275,11 @@ static int sem_child_poll(void *state, struct weir_cx *cx)
 
 	for (; taker->done < HANDOFFS; taker->done++) {
 		if (taker->step == LOCK_NEXT) {
-			weir_sem_wait_init(&taker->u.wait, &sem, 1);
+			weir_sem_acquire_init(&taker->u.wait, &sem, 1);
 			taker->step = LOCK_WAIT;
 		}
 		if (taker->step == LOCK_WAIT) {
-			if (weir_poll(&taker->u.wait.wait.leaf.future, cx) == WEIR_PENDING)
+			if (weir_poll(&taker->u.wait.future, cx) == WEIR_PENDING)
 				return WEIR_PENDING;
 			weir_yield_init(&taker->u.yield);
 			taker->step = LOCK_YIELD;
@@ -314,9 +314,9 @@ struct notifier {
 	const struct micro_def *def;	/* of a driver */
 	unsigned done;
 	bool waiting;
-	struct weir_notified notified;
+	struct weir_notified_future notified;
 	struct weir_task *partner;
-	struct weir_join join;
+	struct weir_join_future join;
 };
 
 static int notify_partner_poll(void *state, struct weir_cx *cx)
@@ -327,7 +327,7 @@ static int notify_partner_poll(void *state, struct weir_cx *cx)
 		if (!partner->waiting)
 			weir_notified_init(&partner->notified, &there);
 		partner->waiting = true;
-		if (weir_poll(&partner->notified.wait.leaf.future, cx) == WEIR_PENDING)
+		if (weir_poll(&partner->notified.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		partner->waiting = false;
 		weir_notify_one(&back);
@@ -373,11 +373,11 @@ static int notify_poll(void *state, struct weir_cx *cx)
 			weir_notified_init(&driver->notified, &back);
 			driver->waiting = true;
 		}
-		if (weir_poll(&driver->notified.wait.leaf.future, cx) == WEIR_PENDING)
+		if (weir_poll(&driver->notified.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		driver->waiting = false;
 	}
-	return weir_poll(&driver->join.leaf.future, cx);
+	return weir_poll(&driver->join.future, cx);
 }
 
 static int notify_fn(void *arg)

@@ -29,7 +29,7 @@ struct registrar {
 	uint64_t random;
 	unsigned done;
 	bool cancelled;
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 };
 
 static int reg_cancel_poll(void *state, struct weir_cx *cx)
@@ -43,12 +43,12 @@ static int reg_cancel_poll(void *state, struct weir_cx *cx)
 			uint64_t us = 1000000 + next_random(&reg->random) % 59000000;
 
 			weir_sleep_init(&reg->sleep, weir_deadline_in(us * WEIR_USEC));
-			if (weir_poll(&reg->sleep.leaf.future, cx) != WEIR_PENDING)
+			if (weir_poll(&reg->sleep.future, cx) != WEIR_PENDING)
 				return -EPROTO;
-			weir_cancel(&reg->sleep.leaf.future);
+			weir_cancel(&reg->sleep.future);
 			reg->cancelled = true;
 		}
-		if (weir_poll(&reg->sleep.leaf.future, cx) == WEIR_PENDING)
+		if (weir_poll(&reg->sleep.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		reg->cancelled = false;
 	}
@@ -82,7 +82,7 @@ static int timer_1m_poll(void *state, struct weir_cx *cx)
 	struct micro_timer_1m *ret = *(struct micro_timer_1m **)state;
 	uint64_t random = RANDOM_SEED, start;
 	size_t before = resident_bytes();
-	struct weir_sleep *sleeps;
+	struct weir_sleep_future *sleeps;
 
 	start = micro_now_ns();
 	sleeps = malloc(TIMERS * sizeof(*sleeps));
@@ -92,15 +92,15 @@ static int timer_1m_poll(void *state, struct weir_cx *cx)
 		uint64_t us = 10000000 + next_random(&random) % 3590000000ull;
 
 		weir_sleep_init(&sleeps[i], weir_deadline_in(us * WEIR_USEC));
-		if (weir_poll(&sleeps[i].leaf.future, cx) != WEIR_PENDING)
+		if (weir_poll(&sleeps[i].future, cx) != WEIR_PENDING)
 			return -EPROTO;
 	}
 	ret->create_ns = (double)(micro_now_ns() - start) / TIMERS;
 	ret->bytes = (double)(resident_bytes() - before) / TIMERS;
 	start = micro_now_ns();
 	for (unsigned i = 0; i < TIMERS; i++) {
-		weir_cancel(&sleeps[i].leaf.future);
-		if (weir_poll(&sleeps[i].leaf.future, cx) == WEIR_PENDING)
+		weir_cancel(&sleeps[i].future);
+		if (weir_poll(&sleeps[i].future, cx) == WEIR_PENDING)
 			return -EPROTO;
 	}
 	free(sleeps);
@@ -136,14 +136,14 @@ struct fire {
 	bool started;
 	unsigned at;
 	bool waiting;
-	struct weir_join join;
+	struct weir_join_future join;
 };
 
 struct sleeper {
 	uint64_t deadline;
 	uint64_t *late_ns;
 	bool started;
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 };
 
 static struct sleeper fire_plan[FIRES];
@@ -165,7 +165,7 @@ static int sleeper_poll(void *state, struct weir_cx *cx)
 	if (!sleeper->started)
 		weir_sleep_init(&sleeper->sleep, sleeper->deadline);
 	sleeper->started = true;
-	if (weir_poll(&sleeper->sleep.leaf.future, cx) == WEIR_PENDING)
+	if (weir_poll(&sleeper->sleep.future, cx) == WEIR_PENDING)
 		return WEIR_PENDING;
 	note_lateness(sleeper);
 	return 0;
@@ -206,7 +206,7 @@ static int fire_poll(void *state, struct weir_cx *cx)
 		if (!fire->waiting)
 			weir_join_init(&fire->join, fire_tasks[fire->at]);
 		fire->waiting = true;
-		if (weir_poll(&fire->join.leaf.future, cx) == WEIR_PENDING)
+		if (weir_poll(&fire->join.future, cx) == WEIR_PENDING)
 			return WEIR_PENDING;
 		fire->waiting = false;
 		if (fire->join.result < 0)
@@ -284,7 +284,7 @@ static int park_fn(void *arg)
 
 struct napper {
 	bool started;
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 };
 
 static int nap_poll(void *state, struct weir_cx *cx)
@@ -296,7 +296,7 @@ static int nap_poll(void *state, struct weir_cx *cx)
 		weir_sleep_init(&napper->sleep, weir_deadline_in(3600 * WEIR_SEC));
 		napper->started = true;
 	}
-	return weir_poll(&napper->sleep.leaf.future, cx);
+	return weir_poll(&napper->sleep.future, cx);
 }
 
 static int nap_fn(void *arg)

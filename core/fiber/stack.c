@@ -45,7 +45,7 @@ struct weir__stack_region {
 	char *first;				/* slot 0: its guard */
 	size_t stride;				/* from slot to slot: guard and stack */
 	size_t guard;				/* bytes of a guard */
-	size_t stack_bytes;			/* as pool_init counts them */
+	size_t stack_bytes;			/* as weir__pool_init counts them */
 	unsigned order;
 	int node;
 	unsigned slots;

@@ -231,7 +231,7 @@ static int op_retry(struct weir_op *op, struct weir_cx *cx)
 
 static int op_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, leaf.future);
+	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, future);
 	uint8_t state = weir__load(&op->state, WEIR_ACQUIRE);
 
 	if (state == WEIR_OP_IDLE)
@@ -303,7 +303,7 @@ void weir__op_arrived(struct weir_op *op)
 
 static void op_cancel(struct weir_future *future)
 {
-	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, leaf.future);
+	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, future);
 	uint8_t state = weir__load(&op->state, WEIR_ACQUIRE);
 	struct weir_backend *be;
 
@@ -350,7 +350,7 @@ static void discard_file(int fd)
 /* A result that nobody will look at: give back what it holds. */
 static void op_discard(struct weir_future *future)
 {
-	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, leaf.future);
+	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, future);
 
 	if (op->code == WEIR_OP_RECV_LEASE && op->res > 0)
 		weir_lease_return(op->u.lease.lease);

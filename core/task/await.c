@@ -93,7 +93,7 @@ int weir__await_shielded(struct weir_future *future)
 
 int weir_await_until(struct weir_future *future, uint64_t deadline)
 {
-	struct weir_timeout timeout;
+	struct weir_timeout_future timeout;
 
 	if (deadline == WEIR_FOREVER)
 		return weir_await(future);
@@ -105,7 +105,8 @@ int weir_await_until(struct weir_future *future, uint64_t deadline)
 
 static int yield_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_yield *yield = WEIR_CONTAINER_OF(future, struct weir_yield, future);
+	struct weir_yield_future *yield =
+		WEIR_CONTAINER_OF(future, struct weir_yield_future, future);
 
 	if (yield->done)
 		return 0;
@@ -116,7 +117,7 @@ static int yield_poll(struct weir_future *future, struct weir_cx *cx)
 
 static const struct weir_future_ops yield_ops = { "yield", yield_poll, NULL, NULL };
 
-void weir_yield_init(struct weir_yield *yield)
+void weir_yield_init(struct weir_yield_future *yield)
 {
 	yield->future.ops = &yield_ops;
 	yield->done = false;

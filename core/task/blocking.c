@@ -9,7 +9,7 @@
 #include "core/task/task.h"
 #include "core/time/clock.h"
 
-static int blocking_start(struct weir_blocking *b, struct weir_cx *cx)
+static int blocking_start(struct weir_blocking_future *b, struct weir_cx *cx)
 {
 	struct weir_rt *rt = cx->worker ? cx->worker->rt : weir__context()->rt;
 	int rc;
@@ -37,7 +37,8 @@ static int blocking_start(struct weir_blocking *b, struct weir_cx *cx)
 
 static int blocking_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_blocking *b = WEIR_CONTAINER_OF(future, struct weir_blocking, leaf.future);
+	struct weir_blocking_future *b =
+		WEIR_CONTAINER_OF(future, struct weir_blocking_future, future);
 	uint8_t state = weir__load(&b->state, WEIR_ACQUIRE);
 
 	if (state == WEIR__BLOCKING_IDLE)
@@ -52,7 +53,8 @@ static int blocking_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void blocking_cancel(struct weir_future *future)
 {
-	struct weir_blocking *b = WEIR_CONTAINER_OF(future, struct weir_blocking, leaf.future);
+	struct weir_blocking_future *b =
+		WEIR_CONTAINER_OF(future, struct weir_blocking_future, future);
 
 	b->cancelled = true;
 	if (weir__load(&b->state, WEIR_ACQUIRE) != WEIR__BLOCKING_QUEUED ||
@@ -65,14 +67,14 @@ static void blocking_cancel(struct weir_future *future)
 static const struct weir_future_ops blocking_ops = { "blocking", blocking_poll, blocking_cancel,
 						     NULL };
 
-void weir_blocking_init(struct weir_blocking *b, int (*fn)(void *), void *arg)
+void weir_blocking_init(struct weir_blocking_future *b, int (*fn)(void *), void *arg)
 {
 	/* First, for it notices one whose job runs: a thread of the pool reads that. */
 	weir__leaf_init(&b->leaf, &blocking_ops);
-	*b = (struct weir_blocking){ .leaf = b->leaf, .fn = fn, .arg = arg };
+	*b = (struct weir_blocking_future){ .leaf = b->leaf, .fn = fn, .arg = arg };
 }
 
-void weir__blocking_finish(struct weir_blocking *b, int result)
+void weir__blocking_finish(struct weir_blocking_future *b, int result)
 {
 	struct weir_rt *rt = b->rt;	/* stays: a shutdown waits for this thread */
 	struct weir__wakeup wakeup;
@@ -94,10 +96,10 @@ void weir__blocking_finish(struct weir_blocking *b, int result)
 
 int weir_blocking_run_until(int (*fn)(void *), void *arg, uint64_t deadline)
 {
-	struct weir_blocking b;
+	struct weir_blocking_future b;
 
 	weir_blocking_init(&b, fn, arg);
-	return weir_await_until(&b.leaf.future, deadline);
+	return weir_await_until(&b.future, deadline);
 }
 
 int weir_blocking_run(int (*fn)(void *), void *arg)
@@ -107,7 +109,7 @@ int weir_blocking_run(int (*fn)(void *), void *arg)
 
 static int detach(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *))
 {
-	struct weir_blocking *b;
+	struct weir_blocking_future *b;
 	int rc;
 
 	if (!rt)

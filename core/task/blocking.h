@@ -24,6 +24,6 @@ enum weir__blocking_state {
 };
 
 /* A job has run, or never will: its future finishes with result. The job may be gone then. [any] */
-void weir__blocking_finish(struct weir_blocking *job, int result);
+void weir__blocking_finish(struct weir_blocking_future *job, int result);
 
 #endif

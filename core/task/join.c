@@ -39,7 +39,7 @@ void weir__join_wake(struct weir_task *task)
 }
 
 /* The task is complete: the handle ends here. */
-static int join_finish(struct weir_join *join)
+static int join_finish(struct weir_join_future *join)
 {
 	struct weir_task *task = join->task;
 
@@ -52,7 +52,7 @@ static int join_finish(struct weir_join *join)
 	return 0;
 }
 
-static int join_start(struct weir_join *join, struct weir_cx *cx)
+static int join_start(struct weir_join_future *join, struct weir_cx *cx)
 {
 	struct weir_task *task = join->task;
 
@@ -77,7 +77,7 @@ static int join_start(struct weir_join *join, struct weir_cx *cx)
 
 static int join_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_join *join = WEIR_CONTAINER_OF(future, struct weir_join, leaf.future);
+	struct weir_join_future *join = WEIR_CONTAINER_OF(future, struct weir_join_future, future);
 
 	if (!weir__leaf_is_armed(&join->leaf))
 		return join->cancelled ? -ECANCELED : join_start(join, cx);
@@ -94,12 +94,12 @@ static int join_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void join_cancel(struct weir_future *future)
 {
-	WEIR_CONTAINER_OF(future, struct weir_join, leaf.future)->cancelled = true;
+	WEIR_CONTAINER_OF(future, struct weir_join_future, future)->cancelled = true;
 }
 
 static const struct weir_future_ops join_ops = { "join", join_poll, join_cancel, NULL };
 
-void weir_join_init(struct weir_join *join, struct weir_task *task)
+void weir_join_init(struct weir_join_future *join, struct weir_task *task)
 {
 	weir__leaf_init(&join->leaf, &join_ops);
 	join->task = task;
@@ -109,7 +109,7 @@ void weir_join_init(struct weir_join *join, struct weir_task *task)
 
 int weir_task_join_until(struct weir_task *task, uint64_t deadline, int *ret_result)
 {
-	struct weir_join join;
+	struct weir_join_future join;
 	int rc;
 
 	if (!task)
@@ -118,9 +118,9 @@ int weir_task_join_until(struct weir_task *task, uint64_t deadline, int *ret_res
 		return -ENXIO;
 	weir_join_init(&join, task);
 	if (weir__worker_current())
-		rc = weir_await_until(&join.leaf.future, deadline);
+		rc = weir_await_until(&join.future, deadline);
 	else
-		rc = weir_block_on(&join.leaf.future, deadline);
+		rc = weir_block_on(&join.future, deadline);
 	if (rc == 0 && ret_result)
 		*ret_result = join.result;
 	return rc;

@@ -14,7 +14,7 @@
 #include "core/fiber/fiber.h"
 #include "core/leaf.h"
 #include "core/sized.h"
-#include "core/task/group.h"
+#include "core/task/join_set.h"
 
 #define STATE_BYTES_MAX (64u * 1024)
 
@@ -105,7 +105,7 @@ const struct weir_waker_ops weir__own_waker_ops = { NULL, NULL, NULL };
 static int spawn_check(const struct weir_rt *rt, const struct weir_task_config *cfg,
 		       struct weir_task **ret_task)
 {
-	if (!cfg->fn == !cfg->poll || (cfg->group && ret_task))
+	if (!cfg->fn == !cfg->poll || (cfg->join_set && ret_task))
 		return -EINVAL;
 	if (cfg->fn ? cfg->state_bytes || cfg->fini : cfg->drop != NULL)
 		return -EINVAL;
@@ -224,7 +224,7 @@ static int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 	if (WEIR_UNLIKELY(w && w->stacks.reason) && cfg->fn &&
 	    weir__fiber_new(&w->stacks, cfg->fn, cfg->arg, &fiber) < 0)
 		return rc;
-	if (cfg->group && !(member = weir__group_enter(cfg->group)))
+	if (cfg->join_set && !(member = weir__join_set_enter(cfg->join_set)))
 		goto fail;
 	bytes = WEIR__TASK_STATE_OFFSET + cfg->state_bytes;
 	task = w ? task_alloc(rt, w, bytes) : task_alloc_foreign(rt, bytes, &rc);
@@ -245,13 +245,13 @@ static int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 	WEIR_ASSERT(task->pinned_to < rt->workers);
 	task_init_body(task, cfg);
 	/* Release: pairs with the acquire of a wake on a stale pointer to this block. */
-	weir__store(&task->state, task_state_init(ret_task || cfg->group), WEIR_RELEASE);
+	weir__store(&task->state, task_state_init(ret_task || cfg->join_set), WEIR_RELEASE);
 	if (ret_task)
 		*ret_task = task;
 	if (cfg->ret_id)
 		*cfg->ret_id = task->id;
 	if (member)
-		weir__group_fill(member, task);
+		weir__join_set_fill(member, task);
 	if (!w)
 		abort_if_closed(task);
 	rt->sched->schedule(task);
@@ -260,7 +260,7 @@ static int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 	return 0;
 fail:
 	if (member)
-		weir__group_leave(member);
+		weir__join_set_leave(member);
 	if (fiber)
 		weir__fiber_free(&w->stacks, fiber);
 	return rc;
@@ -401,7 +401,7 @@ void weir__task_complete(struct weir__worker *w, struct weir_task *task, int res
 	task->result = result;
 	weir__store(&w->metrics.finished, w->metrics.finished + 1, WEIR_RELEASE);
 	if (task->member)
-		weir__group_deliver(task->member);
+		weir__join_set_deliver(task->member);
 	now = weir__state_complete(&task->state);
 	if (now & TASK_JOIN_WAKER) {
 		weir__join_wake(task);

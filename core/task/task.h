@@ -63,7 +63,7 @@ struct weir_task {
 	const char *name;
 	const struct weir_location *where;
 	struct weir_waker join_waker;
-	struct weir__member *member;	/* its place in a group, or NULL */
+	struct weir__member *member;	/* its place in a join set, or NULL */
 	union {
 		struct weir__local *locals;
 		void (*drop)(void *arg);	/* stackful, until it has a fiber */

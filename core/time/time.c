@@ -39,7 +39,7 @@ static void file_locked(struct weir__wheel_home *home, struct weir__timer *timer
 		weir__store(&home->next_ns, timer->deadline_ns, WEIR_RELAXED);
 }
 
-static void home_file(struct weir__wheel_home *home, struct weir_sleep *s)
+static void home_file(struct weir__wheel_home *home, struct weir_sleep_future *s)
 {
 	bool as_owner = weir__guard_take(&home->guard);
 
@@ -48,7 +48,7 @@ static void home_file(struct weir__wheel_home *home, struct weir_sleep *s)
 }
 
 /* Take a pending sleep out; false when it has fired. */
-static bool home_take_out(struct weir_sleep *s, uintptr_t where, unsigned leave_as)
+static bool home_take_out(struct weir_sleep_future *s, uintptr_t where, unsigned leave_as)
 {
 	struct weir__wheel_home *home = sleep_home(where);
 	bool pending, as_owner;
@@ -83,7 +83,7 @@ int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
 {
 	struct weir__timer *timer, *due;
 	struct weir__wakeup wakeup;
-	struct weir_sleep *s;
+	struct weir_sleep_future *s;
 	bool as_owner;
 	int fired = 0;
 
@@ -100,7 +100,7 @@ int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
 			file_locked(home, timer);
 			continue;
 		}
-		s = WEIR_CONTAINER_OF(timer, struct weir_sleep, timer);
+		s = WEIR_CONTAINER_OF(timer, struct weir_sleep_future, timer);
 		WEIR_ASSERT((s->where & SLEEP_STATES) == SLEEP_PENDING);
 		weir__leaf_waker(&s->leaf, &wakeup);
 		/* Pairs with the load in sleep_poll; the sleep may be gone after it. */
@@ -131,7 +131,7 @@ static bool looks_relative(uint64_t deadline)
 	       weir__clock_add(deadline, LONG_AGO_NS) < w->driver.time.wheel.origin_ns;
 }
 
-static int sleep_start(struct weir_sleep *s, struct weir_cx *cx)
+static int sleep_start(struct weir_sleep_future *s, struct weir_cx *cx)
 {
 	struct weir__worker *w = cx->worker;
 	struct weir__wheel_home *home;
@@ -154,7 +154,7 @@ static int sleep_start(struct weir_sleep *s, struct weir_cx *cx)
 
 static int sleep_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_sleep *s = WEIR_CONTAINER_OF(future, struct weir_sleep, leaf.future);
+	struct weir_sleep_future *s = WEIR_CONTAINER_OF(future, struct weir_sleep_future, future);
 	uintptr_t where = weir__load(&s->where, WEIR_ACQUIRE);
 	unsigned state = where & SLEEP_STATES;
 
@@ -170,7 +170,7 @@ static int sleep_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void sleep_cancel(struct weir_future *future)
 {
-	struct weir_sleep *s = WEIR_CONTAINER_OF(future, struct weir_sleep, leaf.future);
+	struct weir_sleep_future *s = WEIR_CONTAINER_OF(future, struct weir_sleep_future, future);
 	uintptr_t where = weir__load(&s->where, WEIR_ACQUIRE);
 
 	if ((where & SLEEP_STATES) == SLEEP_IDLE)
@@ -181,7 +181,7 @@ static void sleep_cancel(struct weir_future *future)
 
 static const struct weir_future_ops sleep_ops = { "sleep", sleep_poll, sleep_cancel, NULL };
 
-void weir_sleep_init(struct weir_sleep *s, uint64_t deadline)
+void weir_sleep_init(struct weir_sleep_future *s, uint64_t deadline)
 {
 	WEIR_ASSERT(!looks_relative(deadline) &&
 		    "a delay is given where a deadline is expected: see weir_deadline_in");
@@ -190,7 +190,7 @@ void weir_sleep_init(struct weir_sleep *s, uint64_t deadline)
 	s->where = SLEEP_IDLE;
 }
 
-void weir__sleep_stop(struct weir_sleep *s)
+void weir__sleep_stop(struct weir_sleep_future *s)
 {
 	uintptr_t where = weir__load(&s->where, WEIR_ACQUIRE);
 
@@ -202,7 +202,7 @@ void weir__sleep_stop(struct weir_sleep *s)
 }
 
 /* Under the lock, because the wheel reads the deadline of a filed timer. */
-static bool extend(struct weir_sleep *s, uintptr_t where, uint64_t deadline)
+static bool extend(struct weir_sleep_future *s, uintptr_t where, uint64_t deadline)
 {
 	struct weir__wheel_home *home = sleep_home(where);
 	bool done, as_owner;
@@ -217,7 +217,7 @@ static bool extend(struct weir_sleep *s, uintptr_t where, uint64_t deadline)
 }
 
 /* One that was being waited for stays so, with its waker: nobody polls before that is called. */
-void weir_sleep_reset(struct weir_sleep *s, uint64_t deadline)
+void weir_sleep_reset(struct weir_sleep_future *s, uint64_t deadline)
 {
 	uintptr_t where = weir__load(&s->where, WEIR_ACQUIRE);
 	struct weir__worker *w = weir__worker_current();
@@ -240,10 +240,10 @@ void weir_sleep_reset(struct weir_sleep *s, uint64_t deadline)
 
 int weir_sleep_until(uint64_t deadline)
 {
-	struct weir_sleep s;
+	struct weir_sleep_future s;
 
 	weir_sleep_init(&s, deadline);
-	return weir_await(&s.leaf.future);
+	return weir_await(&s.future);
 }
 
 int weir_sleep(uint64_t delay_ns)
@@ -253,7 +253,7 @@ int weir_sleep(uint64_t delay_ns)
 
 /* ---- timeout ---- */
 
-static int timeout_finish(struct weir_timeout *t, int rc)
+static int timeout_finish(struct weir_timeout_future *t, int rc)
 {
 	weir__sleep_stop(&t->sleep);
 	return t->expired && rc == -ECANCELED && !t->cancelled ? t->expired : rc;
@@ -263,7 +263,7 @@ static int timeout_finish(struct weir_timeout *t, int rc)
  * The deadline counts also when the inner future has used the budget up; but not when there was
  * none left to begin with, for then the inner future has had no chance yet.
  */
-static int poll_deadline(struct weir_timeout *t, struct weir_cx *cx, bool had_budget)
+static int poll_deadline(struct weir_timeout_future *t, struct weir_cx *cx, bool had_budget)
 {
 	struct weir__worker *w = cx->worker;
 	bool spent = had_budget && w->budget <= 0;
@@ -271,7 +271,7 @@ static int poll_deadline(struct weir_timeout *t, struct weir_cx *cx, bool had_bu
 
 	if (spent)
 		w->budget = 1;
-	rc = weir_poll(&t->sleep.leaf.future, cx);
+	rc = weir_poll(&t->sleep.future, cx);
 	if (spent)
 		w->budget = 0;
 	return rc;
@@ -279,7 +279,8 @@ static int poll_deadline(struct weir_timeout *t, struct weir_cx *cx, bool had_bu
 
 static int timeout_poll(struct weir_future *future, struct weir_cx *cx)
 {
-	struct weir_timeout *t = WEIR_CONTAINER_OF(future, struct weir_timeout, future);
+	struct weir_timeout_future *t =
+		WEIR_CONTAINER_OF(future, struct weir_timeout_future, future);
 	bool had_budget = cx->worker && cx->worker->budget > 0;
 	int rc = weir_poll(t->inner, cx), slept;
 
@@ -298,7 +299,8 @@ static int timeout_poll(struct weir_future *future, struct weir_cx *cx)
 
 static void timeout_cancel(struct weir_future *future)
 {
-	struct weir_timeout *t = WEIR_CONTAINER_OF(future, struct weir_timeout, future);
+	struct weir_timeout_future *t =
+		WEIR_CONTAINER_OF(future, struct weir_timeout_future, future);
 
 	t->cancelled = true;
 	weir__sleep_stop(&t->sleep);
@@ -307,7 +309,8 @@ static void timeout_cancel(struct weir_future *future)
 
 static void timeout_discard(struct weir_future *future)
 {
-	struct weir_timeout *t = WEIR_CONTAINER_OF(future, struct weir_timeout, future);
+	struct weir_timeout_future *t =
+		WEIR_CONTAINER_OF(future, struct weir_timeout_future, future);
 
 	if (t->inner->ops->discard)
 		t->inner->ops->discard(t->inner);
@@ -316,7 +319,7 @@ static void timeout_discard(struct weir_future *future)
 static const struct weir_future_ops timeout_ops = { "timeout", timeout_poll, timeout_cancel,
 						    timeout_discard };
 
-void weir_timeout_init(struct weir_timeout *t, struct weir_future *inner, uint64_t deadline)
+void weir_timeout_init(struct weir_timeout_future *t, struct weir_future *inner, uint64_t deadline)
 {
 	t->future.ops = &timeout_ops;
 	t->inner = inner;

@@ -10,6 +10,6 @@
 int weir__timers_fire(struct weir__wheel_home *home, uint64_t now);
 
 /* Stop a sleep at once, whatever its state; it may be initialized or freed after. [polling task] */
-void weir__sleep_stop(struct weir_sleep *sleep);
+void weir__sleep_stop(struct weir_sleep_future *sleep);
 
 #endif

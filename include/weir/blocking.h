@@ -17,12 +17,15 @@
 struct weir_rt;
 
 /* The future of a blocking call: finishes with what fn returned. */
-struct weir_blocking {
-	struct weir_leaf leaf;
+struct weir_blocking_future {
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir_leaf leaf;
+	};
 	int (*fn)(void *arg);
 	void *arg;
 	struct weir_rt *rt;
-	struct weir_blocking *next, **pprev;	/* in the pool's queue */
+	struct weir_blocking_future *next, **pprev;	/* in the pool's queue */
 	int result;
 	uint8_t state;			/* atomic */
 	bool cancelled;
@@ -33,7 +36,8 @@ struct weir_blocking {
 WEIR_BEGIN_DECLS
 
 /** Set a blocking call up; it is queued when it is first polled. Thread: [any]. Since: 0.1 */
-WEIR_API void weir_blocking_init(struct weir_blocking *blocking, int (*fn)(void *), void *arg);
+WEIR_API void weir_blocking_init(struct weir_blocking_future *blocking, int (*fn)(void *),
+				 void *arg);
 
 /**
  * Run fn(arg) on the blocking pool and wait for its result.

@@ -226,7 +226,7 @@ WEIR_API void weir_waker_drop(struct weir_waker *waker);
  * Returns:  the winner's index; -ECANCELED; -EINVAL for count 0, or without futures or results
  * Since:    0.1
  */
-struct weir_select {
+struct weir_select_future {
 	struct weir_future future;
 	struct weir_future **futures;
 	int *results;			/* one per future; WEIR_PENDING while it runs */
@@ -238,7 +238,7 @@ struct weir_select {
 	struct weir_leaf holder;	/* weir's own: results of which the task has not heard */
 };
 
-WEIR_API void weir_select_init(struct weir_select *select, struct weir_future **futures,
+WEIR_API void weir_select_init(struct weir_select_future *select, struct weir_future **futures,
 			       int *results, unsigned count);
 
 /**
@@ -252,7 +252,7 @@ WEIR_API void weir_select_init(struct weir_select *select, struct weir_future **
  *           futures or results for a count that is not 0
  * Since:    0.1
  */
-struct weir_join_all {
+struct weir_join_all_future {
 	struct weir_future future;
 	struct weir_future **futures;
 	int *results;
@@ -262,7 +262,7 @@ struct weir_join_all {
 	struct weir_leaf holder;	/* as in a select */
 };
 
-WEIR_API void weir_join_all_init(struct weir_join_all *all, struct weir_future **futures,
+WEIR_API void weir_join_all_init(struct weir_join_all_future *all, struct weir_future **futures,
 				 int *results, unsigned count);
 
 WEIR_END_DECLS

@@ -264,7 +264,7 @@ WEIR_API void weir_listener_close(struct weir_listener *listener);
  * The future of an accept, pauses included; finishes with 0 and *ret_conn. Its discard closes
  * the connection.
  */
-struct weir_accept {
+struct weir_accept_future {
 	struct weir_future future;
 	struct weir_listener *listener;
 	struct weir_tcp **ret_conn;
@@ -277,8 +277,8 @@ struct weir_accept {
 	bool exactly;			/* from .listener, whichever shard this worker has */
 	union {
 		struct weir_op op;
-		struct weir_sleep sleep;
-		struct weir_yield yield;
+		struct weir_sleep_future sleep;
+		struct weir_yield_future yield;
 	} u;
 };
 
@@ -290,7 +290,7 @@ struct weir_accept {
  * Cancel:   as weir_listener_accept
  * Since:    0.1
  */
-WEIR_API void weir_accept_init(struct weir_accept *accept, struct weir_listener *listener,
+WEIR_API void weir_accept_init(struct weir_accept_future *accept, struct weir_listener *listener,
 			       struct weir_tcp **ret_conn);
 /**
  * Give back what an accept that will not be polled again still holds: for the fini of a stackless
@@ -299,7 +299,7 @@ WEIR_API void weir_accept_init(struct weir_accept *accept, struct weir_listener 
  * Thread:   [worker]
  * Since:    0.1
  */
-WEIR_API void weir_accept_fini(struct weir_accept *accept);
+WEIR_API void weir_accept_fini(struct weir_accept_future *accept);
 
 /* ---- serving ---- */
 
@@ -399,14 +399,15 @@ struct weir__attempt {
  * The future of connecting to one of several addresses; finishes with 0 and *ret_conn. Its discard
  * closes the connection. It may be moved until it is first polled.
  */
-struct weir_connect {
+struct weir_connect_future {
 	struct weir_future future;
 	const struct weir_addr *addrs;
 	struct weir_tcp **ret_conn;
 	struct weir_tcp *winner;
 	struct weir__attempt *attempts;
 	struct weir__attempt only;	/* that of a single address */
-	struct weir_sleep pause;	/* until the next address is tried, too, or a full queue again */
+	struct weir_sleep_future
+		pause; /* until the next address is tried, too, or a full queue again */
 	uint64_t full_ns;		/* how long the last pause before a full queue was */
 	int error;			/* of the last failure */
 	uint8_t first;			/* the address to begin with; may be set after init */
@@ -434,7 +435,7 @@ struct weir_connect {
  * Cancel:   a connection that came first is returned, not lost
  * Since:    0.1
  */
-WEIR_API void weir_connect_init(struct weir_connect *connect, const struct weir_addr *addrs,
+WEIR_API void weir_connect_init(struct weir_connect_future *connect, const struct weir_addr *addrs,
 				unsigned count, struct weir_tcp **ret_conn);
 /**
  * Give back what a connect that will not be polled again still holds: for the fini of a stackless
@@ -443,7 +444,7 @@ WEIR_API void weir_connect_init(struct weir_connect *connect, const struct weir_
  * Thread:   [worker]
  * Since:    0.1
  */
-WEIR_API void weir_connect_fini(struct weir_connect *connect);
+WEIR_API void weir_connect_fini(struct weir_connect_future *connect);
 
 /**
  * Make an unconnected stream (AF_INET, AF_INET6, AF_UNIX) for a stackless connect: poll a

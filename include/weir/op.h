@@ -94,7 +94,10 @@ struct weir__op_how {
 };
 
 struct weir_op {
-	struct weir_leaf leaf;
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir_leaf leaf;
+	};
 	uint8_t code;			/* enum weir_op_code */
 	uint8_t state;			/* enum weir_op_state, atomic */
 	uint8_t flags;			/* enum weir_op_flag */

@@ -84,7 +84,7 @@ struct weir_relay {
 	struct weir_future future;
 	struct weir_tcp *side[2];	/* a, b */
 	struct weir__relay_way ways[2];	/* a to b, b to a */
-	struct weir_sleep sleep;	/* one for the pair */
+	struct weir_sleep_future sleep;	/* one for the pair */
 	uint64_t limit_ns;		/* the one that counts now */
 	uint64_t half_ns;
 	uint64_t seen;			/* bytes when the sleep last ended */

@@ -16,8 +16,8 @@
  *	struct weir_select_set set;
  *
  *	weir_select_set_init(&set, branches, 2);
- *	weir_select_set_arm(&set, 0, &recv.leaf.future);
- *	weir_select_set_arm(&set, 1, &message.wait.leaf.future);
+ *	weir_select_set_arm(&set, 0, &recv.future);
+ *	weir_select_set_arm(&set, 1, &message.future);
  *	while ((i = weir_select_set_next(&set)) >= 0) {
  *		... use branches[i].result, initialize the future again, arm it ...
  *	}

@@ -18,7 +18,10 @@
 struct weir_rt;
 
 struct weir_signal {
-	struct weir_leaf leaf;
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir_leaf leaf;
+	};
 	struct weir_signal *next, **pprev; /* on the runtime's list */
 	struct weir_rt *rt;
 	int signo;
@@ -43,7 +46,7 @@ WEIR_API int weir_signal_open(struct weir_signal *listener, int signo);
 WEIR_API void weir_signal_close(struct weir_signal *listener);
 
 /**
- * Wait for the next delivery. The future is &listener->leaf.future: it finishes with the
+ * Wait for the next delivery. The future is &listener->future: it finishes with the
  * signal's number, and may be polled again for the next.
  *
  * Thread:   [worker] on a fiber

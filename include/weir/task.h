@@ -30,7 +30,7 @@
 
 struct weir_rt;
 struct weir_task;
-struct weir_group;
+struct weir_join_set;
 
 /* The body of a stackless task: WEIR_PENDING, or the task's result. */
 typedef int (*weir_poll_fn)(void *state, struct weir_cx *cx);
@@ -47,7 +47,7 @@ struct weir_task_config {
 	const struct weir_location *where; /* static: WEIR_HERE */
 	unsigned flags;			/* enum weir_task_flag */
 	int worker;			/* with PINNED: 1 + the worker; 0: the spawning one */
-	struct weir_group *group;	/* joined by weir_group_next; then no handle is given */
+	struct weir_join_set *join_set; /* joined by weir_join_set_next; then no handle is given */
 
 	int (*fn)(void *arg);		/* stackful */
 	void *arg;
@@ -137,7 +137,7 @@ WEIR_API int weir_spawn_or_drop_at(struct weir_rt *rt, int (*fn)(void *), void *
  * Cancel:   the handle stays the caller's
  * Returns:  0 with *ret_result (-ECANCELED for an aborted task that did not say
  *           otherwise); -ECANCELED if the caller was aborted; -EDEADLK on itself;
- *           -EPERM in a stackless task (use struct weir_join there)
+ *           -EPERM in a stackless task (use struct weir_join_future there)
  * Since:    0.1
  */
 WEIR_API int weir_task_join(struct weir_task *task, int *ret_result);
@@ -164,14 +164,17 @@ WEIR_API bool weir_task_is_complete(const struct weir_task *task);
  * The future of a join. Finishes with 0 and the task's own result in .result; the handle is
  * gone then. Cancelled, it finishes with -ECANCELED and the handle stays.
  */
-struct weir_join {
-	struct weir_leaf leaf;
+struct weir_join_future {
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir_leaf leaf;
+	};
 	struct weir_task *task;
 	int result;
 	bool cancelled;
 };
 /** Set a join up. Thread: [any]. Since: 0.1 */
-WEIR_API void weir_join_init(struct weir_join *join, struct weir_task *task);
+WEIR_API void weir_join_init(struct weir_join_future *join, struct weir_task *task);
 
 /** The running task, also while it blocks in place; NULL outside. Thread: [any]. Since: 0.1 */
 WEIR_API struct weir_task *weir_task_current(void);
@@ -194,12 +197,12 @@ WEIR_API bool weir_task_cancelled(void);
 WEIR_API int weir_yield(void);
 
 /* The future of a yield: pending once, then 0. */
-struct weir_yield {
+struct weir_yield_future {
 	struct weir_future future;
 	bool done;
 };
 /** Set a yield up. Thread: [any]. Since: 0.1 */
-WEIR_API void weir_yield_init(struct weir_yield *yield);
+WEIR_API void weir_yield_init(struct weir_yield_future *yield);
 
 /**
  * Take one unit of the running task's budget, for a custom future that could go on for ever.
@@ -243,74 +246,78 @@ WEIR_API int weir_local_set(const struct weir_local_key *key, void *value);
 WEIR_API void *weir_local_get(const struct weir_local_key *key);
 
 /*
- * Groups: structured concurrency. Tasks spawned into a group are joined in the
- * order in which they finish, and none is left when the group is freed.
+ * Join sets: structured concurrency. Tasks spawned into a set are joined in the
+ * order in which they finish, and none is left when the set is freed.
  *
- *	weir_group_new ──► spawn … ──► weir_group_next … ──► weir_group_free
+ *	weir_join_set_new ──► spawn … ──► weir_join_set_next … ──► weir_join_set_free
  *
  * A task that has finished stays, with its result and some 200 bytes, until it is
- * joined. A group that nobody joins task by task, the connections of a server say,
- * is made with weir_group_new_discarding.
+ * joined. A set that nobody joins task by task, the connections of a server say,
+ * is made with weir_join_set_new_discarding.
  */
 
 /**
- * Make a group of tasks of a runtime (NULL: the current one).
+ * Make a set of tasks of a runtime (NULL: the current one).
  *
  * Thread:   [any]
- * Owns:     the caller frees it with weir_group_free, before the runtime
+ * Owns:     the caller frees it with weir_join_set_free, before the runtime
  * Returns:  0; -ENXIO without a runtime; -ENOMEM
  * Since:    0.1
  */
-WEIR_API int weir_group_new(struct weir_rt *rt, struct weir_group **ret_group);
+WEIR_API int weir_join_set_new(struct weir_rt *rt, struct weir_join_set **ret_set);
 /**
- * The same, of a group that forgets its tasks as they end, their results too: weir_group_next
+ * The same, of a set that forgets its tasks as they end, their results too: weir_join_set_next
  * waits until all have ended, and answers 0. Since: 0.1
  */
-WEIR_API int weir_group_new_discarding(struct weir_rt *rt, struct weir_group **ret_group);
-/** Spawn fn(arg) into the group. As weir_spawn. Thread: [any]. Since: 0.1 */
-WEIR_API int weir_group_spawn_at(struct weir_group *group, int (*fn)(void *), void *arg,
+WEIR_API int weir_join_set_new_discarding(struct weir_rt *rt, struct weir_join_set **ret_set);
+/** Spawn fn(arg) into the set. As weir_spawn. Thread: [any]. Since: 0.1 */
+WEIR_API int weir_join_set_spawn_at(struct weir_join_set *set, int (*fn)(void *), void *arg,
 				 const struct weir_location *where, uint64_t *ret_id);
-#define weir_group_spawn(group, fn, arg, ret_id) \
-	weir_group_spawn_at((group), (fn), (arg), WEIR_HERE, (ret_id))
+#define weir_join_set_spawn(set, fn, arg, ret_id) \
+	weir_join_set_spawn_at((set), (fn), (arg), WEIR_HERE, (ret_id))
 /**
- * Wait for the next task of the group to finish.
+ * Wait for the next task of the set to finish.
  *
  * Thread:   [worker] on a fiber, or [any] but a worker; one caller at a time
- * Waits:    until one is complete, or the group is empty
- * Cancel:   no task was taken from the group
- * Returns:  1 with its id and result; 0 when the group is empty; -ECANCELED; -EBUSY for a second
- *           caller; -EDEADLK for a task of the group; -EPERM in a stackless task (use struct
- *           weir_group_wait there)
+ * Waits:    until one is complete, or the set is empty
+ * Cancel:   no task was taken from the set
+ * Returns:  1 with its id and result; 0 when the set is empty; -ECANCELED; -EBUSY for a second
+ *           caller; -EDEADLK for a task of the set; -EPERM in a stackless task (use struct
+ *           weir_join_set_next_future there)
  * Since:    0.1
  */
-WEIR_API int weir_group_next(struct weir_group *group, uint64_t *ret_id, int *ret_result);
+WEIR_API int weir_join_set_next(struct weir_join_set *set, uint64_t *ret_id, int *ret_result);
 /** The same up to a deadline; -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1 */
-WEIR_API int weir_group_next_until(struct weir_group *group, uint64_t deadline, uint64_t *ret_id,
-				   int *ret_result);
-/** Abort every task of the group; they are still to be joined. Thread: [any]. Since: 0.1 */
-WEIR_API void weir_group_abort(struct weir_group *group);
-/** Tasks not joined yet; of a discarding group, those that run. Thread: [any]. Since: 0.1 */
-WEIR_API size_t weir_group_len(const struct weir_group *group);
+WEIR_API int weir_join_set_next_until(struct weir_join_set *set, uint64_t deadline,
+				      uint64_t *ret_id, int *ret_result);
+/** Abort every task of the set; they are still to be joined. Thread: [any]. Since: 0.1 */
+WEIR_API void weir_join_set_abort(struct weir_join_set *set);
+/** Tasks not joined yet; of a discarding set, those that run. Thread: [any]. Since: 0.1 */
+WEIR_API size_t weir_join_set_len(const struct weir_join_set *set);
 /**
- * Abort what is left, wait for it, free the group. NULL is allowed.
+ * Abort what is left, wait for it, free the set. NULL is allowed.
  *
- * Thread:   as weir_group_next. In a stackless task, and in one of the group's own, which is
- *           aborted with the others, it does not wait: the group goes with its last task
- * Waits:    until every task of the group is complete, even if the caller is aborted
+ * Thread:   as weir_join_set_next. In a stackless task, and in one of the set's own, which is
+ *           aborted with the others, it does not wait: the set goes with its last task
+ * Waits:    until every task of the set is complete, even if the caller is aborted
  * Since:    0.1
  */
-WEIR_API void weir_group_free(struct weir_group *group);
+WEIR_API void weir_join_set_free(struct weir_join_set *set);
 
-/* The future of weir_group_next: finishes with 1 or 0 as it does. */
-struct weir_group_wait {
-	struct weir_leaf leaf;
-	struct weir_group *group;
+/* The future of weir_join_set_next: finishes with 1 or 0 as it does. */
+struct weir_join_set_next_future {
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir_leaf leaf;
+	};
+	struct weir_join_set *set;
 	uint64_t id;
 	int result;
 	bool cancelled;
 };
-/** Set the wait for a group's next task up. Thread: [any]. Since: 0.1 */
-WEIR_API void weir_group_wait_init(struct weir_group_wait *wait, struct weir_group *group);
+/** Set the wait for a set's next task up. Thread: [any]. Since: 0.1 */
+WEIR_API void weir_join_set_next_init(struct weir_join_set_next_future *wait,
+				      struct weir_join_set *set);
 
 WEIR_END_DECLS
 

@@ -27,17 +27,20 @@ struct weir__timer {
 };
 
 /* The future of a sleep: finishes with 0 once its deadline has passed. 72 bytes. */
-struct weir_sleep {
-	struct weir_leaf leaf;
+struct weir_sleep_future {
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir_leaf leaf;
+	};
 	struct weir__timer timer;
 	uintptr_t where;		/* the wheel it is filed in, and its state below; atomic */
 };
 
 /* A future with a deadline: finishes with the inner result, or -ETIMEDOUT. */
-struct weir_timeout {
+struct weir_timeout_future {
 	struct weir_future future;
 	struct weir_future *inner;
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 	int expired;			/* once it is over: what to answer for -ECANCELED; else 0 */
 	bool cancelled;
 };
@@ -80,7 +83,7 @@ WEIR_API int weir_sleep(uint64_t delay_ns);
 WEIR_API int weir_sleep_until(uint64_t deadline);
 
 /** Set a sleep up; it is filed when it is first polled. Thread: [any]. Since: 0.1 */
-WEIR_API void weir_sleep_init(struct weir_sleep *sleep, uint64_t deadline);
+WEIR_API void weir_sleep_init(struct weir_sleep_future *sleep, uint64_t deadline);
 
 /**
  * Give a sleep another deadline, pending or not (one that has finished starts anew).
@@ -89,7 +92,7 @@ WEIR_API void weir_sleep_init(struct weir_sleep *sleep, uint64_t deadline);
  * Thread:   the polling task's
  * Since:    0.1
  */
-WEIR_API void weir_sleep_reset(struct weir_sleep *sleep, uint64_t deadline);
+WEIR_API void weir_sleep_reset(struct weir_sleep_future *sleep, uint64_t deadline);
 
 /**
  * Set a timeout around a future up. A future that is ready at once wins over a past deadline.
@@ -99,7 +102,7 @@ WEIR_API void weir_sleep_reset(struct weir_sleep *sleep, uint64_t deadline);
  * Cancel:   cancels inner; finishes with its result
  * Since:    0.1
  */
-WEIR_API void weir_timeout_init(struct weir_timeout *timeout, struct weir_future *inner,
+WEIR_API void weir_timeout_init(struct weir_timeout_future *timeout, struct weir_future *inner,
 				uint64_t deadline);
 
 /** Start an interval, first tick at first_ns. 0; -EINVAL for period 0. Thread: [any]. Since: 0.1 */

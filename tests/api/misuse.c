@@ -27,7 +27,7 @@ static struct {
 	struct weir_tcp *conn, *peer;
 	struct weir_fd *fd;
 	struct weir_task *task;			/* one that waits */
-	struct weir_group *group;		/* with one that waits */
+	struct weir_join_set *set;		/* with one that waits */
 	struct weir_notify *go;			/* for what they wait */
 	struct weir_signal *listening;
 	struct weir_mutex mutex;		/* locked */
@@ -38,7 +38,7 @@ static struct {
 	struct weir_mpsc *empty;
 	/* The same, but nobody would have to wait. */
 	struct weir_task *over;
-	struct weir_group *no_tasks;
+	struct weir_join_set *no_tasks;
 	struct weir_mutex unlocked;
 	struct weir_sem full;
 	struct weir_notify notified;
@@ -46,7 +46,7 @@ static struct {
 	struct weir_mpsc *half;
 	struct weir_addr addr;
 	int pipe[2];
-	int group_tasks;			/* 0 where nobody would run them */
+	int set_tasks;			/* 0 where nobody would run them */
 } on;
 
 static char buf[64];
@@ -77,22 +77,22 @@ static void weir_serve_nobody(struct weir_tcp *conn, void *arg UNUSED)
 /* clang-format off */
 #define CALL(name, ...) static int call_##name(void) { __VA_ARGS__ }
 
-CALL(await, struct weir_yield y; weir_yield_init(&y); return weir_await(&y.future);)
-CALL(await_until, struct weir_sleep s; weir_sleep_init(&s, soon());
-     return weir_await_until(&s.leaf.future, soon());)
-CALL(finish, struct weir_sleep s; weir_sleep_init(&s, soon());
-     return weir_finish(&s.leaf.future);)
-CALL(block_on, struct weir_yield y; weir_yield_init(&y); return weir_block_on(&y.future, soon());)
-CALL(block_on_sleep, struct weir_sleep s; weir_sleep_init(&s, soon());
-     return weir_block_on(&s.leaf.future, soon());)
+CALL(await, struct weir_yield_future y; weir_yield_init(&y); return weir_await(&y.future);)
+CALL(await_until, struct weir_sleep_future s; weir_sleep_init(&s, soon());
+     return weir_await_until(&s.future, soon());)
+CALL(finish, struct weir_sleep_future s; weir_sleep_init(&s, soon());
+     return weir_finish(&s.future);)
+CALL(block_on, struct weir_yield_future y; weir_yield_init(&y); return weir_block_on(&y.future, soon());)
+CALL(block_on_sleep, struct weir_sleep_future s; weir_sleep_init(&s, soon());
+     return weir_block_on(&s.future, soon());)
 CALL(block_on_recv, struct weir_op op; weir_op_init_recv(&op, &on.conn->handle, buf, 1, 0);
-     return weir_block_on(&op.leaf.future, soon());)
-CALL(block_on_accept, struct weir_accept a; struct weir_tcp *c;
+     return weir_block_on(&op.future, soon());)
+CALL(block_on_accept, struct weir_accept_future a; struct weir_tcp *c;
      weir_accept_init(&a, on.listener, &c); return weir_block_on(&a.future, soon());)
 CALL(block_on_relay, struct weir_relay r; weir_relay_init(&r, on.conn, on.peer, NULL);
      return weir_block_on(&r.future, soon());)
-CALL(block_on_blocking, struct weir_blocking b; weir_blocking_init(&b, nothing, NULL);
-     return weir_block_on(&b.leaf.future, soon());)
+CALL(block_on_blocking, struct weir_blocking_future b; weir_blocking_init(&b, nothing, NULL);
+     return weir_block_on(&b.future, soon());)
 CALL(sleep, return weir_sleep(WEIR_MSEC);)
 CALL(sleep_until, return weir_sleep_until(soon());)
 CALL(interval_tick, struct weir_interval i; uint64_t due;
@@ -140,14 +140,14 @@ CALL(task_asks, return weir_task_cancelled() || weir_task_unconstrained(false) |
      weir_task_id(NULL) || weir_task_name(NULL)[0] || weir_task_where(NULL);)
 CALL(local, static const struct weir_local_key key; return weir_local_set(&key, NULL);)
 CALL(local_get, static const struct weir_local_key key; return weir_local_get(&key) != NULL;)
-CALL(group_new, struct weir_group *g; int rc = weir_group_new(NULL, &g);
-     if (rc == 0) weir_group_free(g); return rc;)
-CALL(group_free, struct weir_group *g = NULL; int rc = weir_group_new(on.rt, &g);
-     for (int i = 0; rc == 0 && i < on.group_tasks; i++)
-	     if (weir_group_spawn(g, i ? wait_for_go : nothing, on.go, NULL) == -ENXIO) rc = -ENXIO;
-     weir_group_free(g); return rc;)
-CALL(group_spawn, return weir_group_spawn(on.group, nothing, NULL, NULL);)
-CALL(group_next_until, return weir_group_next_until(on.group, weir_now(), NULL, NULL);)
+CALL(join_set_new, struct weir_join_set *g; int rc = weir_join_set_new(NULL, &g);
+     if (rc == 0) weir_join_set_free(g); return rc;)
+CALL(join_set_free, struct weir_join_set *g = NULL; int rc = weir_join_set_new(on.rt, &g);
+     for (int i = 0; rc == 0 && i < on.set_tasks; i++)
+	     if (weir_join_set_spawn(g, i ? wait_for_go : nothing, on.go, NULL) == -ENXIO) rc = -ENXIO;
+     weir_join_set_free(g); return rc;)
+CALL(join_set_spawn, return weir_join_set_spawn(on.set, nothing, NULL, NULL);)
+CALL(join_set_next_until, return weir_join_set_next_until(on.set, weir_now(), NULL, NULL);)
 
 CALL(blocking_run, return weir_blocking_run(nothing, NULL);)
 CALL(blocking_spawn, return weir_blocking_spawn(NULL, nothing, NULL);)
@@ -255,7 +255,7 @@ CALL(select_set_next, return weir_select_set_next(no_branches());)
 CALL(select_set_next_until, return weir_select_set_next_until(no_branches(), soon());)
 CALL(select_set_next_try, return weir_select_set_next_try(no_branches());)
 CALL(select_set_finish, return weir_select_set_finish(no_branches());)
-CALL(group_next_empty, return weir_group_next(on.no_tasks, NULL, NULL);)
+CALL(join_set_next_empty, return weir_join_set_next(on.no_tasks, NULL, NULL);)
 CALL(sleep_past, return weir_sleep_until(0);)
 CALL(blocking_run_until_past, return weir_blocking_run_until(nothing, NULL, 0);)
 CALL(resolve_numeric, struct weir_addr a; return weir_resolve("127.0.0.1:80", soon(), &a, 1);)
@@ -361,7 +361,7 @@ static const struct row {
 	ROW(mpsc_recv_many_half, WAITS),
 	ROW(mpsc_recv_many_until_half, WAITS),
 	ROW(task_join_over, { 0, 0, -EPERM, 0, -ENXIO }),
-	ROW(group_next_empty, { 0, 0, -EPERM, 0, -ENXIO }),
+	ROW(join_set_next_empty, { 0, 0, -EPERM, 0, -ENXIO }),
 	ROW(sleep_past, WAITS),
 	ROW(blocking_run_until_past, WAITS),
 	ROW(resolve_numeric, WAITS),
@@ -427,10 +427,10 @@ static const struct row {
 	ROW(task_asks, ALL(0)),
 	ROW(local, { -EPERM, -EPERM, 0, -EPERM, -EPERM }),
 	ROW(local_get, ALL(0)),
-	ROW(group_new, { -ENXIO, 0, 0, 0, -ENXIO }),
-	ROW(group_free, { 0, 0, 0, 0, -ENXIO }),
-	ROW(group_spawn, { 0, 0, 0, -ESHUTDOWN, -ENXIO }),
-	ROW(group_next_until, { ANY, ANY, -EPERM, ANY, -ENXIO }),
+	ROW(join_set_new, { -ENXIO, 0, 0, 0, -ENXIO }),
+	ROW(join_set_free, { 0, 0, 0, 0, -ENXIO }),
+	ROW(join_set_spawn, { 0, 0, 0, -ESHUTDOWN, -ENXIO }),
+	ROW(join_set_next_until, { ANY, ANY, -EPERM, ANY, -ENXIO }),
 	ROW(blocking_spawn, { -ENXIO, 0, 0, -ESHUTDOWN, -ENXIO }),
 	ROW(block_in_place, { 7, 7, -EPERM, 7, 7 }),
 
@@ -467,7 +467,7 @@ static void make_ready_objects(void)
 	ck_assert_int_eq(weir_spawn(nothing, NULL, &on.over), 0);
 	while (!weir_task_is_complete(on.over))
 		ck_assert_int_eq(weir_yield(), 0);
-	ck_assert_int_eq(weir_group_new(NULL, &on.no_tasks), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &on.no_tasks), 0);
 	weir_mutex_init(&on.unlocked);
 	ck_assert_int_eq(weir_sem_init(&on.full, 9), 0);
 	weir_notify_init(&on.notified);
@@ -493,8 +493,8 @@ static int make_objects(void *arg UNUSED)
 	on.go = calloc(1, sizeof *on.go);
 	weir_notify_init(on.go);
 	ck_assert_int_eq(weir_spawn(wait_for_go, on.go, &on.task), 0);
-	ck_assert_int_eq(weir_group_new(NULL, &on.group), 0);
-	ck_assert_int_eq(weir_group_spawn(on.group, wait_for_go, on.go, NULL), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &on.set), 0);
+	ck_assert_int_eq(weir_join_set_spawn(on.set, wait_for_go, on.go, NULL), 0);
 	on.listening = calloc(1, sizeof *on.listening);
 	ck_assert_int_eq(weir_signal_open(on.listening, SIGUSR2), 0);
 	weir_mutex_init(&on.mutex);
@@ -519,7 +519,7 @@ static void close_objects(void)
 	weir_tcp_reset(on.peer);
 	weir_listener_close(on.listener);
 	weir_task_detach(on.task);
-	weir_group_free(on.group);
+	weir_join_set_free(on.set);
 	weir_oneshot_drop(on.oneshot);
 	ck_assert_int_eq(weir_oneshot_close(on.oneshot, NULL), -EPIPE);
 	weir_mpsc_unref(on.mpsc);
@@ -530,7 +530,7 @@ static void close_objects(void)
 	weir_mutex_unlock(&on.mutex);
 	weir_mutex_fini(&on.mutex);
 	weir_task_detach(on.over);
-	weir_group_free(on.no_tasks);
+	weir_join_set_free(on.no_tasks);
 	weir_mutex_fini(&on.unlocked);
 	weir_sem_fini(&on.full);
 	weir_notify_fini(&on.notified);
@@ -550,7 +550,7 @@ static struct weir_rt *open_all(int round)
 	cfg.workers = round ? 2 : 1;
 	ck_assert_int_eq(weir_rt_new(&cfg, &on.rt), 0);
 	ck_assert_int_eq(pipe(on.pipe), 0);
-	on.group_tasks = 3;
+	on.set_tasks = 3;
 	ck_assert_int_eq(weir_rt_block_on(on.rt, make_objects, NULL), 0);
 	return on.rt;
 }
@@ -569,7 +569,7 @@ static void close_all(void)
 START_TEST(every_call_on_a_plain_thread_answers_its_errno)
 {
 	open_all(_i);
-	on.group_tasks = _i ? 3 : 0;
+	on.set_tasks = _i ? 3 : 0;
 	make_calls(PLAIN);
 	close_all();
 }
@@ -643,23 +643,23 @@ CALL(null_send_try, return weir_tcp_send_try(on.conn, NULL, 4);)
 CALL(null_send_all, size_t n; return weir_tcp_send_all(on.conn, NULL, 4, soon(), &n);)
 CALL(null_sendv_all, struct weir_op op;
      weir_op_init_sendv(&op, &on.conn->handle, NULL, 4, WEIR_OP_ALL);
-     return weir_await(&op.leaf.future);)
-CALL(null_select_futures, struct weir_select s; int results[2];
+     return weir_await(&op.future);)
+CALL(null_select_futures, struct weir_select_future s; int results[2];
      weir_select_init(&s, NULL, results, 2); return weir_await(&s.future);)
-CALL(null_select_results, struct weir_yield y; struct weir_future *f = &y.future;
-     struct weir_select s; weir_yield_init(&y); weir_select_init(&s, &f, NULL, 1);
+CALL(null_select_results, struct weir_yield_future y; struct weir_future *f = &y.future;
+     struct weir_select_future s; weir_yield_init(&y); weir_select_init(&s, &f, NULL, 1);
      return weir_await(&s.future);)
-CALL(null_select_cancel, struct weir_select s; weir_select_init(&s, NULL, NULL, 2);
+CALL(null_select_cancel, struct weir_select_future s; weir_select_init(&s, NULL, NULL, 2);
      weir_cancel(&s.future); s.future.ops->discard(&s.future); return -EINVAL;)
 CALL(null_select_set, struct weir_select_set s; struct weir_future f; int rc;
      rc = weir_select_set_init(&s, NULL, 2); weir_select_set_cancel(&s, 0);
      if (weir_select_set_next_try(&s) != -ENOENT || weir_select_set_finish(&s) != 0 ||
 	 weir_select_set_arm(&s, 0, &f) != -EINVAL) return 0;
      return rc;)
-CALL(null_join_all_futures, struct weir_join_all a; int results[2];
+CALL(null_join_all_futures, struct weir_join_all_future a; int results[2];
      weir_join_all_init(&a, NULL, results, 2); return weir_await(&a.future);)
-CALL(null_join_all_results, struct weir_yield y; struct weir_future *f = &y.future;
-     struct weir_join_all a; weir_yield_init(&y); weir_join_all_init(&a, &f, NULL, 1);
+CALL(null_join_all_results, struct weir_yield_future y; struct weir_future *f = &y.future;
+     struct weir_join_all_future a; weir_yield_init(&y); weir_join_all_init(&a, &f, NULL, 1);
      weir_cancel(&a.future); return weir_await(&a.future);)
 CALL(null_resolve, return weir_resolve("localhost:80", soon(), NULL, 4);)
 CALL(null_resolve_numeric, return weir_resolve("127.0.0.1:80", soon(), NULL, 4);)
@@ -775,7 +775,7 @@ static int close_twice(void *arg UNUSED)
 {
 	struct weir_signal first, second, third;
 	struct weir_lease lease;
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 	struct weir_relay relay;
 	struct weir_sem sem;
 	struct weir_mutex mutex;
@@ -826,7 +826,7 @@ static int close_twice(void *arg UNUSED)
 static void close_nothing(void)
 {
 	weir_rt_free(NULL);
-	weir_group_free(NULL);
+	weir_join_set_free(NULL);
 	weir_task_detach(NULL);
 	weir_tcp_close(NULL);
 	weir_tcp_reset(NULL);
@@ -1000,8 +1000,8 @@ static void make_void_calls(void)
 	weir_notify_waiters(on.go);
 	weir_task_abort(on.task);
 	weir_task_detach(on.task);
-	weir_group_abort(on.group);
-	weir_group_free(on.group);
+	weir_join_set_abort(on.set);
+	weir_join_set_free(on.set);
 	weir_lease_return(&none);
 	weir_fd_close(on.fd);
 	weir_tcp_close_half(on.conn, WEIR_HALF_WRITE);
@@ -1020,7 +1020,7 @@ static int fork_in_poll(void *state UNUSED, struct weir_cx *cx)
 
 	if (pid == 0) {
 		weir_op_init_recv(&op, &on.conn->handle, buf, 1, 0);
-		_exit(weir_poll(&op.leaf.future, cx) != -ENXIO);
+		_exit(weir_poll(&op.future, cx) != -ENXIO);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	return status;

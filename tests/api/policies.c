@@ -55,24 +55,24 @@ static int program(void *arg UNUSED)
 {
 	static struct pair pairs[TASKS];
 	struct weir_listener *listener;
-	struct weir_group *group;
+	struct weir_join_set *set;
 	struct weir_addr addr;
 	int result, left;
 
 	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", NULL, &listener), 0);
 	ck_assert_int_eq(weir_listener_addr(listener, &addr), 0);
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &set), 0);
 	for (int i = 0; i < TASKS; i++) {
 		weir_notify_init(&pairs[i].ball);
 		ck_assert_int_eq(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &pairs[i].one), 0);
 		ck_assert_int_eq(weir_listener_accept(listener, &pairs[i].other), 0);
-		ck_assert_int_eq(weir_group_spawn(group, echo_once, &pairs[i], NULL), 0);
-		ck_assert_int_eq(weir_group_spawn(group, play, &pairs[i], NULL), 0);
+		ck_assert_int_eq(weir_join_set_spawn(set, echo_once, &pairs[i], NULL), 0);
+		ck_assert_int_eq(weir_join_set_spawn(set, play, &pairs[i], NULL), 0);
 	}
-	for (left = 2 * TASKS; weir_group_next(group, NULL, &result) == 1; left--)
+	for (left = 2 * TASKS; weir_join_set_next(set, NULL, &result) == 1; left--)
 		ck_assert_int_eq(result, 0);
 	ck_assert_int_eq(left, 0);
-	weir_group_free(group);
+	weir_join_set_free(set);
 	for (int i = 0; i < TASKS; i++) {
 		weir_tcp_close(pairs[i].one);
 		weir_tcp_close(pairs[i].other);

@@ -17,7 +17,7 @@ static void reset_under_a_read(int by)
 
 	connected(&side[0], &side[1]);
 	weir_op_init_recv(&op, &side[!by]->handle, &byte, 1, 0);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	weir_tcp_reset(side[by]);
 	ck_assert_int_eq(ended(&waiter), -ECONNRESET);
@@ -35,7 +35,7 @@ static void reset_under_a_write(int by)
 
 	connected(&side[0], &side[1]);
 	weir_op_init_send(&op, &side[!by]->handle, out, LARGE_BYTES, WEIR_OP_ALL);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	weir_tcp_reset(side[by]);
 	rc = ended(&waiter);
@@ -71,8 +71,8 @@ CASE(a_reset_ends_both_at_once, 0)
 	connected(&one, &other);
 	weir_op_init_recv(&in_op, &one->handle, &byte, 1, 0);
 	weir_op_init_send(&out_op, &one->handle, out, LARGE_BYTES, WEIR_OP_ALL);
-	begin(&reader, &in_op.leaf.future);
-	begin(&writer, &out_op.leaf.future);
+	begin(&reader, &in_op.future);
+	begin(&writer, &out_op.future);
 	pending(&reader);
 	pending(&writer);
 	weir_tcp_reset(other);
@@ -94,7 +94,7 @@ CASE(closing_with_unread_bytes_resets, 0)
 
 	connected(&one, &other);
 	weir_op_init_recv(&op, &one->handle, &byte, 1, 0);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	pattern_send(one, 1, 0, 100);
 	ck_assert_int_ge(weir_tcp_peek(other, &byte, 1), 1);
@@ -236,8 +236,8 @@ CASE(closing_ends_both_directions, 0)
 	connected(&one, &other);
 	weir_op_init_recv(&in_op, &one->handle, &byte, 1, 0);
 	weir_op_init_send(&out_op, &one->handle, out, LARGE_BYTES, WEIR_OP_ALL);
-	begin(&reader, &in_op.leaf.future);
-	begin(&writer, &out_op.leaf.future);
+	begin(&reader, &in_op.future);
+	begin(&writer, &out_op.future);
 	pending(&reader);
 	pending(&writer);
 	weir_tcp_close(one);

@@ -25,7 +25,7 @@ static void by_abort(enum scene_kind kind)
 
 static void by_deadline(enum scene_kind kind)
 {
-	struct weir_timeout timeout;
+	struct weir_timeout_future timeout;
 	struct scene s;
 	struct waiter waiter;
 
@@ -41,9 +41,9 @@ static void by_deadline(enum scene_kind kind)
 static void by_select(enum scene_kind kind)
 {
 	struct weir_notify notify;
-	struct weir_notified notified;
+	struct weir_notified_future notified;
 	struct weir_future *futures[2];
-	struct weir_select select;
+	struct weir_select_future select;
 	struct scene s;
 	struct waiter waiter;
 	int results[2];
@@ -53,7 +53,7 @@ static void by_select(enum scene_kind kind)
 	weir_notify_init(&notify);
 	weir_notified_init(&notified, &notify);
 	futures[0] = scene_open(&s, kind);
-	futures[1] = &notified.wait.leaf.future;
+	futures[1] = &notified.future;
 	weir_select_init(&select, futures, results, 2);
 	begin(&waiter, &select.future);
 	pending(&waiter);
@@ -108,9 +108,9 @@ THREE_CASES(a_poll, SCENE_POLL, WEIR_CAP_FD)
 /* Await an operation for one turn of the scheduler; its result, -ECANCELED if it lost. */
 static int for_one_turn(struct weir_future *future)
 {
-	struct weir_yield yield;
+	struct weir_yield_future yield;
 	struct weir_future *futures[2] = { future, &yield.future };
-	struct weir_select select;
+	struct weir_select_future select;
 	int results[2];
 
 	weir_yield_init(&yield);
@@ -138,7 +138,7 @@ CASE(cancelled_accepts_lose_no_connection, 0)
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
 	struct weir_task *clients = spawn(connect_all, &addr);
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 	struct weir_tcp *conn;
 	bool seen[RACES] = { false };
 	unsigned number;
@@ -194,7 +194,7 @@ static void receive_in_turns(bool leased)
 			weir_op_init_recv_lease(&op, &other->handle, &lease);
 		else
 			weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), 0);
-		rc = for_one_turn(&op.leaf.future);
+		rc = for_one_turn(&op.future);
 		if (rc == -ECANCELED)
 			continue;
 		OK(rc);
@@ -232,7 +232,7 @@ static int send_in_turns(void *arg)
 	pattern_fill(9, 0, buf, len);
 	while (at < len) {
 		weir_op_init_send(&op, &conn->handle, buf + at, len - at, WEIR_OP_ALL);
-		if (for_one_turn(&op.leaf.future) >= 0)
+		if (for_one_turn(&op.future) >= 0)
 			ck_assert_uint_eq(op.u.io.done, len - at);
 		at += op.u.io.done;
 	}

@@ -339,7 +339,7 @@ static void fetched_and_unread(bool waits, uint64_t pause)
 	}
 	if (waits) {
 		weir_op_init_recv_lease(&op, &other->handle, &lease);
-		begin(&waiter, &op.leaf.future);
+		begin(&waiter, &op.future);
 		pending(&waiter);
 		pattern_send(one, SCENE_IN, 12, 100);
 		OK(ended(&waiter));

@@ -55,7 +55,7 @@ CASE(a_pipe_becomes_readable, WEIR_CAP_FD)
 	foreign_open(&f);
 	for (int round = 0; round < 3; round++) {
 		weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
-		begin(&waiter, &op.leaf.future);
+		begin(&waiter, &op.future);
 		pending(&waiter);
 		ck_assert_int_eq((int)write(f.ends[1], "x", 1), 1);
 		ck_assert_int_eq(ended(&waiter), WEIR_READABLE);
@@ -77,7 +77,7 @@ CASE(a_full_pipe_becomes_writable, WEIR_CAP_FD)
 	ck_assert_int_eq(weir_fd_wait(f.fd[1], WEIR_WRITABLE, WEIR_FOREVER), WEIR_WRITABLE);
 	fill_pipe(f.ends[1]);
 	weir_op_init_poll(&op, &f.fd[1]->handle, WEIR_WRITABLE);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	empty_pipe(f.ends[0]);
 	ck_assert_int_eq(ended(&waiter), WEIR_WRITABLE);
@@ -93,7 +93,7 @@ CASE(a_hang_up_is_always_told, WEIR_CAP_FD)
 
 	foreign_open(&f);
 	weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	weir_fd_close(f.fd[1]);
 	f.fd[1] = NULL;
@@ -116,12 +116,12 @@ CASE(waiting_for_a_descriptor_ends, WEIR_CAP_FD)
 	ck_assert_uint_ge(weir_now(), deadline);
 
 	weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	ck_assert_int_eq(aborted(&waiter), -ECANCELED);
 
 	weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	weir_fd_close(f.fd[0]);
 	f.fd[0] = NULL;
@@ -144,7 +144,7 @@ CASE(two_wait_for_one_descriptor, WEIR_CAP_FD)
 	foreign_open(&f);
 	for (int i = 0; i < 2; i++) {
 		weir_op_init_poll(&op[i], &f.fd[0]->handle, WEIR_READABLE);
-		begin(&waiter[i], &op[i].leaf.future);
+		begin(&waiter[i], &op[i].future);
 		pending(&waiter[i]);
 	}
 	ck_assert_int_eq((int)write(f.ends[1], "x", 1), 1);
@@ -168,7 +168,7 @@ CASE(waiters_want_different_things, WEIR_CAP_FD)
 	fill_pipe(ends[0]);
 	for (int i = 0; i < 4; i++) {
 		weir_op_init_poll(&op[i], &fd->handle, i < 2 ? WEIR_READABLE : WEIR_WRITABLE);
-		begin(&waiter[i], &op[i].leaf.future);
+		begin(&waiter[i], &op[i].future);
 		pending(&waiter[i]);
 	}
 	ck_assert_int_eq((int)write(ends[1], "x", 1), 1);
@@ -253,7 +253,7 @@ CASE(a_number_is_used_again, WEIR_CAP_FD)
 		foreign_open(&f);
 		number = f.ends[0];
 		weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
-		begin(&waiter, &op.leaf.future);
+		begin(&waiter, &op.future);
 		pending(&waiter);
 		if (round % 2)
 			ck_assert_int_eq((int)write(f.ends[1], "x", 1), 1);
@@ -300,7 +300,7 @@ CASE(a_file_is_refused_and_a_device_is_ready, WEIR_CAP_FD)
 		ck_assert_msg(rc == kinds[i].opens, "%s: %d", kinds[i].path, rc);
 		for (unsigned k = 0; rc == 0 && k < 3; k++) {
 			weir_op_init_poll(&op, &foreign->handle, wanted[k]);
-			begin(&waiter, &op.leaf.future);
+			begin(&waiter, &op.future);
 			ck_assert_int_eq(ended(&waiter), (int)wanted[k]);
 		}
 		if (rc == 0)
@@ -326,7 +326,7 @@ CASE(one_descriptor_is_opened_twice, WEIR_CAP_FD)
 		for (int i = 0; i < 2; i++) {
 			OK(weir_fd_open(ends[0], &fd[i]));
 			weir_op_init_poll(&op[i], &fd[i]->handle, WEIR_READABLE);
-			begin(&waiter[i], &op[i].leaf.future);
+			begin(&waiter[i], &op[i].future);
 			pending(&waiter[i]);
 		}
 		ck_assert_int_eq((int)write(ends[1], "x", 1), 1);
@@ -335,7 +335,7 @@ CASE(one_descriptor_is_opened_twice, WEIR_CAP_FD)
 		weir_fd_close(fd[closed]);
 		ck_assert_int_eq((int)read(ends[0], &byte, 1), 1);
 		weir_op_init_poll(&op[0], &fd[!closed]->handle, WEIR_READABLE);
-		begin(&waiter[0], &op[0].leaf.future);
+		begin(&waiter[0], &op[0].future);
 		pending(&waiter[0]);
 		ck_assert_int_eq((int)write(ends[1], "x", 1), 1);
 		ck_assert_int_eq(ended(&waiter[0]), WEIR_READABLE);

@@ -28,7 +28,7 @@ static int run(struct weir_op *op)
 {
 	struct waiter waiter;
 
-	begin(&waiter, &op->leaf.future);
+	begin(&waiter, &op->future);
 	return ended(&waiter);
 }
 
@@ -144,7 +144,7 @@ CASE(file_operations_are_cancelled, WEIR_CAP_FILE)
 
 	ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
 	weir_op_init_read(&op, fds[0], &byte, 1, WEIR_FILE_POSITION);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	ck_assert_int_eq(aborted(&waiter), -ECANCELED);
 	close(fds[0]);
@@ -152,7 +152,7 @@ CASE(file_operations_are_cancelled, WEIR_CAP_FILE)
 	enter_folder(folder, &before);
 	ck_assert_int_eq(mkfifo("fifo", 0600), 0);
 	weir_op_init_open(&op, "fifo", O_RDONLY, 0);	/* waits for a writer */
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	fifo = open("fifo", O_RDWR | O_CLOEXEC);
 	ck_assert_int_ge(fifo, 0);
@@ -174,9 +174,9 @@ CASE(a_discarded_open_is_closed_by_the_pool, WEIR_CAP_FILE)
 	int fd;
 
 	weir_op_init_open(&op, "/dev/null", O_RDONLY, 0);
-	fd = weir_await(&op.leaf.future);
+	fd = weir_await(&op.future);
 	OK(fd);
-	op.leaf.future.ops->discard(&op.leaf.future);
+	op.future.ops->discard(&op.future);
 	while (fcntl(fd, F_GETFD) >= 0)
 		weir_yield();
 	OK(weir_metrics_get(env.rt, &m));
@@ -263,7 +263,7 @@ static void leave_a_write(int kind, bool give_up)
 	open_ends(kind, ends);
 	do {
 		weir_op_init_write(&op, ends[1], much, LARGE_BYTES, WEIR_FILE_POSITION);
-		begin(&waiter, &op.leaf.future);
+		begin(&waiter, &op.future);
 		pending(&waiter);
 		OK(weir_sleep(SHORT_NS));
 		if (give_up) {

@@ -87,7 +87,7 @@ CASE(nobody_listens_to_an_operation, 0)
 	nobodys_addr(&addr);
 	OK(weir_tcp_new(AF_INET, &conn));
 	weir_op_init_connect(&op, &conn->handle, &addr.u.sa, addr.len);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	ck_assert_int_eq(ended(&waiter), -ECONNREFUSED);
 	weir_tcp_close(conn);
 	return 0;
@@ -99,7 +99,7 @@ CASE(connect_and_accept_as_operations, 0)
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
 	struct weir_tcp *one, *other;
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 	struct waiter a, c;
 	struct weir_op op;
 
@@ -108,7 +108,7 @@ CASE(connect_and_accept_as_operations, 0)
 	pending(&a);
 	OK(weir_tcp_new(AF_INET, &one));
 	weir_op_init_connect(&op, &one->handle, &addr.u.sa, addr.len);
-	begin(&c, &op.leaf.future);
+	begin(&c, &op.future);
 	ck_assert_int_eq(ended(&c), 0);
 	ck_assert_int_eq(ended(&a), 0);
 	pattern_send(one, 1, 0, 1000);
@@ -123,7 +123,7 @@ CASE(several_wait_for_a_connection, 0)
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
 	struct weir_tcp *near[4], *far[4];
-	struct weir_accept accept[4];
+	struct weir_accept_future accept[4];
 	struct waiter waiter[4];
 	char byte;
 
@@ -150,7 +150,7 @@ CASE(closing_a_listener_ends_its_accepts, 0)
 {
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
-	struct weir_accept accept[4];
+	struct weir_accept_future accept[4];
 	struct waiter waiter[4];
 	struct weir_tcp *conn;
 
@@ -195,13 +195,13 @@ static void reset_a_crowd(struct weir_listener *listener, const struct weir_addr
 		weir_op_init_recv(&ops[i], &conns[i]->handle, &bytes[i], 1, 0);
 	}
 	for (int i = 0; i < IN_QUEUE; i += 2) {
-		begin(&waiters[i], &ops[i].leaf.future);
+		begin(&waiters[i], &ops[i].future);
 		pending(&waiters[i]);
 	}
 	turns(3);
 	weir_listener_close(listener);
 	for (int i = 1; i < IN_QUEUE; i += 2)
-		begin(&waiters[i], &ops[i].leaf.future);
+		begin(&waiters[i], &ops[i].future);
 	for (int i = 0; i < IN_QUEUE; i++) {
 		ck_assert_int_eq(ended(&waiters[i]), -ECONNRESET);
 		weir_tcp_close(conns[i]);
@@ -223,7 +223,7 @@ CASE(closing_a_listener_in_use_resets_a_crowd, 0)
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
 	struct weir_tcp *near, *far;
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 	struct waiter waiter;
 
 	weir_accept_init(&accept, listener, &far);
@@ -316,7 +316,7 @@ CASE(a_connect_waits_while_the_queue_is_full, 0)
 	crowd_open(&crowd);
 	OK(weir_tcp_new(AF_INET, &conn));
 	weir_op_init_connect(&op, &conn->handle, &crowd.addr.u.sa, crowd.addr.len);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	for (unsigned i = 0; i < crowd.count; i++) {
 		OK(weir_listener_accept(crowd.listener, &accepted));
@@ -356,7 +356,7 @@ CASE(out_of_descriptors, WEIR_CAP_FD)
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
 	struct weir_tcp *near, *far;
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 	struct waiter waiter;
 	struct rlimit old;
 
@@ -424,7 +424,7 @@ CASE(an_accept_without_descriptors_is_given_up, WEIR_CAP_FD)
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
 	struct weir_tcp *near, *far = NULL;
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 	struct waiter waiter;
 	struct rlimit old;
 
@@ -522,7 +522,7 @@ CASE(what_is_not_declared_is_refused, 0)
 	if (!(env.caps & WEIR_CAP_FD)) {
 		ck_assert_int_eq(weir_fd_open(0, &foreign), -EOPNOTSUPP);
 		weir_op_init_poll(&op, &one->handle, WEIR_READABLE);
-		ck_assert_int_eq(weir_await(&op.leaf.future), -EOPNOTSUPP);
+		ck_assert_int_eq(weir_await(&op.future), -EOPNOTSUPP);
 	}
 	close_both(one, other);
 	return 0;

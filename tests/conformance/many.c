@@ -169,7 +169,7 @@ CASE(more_operations_than_a_queue_takes, 0)
 	struct weir_future **futures = calloc(THOUSANDS, sizeof(*futures));
 	int *results = calloc(THOUSANDS, sizeof(*results));
 	char *bytes = calloc(THOUSANDS, 1);
-	struct weir_join_all all;
+	struct weir_join_all_future all;
 	struct waiter waiter;
 	unsigned had = 0;
 	int rc;
@@ -177,7 +177,7 @@ CASE(more_operations_than_a_queue_takes, 0)
 	multitude_open(m);
 	for (unsigned i = 0; i < m->count; i++) {
 		weir_op_init_recv(&ops[i], &m->far[i]->handle, &bytes[i], 1, 0);
-		futures[i] = &ops[i].leaf.future;
+		futures[i] = &ops[i].future;
 	}
 	weir_join_all_init(&all, futures, results, m->count);
 	begin(&waiter, &all.future);

@@ -10,7 +10,7 @@
 /* A future that makes its task be queued, and so perhaps stolen, so many times. */
 struct storm {
 	struct weir_future future;
-	struct weir_yield yield;
+	struct weir_yield_future yield;
 	unsigned left;
 };
 
@@ -52,9 +52,9 @@ static int receive_in_a_storm(struct weir_tcp *conn, uint64_t *random, char *ret
 {
 	struct weir_op op;
 	struct storm storm;
-	struct weir_future *futures[2] = { &op.leaf.future, &storm.future };
-	struct weir_join_all all;
-	struct weir_select select;
+	struct weir_future *futures[2] = { &op.future, &storm.future };
+	struct weir_join_all_future all;
+	struct weir_select_future select;
 	int results[2];
 
 	weir_op_init_recv(&op, &conn->handle, ret_byte, 1, 0);

@@ -142,7 +142,7 @@ static int send_to(struct run *r, struct weir_tcp *conn, struct way *way, size_t
 	pattern_fill(way->seed, way->sent, r->buf, n);
 	if (cut) {
 		weir_op_init_sendv(&op, &conn->handle, iov, 3, WEIR_OP_ALL);
-		rc = weir_await(&op.leaf.future);
+		rc = weir_await(&op.future);
 	} else {
 		rc = weir_tcp_send_all(conn, r->buf, n, WEIR_FOREVER, NULL);
 	}
@@ -308,7 +308,7 @@ static void wait_begin(struct run *r, struct wait *w, size_t n)
 				  draw(&r->random, 2) ? WEIR_OP_PEEK : 0);
 	else
 		weir_op_init_recv_lease(&w->op, &mine(r)->handle, &w->lease);
-	begin(&w->waiter, &w->op.leaf.future);
+	begin(&w->waiter, &w->op.future);
 	pending(&w->waiter);
 }
 
@@ -539,7 +539,7 @@ static void step_accept(struct run *r)
 {
 	struct weir_listener *listener;
 	struct weir_addr addr;
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 	struct waiter waiter;
 	struct weir_tcp *conn;
 	uint64_t how = draw(&r->random, 9);

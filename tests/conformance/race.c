@@ -26,10 +26,10 @@ struct race {
 	size_t sent, taken;		/* of the stream that the operation is about */
 	uint64_t random;
 	struct weir_notify stop;
-	struct weir_notified stopped;
+	struct weir_notified_future stopped;
 	struct weir_future *futures[2];
 	int results[2];
-	struct weir_select select;
+	struct weir_select_future select;
 	struct waiter waiter;
 };
 
@@ -74,7 +74,7 @@ static void race_begin(struct race *r)
 	weir_notify_init(&r->stop);
 	weir_notified_init(&r->stopped, &r->stop);
 	r->futures[0] = scene_start(s);
-	r->futures[1] = &r->stopped.wait.leaf.future;
+	r->futures[1] = &r->stopped.future;
 	weir_select_init(&r->select, r->futures, r->results, 2);
 	begin(&r->waiter, &r->select.future);
 	pending(&r->waiter);

@@ -253,7 +253,7 @@ struct trial {
 	struct line line;
 	enum state state;
 	enum cause cause;
-	struct weir_timeout deadline;
+	struct weir_timeout_future deadline;
 	struct waiter sender;		/* from left, BLOCKED */
 	struct weir_op send;
 	uint8_t *data;
@@ -287,7 +287,7 @@ static void trial_prepare(struct trial *t)
 	if (t->state == BLOCKED) {
 		t->data = calloc(1, LARGE_BYTES);
 		weir_op_init_send(&t->send, &line->left->handle, t->data, LARGE_BYTES, WEIR_OP_ALL);
-		begin(&t->sender, &t->send.leaf.future);
+		begin(&t->sender, &t->send.future);
 		pending(&t->sender);
 	} else if (t->state != QUIET) {
 		OK(weir_tcp_shutdown(t->state == LEFT_ENDED ? line->left : line->right, SHUT_WR));

@@ -78,7 +78,7 @@ struct weir_future *scene_start(struct scene *s)
 	case SCENE_KINDS:
 		ck_abort();
 	}
-	return &s->op.leaf.future;
+	return &s->op.future;
 }
 
 static void open_stream(struct scene *s)

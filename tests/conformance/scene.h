@@ -38,7 +38,7 @@ struct scene {
 	struct crowd crowd;
 	struct weir_fd *fd;
 	int pipe[2];
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 	struct weir_op op;
 	struct weir_lease lease;
 	struct iovec iov[2];

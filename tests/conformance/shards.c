@@ -246,7 +246,7 @@ CASE_IN_GROUPS(closing_shards_ends_their_accepts, 0)
 {
 	struct weir_addr addr;
 	struct weir_listener *listener = open_shards(WEIR_SHARDS_WORKER, &addr);
-	struct weir_accept accept[8];
+	struct weir_accept_future accept[8];
 	struct waiter waiter[8];
 	struct weir_tcp *conn;
 

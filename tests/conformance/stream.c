@@ -88,9 +88,9 @@ static int echo_poll(void *state, struct weir_cx *cx)
 	struct echo_state *self = state;
 	int rc;
 
-	if (!self->op.leaf.future.ops)
+	if (!self->op.future.ops)
 		weir_op_init_recv_lease(&self->op, &self->conn->handle, &self->lease);
-	while ((rc = weir_poll(&self->op.leaf.future, cx)) != WEIR_PENDING) {
+	while ((rc = weir_poll(&self->op.future, cx)) != WEIR_PENDING) {
 		if (rc < 0 || (rc == 0 && !self->sending))
 			return rc;
 		self->sending = !self->sending;
@@ -200,7 +200,7 @@ CASE(peek_leaves_the_bytes, 0)
 
 	connected(&one, &other);
 	weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), WEIR_OP_PEEK);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	ck_assert_int_eq(weir_tcp_send_all(one, "abc", 3, WEIR_FOREVER, NULL), 3);
 	ck_assert_int_ge(ended(&waiter), 1);
@@ -329,7 +329,7 @@ CASE(a_waiting_read_sees_the_end, 0)
 
 	connected(&one, &other);
 	weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), 0);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	OK(weir_tcp_shutdown(one, SHUT_WR));
 	ck_assert_int_eq(ended(&waiter), 0);
@@ -351,7 +351,7 @@ CASE(a_writer_waits_for_its_reader, 0)
 	connected(&one, &other);
 	pattern_fill(env.seed, 0, out, LARGE_BYTES);
 	weir_op_init_send(&op, &one->handle, out, LARGE_BYTES, WEIR_OP_ALL);
-	begin(&waiter, &op.leaf.future);
+	begin(&waiter, &op.future);
 	pending(&waiter);
 	OK(weir_sleep(SHORT_NS));
 	ck_assert(!weir_task_is_complete(waiter.task));
@@ -386,7 +386,7 @@ CASE(adopted_sockets_wait_like_any, WEIR_CAP_FD | WEIR_CAP_UNIX)
 		OK(weir_tcp_adopt(ends[1], &other));
 		weir_op_init_recv(&op, &other->handle, buf, sizeof(buf),
 				  i & 2 ? WEIR_OP_ALL : WEIR_OP_PEEK);
-		begin(&waiter, &op.leaf.future);
+		begin(&waiter, &op.future);
 		pending(&waiter);
 		turns(3);
 		ck_assert(!weir_task_is_complete(waiter.task));
@@ -407,7 +407,7 @@ CASE(a_copy_is_adopted_again_and_again, WEIR_CAP_FD | WEIR_CAP_UNIX)
 	struct weir_listener *listener;
 	struct weir_tcp *conn, *client;
 	struct waiter waiter;
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 	struct weir_addr addr;
 	struct weir_op op;
 	int ends[2];
@@ -417,7 +417,7 @@ CASE(a_copy_is_adopted_again_and_again, WEIR_CAP_FD | WEIR_CAP_UNIX)
 	for (int i = 0; i < 3; i++) {
 		OK(weir_tcp_adopt(fcntl(ends[0], F_DUPFD_CLOEXEC, 0), &conn));
 		weir_op_init_recv(&op, &conn->handle, &byte, 1, 0);
-		begin(&waiter, &op.leaf.future);
+		begin(&waiter, &op.future);
 		pending(&waiter);
 		ck_assert_int_eq((int)write(ends[1], "x", 1), 1);
 		ck_assert_int_eq(ended(&waiter), 1);

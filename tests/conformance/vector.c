@@ -43,7 +43,7 @@ static int send_vectors(void *arg)
 		memcpy(before, iov, sizeof(iov[0]) * count);
 		weir_op_init_sendv(&op, &conn->handle, iov, count,
 				   draw(&random, 2) ? WEIR_OP_ALL : 0);
-		rc = weir_await(&op.leaf.future);
+		rc = weir_await(&op.future);
 		ck_assert_int_gt(rc, 0);
 		ck_assert_int_eq((int)op.u.iov.done, rc);
 		if (op.flags & WEIR_OP_ALL)
@@ -109,7 +109,7 @@ static int send_crumbs(void *arg)
 	crumbs_lay(c);
 	pattern_fill(2, 0, c->buf, sizeof(c->buf));
 	weir_op_init_sendv(&op, &c->conn->handle, c->iov, MANY_PIECES, WEIR_OP_ALL);
-	ck_assert_int_eq(weir_await(&op.leaf.future), (int)sizeof(c->buf));
+	ck_assert_int_eq(weir_await(&op.future), (int)sizeof(c->buf));
 	return weir_tcp_shutdown(c->conn, SHUT_WR);
 }
 
@@ -152,7 +152,7 @@ static int await_now(struct weir_op *op)
 {
 	struct waiter waiter;
 
-	begin(&waiter, &op->leaf.future);
+	begin(&waiter, &op->future);
 	return ended(&waiter);
 }
 
@@ -380,7 +380,7 @@ CASE(an_exact_receive_is_fed_in_bits, 0)
 	connected(&one, &other);
 	for (size_t round = 0; round < 5; round++) {
 		weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), WEIR_OP_ALL);
-		begin(&waiter, &op.leaf.future);
+		begin(&waiter, &op.future);
 		pending(&waiter);
 		for (size_t i = 0; i < sizeof(buf); i++) {
 			pattern_send(one, 4, round * sizeof(buf) + i, 1);

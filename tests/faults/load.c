@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* load.c: see load.h. Each part is a task of one group; none looks at another's outcome. */
+/* load.c: see load.h. Each part is a task of one set; none looks at another's outcome. */
 #include "tests/faults/load.h"
 
 #include <errno.h>
@@ -227,7 +227,7 @@ static int relay(void *arg)
 struct server {
 	struct weir_listener *listener;
 	int (*serve)(void *);
-	struct weir_group *group;
+	struct weir_join_set *set;
 };
 
 static void serve_one(struct server *s, struct weir_tcp *conn)
@@ -237,7 +237,7 @@ static void serve_one(struct server *s, struct weir_tcp *conn)
 	cfg.fn = s->serve;
 	cfg.arg = conn;
 	cfg.drop = weir_tcp_drop;
-	cfg.group = s->group;
+	cfg.join_set = s->set;
 	cfg.where = WEIR_HERE;
 	(void)weir_task_spawn(NULL, &cfg, NULL);
 }
@@ -263,15 +263,15 @@ static int server(void *arg)
 }
 
 /* A server at addr, a text; its address, or one with no length where it could not be opened. */
-static void server_start(struct server *s, struct weir_group *group, const char *addr,
+static void server_start(struct server *s, struct weir_join_set *set, const char *addr,
 			 int (*serve)(void *), struct weir_addr *ret_addr)
 {
 	ret_addr->len = 0;
-	*s = (struct server){ NULL, serve, group };
+	*s = (struct server){ NULL, serve, set };
 	if (weir_listener_open(addr, NULL, &s->listener) < 0)
 		return;
 	if (weir_listener_addr(s->listener, ret_addr) < 0 ||
-	    weir_group_spawn(group, server, s, NULL) < 0) {
+	    weir_join_set_spawn(set, server, s, NULL) < 0) {
 		ret_addr->len = 0;
 		weir_listener_close(s->listener);
 	}
@@ -363,15 +363,15 @@ static int filer(void *arg)
 
 	(void)arg;
 	weir_op_init_open(&op, "/tmp", O_TMPFILE | O_RDWR, 0600);
-	fd = weir_await(&op.leaf.future);
+	fd = weir_await(&op.future);
 	if (fd < 0)
 		return 0;
 	weir_op_init_write(&op, fd, "weir", 4, 0);
-	if (weir_await(&op.leaf.future) == 4) {
+	if (weir_await(&op.future) == 4) {
 		weir_op_init_fsync(&op, fd, true);
-		weir_await(&op.leaf.future);
+		weir_await(&op.future);
 		weir_op_init_read(&op, fd, text, 4, 0);
-		if (weir_await(&op.leaf.future) == 4 && strcmp(text, "weir") != 0)
+		if (weir_await(&op.future) == 4 && strcmp(text, "weir") != 0)
 			break_rule("a file says \"%s\"", text);
 	}
 	close(fd);
@@ -394,61 +394,61 @@ static int waits_for_ever(void *arg)
 
 /* ---- all of it ---- */
 
-static void start_parts(struct weir_group *group)
+static void start_parts(struct weir_join_set *set)
 {
 	static int (*const parts[])(void *) = { sleeper, blocking, resolver, signalled, pipe_waiter,
 						filer };
 	struct weir_addr *const to[] = { &echo_addr, &relay_addr, &local_addr };
 
 	for (size_t i = 0; i < TESTING_COUNT(parts); i++)
-		weir_group_spawn(group, parts[i], NULL, NULL);
+		weir_join_set_spawn(set, parts[i], NULL, NULL);
 	for (size_t i = 0; i < TESTING_COUNT(to); i++)
 		for (int k = 0; to[i]->len && k < CLIENTS; k++)
-			weir_group_spawn(group, client, to[i], NULL);
+			weir_join_set_spawn(set, client, to[i], NULL);
 }
 
-/* Every task of the group has ended, and what became of each is no matter. */
-static void finish(struct weir_group *group, const char *what)
+/* Every task of the set has ended, and what became of each is no matter. */
+static void finish(struct weir_join_set *set, const char *what)
 {
 	uint64_t id,
 		end = weir_deadline_in(testing_scaled(load->failing_for_good ? 5 : 30) * WEIR_SEC);
 	int rc, result;
 
-	while ((rc = weir_group_next_until(group, end, &id, &result)) == 1)
+	while ((rc = weir_join_set_next_until(set, end, &id, &result)) == 1)
 		;
 	if (rc < 0 && !load->failing_for_good)
-		break_rule("%s: %s, %zu are left", what, weir_strerror(rc), weir_group_len(group));
+		break_rule("%s: %s, %zu are left", what, weir_strerror(rc), weir_join_set_len(set));
 }
 
 static int root(void *arg)
 {
 	struct server servers[3];
-	struct weir_group *serving, *parts, *waiting;
+	struct weir_join_set *serving, *parts, *waiting;
 	char local[64];
 
 	(void)arg;
 	snprintf(local, sizeof local, "unix:@weir-faults-%d", (int)getpid());
-	if (weir_group_new(NULL, &serving) < 0)
+	if (weir_join_set_new(NULL, &serving) < 0)
 		return -ENOMEM;
 	server_start(&servers[0], serving, "127.0.0.1:0", echo, &echo_addr);
 	server_start(&servers[1], serving, "127.0.0.1:0", relay, &relay_addr);
 	server_start(&servers[2], serving, local, echo_in_parts, &local_addr);
-	if (weir_group_new(NULL, &parts) == 0) {
+	if (weir_join_set_new(NULL, &parts) == 0) {
 		start_parts(parts);
 		finish(parts, "the parts");
-		weir_group_free(parts);
+		weir_join_set_free(parts);
 	}
-	if (echo_addr.len && weir_group_new(NULL, &waiting) == 0) {
+	if (echo_addr.len && weir_join_set_new(NULL, &waiting) == 0) {
 		for (int i = 0; i < CLIENTS; i++)
-			weir_group_spawn(waiting, waits_for_ever, &echo_addr, NULL);
+			weir_join_set_spawn(waiting, waits_for_ever, &echo_addr, NULL);
 		weir_yield();
-		weir_group_abort(waiting);
+		weir_join_set_abort(waiting);
 		finish(waiting, "aborted tasks");
-		weir_group_free(waiting);
+		weir_join_set_free(waiting);
 	}
-	weir_group_abort(serving);
+	weir_join_set_abort(serving);
 	finish(serving, "the servers");
-	weir_group_free(serving);
+	weir_join_set_free(serving);
 	return 0;
 }
 

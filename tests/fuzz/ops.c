@@ -49,9 +49,9 @@ struct job {
 	struct weir_tcp *conn;		/* that it works on, or has made */
 	struct weir_addr to;		/* of CONNECT */
 	uint64_t deadline;
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 	struct weir_op op;
-	struct weir_timeout timeout;
+	struct weir_timeout_future timeout;
 	struct weir_future *future;
 	struct weir_lease lease;
 	uint8_t buf[CHUNK];
@@ -141,7 +141,7 @@ static void job_operation(struct job *job)
 
 static void job_future(struct job *job)
 {
-	job->future = &job->op.leaf.future;
+	job->future = &job->op.future;
 	if (job->verb == ACCEPT) {
 		weir_accept_init(&job->accept, job->listener, &job->conn);
 		job->future = &job->accept.future;

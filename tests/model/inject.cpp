@@ -32,7 +32,7 @@ struct post : rl::test_suite<post, PRODUCERS + CONSUMERS> {
 
 	void before()
 	{
-		inject_init(&queue);
+		weir__inject_init(&queue);
 		for (unsigned k = 0; k < PRODUCERS * EACH; k++) {
 			WEIR_WR(seen[k], 0u);
 			refused[k] = false;
@@ -43,7 +43,7 @@ struct post : rl::test_suite<post, PRODUCERS + CONSUMERS> {
 	{
 		struct weir__link *link;
 		int last[PRODUCERS] = { -1, -1 };
-		unsigned n = inject_pop_chain(&queue, max, &link), count = 0;
+		unsigned n = weir__inject_pop_chain(&queue, max, &link), count = 0;
 
 		for (; link; link = WEIR_RD(link->next), count++) {
 			unsigned k = WEIR_RD(((parcel *)link)->body);
@@ -62,13 +62,13 @@ struct post : rl::test_suite<post, PRODUCERS + CONSUMERS> {
 		for (unsigned i = 0; i < EACH; i++)
 			WEIR_WR(parcels[k + i].body, k + i);
 		if (id == 0) {		/* one by one, then nobody may any more */
-			inject_push(&queue, &parcels[k].link);
-			inject_push(&queue, &parcels[k + 1].link);
-			inject_close(&queue);
+			weir__inject_push(&queue, &parcels[k].link);
+			weir__inject_push(&queue, &parcels[k + 1].link);
+			weir__inject_close(&queue);
 			return;
 		}
 		WEIR_WR(parcels[k].link.next, &parcels[k + 1].link);
-		if (!inject_push_chain(&queue, &parcels[k].link, &parcels[k + 1].link, EACH))
+		if (!weir__inject_push_chain(&queue, &parcels[k].link, &parcels[k + 1].link, EACH))
 			refused[k] = refused[k + 1] = true;
 	}
 

@@ -159,7 +159,7 @@ struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1>
 		}
 	}
 
-	/* As wait_finish. */
+	/* As weir__wait_finish. */
 	void finish(struct weir__wait *w, int result)
 	{
 		unsigned who;

@@ -104,13 +104,13 @@ static bool is_first_of_its_node(unsigned worker)
 static int spawn_many(void *arg UNUSED)
 {
 	struct weir_task_config fiber = WEIR_TASK_CONFIG_INIT, large = WEIR_TASK_CONFIG_INIT;
-	struct weir_group *group;
+	struct weir_join_set *set;
 	unsigned many = is_first_of_its_node((unsigned)weir_rt_worker_index()) ? 700 : 20;
-	int rc = weir_group_new(rt, &group), result;
+	int rc = weir_join_set_new(rt, &set), result;
 
 	expect_here(&errno, "the thread-locals");
 	fiber.flags = large.flags = WEIR_TASK_PINNED;
-	fiber.group = large.group = group;
+	fiber.join_set = large.join_set = set;
 	fiber.fn = deep;
 	large.poll = touch_state;
 	large.state_bytes = sizeof(struct large);
@@ -118,9 +118,9 @@ static int spawn_many(void *arg UNUSED)
 		rc = weir_task_spawn(rt, &fiber, NULL);
 	for (unsigned i = 0; rc == 0 && i < many; i++)
 		rc = weir_task_spawn(rt, &large, NULL);
-	while (rc == 0 && (rc = weir_group_next(group, NULL, &result)) == 1)
+	while (rc == 0 && (rc = weir_join_set_next(set, NULL, &result)) == 1)
 		rc = result;
-	weir_group_free(group);
+	weir_join_set_free(set);
 	return rc;
 }
 

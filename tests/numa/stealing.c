@@ -199,21 +199,21 @@ static int produce(void *arg UNUSED)
 {
 	unsigned me = (unsigned)weir_rt_worker_index();
 	struct weir_task_config task = WEIR_TASK_CONFIG_INIT;
-	struct weir_group *group;
-	int rc = weir_group_new(rt, &group), result;
+	struct weir_join_set *set;
+	int rc = weir_join_set_new(rt, &set), result;
 
 	pthread_barrier_wait(&began);
 	task.poll = piece_of_work;
 	task.state = &me;
 	task.state_bytes = sizeof(me);
-	task.group = group;
+	task.join_set = set;
 	for (unsigned i = 0; rc == 0 && i < TASKS; i++)
 		rc = weir_task_spawn(rt, &task, NULL);
 	pthread_barrier_wait(&filled);
 	pthread_barrier_wait(&release);
-	while (rc == 0 && (rc = weir_group_next(group, NULL, &result)) == 1)
+	while (rc == 0 && (rc = weir_join_set_next(set, NULL, &result)) == 1)
 		rc = result;
-	weir_group_free(group);
+	weir_join_set_free(set);
 	return rc;
 }
 

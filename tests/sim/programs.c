@@ -78,7 +78,7 @@ struct server {
 	struct weir_listener *listener;
 	struct weir_addr addr;
 	struct weir_addr upstream;	/* of a proxy */
-	struct weir_group *group;	/* the connections' tasks; NULL: detached */
+	struct weir_join_set *set;	/* the connections' tasks; NULL: detached */
 	struct weir_task *task;
 	bool drip;			/* sends instead of echoing */
 	bool timed;			/* gives up accepting now and then */
@@ -192,7 +192,7 @@ static int echo_poll(void *state, struct weir_cx *cx)
 			weir_op_init_recv_lease(&e->op, &e->conn->handle, &e->lease);
 			e->phase = ECHO_RECV;
 		}
-		rc = weir_poll(&e->op.leaf.future, cx);
+		rc = weir_poll(&e->op.future, cx);
 		if (rc == WEIR_PENDING || rc < 0)
 			return rc;
 		if (e->phase == ECHO_RECV && rc == 0)
@@ -236,7 +236,7 @@ static int hop_connect(struct hop *h, struct weir_cx *cx)
 			return rc;
 		weir_op_init_connect(&h->op, &h->up->handle, &to->u.sa, to->len);
 	}
-	rc = weir_poll(&h->op.leaf.future, cx);
+	rc = weir_poll(&h->op.future, cx);
 	if (rc == 0) {
 		weir_relay_init(&h->relay, h->conn, h->up, NULL);
 		h->connected = true;
@@ -276,7 +276,7 @@ static int guest_spawn_fiber(struct server *server, struct weir_tcp *conn)
 	cfg.fn = guest_fiber;
 	cfg.arg = guest;
 	cfg.where = WEIR_HERE;
-	cfg.group = server->group;
+	cfg.join_set = server->set;
 	rc = weir_task_spawn(NULL, &cfg, NULL);
 	if (rc < 0)
 		free(guest);
@@ -291,7 +291,7 @@ static int guest_spawn(struct server *server, struct weir_tcp *conn)
 	int rc;
 
 	cfg.where = WEIR_HERE;
-	cfg.group = server->group;
+	cfg.join_set = server->set;
 	if (!server->run->stackless || server->drip) {
 		rc = guest_spawn_fiber(server, conn);
 	} else if (server->upstream.len) {
@@ -340,8 +340,8 @@ static int serve_fiber(void *arg)
 	if (rc != -ECANCELED)
 		run_complain(server->run, "accept: %s", weir_strerror(rc));
 	/* Aborted, and still all of its tasks are over when this returns. */
-	weir_group_free(server->group);
-	server->group = NULL;
+	weir_join_set_free(server->set);
+	server->set = NULL;
 	if (server->owns)
 		weir_listener_close(server->listener);
 	return rc;
@@ -351,8 +351,8 @@ static int serve_fiber(void *arg)
 struct serve {
 	struct server *server;
 	struct weir_tcp *conn;
-	struct weir_accept accept;
-	struct weir_timeout timeout;
+	struct weir_accept_future accept;
+	struct weir_timeout_future timeout;
 	uint64_t deadline;
 	bool started;
 };
@@ -437,7 +437,7 @@ static int server_start(struct server *server, bool grouped)
 	weir_listener_addr(server->listener, &server->addr);
 	if (addr == path)
 		weir_addr_parse(addr, &server->addr);
-	rc = grouped ? weir_group_new(NULL, &server->group) : 0;
+	rc = grouped ? weir_join_set_new(NULL, &server->set) : 0;
 	if (rc == 0)
 		rc = server_spawn(server);
 	if (rc < 0)
@@ -453,7 +453,7 @@ static void server_stop(struct server *server)
 	weir_task_join(server->task, &result);
 	if (result != -ECANCELED)
 		run_complain(server->run, "the aborted server ended with %d", result);
-	weir_group_free(server->group);
+	weir_join_set_free(server->set);
 	weir_listener_close(server->listener);
 }
 
@@ -550,7 +550,7 @@ static int duplex_connect(struct duplex *d, struct weir_cx *cx)
 		weir_op_init_connect(&d->send, &d->conn->handle, &to->u.sa, to->len);
 		d->phase = DUPLEX_CONNECT;
 	}
-	rc = weir_poll(&d->send.leaf.future, cx);
+	rc = weir_poll(&d->send.future, cx);
 	if (rc == 0)
 		d->phase = DUPLEX_RUN;
 	return rc;
@@ -569,7 +569,7 @@ static int duplex_send(struct duplex *d, struct weir_cx *cx)
 			weir_op_init_send(&d->send, &d->conn->handle, d->out, n, 0);
 			d->sending = true;
 		}
-		rc = weir_poll(&d->send.leaf.future, cx);
+		rc = weir_poll(&d->send.future, cx);
 		if (rc == WEIR_PENDING)
 			return rc;
 		d->sending = false;
@@ -593,7 +593,7 @@ static int duplex_recv(struct duplex *d, struct weir_cx *cx)
 			weir_op_init_recv(&d->recv, &d->conn->handle, d->in, sizeof(d->in), 0);
 			d->receiving = true;
 		}
-		rc = weir_poll(&d->recv.leaf.future, cx);
+		rc = weir_poll(&d->recv.future, cx);
 		if (rc == WEIR_PENDING)
 			return rc;
 		d->receiving = false;
@@ -616,9 +616,9 @@ static int duplex_run(struct duplex *d, struct weir_cx *cx)
 		d->phase = DUPLEX_STOP;
 		d->error = error;
 		if (d->sending)
-			weir_cancel(&d->send.leaf.future);
+			weir_cancel(&d->send.future);
 		if (d->receiving)
-			weir_cancel(&d->recv.leaf.future);
+			weir_cancel(&d->recv.future);
 		sent = duplex_send(d, cx);
 		got = duplex_recv(d, cx);
 	}
@@ -727,14 +727,14 @@ static void clients_prepare(struct run *run, const struct weir_addr *to, size_t 
 	}
 }
 
-static void client_spawn(struct client *c, struct weir_group *group, int (*fiber)(void *))
+static void client_spawn(struct client *c, struct weir_join_set *set, int (*fiber)(void *))
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 	struct duplex duplex = { .c = c };
 	int rc;
 
 	cfg.where = WEIR_HERE;
-	cfg.group = group;
+	cfg.join_set = set;
 	if (fiber) {
 		cfg.fn = fiber;
 		cfg.arg = c;
@@ -749,19 +749,19 @@ static void client_spawn(struct client *c, struct weir_group *group, int (*fiber
 		run_complain(c->run, "spawn: %s", weir_strerror(rc));
 }
 
-static void clients_spawn(struct run *run, struct weir_group *group)
+static void clients_spawn(struct run *run, struct weir_join_set *set)
 {
 	for (unsigned i = 0; i < run->clients; i++)
-		client_spawn(&run->client[i], group, run->stackless ? NULL : client_fiber);
+		client_spawn(&run->client[i], set, run->stackless ? NULL : client_fiber);
 }
 
 /* Join every client; aborted ones may say -ECANCELED, and meet what aborted others left. */
-static void clients_join(struct run *run, struct weir_group *group, bool aborted)
+static void clients_join(struct run *run, struct weir_join_set *set, bool aborted)
 {
 	int result, rc;
 	unsigned joined = 0;
 
-	while ((rc = weir_group_next(group, NULL, &result)) == 1) {
+	while ((rc = weir_join_set_next(set, NULL, &result)) == 1) {
 		joined++;
 		if (result == 0)
 			ADD(run->ok, 1);
@@ -773,16 +773,16 @@ static void clients_join(struct run *run, struct weir_group *group, bool aborted
 				     weir_strerror(result));
 	}
 	if (rc < 0)
-		run_complain(run, "weir_group_next: %s", weir_strerror(rc));
+		run_complain(run, "weir_join_set_next: %s", weir_strerror(rc));
 	if (joined != run->clients)
 		run_complain(run, "%u of %u clients joined", joined, run->clients);
-	weir_group_free(group);
+	weir_join_set_free(set);
 }
 
 static int echo_with(struct run *run, unsigned retries)
 {
 	struct server server = { .run = run };
-	struct weir_group *group;
+	struct weir_join_set *set;
 	int rc = server_start(&server, true);
 
 	if (rc < 0)
@@ -790,10 +790,10 @@ static int echo_with(struct run *run, unsigned retries)
 	clients_prepare(run, &server.addr, 6000);
 	for (unsigned i = 0; i < run->clients; i++)
 		run->client[i].retries = retries;
-	rc = weir_group_new(NULL, &group);
+	rc = weir_join_set_new(NULL, &set);
 	if (rc == 0) {
-		clients_spawn(run, group);
-		clients_join(run, group, false);
+		clients_spawn(run, set);
+		clients_join(run, set, false);
 	}
 	server_stop(&server);
 	return rc;
@@ -814,7 +814,7 @@ static int proxy(void *arg)
 {
 	struct run *run = arg;
 	struct server back = { .run = run }, front = { .run = run };
-	struct weir_group *group;
+	struct weir_join_set *set;
 	int rc = server_start(&back, true);
 
 	if (rc < 0)
@@ -823,11 +823,11 @@ static int proxy(void *arg)
 	rc = server_start(&front, true);
 	if (rc == 0) {
 		clients_prepare(run, &front.addr, 4000);
-		rc = weir_group_new(NULL, &group);
+		rc = weir_join_set_new(NULL, &set);
 	}
 	if (rc == 0) {
-		clients_spawn(run, group);
-		clients_join(run, group, false);
+		clients_spawn(run, set);
+		clients_join(run, set, false);
 	}
 	if (front.task)
 		server_stop(&front);
@@ -839,17 +839,17 @@ static int timeouts(void *arg)
 {
 	struct run *run = arg;
 	struct server server = { .run = run, .drip = true, .timed = true };
-	struct weir_group *group;
+	struct weir_join_set *set;
 	int rc = server_start(&server, true);
 
 	if (rc < 0)
 		return rc;
 	clients_prepare(run, &server.addr, 1500);
-	rc = weir_group_new(NULL, &group);
+	rc = weir_join_set_new(NULL, &set);
 	if (rc == 0) {
 		for (unsigned i = 0; i < run->clients; i++)
-			client_spawn(&run->client[i], group, hasty_fiber);
-		clients_join(run, group, false);
+			client_spawn(&run->client[i], set, hasty_fiber);
+		clients_join(run, set, false);
 	}
 	server_stop(&server);
 	return rc;
@@ -860,21 +860,21 @@ static int abort_group(void *arg)
 {
 	struct run *run = arg;
 	struct server server = { .run = run };
-	struct weir_group *group;
+	struct weir_join_set *set;
 	int rc = server_start(&server, true);
 
 	if (rc < 0)
 		return rc;
 	clients_prepare(run, &server.addr, 20000);
-	rc = weir_group_new(NULL, &group);
+	rc = weir_join_set_new(NULL, &set);
 	if (rc == 0) {
-		clients_spawn(run, group);
+		clients_spawn(run, set);
 		weir_sleep(draw(run, 40) * run->pace_ns);
 		if (draw(run, 2))
-			weir_group_abort(server.group);
+			weir_join_set_abort(server.set);
 		weir_sleep(draw(run, 4) * run->pace_ns);
-		weir_group_abort(group);
-		clients_join(run, group, true);
+		weir_join_set_abort(set);
+		clients_join(run, set, true);
 	}
 	server_stop(&server);
 	return rc;

@@ -150,8 +150,8 @@ enum {
 
 static int wait_until(int how, uint64_t deadline)
 {
-	struct weir_timeout timeout;
-	struct weir_sleep sleep;
+	struct weir_timeout_future timeout;
+	struct weir_sleep_future sleep;
 	struct weir_sem sem;
 	int rc = 0;
 
@@ -162,13 +162,13 @@ static int wait_until(int how, uint64_t deadline)
 	case BY_RESET:
 		weir_sleep_init(&sleep, WEIR_FOREVER);
 		weir_sleep_reset(&sleep, deadline);
-		return weir_await(&sleep.leaf.future);
+		return weir_await(&sleep.future);
 	case BY_SEMAPHORE:
 		rc = weir_sem_acquire_until(&sem, 1, deadline);
 		break;
 	default:
 		weir_sleep_init(&sleep, WEIR_FOREVER);
-		weir_timeout_init(&timeout, &sleep.leaf.future, deadline);
+		weir_timeout_init(&timeout, &sleep.future, deadline);
 		rc = weir_await(&timeout.future);
 	}
 	return rc == -ETIMEDOUT ? 0 : rc;

@@ -54,8 +54,8 @@ static const struct weir_future_ops script_ops = { "script", script_poll, script
 static struct script scripts[4];
 static struct weir_future *futures[4];
 static int results[4];
-static struct weir_select sel;
-static struct weir_join_all all;
+static struct weir_select_future sel;
+static struct weir_join_all_future all;
 static struct hand hand;
 
 static struct script *script(unsigned i, int ready_at, int result)
@@ -200,12 +200,12 @@ END_TEST
 
 START_TEST(a_select_cancelled_unstarted_starts_nothing)
 {
-	struct weir_sleep sleeps[2];
+	struct weir_sleep_future sleeps[2];
 	unsigned i;
 
 	for (i = 0; i < 2; i++) {
 		weir_sleep_init(&sleeps[i], WEIR_FOREVER);
-		futures[i] = &sleeps[i].leaf.future;
+		futures[i] = &sleeps[i].future;
 	}
 	weir_select_init(&sel, futures, results, 2);
 	weir_cancel(&sel.future);
@@ -253,10 +253,10 @@ END_TEST
 /* A lock, a pipe, a sleep and a blocking call to choose from. */
 struct choice {
 	struct weir_sem sem;
-	struct weir_sem_wait lock;
+	struct weir_sem_acquire_future lock;
 	struct weir_fd *fd;
 	struct weir_op op;
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 	int fds[2];
 	struct weir_future *futures[3];
 	int results[3];
@@ -271,12 +271,12 @@ static void choice_open(struct choice *c)
 
 static void choice_init(struct choice *c, uint64_t delay_ns)
 {
-	weir_sem_wait_init(&c->lock, &c->sem, 1);
+	weir_sem_acquire_init(&c->lock, &c->sem, 1);
 	weir_op_init_poll(&c->op, &c->fd->handle, WEIR_READABLE);
 	weir_sleep_init(&c->sleep, weir_deadline_in(delay_ns));
-	c->futures[0] = &c->lock.wait.leaf.future;
-	c->futures[1] = &c->op.leaf.future;
-	c->futures[2] = &c->sleep.leaf.future;
+	c->futures[0] = &c->lock.future;
+	c->futures[1] = &c->op.future;
+	c->futures[2] = &c->sleep.future;
 }
 
 static void choice_close(struct choice *c)
@@ -289,7 +289,7 @@ static void choice_close(struct choice *c)
 
 static int choose(struct choice *c, uint64_t delay_ns, uint64_t deadline)
 {
-	struct weir_select select;
+	struct weir_select_future select;
 
 	choice_init(c, delay_ns);
 	weir_select_init(&select, c->futures, c->results, 3);
@@ -343,7 +343,7 @@ static int choose_for_ever(void *arg)
 
 struct chooser {
 	struct choice *c;
-	struct weir_select select;
+	struct weir_select_future select;
 	bool started;
 };
 
@@ -398,14 +398,14 @@ struct shop {
 static int customer(void *arg)
 {
 	struct shop *shop = arg;
-	struct weir_sem_wait lock;
-	struct weir_sleep sleep;
-	struct weir_future *either[2] = { &lock.wait.leaf.future, &sleep.leaf.future };
-	struct weir_select select;
+	struct weir_sem_acquire_future lock;
+	struct weir_sleep_future sleep;
+	struct weir_future *either[2] = { &lock.future, &sleep.future };
+	struct weir_select_future select;
 	int rc[2], i;
 
 	for (i = 0; i < 40; i++) {
-		weir_sem_wait_init(&lock, &shop->sem, 1);
+		weir_sem_acquire_init(&lock, &shop->sem, 1);
 		weir_sleep_init(&sleep, weir_deadline_in(WEIR_MSEC));
 		weir_select_init(&select, either, rc, 2);
 		ck_assert_int_ge(weir_await(&select.future), 0);
@@ -436,8 +436,8 @@ ON_EACH(no_permit_is_lost_to_a_select)
 
 ON_EACH(join_all_of_sleeps_and_its_timeout)
 {
-	struct weir_join_all every;
-	struct weir_sleep sleeps[20];
+	struct weir_join_all_future every;
+	struct weir_sleep_future sleeps[20];
 	struct weir_future *wait[20];
 	int rc[20];
 	unsigned round, i;
@@ -446,7 +446,7 @@ ON_EACH(join_all_of_sleeps_and_its_timeout)
 		for (i = 0; i < 20; i++) {
 			weir_sleep_init(&sleeps[i],
 					weir_deadline_in(i == 19 && round ? LONG : i * 100000));
-			wait[i] = &sleeps[i].leaf.future;
+			wait[i] = &sleeps[i].future;
 		}
 		weir_join_all_init(&every, wait, rc, 20);
 		ck_assert_int_eq(weir_await_until(&every.future,
@@ -463,7 +463,7 @@ ON_EACH(join_all_of_sleeps_and_its_timeout)
 
 START_TEST(a_thread_polls_a_future_to_its_end)
 {
-	struct weir_yield yield;
+	struct weir_yield_future yield;
 
 	script(0, 5, 55);
 	ck_assert_int_eq(weir_block_on(futures[0], WEIR_FOREVER), 55);
@@ -481,13 +481,13 @@ END_TEST
 
 START_TEST(a_thread_s_wait_times_out)
 {
-	struct weir_sem_wait lock;
+	struct weir_sem_acquire_future lock;
 	struct weir_sem sem;
 	uint64_t before = weir_now();
 
 	weir_sem_init(&sem, 0);
-	weir_sem_wait_init(&lock, &sem, 1);
-	ck_assert_int_eq(weir_block_on(&lock.wait.leaf.future, weir_deadline_in(5 * WEIR_MSEC)),
+	weir_sem_acquire_init(&lock, &sem, 1);
+	ck_assert_int_eq(weir_block_on(&lock.future, weir_deadline_in(5 * WEIR_MSEC)),
 			 -ETIMEDOUT);
 	ck_assert_uint_ge(weir_now() - before, 5 * WEIR_MSEC);
 	weir_sem_fini(&sem);
@@ -496,7 +496,7 @@ END_TEST
 
 static int block_on_a_worker(void *arg)
 {
-	struct weir_yield yield;
+	struct weir_yield_future yield;
 
 	(void)arg;
 	weir_yield_init(&yield);

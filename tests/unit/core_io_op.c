@@ -58,7 +58,7 @@ START_TEST(outside_a_worker)
 	ck_assert_int_eq(weir_fd_open(fds[0], &fd), -ENXIO);
 	memset(&handle, 0, sizeof handle);
 	weir_op_init_poll(&op, &handle, WEIR_READABLE);
-	ck_assert_int_eq(hand_poll(&hand, &op.leaf.future), -ENXIO);
+	ck_assert_int_eq(hand_poll(&hand, &op.future), -ENXIO);
 	close(fds[0]);
 	close(fds[1]);
 }
@@ -77,7 +77,7 @@ static int without_io(void *arg)
 	ck_assert_int_eq(weir_fd_open(fds[0], &fd), -ENODEV);
 	memset(&handle, 0, sizeof handle);
 	weir_op_init_poll(&op, &handle, WEIR_READABLE);
-	ck_assert_int_eq(weir_await(&op.leaf.future), -ENODEV);
+	ck_assert_int_eq(weir_await(&op.future), -ENODEV);
 	ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
 	close(fds[0]);
 	close(fds[1]);
@@ -100,7 +100,7 @@ ON_EACH(on_a_handle_that_is_not_attached)
 
 	memset(&handle, 0, sizeof handle);
 	weir_op_init_poll(&op, &handle, WEIR_READABLE);
-	ck_assert_int_eq(weir_await(&op.leaf.future), -EBADF);
+	ck_assert_int_eq(weir_await(&op.future), -EBADF);
 	return 0;
 }
 
@@ -109,7 +109,7 @@ ON_EACH(on_a_handle_that_is_not_attached)
 static int await_poll(struct pipe_fd *p, struct weir_op *op, uint64_t deadline)
 {
 	weir_op_init_poll(op, &p->in->handle, WEIR_READABLE);
-	return weir_await_until(&op->leaf.future, deadline);
+	return weir_await_until(&op->future, deadline);
 }
 
 ON_EACH(cancelled_at_every_moment)
@@ -121,8 +121,8 @@ ON_EACH(cancelled_at_every_moment)
 	pipe_open(&p);
 	for (i = 0; i < 50; i++) {
 		weir_op_init_poll(&op, &p.in->handle, WEIR_READABLE);
-		weir_cancel(&op.leaf.future);
-		ck_assert_int_eq(weir_await(&op.leaf.future), -ECANCELED);
+		weir_cancel(&op.future);
+		ck_assert_int_eq(weir_await(&op.future), -ECANCELED);
 		ck_assert_int_eq(await_poll(&p, &op, 0), -ETIMEDOUT);
 		ck_assert_int_eq(await_poll(&p, &op, weir_deadline_in(100 * WEIR_USEC)),
 				 -ETIMEDOUT);
@@ -139,7 +139,7 @@ ON_EACH(cancelled_at_every_moment)
 struct canceller {
 	struct pipe_fd *p;
 	struct weir_op op;
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 	unsigned phase, rounds, *done;
 };
 
@@ -153,10 +153,10 @@ static int canceller_poll(void *state, struct weir_cx *cx)
 			weir_op_init_poll(&c->op, &c->p->in->handle, WEIR_READABLE);
 			c->phase = 1;
 		}
-		rc = weir_poll(&c->op.leaf.future, cx);
+		rc = weir_poll(&c->op.future, cx);
 		if (rc == WEIR_PENDING && c->phase == 1) {
-			weir_cancel(&c->op.leaf.future);
-			weir_cancel(&c->op.leaf.future);
+			weir_cancel(&c->op.future);
+			weir_cancel(&c->op.future);
 			c->phase = 2;
 			continue;
 		}
@@ -272,7 +272,7 @@ ON_EACH(a_result_is_reported_once)
 struct bundle {
 	struct pipe_fd *p;
 	struct weir_op ops[4];
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 	bool started;
 	unsigned *ended;
 };
@@ -290,8 +290,8 @@ static int bundle_poll(void *state, struct weir_cx *cx)
 					  i % 2 ? WEIR_READABLE : WEIR_READABLE | WEIR_PRIORITY);
 	}
 	for (i = 0; i < 4; i++)
-		ck_assert_int_eq(weir_poll(&b->ops[i].leaf.future, cx), WEIR_PENDING);
-	return weir_poll(&b->sleep.leaf.future, cx);
+		ck_assert_int_eq(weir_poll(&b->ops[i].future, cx), WEIR_PENDING);
+	return weir_poll(&b->sleep.future, cx);
 }
 
 static void bundle_fini(void *state)

@@ -170,7 +170,7 @@ static int lose(struct weir_future *future)
 {
 	struct weir_future ready = { &ready_ops };
 	struct weir_future *futures[2] = { &ready, future };
-	struct weir_select select;
+	struct weir_select_future select;
 	int results[2];
 
 	weir_select_init(&select, futures, results, 2);
@@ -180,7 +180,7 @@ static int lose(struct weir_future *future)
 
 static int lose_aborted(struct weir_future *future)
 {
-	struct weir_select select;
+	struct weir_select_future select;
 	int result;
 
 	weir_select_init(&select, &future, &result, 1);
@@ -191,7 +191,7 @@ static int lose_aborted(struct weir_future *future)
 
 static int join_aborted(struct weir_future *future)
 {
-	struct weir_join_all all;
+	struct weir_join_all_future all;
 	int result;
 
 	weir_join_all_init(&all, &future, &result, 1);
@@ -349,10 +349,10 @@ static enum shape shape;
 struct gatherer {
 	struct stage *stage;
 	struct weir_future *whole;
-	struct weir_blocking slow;
-	struct weir_sleep never;
-	struct weir_select select;
-	struct weir_join_all all;
+	struct weir_blocking_future slow;
+	struct weir_sleep_future never;
+	struct weir_select_future select;
+	struct weir_join_all_future all;
 	struct weir_future *inner[2], *outer[2];
 	int results[2], outer_results[2];
 	struct futures futures;
@@ -375,7 +375,7 @@ static void gather(struct gatherer *g)
 	s->at = &g->futures;
 	g->inner[0] = leaf->set_up(s);
 	weir_blocking_init(&g->slow, slow_job, s);
-	g->inner[1] = &g->slow.leaf.future;
+	g->inner[1] = &g->slow.future;
 	if (shape == SELECT) {
 		weir_select_init(&g->select, g->inner, g->results, 2);
 		g->whole = &g->select.future;
@@ -387,7 +387,7 @@ static void gather(struct gatherer *g)
 		return;
 	weir_sleep_init(&g->never, weir_deadline_in(LONG));
 	g->outer[0] = &g->all.future;
-	g->outer[1] = &g->never.leaf.future;
+	g->outer[1] = &g->never.future;
 	weir_select_init(&g->select, g->outer, g->outer_results, 2);
 	g->whole = &g->select.future;
 }

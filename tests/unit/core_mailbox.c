@@ -100,7 +100,7 @@ static int wait_in_the_past(void *arg)
 	struct late *late = arg;
 	int rc;
 
-	rc = weir_await_until(&late->op.leaf.future, 0);
+	rc = weir_await_until(&late->op.future, 0);
 	set(&late->over, 1);
 	return rc;
 }
@@ -160,7 +160,7 @@ static int wait_for_bytes(void *arg)
 	YIELD_UNTIL(get(&w->scene->go));
 	weir_op_init_poll(&op, &w->scene->fd[w->index]->handle, WEIR_READABLE);
 	add(&w->scene->waiting, 1);
-	rc = weir_await(&op.leaf.future);
+	rc = weir_await(&op.future);
 	weir_fd_close(w->scene->fd[w->index]);
 	add(&w->scene->closed, 1);
 	return rc;

@@ -375,11 +375,11 @@ static void wake_slowly(struct weir_backend *be)
 
 static int sleep_a_moment(void *arg)
 {
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 
 	weir_sleep_init(&sleep, weir_deadline_in(WEIR_MSEC));
 	set(arg, 1);
-	return weir_await(&sleep.leaf.future);
+	return weir_await(&sleep.future);
 }
 
 static void advance(void)
@@ -477,12 +477,12 @@ static int lend_waker(void *state, struct weir_cx *cx)
 {
 	struct weir_notify *notify = *(struct weir_notify **)state;
 	struct weir_cx by_hand = { cx->waker, NULL, NULL };
-	struct weir_notified wait;
+	struct weir_notified_future wait;
 
 	weir_notified_init(&wait, notify);
-	ck_assert_int_eq(weir_poll(&wait.wait.leaf.future, &by_hand), WEIR_PENDING);
+	ck_assert_int_eq(weir_poll(&wait.future, &by_hand), WEIR_PENDING);
 	weir_notify_one(notify);
-	return weir_poll(&wait.wait.leaf.future, &by_hand);
+	return weir_poll(&wait.future, &by_hand);
 }
 
 ON_EACH(a_leaf_gives_a_waker_back)

@@ -45,15 +45,15 @@ struct pair {
 	struct weir_select_set set;
 	struct weir_branch branches[2];
 	struct weir_sem sem;
-	struct weir_sem_wait wait;
+	struct weir_sem_acquire_future wait;
 	struct counted idle, other;
 };
 
 static void pair_open(struct pair *p)
 {
 	weir_sem_init(&p->sem, 0);
-	weir_sem_wait_init(&p->wait, &p->sem, 1);
-	p->idle = (struct counted){ { &counted_ops }, &p->wait.wait.leaf.future, 0 };
+	weir_sem_acquire_init(&p->wait, &p->sem, 1);
+	p->idle = (struct counted){ { &counted_ops }, &p->wait.future, 0 };
 	p->other = (struct counted){ { &counted_ops }, NULL, 0 };
 	ck_assert_int_eq(weir_select_set_init(&p->set, p->branches, 2), 0);
 	ck_assert_int_eq(weir_select_set_arm(&p->set, 0, &p->idle.future), 0);
@@ -124,7 +124,7 @@ struct owner {
 	bool begun;
 	struct weir_select_set set;
 	struct weir_branch branches[2];
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 	struct futures futures;
 };
 
@@ -139,7 +139,7 @@ static int owner_poll(void *state, struct weir_cx *cx)
 	s->at = &o->futures;
 	weir_sleep_init(&o->sleep, weir_deadline_in(LONG));
 	ck_assert_int_eq(weir_select_set_init(&o->set, o->branches, 2), 0);
-	ck_assert_int_eq(weir_select_set_arm(&o->set, 0, &o->sleep.leaf.future), 0);
+	ck_assert_int_eq(weir_select_set_arm(&o->set, 0, &o->sleep.future), 0);
 	ck_assert_int_eq(weir_select_set_arm(&o->set, 1, leaf->set_up(s)), 0);
 	ck_assert_int_eq(weir_poll(&o->set.future, cx), WEIR_PENDING);
 	set(&s->pending, 1);
@@ -222,13 +222,13 @@ static int send_from_a_task(void *arg)
 /* Messages until the channel is closed. */
 static unsigned receive_all(struct pair *p, struct weir_mpsc *mpsc)
 {
-	struct weir_mpsc_recv recv;
+	struct weir_mpsc_recv_future recv;
 	unsigned got = 0;
 	char byte;
 
 	for (;; got++) {
 		weir_mpsc_recv_init(&recv, mpsc, 1, &byte);
-		pair_arm(p, &recv.wait.leaf.future);
+		pair_arm(p, &recv.future);
 		ck_assert_int_eq(weir_select_set_next(&p->set), 1);
 		if (p->branches[1].result <= 0)
 			return got;
@@ -269,13 +269,13 @@ static void *release(void *arg)
 
 static int one_set(void *arg)
 {
-	struct weir_sem_wait wait;
+	struct weir_sem_acquire_future wait;
 	struct weir_select_set set;
 	struct weir_branch branch;
 
-	weir_sem_wait_init(&wait, arg, 1);
+	weir_sem_acquire_init(&wait, arg, 1);
 	ck_assert_int_eq(weir_select_set_init(&set, &branch, 1), 0);
-	ck_assert_int_eq(weir_select_set_arm(&set, 0, &wait.wait.leaf.future), 0);
+	ck_assert_int_eq(weir_select_set_arm(&set, 0, &wait.future), 0);
 	ck_assert_int_eq(weir_select_set_next(&set), 0);
 	return branch.result;
 }
@@ -401,7 +401,7 @@ static int a_set_may_be_a_branch_of_a_set(void *arg UNUSED)
 /* All of its branches are always ready; each set has rounds of its own, in between the other's. */
 static int each_set_takes_turns_by_itself(void *arg UNUSED)
 {
-	struct weir_sem_wait waits[2][3];
+	struct weir_sem_acquire_future waits[2][3];
 	struct weir_branch branches[2][3];
 	struct weir_select_set sets[2];
 	struct weir_sem sem;
@@ -414,9 +414,9 @@ static int each_set_takes_turns_by_itself(void *arg UNUSED)
 			for (i = 0; i < 3; i++) {
 				if (branches[k][i].result == WEIR_PENDING)
 					continue;
-				weir_sem_wait_init(&waits[k][i], &sem, 1);
+				weir_sem_acquire_init(&waits[k][i], &sem, 1);
 				(void)weir_select_set_arm(&sets[k], i,
-							  &waits[k][i].wait.leaf.future);
+							  &waits[k][i].future);
 			}
 			ck_assert_int_eq(weir_select_set_next(&sets[k]), (int)round % 3);
 		}
@@ -429,7 +429,7 @@ static int each_set_takes_turns_by_itself(void *arg UNUSED)
 /* The queue always has a message; the byte gets its turn all the same. */
 static int what_is_always_ready_leaves_others_their_turn(void *arg UNUSED)
 {
-	struct weir_mpsc_recv recv;
+	struct weir_mpsc_recv_future recv;
 	struct weir_mpsc *mpsc;
 	struct weir_select_set set;
 	struct weir_branch branches[2];
@@ -444,11 +444,11 @@ static int what_is_always_ready_leaves_others_their_turn(void *arg UNUSED)
 	ck_assert_int_eq(weir_mpsc_new(1, 1, &mpsc), 0);
 	ck_assert_int_eq(weir_select_set_init(&set, branches, 2), 0);
 	weir_op_init_recv(&op, &s.near->handle, &s.byte, 1, 0);
-	ck_assert_int_eq(weir_select_set_arm(&set, 1, &op.leaf.future), 0);
+	ck_assert_int_eq(weir_select_set_arm(&set, 1, &op.future), 0);
 	for (unsigned i = 0;; i++) {
 		ck_assert_int_eq(weir_mpsc_send_try(mpsc, &byte), 0);
 		weir_mpsc_recv_init(&recv, mpsc, 1, &byte);
-		ck_assert_int_eq(weir_select_set_arm(&set, 0, &recv.wait.leaf.future), 0);
+		ck_assert_int_eq(weir_select_set_arm(&set, 0, &recv.future), 0);
 		rc = weir_select_set_next(&set);
 		if (rc != 0)
 			break;

@@ -49,8 +49,8 @@ struct victim {
 struct victim_state {
 	struct victim *v;
 	bool started;
-	struct weir_sleep sleep;
-	struct weir_sem_wait lock;
+	struct weir_sleep_future sleep;
+	struct weir_sem_acquire_future lock;
 	struct weir_fd *fd;
 	struct weir_op op;
 };
@@ -100,7 +100,7 @@ static int victim_start(struct victim_state *s)
 	s->started = true;
 	set(&v->waiting, 1);
 	weir_sleep_init(&s->sleep, victim_deadline(v));
-	weir_sem_wait_init(&s->lock, &v->sem, 1);
+	weir_sem_acquire_init(&s->lock, &v->sem, 1);
 	if (v->moment != ON_PIPE)
 		return 0;
 	ck_assert_int_eq(weir_fd_open(v->fds[0], &s->fd), 0);
@@ -117,9 +117,9 @@ static int victim_poll(void *state, struct weir_cx *cx)
 		victim_start(s);
 	if (s->v->moment == COMPLETE)
 		return 42;
-	rc = weir_poll(s->v->moment == ON_PIPE	 ? &s->op.leaf.future
-		       : s->v->moment == ON_LOCK ? &s->lock.wait.leaf.future
-						 : &s->sleep.leaf.future,
+	rc = weir_poll(s->v->moment == ON_PIPE	 ? &s->op.future
+		       : s->v->moment == ON_LOCK ? &s->lock.future
+						 : &s->sleep.future,
 		       cx);
 	return rc < 0 ? rc : 42;
 }
@@ -141,13 +141,13 @@ static void victim_release(struct victim *v)
 		weir_sem_release(&v->sem, 1);
 }
 
-static int victim_spawn(struct victim *v, bool stackless, struct weir_group *group,
+static int victim_spawn(struct victim *v, bool stackless, struct weir_join_set *set,
 			struct weir_task **ret_task)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 	struct victim_state state = { .v = v };
 
-	cfg.group = group;
+	cfg.join_set = set;
 	if (stackless) {
 		cfg.poll = victim_poll;
 		cfg.state = &state;
@@ -168,19 +168,19 @@ static void expect_result(struct weir_task *task, int expected)
 	ck_assert_int_eq(result, expected);
 }
 
-/* Bring the group's one task to its end. */
-static void end_group(struct weir_group *group, struct victim *v, int aborted)
+/* Bring the set's one task to its end. */
+static void end_set(struct weir_join_set *set, struct victim *v, int aborted)
 {
 	int result = 0;
 
 	if (v->to_be_aborted)
-		weir_group_abort(group);
+		weir_join_set_abort(set);
 	else
 		victim_release(v);
-	ck_assert_int_eq(weir_group_next(group, NULL, &result), 1);
+	ck_assert_int_eq(weir_join_set_next(set, NULL, &result), 1);
 	ck_assert_int_eq(result, v->to_be_aborted ? aborted : 42);
-	ck_assert_int_eq(weir_group_next(group, NULL, &result), 0);
-	weir_group_free(group);
+	ck_assert_int_eq(weir_join_set_next(set, NULL, &result), 0);
+	weir_join_set_free(set);
 }
 
 static void end_task(struct weir_task *task, struct victim *v, enum end end, int aborted)
@@ -203,7 +203,7 @@ static void end_task(struct weir_task *task, struct victim *v, enum end end, int
 static void combine(enum moment moment, enum end end, bool stackless)
 {
 	struct victim v = { .moment = moment };
-	struct weir_group *group = NULL;
+	struct weir_join_set *set = NULL;
 	struct weir_task *task = NULL;
 	int aborted = moment == COMPLETE ? 42 : -ECANCELED;
 
@@ -211,14 +211,14 @@ static void combine(enum moment moment, enum end end, bool stackless)
 	ck_assert_int_eq(pipe2(v.fds, O_NONBLOCK | O_CLOEXEC), 0);
 	weir_sem_init(&v.sem, 0);
 	if (end == GROUP || end == GROUP_ABORT)
-		ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+		ck_assert_int_eq(weir_join_set_new(NULL, &set), 0);
 	ck_assert_int_eq(
-		victim_spawn(&v, stackless, group, group || end == BORN_DETACHED ? NULL : &task),
+		victim_spawn(&v, stackless, set, set || end == BORN_DETACHED ? NULL : &task),
 		0);
 	if (moment != UNPOLLED)
 		YIELD_UNTIL(get(moment == COMPLETE ? &v.ended : &v.waiting));
-	if (group)
-		end_group(group, &v, aborted);
+	if (set)
+		end_set(set, &v, aborted);
 	else
 		end_task(task, &v, end, aborted);
 	YIELD_UNTIL(weir_rt_alive(weir_rt_current()) == 1);
@@ -304,17 +304,17 @@ ON_EACH(a_join_that_times_out_leaves_the_handle)
 static int join_self(void *arg)
 {
 	struct weir_task *self = weir_task_current();
-	struct weir_join join;
+	struct weir_join_future join;
 
 	set(arg, 1);
 	weir_join_init(&join, self);
-	ck_assert_int_eq(weir_await(&join.leaf.future), -EDEADLK);
+	ck_assert_int_eq(weir_await(&join.future), -EDEADLK);
 	return weir_task_join(self, NULL);
 }
 
 static int join_self_poll(void *state, struct weir_cx *cx)
 {
-	struct weir_join join;
+	struct weir_join_future join;
 
 	(void)state;
 	weir_join_init(&join, cx->task);
@@ -322,7 +322,7 @@ static int join_self_poll(void *state, struct weir_cx *cx)
 	ck_assert_int_eq(weir_task_join(cx->task, NULL), -EPERM);
 	ck_assert_int_eq(weir_sleep(0), -EPERM);
 	ck_assert_int_eq(weir_yield(), -EPERM);
-	return weir_poll(&join.leaf.future, cx);
+	return weir_poll(&join.future, cx);
 }
 
 ON_EACH(a_join_on_itself_is_refused)
@@ -437,25 +437,25 @@ ON_EACH(an_aborted_joiner_leaves_the_handle)
 /* A stackless task that joins, and detaches when it is aborted. */
 static int join_poll_body(void *state, struct weir_cx *cx)
 {
-	struct weir_join *join = state;
+	struct weir_join_future *join = state;
 
-	if (!join->leaf.future.ops) {
+	if (!join->future.ops) {
 		struct weir_task *task = join->task;
 
 		weir_join_init(join, task);
 	}
-	return weir_poll(&join->leaf.future, cx) == WEIR_PENDING ? WEIR_PENDING : join->result;
+	return weir_poll(&join->future, cx) == WEIR_PENDING ? WEIR_PENDING : join->result;
 }
 
 static void join_fini(void *state)
 {
-	weir_task_detach(((struct weir_join *)state)->task);
+	weir_task_detach(((struct weir_join_future *)state)->task);
 }
 
 ON_EACH(a_stackless_task_joins)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
-	struct weir_join join = { .task = NULL };
+	struct weir_join_future join = { .task = NULL };
 	struct weir_task *outer;
 	struct weir_sem sem;
 	int i;
@@ -513,7 +513,7 @@ END_TEST
 static int count_cancelled(void *arg)
 {
 	unsigned *seen = arg;
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 	int rc = weir_sleep(LONG);
 
 	ck_assert_int_eq(rc, -ECANCELED);
@@ -522,7 +522,7 @@ static int count_cancelled(void *arg)
 	ck_assert_int_eq(weir_sleep(LONG), -ECANCELED);
 	ck_assert_int_eq(weir_yield(), -ECANCELED);
 	weir_sleep_init(&sleep, weir_deadline_in(LONG));
-	ck_assert_int_eq(weir_await_until(&sleep.leaf.future, weir_deadline_in(LONG)), -ECANCELED);
+	ck_assert_int_eq(weir_await_until(&sleep.future, weir_deadline_in(LONG)), -ECANCELED);
 	set(seen, 1);
 	return 5;
 }
@@ -584,8 +584,8 @@ ON_EACH(a_task_may_abort_itself)
 
 /* Returns its result while a sleep and a lock wait are still pending: they are unwound. */
 struct careless {
-	struct weir_sleep sleep;
-	struct weir_sem_wait lock;
+	struct weir_sleep_future sleep;
+	struct weir_sem_acquire_future lock;
 	struct weir_sem *sem;
 	unsigned *ended;
 };
@@ -595,9 +595,9 @@ static int careless_poll(void *state, struct weir_cx *cx)
 	struct careless *c = state;
 
 	weir_sleep_init(&c->sleep, weir_deadline_in(LONG));
-	weir_sem_wait_init(&c->lock, c->sem, 1);
-	ck_assert_int_eq(weir_poll(&c->sleep.leaf.future, cx), WEIR_PENDING);
-	ck_assert_int_eq(weir_poll(&c->lock.wait.leaf.future, cx), WEIR_PENDING);
+	weir_sem_acquire_init(&c->lock, c->sem, 1);
+	ck_assert_int_eq(weir_poll(&c->sleep.future, cx), WEIR_PENDING);
+	ck_assert_int_eq(weir_poll(&c->lock.future, cx), WEIR_PENDING);
 	return 11;
 }
 
@@ -1179,7 +1179,7 @@ static int never_poll(void *state, struct weir_cx *cx)
 ON_EACH(spawn_refuses_what_is_wrong)
 {
 	struct weir_task_config good = WEIR_TASK_CONFIG_INIT, cfg;
-	struct weir_group *group;
+	struct weir_join_set *set;
 
 	good.fn = give;
 	refused(NULL, -EINVAL);
@@ -1204,12 +1204,12 @@ ON_EACH(spawn_refuses_what_is_wrong)
 	cfg.poll = never_poll;
 	cfg.state_bytes = 64 * 1024 + 1;
 	refused(&cfg, -EINVAL);
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &set), 0);
 	cfg = good;
-	cfg.group = group;
+	cfg.join_set = set;
 	refused(&cfg, -EINVAL);
-	ck_assert_uint_eq(weir_group_len(group), 0);
-	weir_group_free(group);
+	ck_assert_uint_eq(weir_join_set_len(set), 0);
+	weir_join_set_free(set);
 	return 0;
 }
 
@@ -1301,13 +1301,13 @@ ON_EACH(one_two_many_and_a_chain)
 
 START_TEST(a_waiting_call_on_a_plain_thread_is_refused)
 {
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 
 	weir_sleep_init(&sleep, 0);
 	ck_assert_int_eq(weir_sleep(0), -EPERM);
 	ck_assert_int_eq(weir_yield(), -EPERM);
-	ck_assert_int_eq(weir_await(&sleep.leaf.future), -EPERM);
-	ck_assert_int_eq(weir_block_on(&sleep.leaf.future, WEIR_FOREVER), -ENXIO);
+	ck_assert_int_eq(weir_await(&sleep.future), -EPERM);
+	ck_assert_int_eq(weir_block_on(&sleep.future, WEIR_FOREVER), -ENXIO);
 	ck_assert_int_eq(weir_spawn(give, NULL, NULL), -ENXIO);
 	ck_assert_int_eq(weir_blocking_run(give, NULL), -EPERM);
 	ck_assert_int_eq(weir_blocking_spawn(NULL, give, NULL), -ENXIO);

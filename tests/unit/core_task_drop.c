@@ -54,7 +54,7 @@ static void drop_one(void *arg)
 	add(&all.accounted, 1);
 }
 
-static int spawn_one(unsigned i, struct weir_group *group, struct weir_task **ret_task)
+static int spawn_one(unsigned i, struct weir_join_set *set, struct weir_task **ret_task)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 
@@ -66,11 +66,11 @@ static int spawn_one(unsigned i, struct weir_group *group, struct weir_task **re
 	cfg.fn = run_one;
 	cfg.arg = &all.ran[i];
 	cfg.drop = drop_one;
-	cfg.group = group;
+	cfg.join_set = set;
 	return weir_task_spawn(NULL, &cfg, NULL);
 }
 
-static void release_all(struct weir_task **tasks, struct weir_group *group)
+static void release_all(struct weir_task **tasks, struct weir_join_set *set)
 {
 	unsigned started = 0, joined[2] = { 0, 0 };
 	int result;
@@ -86,26 +86,26 @@ static void release_all(struct weir_task **tasks, struct weir_group *group)
 			ck_assert_int_eq(weir_task_join(tasks[i], &result), 0);
 			ck_assert_int_eq(result, all.ran[i] ? 7 : -ENOMEM);
 		}
-	while (weir_group_next(group, NULL, &result) == 1) {
+	while (weir_join_set_next(set, NULL, &result) == 1) {
 		ck_assert(result == 7 || result == -ENOMEM);
 		joined[result == 7]++;
 	}
 	ck_assert_uint_gt(joined[1], 0);
-	weir_group_free(group);
+	weir_join_set_free(set);
 }
 
 ON_EACH(without_a_stack_the_argument_is_dropped)
 {
 	struct weir_task *tasks[TASKS];
-	struct weir_group *group;
+	struct weir_join_set *set;
 	unsigned dropped = 0, refused = 0;
 
 	memset(&all, 0, sizeof all);
 	weir_notify_init(&all.go);
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &set), 0);
 	forbid_new_stacks();
 	for (unsigned i = 0; i < TASKS; i++) {
-		int rc = spawn_one(i, group, &tasks[i]);
+		int rc = spawn_one(i, set, &tasks[i]);
 
 		ck_assert_msg(rc == 0 || rc == -ENOMEM, "spawn: %d", rc);
 		ck_assert(rc == 0 || (!tasks[i] && get(&all.dropped[i]) == 1));
@@ -122,7 +122,7 @@ ON_EACH(without_a_stack_the_argument_is_dropped)
 	/* A single worker knows that it has none. */
 	if (weir_rt_workers(weir_rt_current()) == 1)
 		ck_assert_uint_ge(refused, dropped - 10);
-	release_all(tasks, group);
+	release_all(tasks, set);
 	return 0;
 }
 

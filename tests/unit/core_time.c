@@ -62,7 +62,7 @@ static int sleeper_main(void *arg)
 
 struct sleeper_state {
 	struct sleeper *s;
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 	uint64_t deadline;
 };
 
@@ -75,7 +75,7 @@ static int sleeper_poll(void *state, struct weir_cx *cx)
 		s->deadline = weir_deadline_in(s->s->delay_ns);
 		weir_sleep_init(&s->sleep, s->deadline);
 	}
-	rc = weir_poll(&s->sleep.leaf.future, cx);
+	rc = weir_poll(&s->sleep.future, cx);
 	if (rc == WEIR_PENDING)
 		return rc;
 	ck_assert_int_eq(rc, 0);
@@ -138,7 +138,7 @@ END_TEST
 struct resetter {
 	uint64_t first_ns, trigger_ns, reset_ns;
 	bool started, was_reset;
-	struct weir_sleep sleep, trigger;
+	struct weir_sleep_future sleep, trigger;
 	uint64_t due;
 };
 
@@ -152,12 +152,12 @@ static int resetter_poll(void *state, struct weir_cx *cx)
 		weir_sleep_init(&r->sleep, r->due);
 		weir_sleep_init(&r->trigger, weir_deadline_in(r->trigger_ns));
 	}
-	if (weir_poll(&r->sleep.leaf.future, cx) == 0) {
+	if (weir_poll(&r->sleep.future, cx) == 0) {
 		ck_assert(r->was_reset);
 		ck_assert_uint_ge(weir_now(), r->due);
 		return 0;
 	}
-	if (!r->was_reset && weir_poll(&r->trigger.leaf.future, cx) == 0) {
+	if (!r->was_reset && weir_poll(&r->trigger.future, cx) == 0) {
 		r->was_reset = true;
 		r->due = weir_deadline_in(r->reset_ns);
 		weir_sleep_reset(&r->sleep, r->due);
@@ -202,12 +202,12 @@ static int reset_fired(void *state, struct weir_cx *cx)
 	if (!r->started) {
 		r->started = true;
 		weir_sleep_init(&r->sleep, 0);
-		ck_assert_int_eq(weir_poll(&r->sleep.leaf.future, cx), 0);
+		ck_assert_int_eq(weir_poll(&r->sleep.future, cx), 0);
 		/* One that has finished starts anew, when it is polled. */
 		r->due = weir_deadline_in(2 * WEIR_MSEC);
 		weir_sleep_reset(&r->sleep, r->due);
 	}
-	if (weir_poll(&r->sleep.leaf.future, cx) == WEIR_PENDING)
+	if (weir_poll(&r->sleep.future, cx) == WEIR_PENDING)
 		return WEIR_PENDING;
 	ck_assert_uint_ge(weir_now(), r->due);
 	return 0;
@@ -216,7 +216,7 @@ static int reset_fired(void *state, struct weir_cx *cx)
 ON_EACH(a_finished_sleep_starts_anew)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 	struct weir_task *task;
 	uint64_t due;
 	int result, i;
@@ -228,11 +228,11 @@ ON_EACH(a_finished_sleep_starts_anew)
 	ck_assert_int_eq(result, 0);
 	weir_sleep_init(&sleep, weir_deadline_in(LONG));
 	weir_sleep_reset(&sleep, 0);
-	ck_assert_int_eq(weir_await(&sleep.leaf.future), 0);
+	ck_assert_int_eq(weir_await(&sleep.future), 0);
 	for (i = 0; i < 5; i++) {
 		due = weir_deadline_in(WEIR_MSEC);
 		weir_sleep_reset(&sleep, due);
-		ck_assert_int_eq(weir_await(&sleep.leaf.future), 0);
+		ck_assert_int_eq(weir_await(&sleep.future), 0);
 		ck_assert_uint_ge(weir_now(), due);
 	}
 	return 0;
@@ -240,8 +240,8 @@ ON_EACH(a_finished_sleep_starts_anew)
 
 /* Tasks that move from worker to worker move their sleeps for ever, from wheel to wheel. */
 struct mover {
-	struct weir_sleep sleep;
-	struct weir_yield yield;
+	struct weir_sleep_future sleep;
+	struct weir_yield_future yield;
 	unsigned rounds, seed;
 	bool started, yielding;
 	uint64_t due;
@@ -256,7 +256,7 @@ static int mover_poll(void *state, struct weir_cx *cx)
 		m->due = weir_deadline_in(LONG);
 		weir_sleep_init(&m->sleep, m->due);
 	}
-	if (weir_poll(&m->sleep.leaf.future, cx) == 0) {
+	if (weir_poll(&m->sleep.future, cx) == 0) {
 		ck_assert_uint_ge(weir_now(), m->due);
 		if (m->rounds == 0)
 			return 0;
@@ -268,7 +268,7 @@ static int mover_poll(void *state, struct weir_cx *cx)
 		weir_sleep_reset(&m->sleep, m->due);
 		weir_waker_wake(&cx->waker);
 		/* Polled at once: what had finished is filed again. */
-		if (weir_poll(&m->sleep.leaf.future, cx) == 0 && m->rounds == 0)
+		if (weir_poll(&m->sleep.future, cx) == 0 && m->rounds == 0)
 			return 0;
 	}
 	return WEIR_PENDING;
@@ -327,17 +327,17 @@ static const struct weir_future_ops hog_ops = { "hog", hog_poll, hog_cancel, NUL
 ON_EACH(a_ready_future_beats_a_past_deadline)
 {
 	struct weir_future ready = { &ready_ops };
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 
 	ck_assert_int_eq(weir_await_until(&ready, 0), 12);
 	ck_assert_int_eq(weir_await_until(&ready, WEIR_FOREVER), 12);
 	ck_assert_int_eq(weir_await_until(&ready, WEIR_FOREVER - 1), 12);
 	weir_sleep_init(&sleep, weir_deadline_in(LONG));
-	ck_assert_int_eq(weir_await_until(&sleep.leaf.future, 0), -ETIMEDOUT);
+	ck_assert_int_eq(weir_await_until(&sleep.future, 0), -ETIMEDOUT);
 	weir_sleep_init(&sleep, weir_deadline_in(WEIR_MSEC));
-	ck_assert_int_eq(weir_await_until(&sleep.leaf.future, weir_deadline_in(LONG)), 0);
+	ck_assert_int_eq(weir_await_until(&sleep.future, weir_deadline_in(LONG)), 0);
 	weir_sleep_init(&sleep, weir_deadline_in(WEIR_MSEC));
-	ck_assert_int_eq(weir_await_until(&sleep.leaf.future, WEIR_FOREVER - 5), 0);
+	ck_assert_int_eq(weir_await_until(&sleep.future, WEIR_FOREVER - 5), 0);
 	return 0;
 }
 
@@ -359,8 +359,8 @@ static int wait_for_sem(void *arg)
 
 ON_EACH(an_abort_is_no_timeout)
 {
-	struct weir_timeout outer, inner;
-	struct weir_sleep sleep;
+	struct weir_timeout_future outer, inner;
+	struct weir_sleep_future sleep;
 	struct weir_task *task;
 	struct weir_sem sem;
 	int result;
@@ -374,11 +374,11 @@ ON_EACH(an_abort_is_no_timeout)
 	weir_sem_fini(&sem);
 	/* Of two around one another the earlier counts. */
 	weir_sleep_init(&sleep, weir_deadline_in(LONG));
-	weir_timeout_init(&inner, &sleep.leaf.future, weir_deadline_in(LONG));
+	weir_timeout_init(&inner, &sleep.future, weir_deadline_in(LONG));
 	weir_timeout_init(&outer, &inner.future, weir_deadline_in(WEIR_MSEC));
 	ck_assert_int_eq(weir_await(&outer.future), -ETIMEDOUT);
 	weir_sleep_init(&sleep, weir_deadline_in(LONG));
-	weir_timeout_init(&inner, &sleep.leaf.future, weir_deadline_in(WEIR_MSEC));
+	weir_timeout_init(&inner, &sleep.future, weir_deadline_in(WEIR_MSEC));
 	weir_timeout_init(&outer, &inner.future, weir_deadline_in(LONG));
 	ck_assert_int_eq(weir_await(&outer.future), -ETIMEDOUT);
 	return 0;

@@ -340,10 +340,10 @@ static void *block_outside(void *arg)
 {
 	struct outsider *o = arg;
 	struct weir_rt *before = weir_rt_enter(o->rt);
-	struct weir_blocking blocking;
+	struct weir_blocking_future blocking;
 
 	weir_blocking_init(&blocking, watch_timer, o->job);
-	set(&o->result, (unsigned)weir_block_on(&blocking.leaf.future, WEIR_FOREVER));
+	set(&o->result, (unsigned)weir_block_on(&blocking.future, WEIR_FOREVER));
 	weir_rt_leave(before);
 	return NULL;
 }

@@ -29,22 +29,22 @@ struct messages {
 
 /* They lie where their task has them. */
 struct futures {
-	struct weir_sem_wait sem_wait;
-	struct weir_mutex_wait lock;
-	struct weir_notified notified;
-	struct weir_oneshot_recv recv_one;
-	struct weir_mpsc_recv receive;
-	struct weir_mpsc_send send;
-	struct weir_join join;
-	struct weir_group_wait next;
-	struct weir_blocking blocking;
-	struct weir_sleep sleep;
-	struct weir_yield yield;
+	struct weir_sem_acquire_future sem_wait;
+	struct weir_mutex_lock_future lock;
+	struct weir_notified_future notified;
+	struct weir_oneshot_recv_future recv_one;
+	struct weir_mpsc_recv_future receive;
+	struct weir_mpsc_send_future send;
+	struct weir_join_future join;
+	struct weir_join_set_next_future next;
+	struct weir_blocking_future blocking;
+	struct weir_sleep_future sleep;
+	struct weir_yield_future yield;
 	struct weir_op op;
-	struct weir_accept accept;
-	struct weir_timeout timeout;
-	struct weir_select select;
-	struct weir_join_all all;
+	struct weir_accept_future accept;
+	struct weir_timeout_future timeout;
+	struct weir_select_future select;
+	struct weir_join_all_future all;
 	struct weir_future *parts[1];
 	int results[1];
 	struct messages messages;
@@ -58,7 +58,7 @@ struct stage {
 	struct weir_oneshot *oneshot;
 	struct weir_mpsc *mpsc;
 	struct weir_task *task;
-	struct weir_group *group;
+	struct weir_join_set *join_set;
 	struct weir_listener *listener;
 	struct weir_addr addr;
 	struct weir_tcp *near, *far, *conn;
@@ -85,8 +85,8 @@ static int acquire(void *arg)
 
 static struct weir_future *sem(struct stage *s)
 {
-	weir_sem_wait_init(&s->at->sem_wait, &s->sem, 1);
-	return &s->at->sem_wait.wait.leaf.future;
+	weir_sem_acquire_init(&s->at->sem_wait, &s->sem, 1);
+	return &s->at->sem_wait.future;
 }
 
 static void sem_finish(struct stage *s)
@@ -100,8 +100,8 @@ static bool sem_there(struct stage *s)
 
 static struct weir_future *mutex(struct stage *s)
 {
-	weir_mutex_wait_init(&s->at->lock, &s->mutex);
-	return &s->at->lock.wait.leaf.future;
+	weir_mutex_lock_init(&s->at->lock, &s->mutex);
+	return &s->at->lock.future;
 }
 
 static void mutex_finish(struct stage *s)
@@ -116,7 +116,7 @@ static bool mutex_there(struct stage *s)
 static struct weir_future *notified(struct stage *s)
 {
 	weir_notified_init(&s->at->notified, &s->notify);
-	return &s->at->notified.wait.leaf.future;
+	return &s->at->notified.future;
 }
 
 static struct weir_future *enabled(struct stage *s)
@@ -138,19 +138,19 @@ static void notify_last(struct stage *s)
 
 static bool permit_there(struct stage *s)
 {
-	struct weir_notified wait;
+	struct weir_notified_future wait;
 
 	weir_notified_init(&wait, &s->notify);
 	if (weir_notified_enable(&wait))
 		return true;
-	ck_assert_int_eq(weir_finish(&wait.wait.leaf.future), -ECANCELED);
+	ck_assert_int_eq(weir_finish(&wait.future), -ECANCELED);
 	return false;
 }
 
 static struct weir_future *oneshot(struct stage *s)
 {
 	weir_oneshot_recv_init(&s->at->recv_one, s->oneshot, &s->byte);
-	return &s->at->recv_one.leaf.future;
+	return &s->at->recv_one.future;
 }
 
 static void oneshot_finish(struct stage *s)
@@ -166,7 +166,7 @@ static bool oneshot_there(struct stage *s)
 static struct weir_future *receive(struct stage *s)
 {
 	weir_mpsc_recv_init(&s->at->receive, s->mpsc, 1, &s->byte);
-	return &s->at->receive.wait.leaf.future;
+	return &s->at->receive.future;
 }
 
 static void receive_finish(struct stage *s)
@@ -183,7 +183,7 @@ static struct weir_future *send_full(struct stage *s)
 	for (int i = 0; i < CAPACITY; i++)
 		ck_assert_int_eq(weir_mpsc_send_try(s->mpsc, "x"), 0);
 	weir_mpsc_send_init(&s->at->send, s->mpsc, "x");
-	return &s->at->send.wait.leaf.future;
+	return &s->at->send.future;
 }
 
 static void send_finish(struct stage *s)
@@ -199,7 +199,7 @@ static struct weir_future *join(struct stage *s)
 {
 	ck_assert_int_eq(weir_spawn(acquire, &s->sem, &s->task), 0);
 	weir_join_init(&s->at->join, s->task);
-	return &s->at->join.leaf.future;
+	return &s->at->join.future;
 }
 
 static bool join_there(struct stage *s)
@@ -207,16 +207,16 @@ static bool join_there(struct stage *s)
 	return is_there(weir_task_join(s->task, NULL));
 }
 
-static struct weir_future *group(struct stage *s)
+static struct weir_future *join_set_next(struct stage *s)
 {
-	ck_assert_int_eq(weir_group_spawn(s->group, acquire, &s->sem, NULL), 0);
-	weir_group_wait_init(&s->at->next, s->group);
-	return &s->at->next.leaf.future;
+	ck_assert_int_eq(weir_join_set_spawn(s->join_set, acquire, &s->sem, NULL), 0);
+	weir_join_set_next_init(&s->at->next, s->join_set);
+	return &s->at->next.future;
 }
 
-static bool group_there(struct stage *s)
+static bool join_set_there(struct stage *s)
 {
-	return weir_group_next(s->group, NULL, NULL) == 1;
+	return weir_join_set_next(s->join_set, NULL, NULL) == 1;
 }
 
 static int wait_for_event(void *arg)
@@ -228,7 +228,7 @@ static int wait_for_event(void *arg)
 static struct weir_future *blocking(struct stage *s)
 {
 	weir_blocking_init(&s->at->blocking, wait_for_event, &s->event);
-	return &s->at->blocking.leaf.future;
+	return &s->at->blocking.future;
 }
 
 static void blocking_finish(struct stage *s)
@@ -239,13 +239,13 @@ static void blocking_finish(struct stage *s)
 static struct weir_future *sleep_long(struct stage *s)
 {
 	weir_sleep_init(&s->at->sleep, weir_deadline_in(LONG));
-	return &s->at->sleep.leaf.future;
+	return &s->at->sleep.future;
 }
 
 static struct weir_future *sleep_short(struct stage *s)
 {
 	weir_sleep_init(&s->at->sleep, weir_deadline_in(5 * WEIR_MSEC));
-	return &s->at->sleep.leaf.future;
+	return &s->at->sleep.future;
 }
 
 static void sleep_forward(struct stage *s)
@@ -262,7 +262,7 @@ static struct weir_future *yield(struct stage *s)
 static struct weir_future *stream(struct stage *s)
 {
 	weir_op_init_recv(&s->at->op, &s->near->handle, &s->byte, 1, 0);
-	return &s->at->op.leaf.future;
+	return &s->at->op.future;
 }
 
 static void stream_finish(struct stage *s)
@@ -312,7 +312,7 @@ static bool client_told(struct stage *s)
 static struct weir_future *signalled(struct stage *s)
 {
 	ck_assert_int_eq(weir_signal_open(&s->signal, SIGUSR1), 0);
-	return &s->signal.leaf.future;
+	return &s->signal.future;
 }
 
 static void signal_finish(struct stage *s)
@@ -358,7 +358,7 @@ static int messages_poll(struct weir_future *future, struct weir_cx *cx)
 			receive(m->stage);
 		}
 		m->begun = true;
-		rc = weir_poll(&m->stage->at->receive.wait.leaf.future, cx);
+		rc = weir_poll(&m->stage->at->receive.future, cx);
 		if (rc == WEIR_PENDING)
 			return rc;
 	}
@@ -408,7 +408,7 @@ static const struct leaf {
 	{ "mpsc receive", receive, receive_finish, 1, receive_there, nothing, NULL, 0 },
 	{ "mpsc send", send_full, send_finish, 0, send_there, nothing, NULL, 0 },
 	{ "join", join, sem_finish, 0, join_there, nothing, NULL, 0 },
-	{ "group next", group, sem_finish, 1, group_there, nothing, NULL, 0 },
+	{ "join set next", join_set_next, sem_finish, 1, join_set_there, nothing, NULL, 0 },
 	{ "blocking", blocking, blocking_finish, 7, always, nothing, NULL, STUBBORN },
 	{ "sleep", sleep_short, nothing, 0, always, nothing, NULL, ALONE },
 	{ "sleep moved forward", sleep_long, sleep_forward, 0, always, nothing, NULL,
@@ -438,7 +438,7 @@ static void stage_open(struct stage *s)
 	weir_notify_init(&s->notify);
 	ck_assert_int_eq(weir_oneshot_new(1, &s->oneshot), 0);
 	ck_assert_int_eq(weir_mpsc_new(CAPACITY, 1, &s->mpsc), 0);
-	ck_assert_int_eq(weir_group_new(NULL, &s->group), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &s->join_set), 0);
 	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", NULL, &s->listener), 0);
 	ck_assert_int_eq(weir_listener_addr(s->listener, &s->addr), 0);
 	if (leaf->set_up != stream)
@@ -455,7 +455,7 @@ static inline void stage_close(struct stage *s)
 	}
 	weir_mpsc_unref(s->mpsc);
 	weir_mpsc_free(s->mpsc);
-	weir_group_free(s->group);
+	weir_join_set_free(s->join_set);
 	weir_tcp_close(s->near);
 	weir_tcp_close(s->far);
 	weir_listener_close(s->listener);
@@ -463,7 +463,7 @@ static inline void stage_close(struct stage *s)
 		close(s->client);
 	if (leaf->set_up == signalled)
 		weir_signal_close(&s->signal);
-	if (leaf->set_up != join && leaf->set_up != group)
+	if (leaf->set_up != join && leaf->set_up != join_set_next)
 		weir_sem_fini(&s->sem);
 }
 

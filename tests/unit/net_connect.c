@@ -93,8 +93,8 @@ static void silent_close(struct silent *s)
 		close(s->fds[i]);
 }
 
-static int connect_to(const struct weir_addr *addrs, unsigned count, struct weir_connect *connect,
-		      struct weir_tcp **ret_conn)
+static int connect_to(const struct weir_addr *addrs, unsigned count,
+		      struct weir_connect_future *connect, struct weir_tcp **ret_conn)
 {
 	weir_connect_init(connect, addrs, count, ret_conn);
 	return weir_await(&connect->future);
@@ -106,7 +106,7 @@ FIBER_CASE(one_address_is_connected_to)
 {
 	struct weir_addr addr;
 	struct weir_listener *listener = open_at("127.0.0.1:0", &addr);
-	struct weir_connect connect;
+	struct weir_connect_future connect;
 	struct weir_tcp *conn;
 
 	ck_assert_int_eq(connect_to(&addr, 1, &connect, &conn), 0);
@@ -119,7 +119,7 @@ FIBER_CASE(one_that_refuses_is_passed_at_once)
 {
 	struct weir_addr addrs[3];
 	struct weir_listener *listener = open_at("127.0.0.1:0", &addrs[2]);
-	struct weir_connect connect;
+	struct weir_connect_future connect;
 	struct weir_tcp *conn;
 
 	refusing(&addrs[0]);
@@ -137,7 +137,7 @@ FIBER_CASE(one_that_is_silent_is_not_waited_for)
 	struct weir_addr addrs[3];
 	struct weir_listener *listener = open_at("127.0.0.1:0", &addrs[2]);
 	struct silent one, other;
-	struct weir_connect connect;
+	struct weir_connect_future connect;
 	struct weir_tcp *conn;
 
 	silent_open(&one);
@@ -158,7 +158,7 @@ FIBER_CASE(the_first_address_can_be_chosen)
 	struct weir_addr addrs[2];
 	struct weir_listener *one = open_at("127.0.0.1:0", &addrs[0]);
 	struct weir_listener *other = open_at("127.0.0.1:0", &addrs[1]);
-	struct weir_connect connect;
+	struct weir_connect_future connect;
 	struct weir_tcp *conn;
 
 	weir_connect_init(&connect, addrs, 2, &conn);
@@ -176,7 +176,7 @@ FIBER_CASE(families_alternate)
 {
 	struct weir_listener *listener;
 	struct weir_addr addrs[3];
-	struct weir_connect connect;
+	struct weir_connect_future connect;
 	struct weir_tcp *conn;
 
 	if (weir_listener_open("[::1]:0", NULL, &listener) < 0) {
@@ -199,7 +199,7 @@ FIBER_CASE(families_alternate)
 FIBER_CASE(all_refuse)
 {
 	struct weir_addr addrs[WEIR_CONNECT_ADDRS];
-	struct weir_connect connect;
+	struct weir_connect_future connect;
 	struct weir_tcp *conn;
 
 	for (unsigned i = 0; i < WEIR_CONNECT_ADDRS; i++)
@@ -214,7 +214,7 @@ FIBER_CASE(an_address_that_is_none_is_passed)
 {
 	struct weir_addr addrs[2];
 	struct weir_listener *listener = open_at("127.0.0.1:0", &addrs[1]);
-	struct weir_connect connect;
+	struct weir_connect_future connect;
 	struct weir_tcp *conn;
 
 	memset(&addrs[0], 0, sizeof(addrs[0]));
@@ -230,8 +230,8 @@ FIBER_CASE(nobody_answers_in_time)
 {
 	struct weir_addr addrs[3];
 	struct silent silent;
-	struct weir_connect connect;
-	struct weir_timeout timeout;
+	struct weir_connect_future connect;
+	struct weir_timeout_future timeout;
 	struct weir_tcp *conn;
 
 	silent_open(&silent);
@@ -250,7 +250,7 @@ static unsigned client_begun;
 
 static int client_poll(void *state, struct weir_cx *cx)
 {
-	struct weir_connect *connect = state;
+	struct weir_connect_future *connect = state;
 	int rc = weir_poll(&connect->future, cx);
 
 	client_begun = connect->begun;
@@ -266,7 +266,7 @@ FIBER_CASE(an_aborted_task_leaves_nothing)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 	struct weir_addr addrs[2];
-	struct weir_connect connect;
+	struct weir_connect_future connect;
 	struct weir_tcp *conn;
 	struct weir_task *task;
 	struct silent silent;
@@ -311,7 +311,7 @@ static bool only_port(const char *range)
 
 FIBER_CASE(who_meets_itself_is_refused)
 {
-	struct weir_connect connect;
+	struct weir_connect_future connect;
 	struct weir_addr addr;
 	struct weir_tcp *conn;
 

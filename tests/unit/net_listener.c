@@ -239,7 +239,7 @@ static int accept_one(void *arg)
 }
 
 struct accept_state {
-	struct weir_accept accept;
+	struct weir_accept_future accept;
 	struct weir_tcp *conn;
 	struct weir_listener *listener;
 	bool started;

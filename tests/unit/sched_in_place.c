@@ -19,7 +19,7 @@ static bool thread_has(const struct weir_cpuset *cpus)
 {
 	struct weir_cpuset mine;
 
-	ck_assert_int_eq(cpus_mask(&mine), 0);
+	ck_assert_int_eq(weir__cpus_mask(&mine), 0);
 	return memcmp(&mine, cpus, sizeof mine) == 0;
 }
 
@@ -86,7 +86,7 @@ START_TEST(a_thread_is_bound_as_long_as_it_is_a_worker)
 	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
 
-	ck_assert_int_eq(cpus_mask(&unbound), 0);
+	ck_assert_int_eq(weir__cpus_mask(&unbound), 0);
 	place.bind = WEIR_BIND_CPU;
 	place.workers = 2;
 	cfg.place = &place;
@@ -108,7 +108,7 @@ START_TEST(the_current_thread_is_never_bound)
 	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
 	struct weir_rt_config cfg = runtime_config(ON_CURRENT);
 
-	ck_assert_int_eq(cpus_mask(&unbound), 0);
+	ck_assert_int_eq(weir__cpus_mask(&unbound), 0);
 	place.bind = WEIR_BIND_CPU;
 	cfg.place = &place;
 	runtime_run(&cfg, nothing_is_bound, NULL);

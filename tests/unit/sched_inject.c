@@ -35,19 +35,19 @@ START_TEST(first_in_first_out)
 	struct inject q;
 	struct item items[N];
 
-	inject_init(&q);
+	weir__inject_init(&q);
 	make_items(items, N);
-	ck_assert_ptr_null(inject_pop(&q));
+	ck_assert_ptr_null(weir__inject_pop(&q));
 	for (unsigned k = 0; k < N; k++) {
-		ck_assert(inject_push(&q, &items[k].link));
+		ck_assert(weir__inject_push(&q, &items[k].link));
 		ck_assert_uint_eq(inject_len(&q), k + 1);
 	}
 	for (unsigned k = 0; k < N; k++)
-		ck_assert_uint_eq(value_of(inject_pop(&q)), k);
-	ck_assert_ptr_null(inject_pop(&q));
+		ck_assert_uint_eq(value_of(weir__inject_pop(&q)), k);
+	ck_assert_ptr_null(weir__inject_pop(&q));
 	ck_assert_uint_eq(inject_len(&q), 0);
-	ck_assert(inject_push(&q, &items[0].link));
-	ck_assert_ptr_eq(inject_pop(&q), &items[0].link);
+	ck_assert(weir__inject_push(&q, &items[0].link));
+	ck_assert_ptr_eq(weir__inject_pop(&q), &items[0].link);
 }
 END_TEST
 
@@ -57,29 +57,29 @@ START_TEST(chains_keep_the_order)
 	struct item items[N];
 	struct weir__link *link;
 
-	inject_init(&q);
+	weir__inject_init(&q);
 	make_items(items, N);
 	for (unsigned k = 1; k < 5; k++)
 		items[k].link.next = &items[k + 1].link;
 	items[5].link.next = &items[9].link;	/* the end is where last says */
-	ck_assert(inject_push(&q, &items[0].link));
-	ck_assert(inject_push_chain(&q, &items[1].link, &items[5].link, 5));
-	ck_assert(inject_push_chain(&q, NULL, NULL, 0));
-	ck_assert(inject_push(&q, &items[6].link));
+	ck_assert(weir__inject_push(&q, &items[0].link));
+	ck_assert(weir__inject_push_chain(&q, &items[1].link, &items[5].link, 5));
+	ck_assert(weir__inject_push_chain(&q, NULL, NULL, 0));
+	ck_assert(weir__inject_push(&q, &items[6].link));
 	ck_assert_uint_eq(inject_len(&q), 7);
 
-	ck_assert_uint_eq(inject_pop_chain(&q, 0, &link), 0);
+	ck_assert_uint_eq(weir__inject_pop_chain(&q, 0, &link), 0);
 	ck_assert_ptr_null(link);
-	ck_assert_uint_eq(inject_pop_chain(&q, 4, &link), 4);
+	ck_assert_uint_eq(weir__inject_pop_chain(&q, 4, &link), 4);
 	for (unsigned k = 0; k < 4; k++, link = link->next)
 		ck_assert_uint_eq(value_of(link), k);
 	ck_assert_ptr_null(link);
 	ck_assert_uint_eq(inject_len(&q), 3);
-	ck_assert_uint_eq(inject_pop_chain(&q, 100, &link), 3);
+	ck_assert_uint_eq(weir__inject_pop_chain(&q, 100, &link), 3);
 	for (unsigned k = 4; k < 7; k++, link = link->next)
 		ck_assert_uint_eq(value_of(link), k);
 	ck_assert_ptr_null(link);
-	ck_assert_uint_eq(inject_pop_chain(&q, 100, &link), 0);
+	ck_assert_uint_eq(weir__inject_pop_chain(&q, 100, &link), 0);
 	ck_assert_ptr_null(link);
 }
 END_TEST
@@ -89,18 +89,18 @@ START_TEST(closed_takes_nothing_and_gives_the_rest)
 	struct inject q;
 	struct item items[N];
 
-	inject_init(&q);
+	weir__inject_init(&q);
 	make_items(items, N);
-	ck_assert(inject_push(&q, &items[0].link));
-	ck_assert(inject_push(&q, &items[1].link));
-	inject_close(&q);
-	ck_assert(!inject_push(&q, &items[2].link));
+	ck_assert(weir__inject_push(&q, &items[0].link));
+	ck_assert(weir__inject_push(&q, &items[1].link));
+	weir__inject_close(&q);
+	ck_assert(!weir__inject_push(&q, &items[2].link));
 	items[2].link.next = &items[3].link;
-	ck_assert(!inject_push_chain(&q, &items[2].link, &items[3].link, 2));
+	ck_assert(!weir__inject_push_chain(&q, &items[2].link, &items[3].link, 2));
 	ck_assert_uint_eq(inject_len(&q), 2);
-	ck_assert_uint_eq(value_of(inject_pop(&q)), 0);
-	ck_assert_uint_eq(value_of(inject_pop(&q)), 1);
-	ck_assert_ptr_null(inject_pop(&q));
+	ck_assert_uint_eq(value_of(weir__inject_pop(&q)), 0);
+	ck_assert_uint_eq(value_of(weir__inject_pop(&q)), 1);
+	ck_assert_ptr_null(weir__inject_pop(&q));
 }
 END_TEST
 
@@ -116,10 +116,10 @@ static void *push_all(void *arg)
 	for (size_t k = from; k < from + EACH; k += 2) {
 		shared_items[k].link.next = &shared_items[k + 1].link;
 		if (k % 3)
-			inject_push_chain(&shared, &shared_items[k].link,
-					  &shared_items[k + 1].link, 2);
-		else if (inject_push(&shared, &shared_items[k].link))
-			inject_push(&shared, &shared_items[k + 1].link);
+			weir__inject_push_chain(&shared, &shared_items[k].link,
+						&shared_items[k + 1].link, 2);
+		else if (weir__inject_push(&shared, &shared_items[k].link))
+			weir__inject_push(&shared, &shared_items[k + 1].link);
 	}
 	return NULL;
 }
@@ -131,7 +131,7 @@ static void *pop_all(void *ret_in_order)
 	struct weir__link *link, *next;
 
 	while (weir__load(&n_taken, WEIR_RELAXED) < (size_t)THREADS * EACH) {
-		inject_pop_chain(&shared, 7, &link);
+		weir__inject_pop_chain(&shared, 7, &link);
 		for (; link; link = next) {
 			unsigned v = value_of(link), *prev = &last[v / EACH];
 
@@ -152,7 +152,7 @@ START_TEST(many_threads_lose_nothing)
 	size_t ids[THREADS];
 	bool in_order[THREADS];
 
-	inject_init(&shared);
+	weir__inject_init(&shared);
 	shared_items = calloc((size_t)THREADS * EACH, sizeof(*shared_items));
 	taken = calloc((size_t)THREADS * EACH, 1);
 	ck_assert(shared_items && taken);

@@ -499,10 +499,10 @@ START_TEST(samples_keep_no_step)
 	struct sampler s;
 	unsigned at[64] = { 0 }, hits = 0;
 
-	sampler_init(&s, 64, 12345);
+	weir__sampler_init(&s, 64, 12345);
 	for (unsigned i = 0; i < 64 * 6400; i++)
 		if (sampler_is_due(&s, i)) {
-			sampler_next(&s, i);
+			weir__sampler_next(&s, i);
 			at[i % 64]++;
 			hits++;
 		}

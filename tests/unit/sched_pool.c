@@ -248,7 +248,7 @@ static int cancel_root(void *arg)
 	struct event let_go = EVENT_INIT;
 	struct crowd crowd = { &let_go, 0, 0, 0 };
 	struct weir_task *running, *queued;
-	struct weir_blocking unstarted;
+	struct weir_blocking_future unstarted;
 	unsigned ran = 0;
 	int result;
 
@@ -269,8 +269,8 @@ static int cancel_root(void *arg)
 	ck_assert_int_eq(weir_task_join(running, &result), 0);
 	ck_assert_int_eq(result, 0);
 	weir_blocking_init(&unstarted, count_one, &ran);
-	weir_cancel(&unstarted.leaf.future);
-	ck_assert_int_eq(weir_await(&unstarted.leaf.future), -ECANCELED);
+	weir_cancel(&unstarted.future);
+	ck_assert_int_eq(weir_await(&unstarted.future), -ECANCELED);
 	ck_assert_uint_eq(get(&ran), 0);
 	return 0;
 }
@@ -350,13 +350,13 @@ END_TEST
 static int hurried_task(void *arg)
 {
 	struct storm *s = arg;
-	struct weir_blocking blocking;
+	struct weir_blocking_future blocking;
 	unsigned i, ran = 0;
 	int rc;
 
 	for (i = 0; i < s->rounds; i++) {
 		weir_blocking_init(&blocking, count_one, s->ran);
-		rc = weir_await_until(&blocking.leaf.future, weir_now() + i % 4 * 20000);
+		rc = weir_await_until(&blocking.future, weir_now() + i % 4 * 20000);
 		ck_assert(rc == 0 || rc == -ETIMEDOUT);
 		ran += rc == 0;
 	}
@@ -386,7 +386,7 @@ ON_EACH(cancels_race_with_the_start)
 static int look_around(void *arg)
 {
 	struct weir_rt *rt = weir_rt_current();
-	struct weir_blocking inner;
+	struct weir_blocking_future inner;
 	struct weir_task *task;
 	int value = 31, result;
 
@@ -401,7 +401,7 @@ static int look_around(void *arg)
 	ck_assert_int_eq(result, 31);
 	ck_assert_int_eq(weir_rt_block_on(rt, give, &value), 31);
 	weir_blocking_init(&inner, give, &value);
-	ck_assert_int_eq(weir_block_on(&inner.leaf.future, WEIR_FOREVER), 31);
+	ck_assert_int_eq(weir_block_on(&inner.future, WEIR_FOREVER), 31);
 	return 5;
 }
 

@@ -636,7 +636,7 @@ END_TEST
 /* waits: what a waiting call answers. */
 static int child_of_fork(struct weir_rt *rt, struct weir_task *task, int waits)
 {
-	struct weir_group *group;
+	struct weir_join_set *set;
 	int value = 1;
 
 	if (weir_rt_block_on(rt, give, &value) != -ENXIO)
@@ -653,7 +653,7 @@ static int child_of_fork(struct weir_rt *rt, struct weir_task *task, int waits)
 		return 6;
 	if (weir_task_join(task, NULL) != -ENXIO)
 		return 7;
-	if (weir_group_new(rt, &group) != -ENXIO)
+	if (weir_join_set_new(rt, &set) != -ENXIO)
 		return 8;
 	if (weir_sleep(0) != waits)
 		return 9;

@@ -35,8 +35,8 @@ struct member {
 	struct crew *crew;
 	enum wait wait;
 	bool started;
-	struct weir_sleep sleep;
-	struct weir_sem_wait lock;
+	struct weir_sleep_future sleep;
+	struct weir_sem_acquire_future lock;
 	int fd_copy;
 	struct weir_fd *fd;
 	struct weir_op op;
@@ -96,7 +96,7 @@ static void member_start(struct member *m)
 	m->started = true;
 	add(&m->crew->started, 1);
 	weir_sleep_init(&m->sleep, weir_deadline_in(LONG));
-	weir_sem_wait_init(&m->lock, &m->crew->sem, 1);
+	weir_sem_acquire_init(&m->lock, &m->crew->sem, 1);
 	if (m->wait != ON_PIPE)
 		return;
 	member_open(m);
@@ -113,9 +113,9 @@ static int member_poll(void *state, struct weir_cx *cx)
 		weir_waker_wake(&cx->waker);
 	if (m->wait == ON_NOTHING || m->wait == ON_YIELDS)
 		return WEIR_PENDING;
-	return weir_poll(m->wait == ON_PIPE   ? &m->op.leaf.future
-			 : m->wait == ON_LOCK ? &m->lock.wait.leaf.future
-					      : &m->sleep.leaf.future,
+	return weir_poll(m->wait == ON_PIPE   ? &m->op.future
+			 : m->wait == ON_LOCK ? &m->lock.future
+					      : &m->sleep.future,
 			 cx);
 }
 
@@ -577,11 +577,11 @@ static unsigned runs_count, runs_waiting;
 
 static int wait_shielded(void *arg)
 {
-	struct weir_notified never;
+	struct weir_notified_future never;
 
 	weir_notified_init(&never, arg);
 	add(&runs_waiting, 1);
-	return weir__await_shielded(&never.wait.leaf.future);
+	return weir__await_shielded(&never.future);
 }
 
 static int leave_some_behind(void *never)

@@ -260,13 +260,13 @@ START_TEST(a_minute_has_five_reports)
 	struct stall s = { 0 };
 
 	for (unsigned i = 0; i < 5; i++)
-		ck_assert(stall_may_report(&s, WEIR_SEC * (100 + i)));
-	ck_assert(!stall_may_report(&s, WEIR_SEC * 105));
-	ck_assert(!stall_may_report(&s, WEIR_SEC * 160 - 1));
-	ck_assert(stall_may_report(&s, WEIR_SEC * 160));
+		ck_assert(weir__stall_may_report(&s, WEIR_SEC * (100 + i)));
+	ck_assert(!weir__stall_may_report(&s, WEIR_SEC * 105));
+	ck_assert(!weir__stall_may_report(&s, WEIR_SEC * 160 - 1));
+	ck_assert(weir__stall_may_report(&s, WEIR_SEC * 160));
 	for (unsigned i = 1; i < 5; i++)
-		ck_assert(stall_may_report(&s, WEIR_SEC * 160));
-	ck_assert(!stall_may_report(&s, WEIR_SEC * 219));
+		ck_assert(weir__stall_may_report(&s, WEIR_SEC * 160));
+	ck_assert(!weir__stall_may_report(&s, WEIR_SEC * 219));
 }
 END_TEST
 

@@ -202,9 +202,9 @@ static void spawn_into(unsigned group, int (*fn)(void *), void *arg)
 {
 	struct runtime *rt = runtime_of(held.rt);
 
-	domains_stay_near(rt, &rt->groups[group]);
+	weir__domains_stay_near(rt, &rt->groups[group]);
 	ck_assert_int_eq(weir_rt_spawn(held.rt, fn, arg, NULL), 0);
-	domains_stay_near(rt, NULL);
+	weir__domains_stay_near(rt, NULL);
 }
 
 static int run_here(void *arg)

@@ -5,8 +5,8 @@
 #include "weir/sync/mpsc.h"
 
 static struct weir_mpsc *ch;
-static struct weir_mpsc_send s[6];
-static struct weir_mpsc_recv r;
+static struct weir_mpsc_send_future s[6];
+static struct weir_mpsc_recv_future r;
 static struct hand hs[6], hr;
 static uint64_t in[64], out[64];
 
@@ -137,7 +137,7 @@ END_TEST
 
 START_TEST(a_waiting_receive_is_woken_once)
 {
-	struct weir_mpsc_recv second;
+	struct weir_mpsc_recv_future second;
 	struct hand h2 = { 0, 0 };
 
 	make(4);
@@ -200,7 +200,7 @@ static int clones;
 static void cancel_at_second_clone(void *data)
 {
 	if (++clones == 2)
-		ck_assert_int_eq(hand_cancel(data, &r.wait.leaf.future), WEIR_PENDING);
+		ck_assert_int_eq(hand_cancel(data, &r.future), WEIR_PENDING);
 }
 
 START_TEST(a_receive_that_is_cancelled_on_its_way_to_be_woken_takes_nothing)
@@ -210,10 +210,10 @@ START_TEST(a_receive_that_is_cancelled_on_its_way_to_be_woken_takes_nothing)
 
 	make(1);
 	weir_mpsc_recv_init(&r, ch, 1, out);
-	ck_assert_int_eq(weir_poll(&r.wait.leaf.future, &cx), WEIR_PENDING);
+	ck_assert_int_eq(weir_poll(&r.future, &cx), WEIR_PENDING);
 	ck_assert_int_eq(poll_send(0), 0);
 	ck_assert_int_eq(clones, 2);
-	ck_assert_int_eq(weir_poll(&r.wait.leaf.future, &cx), -ECANCELED);
+	ck_assert_int_eq(weir_poll(&r.future, &cx), -ECANCELED);
 	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
 	ck_assert_uint_eq(out[0], in[0]);
 	hr.clones += clones;		/* counted apart */
@@ -316,14 +316,14 @@ static void *send_a_lot(void *arg)
 {
 	unsigned seed = *(unsigned *)arg;
 	uint64_t who = seed, i, message;
-	struct weir_mpsc_send wait;
+	struct weir_mpsc_send_future wait;
 	int rc;
 
 	for (i = 0; i < EACH; i++) {
 		message = who << 32 | i;
 		do {
 			weir_mpsc_send_init(&wait, ch, &message);
-			rc = weir_block_on(&wait.wait.leaf.future,
+			rc = weir_block_on(&wait.future,
 					   next_random(&seed) % 8 == 0 ? 0 : WEIR_FOREVER);
 		} while (rc == -ETIMEDOUT || rc == -ECANCELED);
 		if (rc == -EPIPE) {
@@ -345,10 +345,10 @@ static void *receive_all(void *arg)
 	int rc, i;
 
 	for (;;) {
-		struct weir_mpsc_recv wait;
+		struct weir_mpsc_recv_future wait;
 
 		weir_mpsc_recv_init(&wait, ch, 1 + next_random(&seed) % 7, batch);
-		rc = weir_block_on(&wait.wait.leaf.future,
+		rc = weir_block_on(&wait.future,
 				   next_random(&seed) % 8 == 0 ? 0 : WEIR_FOREVER);
 		if (rc == -ETIMEDOUT || rc == -ECANCELED)
 			continue;

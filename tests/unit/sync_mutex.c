@@ -8,11 +8,11 @@
 START_TEST(a_free_mutex_is_locked_at_once)
 {
 	struct weir_mutex m;
-	struct weir_mutex_wait w;
+	struct weir_mutex_lock_future w;
 	struct hand h = { 0, 0 };
 
 	weir_mutex_init(&m);
-	weir_mutex_wait_init(&w, &m);
+	weir_mutex_lock_init(&w, &m);
 	ck_assert_int_eq(POLL(&h, &w), 0);
 	ck_assert_int_eq(weir_mutex_lock_try(&m), -EAGAIN);
 	weir_mutex_unlock(&m);
@@ -26,14 +26,14 @@ END_TEST
 START_TEST(it_is_handed_over_in_order)
 {
 	struct weir_mutex m;
-	struct weir_mutex_wait w[5];
+	struct weir_mutex_lock_future w[5];
 	struct hand h[5] = { { 0, 0 } };
 	int i, k;
 
 	weir_mutex_init(&m);
 	ck_assert_int_eq(weir_mutex_lock_try(&m), 0);
 	for (i = 0; i < 5; i++) {
-		weir_mutex_wait_init(&w[i], &m);
+		weir_mutex_lock_init(&w[i], &m);
 		ck_assert_int_eq(POLL(&h[i], &w[i]), WEIR_PENDING);
 		ck_assert_int_eq(POLL(&h[i], &w[i]), WEIR_PENDING);
 		ck_assert_int_eq(h[i].clones, 1);
@@ -55,14 +55,14 @@ END_TEST
 START_TEST(a_cancelled_waiter_leaves_the_line)
 {
 	struct weir_mutex m;
-	struct weir_mutex_wait w[3];
+	struct weir_mutex_lock_future w[3];
 	struct hand h[3] = { { 0, 0 } };
 	int i;
 
 	weir_mutex_init(&m);
 	ck_assert_int_eq(weir_mutex_lock_try(&m), 0);
 	for (i = 0; i < 3; i++) {
-		weir_mutex_wait_init(&w[i], &m);
+		weir_mutex_lock_init(&w[i], &m);
 		ck_assert_int_eq(POLL(&h[i], &w[i]), WEIR_PENDING);
 	}
 	ck_assert_int_eq(CANCEL(&h[1], &w[1]), -ECANCELED);
@@ -82,13 +82,13 @@ END_TEST
 START_TEST(a_grant_that_won_against_cancel_is_kept_and_can_be_discarded)
 {
 	struct weir_mutex m;
-	struct weir_mutex_wait w[2];
+	struct weir_mutex_lock_future w[2];
 	struct hand h[2] = { { 0, 0 } };
 
 	weir_mutex_init(&m);
 	ck_assert_int_eq(weir_mutex_lock_try(&m), 0);
-	weir_mutex_wait_init(&w[0], &m);
-	weir_mutex_wait_init(&w[1], &m);
+	weir_mutex_lock_init(&w[0], &m);
+	weir_mutex_lock_init(&w[1], &m);
 	ck_assert_int_eq(POLL(&h[0], &w[0]), WEIR_PENDING);
 	ck_assert_int_eq(POLL(&h[1], &w[1]), WEIR_PENDING);
 	weir_mutex_unlock(&m);
@@ -105,11 +105,11 @@ END_TEST
 START_TEST(one_cancelled_before_its_first_poll_takes_nothing)
 {
 	struct weir_mutex m;
-	struct weir_mutex_wait w;
+	struct weir_mutex_lock_future w;
 	struct hand h = { 0, 0 };
 
 	weir_mutex_init(&m);
-	weir_mutex_wait_init(&w, &m);
+	weir_mutex_lock_init(&w, &m);
 	ck_assert_int_eq(CANCEL(&h, &w), -ECANCELED);
 	ck_assert_int_eq(weir_mutex_lock_try(&m), 0);
 	weir_mutex_unlock(&m);
@@ -139,14 +139,14 @@ static void *lock_a_lot(void *arg)
 {
 	unsigned seed = *(unsigned *)arg;
 	unsigned long done = 0;
-	struct weir_mutex_wait w;
+	struct weir_mutex_lock_future w;
 	uint64_t deadline;
 
 	while (done < 3000) {
-		weir_mutex_wait_init(&w, &shared.m);
+		weir_mutex_lock_init(&w, &shared.m);
 		/* Some give up at once, or soon: a deadline in the past cancels the wait. */
 		deadline = next_random(&seed) % 4 == 0 ? 0 : WEIR_FOREVER;
-		if (weir_block_on(&w.wait.leaf.future, deadline) != 0)
+		if (weir_block_on(&w.future, deadline) != 0)
 			continue;
 		shared.count++;
 		done++;
@@ -177,10 +177,10 @@ struct counted {
 static void *last_one_frees(void *arg)
 {
 	struct counted *c = *(struct counted **)arg;
-	struct weir_mutex_wait w;
+	struct weir_mutex_lock_future w;
 	bool last;
 
-	weir_mutex_wait_init(&w, &c->m);
+	weir_mutex_lock_init(&w, &c->m);
 	ck_assert_int_eq(BLOCK(&w), 0);
 	last = --c->users == 0;
 	weir_mutex_unlock(&c->m);
@@ -207,7 +207,7 @@ START_TEST(the_last_holder_may_free_it)
 END_TEST
 
 static struct weir_mutex *doomed;
-static struct weir_mutex_wait doomed_wait;
+static struct weir_mutex_lock_future doomed_wait;
 
 /* A waker that runs the one it wakes on the spot, to its end. */
 static void lock_unlock_free(void *data)
@@ -234,8 +234,8 @@ START_TEST(unlock_is_through_with_it_before_it_wakes)
 	doomed = malloc(sizeof *doomed);
 	weir_mutex_init(doomed);
 	ck_assert_int_eq(weir_mutex_lock_try(doomed), 0);
-	weir_mutex_wait_init(&doomed_wait, doomed);
-	ck_assert_int_eq(weir_poll(&doomed_wait.wait.leaf.future, &cx), WEIR_PENDING);
+	weir_mutex_lock_init(&doomed_wait, doomed);
+	ck_assert_int_eq(weir_poll(&doomed_wait.future, &cx), WEIR_PENDING);
 	weir_mutex_unlock(doomed);
 	ck_assert_ptr_null(doomed);
 }

@@ -4,7 +4,7 @@
 #include "weir/sync/notify.h"
 
 static struct weir_notify n;
-static struct weir_notified w[5];
+static struct weir_notified_future w[5];
 static struct hand h[5];
 
 static void setup(void)
@@ -104,10 +104,10 @@ START_TEST(one_that_joins_during_waiters_is_not_woken)
 	struct weir_cx cx = { { &ops, NULL }, NULL, NULL };
 
 	weir_notified_init(&w[0], &n);
-	ck_assert_int_eq(weir_poll(&w[0].wait.leaf.future, &cx), WEIR_PENDING);
+	ck_assert_int_eq(weir_poll(&w[0].future, &cx), WEIR_PENDING);
 	ck_assert_int_eq(start(1), WEIR_PENDING);
 	weir_notify_waiters(&n);
-	ck_assert_int_eq(weir_poll(&w[0].wait.leaf.future, &cx), 0);
+	ck_assert_int_eq(weir_poll(&w[0].future, &cx), 0);
 	ck_assert_int_eq(POLL(&h[1], &w[1]), 0);
 	ck_assert_int_eq(h[4].wakes, 0);
 	ck_assert_int_eq(POLL(&h[4], &w[4]), WEIR_PENDING);
@@ -119,7 +119,7 @@ END_TEST
 static void cancel_second(void *data)
 {
 	(void)data;
-	weir_cancel(&w[1].wait.leaf.future);
+	weir_cancel(&w[1].future);
 }
 
 START_TEST(a_cancel_in_the_middle_of_waiters_comes_too_late)
@@ -128,11 +128,11 @@ START_TEST(a_cancel_in_the_middle_of_waiters_comes_too_late)
 	struct weir_cx cx = { { &ops, NULL }, NULL, NULL };
 
 	weir_notified_init(&w[0], &n);
-	ck_assert_int_eq(weir_poll(&w[0].wait.leaf.future, &cx), WEIR_PENDING);
+	ck_assert_int_eq(weir_poll(&w[0].future, &cx), WEIR_PENDING);
 	ck_assert_int_eq(start(1), WEIR_PENDING);
 	ck_assert_int_eq(start(2), WEIR_PENDING);
 	weir_notify_waiters(&n);
-	ck_assert_int_eq(weir_poll(&w[0].wait.leaf.future, &cx), 0);
+	ck_assert_int_eq(weir_poll(&w[0].future, &cx), 0);
 	ck_assert_int_eq(POLL(&h[1], &w[1]), 0);
 	ck_assert_int_eq(POLL(&h[2], &w[2]), 0);
 }
@@ -213,7 +213,7 @@ static void *play(void *arg)
 {
 	struct weir_notify *mine = *(int *)arg ? &pong : &ping;
 	struct weir_notify *other = *(int *)arg ? &ping : &pong;
-	struct weir_notified wait;
+	struct weir_notified_future wait;
 	int i;
 
 	for (i = 0; i < 5000; i++) {
@@ -244,7 +244,7 @@ static int ready;			/* atomic */
 
 static void *wait_until_ready(void *arg)
 {
-	struct weir_notified wait;
+	struct weir_notified_future wait;
 
 	(void)arg;
 	for (;;) {

@@ -5,10 +5,10 @@
 #include "tests/unit/sync_waker.h"
 #include "weir/sync/oneshot.h"
 
-#define RECV(hand, r) hand_poll((hand), &(r)->leaf.future)
+#define RECV(hand, r) hand_poll((hand), &(r)->future)
 
 static struct weir_oneshot *ch;
-static struct weir_oneshot_recv r;
+static struct weir_oneshot_recv_future r;
 static struct hand h;
 static uint64_t value, got;
 
@@ -76,10 +76,10 @@ END_TEST
 START_TEST(a_cancelled_receive_leaves_the_receiver_open)
 {
 	ck_assert_int_eq(RECV(&h, &r), WEIR_PENDING);
-	ck_assert_int_eq(hand_cancel(&h, &r.leaf.future), -ECANCELED);
+	ck_assert_int_eq(hand_cancel(&h, &r.future), -ECANCELED);
 	ck_assert_int_eq(h.clones, 0);
 	weir_oneshot_recv_init(&r, ch, &got);
-	ck_assert_int_eq(hand_cancel(&h, &r.leaf.future), -ECANCELED);
+	ck_assert_int_eq(hand_cancel(&h, &r.future), -ECANCELED);
 	ck_assert_int_eq(weir_oneshot_send(ch, &value), 0);
 	ck_assert_int_eq(h.wakes, 0);
 	weir_oneshot_recv_init(&r, ch, &got);
@@ -92,7 +92,7 @@ START_TEST(a_value_that_won_against_cancel_is_reported)
 {
 	ck_assert_int_eq(RECV(&h, &r), WEIR_PENDING);
 	ck_assert_int_eq(weir_oneshot_send(ch, &value), 0);
-	ck_assert_int_eq(hand_cancel(&h, &r.leaf.future), 0);
+	ck_assert_int_eq(hand_cancel(&h, &r.future), 0);
 	ck_assert_uint_eq(got, 42);
 }
 END_TEST
@@ -120,7 +120,7 @@ static int clones;
 static void poll_at_second_clone(void *data)
 {
 	if (++clones == 2)
-		ck_assert_int_eq(hand_poll(data, &r.leaf.future), WEIR_PENDING);
+		ck_assert_int_eq(hand_poll(data, &r.future), WEIR_PENDING);
 }
 
 START_TEST(a_receive_waits_until_the_sender_has_its_waker)
@@ -128,11 +128,11 @@ START_TEST(a_receive_waits_until_the_sender_has_its_waker)
 	static const struct weir_waker_ops ops = { poll_at_second_clone, hand_wake, hand_drop };
 	struct weir_cx cx = { { &ops, &h }, NULL, NULL };
 
-	ck_assert_int_eq(weir_poll(&r.leaf.future, &cx), WEIR_PENDING);
+	ck_assert_int_eq(weir_poll(&r.future, &cx), WEIR_PENDING);
 	ck_assert_int_eq(weir_oneshot_send(ch, &value), 0);
 	ck_assert_int_eq(clones, 2);
 	ck_assert_int_eq(h.wakes, 1);
-	ck_assert_int_eq(weir_poll(&r.leaf.future, &cx), 0);
+	ck_assert_int_eq(weir_poll(&r.future, &cx), 0);
 	ck_assert_uint_eq(got, 42);
 	h.clones += clones;		/* counted apart */
 }
@@ -166,7 +166,7 @@ START_TEST(the_ends_race)
 		ck_assert_int_eq(weir_oneshot_new(sizeof v, &ch), 0);
 		ck_assert_int_eq(pthread_create(&sender, NULL, send_or_drop, &ch), 0);
 		weir_oneshot_recv_init(&r, ch, &v);
-		rc = weir_block_on(&r.leaf.future, i % 3 ? WEIR_FOREVER : 0);
+		rc = weir_block_on(&r.future, i % 3 ? WEIR_FOREVER : 0);
 		if (rc == -ETIMEDOUT || rc == -ECANCELED)
 			rc = weir_oneshot_close(ch, &v);
 		ck_assert(rc == 0 || rc == -EPIPE);
@@ -200,7 +200,7 @@ START_TEST(callers_memory_may_go_when_recv_has_answered)
 		got = 0;
 		ck_assert_int_eq(pthread_create(&sender, NULL, send_here, &here), 0);
 		weir_oneshot_recv_init(&r, here, NULL);
-		ck_assert_int_eq(weir_block_on(&r.leaf.future, WEIR_FOREVER), 0);
+		ck_assert_int_eq(weir_block_on(&r.future, WEIR_FOREVER), 0);
 		free(here);
 		ck_assert_uint_eq(got, 7);
 		pthread_join(sender, NULL);

@@ -4,12 +4,12 @@
 #include "weir/sync/semaphore.h"
 
 static struct weir_sem sem;
-static struct weir_sem_wait w[6];
+static struct weir_sem_acquire_future w[6];
 static struct hand h[6];
 
 static int start(int i, size_t count)
 {
-	weir_sem_wait_init(&w[i], &sem, count);
+	weir_sem_acquire_init(&w[i], &sem, count);
 	return POLL(&h[i], &w[i]);
 }
 
@@ -138,14 +138,14 @@ static size_t in_use;			/* atomic: permits that the threads think they have */
 static void *acquire_a_lot(void *arg)
 {
 	unsigned seed = *(unsigned *)arg;
-	struct weir_sem_wait wait;
+	struct weir_sem_acquire_future wait;
 	int done = 0;
 	size_t n;
 
 	while (done < 3000) {
 		n = next_random(&seed) % 4;
-		weir_sem_wait_init(&wait, &sem, n);
-		if (weir_block_on(&wait.wait.leaf.future,
+		weir_sem_acquire_init(&wait, &sem, n);
+		if (weir_block_on(&wait.future,
 				  next_random(&seed) % 4 == 0 ? 0 : WEIR_FOREVER) != 0)
 			continue;
 		ck_assert_uint_le(__atomic_add_fetch(&in_use, n, __ATOMIC_RELAXED), 4);
@@ -169,10 +169,10 @@ END_TEST
 
 static void *wait_for_close(void *arg)
 {
-	struct weir_sem_wait wait;
+	struct weir_sem_acquire_future wait;
 
 	(void)arg;
-	weir_sem_wait_init(&wait, &sem, 2);
+	weir_sem_acquire_init(&wait, &sem, 2);
 	ck_assert_int_eq(BLOCK(&wait), -ESHUTDOWN);
 	return NULL;
 }

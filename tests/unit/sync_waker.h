@@ -48,10 +48,10 @@ static inline int hand_cancel(struct hand *hand, struct weir_future *future)
 }
 
 /* The same for the sync futures, by their wait or leaf. */
-#define POLL(hand, f) hand_poll((hand), &(f)->wait.leaf.future)
-#define CANCEL(hand, f) hand_cancel((hand), &(f)->wait.leaf.future)
-#define DISCARD(f) (f)->wait.leaf.future.ops->discard(&(f)->wait.leaf.future)
-#define BLOCK(f) weir_block_on(&(f)->wait.leaf.future, WEIR_FOREVER)
+#define POLL(hand, f) hand_poll((hand), &(f)->future)
+#define CANCEL(hand, f) hand_cancel((hand), &(f)->future)
+#define DISCARD(f) (f)->future.ops->discard(&(f)->future)
+#define BLOCK(f) weir_block_on(&(f)->future, WEIR_FOREVER)
 
 /* Run count threads of fn(&arg[i]) and wait for them. */
 static inline void run_threads(size_t count, void *(*fn)(void *), void *args, size_t arg_bytes)

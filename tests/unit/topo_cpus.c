@@ -57,7 +57,7 @@ static unsigned cpus_quota_milli(const char *below)
 {
 	struct weir_cpu_allowance allowance;
 
-	cpus_quota(below, &allowance);
+	weir__cpus_quota(below, &allowance);
 	return allowance.quota_milli;
 }
 
@@ -213,7 +213,7 @@ START_TEST(a_quota_says_where_it_is_and_what_it_cost)
 	put("/sys/fs/cgroup/a/cpu.stat",
 	    "usage_usec 9\nnr_periods 40\nnr_throttled 3\nthrottled_usec 1500\nnr_bursts 0\n");
 	put("/sys/fs/cgroup/a/b/cpu.stat", "nr_periods 7\nnr_throttled 7\nthrottled_usec 7\n");
-	cpus_quota(root, &allowance);
+	weir__cpus_quota(root, &allowance);
 	snprintf(path, sizeof path, "%s/sys/fs/cgroup/a/cpu.max", root);
 	ck_assert_str_eq(allowance.quota_file, path);
 	ck_assert_uint_eq(allowance.periods, 40);
@@ -224,7 +224,7 @@ START_TEST(a_quota_says_where_it_is_and_what_it_cost)
 	put_v1("/sys/fs/cgroup/cpu/app", "10000\n", "100000\n");
 	put("/sys/fs/cgroup/cpu/app/cpu.stat",
 	    "nr_periods 5\nnr_throttled 2\nthrottled_time 1234\n");
-	cpus_quota(root, &allowance);
+	weir__cpus_quota(root, &allowance);
 	snprintf(path, sizeof path, "%s/sys/fs/cgroup/cpu/app/cpu.cfs_quota_us", root);
 	ck_assert_str_eq(allowance.quota_file, path);
 	ck_assert_uint_eq(allowance.periods, 5);
@@ -239,7 +239,7 @@ START_TEST(no_quota_costs_nothing)
 
 	mounts("0::/\n", V2_MOUNT);
 	put("/sys/fs/cgroup/cpu.stat", "nr_periods 40\nnr_throttled 3\nthrottled_usec 1500\n");
-	cpus_quota(root, &allowance);
+	weir__cpus_quota(root, &allowance);
 	ck_assert_str_eq(allowance.quota_file, "");
 	ck_assert_uint_eq(allowance.periods + allowance.throttled + allowance.throttled_ns, 0);
 	ck_assert_int_eq(weir_cpus_allowance(NULL), -EINVAL);
@@ -258,7 +258,7 @@ static struct cpu_limits limits_of(void)
 	struct cpu_limits limits;
 
 	put(SYS_CPU "online", "0-1023\n");
-	ck_assert_int_eq(cpus_limits(root, &limits), 0);
+	ck_assert_int_eq(weir__cpus_limits(root, &limits), 0);
 	return limits;
 }
 
@@ -273,10 +273,10 @@ static void assert_set(const struct weir_cpuset *set, const char *text)
 START_TEST(what_is_not_said_is_empty)
 {
 	struct cpu_limits limits;
-	struct weir_cpuset mask, present = cpus_present(root);
+	struct weir_cpuset mask, present = weir__cpus_present(root);
 
-	ck_assert_int_eq(cpus_mask(&mask), 0);
-	ck_assert_int_eq(cpus_limits(root, &limits), 0);
+	ck_assert_int_eq(weir__cpus_mask(&mask), 0);
+	ck_assert_int_eq(weir__cpus_limits(root, &limits), 0);
 	ck_assert_mem_eq(&limits.mask, &mask, sizeof mask);
 	assert_set(&limits.online, "");
 	assert_set(&limits.cpuset, "");
@@ -295,7 +295,7 @@ START_TEST(the_system_says_what_it_has)
 	limits = limits_of();
 	assert_set(&limits.online, "0-1023");
 	assert_set(&limits.isolated, "2-3");
-	present = cpus_present(root);
+	present = weir__cpus_present(root);
 	assert_set(&present, "0-9");
 	put(SYS_CPU "isolated", "\n");
 	limits = limits_of();
@@ -354,14 +354,14 @@ END_TEST
 
 START_TEST(a_quota_is_rounded_up)
 {
-	ck_assert_uint_eq(cpus_count(8, 0), 8);
-	ck_assert_uint_eq(cpus_count(8, 1), 1);
-	ck_assert_uint_eq(cpus_count(8, 1000), 1);
-	ck_assert_uint_eq(cpus_count(8, 1001), 2);
-	ck_assert_uint_eq(cpus_count(8, 2500), 3);
-	ck_assert_uint_eq(cpus_count(8, 9000), 8);
-	ck_assert_uint_eq(cpus_count(0, 0), 1);
-	ck_assert_uint_eq(cpus_count(0, 5000), 1);
+	ck_assert_uint_eq(weir__cpus_count(8, 0), 8);
+	ck_assert_uint_eq(weir__cpus_count(8, 1), 1);
+	ck_assert_uint_eq(weir__cpus_count(8, 1000), 1);
+	ck_assert_uint_eq(weir__cpus_count(8, 1001), 2);
+	ck_assert_uint_eq(weir__cpus_count(8, 2500), 3);
+	ck_assert_uint_eq(weir__cpus_count(8, 9000), 8);
+	ck_assert_uint_eq(weir__cpus_count(0, 0), 1);
+	ck_assert_uint_eq(weir__cpus_count(0, 5000), 1);
 }
 END_TEST
 

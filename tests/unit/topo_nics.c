@@ -57,7 +57,7 @@ START_TEST(cards_are_at_their_node)
 	run("ln -s ../../../devices/pci/virtio0 sys/class/net/%s/device", "eth4", "");
 	/* No device: a bridge, and a file that is no interface. */
 	run("mkdir -p sys/class/net/br0 && touch sys/class/net/bonding_masters", "", "");
-	ck_assert_int_eq(topo_read_nics(root, &topo), 0);
+	ck_assert_int_eq(weir__topo_read_nics(root, &topo), 0);
 	ck_assert_uint_eq(topo.nics_len, 5);
 	for (unsigned i = 0; i < 5; i++) {
 		static const int wanted[5] = { 0, 1, -1, -1, 1 };
@@ -76,10 +76,10 @@ START_TEST(with_one_node_every_card_is_there)
 	struct weir_topo_node node = { .os = 0 };
 	struct weir_topo topo = { .nodes_len = 1, .nodes = &node };
 
-	ck_assert_int_eq(topo_read_nics(root, &topo), 0);
+	ck_assert_int_eq(weir__topo_read_nics(root, &topo), 0);
 	ck_assert_uint_eq(topo.nics_len, 0);
 	put_card("eth0", "-1");
-	ck_assert_int_eq(topo_read_nics(root, &topo), 0);
+	ck_assert_int_eq(weir__topo_read_nics(root, &topo), 0);
 	ck_assert_uint_eq(topo.nics_len, 1);
 	ck_assert_int_eq(topo.nics[0].node, 0);
 	free(topo.nics);

@@ -103,7 +103,7 @@ START_TEST(a_quota_in_words)
 	unsigned i;
 
 	for (i = 0; i < TESTING_COUNT(quotas); i++) {
-		place_print_quota(quotas[i].milli, text, sizeof text);
+		weir__place_print_quota(quotas[i].milli, text, sizeof text);
 		ck_assert_str_eq(text, quotas[i].text);
 	}
 }

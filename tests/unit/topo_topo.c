@@ -47,7 +47,7 @@ static struct weir_topo *flat_new(const struct cpu_limits *limits)
 	struct weir_topo *topo = calloc(1, sizeof *topo);
 
 	ck_assert_ptr_nonnull(topo);
-	ck_assert_int_eq(topo_read_flat(limits, "it is made up", topo), 0);
+	ck_assert_int_eq(weir__topo_read_flat(limits, "it is made up", topo), 0);
 	return topo;
 }
 
@@ -89,7 +89,7 @@ START_TEST(why_a_cpu_is_out)
 		};
 		struct weir_topo *topo = flat_new(&eight);
 
-		topo_cut_to(&limits, topo);
+		weir__topo_cut_to(&limits, topo);
 		ck_assert_msg(!strncmp(outs_of(topo), cases[i].outs, 8), "case %u: %s", i,
 			      outs_of(topo));
 		for (k = 0; k < 8; k++)
@@ -149,7 +149,7 @@ START_TEST(a_flat_machine_is_one_of_each)
 	ck_assert_uint_eq(topo->clusters + topo->packages + topo->kinds + topo->l3s_len +
 				  topo->nodes_len,
 			  5);
-	topo_cut_to(&limits, topo);
+	weir__topo_cut_to(&limits, topo);
 	ck_assert_uint_eq(topology_usable(topo), 2);
 	ck_assert_uint_eq(topology_cpu(topo, 3)->out, WEIR_CPU_USABLE);
 	ck_assert_uint_eq(topology_cpu(topo, 900)->out, WEIR_CPU_USABLE);
@@ -305,7 +305,7 @@ static bool copy_file(const char *name)
 {
 	char text[4096];
 
-	return cgroup_read(home, name, text, sizeof text) && write_file(trial, name, text);
+	return weir__cgroup_read(home, name, text, sizeof text) && write_file(trial, name, text);
 }
 
 static bool enter(const char *dir)
@@ -317,7 +317,7 @@ static bool enter(const char *dir)
 static bool trial_begin(const char *controller, struct cgroup *ret_group)
 {
 	struct cgroup groups[CGROUPS_MAX];
-	unsigned i, n = cgroups_find("", controller, groups);
+	unsigned i, n = weir__cgroups_find("", controller, groups);
 	char text[64];
 
 	for (i = 0; i < n; i++) {

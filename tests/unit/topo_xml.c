@@ -30,7 +30,7 @@ START_TEST(what_is_whole_passes)
 	unsigned i;
 
 	for (i = 0; i < TESTING_COUNT(cases); i++)
-		ck_assert_msg(topo_xml_check(cases[i], "file", &why) == 0, "case %u: %s", i,
+		ck_assert_msg(weir__topo_xml_check(cases[i], "file", &why) == 0, "case %u: %s", i,
 			      why.text);
 }
 END_TEST
@@ -68,7 +68,7 @@ START_TEST(what_is_not_is_named)
 
 	for (i = 0; i < TESTING_COUNT(cases); i++) {
 		why.text[0] = '\0';
-		ck_assert_msg(topo_xml_check(cases[i].text, "file", &why) == -EINVAL &&
+		ck_assert_msg(weir__topo_xml_check(cases[i].text, "file", &why) == -EINVAL &&
 				      strstr(why.text, cases[i].says),
 			      "case %u: %s", i, why.text);
 	}
@@ -95,10 +95,10 @@ START_TEST(numbers_beyond_any_machine_are_refused)
 	unsigned i;
 
 	for (i = 0; i < TESTING_COUNT(cases); i++)
-		ck_assert_msg(topo_xml_check(cases[i], "file", &why) == -EINVAL &&
+		ck_assert_msg(weir__topo_xml_check(cases[i], "file", &why) == -EINVAL &&
 				      strstr(why.text, "'file' line 5: "),
 			      "case %u: %s", i, why.text);
-	ck_assert_int_eq(topo_xml_check(largest, "file", &why), 0);
+	ck_assert_int_eq(weir__topo_xml_check(largest, "file", &why), 0);
 }
 END_TEST
 
@@ -110,7 +110,7 @@ START_TEST(a_depth_without_end_is_refused)
 
 	for (i = 0; i < 65; i++)
 		strcat(text, "<object type=\"Group\"" SETS("0x1", "0x1") ">\n");
-	ck_assert_int_eq(topo_xml_check(text, "file", &why), -EINVAL);
+	ck_assert_int_eq(weir__topo_xml_check(text, "file", &why), -EINVAL);
 	ck_assert_msg(strstr(why.text, "line 65: objects inside each other"), "%s", why.text);
 }
 END_TEST

@@ -34,7 +34,7 @@ static int echo_poll(void *state, struct weir_cx *cx)
 
 	if (!echo->op.handle)
 		start_recv(echo);
-	while ((rc = weir_poll(&echo->op.leaf.future, cx)) > 0) {
+	while ((rc = weir_poll(&echo->op.future, cx)) > 0) {
 		if (echo->sending) {
 			weir_lease_return(&echo->lease);
 			start_recv(echo);
@@ -214,7 +214,7 @@ int bench_tasks_open(void *arg)
 struct timer {
 	struct bench_tasks *tasks;
 	uint64_t period_ns, due_ns;
-	struct weir_sleep sleep;
+	struct weir_sleep_future sleep;
 	bool begun;
 };
 
@@ -229,7 +229,7 @@ static int timer_poll(void *state, struct weir_cx *cx)
 	if (!timer->begun)
 		weir_sleep_init(&timer->sleep, timer->due_ns);
 	timer->begun = true;
-	while ((rc = weir_poll(&timer->sleep.leaf.future, cx)) == 0) {
+	while ((rc = weir_poll(&timer->sleep.future, cx)) == 0) {
 		rec = &tasks->records[weir_rt_worker_index()];
 		now = bench_now();
 		bench_record_done(rec, 1, now);

@@ -51,12 +51,12 @@ struct connection {
 	bool timed_out;			/* the last attempt */
 	struct small_addr peer;
 	union {
-		struct weir_sem_wait room;
+		struct weir_sem_acquire_future room;
 		struct {
-			struct weir_connect connect;
-			struct weir_timeout timeout;
+			struct weir_connect_future connect;
+			struct weir_timeout_future timeout;
 		} connect;
-		struct weir_sleep pause;
+		struct weir_sleep_future pause;
 		struct weir_relay relay;
 	} u;
 };
@@ -162,11 +162,11 @@ static struct weir_future *awaited(struct connection *c)
 {
 	switch (c->phase) {
 	case ROOM:
-		return &c->u.room.wait.leaf.future;
+		return &c->u.room.future;
 	case CONNECT:
 		return &c->u.connect.timeout.future;
 	case PAUSE:
-		return &c->u.pause.leaf.future;
+		return &c->u.pause.future;
 	default:
 		return &c->u.relay.future;
 	}
@@ -341,7 +341,7 @@ void proxy_connection_start(struct proxy *px, struct weir_tcp *client)
 	pthread_mutex_unlock(&px->lock);
 	c.phase = c.has_room ? CHOOSE : ROOM;
 	if (!c.has_room)
-		weir_sem_wait_init(&c.u.room, &px->room, 1);
+		weir_sem_acquire_init(&c.u.room, &px->room, 1);
 	cfg.name = "connection";
 	cfg.where = WEIR_HERE;
 	cfg.poll = connection_poll;

@@ -103,15 +103,15 @@ static void close_signals(struct server *s)
 static int wait_events(struct server *s, unsigned *ret_events)
 {
 	struct weir_future *futures[EVENTS];
-	struct weir_notified changed;
-	struct weir_select select;
+	struct weir_notified_future changed;
+	struct weir_select_future select;
 	int results[EVENTS];
 	int rc;
 
 	for (unsigned i = 0; i < SIGNALS; i++)
-		futures[i] = &s->signals[i].leaf.future;
+		futures[i] = &s->signals[i].future;
 	weir_notified_init(&changed, &s->px->changed);
-	futures[CHANGED] = &changed.wait.leaf.future;
+	futures[CHANGED] = &changed.future;
 	weir_select_init(&select, futures, results, EVENTS);
 	rc = weir_await_until(&select.future, s->deadline);
 	*ret_events = 0;

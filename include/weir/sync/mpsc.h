@@ -28,15 +28,21 @@
 struct weir_mpsc;
 
 /* The future of a send: finishes with 0, and the message is in the channel, or with -EPIPE. */
-struct weir_mpsc_send {
-	struct weir__wait wait;
+struct weir_mpsc_send_future {
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir__wait wait;
+	};
 	struct weir_mpsc *mpsc;
 	const void *message;
 };
 
 /* The future of a receive: finishes with how many messages it has stored; 0 at the end. */
-struct weir_mpsc_recv {
-	struct weir__wait wait;
+struct weir_mpsc_recv_future {
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir__wait wait;
+	};
 	struct weir_mpsc *mpsc;
 	void *ret_messages;
 	size_t max;
@@ -134,15 +140,15 @@ WEIR_API bool weir_mpsc_is_closed(const struct weir_mpsc *mpsc);
  * Set the future of a send up; message must stay until it finishes. Cancel gives the place in
  * line up; if the message was let in first it finishes with 0. Thread: [any]. Since: 0.1
  */
-WEIR_API void weir_mpsc_send_init(struct weir_mpsc_send *send, struct weir_mpsc *mpsc,
+WEIR_API void weir_mpsc_send_init(struct weir_mpsc_send_future *send, struct weir_mpsc *mpsc,
 				  const void *message);
 
 /**
  * Set the future of a receive up, of up to max messages. It takes them when it is polled, so a
  * cancelled one has taken none. Thread: [any]. Since: 0.1
  */
-WEIR_API void weir_mpsc_recv_init(struct weir_mpsc_recv *recv, struct weir_mpsc *mpsc, size_t max,
-				  void *ret_messages);
+WEIR_API void weir_mpsc_recv_init(struct weir_mpsc_recv_future *recv, struct weir_mpsc *mpsc,
+				  size_t max, void *ret_messages);
 
 WEIR_END_DECLS
 

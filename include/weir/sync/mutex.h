@@ -24,8 +24,11 @@ struct weir_mutex {
 };
 
 /* The future of a lock: finishes with 0, and the mutex is the caller's. */
-struct weir_mutex_wait {
-	struct weir__wait wait;
+struct weir_mutex_lock_future {
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir__wait wait;
+	};
 	struct weir_mutex *mutex;
 };
 
@@ -78,7 +81,7 @@ WEIR_API void weir_mutex_unlock(struct weir_mutex *mutex);
  *           and its discard unlocks
  * Since:    0.1
  */
-WEIR_API void weir_mutex_wait_init(struct weir_mutex_wait *wait, struct weir_mutex *mutex);
+WEIR_API void weir_mutex_lock_init(struct weir_mutex_lock_future *wait, struct weir_mutex *mutex);
 
 WEIR_END_DECLS
 

@@ -27,8 +27,11 @@ struct weir_notify {
 };
 
 /* The future of a wait: finishes with 0. */
-struct weir_notified {
-	struct weir__wait wait;
+struct weir_notified_future {
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir__wait wait;
+	};
 	struct weir_notify *notify;
 	uint64_t calls;			/* at init */
 	uint8_t how;			/* what ended it */
@@ -80,7 +83,7 @@ WEIR_API void weir_notify_waiters(struct weir_notify *notify);
  *           passes the notification on (that of notify_waiters is for it alone)
  * Since:    0.1
  */
-WEIR_API void weir_notified_init(struct weir_notified *notified, struct weir_notify *notify);
+WEIR_API void weir_notified_init(struct weir_notified_future *notified, struct weir_notify *notify);
 
 /**
  * Take the place in the line before the first poll. From then on it is pending: it must be
@@ -91,7 +94,7 @@ WEIR_API void weir_notified_init(struct weir_notified *notified, struct weir_not
  * Returns:  whether it is notified already, so that a poll will not wait
  * Since:    0.1
  */
-WEIR_API bool weir_notified_enable(struct weir_notified *notified);
+WEIR_API bool weir_notified_enable(struct weir_notified_future *notified);
 
 WEIR_END_DECLS
 

@@ -34,8 +34,11 @@ struct weir_oneshot {
 };
 
 /* The future of a receive: finishes with 0 and the value, or -EPIPE. */
-struct weir_oneshot_recv {
-	struct weir_leaf leaf;
+struct weir_oneshot_recv_future {
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir_leaf leaf;
+	};
 	struct weir_oneshot *oneshot;
 	void *ret_value;
 	bool cancelled;
@@ -113,8 +116,8 @@ WEIR_API int weir_oneshot_recv_try(struct weir_oneshot *oneshot, void *ret_value
 WEIR_API int weir_oneshot_close(struct weir_oneshot *oneshot, void *ret_value);
 
 /** Set the future of a receive up; as weir_oneshot_recv. Thread: [any]. Since: 0.1 */
-WEIR_API void weir_oneshot_recv_init(struct weir_oneshot_recv *recv, struct weir_oneshot *oneshot,
-				     void *ret_value);
+WEIR_API void weir_oneshot_recv_init(struct weir_oneshot_recv_future *recv,
+				     struct weir_oneshot *oneshot, void *ret_value);
 
 WEIR_END_DECLS
 

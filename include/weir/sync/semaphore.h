@@ -30,8 +30,11 @@ struct weir_sem {
 };
 
 /* The future of an acquire: finishes with 0 and has its permits, or with -ESHUTDOWN. */
-struct weir_sem_wait {
-	struct weir__wait wait;
+struct weir_sem_acquire_future {
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir__wait wait;
+	};
 	struct weir_sem *sem;
 	size_t count;
 };
@@ -114,7 +117,8 @@ WEIR_API size_t weir_sem_available(const struct weir_sem *sem);
  *           discard releases the permits
  * Since:    0.1
  */
-WEIR_API void weir_sem_wait_init(struct weir_sem_wait *wait, struct weir_sem *sem, size_t count);
+WEIR_API void weir_sem_acquire_init(struct weir_sem_acquire_future *wait, struct weir_sem *sem,
+				    size_t count);
 
 WEIR_END_DECLS
 

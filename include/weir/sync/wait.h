@@ -22,7 +22,10 @@ struct weir__guard {
 };
 
 struct weir__wait {
-	struct weir_leaf leaf;
+	union {				/* one memory: every future answers to .future */
+		struct weir_future future;
+		struct weir_leaf leaf;
+	};
 	struct weir__wait *next, *prev;
 	uint32_t state;			/* atomic; sync/queue_state.h */
 	uint32_t round;			/* the queue's when linked, else 0 */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_task_group.c: structured concurrency: joined in the order of finishing,
- * abort by group, one waiter, and nobody left when the group is freed.
+ * core_task_join_set.c: structured concurrency: joined in the order of finishing,
+ * abort by set, one waiter, and nobody left when the set is freed.
  */
 #include "tests/unit/runtimes.h"
 
@@ -36,66 +36,66 @@ ON_EACH(tasks_are_joined_as_they_finish)
 	static const int order[] = { 1, 2, 0 };
 	struct gated members[3];
 	uint64_t ids[3], id;
-	struct weir_group *group;
+	struct weir_join_set *set;
 	int i, result;
 
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &set), 0);
 	for (i = 0; i < 3; i++) {
 		members[i].value = 10 + i;
 		weir_sem_init(&members[i].gate, 0);
-		ck_assert_int_eq(weir_group_spawn(group, go_when_let, &members[i], &ids[i]), 0);
+		ck_assert_int_eq(weir_join_set_spawn(set, go_when_let, &members[i], &ids[i]), 0);
 	}
-	ck_assert_uint_eq(weir_group_len(group), 3);
+	ck_assert_uint_eq(weir_join_set_len(set), 3);
 	for (i = 0; i < 3; i++) {
 		weir_sem_release(&members[order[i]].gate, 1);
-		ck_assert_int_eq(weir_group_next(group, &id, &result), 1);
+		ck_assert_int_eq(weir_join_set_next(set, &id, &result), 1);
 		ck_assert_uint_eq(id, ids[order[i]]);
 		ck_assert_int_eq(result, 10 + order[i]);
 		weir_sem_fini(&members[order[i]].gate);
-		ck_assert_uint_eq(weir_group_len(group), 2u - (unsigned)i);
+		ck_assert_uint_eq(weir_join_set_len(set), 2u - (unsigned)i);
 	}
-	ck_assert_int_eq(weir_group_next(group, &id, &result), 0);
-	ck_assert_int_eq(weir_group_next(group, NULL, NULL), 0);
-	weir_group_free(group);
-	weir_group_free(NULL);
+	ck_assert_int_eq(weir_join_set_next(set, &id, &result), 0);
+	ck_assert_int_eq(weir_join_set_next(set, NULL, NULL), 0);
+	weir_join_set_free(set);
+	weir_join_set_free(NULL);
 	return 0;
 }
 
 ON_EACH(an_aborted_group_is_still_to_be_joined)
 {
-	struct weir_group *group;
+	struct weir_join_set *set;
 	int i, result, value = 4, cancelled = 0;
 
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
-	ck_assert_int_eq(weir_group_spawn(group, give, &value, NULL), 0);
-	ck_assert_int_eq(weir_group_next(group, NULL, &result), 1);
+	ck_assert_int_eq(weir_join_set_new(NULL, &set), 0);
+	ck_assert_int_eq(weir_join_set_spawn(set, give, &value, NULL), 0);
+	ck_assert_int_eq(weir_join_set_next(set, NULL, &result), 1);
 	for (i = 0; i < 100; i++)
-		ck_assert_int_eq(weir_group_spawn(group, i % 10 ? sleep_long : give, &value, NULL),
+		ck_assert_int_eq(weir_join_set_spawn(set, i % 10 ? sleep_long : give, &value, NULL),
 				 0);
 	weir_yield();
-	weir_group_abort(group);
+	weir_join_set_abort(set);
 	for (i = 0; i < 100; i++) {
-		ck_assert_int_eq(weir_group_next(group, NULL, &result), 1);
+		ck_assert_int_eq(weir_join_set_next(set, NULL, &result), 1);
 		cancelled += result == -ECANCELED;
 	}
 	ck_assert_int_eq(cancelled, 90);
-	ck_assert_int_eq(weir_group_next(group, NULL, &result), 0);
-	weir_group_free(group);
+	ck_assert_int_eq(weir_join_set_next(set, NULL, &result), 0);
+	weir_join_set_free(set);
 	return 0;
 }
 
 ON_EACH(freeing_a_group_waits_for_its_tasks)
 {
-	struct weir_group *group;
+	struct weir_join_set *set;
 	int i;
 
 	for (i = 0; i < 20; i++) {
-		ck_assert_int_eq(weir_group_new(NULL, &group), 0);
-		ck_assert_int_eq(weir_group_spawn(group, sleep_long, NULL, NULL), 0);
-		ck_assert_int_eq(weir_group_spawn(group, sleep_long, NULL, NULL), 0);
+		ck_assert_int_eq(weir_join_set_new(NULL, &set), 0);
+		ck_assert_int_eq(weir_join_set_spawn(set, sleep_long, NULL, NULL), 0);
+		ck_assert_int_eq(weir_join_set_spawn(set, sleep_long, NULL, NULL), 0);
 		if (i % 2)
 			weir_yield();
-		weir_group_free(group);
+		weir_join_set_free(set);
 		ck_assert_uint_eq(weir_rt_alive(weir_rt_current()), 1);
 	}
 	return 0;
@@ -104,26 +104,26 @@ ON_EACH(freeing_a_group_waits_for_its_tasks)
 /* A member that spawns another when it is told to stop. */
 static int spawn_when_aborted(void *arg)
 {
-	struct weir_group *group = arg;
+	struct weir_join_set *set = arg;
 
 	ck_assert_int_eq(weir_sleep(LONG), -ECANCELED);
-	return weir_group_spawn(group, sleep_long, NULL, NULL);
+	return weir_join_set_spawn(set, sleep_long, NULL, NULL);
 }
 
 ON_EACH(a_member_born_while_the_group_is_freed_is_aborted)
 {
-	struct weir_group *group;
+	struct weir_join_set *set;
 
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
-	ck_assert_int_eq(weir_group_spawn(group, spawn_when_aborted, group, NULL), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &set), 0);
+	ck_assert_int_eq(weir_join_set_spawn(set, spawn_when_aborted, set, NULL), 0);
 	weir_yield();
-	weir_group_free(group);
+	weir_join_set_free(set);
 	ck_assert_uint_eq(weir_rt_alive(weir_rt_current()), 1);
 	return 0;
 }
 
 struct waiting {
-	struct weir_group *group;
+	struct weir_join_set *set;
 	unsigned started;
 	int rc, result;
 };
@@ -134,7 +134,7 @@ static int wait_next(void *arg)
 
 	set(&w->started, 1);
 	/* Refused while the other one looks whether it would be. */
-	while ((w->rc = weir_group_next(w->group, NULL, &w->result)) == -EBUSY)
+	while ((w->rc = weir_join_set_next(w->set, NULL, &w->result)) == -EBUSY)
 		weir_yield();
 	return w->rc;
 }
@@ -147,31 +147,31 @@ ON_EACH(one_waiter_at_a_time)
 	int result, rc;
 
 	weir_sem_init(&sem, 0);
-	ck_assert_int_eq(weir_group_new(NULL, &w.group), 0);
-	ck_assert_int_eq(weir_group_spawn(w.group, sleep_long, NULL, NULL), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &w.set), 0);
+	ck_assert_int_eq(weir_join_set_spawn(w.set, sleep_long, NULL, NULL), 0);
 	ck_assert_int_eq(weir_spawn(wait_next, &w, &waiter), 0);
 	/* Whoever comes second is refused; which of the two that is, is open on several workers. */
 	YIELD_UNTIL(get(&w.started));
-	while ((rc = weir_group_next_until(w.group, 0, NULL, &result)) == -ETIMEDOUT)
+	while ((rc = weir_join_set_next_until(w.set, 0, NULL, &result)) == -ETIMEDOUT)
 		weir_yield();
 	ck_assert_int_eq(rc, -EBUSY);
 	weir_task_abort(waiter);
 	ck_assert_int_eq(weir_task_join(waiter, &rc), 0);
 	ck_assert_int_eq(rc, -ECANCELED);
-	weir_group_abort(w.group);
-	ck_assert_int_eq(weir_group_next(w.group, NULL, &result), 1);
+	weir_join_set_abort(w.set);
+	ck_assert_int_eq(weir_join_set_next(w.set, NULL, &result), 1);
 	ck_assert_int_eq(result, -ECANCELED);
-	weir_group_free(w.group);
+	weir_join_set_free(w.set);
 	weir_sem_fini(&sem);
 	return 0;
 }
 
-static int wait_with_deadline(struct weir_group *group, uint64_t deadline)
+static int wait_with_deadline(struct weir_join_set *set, uint64_t deadline)
 {
-	struct weir_group_wait wait;
+	struct weir_join_set_next_future wait;
 
-	weir_group_wait_init(&wait, group);
-	return weir_await_until(&wait.leaf.future, deadline);
+	weir_join_set_next_init(&wait, set);
+	return weir_await_until(&wait.future, deadline);
 }
 
 static int sleep_shortly(void *arg)
@@ -182,18 +182,18 @@ static int sleep_shortly(void *arg)
 
 ON_EACH(a_wait_that_times_out_loses_nobody)
 {
-	struct weir_group *group;
+	struct weir_join_set *set;
 	int i, got = 0, rc;
 
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &set), 0);
 	for (i = 0; i < 20; i++)
-		ck_assert_int_eq(weir_group_spawn(group, sleep_shortly, NULL, NULL), 0);
-	while ((rc = wait_with_deadline(group, weir_deadline_in(500 * WEIR_USEC))) != 0) {
+		ck_assert_int_eq(weir_join_set_spawn(set, sleep_shortly, NULL, NULL), 0);
+	while ((rc = wait_with_deadline(set, weir_deadline_in(500 * WEIR_USEC))) != 0) {
 		ck_assert(rc == 1 || rc == -ETIMEDOUT);
 		got += rc == 1;
 	}
 	ck_assert_int_eq(got, 20);
-	weir_group_free(group);
+	weir_join_set_free(set);
 	return 0;
 }
 
@@ -205,42 +205,42 @@ static int wait_to_be_told(void *arg)
 ON_EACH(next_until_gives_up_at_its_deadline)
 {
 	struct weir_notify notify;
-	struct weir_group *group;
+	struct weir_join_set *set;
 	uint64_t id = 99, want, deadline;
 	int result = 99;
 
 	weir_notify_init(&notify);
-	ck_assert_int_eq(weir_group_new(NULL, &group), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &set), 0);
 	/* Nobody to wait for: the deadline does not matter. */
-	ck_assert_int_eq(weir_group_next_until(group, 0, &id, &result), 0);
-	ck_assert_int_eq(weir_group_spawn(group, wait_to_be_told, &notify, &want), 0);
-	ck_assert_int_eq(weir_group_next_until(group, 0, &id, &result), -ETIMEDOUT);
+	ck_assert_int_eq(weir_join_set_next_until(set, 0, &id, &result), 0);
+	ck_assert_int_eq(weir_join_set_spawn(set, wait_to_be_told, &notify, &want), 0);
+	ck_assert_int_eq(weir_join_set_next_until(set, 0, &id, &result), -ETIMEDOUT);
 	deadline = weir_deadline_in(10 * WEIR_MSEC);
-	ck_assert_int_eq(weir_group_next_until(group, deadline, &id, &result), -ETIMEDOUT);
+	ck_assert_int_eq(weir_join_set_next_until(set, deadline, &id, &result), -ETIMEDOUT);
 	ck_assert_uint_ge(weir_now(), deadline);
 	/* It took nobody, and said nothing. */
-	ck_assert_uint_eq(weir_group_len(group), 1);
+	ck_assert_uint_eq(weir_join_set_len(set), 1);
 	ck_assert(id == 99 && result == 99);
 	weir_notify_one(&notify);
 	deadline = weir_deadline_in(LONG);
-	ck_assert_int_eq(weir_group_next_until(group, deadline, &id, &result), 1);
+	ck_assert_int_eq(weir_join_set_next_until(set, deadline, &id, &result), 1);
 	ck_assert_uint_eq(id, want);
 	ck_assert_int_eq(result, 7);
 	/* One that has finished is had by a deadline in the past, too. */
 	weir_notify_one(&notify);
-	ck_assert_int_eq(weir_group_spawn(group, wait_to_be_told, &notify, &want), 0);
-	while (weir_group_next_until(group, 1, &id, &result) == -ETIMEDOUT)
+	ck_assert_int_eq(weir_join_set_spawn(set, wait_to_be_told, &notify, &want), 0);
+	while (weir_join_set_next_until(set, 1, &id, &result) == -ETIMEDOUT)
 		weir_yield();
 	ck_assert_uint_eq(id, want);
-	ck_assert_uint_eq(weir_group_len(group), 0);
-	weir_group_free(group);
+	ck_assert_uint_eq(weir_join_set_len(set), 0);
+	weir_join_set_free(set);
 	weir_notify_fini(&notify);
 	return 0;
 }
 
-/* Every task may spawn two more, so the group grows while it is joined. */
+/* Every task may spawn two more, so the set grows while it is joined. */
 struct tree {
-	struct weir_group *group;
+	struct weir_join_set *set;
 	unsigned left;
 };
 
@@ -253,8 +253,8 @@ static int grow(void *arg)
 						    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 		;
 	if (left) {
-		ck_assert_int_eq(weir_group_spawn(t->group, grow, t, NULL), 0);
-		ck_assert_int_eq(weir_group_spawn(t->group, grow, t, NULL), 0);
+		ck_assert_int_eq(weir_join_set_spawn(t->set, grow, t, NULL), 0);
+		ck_assert_int_eq(weir_join_set_spawn(t->set, grow, t, NULL), 0);
 	}
 	return 1;
 }
@@ -264,21 +264,21 @@ ON_EACH(a_group_that_grows)
 	struct tree t = { NULL, 1000 };
 	int got = 0, result;
 
-	ck_assert_int_eq(weir_group_new(NULL, &t.group), 0);
-	ck_assert_int_eq(weir_group_spawn(t.group, grow, &t, NULL), 0);
-	while (weir_group_next(t.group, NULL, &result) == 1)
+	ck_assert_int_eq(weir_join_set_new(NULL, &t.set), 0);
+	ck_assert_int_eq(weir_join_set_spawn(t.set, grow, &t, NULL), 0);
+	while (weir_join_set_next(t.set, NULL, &result) == 1)
 		got += result;
 	ck_assert_int_eq(got, 2001);
-	weir_group_free(t.group);
+	weir_join_set_free(t.set);
 	return 0;
 }
 
 /* ---- that forgets ---- */
 
 struct family {
-	struct weir_group *group;
+	struct weir_join_set *set;
 	struct weir_notify asked;
-	int (*how)(struct weir_group *group);
+	int (*how)(struct weir_join_set *set);
 	int rc;
 	unsigned ended;
 };
@@ -299,81 +299,81 @@ ON_EACH(a_discarding_group_keeps_nothing_of_what_has_ended)
 	int result = 5, value = 1;
 
 	weir_notify_init(&f.asked);
-	ck_assert_int_eq(weir_group_new_discarding(NULL, &f.group), 0);
-	ck_assert_int_eq(weir_group_next(f.group, &id, &result), 0);
+	ck_assert_int_eq(weir_join_set_new_discarding(NULL, &f.set), 0);
+	ck_assert_int_eq(weir_join_set_next(f.set, &id, &result), 0);
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < 50; i++)
-			ck_assert_int_eq(weir_group_spawn(f.group, give, &value, NULL), 0);
-		YIELD_UNTIL(weir_group_len(f.group) == 0);
+			ck_assert_int_eq(weir_join_set_spawn(f.set, give, &value, NULL), 0);
+		YIELD_UNTIL(weir_join_set_len(f.set) == 0);
 	}
 	/* Who waits hears of the last one only. */
 	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(weir_group_spawn(f.group, be_counted, &f, NULL), 0);
-	ck_assert_int_eq(weir_group_next_until(f.group, weir_now(), &id, &result), -ETIMEDOUT);
-	weir_group_abort(f.group);
-	ck_assert_int_eq(weir_group_next(f.group, &id, &result), 0);
+		ck_assert_int_eq(weir_join_set_spawn(f.set, be_counted, &f, NULL), 0);
+	ck_assert_int_eq(weir_join_set_next_until(f.set, weir_now(), &id, &result), -ETIMEDOUT);
+	weir_join_set_abort(f.set);
+	ck_assert_int_eq(weir_join_set_next(f.set, &id, &result), 0);
 	ck_assert_uint_eq(get(&f.ended), 3);
 	ck_assert_uint_eq(id, 9);
 	ck_assert_int_eq(result, 5);
 	/* Freeing it waits as ever. */
 	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(weir_group_spawn(f.group, be_counted, &f, NULL), 0);
-	weir_group_free(f.group);
+		ck_assert_int_eq(weir_join_set_spawn(f.set, be_counted, &f, NULL), 0);
+	weir_join_set_free(f.set);
 	ck_assert_uint_eq(get(&f.ended), 6);
 	return 0;
 }
 
 /* ---- by one of its own ---- */
 
-static int by_next(struct weir_group *group)
+static int by_next(struct weir_join_set *set)
 {
-	return weir_group_next(group, NULL, NULL);
+	return weir_join_set_next(set, NULL, NULL);
 }
 
-static int by_next_until(struct weir_group *group)
+static int by_next_until(struct weir_join_set *set)
 {
-	return weir_group_next_until(group, weir_deadline_in(LONG), NULL, NULL);
+	return weir_join_set_next_until(set, weir_deadline_in(LONG), NULL, NULL);
 }
 
-static int by_future(struct weir_group *group)
+static int by_future(struct weir_join_set *set)
 {
-	struct weir_group_wait wait;
+	struct weir_join_set_next_future wait;
 
-	weir_group_wait_init(&wait, group);
-	return weir_await(&wait.leaf.future);
+	weir_join_set_next_init(&wait, set);
+	return weir_await(&wait.future);
 }
 
-static int next_in_place(void *group)
+static int next_in_place(void *set)
 {
-	return weir_group_next(group, NULL, NULL);
+	return weir_join_set_next(set, NULL, NULL);
 }
 
-static int in_place(struct weir_group *group)
+static int in_place(struct weir_join_set *set)
 {
-	return weir_rt_workers(weir_rt_current()) > 1 ? weir_block_in_place(next_in_place, group)
-						      : weir_group_next(group, NULL, NULL);
+	return weir_rt_workers(weir_rt_current()) > 1 ? weir_block_in_place(next_in_place, set)
+						      : weir_join_set_next(set, NULL, NULL);
 }
 
 static int ask_member(void *arg)
 {
 	struct family *f = arg;
 
-	f->rc = f->how(f->group);
+	f->rc = f->how(f->set);
 	weir_notify_one(&f->asked);
 	return 7;
 }
 
 struct ask_state {
 	struct family *family;
-	struct weir_group_wait wait;
+	struct weir_join_set_next_future wait;
 };
 
 static int ask_member_poll(void *state, struct weir_cx *cx)
 {
 	struct ask_state *s = state;
 
-	weir_group_wait_init(&s->wait, s->family->group);
-	s->family->rc = weir_poll(&s->wait.leaf.future, cx);
+	weir_join_set_next_init(&s->wait, s->family->set);
+	s->family->rc = weir_poll(&s->wait.future, cx);
 	weir_notify_one(&s->family->asked);
 	return 7;
 }
@@ -383,7 +383,7 @@ static void spawn_asker(struct family *f, bool stackless)
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 	struct ask_state state = { .family = f };
 
-	cfg.group = f->group;
+	cfg.join_set = f->set;
 	if (stackless) {
 		cfg.poll = ask_member_poll;
 		cfg.state = &state;
@@ -398,7 +398,8 @@ static void spawn_asker(struct family *f, bool stackless)
 /* Alone, and beside another that has ended: it is not for a member to take its siblings either. */
 ON_EACH(a_member_does_not_wait_for_its_group)
 {
-	int (*const ways[])(struct weir_group *) = { by_next, by_next_until, by_future, in_place };
+	int (*const ways[])(struct weir_join_set *) = { by_next, by_next_until, by_future,
+							in_place };
 	struct family f = { .rc = 1 };
 	int result, value = 7;
 
@@ -406,18 +407,18 @@ ON_EACH(a_member_does_not_wait_for_its_group)
 		f.how = ways[i / 2 % 4];
 		f.rc = 1;
 		weir_notify_init(&f.asked);
-		ck_assert_int_eq(weir_group_new(NULL, &f.group), 0);
+		ck_assert_int_eq(weir_join_set_new(NULL, &f.set), 0);
 		if (i % 2)
-			ck_assert_int_eq(weir_group_spawn(f.group, give, &value, NULL), 0);
+			ck_assert_int_eq(weir_join_set_spawn(f.set, give, &value, NULL), 0);
 		spawn_asker(&f, i / 2 == 4);
 		ck_assert_int_eq(weir_notify_wait(&f.asked), 0);
 		ck_assert_int_eq(f.rc, -EDEADLK);
 		for (unsigned n = 0; n <= i % 2; n++) {
-			ck_assert_int_eq(weir_group_next(f.group, NULL, &result), 1);
+			ck_assert_int_eq(weir_join_set_next(f.set, NULL, &result), 1);
 			ck_assert_int_eq(result, 7);
 		}
-		ck_assert_int_eq(weir_group_next(f.group, NULL, &result), 0);
-		weir_group_free(f.group);
+		ck_assert_int_eq(weir_join_set_next(f.set, NULL, &result), 0);
+		weir_join_set_free(f.set);
 	}
 	return 0;
 }
@@ -435,16 +436,16 @@ static int free_own_group(void *arg)
 {
 	struct family *f = arg;
 
-	weir_group_free(f->group);
+	weir_join_set_free(f->set);
 	/* It was one of those that the free has aborted. */
 	f->rc = weir_sleep(LONG);
 	add(&f->ended, 1);
 	return 0;
 }
 
-static int free_in_place(void *group)
+static int free_in_place(void *set)
 {
-	weir_group_free(group);
+	weir_join_set_free(set);
 	return 0;
 }
 
@@ -452,7 +453,7 @@ static int free_own_group_in_place(void *arg)
 {
 	struct family *f = arg;
 
-	weir_block_in_place(free_in_place, f->group);
+	weir_block_in_place(free_in_place, f->set);
 	f->rc = weir_sleep(LONG);
 	add(&f->ended, 1);
 	return 0;
@@ -466,10 +467,10 @@ ON_EACH(a_member_that_frees_its_group_aborts_it_and_goes_on)
 		int (*last)(void *) = i % 2 && can_block ? free_own_group_in_place : free_own_group;
 		struct family f = { .rc = 1 };
 
-		ck_assert_int_eq(weir_group_new(NULL, &f.group), 0);
-		ck_assert_int_eq(weir_group_spawn(f.group, sibling, &f, NULL), 0);
-		ck_assert_int_eq(weir_group_spawn(f.group, sibling, &f, NULL), 0);
-		ck_assert_int_eq(weir_group_spawn(f.group, last, &f, NULL), 0);
+		ck_assert_int_eq(weir_join_set_new(NULL, &f.set), 0);
+		ck_assert_int_eq(weir_join_set_spawn(f.set, sibling, &f, NULL), 0);
+		ck_assert_int_eq(weir_join_set_spawn(f.set, sibling, &f, NULL), 0);
+		ck_assert_int_eq(weir_join_set_spawn(f.set, last, &f, NULL), 0);
 		YIELD_UNTIL(get(&f.ended) == 3);
 		ck_assert_int_eq(f.rc, -ECANCELED);
 	}
@@ -479,18 +480,18 @@ ON_EACH(a_member_that_frees_its_group_aborts_it_and_goes_on)
 static void *use_group(void *arg)
 {
 	struct weir_rt *rt = arg;
-	struct weir_group *group;
+	struct weir_join_set *set;
 	int i, result, got = 0, value = 1;
 
-	ck_assert_int_eq(weir_group_new(NULL, &group), -ENXIO);
-	ck_assert_int_eq(weir_group_new(rt, &group), 0);
+	ck_assert_int_eq(weir_join_set_new(NULL, &set), -ENXIO);
+	ck_assert_int_eq(weir_join_set_new(rt, &set), 0);
 	for (i = 0; i < 500; i++)
-		ck_assert_int_eq(weir_group_spawn(group, give, &value, NULL), 0);
-	while (weir_group_next(group, NULL, &result) == 1)
+		ck_assert_int_eq(weir_join_set_spawn(set, give, &value, NULL), 0);
+	while (weir_join_set_next(set, NULL, &result) == 1)
 		got += result;
 	ck_assert_int_eq(got, 500);
-	ck_assert_int_eq(weir_group_spawn(group, sleep_long, NULL, NULL), 0);
-	weir_group_free(group);
+	ck_assert_int_eq(weir_join_set_spawn(set, sleep_long, NULL, NULL), 0);
+	weir_join_set_free(set);
 	return NULL;
 }
 
@@ -527,15 +528,15 @@ START_TEST(freed_without_memory_a_group_waits_for_its_tasks)
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
 	struct weir_rt *rt = runtime_new(&cfg);
 	unsigned ended[2] = { 0, 0 }, n;
-	struct weir_group *group;
+	struct weir_join_set *set;
 
-	ck_assert_int_eq((_i ? weir_group_new_discarding : weir_group_new)(rt, &group), 0);
+	ck_assert_int_eq((_i ? weir_join_set_new_discarding : weir_join_set_new)(rt, &set), 0);
 	for (n = 0; n < 50; n++)
-		ck_assert_int_eq(weir_group_spawn(group, count_end, ended, NULL), 0);
+		ck_assert_int_eq(weir_join_set_spawn(set, count_end, ended, NULL), 0);
 	while (get(&ended[0]) < n)
 		sched_yield();
 	testing_fail_allocations(1, 0);
-	weir_group_free(group);
+	weir_join_set_free(set);
 	n -= get(&ended[1]);
 	testing_fail_allocations(0, 0);
 	ck_assert_uint_eq(n, 0);
@@ -543,20 +544,20 @@ START_TEST(freed_without_memory_a_group_waits_for_its_tasks)
 }
 END_TEST
 
-/* A backend whose wake-up needs the group's lock. */
+/* A backend whose wake-up needs the set's lock. */
 extern const struct weir_backend_ops weir__backend_epoll;
-static struct weir_group *group_of_wakes;
+static struct weir_join_set *group_of_wakes;
 static unsigned wakes;
 
 static void wake_and_abort(struct weir_backend *be)
 {
-	struct weir_group *group = __atomic_exchange_n(&group_of_wakes, NULL, __ATOMIC_ACQ_REL);
+	struct weir_join_set *set = __atomic_exchange_n(&group_of_wakes, NULL, __ATOMIC_ACQ_REL);
 
 	weir__backend_epoll.wake(be);
-	if (!group)
+	if (!set)
 		return;
 	add(&wakes, 1);
-	weir_group_abort(group);
+	weir_join_set_abort(set);
 }
 
 START_TEST(nobody_is_woken_under_the_lock)
@@ -564,39 +565,39 @@ START_TEST(nobody_is_woken_under_the_lock)
 	struct weir_rt_config cfg = runtime_config(_i ? ON_FOUR : ON_ONE);
 	struct weir_backend_ops ops = weir__backend_epoll;
 	unsigned ended[2] = { 0, 0 };
-	struct weir_group *group;
+	struct weir_join_set *set;
 	struct weir_rt *rt;
 
 	ops.wake = wake_and_abort;
 	cfg.backend_ops = &ops;
 	rt = runtime_new(&cfg);
-	ck_assert_int_eq(weir_group_new(rt, &group), 0);
+	ck_assert_int_eq(weir_join_set_new(rt, &set), 0);
 	/* Until the worker sleeps when the abort comes. */
 	for (unsigned n = 1; !get(&wakes); n++) {
-		ck_assert_int_eq(weir_group_spawn(group, count_end, ended, NULL), 0);
+		ck_assert_int_eq(weir_join_set_spawn(set, count_end, ended, NULL), 0);
 		while (get(&ended[0]) < n)
 			sched_yield();
-		__atomic_store_n(&group_of_wakes, group, __ATOMIC_RELEASE);
-		weir_group_abort(group);
+		__atomic_store_n(&group_of_wakes, set, __ATOMIC_RELEASE);
+		weir_join_set_abort(set);
 	}
 	__atomic_store_n(&group_of_wakes, NULL, __ATOMIC_RELEASE);
-	weir_group_free(group);
+	weir_join_set_free(set);
 	runtime_end(rt);
 }
 END_TEST
 
-/* A thread that waits while spawns are being refused must learn that the group is empty. */
+/* A thread that waits while spawns are being refused must learn that the set is empty. */
 static void *spawn_until_refused(void *arg)
 {
 	struct waiting *w = arg;
 	int rc, value = 0;
 
 	do {
-		rc = weir_group_spawn(w->group, give, &value, NULL);
+		rc = weir_join_set_spawn(w->set, give, &value, NULL);
 		ck_assert(rc == 0 || rc == -ESHUTDOWN);
 	} while (rc == 0);
 	for (int i = 0; i < 20000; i++)
-		ck_assert_int_eq(weir_group_spawn(w->group, give, &value, NULL), -ESHUTDOWN);
+		ck_assert_int_eq(weir_join_set_spawn(w->set, give, &value, NULL), -ESHUTDOWN);
 	set(&w->started, 1);
 	return NULL;
 }
@@ -606,8 +607,8 @@ static void *join_until_empty(void *arg)
 	struct waiting *w = arg;
 
 	while (!get(&w->started))
-		ck_assert_int_ge(weir_group_next(w->group, NULL, NULL), 0);
-	while (weir_group_next(w->group, NULL, NULL) == 1)
+		ck_assert_int_ge(weir_join_set_next(w->set, NULL, NULL), 0);
+	while (weir_join_set_next(w->set, NULL, NULL) == 1)
 		;
 	return NULL;
 }
@@ -619,13 +620,13 @@ START_TEST(a_refused_spawn_does_not_strand_the_waiter)
 	struct waiting w = { .rc = 0 };
 	pthread_t spawner, joiner;
 
-	ck_assert_int_eq(weir_group_new(rt, &w.group), 0);
+	ck_assert_int_eq(weir_join_set_new(rt, &w.set), 0);
 	joiner = thread_start(join_until_empty, &w);
 	spawner = thread_start(spawn_until_refused, &w);
 	ck_assert_int_eq(weir_rt_shutdown(rt, testing_hang_ns()), 0);
 	pthread_join(spawner, NULL);
 	pthread_join(joiner, NULL);
-	weir_group_free(w.group);
+	weir_join_set_free(w.set);
 	weir_rt_free(rt);
 }
 END_TEST
