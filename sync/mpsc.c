@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mpsc.c: the bounded channel: futures and plain calls over sync/mpsc_state.h,
- * which has the ring, the line of senders, and the guard around both.
+ * which has the ring, the wait queue of senders, and the guard around both.
  *
- * Why a lock: a lock-free ring with two kinds of waiters needs a locked exchange
- * to claim a cell, and a fence on either side to see the other's waiter: three
- * where this has two, and none where the guard has an owner.
+ * Why a lock: a lock-free ring with two kinds of waiters would need a locked
+ * exchange to claim a cell and a fence on each side to see the other side's
+ * waiter. That is three expensive instructions for each message; the guard costs
+ * two, and none while it has an owner.
  */
 #include "weir/sync/mpsc.h"
 
@@ -37,7 +38,7 @@ static void unhold(struct weir_mpsc *ch)
 {
 	if (!mpsc_drop_hold(ch))
 		return;
-	WEIR_ASSERT(queue_is_empty(&ch->line) && !ch->rx);
+	WEIR_ASSERT(queue_is_empty(&ch->send_queue) && !ch->rx);
 	free(ch);
 }
 
@@ -65,10 +66,10 @@ void weir_mpsc_free(struct weir_mpsc *mpsc)
 
 void weir_mpsc_close(struct weir_mpsc *mpsc)
 {
-	struct weir__wait *line, *rx;
+	struct weir__wait *senders, *rx;
 
-	mpsc_close(mpsc, &line, &rx);
-	weir__wait_finish_chain(line, -EPIPE);
+	mpsc_close(mpsc, &senders, &rx);
+	weir__wait_finish_chain(senders, -EPIPE);
 	if (rx)
 		weir__wait_finish(rx, 0);
 }
@@ -161,7 +162,7 @@ static void send_cancel(struct weir_future *future)
 	struct weir_mpsc_send_future *send =
 		WEIR_CONTAINER_OF(future, struct weir_mpsc_send_future, future);
 
-	weir__wait_cancel_simply(&send->wait, &send->mpsc->line);
+	weir__wait_cancel_simply(&send->wait, &send->mpsc->send_queue);
 }
 
 static const struct weir_future_ops send_ops = { "mpsc send", send_poll, send_cancel, NULL };
@@ -233,8 +234,8 @@ int weir_mpsc_recv_until(struct weir_mpsc *mpsc, uint64_t deadline, void *ret_me
 }
 
 /*
- * DONE says no more than "look again": a woken receive takes its messages here, not when it
- * was woken, so that none is lost with a receive that is given up.
+ * A woken receive holds no message yet: DONE only tells it to look again. It takes its messages in
+ * this poll, so a receive that is cancelled after its wake-up loses none.
  */
 static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 {

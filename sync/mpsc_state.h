@@ -1,30 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mpsc_state.h: the bounded channel without its futures: who puts a message where,
- * who is woken for it, and who frees the channel.
+ * mpsc_state.h: the bounded channel without its futures: the ring, the waiting
+ * senders and receiver, and who frees the channel.
  *
- * Invariants, between two holders of the guard:
- *  - somebody is in line only while the ring is full and the channel open;
+ * Invariants whenever the guard is free:
+ *  - senders wait only while the ring is full and the channel open;
  *  - a receiver waits (.rx) only while the ring is empty and the channel open.
  *
- * Whoever makes room copies the first message in line into it himself; so a place
- * is never on its way to somebody who might not come.
+ * A receiver that makes room copies the messages of the first waiting senders
+ * into the ring itself. It never reserves a cell for a sender that might be
+ * cancelled before it comes.
  *
  * Senders
- *	mpsc_send		0: it is in; wake *ret_rx, if any. -EAGAIN: full, and the
- *				waiter is in line. -EPIPE: closed
- *	queue_take_back		(guard held) gives the place in line up, unless admitted
+ *	mpsc_send		0: the message is in the ring; wake *ret_rx, if any.
+ *				-EAGAIN: full, and the waiter is queued. -EPIPE: closed
+ *	queue_take_back		(guard held) unlinks the waiter unless it was admitted
  * Receiver
- *	mpsc_recv		how many; wake the chain *ret_admitted. 0: the end. -EAGAIN:
- *				there is nothing, and the waiter is registered. A receiver
- *				that is woken asks again: it was promised nothing
- *	mpsc_rx_take_back	gives the registration up, unless a wake is under way
+ *	mpsc_recv		the number of messages; wake the chain *ret_admitted. 0: the
+ *				channel is closed and empty. -EAGAIN: empty, and the waiter
+ *				is registered. A woken receiver calls mpsc_recv again: its
+ *				wake-up reserves no message
+ *	mpsc_rx_take_back	unregisters the waiter unless its wake-up has begun
  * Either
- *	mpsc_close		wake the chain *ret_line with -EPIPE, and *ret_rx
- *	mpsc_drop_sender, mpsc_drop_hold	true: the last one, close; true: free
+ *	mpsc_close		wake the chain *ret_senders with -EPIPE, and *ret_rx
+ *	mpsc_drop_sender	true: that was the last sender, close the channel
+ *	mpsc_drop_hold		true: free the channel
  *
- * What is to be woken is nobody else's by then, and is woken behind the guard;
- * after the last wake the channel may be gone.
+ * The caller wakes the returned waits after it has dropped the guard; nobody else
+ * can reach them any more. After the last wake the channel may be gone.
  */
 #ifndef WEIR_SYNC_MPSC_STATE_H
 #define WEIR_SYNC_MPSC_STATE_H
@@ -40,12 +43,12 @@
 #endif
 
 #ifndef MPSC_SENDER_ORDER
-#define MPSC_SENDER_ORDER WEIR_ACQ_REL	/* one's own use out, the others' in */
+#define MPSC_SENDER_ORDER WEIR_ACQ_REL	/* releases this sender's use, acquires the others' */
 #endif
 #ifndef MPSC_HOLD_ORDER
-#define MPSC_HOLD_ORDER WEIR_ACQ_REL	/* the same for the memory */
+#define MPSC_HOLD_ORDER WEIR_ACQ_REL	/* the same before the memory is freed */
 #endif
-/* Switches for the model's mutants; 1 in the real thing. */
+/* Switches for the model's mutants; always 1 in production. */
 #ifndef MPSC_SEND_LOOKS_INSIDE
 #define MPSC_SEND_LOOKS_INSIDE 1
 #endif
@@ -58,11 +61,11 @@
 #ifndef MPSC_RECV_ADMITS
 #define MPSC_RECV_ADMITS 1
 #endif
-#ifndef MPSC_ADMITTED_LEAVES_LINE
-#define MPSC_ADMITTED_LEAVES_LINE 1
+#ifndef MPSC_ADMITTED_LEAVES_QUEUE
+#define MPSC_ADMITTED_LEAVES_QUEUE 1
 #endif
-#ifndef MPSC_CLOSE_TAKES_LINE
-#define MPSC_CLOSE_TAKES_LINE 1
+#ifndef MPSC_CLOSE_TAKES_QUEUE
+#define MPSC_CLOSE_TAKES_QUEUE 1
 #endif
 #ifndef MPSC_CLOSE_TAKES_RX
 #define MPSC_CLOSE_TAKES_RX 1
@@ -72,25 +75,26 @@
 #endif
 
 struct weir_mpsc {
-	struct weir__wait_queue line;		/* senders that wait */
-	WEIR_PLAIN(struct weir__wait *) rx;	/* the receive that waits */
+	struct weir__wait_queue send_queue;	/* waiting senders */
+	WEIR_PLAIN(struct weir__wait *) rx;	/* the waiting receive */
 	char *ring;
-	size_t bytes;				/* of a message */
+	size_t bytes;				/* the size of a message */
 	size_t capacity;
 	WEIR_PLAIN(size_t) head;		/* index of the oldest message */
 	WEIR_ATOMIC(size_t) len;		/* written with the guard held */
 	WEIR_ATOMIC(bool) closed;		/* written with the guard held */
-	WEIR_ATOMIC(uint32_t) holds;		/* the receiver, and all senders together */
+	/* one for the receiver, one for all senders together */
+	WEIR_ATOMIC(uint32_t) holds;
 	WEIR_ATOMIC(size_t) senders;
 };
 
 #ifndef WEIR_MODEL
-/* An atomic cell that is written with the guard held, read with the guard held. */
+/* Reads an atomic cell that is written only with the guard held; the caller holds the guard. */
 #define MPSC_HELD(cell) (cell)
 
 static inline void mpsc_copy(void *to, const void *from, size_t bytes)
 {
-	if (WEIR_LIKELY(bytes == sizeof(uint64_t)))	/* mostly: spare it the call */
+	if (WEIR_LIKELY(bytes == sizeof(uint64_t)))	/* the usual size, copied without a call */
 		memcpy(to, from, sizeof(uint64_t));
 	else if (bytes)
 		memcpy(to, from, bytes);
@@ -104,10 +108,10 @@ static inline const void *mpsc_message_of(struct weir__wait *w)
 #define MPSC_HELD(cell) weir__load(&(cell), WEIR_RELAXED)
 #endif
 
-/* [setup] The ring is the caller's. */
+/* [setup] The caller allocates the ring. */
 static inline void mpsc_init(struct weir_mpsc *ch, size_t capacity, size_t bytes, void *ring)
 {
-	queue_init(&ch->line);
+	queue_init(&ch->send_queue);
 	WEIR_WR(ch->rx, (struct weir__wait *)NULL);
 	ch->ring = (char *)ring;
 	ch->bytes = bytes;
@@ -119,13 +123,13 @@ static inline void mpsc_init(struct weir_mpsc *ch, size_t capacity, size_t bytes
 	weir__store(&ch->senders, (size_t)1, WEIR_RELAXED);
 }
 
-/* [any] A hint: the truth is had with the guard. */
+/* [any] A hint; only a holder of the guard knows the exact number. */
 static inline size_t mpsc_len(const struct weir_mpsc *ch)
 {
 	return weir__load(&ch->len, WEIR_RELAXED);
 }
 
-/* [any] A hint as well, until it is true. */
+/* [any] False is a hint; true is final. */
 static inline bool mpsc_closed(const struct weir_mpsc *ch)
 {
 	return weir__load(&ch->closed, WEIR_RELAXED);
@@ -155,14 +159,17 @@ static inline void mpsc_get(struct weir_mpsc *ch, void *ret_message)
 	weir__store(&ch->len, len, WEIR_RELAXED);
 }
 
-/* Fill the room there is from the line; whose messages these are, as a chain to be woken. */
+/*
+ * Moves messages of waiting senders into the free cells. Returns these senders as a chain, to be
+ * woken.
+ */
 static inline struct weir__wait *mpsc_admit(struct weir_mpsc *ch)
 {
 	struct weir__wait *first = NULL, *last = NULL, *w;
 
-	while (MPSC_HELD(ch->len) < ch->capacity && (w = WEIR_RD(ch->line.head)) != NULL) {
-		if (MPSC_ADMITTED_LEAVES_LINE)
-			queue_unlink(&ch->line, w);
+	while (MPSC_HELD(ch->len) < ch->capacity && (w = WEIR_RD(ch->send_queue.head)) != NULL) {
+		if (MPSC_ADMITTED_LEAVES_QUEUE)
+			queue_unlink(&ch->send_queue, w);
 		mpsc_put(ch, mpsc_message_of(w));
 		if (last)
 			WEIR_WR(last->next, w);
@@ -173,7 +180,7 @@ static inline struct weir__wait *mpsc_admit(struct weir_mpsc *ch)
 	return first;
 }
 
-/* As many as there are, up to max; the line moves up once for all of them. */
+/* Takes up to max messages; admits waiting senders once, after all of them. */
 static inline int mpsc_get_many(struct weir_mpsc *ch, size_t max, char *ret_messages,
 				struct weir__wait **ret_admitted)
 {
@@ -183,12 +190,12 @@ static inline int mpsc_get_many(struct weir_mpsc *ch, size_t max, char *ret_mess
 		n = INT_MAX;
 	for (i = 0; i < n; i++)
 		mpsc_get(ch, ret_messages + i * ch->bytes);
-	if (!queue_is_empty(&ch->line) && MPSC_RECV_ADMITS)
+	if (!queue_is_empty(&ch->send_queue) && MPSC_RECV_ADMITS)
 		*ret_admitted = mpsc_admit(ch);
 	return (int)n;
 }
 
-/* The receive that waits, no longer registered. */
+/* Unregisters the waiting receive and returns it; NULL if there is none. */
 static inline struct weir__wait *mpsc_take_rx(struct weir_mpsc *ch)
 {
 	struct weir__wait *rx = WEIR_RD(ch->rx);
@@ -199,36 +206,38 @@ static inline struct weir__wait *mpsc_take_rx(struct weir_mpsc *ch)
 
 /* ---- the operations; they take the guard ---- */
 
-/* waiter: to be put in line if the channel is full; NULL: not. *ret_rx was NULL. */
+/* waiter: queued if the channel is full; may be NULL. The caller has set *ret_rx to NULL. */
 static inline int mpsc_send(struct weir_mpsc *ch, const void *message, struct weir__wait *waiter,
 			    struct weir__wait **ret_rx)
 {
 	bool was_closed = !MPSC_SEND_LOOKS_INSIDE && mpsc_closed(ch);
-	bool as_owner = weir__guard_take(&ch->line.guard);
+	bool as_owner = weir__guard_take(&ch->send_queue.guard);
 	int rc = 0;
 
 	if (WEIR_UNLIKELY(MPSC_SEND_LOOKS_INSIDE ? MPSC_HELD(ch->closed) : was_closed)) {
 		rc = -EPIPE;
 	} else if (WEIR_LIKELY(MPSC_HELD(ch->len) < ch->capacity)) {
-		WEIR_ASSERT(queue_is_empty(&ch->line));
+		WEIR_ASSERT(queue_is_empty(&ch->send_queue));
 		mpsc_put(ch, message);
 		if (MPSC_SEND_WAKES)
 			*ret_rx = mpsc_take_rx(ch);
 	} else {
 		rc = -EAGAIN;
 		if (waiter)
-			queue_link(&ch->line, waiter, WAIT_QUEUED);
+			queue_link(&ch->send_queue, waiter, WAIT_QUEUED);
 	}
-	weir__guard_drop(&ch->line.guard, as_owner);
+	weir__guard_drop(&ch->send_queue.guard, as_owner);
 	return rc;
 }
 
-/* waiter: to be registered if there is nothing; NULL: not. *ret_admitted was NULL. */
+/*
+ * waiter: registered if the ring is empty; may be NULL. The caller has set *ret_admitted to NULL.
+ */
 static inline int mpsc_recv(struct weir_mpsc *ch, size_t max, void *ret_messages,
 			    struct weir__wait *waiter, struct weir__wait **ret_admitted)
 {
 	bool nothing = !MPSC_RECV_LOOKS_INSIDE && mpsc_len(ch) == 0 && !mpsc_closed(ch);
-	bool as_owner = weir__guard_take(&ch->line.guard);
+	bool as_owner = weir__guard_take(&ch->send_queue.guard);
 	int rc;
 
 	if (WEIR_LIKELY(MPSC_HELD(ch->len) > 0) && !nothing) {
@@ -244,32 +253,32 @@ static inline int mpsc_recv(struct weir_mpsc *ch, size_t max, void *ret_messages
 			weir__store(&waiter->state, (uint32_t)WAIT_QUEUED, WEIR_RELAXED);
 		}
 	}
-	weir__guard_drop(&ch->line.guard, as_owner);
+	weir__guard_drop(&ch->send_queue.guard, as_owner);
 	return rc;
 }
 
-/* Only the poller of w, which is registered or about to be woken. */
+/* [the poller of w] w is registered, or its wake-up has begun. */
 static inline void mpsc_rx_take_back(struct weir_mpsc *ch, struct weir__wait *w)
 {
-	bool as_owner = weir__guard_take(&ch->line.guard);
+	bool as_owner = weir__guard_take(&ch->send_queue.guard);
 
 	if (WEIR_RD(ch->rx) == w || !MPSC_RX_CANCEL_LOOKS) {
 		WEIR_WR(ch->rx, (struct weir__wait *)NULL);
 		weir__store(&w->state, (uint32_t)WAIT_CANCELLED, WEIR_RELAXED);
 	}
-	weir__guard_drop(&ch->line.guard, as_owner);
+	weir__guard_drop(&ch->send_queue.guard, as_owner);
 }
 
-/* Once or more often. */
-static inline void mpsc_close(struct weir_mpsc *ch, struct weir__wait **ret_line,
+/* May be called more than once. */
+static inline void mpsc_close(struct weir_mpsc *ch, struct weir__wait **ret_senders,
 			      struct weir__wait **ret_rx)
 {
-	bool as_owner = weir__guard_take(&ch->line.guard);
+	bool as_owner = weir__guard_take(&ch->send_queue.guard);
 
-	*ret_line = MPSC_CLOSE_TAKES_LINE ? queue_detach(&ch->line) : NULL;
+	*ret_senders = MPSC_CLOSE_TAKES_QUEUE ? queue_detach(&ch->send_queue) : NULL;
 	*ret_rx = MPSC_CLOSE_TAKES_RX ? mpsc_take_rx(ch) : NULL;
 	weir__store(&ch->closed, true, WEIR_RELAXED);
-	weir__guard_drop(&ch->line.guard, as_owner);
+	weir__guard_drop(&ch->send_queue.guard, as_owner);
 }
 
 static inline void mpsc_add_sender(struct weir_mpsc *ch)
@@ -277,13 +286,13 @@ static inline void mpsc_add_sender(struct weir_mpsc *ch)
 	weir__fetch_add(&ch->senders, (size_t)1, WEIR_RELAXED);
 }
 
-/* True: it was the last one. */
+/* True if it was the last sender. */
 static inline bool mpsc_drop_sender(struct weir_mpsc *ch)
 {
 	return weir__fetch_sub(&ch->senders, (size_t)1, MPSC_SENDER_ORDER) == 1;
 }
 
-/* By the receiver, and by the last sender, who have closed it. True: free it. */
+/* Called once by the receiver and once by the last sender, both after closing. True: free it. */
 static inline bool mpsc_drop_hold(struct weir_mpsc *ch)
 {
 	return weir__fetch_sub(&ch->holds, 1u, MPSC_HOLD_ORDER) == 1;

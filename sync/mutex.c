@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mutex.c: the mutex. Invariant, with the guard held: somebody waits only while
- * it is locked; so a lock that finds it unlocked overtakes nobody.
+ * mutex.c: the mutex. Invariant whenever the guard is free: waiters exist only
+ * while the mutex is locked. So a lock call that finds it unlocked overtakes no
+ * waiter.
  */
 #include "weir/sync/mutex.h"
 
@@ -77,7 +78,7 @@ void weir_mutex_unlock(struct weir_mutex *mutex)
 		weir__wait_finish(next, 0);
 }
 
-/* Lock, or take the place in the line. True when it has the lock. */
+/* Locks the mutex, or queues w. True if it locked. */
 static bool lock_or_queue(struct weir_mutex *m, struct weir__wait *w)
 {
 	bool as_owner = weir__guard_take(&m->queue.guard);

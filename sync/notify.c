@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * notify.c: notify. Invariant, between two holders of the guard: while somebody
- * is in line there is no permit.
+ * notify.c: notify. Invariant whenever the guard is free: while anybody waits,
+ * there is no permit.
  */
 #include "weir/sync/notify.h"
 
 #include "core/coop.h"
 #include "sync/queue.h"
 
-/* weir_notified.how; written before the wait is finished, or by its poller. */
+/*
+ * weir_notified_future.how: which call woke it. Written before the wait finishes, or by its
+ * poller.
+ */
 enum {
 	BY_ONE = 0,
 	BY_LAST,
@@ -54,20 +57,24 @@ void weir_notify_last(struct weir_notify *notify)
 	notify_single(notify, BY_LAST);
 }
 
-/* The line is cut off whole, so that nobody who joins it meanwhile is woken; .how says BY_ALL
- * from the start. */
+/*
+ * The whole wait queue is detached at once, so a wait that is queued meanwhile is not woken. The
+ * detached waits need no marking: .how is BY_ALL from the start.
+ */
 void weir_notify_waiters(struct weir_notify *notify)
 {
 	bool as_owner = weir__guard_take(&notify->queue.guard);
 	struct weir__wait *all = queue_detach(&notify->queue);
 
-	/* Pairs with weir_notified_init: one that counts this call sees what came before it. */
+	/*
+	 * Pairs with weir_notified_init: a future that counts this call sees what came before it.
+	 */
 	weir__store(&notify->calls, notify->calls + 1, WEIR_RELEASE);
 	weir__guard_drop(&notify->queue.guard, as_owner);
 	weir__wait_finish_chain(all, 0);
 }
 
-/* Guard held. Whether it need not wait. */
+/* Guard held. True if the future need not wait. */
 static bool take_locked(struct weir_notified_future *notified)
 {
 	struct weir_notify *n = notified->notify;
@@ -81,14 +88,14 @@ static bool take_locked(struct weir_notified_future *notified)
 	return true;
 }
 
-/* A look without the guard, to spare the arming; the word of take_or_queue counts. */
+/* A look without the guard, which may spare arming the leaf. Only take_or_queue decides. */
 static bool looks_ready(const struct weir_notified_future *notified)
 {
 	return weir__load(&notified->notify->permit, WEIR_RELAXED) ||
 	       weir__load(&notified->notify->calls, WEIR_RELAXED) != notified->calls;
 }
 
-/* state: to be queued with, or WAIT_IDLE not to be queued. */
+/* state: the state to queue it in; WAIT_IDLE: do not queue it. */
 static bool take_or_queue(struct weir_notified_future *notified, uint32_t state)
 {
 	struct weir__wait_queue *q = &notified->notify->queue;
@@ -164,7 +171,7 @@ void weir_notified_init(struct weir_notified_future *notified, struct weir_notif
 	notified->how = BY_ALL;
 }
 
-/* A permit that is there is taken without a future. */
+/* Takes an available permit without making a future. */
 static bool wait_fast(struct weir_notify *n)
 {
 	bool as_owner, got;

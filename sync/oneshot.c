@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * oneshot.c: the oneshot channel over sync/oneshot_state.h. What that header
- * calls the waker is here the receiver's leaf: it lies in the receive future,
- * so the receiver stays pending until the sender has said TX_CLOSED, that is,
- * has copied the waker and touches neither leaf nor channel any more.
+ * calls the waker is here the receiver's leaf, which lies in the receive future.
+ * So the receiver stays pending until the sender has set TX_CLOSED: by then the
+ * sender has copied the waker and touches neither the leaf nor the channel any
+ * more.
  */
 #include "weir/sync/oneshot.h"
 
@@ -17,7 +18,7 @@
 
 static void copy_value(void *to, const void *from, size_t bytes)
 {
-	if (WEIR_LIKELY(bytes == sizeof(uint64_t)))	/* mostly: spare it the call */
+	if (WEIR_LIKELY(bytes == sizeof(uint64_t)))	/* the usual size, copied without a call */
 		memcpy(to, from, sizeof(uint64_t));
 	else if (bytes)
 		memcpy(to, from, bytes);
@@ -47,7 +48,7 @@ int weir_oneshot_new(size_t value_bytes, struct weir_oneshot **ret_oneshot)
 	return 0;
 }
 
-/* By the end that is out last. */
+/* Called by whichever end leaves last. */
 static void release(struct weir_oneshot *ch)
 {
 	if (ch->heap)
@@ -68,7 +69,7 @@ static int speak(struct weir_oneshot *ch, bool value)
 		weir__waker_fire(&wakeup);
 		return 0;
 	default:
-		/* The receiver is out and never looks again; this was the last use. */
+		/* The receiver has left and never looks again; this was the last use. */
 		release(ch);
 		return -EPIPE;
 	}
@@ -95,7 +96,7 @@ bool weir_oneshot_is_closed(const struct weir_oneshot *oneshot)
 	return weir__load(&oneshot->word, WEIR_RELAXED) & WEIR__ONESHOT_RX_CLOSED;
 }
 
-/* The sender has spoken and is out: take what there is. The receiver is out after this. */
+/* The sender has spoken and left. Takes the value, if any; the receiver leaves with this. */
 static int take(struct weir_oneshot *ch, enum weir__oneshot_rx spoken, void *ret_value)
 {
 	int rc = spoken == WEIR__ONESHOT_RX_VALUE ? 0 : -EPIPE;
@@ -183,7 +184,7 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 
 	if (WEIR_UNLIKELY(recv->cancelled && !weir__leaf_is_armed(&recv->leaf)))
 		return -ECANCELED;
-	/* Pairs with the sender's exchange, and with that of weir__oneshot_tx_done. */
+	/* Pairs with the exchanges of weir__oneshot_send and weir__oneshot_tx_done. */
 	spoken = weir__oneshot_poll(&recv->oneshot->word);
 	if (spoken == WEIR__ONESHOT_RX_PENDING)
 		return wait_for_it(recv, cx);

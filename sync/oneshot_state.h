@@ -1,34 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * oneshot_state.h: the state word of a oneshot channel: one sender, one
- * receiver, a plain value, a plain waker, and the last one out frees it.
+ * oneshot_state.h: the state word of a oneshot channel: one sender, one receiver,
+ * a plain value and a plain waker. The end that leaves last frees the channel.
  *
  *	VALUE_SENT	the sender has spoken: the value is there
- *	NO_VALUE	the sender has spoken: there will be none
+ *	NO_VALUE	the sender has spoken: there will be no value
  *	RX_WAITING	the receiver's waker is stored
- *	TX_CLOSED	the sender is out: it touches the channel no more
- *	RX_CLOSED	the receiver is out: it touches the channel no more
+ *	TX_CLOSED	the sender has left: it touches the channel no more
+ *	RX_CLOSED	the receiver has left: it touches the channel no more
  *
  * Sender, once
  *	write the value; weir__oneshot_send(word, true)	  (or send(word, false) to drop it)
- *		SENT		out; the channel is not the sender's any more
+ *		SENT		the sender has left and must not touch the channel
  *		SENT_WAKE	copy the waker; weir__oneshot_tx_done = true: free the channel;
  *				then call the copy
- *		REFUSED		the receiver is gone: take the value back, free the channel
+ *		REFUSED		the receiver has left: keep the value, free the channel
  * Receiver
  *	weir__oneshot_poll
- *		VALUE, CLOSED	(take the value;) weir__oneshot_rx_done = true: free the channel
+ *		VALUE, NO_VALUE	(take the value;) weir__oneshot_rx_done = true: free the channel
  *		PENDING		write the waker; weir__oneshot_rx_wait = false: poll again
- *	a new waker: weir__oneshot_rx_unwait (false: poll again), write, rx_wait
- *	giving up: weir__oneshot_rx_cancel = true: out, the sender frees; false: it has spoken,
- *		go by poll, which says VALUE or CLOSED
+ *	to replace the waker: weir__oneshot_rx_unwait (false: poll again), write, rx_wait
+ *	to give up: weir__oneshot_rx_cancel = true: the receiver has left, the sender frees;
+ *		false: the sender has spoken, so poll answers VALUE or NO_VALUE
  *
- * The waker belongs to the receiver while RX_WAITING is clear, to nobody while
- * it is set, and to the sender once it has spoken and found it set. What it
- * points to must be there for the sender's late call (as with a join waker,
+ * The receiver may touch the waker while RX_WAITING is clear. Nobody may while it
+ * is set, except the sender once it has spoken and found it set. What the waker
+ * points to must survive the sender's late call (as with a join waker,
  * core/task/state.h).
  *
- * Cost: sent before it is received, one exchange in all; received first, three.
+ * Cost: one exchange in all if the value is sent before the receive, three if the
+ * receiver waits first.
  */
 #ifndef WEIR_SYNC_ONESHOT_STATE_H
 #define WEIR_SYNC_ONESHOT_STATE_H
@@ -46,16 +47,17 @@
 #define WEIR__ONESHOT_RX_CLOSED 16u
 
 #ifndef ONESHOT_SEND_ORDER
-#define ONESHOT_SEND_ORDER WEIR_ACQ_REL		/* the value out; the waker, or a refusal, in */
+/* releases the value; acquires the waker, or a refusal */
+#define ONESHOT_SEND_ORDER WEIR_ACQ_REL
 #endif
 #ifndef ONESHOT_SEND_FAIL_ACQUIRE
-#define ONESHOT_SEND_FAIL_ACQUIRE WEIR_ACQUIRE	/* a refusal in: the receiver is out */
+#define ONESHOT_SEND_FAIL_ACQUIRE WEIR_ACQUIRE	/* acquires a refusal: the receiver has left */
 #endif
 #ifndef ONESHOT_POLL_ACQUIRE
-#define ONESHOT_POLL_ACQUIRE WEIR_ACQUIRE	/* the value in, and the sender's leave */
+#define ONESHOT_POLL_ACQUIRE WEIR_ACQUIRE	/* acquires the value, and the sender's TX_CLOSED */
 #endif
 #ifndef ONESHOT_WAIT_RELEASE
-#define ONESHOT_WAIT_RELEASE WEIR_RELEASE	/* the waker out */
+#define ONESHOT_WAIT_RELEASE WEIR_RELEASE	/* releases the waker */
 #endif
 #ifndef ONESHOT_TX_DONE_ORDER
 #define ONESHOT_TX_DONE_ORDER WEIR_ACQ_REL
@@ -66,7 +68,7 @@
 #ifndef ONESHOT_RX_CANCEL_RELEASE
 #define ONESHOT_RX_CANCEL_RELEASE WEIR_RELEASE
 #endif
-/* Switch for the model's mutants; 1 in the real thing. */
+/* Switch for the model's mutants; always 1 in production. */
 #ifndef ONESHOT_TX_STAYS_FOR_WAKER
 #define ONESHOT_TX_STAYS_FOR_WAKER 1
 #endif
@@ -83,7 +85,7 @@ enum weir__oneshot_rx {
 	WEIR__ONESHOT_RX_NO_VALUE
 };
 
-/* [setup] The maker hands the two halves on by means of its own. */
+/* [setup] The creator passes the two ends on by its own means. */
 static inline void weir__oneshot_init(WEIR_ATOMIC(uint32_t) *word)
 {
 	weir__store(word, 0u, WEIR_RELAXED);
@@ -105,7 +107,10 @@ static inline enum weir__oneshot_tx weir__oneshot_send(WEIR_ATOMIC(uint32_t) *wo
 	return cur & WEIR__ONESHOT_RX_WAITING ? WEIR__ONESHOT_SENT_WAKE : WEIR__ONESHOT_SENT;
 }
 
-/* [sender] After SENT_WAKE, the waker is copied. True: the receiver is out, free the channel. */
+/*
+ * [sender] After SENT_WAKE, once the waker is copied. True: the receiver has left, free the
+ * channel.
+ */
 static inline bool weir__oneshot_tx_done(WEIR_ATOMIC(uint32_t) *word)
 {
 	return weir__fetch_or(word, WEIR__ONESHOT_TX_CLOSED, ONESHOT_TX_DONE_ORDER) &
@@ -122,13 +127,13 @@ static inline enum weir__oneshot_rx weir__oneshot_poll(WEIR_ATOMIC(uint32_t) *wo
 	return cur & WEIR__ONESHOT_NO_VALUE ? WEIR__ONESHOT_RX_NO_VALUE : WEIR__ONESHOT_RX_PENDING;
 }
 
-/* Replaces the whole word, in which only the sender can have changed anything. */
+/* Replaces the whole word, which only the sender can have changed since. */
 static inline bool weir__oneshot_rx_set(WEIR_ATOMIC(uint32_t) *word, uint32_t from, uint32_t to)
 {
 	return weir__cas(word, &from, to, ONESHOT_WAIT_RELEASE, WEIR_RELAXED);
 }
 
-/* [receiver] The waker is written. False: the sender has spoken meanwhile, poll. */
+/* [receiver] After the waker is written. False: the sender has spoken meanwhile, poll again. */
 static inline bool weir__oneshot_rx_wait(WEIR_ATOMIC(uint32_t) *word)
 {
 	return weir__oneshot_rx_set(word, 0u, WEIR__ONESHOT_RX_WAITING);
@@ -149,7 +154,7 @@ static inline bool weir__oneshot_rx_done(WEIR_ATOMIC(uint32_t) *word)
 	       WEIR__ONESHOT_TX_CLOSED;
 }
 
-/* [receiver] Gives up. True: out. False: the sender has spoken; poll, then rx_done. */
+/* [receiver] Gives up. True: it has left. False: the sender has spoken; poll, then rx_done. */
 static inline bool weir__oneshot_rx_cancel(WEIR_ATOMIC(uint32_t) *word)
 {
 	uint32_t cur = weir__load(word, WEIR_RELAXED);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.c: finishing, polling and cancelling a wait; see sync/queue_state.h for its
- * states. Knows nothing of what is waited for.
+ * queue.c: finishing, polling and cancelling a wait, for every primitive alike.
+ * The states are in sync/queue_state.h.
  */
 #include "sync/queue.h"
 
 /*
- * The acquire pairs with weir__wait_begin's exchange: the waker of a wait that was enabled before
- * it was armed. The releases pair with weir__wait_begin's acquire: the result.
+ * The acquire pairs with weir__wait_begin's exchange, which stores the waker of a wait that was
+ * enabled before it was armed. The releases pair with weir__wait_begin's acquire: the result.
  */
 void weir__wait_finish(struct weir__wait *w, int result)
 {

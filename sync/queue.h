@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.h: the common part of every sync future, over sync/queue_state.h. Whoever
- * unlinks a wait in order to finish it drops the guard and then calls weir__wait_finish.
+ * queue.h: the common part of every sync future, over sync/queue_state.h. The
+ * caller that unlinks a wait to finish it drops the guard and then calls
+ * weir__wait_finish.
  */
 #ifndef WEIR_SYNC_QUEUE_H
 #define WEIR_SYNC_QUEUE_H
@@ -10,7 +11,7 @@
 #include "core/leaf.h"
 #include "sync/queue_state.h"
 
-/* What weir__wait_begin answers when the future has to look at its primitive. */
+/* weir__wait_begin returns this when the future must now look at its primitive. */
 #define WAIT_START (INT_MIN + 1)
 
 static inline void wait_init(struct weir__wait *w, const struct weir_future_ops *ops)
@@ -33,12 +34,14 @@ void weir__wait_finish(struct weir__wait *w, int result);
 void weir__wait_finish_chain(struct weir__wait *chain, int result);
 
 /*
- * The first half of a poll. WAIT_START: charged, nothing known yet; anything else is the
- * poll's answer.
+ * The first half of a poll. WAIT_START: the budget is charged and the future must look at its
+ * primitive. Any other value is the result of the poll.
  */
 int weir__wait_begin(struct weir__wait *w, struct weir_cx *cx);
 
-/* The second half: it has the answer at once. A result below 0 leaves nothing to discard. */
+/*
+ * The second half, when the result is there at once. A negative result leaves nothing to discard.
+ */
 static inline int wait_now(struct weir__wait *w, int result)
 {
 	if (weir__leaf_is_armed(&w->leaf))
@@ -48,15 +51,15 @@ static inline int wait_now(struct weir__wait *w, int result)
 	return result;
 }
 
-/* Whether the future ended with what it asked for, for discard. */
+/* For discard: true if the future ended with what it asked for. */
 static inline bool wait_granted(const struct weir__wait *w)
 {
 	return weir__load(&w->state, WEIR_RELAXED) == WAIT_DONE && w->result >= 0;
 }
 
 /*
- * Cancel: if it is still linked, unlink it. True when that changed the queue, so
- * that whoever comes next may be due; *ret_as_owner: the guard is held then.
+ * Cancels a wait and unlinks it if it is still linked. True when that changed the queue: the guard
+ * is then held (*ret_as_owner is for weir__guard_drop), and the next waiter may have become ready.
  */
 bool weir__wait_cancel(struct weir__wait *w, struct weir__wait_queue *q, bool *ret_as_owner);
 

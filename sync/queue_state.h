@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue_state.h: the line of waiters and the state word of each; sync/queue.h
- * makes futures of them.
+ * queue_state.h: the wait queue of a primitive and the state word of each wait;
+ * sync/queue.h makes futures of them.
  *
  *	state		who changes it			meaning
  *	IDLE		poll, cancel			not started
- *	ENABLED		finish, poll (by exchange)	linked, but nobody to wake yet
+ *	ENABLED		finish, poll (by exchange)	linked, but no waker stored yet
  *	QUEUED		finish				armed and linked, or just unlinked
- *	DONE		-				.result is there; the wait is the poller's
+ *	DONE		-				.result is there; the poller owns the wait
  *	CANCELLED	-				unlinked by its poller
  *
- * The lists, .round and .next/.prev of a linked wait are changed with the guard
- * held. Whoever unlinks a wait in order to finish it drops the guard first and
- * then says DONE, after which the wait may be gone; and, for the last one, the
- * primitive too. A wait that is unlinked but not DONE yet cannot be cancelled
- * any more: its wake is under way.
+ * The queue's list and .round, and .next/.prev of a linked wait, change only with
+ * the guard held. The caller that unlinks a wait to finish it drops the guard
+ * first and then stores DONE. After that the wait may be gone, and after the last
+ * one the primitive too. A wait that is unlinked but not DONE yet can no longer
+ * be cancelled: its wake-up has begun.
  */
 #ifndef WEIR_SYNC_QUEUE_STATE_H
 #define WEIR_SYNC_QUEUE_STATE_H
@@ -27,7 +27,7 @@
 #include "core/assert.h"
 #include "core/atomic.h"
 
-/* A model has a guard, a wait and a queue of its own, with the same fields. */
+/* A model supplies its own guard, wait and queue with the same fields. */
 #ifndef WEIR_MODEL
 #include "weir/sync/wait.h"
 #include "core/guard.h"
@@ -39,7 +39,7 @@
 #ifndef WAIT_LOOK_ACQUIRE
 #define WAIT_LOOK_ACQUIRE WEIR_ACQUIRE
 #endif
-/* Switches for the models' mutants; 1 in the real thing. */
+/* Switches for the models' mutants; always 1 in production. */
 #ifndef WAIT_CANCEL_LOOKS
 #define WAIT_CANCEL_LOOKS 1
 #endif
@@ -102,7 +102,7 @@ static inline void queue_unlink(struct weir__wait_queue *q, struct weir__wait *w
 	WEIR_WR(w->round, 0u);
 }
 
-/* Guard held. The oldest, unlinked; NULL when there is none. */
+/* Guard held. Unlinks and returns the oldest wait; NULL if the queue is empty. */
 static inline struct weir__wait *queue_pop(struct weir__wait_queue *q)
 {
 	struct weir__wait *w = WEIR_RD(q->head);
@@ -112,7 +112,10 @@ static inline struct weir__wait *queue_pop(struct weir__wait_queue *q)
 	return w;
 }
 
-/* Guard held. All of them, as a chain by .next; takes the same time for any number. */
+/*
+ * Guard held. Detaches all waits as a chain by .next, in constant time: they count as unlinked
+ * because the queue's round changes.
+ */
 static inline struct weir__wait *queue_detach(struct weir__wait_queue *q)
 {
 	struct weir__wait *all = WEIR_RD(q->head);
@@ -125,7 +128,7 @@ static inline struct weir__wait *queue_detach(struct weir__wait_queue *q)
 	return all;
 }
 
-/* Guard held. Its poller gives the wait up. False: too late, its wake is under way. */
+/* Guard held. The poller of w gives it up. False: too late, its wake-up has begun. */
 static inline bool queue_take_back(struct weir__wait_queue *q, struct weir__wait *w)
 {
 	if (WAIT_CANCEL_LOOKS && !wait_linked(q, w))
@@ -141,7 +144,10 @@ static inline uint32_t wait_look(struct weir__wait *w)
 	return weir__load(&w->state, WAIT_LOOK_ACQUIRE);
 }
 
-/* [who has unlinked it] The result is written, the waker copied; the wait may be gone after it. */
+/*
+ * [whoever unlinked w] The result is written and the waker copied. The wait may be gone after
+ * this.
+ */
 static inline void wait_say_done(struct weir__wait *w)
 {
 	weir__store(&w->state, (uint32_t)WAIT_DONE, WAIT_DONE_RELEASE);

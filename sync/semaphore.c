@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * semaphore.c: the semaphore. Invariant, between two holders of the guard: the
- * first in line wants more permits than there are, and a closed one has no line.
- * Permits on their way to a waiter are taken off the count when it is unlinked.
+ * semaphore.c: the semaphore. Invariants whenever the guard is free: the first
+ * waiter asks for more permits than there are, and a closed semaphore has no
+ * waiters. The permits of a waiter are subtracted when it is unlinked, before it
+ * wakes.
  */
 #include "weir/sync/semaphore.h"
 
@@ -75,18 +76,21 @@ int weir_sem_acquire_until(struct weir_sem *sem, size_t count, uint64_t deadline
 	return weir_await_until(&wait.future, deadline);
 }
 
-static size_t wanted(const struct weir__wait *w)
+static size_t permits_of(const struct weir__wait *w)
 {
 	return WEIR_CONTAINER_OF(w, struct weir_sem_acquire_future, wait)->count;
 }
 
-/* Guard held. Takes off the line whoever can be served now; they are for weir__wait_finish_chain. */
+/*
+ * Guard held. Unlinks every waiter that can be served now and returns them for
+ * weir__wait_finish_chain.
+ */
 static struct weir__wait *serve_locked(struct weir_sem *sem)
 {
 	struct weir__wait *served = NULL, **end = &served, *w;
 
-	while ((w = sem->queue.head) && wanted(w) <= sem->permits) {
-		weir__store(&sem->permits, sem->permits - wanted(w), WEIR_RELAXED);
+	while ((w = sem->queue.head) && permits_of(w) <= sem->permits) {
+		weir__store(&sem->permits, sem->permits - permits_of(w), WEIR_RELAXED);
 		queue_unlink(&sem->queue, w);
 		*end = w;
 		end = &w->next;
@@ -144,7 +148,7 @@ size_t weir_sem_available(const struct weir_sem *sem)
 	return weir__load(&sem->permits, WEIR_RELAXED);
 }
 
-/* -EAGAIN: it is in the line now. */
+/* -EAGAIN: it is queued now. */
 static int take_or_queue(struct weir_sem *sem, struct weir_sem_acquire_future *wait)
 {
 	bool as_owner = weir__guard_take(&sem->queue.guard);
@@ -175,7 +179,7 @@ static int sem_poll(struct weir_future *future, struct weir_cx *cx)
 	return WEIR_PENDING;
 }
 
-/* Those behind a cancelled wait may have been waiting for it alone. */
+/* A cancelled wait may have been all that held back the waits behind it. */
 static void sem_cancel(struct weir_future *future)
 {
 	struct weir_sem_acquire_future *wait =

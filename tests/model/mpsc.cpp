@@ -24,8 +24,8 @@
 #define MPSC_SEND_WAKES MUT(12, 1, 0)
 #define MPSC_RECV_LOOKS_INSIDE MUT(13, 1, 0)
 #define MPSC_RECV_ADMITS MUT(14, 1, 0)
-#define MPSC_ADMITTED_LEAVES_LINE MUT(15, 1, 0)
-#define MPSC_CLOSE_TAKES_LINE MUT(16, 1, 0)
+#define MPSC_ADMITTED_LEAVES_QUEUE MUT(15, 1, 0)
+#define MPSC_CLOSE_TAKES_QUEUE MUT(16, 1, 0)
 #define MPSC_CLOSE_TAKES_RX MUT(17, 1, 0)
 #define MPSC_RX_CANCEL_LOOKS MUT(18, 1, 0)
 
@@ -229,9 +229,9 @@ struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1>
 
 		if (weir__load(&w->state, WEIR_RELAXED) != WAIT_QUEUED)
 			return;
-		as_owner = weir__guard_take(&ch.line.guard);
-		queue_take_back(&ch.line, w);
-		weir__guard_drop(&ch.line.guard, as_owner);
+		as_owner = weir__guard_take(&ch.send_queue.guard);
+		queue_take_back(&ch.send_queue, w);
+		weir__guard_drop(&ch.send_queue.guard, as_owner);
 	}
 
 	int send(unsigned m, unsigned me)
@@ -342,7 +342,7 @@ struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1>
 	void after()
 	{
 		RL_ASSERT(freed == 1);
-		RL_ASSERT(queue_is_empty(&ch.line) && !WEIR_RD(ch.rx));
+		RL_ASSERT(queue_is_empty(&ch.send_queue) && !WEIR_RD(ch.rx));
 		for (size_t i = 0; i < mpsc_len(&ch); i++)
 			seen[WEIR_RD(ring[(WEIR_RD(ch.head) + i) % capacity])]++;
 		for (unsigned m = 0; m < senders * EACH; m++)
