@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chat.c: a chat server. Each member's task waits for two things at once: what its client says,
- * and what the others have said, which is in its queue. A select set keeps both pending: a message in
- * the queue does not cancel the receive of a client that says nothing.
+ * chat.c: a chat server. It shows select sets and bounded queues (mpsc).
  *
- *	chat ADDRESS	serves there until it is stopped: chat 127.0.0.1:7000
- *	chat		serves on a free port, lets three clients talk, and ends
+ * Each member has a task that waits for two things at once: bytes from its own client, and
+ * messages from the other members, which arrive in the member's queue. A select set keeps both
+ * waits pending: when a message arrives, the receive on the silent client is not cancelled.
+ *
+ *	build/examples/chat 127.0.0.1:7000	serves there until it is stopped; join with nc
+ *	build/examples/chat			lets three clients of its own talk, and ends
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -17,7 +19,7 @@
 #define WELCOME "welcome\n"
 #define HELLO "hello, all\n"
 
-/* What one receive got. */
+/* The bytes of one receive, as one message. */
 struct said {
 	int len;
 	char text[200];
@@ -29,7 +31,7 @@ struct member {
 	struct weir_mpsc *queue;
 };
 
-/* Nothing in here waits, so a lock of the system's will do, also in a task that was aborted. */
+/* Guards the list of members. Nobody waits while holding it, so a plain pthread mutex is enough. */
 static pthread_mutex_t room_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct member *room;
 
@@ -53,7 +55,7 @@ static void leave(struct member *m)
 	pthread_mutex_unlock(&room_lock);
 }
 
-/* A member whose queue is full is too slow, and misses it. */
+/* A member whose queue is full misses the message: a slow reader must not hold up the others. */
 static void tell_others(const struct member *from, const struct said *said)
 {
 	pthread_mutex_lock(&room_lock);
@@ -74,7 +76,10 @@ enum source {
 	SOURCES
 };
 
-/* Until the client leaves, or the task is aborted. Only what was delivered is armed again. */
+/*
+ * Runs until the client leaves or the task is aborted. Each round arms only the branch that was
+ * delivered in the round before; the other one is still pending.
+ */
 static int converse(struct member *m)
 {
 	struct weir_branch branches[SOURCES];
@@ -139,7 +144,7 @@ static int serve(void *arg)
 	return rc;
 }
 
-/* ---- three clients ---- */
+/* ---- the demonstration: three clients in the same process ---- */
 
 static int expect(struct weir_tcp *conn, const char *text)
 {
@@ -165,7 +170,7 @@ static int talk(const struct weir_addr *to)
 	for (int i = 1; rc >= 0 && i < 3; i++)
 		rc = expect(clients[i], HELLO);
 	if (rc >= 0)
-		printf("one said \"hello, all\", and two have heard it\n");
+		printf("one client said \"hello, all\", and the two others received it\n");
 	for (int i = 0; i < 3; i++)
 		weir_tcp_close(clients[i]);
 	return rc;

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * custom_backend.c: a backend from outside the library, about as small as one can be: every
- * stream is connected to itself, so that what is sent comes back. Operations wait on a list;
- * poll tries each. A whole backend, with listeners, errors and a clock, is tests/sim.
+ * custom_backend.c: an I/O backend that is not part of the library, as small as possible. It shows
+ * which functions a backend has, and how a program passes its own to a runtime.
+ *
+ * Every stream is connected to itself, so it receives what it sends. Submitted operations wait on a
+ * list, and poll tries each of them. tests/sim holds a complete backend, with listeners, errors and
+ * a clock.
+ *
+ *	build/examples/custom_backend	sends a line to itself, prints it, and ends
  */
 #include <semaphore.h>
 #include <stdio.h>
@@ -13,14 +18,18 @@
 #include "weir/weir.h"
 
 struct loop {
-	struct weir_backend base;	/* first: the core knows the loop by it */
+	struct weir_backend base;	/* must be first: the core passes a pointer to it */
 	struct weir_op *pending;
-	sem_t bell;
+	sem_t bell;			/* posted by wake, to end the wait in poll */
 };
 
-#define ROOM 32u	/* bytes on their way in a stream: they lie in its handle, behind their number */
+/* How many bytes one stream buffers, in its handle: state[0] counts them, and they follow it. */
+#define ROOM 32u
 
-/* WEIR_PENDING: not yet. With WEIR_OP_ALL a send goes on where it was, at done. */
+/*
+ * Transfer what is possible now. Returns the result of the operation, or WEIR_PENDING to try again
+ * later. A transfer with WEIR_OP_ALL that is tried again continues at u.io.done.
+ */
 static int attempt(struct weir_op *op)
 {
 	uint64_t *len = &op->handle->state[0], n, left = op->u.io.len - op->u.io.done;
@@ -43,7 +52,10 @@ static int attempt(struct weir_op *op)
 	return op->flags & WEIR_OP_TRY ? -EAGAIN : WEIR_PENDING;
 }
 
-/* Complete what can be completed; of a handle, or one op, everything, with -ECANCELED. */
+/*
+ * Try every pending operation and complete those that finish. Those of the given handle, and the
+ * unwanted operation, are completed with -ECANCELED. Returns how many were completed.
+ */
 static int sweep(struct weir_backend *be, const void *handle, const void *unwanted)
 {
 	struct weir_op **at = &((struct loop *)be)->pending, *op;
@@ -73,7 +85,7 @@ static void loop_cancel(struct weir_backend *be, struct weir_op *op)
 	sweep(be, NULL, op);
 }
 
-/* The deadline is on the monotonic clock; the bell cuts the wait short. */
+/* Wait until the deadline, which is on the monotonic clock, or until loop_wake posts the bell. */
 static int loop_poll(struct weir_backend *be, uint64_t deadline, bool busy)
 {
 	struct timespec until = { (time_t)(deadline / WEIR_SEC), (long)(deadline % WEIR_SEC) };

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * custom_future.c: a future of one's own. This one finishes when as many signals
- * have been raised as it was told to wait for, and so it composes with all the
- * rest: await, deadlines, select.
+ * custom_future.c: how to write a future of your own. This one finishes when it has been raised
+ * a given number of times. Like every future it works with await, deadlines and select.
  *
- * The contract is in weir/future.h. In short: poll either finishes or keeps a
- * clone of the waker and returns WEIR_PENDING; cancel asks it to finish soon;
- * whoever makes it ready wakes the waker.
+ * The contract is in weir/future.h. In short: poll either returns the result, or stores a clone
+ * of the waker and returns WEIR_PENDING; cancel asks the future to finish soon; the code that
+ * makes the future ready wakes the stored waker.
+ *
+ *	build/examples/custom_future	shows one future that finishes and one that times out
  */
 #include <pthread.h>
 #include <stdio.h>
 
 #include "weir/weir.h"
 
-/* Counts up to a goal. The lock is for raise, which comes from any thread. */
+/* Counts up to a goal. Any thread may call tally_raise; hence the lock. */
 struct tally {
-	struct weir_future future; /* first by habit; CONTAINER_OF finds it anywhere */
+	struct weir_future future; /* may stand anywhere: WEIR_CONTAINER_OF finds the tally */
 	pthread_mutex_t lock;
-	struct weir_waker waker;   /* of whom to wake; empty while nobody waits */
+	struct weir_waker waker;   /* wakes the task that waits; empty while none does */
 	unsigned count, goal;
 	bool cancelled;
 };
@@ -40,7 +41,7 @@ static int tally_poll(struct weir_future *future, struct weir_cx *cx)
 	return rc;
 }
 
-/* Comes from the task that polls, which polls again after it: nobody is to be woken. */
+/* Called by the polling task, which polls again right afterwards: there is no need to wake it. */
 static void tally_cancel(struct weir_future *future)
 {
 	struct tally *self = WEIR_CONTAINER_OF(future, struct tally, future);
@@ -62,7 +63,10 @@ static void tally_init(struct tally *self, unsigned goal)
 	pthread_mutex_init(&self->lock, NULL);
 }
 
-/* [any] The wake is inside the lock, so that the tally is still there. */
+/*
+ * [any] Wakes while it holds the lock: once the lock is released, the waiting task may finish and
+ * destroy the tally.
+ */
 static void tally_raise(struct tally *self)
 {
 	pthread_mutex_lock(&self->lock);
@@ -71,7 +75,7 @@ static void tally_raise(struct tally *self)
 	pthread_mutex_unlock(&self->lock);
 }
 
-/* ---- using it ---- */
+/* ---- how it is used ---- */
 
 static int raise_later(void *arg)
 {
@@ -95,14 +99,14 @@ static int run(void *arg)
 	for (int i = 0; rc == 0 && i < 10; i++)
 		rc = weir_join_set_spawn(set, raise_later, &tally, NULL);
 	got = rc < 0 ? rc : weir_await(&tally.future);
-	printf("ten tasks have raised it: %d\n", got);
+	printf("ten tasks raised it: %d\n", got);
 	weir_join_set_free(set);
 	pthread_mutex_destroy(&tally.lock);
 
-	/* Nobody raises this one; the deadline cancels it, and waits until it has let go. */
+	/* Nobody raises this one. At the deadline weir cancels it and waits for it to finish. */
 	tally_init(&tally, 1);
 	late = weir_await_until(&tally.future, weir_deadline_in(5 * WEIR_MSEC));
-	printf("nobody has raised it: %s\n", weir_strerror(late));
+	printf("nobody raised it: %s\n", weir_strerror(late));
 	pthread_mutex_destroy(&tally.lock);
 	return got == 10 && late == -ETIMEDOUT ? 0 : -EIO;
 }

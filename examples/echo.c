@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * echo.c: the echo server of the README. One fiber per connection, plain C that
- * reads from top to bottom.
+ * echo.c: the TCP echo server of the README, with one fiber per connection. It shows how to
+ * listen and accept, how to lease buffers from the backend, and how to abort a task.
  *
- *	echo ADDRESS	serves there until it is stopped: echo 127.0.0.1:7000
- *	echo		serves on a free port, talks to itself, and ends
+ *	build/examples/echo 127.0.0.1:7000	serves there until it is stopped
+ *	build/examples/echo			talks to itself on a free port, and ends
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "weir/weir.h"
 
-/* One connection. The buffer is lent by the backend: nothing is held while nothing comes. */
+/* Serves one connection. The backend lends the buffer, so an idle connection holds none. */
 static int echo(void *arg)
 {
 	struct weir_tcp *conn = arg;
@@ -22,15 +22,15 @@ static int echo(void *arg)
 		if ((rc = weir_tcp_send_lease(conn, &in)) < 0)
 			break;
 	if (rc < 0)
-		weir_tcp_reset(conn); /* a torn echo must not look complete */
+		weir_tcp_reset(conn); /* not a close: the client must see that bytes are missing */
 	else
 		weir_tcp_close(conn);
 	return rc;
 }
 
 /*
- * Accept until somebody aborts this task: then accept answers -ECANCELED. A connection for which
- * there is no memory or no fiber is dropped, which costs that client its connection, and no other.
+ * Accepts until this task is aborted: accept then returns -ECANCELED. If a connection's task cannot
+ * be spawned for want of memory, weir_tcp_drop resets that connection; the server goes on.
  */
 static int serve(void *arg)
 {
@@ -43,7 +43,7 @@ static int serve(void *arg)
 	return rc;
 }
 
-/* What a client does: send a line, read it back. */
+/* The client: sends a line and reads it back. */
 static int talk(const struct weir_addr *to)
 {
 	static const char line[] = "hello, echo";

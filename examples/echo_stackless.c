@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * echo_stackless.c: the server of echo.c with poll functions instead of fibers.
- * A connection is a struct of 128 bytes, in one block with its task, and has no
- * stack: this is the body for a million of them.
+ * echo_stackless.c: the server of echo.c with poll functions instead of fibers. A connection has
+ * no stack: its state is a struct of 128 bytes, allocated in one block with its task. Write
+ * servers with very many connections like this.
  *
- *	echo_stackless ADDRESS	serves there until it is stopped
- *	echo_stackless		serves on a free port, talks to itself, and ends
+ *	build/examples/echo_stackless 127.0.0.1:7000	serves there until it is stopped
+ *	build/examples/echo_stackless			talks to itself on a free port, and ends
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,12 +15,12 @@
 struct echo {
 	struct weir_tcp *conn;
 	struct weir_lease lease;
-	struct weir_op op; /* one at a time: its code says which */
+	struct weir_op op; /* the pending operation: op.code says which */
 };
 
 /*
- * Poll the one operation that is pending. When it has finished, set the next one up and poll
- * that; when it has not, say so: this function is called again when it has.
+ * Polls the pending operation. When it has finished, the loop sets up the next one and polls that.
+ * When it has not, this function returns WEIR_PENDING, and is called again once it has.
  */
 static int echo_poll(void *state, struct weir_cx *cx)
 {
@@ -38,20 +38,20 @@ static int echo_poll(void *state, struct weir_cx *cx)
 			weir_op_init_recv_lease(&self->op, &self->conn->handle, &self->lease);
 		}
 	}
-	if (rc == 0) { /* the client has ended, and has all of it back */
+	if (rc == 0) { /* end of stream, and everything was sent back */
 		weir_tcp_close(self->conn);
 		self->conn = NULL;
 	}
 	return rc;
 }
 
-/* Runs once however the task ends, by its own result or aborted; no operation is pending then. */
+/* Runs once, whether the task ended by itself or was aborted. No operation is pending by then. */
 static void echo_fini(void *state)
 {
 	struct echo *self = state;
 
 	weir_lease_return(&self->lease);
-	weir_tcp_reset(self->conn); /* if it is there: a torn echo must not look complete */
+	weir_tcp_reset(self->conn); /* NULL, and ignored, if echo_poll closed it */
 }
 
 struct serve {
@@ -66,7 +66,7 @@ static void start_echo(struct weir_tcp *conn)
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 
 	cfg.poll = echo_poll;
-	cfg.state = &echo;	/* copied */
+	cfg.state = &echo;	/* copied into the task */
 	cfg.state_bytes = sizeof(echo);
 	cfg.fini = echo_fini;
 	if (weir_task_spawn(NULL, &cfg, NULL) < 0)
@@ -94,7 +94,7 @@ static void serve_fini(void *state)
 	weir_accept_fini(&((struct serve *)state)->accept);
 }
 
-/* The rest is a fiber: both bodies go together. */
+/* The client runs on a fiber: one program may use both kinds of tasks. */
 static int talk(struct weir_listener *listener)
 {
 	char text[] = "hello, poll";
@@ -110,7 +110,7 @@ static int talk(struct weir_listener *listener)
 	memset(text, 0, sizeof(text));
 	if (rc >= 0)
 		rc = weir_tcp_recv_exact(conn, text, sizeof(text), WEIR_FOREVER, NULL);
-	printf("got \"%s\" back; a connection's state has %zu bytes\n", text, sizeof(struct echo));
+	printf("received \"%s\"; a connection's state has %zu bytes\n", text, sizeof(struct echo));
 	weir_tcp_close(conn);
 	return rc;
 }

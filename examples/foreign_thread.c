@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * foreign_thread.c: using a runtime from threads that are not its workers: spawn,
- * join, channels. There is no default runtime; whoever has the pointer may.
+ * foreign_thread.c: using a runtime from threads that are not its workers. They spawn tasks,
+ * join them, and send to a task through a channel. Any thread that has the pointer to a runtime
+ * may do so.
+ *
+ *	build/examples/foreign_thread	lets three threads spawn a task each, and ends
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -18,7 +21,7 @@ struct caller {
 	int result;
 };
 
-/* A task; it does not know who spawned it. */
+/* The task that each thread spawns. */
 static int square(void *arg)
 {
 	int n = *(int *)arg;
@@ -27,7 +30,7 @@ static int square(void *arg)
 	return n * n;
 }
 
-/* A plain thread. The join sleeps here; on a fiber it would let others run. */
+/* A plain thread. Here weir_task_join blocks the thread; on a fiber it suspends only the fiber. */
 static void *call(void *arg)
 {
 	struct caller *self = arg;
@@ -39,14 +42,14 @@ static void *call(void *arg)
 		rc = weir_task_join(task, &self->result);
 	if (rc < 0)
 		self->result = rc;
-	/* weir_mpsc_send needs a fiber; its future can be waited for on any thread. */
+	/* weir_mpsc_send may only be called on a fiber; any thread may block on the send future. */
 	weir_mpsc_send_init(&send, self->words, &self->number);
 	weir_block_on(&send.future, WEIR_FOREVER);
 	weir_mpsc_unref(self->words);
 	return NULL;
 }
 
-/* A task that hears from the threads, until the last of them is gone. */
+/* The receiving task. weir_mpsc_recv returns 0 when the last thread has dropped its reference. */
 static int listen_to(void *arg)
 {
 	struct weir_mpsc *words = arg;
@@ -60,7 +63,10 @@ static int listen_to(void *arg)
 	return count;
 }
 
-/* Nobody will listen: a send is answered with -EPIPE, instead of waiting for room for ever. */
+/*
+ * Runs in place of listen_to if that cannot be spawned. Without a receiver every send fails with
+ * -EPIPE, instead of waiting for ever for room in the queue.
+ */
 static void do_not_listen(void *words)
 {
 	weir_mpsc_free(words);
@@ -76,7 +82,7 @@ static void run_threads(struct weir_rt *rt, struct weir_mpsc *words)
 		if (pthread_create(&threads[i], NULL, call, &callers[i]) != 0)
 			abort();
 	}
-	weir_mpsc_unref(words); /* this thread's own */
+	weir_mpsc_unref(words); /* the reference that weir_mpsc_new gave this thread */
 	for (int i = 0; i < THREADS; i++) {
 		pthread_join(threads[i], NULL);
 		printf("thread %d: the square is %d\n", callers[i].number, callers[i].result);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hundred_tasks.c: 100 tasks over 4 workers, and how many of their turns each
- * worker ran. All are spawned on one worker; the others steal their share.
+ * hundred_tasks.c: 100 tasks on 4 workers. It shows join sets, work stealing and the metrics of
+ * each worker. All tasks are spawned on one worker, and the other workers steal their share.
+ *
+ *	build/examples/hundred_tasks	prints how many turns each worker ran, and ends
  */
 #include <stdio.h>
 
@@ -11,7 +13,7 @@
 #define TURNS 50
 #define WORKERS 4
 
-/* What one task did on each worker. */
+/* How often one task ran on each worker. */
 struct job {
 	unsigned turns_on[WORKERS];
 };
@@ -34,7 +36,7 @@ static int job(void *arg)
 		if (weir_yield() < 0)
 			return -ECANCELED;
 	}
-	return sum != 0; /* so that the work is not optimized away */
+	return sum != 0; /* uses sum, so that the compiler cannot remove the work */
 }
 
 static int run(void *arg)
@@ -47,7 +49,7 @@ static int run(void *arg)
 		return rc;
 	for (int i = 0; rc == 0 && i < TASKS; i++)
 		rc = weir_join_set_spawn(set, job, &jobs[i], NULL);
-	/* Those that finish first are joined first. */
+	/* Joins the tasks in the order in which they finish. */
 	while (rc >= 0 && (rc = weir_join_set_next(set, NULL, &result)) > 0)
 		done += result >= 0;
 	weir_join_set_free(set);
@@ -55,7 +57,7 @@ static int run(void *arg)
 	return rc < 0 ? rc : done == TASKS ? 0 : -EIO;
 }
 
-/* How many tasks ended on each worker can be asked at any time, too. */
+/* Metrics can also be read while the runtime runs. */
 static void report(const struct weir_rt *rt, const struct job *jobs)
 {
 	for (unsigned w = 0; w < WORKERS; w++) {

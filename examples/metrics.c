@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * metrics.c: what a runtime says about itself: a task that holds its worker is named,
- * and the counters and samples of each worker are read.
+ * metrics.c: what a runtime reports about itself. It shows the stall detector, which names a task
+ * that holds its worker for too long, and the counters and latency samples of each worker.
+ *
+ *	build/examples/metrics		provokes a stall, prints the report and the metrics, ends
  */
 #include <stdio.h>
 
@@ -10,7 +12,7 @@
 #define WORKERS 2
 #define TASKS 2000
 
-/* On the worker, when the task has given it back. */
+/* Called on the worker, after the task has yielded at last. */
 static void on_stall(void *arg, const struct weir_stall *stall)
 {
 	(void)arg;
@@ -19,7 +21,7 @@ static void on_stall(void *arg, const struct weir_stall *stall)
 	       (unsigned long long)(stall->cpu_ns / WEIR_MSEC));
 }
 
-/* Computes and does not yield, until somebody has noticed. */
+/* Computes without yielding until the stall detector has counted a stall. */
 static int compute(void *arg)
 {
 	struct weir_worker_metrics m = WEIR_WORKER_METRICS_INIT;
@@ -71,14 +73,14 @@ static void report_worker(const struct weir_rt *rt, unsigned worker)
 		       (unsigned long long)(m.busy_ns / WEIR_USEC));
 }
 
-/* Histograms of several workers make one. */
+/* Adds the histograms of all workers into one. */
 static void report_latency(const struct weir_rt *rt)
 {
 	static struct weir_histogram h;
 
 	for (unsigned i = 0; i < WORKERS; i++)
 		weir_metrics_schedule_latency(rt, i, &h);
-	printf("from wake to run, %llu samples: median %llu ns, 99 %% below %llu ns\n",
+	printf("latency from wake to run, %llu samples: median %llu ns, p99 %llu ns\n",
 	       (unsigned long long)h.count, (unsigned long long)weir_histogram_quantile(&h, 0.5),
 	       (unsigned long long)weir_histogram_quantile(&h, 0.99));
 }

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * missing_driver.c: a runtime may leave a driver out. What needs it then says so
- * at once, with -ENODEV; it does not hang, and the rest works.
+ * missing_driver.c: a runtime may be built without its I/O driver or its time driver. Calls that
+ * need the missing driver then fail at once with -ENODEV, and everything else works.
+ *
+ *	build/examples/missing_driver	prints what each call returns, and ends
  */
 #include <stdio.h>
 
 #include "weir/weir.h"
 
-static int expect(const char *what, int rc, int wanted)
+static int expect(const char *what, int rc, int expected)
 {
 	printf("  %-36s %s\n", what, weir_explain(rc));
-	return rc == wanted ? 0 : -EIO;
+	return rc == expected ? 0 : -EIO;
 }
 
-/* Tasks need nothing but the scheduler. */
+/* Tasks need only the scheduler, and no driver. */
 static int nothing(void *arg)
 {
 	(void)arg;
@@ -66,7 +68,7 @@ static int without_time(void *arg)
 	return rc;
 }
 
-/* And outside of a runtime there is no driver at all. */
+/* On a thread that runs no runtime, none of these calls works. */
 static int outside(void)
 {
 	struct weir_task *task;
@@ -90,5 +92,5 @@ int main(void)
 	cfg.no_time = true;
 	rc |= weir_rt_run(&cfg, without_time, NULL);
 	rc |= outside();
-	return rc < 0 ? fprintf(stderr, "missing_driver: another answer than expected\n"), 1 : 0;
+	return rc < 0 ? fprintf(stderr, "missing_driver: unexpected return value\n"), 1 : 0;
 }

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * proxy.c: a TCP proxy on one screen: accept, connect, relay. The relay carries
- * half-closes and resets across, holds no buffer while nothing flows, and lets a
- * slow reader slow the other side down. `weir proxy` (tools/) is the grown-up one.
+ * proxy.c: a small TCP proxy: accept, connect, relay. The relay passes half-closes and resets on,
+ * holds no buffer while a connection is idle, and applies backpressure: a slow reader slows the
+ * sender down. `weir proxy` (tools/proxy) is the complete program.
  *
- *	proxy LISTEN UPSTREAM	serves until it is stopped: proxy 127.0.0.1:8080 example.org:80
- *	proxy			once, between a client and a server of its own
+ *	build/examples/proxy LISTEN UPSTREAM	serves until it is stopped; for example
+ *						proxy 127.0.0.1:8080 example.org:80
+ *	build/examples/proxy			relays between its own client and server, ends
  */
 #include <stdio.h>
 
 #include "weir/weir.h"
 
-static const char *upstream; /* where every client is connected to */
+static const char *upstream; /* the address to which every client's bytes are relayed */
 
-/* Both ways, until both have ended or nothing has come for a minute. Closes both streams. */
+/*
+ * Relays in both directions until both have ended, or until nothing was delivered for a minute.
+ * Closes both streams.
+ */
 static int relay(struct weir_tcp *client, struct weir_tcp *server)
 {
 	struct weir_relay_config cfg = WEIR_RELAY_CONFIG_INIT;
@@ -25,13 +29,13 @@ static int relay(struct weir_tcp *client, struct weir_tcp *server)
 	weir_relay_init(&relay, client, server, &cfg);
 	rc = weir_await(&relay.future);
 	weir_relay_result(&relay, &stats);
-	weir_relay_close(&relay); /* each stream as the other one ended: in order, or by a reset */
+	weir_relay_close(&relay); /* closes or resets each stream, as the other one ended */
 	printf("%llu bytes up, %llu down: %s\n", (unsigned long long)stats.a_to_b,
 	       (unsigned long long)stats.b_to_a, weir_strerror(rc));
 	return rc;
 }
 
-/* One client, from accept to close. */
+/* Serves one client from accept to close. */
 static int serve(void *arg)
 {
 	struct weir_tcp *client = arg, *server;
@@ -55,7 +59,7 @@ static int accept_clients(void *arg)
 	return rc;
 }
 
-/* ---- two ends to stand between ---- */
+/* ---- the demonstration: a client and a server in the same process ---- */
 
 static int answer(void *arg)
 {
@@ -67,19 +71,19 @@ static int answer(void *arg)
 		return rc;
 	while ((rc = weir_tcp_recv(conn, text, sizeof(text))) > 0)
 		printf("the server got \"%.*s\"\n", rc, text);
-	/* The client's direction has ended and ours has not: a half-close. */
+	/* The client has shut its sending side down. This side may still send: a half-close. */
 	if (rc == 0)
 		rc = weir_tcp_send_all(conn, "and goodbye", 11, WEIR_FOREVER, NULL);
 	weir_tcp_close(conn);
 	return rc;
 }
 
-static int ask(struct weir_listener *whom)
+static int ask(struct weir_listener *front)
 {
 	struct weir_tcp *conn;
 	struct weir_addr addr;
 	char text[64];
-	int rc = weir_listener_addr(whom, &addr);
+	int rc = weir_listener_addr(front, &addr);
 
 	if (rc < 0 || (rc = weir_tcp_connect_addr(&addr, WEIR_FOREVER, &conn)) < 0)
 		return rc;
@@ -106,7 +110,7 @@ static int once(struct weir_listener *front, struct weir_listener *server)
 	if (rc == 0)
 		rc = weir_join_set_spawn(set, accept_clients, front, NULL);
 	rc = rc < 0 ? rc : ask(front);
-	weir_join_set_free(set); /* aborts those two, and waits for them */
+	weir_join_set_free(set); /* aborts both tasks and waits for them */
 	return rc;
 }
 

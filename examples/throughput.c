@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * throughput.c: the same echo server and its 1000 clients, once on the
- * current-thread scheduler and once on worker threads, a second each.
+ * throughput.c: the two schedulers compared. It runs an echo server with 1000 clients for a
+ * second on the current-thread scheduler, and then for a second on the work-stealing one.
  *
- * Both ends run in one process and share its CPUs, so this compares the two
- * schedulers and says little about a server's speed: bench/ does that.
+ * Server and clients run in one process and share its CPUs. The figures compare the schedulers;
+ * they do not tell how fast a server is. Use bench/ for that.
+ *
+ *	build/examples/throughput	prints the requests of each second, and ends
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -46,7 +48,7 @@ static int serve(void *arg)
 	return rc;
 }
 
-/* The number of messages that came back. */
+/* Returns how many messages were echoed. */
 static int client(void *arg)
 {
 	struct load *load = arg;
@@ -68,7 +70,7 @@ static int client(void *arg)
 	return rc < 0 ? rc : count;
 }
 
-/* Start the clients, let them run for a second, and count. */
+/* Starts the clients, lets them run for a second, and adds up their requests. */
 static int run_clients(struct load *load, struct weir_join_set *set)
 {
 	int rc = 0, count;
@@ -129,7 +131,7 @@ int main(void)
 	struct rlimit files;
 	int rc;
 
-	/* A connection has two ends here, and each is a descriptor. */
+	/* Each connection takes two descriptors, because both its ends are in this process. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < 2 * CONNECTIONS + 100) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);

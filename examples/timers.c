@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * timers.c: sleeping, a steady beat, a deadline on anything, and the first of
- * several. Times are printed in ms since the start.
+ * timers.c: sleeping, intervals, a wait with a deadline, and a select between two sleeps.
+ *
+ *	build/examples/timers	prints each step with its time in ms since the start, and ends
  */
 #include <stdio.h>
 
@@ -14,7 +15,7 @@ static unsigned ms(void)
 	return (unsigned)((weir_now() - started) / WEIR_MSEC);
 }
 
-/* A beat that is late catches up, or not: that is what the last argument says. */
+/* The last argument says what happens to ticks that were missed: WEIR_TICK_SKIP skips them. */
 static int beat(void)
 {
 	struct weir_interval interval;
@@ -29,7 +30,7 @@ static int beat(void)
 	return rc;
 }
 
-/* Anything that can be awaited can be given up: here, a channel that nobody sends to. */
+/* Every wait has a form with a deadline: here, receiving from a channel to which nobody sends. */
 static int deadline(void)
 {
 	struct weir_oneshot *channel;
@@ -44,7 +45,7 @@ static int deadline(void)
 	return rc == -ETIMEDOUT ? 0 : -EIO;
 }
 
-/* Two sleeps: the longer one loses, is cancelled, and is over before select answers. */
+/* Two sleeps. Select cancels the longer one, and has waited for it to finish when it returns. */
 static int first_of_two(void)
 {
 	struct weir_sleep_future slow, fast;
