@@ -14,7 +14,7 @@ const char *weir_version(void)
 	return STR(WEIR_VERSION_MAJOR) "." STR(WEIR_VERSION_MINOR) "." STR(WEIR_VERSION_PATCH);
 }
 
-/* Whoever gives them, they mean the same. */
+/* These codes have one meaning throughout weir, so weir has its own words for them. */
 static const char *own_words(int result)
 {
 	switch (result) {

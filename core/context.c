@@ -12,7 +12,10 @@ static _Thread_local struct weir__context context;
 
 struct weir__context *weir__context(void)
 {
-	/* Else link-time optimisation sees a constant, and calls this once for two awaits. */
+	/*
+	 * Without this, link-time optimisation sees a constant address and makes one call serve
+	 * two awaits.
+	 */
 	__asm__ volatile("" ::: "memory");
 	return &context;
 }

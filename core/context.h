@@ -17,12 +17,18 @@ struct weir_task;
 struct weir__worker;
 
 struct weir__context {
-	struct weir__worker *worker;	/* NULL off the workers, and while blocking in place */
+	struct weir__worker *worker;	/* NULL on other threads, and while blocking in place */
 	struct weir_rt *rt;		/* the worker's runtime, or the one entered */
-	bool forked;			/* off a worker: what it goes on with was a task */
-	struct weir_task *task;		/* blocks in place here, off its worker; or NULL */
-	const struct weir_rt *part_of;	/* whose shutdown would wait for what runs here */
-	uint16_t home;			/* the scheduler's: where a thread that is no worker pushes */
+	/* not on a worker: after a fork, what runs here was a task */
+	bool forked;
+	/* the task that blocks in place on this thread, off its worker; or NULL */
+	struct weir_task *task;
+	const struct weir_rt *part_of;	/* a runtime whose shutdown would wait for what runs here */
+	/*
+	 * for the scheduler: 1 + the index of the group that other threads' pushes go to; 0: none
+	 * yet
+	 */
+	uint16_t home;
 };
 
 /* This thread's context. [any] */

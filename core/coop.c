@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * coop.c: the cooperative budget: what a leaf takes when it is ready, and gives back
- * when it is not; and who has to come again behind the others.
+ * coop.c: the cooperative budget. A leaf takes one unit when it is ready and
+ * returns it when it is not. A task without budget yields to the others.
  */
 #include "core/coop.h"
 
@@ -10,7 +10,7 @@
 #include "core/leaf.h"
 #include "core/task/task.h"
 
-/* Without memory it is called at once. */
+/* Without memory for the list the waker is called at once. */
 static void wake_late(struct weir__late *late, const struct weir_waker *waker)
 {
 	unsigned room = late->room ? 2 * late->room : 8;
@@ -39,7 +39,7 @@ void weir__coop_wake_late(struct weir__worker *w)
 	w->late.len = 0;
 }
 
-/* Polled by a future in between, which is to hear of it. */
+/* For a future between the task and the leaf, which must be woken itself. */
 static WEIR_NOINLINE void yield_between(struct weir__worker *w, const struct weir_waker *waker)
 {
 	if (waker->ops == &weir__branch_waker_ops)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* coop.h: the budget on the fast path of a plain call, where no future is made; and yielding. */
+/*
+ * coop.h: the cooperative budget on the fast path of a plain call, which makes no
+ * future; and yielding.
+ */
 #ifndef WEIR_CORE_COOP_H
 #define WEIR_CORE_COOP_H
 
@@ -9,18 +12,18 @@ struct weir_cx;
 struct weir__worker;
 
 /*
- * Take one unit of the running fiber's budget. False when there is none left, the task was
- * aborted, or the caller is not on a fiber: take the slow path, that is weir_await. [any]
+ * Takes one unit of the running fiber's budget. False if none is left, if the task was aborted, or
+ * if the caller is not on a fiber: then take the slow path, weir_await. [any]
  */
 bool weir__coop_fast(void);
 
 /*
- * Whoever polls is woken again, but others come first: the task goes behind the drivers, and a future
- * with a waker of its own is woken when the poll is over. [polling]
+ * Wakes the polling future again, but after others: the task is queued behind the drivers, and a
+ * future with a waker of its own is woken when the poll is over. [polling]
  */
 void weir__coop_yield(struct weir_cx *cx);
 
-/* Call the wakers of worker.late. [owner], between the end of a poll and what follows from it */
+/* Calls the wakers in worker.late. [owner], right after the end of a poll */
 void weir__coop_wake_late(struct weir__worker *w);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * driver.c: the driver stack, see driver.h. One turn: the I/O layer polls or
- * waits, no longer than the next timer allows; then due timers fire; then
- * signals that have come are handed out.
+ * waits, but no longer than the next timer allows; then due timers fire; then
+ * signals that have come are delivered.
  */
 #include "core/driver.h"
 
@@ -69,7 +69,7 @@ void weir__driver_fini(struct weir__driver *d)
 	d->io = NULL;
 }
 
-/* What follows a poll of the I/O layer that has delivered so much. */
+/* The rest of a turn, after the I/O layer has delivered this many completions. */
 static int after_io(struct weir__driver *d, struct weir__worker *w, int delivered)
 {
 	int fired = 0;
@@ -93,7 +93,7 @@ int weir__driver_poll(struct weir__driver *d, struct weir__worker *w, bool busy)
 	return (n > 0 ? n : 0) + after_io(d, w, n);
 }
 
-/* The deadline is the system's. */
+/* The deadline is on the system's clock. */
 static void wait_without_io(struct weir__driver *d, uint64_t deadline)
 {
 	/* Pairs with the exchange in weir__driver_wake. */
@@ -102,7 +102,10 @@ static void wait_without_io(struct weir__driver *d, uint64_t deadline)
 	weir__xchg(&d->futex, 0u, WEIR_ACQUIRE);
 }
 
-/* The I/O layer could not wait. A wake that crosses the begin of the pause is late by it, and no more. */
+/*
+ * The I/O layer could not wait. A wake that arrives just as the pause begins is delayed until the
+ * pause ends, at most WEIR__DRIVER_PAUSE_MAX_NS.
+ */
 static WEIR_NOINLINE void io_failed(struct weir__driver *d, struct weir__worker *w, int err,
 				    uint64_t deadline)
 {
@@ -129,9 +132,10 @@ static WEIR_NOINLINE void io_works(struct weir__driver *d, struct weir__worker *
 }
 
 /*
- * With a paused clock the next timer is no time to wait for: look once, and if nothing came,
- * move the clock there; or wait for whoever moves it. That look may have taken a wake: what it
- * told of, a notify, a signal, a clock that was moved or set going, is there to be seen after it.
+ * With a paused clock nobody waits for the next timer. Instead: poll once; if nothing came, move
+ * the clock to that timer, or wait for the caller that moves it. The poll may have consumed a
+ * wake. What caused it (a notify, a signal, a clock that was moved or resumed) is visible after
+ * the poll, and is checked there.
  */
 static uint64_t wait_bound(struct weir__driver *d, struct weir__worker *w, uint64_t deadline)
 {
@@ -171,7 +175,10 @@ int weir__driver_wait(struct weir__driver *d, struct weir__worker *w, uint64_t d
 
 void weir__driver_wake(struct weir__driver *d)
 {
-	/* In a child it would wake the parent's worker, whose descriptor it shares. */
+	/*
+	 * In a forked child this would wake the parent's worker, whose descriptor the child
+	 * shares.
+	 */
 	if (d->io && !weir__rt_is_inherited(d->io->worker->rt))
 		d->io->ops->wake(d->io);
 	if (d->io && WEIR_LIKELY(!weir__load(&d->pausing, WEIR_RELAXED)))

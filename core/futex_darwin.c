@@ -6,7 +6,7 @@
 
 #include "core/time/clock.h"
 
-/* A longer wait ends early, and the caller looks again. */
+/* A longer wait ends early, and the caller checks again. */
 #define WAIT_MAX_NS (86400 * WEIR_SEC)
 
 int weir__futex_wait(uint32_t *word, uint32_t expected, uint64_t deadline)
@@ -35,7 +35,7 @@ void weir__futex_wake(uint32_t *word, int n)
 {
 	int saved = errno;
 
-	/* Both fail when nobody sleeps there. */
+	/* Both fail when nobody sleeps there, which is no error here. */
 	if (n == 1)
 		os_sync_wake_by_address_any(word, sizeof(*word), OS_SYNC_WAKE_BY_ADDRESS_NONE);
 	else

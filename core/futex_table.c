@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * futex_table.c: futexes for systems that have none: a table of sleepers by address.
+ * futex_table.c: futexes for systems that have none: a table of sleepers by
+ * address.
  *
- * Each sleeper waits at a pipe of its own, for waking must be something that a signal
- * handler may do, and a condition variable is not; a write is. Signals are blocked
- * while a bucket is locked, so a handler never finds it locked by the thread that it
- * interrupted. A wait costs two descriptors and a handful of calls, a wake two and a
- * write per sleeper: this is for threads that have nothing to do.
+ * Each sleeper waits on a pipe of its own. A signal handler must be able to wake
+ * it: it may write to a pipe, but may not signal a condition variable. Signals
+ * are blocked while a bucket is locked, so a handler never finds it locked by the
+ * thread that it interrupted. A wait costs two descriptors and a handful of
+ * system calls; a wake costs two system calls, and a write for each sleeper. That
+ * is acceptable, because only idle threads wait here.
  */
 #include "core/futex.h"
 
@@ -23,15 +25,15 @@
 
 #define BUCKETS 64u			/* a power of two */
 
-/* On the sleeping thread's stack; under its bucket's lock. */
+/* Lies on the sleeping thread's stack; protected by its bucket's lock. */
 struct sleeper {
 	struct sleeper *next;
 	const uint32_t *word;
 	int pipe[2];
-	bool woken;			/* and off the list */
+	bool woken;			/* and unlinked */
 };
 
-/* In the order in which they came. */
+/* The sleepers of a bucket, oldest first. */
 struct bucket {
 	struct weir__lock lock;
 	struct sleeper *first;
@@ -65,7 +67,7 @@ static int open_pipe(int pipe_fds[2])
 	return 0;
 }
 
-/* The end of the list: a sleeper that is to be found there, or NULL. */
+/* Returns the link that points to s; for NULL, the link at the end of the list. */
 static struct sleeper **find(struct bucket *b, const struct sleeper *s)
 {
 	struct sleeper **at = &b->first;
@@ -75,7 +77,10 @@ static struct sleeper **find(struct bucket *b, const struct sleeper *s)
 	return at;
 }
 
-/* Rounded up, never early; a long one ends early, and the caller looks again. */
+/*
+ * Rounds up, so that it never ends early. A very long wait is cut short, and the caller checks
+ * again.
+ */
 static int poll_ms(uint64_t deadline, uint64_t now)
 {
 	uint64_t ms = (deadline - now + WEIR_MSEC - 1) / WEIR_MSEC;
@@ -96,7 +101,7 @@ static int sleep_at(int fd, uint64_t deadline)
 	return 0;
 }
 
-/* Out of descriptors: a slow look at the word now and then is all that is left. */
+/* Without descriptors there is only polling: look at the word once a millisecond. */
 static int sleep_blindly(uint64_t deadline)
 {
 	static const struct timespec nap = { 0, 1000000 };
@@ -150,7 +155,10 @@ void weir__futex_wake(uint32_t *word, int n)
 		*at = s->next;
 		s->woken = true;
 		n--;
-		/* There is room for a byte, and no signal; open it stays until the lock is free. */
+		/*
+		 * The pipe has room for a byte and signals are blocked, so this cannot fail. The
+		 * sleeper keeps the pipe open until the lock is free.
+		 */
 		rc = write(s->pipe[1], "", 1);
 		WEIR_ASSERT(rc == 1);
 		(void)rc;

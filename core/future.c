@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * future.c: select and join-all over futures. Neither ever abandons one: a
- * select cancels its losers and goes on polling until each has let go, and
- * keeps the result of one that completed first. Results that either has while it is
- * pending are given back when its task is unwound.
+ * future.c: select and join-all over futures. Neither abandons a future: a select
+ * cancels its losers, polls each until it has finished, and keeps the result of
+ * one that completed first. If the task is unwound, both discard the results that
+ * they hold.
  */
 #include "weir/future.h"
 
@@ -27,7 +27,9 @@ static void mark_pending(int *results, unsigned count)
 		results[i] = WEIR_PENDING;
 }
 
-/* Poll every future that has no result yet, from start; the first that finished, or -1. */
+/*
+ * Polls every future without a result, beginning at start. Returns the first that finished, or -1.
+ */
 static int poll_round(struct weir_select_future *s, struct weir_cx *cx, bool all)
 {
 	int first = -1;
@@ -59,8 +61,9 @@ static bool any_pending(const int *results, unsigned count)
 }
 
 /*
- * What this select has not polled may have been started elsewhere, so it is cancelled like the
- * others, and polled to its end. Without a cancel verb polling would only start it: it is left alone.
+ * A future that this select has not polled may have been started elsewhere, so it is cancelled
+ * like the others and polled to its end. Without a cancel function a poll would only start it, so
+ * it is left alone.
  */
 static void leave_unpolled(struct weir_select_future *s, unsigned from)
 {
@@ -74,10 +77,8 @@ static void leave_unpolled(struct weir_select_future *s, unsigned from)
 }
 
 /*
- * Drawn, for nothing that is counted from one select to the next stays fair when several take turns:
- * each would see every other number. The same on every run of a thread that does the same.
- *
- * Source: Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators (2014)
+ * A pseudo-random start. A counter would not be fair when several selects take turns, because each
+ * would see only every other number. Each thread has the same sequence in every run.
  */
 static unsigned fair_start(unsigned count)
 {
@@ -89,7 +90,7 @@ static unsigned fair_start(unsigned count)
 	return (unsigned)((z >> 32) * count >> 32);
 }
 
-/* What a select that was cancelled reports: who completed all the same, or nobody. */
+/* The result of a cancelled select: a future that completed all the same, or -ECANCELED. */
 static int survivor(const struct weir_select_future *s)
 {
 	unsigned i;
@@ -103,8 +104,8 @@ static int survivor(const struct weir_select_future *s)
 }
 
 /*
- * What was won stays the select's while it waits for the losers: then an abort of the task finds
- * it, linked to the task as a leaf that finishes at once, and gives it back.
+ * The select keeps what it won while it waits for the losers. The holder is linked to the task as
+ * a leaf that finishes at once, so that an abort of the task finds the results and discards them.
  */
 static int hold(struct weir_leaf *holder, struct weir_cx *cx)
 {

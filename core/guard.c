@@ -12,7 +12,7 @@
 
 const char weir__guard_shared;
 
-/* Ownerships that may still end; 0 before weir__guard_enable. */
+/* How many more ownerships may be ended; 0 before weir__guard_enable. */
 static int revokes_left;
 static bool tried;
 
@@ -27,8 +27,9 @@ void weir__guard_enable(void)
 }
 
 /*
- * There is an owner, so the process has registered. Without the fence two would be inside, so this
- * does not come back before there was one; and no guard gets an owner after a failure.
+ * Runs a full fence on every thread. It does not return before that succeeds, because without the
+ * fence two threads could be inside. It can only fail if membarrier was forbidden after the
+ * process had registered; from then on no guard gets an owner.
  */
 static void fence_everywhere(void)
 {

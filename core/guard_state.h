@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guard_state.h: the words of a guard and how they change; core/guard.h is what
- * it is for, and how it is used.
+ * guard_state.h: the words of a guard and how they change. core/guard.h says what
+ * a guard is for and how it is used.
  *
  *	owner	NULL ──(first worker)──► its thread ──(anyone else)──► GUARD_SHARED
- *	  └───────────────────────────────(no owners wanted)──────────────▲
+ *	  └────────────────────────────(owners are off)───────────────────▲
  *
  *	owner thread			another thread, holding the lock word
  *	1 busy = 1			a owner = GUARD_SHARED
  *	2 (nothing)			b a fence everywhere: membarrier(2)
  *	3 owner is me?			c busy == 0?
  *
- * b makes every thread of the process execute a full fence at some point of its
- * program while b lasts; one that does not run has executed it when it was
- * switched out. For the owner that point lies behind 1: then c, which comes
- * after b, sees busy; or before 1, and so before 3: then 3 sees a, which came
- * before b. A third place there is not, so no fence is needed at 2; but 1 must
- * come before 3 in the program that the processor is given, and the compiler
- * keeps it there. The model runs just that: the owner's fence happens between
- * any two of its steps, only while another thread is in b.
+ * Step b makes every thread of the process execute a full fence at some point of
+ * its program while b lasts; a thread that is not running executed it when it was
+ * switched out. For the owner that point lies either after 1 or before 1. If it
+ * lies after 1, then c, which comes after b, sees busy. If it lies before 1, it
+ * also lies before 3, and 3 sees a, which came before b. So the owner needs no
+ * fence at 2. But 1 must come before 3 in the machine code, which a compiler
+ * fence ensures. The model runs exactly this: the owner's fence may happen
+ * between any two of its steps, but only while another thread is in b.
  *
- * What orders the sections themselves: owner to owner, one thread; others among
- * each other, the lock word; the owner before the first of the others, its
- * release of busy and c; the others before the owner, the lock word, under which
- * the owner became one.
+ * What orders the critical sections: those of the owner follow each other on one
+ * thread. Those of other threads are ordered by the lock word. The owner's last
+ * one comes before the first of the others because its release of busy pairs with
+ * c. The others' come before the owner's first because the owner took ownership
+ * under the lock word.
  *
- * Nobody touches the guard after its drop, nor after a try that failed: whoever
- * comes in last may reuse or free it.
+ * A thread must not touch the guard after dropping it or after a failed try: the
+ * last thread to enter may reuse or free it.
  */
 #ifndef WEIR_CORE_GUARD_STATE_H
 #define WEIR_CORE_GUARD_STATE_H
@@ -49,7 +50,7 @@
 #ifndef GUARD_BUSY_ACQUIRE
 #define GUARD_BUSY_ACQUIRE WEIR_ACQUIRE
 #endif
-/* Switches for the model's mutants; 1 in the real thing. */
+/* Switches for the model's mutants; always 1 in production. */
 #ifndef GUARD_BUSY_BEFORE_LOOK
 #define GUARD_BUSY_BEFORE_LOOK 1
 #endif
@@ -85,7 +86,7 @@ static inline bool weir__guard_is_owned_by(struct weir__guard *g, const void *me
 	return weir__load(&g->owner, WEIR_RELAXED) == me;
 }
 
-/* [owner] 1 to 3. False: the ownership has ended meanwhile. */
+/* [owner] Steps 1 to 3. False: the ownership has ended meanwhile. */
 static inline bool weir__guard_enter(struct weir__guard *g, const void *me)
 {
 	bool mine = true;
@@ -109,7 +110,7 @@ static inline void weir__guard_drop(struct weir__guard *g, bool as_owner)
 	weir__store(as_owner == GUARD_DROPS_ITS_WORD ? &g->busy : &g->held, 0u, GUARD_DROP_RELEASE);
 }
 
-/* a to c, with the lock word held. */
+/* Steps a to c. The caller holds the lock word. */
 static inline void weir__guard_end_ownership(struct weir__guard *g, void (*fence_everywhere)(void))
 {
 	unsigned spins = 0;
@@ -126,15 +127,16 @@ static inline void weir__guard_end_ownership(struct weir__guard *g, void (*fence
 }
 
 /*
- * Everybody but the owner. heir becomes the owner of a guard that has none: me, GUARD_SHARED (no
- * owners wanted), or NULL to leave it as it is. True: another thread's ownership has ended.
+ * For all threads but the owner. heir becomes the owner of a guard that has none: it is the
+ * caller's context, GUARD_SHARED (owners are off), or NULL to leave the guard without one. True if
+ * this ended another thread's ownership.
  */
 static inline bool weir__guard_take_word(struct weir__guard *g, const void *heir,
 					 void (*fence_everywhere)(void))
 {
 	const void *owner;
 
-	/* The lock word of a guard is a lock. */
+	/* A guard's lock word has the layout of a struct weir__lock. */
 	weir__lock_take((struct weir__lock *)(void *)&g->held);
 	owner = weir__load(&g->owner, WEIR_RELAXED);
 	if (WEIR_LIKELY(owner == GUARD_SHARED))
@@ -147,7 +149,7 @@ static inline bool weir__guard_take_word(struct weir__guard *g, const void *heir
 	return true;
 }
 
-/* Everybody but the owner, without waiting. */
+/* For all threads but the owner; never waits. */
 static inline bool weir__guard_try_word(struct weir__guard *g, const void *owner)
 {
 	return owner == GUARD_SHARED && weir__lock_try((struct weir__lock *)(void *)&g->held);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * histogram.c: see weir/histogram.h. A bucket's index is the exponent of its
- * values and the seven bits behind the leading one, so it costs a shift and an add.
+ * histogram.c: see weir/histogram.h. The index of a value's bucket is made of its
+ * exponent and the seven bits behind the leading one, so it costs a shift and an
+ * add.
  *
- * Every member is stored by one thread and loaded by others. H1: the count goes
- * last, released, so that who has seen a sample has its range as well. A reader
- * counts what it finds in the buckets and does not trust that it adds up to count.
+ * One thread stores every member, and others load them. H1: the count is stored
+ * last, with release, so that a reader that has seen a sample sees the range that
+ * includes it. A reader adds up the buckets that it finds and does not rely on
+ * their sum being equal to count.
  */
 #include <string.h>
 
@@ -55,7 +57,7 @@ static uint64_t top_of(unsigned bucket)
 	return ((uint64_t)(bucket % STEPS + STEPS + 1) << (shift - 1)) - 1;
 }
 
-/* Samples there are, as far as they can be seen. */
+/* The number of samples that a reader can see. */
 static uint64_t seen_of(const struct weir_histogram *h)
 {
 	uint64_t seen = get(&h->overflows);
@@ -65,7 +67,7 @@ static uint64_t seen_of(const struct weir_histogram *h)
 	return seen;
 }
 
-/* Before the count, see H1. */
+/* Stored before the count, see H1. */
 static void widen(struct weir_histogram *h, uint64_t min, uint64_t max)
 {
 	if (h->count == 0 || min < h->min)
@@ -109,10 +111,10 @@ void weir_histogram_merge(struct weir_histogram *h, const struct weir_histogram 
 	add_count(h, moved);
 }
 
-/* Which of count samples is the one that a share does not exceed: from 1 to count. */
+/* The quantile as a rank from 1 to count: the smallest rank for which rank / count >= share. */
 static uint64_t rank_of(double share, uint64_t count)
 {
-	/* Less a rounding error: 0.07 of 100 is the seventh, not the eighth. */
+	/* Allows for a rounding error: 0.07 of 100 is the seventh sample, not the eighth. */
 	double exact = share * (double)count * (1 - 1e-14);
 	uint64_t rank = (uint64_t)exact;
 

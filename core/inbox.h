@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inbox.h: what other threads hand to one owner: a stack that anybody pushes
- * and only the owner empties, all at once, into the order of arrival.
+ * inbox.h: messages from other threads to one owner: a stack that any thread
+ * pushes to and only the owner empties, all at once, into the order of arrival.
  *
- * Owns nothing: a link lives inside the object that it queues, and belongs to
- * the inbox from push until take has returned it. An object is in one inbox at
- * a time. There is no single pop, so there is no ABA.
+ * It owns nothing. A link lies inside the object that it queues, and belongs to
+ * the inbox from push until take has returned it. An object is in one inbox at a
+ * time. There is no single pop, so there is no ABA problem.
  *
- * The low bits of a link's address are the pusher's, for a word about what the
- * link is in (core/mailbox.h): they come out as they went in, and the link itself
- * is what weir__inbox_link says.
+ * The low bits of a link's address are a tag that the pusher chooses; it says
+ * what kind of object the link is in (core/mailbox.h). Take returns the tag
+ * unchanged, and weir__inbox_link gives the link without it.
  *
- * The pusher that finds the inbox empty wakes the owner (core/parkword.h); the
- * others need not, for the owner empties the inbox after it was woken, and
- * whoever pushes after that finds it empty again.
+ * The pusher that finds the inbox empty wakes the owner (core/parkword.h). The
+ * others need not: the owner empties the inbox after it was woken, and a push
+ * after that finds it empty again.
  */
 #ifndef WEIR_CORE_INBOX_H
 #define WEIR_CORE_INBOX_H
@@ -43,10 +43,10 @@ struct weir__link {
 #define INBOX_TAG ((uintptr_t)3)
 
 struct weir__inbox {
-	WEIR_ATOMIC(struct weir__link *) top;	/* the newest first */
+	WEIR_ATOMIC(struct weir__link *) top;	/* newest first */
 };
 
-/* Without its pusher's word. */
+/* Strips the pusher's tag. */
 static inline struct weir__link *weir__inbox_link(struct weir__link *tagged)
 {
 	return (struct weir__link *)((uintptr_t)tagged & ~INBOX_TAG);
@@ -59,9 +59,9 @@ static inline void weir__inbox_init(struct weir__inbox *in)
 }
 
 /*
- * [any] True when the inbox was empty: the caller wakes the owner.
- * The release covers the link and the object behind it; pairs with take. It
- * reaches back through later pushes, which are read-modify-writes.
+ * [any] True if the inbox was empty: the caller then wakes the owner. The release publishes the
+ * link and the object around it; it pairs with take. It also covers earlier pushes, because later
+ * pushes are read-modify-writes and continue their release sequences.
  */
 static inline bool weir__inbox_push(struct weir__inbox *in, struct weir__link *link)
 {
@@ -73,13 +73,13 @@ static inline bool weir__inbox_push(struct weir__inbox *in, struct weir__link *l
 	return top == NULL;
 }
 
-/* [any] A hint: of the past, unless something else orders it. */
+/* [any] A hint, possibly outdated unless something else orders it. */
 static inline bool weir__inbox_empty(struct weir__inbox *in)
 {
 	return weir__load(&in->top, WEIR_RELAXED) == NULL;
 }
 
-/* [owner] Everything pushed so far, oldest first, linked by next; NULL if there is nothing. */
+/* [owner] Takes all links pushed so far, oldest first, linked by next. NULL if there is none. */
 static inline struct weir__link *weir__inbox_take(struct weir__inbox *in)
 {
 	struct weir__link *link, *next, *first = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* leaf.c: see leaf.h. Arming, disarming, and taking a waker along to its wake. */
+/* leaf.c: arming and disarming a leaf, and copying its waker; see leaf.h. */
 #include "core/leaf.h"
 
 #include "core/task/task.h"
@@ -24,7 +24,7 @@ void weir__leaf_link(struct weir_leaf *leaf, struct weir_task *task)
 	task->armed = leaf;
 }
 
-/* Of a future in between. */
+/* The waker of a future between the task and this leaf. */
 static WEIR_NOINLINE struct weir_waker other_waker(const struct weir_cx *cx)
 {
 	return cx->waker.ops == &weir__branch_waker_ops ? cx->waker : weir_waker_clone(&cx->waker);
@@ -104,7 +104,7 @@ struct weir_waker weir_waker_clone(const struct weir_waker *waker)
 
 void weir_waker_wake(const struct weir_waker *waker)
 {
-	/* The common case without the indirect call. */
+	/* The common case, without the indirect call. */
 	if (WEIR_LIKELY(waker->ops == &weir__task_waker_ops))
 		weir__task_wake_any(waker->data);
 	else

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * live.c: which runtimes there are, so that a debug build notices a stream that is used after its
- * runtime was freed. It compares addresses and reads nothing through them. So it does not notice
- * where a later runtime has an instance at the same address.
+ * live.c: the list of runtimes that exist, so that a debug build notices a stream
+ * that is used after its runtime was freed. It compares addresses and reads
+ * nothing through them, so it does not notice a later runtime's instance at the
+ * same address.
  */
 #include "core/lock.h"
 #include "core/worker.h"
@@ -18,7 +19,7 @@ void weir__live_add(struct weir_rt *rt)
 	weir__lock_drop(&live_lock);
 }
 
-/* One that is not there, for it could not be made, is let be. */
+/* Does nothing for a runtime that is not in the list because its creation failed. */
 void weir__live_remove(struct weir_rt *rt)
 {
 	struct weir_rt **at = &live;
@@ -48,7 +49,7 @@ bool weir__live_has(const struct weir_backend *be)
 
 	if (w && has_instance(w->rt, be))
 		return true;
-	if (weir__fork_generation)	/* the lock may have been held when this child was made */
+	if (weir__fork_generation)	/* the lock may have been held at the fork */
 		return true;
 	weir__lock_take(&live_lock);
 	for (rt = live; rt && !has_instance(rt, be); rt = rt->live_next)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lock.h: a spin lock for sections of a few dozen instructions that are almost
- * never contended. One atomic exchange to lock, a plain release store to unlock.
- * A holder may be preempted, so a waiter that has spun for a while gives its
- * slice away. Never held across a system call that can block, nor across a
- * callback into user code.
+ * lock.h: a spin lock for critical sections of a few dozen instructions that are
+ * almost never contended. It takes one atomic exchange to lock and a plain
+ * release store to unlock. The holder may be preempted, so a waiter that has spun
+ * for a while yields its time slice. Never held across a system call that can
+ * block, nor across a callback into user code.
  */
 #ifndef WEIR_CORE_LOCK_H
 #define WEIR_CORE_LOCK_H
@@ -17,7 +17,7 @@
 #include "core/assert.h"
 #include "core/atomic.h"
 
-/* Each order on its own, for the models' mutants. */
+/* One macro for each order, for the models' mutants. */
 #ifndef LOCK_TAKE_ACQUIRE
 #define LOCK_TAKE_ACQUIRE WEIR_ACQUIRE
 #endif
@@ -29,7 +29,7 @@ struct weir__lock {
 	WEIR_ATOMIC(uint32_t) held;
 };
 
-/* Between two looks at a word that another thread will change soon. */
+/* One pause while spinning on a word that another thread will change soon. */
 static inline void weir__lock_pause(unsigned *spins)
 {
 #ifdef WEIR_MODEL

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * os_darwin.c: core/os.h on macOS. It has no fence for other threads, so guards are
- * ordinary locks there, and no guard without a mapping, so stacks are protected by
- * mprotect.
+ * os_darwin.c: core/os.h on macOS. It has no fence for other threads, so guards
+ * are ordinary locks there. It has no page guard without a mapping, so mprotect
+ * protects stacks.
  */
 #include "core/os.h"
 
@@ -13,10 +13,10 @@
 
 #include "core/time/clock.h"
 
-/* Longer waits than this end early, as if a year had been asked for. */
+/* A longer wait is cut to this, and ends early. */
 #define WAIT_MAX_NS (365 * 86400 * WEIR_SEC)
 
-/* An access that protection forbids is a bus error here. */
+/* An access to a protected page raises SIGBUS here. */
 const int weir__os_fault_signal = SIGBUS;
 
 /* ---- memory ---- */
@@ -30,7 +30,7 @@ void *weir__os_map_sparse(size_t bytes)
 
 void weir__os_discard(void *at, size_t bytes)
 {
-	/* Not MADV_DONTNEED, which keeps the pages here. */
+	/* MADV_DONTNEED would keep the pages here. */
 	(void)madvise(at, bytes, MADV_FREE);
 }
 
@@ -116,7 +116,7 @@ void weir__os_cond_init(pthread_cond_t *cond)
 	pthread_cond_init(cond, NULL);
 }
 
-/* There is no monotonic clock to choose for a condition variable, but there are relative waits. */
+/* A condition variable cannot use the monotonic clock here, so this makes a relative wait. */
 int weir__os_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline)
 {
 	uint64_t now = weir__clock_system(), left;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* os_linux.c: core/os.h on Linux. What newer kernels have is tried, and done without. */
+/* os_linux.c: core/os.h on Linux. It tries what newer kernels have and works without it. */
 #include "core/os.h"
 
 #if __has_include(<execinfo.h>)
@@ -26,7 +26,7 @@
 #define MADV_POPULATE_READ 22
 #endif
 
-#define NODES_MAX 1024u		/* that a kernel can be built for */
+#define NODES_MAX 1024u		/* the most that a kernel can be built for */
 
 const int weir__os_fault_signal = SIGSEGV;
 
@@ -39,14 +39,14 @@ void *weir__os_map_sparse(size_t bytes)
 
 	if (at == MAP_FAILED)
 		return NULL;
-	/* Refused where there are no huge pages, which is as good. */
+	/* A kernel without huge pages refuses this, which is fine. */
 	(void)madvise(at, bytes, MADV_NOHUGEPAGE);
 	return at;
 }
 
 void weir__os_discard(void *at, size_t bytes)
 {
-	/* Locked memory refuses, and stays. */
+	/* The kernel refuses this for locked memory, whose pages then stay. */
 	(void)madvise(at, bytes, MADV_DONTNEED);
 }
 
@@ -59,7 +59,7 @@ struct node_mask {
 	unsigned long word[NODES_MAX / (8 * sizeof(unsigned long))];
 };
 
-/* False for a number that no node has. */
+/* False if no node can have this number. */
 static bool mask_of(int node, struct node_mask *ret_mask)
 {
 	const unsigned bits = 8 * sizeof(unsigned long);
@@ -71,7 +71,10 @@ static bool mask_of(int node, struct node_mask *ret_mask)
 	return true;
 }
 
-/* The kernel takes one off the number of bits. MPOL_BIND would kill where PREFERRED goes on. */
+/*
+ * The kernel subtracts one from the number of bits. MPOL_BIND would kill the process when the node
+ * is full; MPOL_PREFERRED takes another node.
+ */
 static int prefer_for(void *at, size_t bytes, int node, unsigned flags)
 {
 	struct node_mask mask;
@@ -88,7 +91,7 @@ int weir__os_node_place(void *at, size_t bytes, int node)
 	return prefer_for(at, bytes, node, 0);
 }
 
-/* The stack may be another thread's after this one: it gets its policy back. */
+/* Another thread may get this stack later, so its memory policy is reset after the move. */
 int weir__os_node_move_stack(int node)
 {
 	pthread_attr_t attr;
@@ -128,7 +131,7 @@ bool weir__os_node_has_policy(void)
 	return syscall(SYS_get_mempolicy, &mode, NULL, 0, NULL, 0) == 0 && mode != MPOL_DEFAULT;
 }
 
-/* Not get_mempolicy, which would touch the page to find out. */
+/* get_mempolicy would touch the page; move_pages does not. */
 int weir__os_node_of(const void *at)
 {
 	const void *page = at;
@@ -140,9 +143,9 @@ int weir__os_node_of(const void *at)
 }
 
 /*
- * Kernels before 6.13, and locked memory on some newer ones, answer EINVAL. An emulator may
- * say yes to any advice and do nothing (qemu-user does), so the first guard of the
- * process is tried: what cannot be populated is guarded.
+ * Kernels before 6.13 answer EINVAL, and so do some newer ones for locked memory. An emulator may
+ * accept any advice and do nothing (qemu-user does), so the first guard of the process is tested:
+ * if the page cannot be populated, the guard works.
  */
 int weir__os_guard(void *at, size_t bytes)
 {
@@ -227,9 +230,9 @@ int weir__os_fence_threads_enable(void)
 }
 
 /*
- * A registered process is refused nothing, says the manual. But the kernel may be short of memory,
- * and a process that was restored from an image may have lost its registration; GLOBAL needs
- * neither, and takes some milliseconds.
+ * The manual says that a registered process is never refused. But the kernel may be short of
+ * memory, and a process that was restored from an image may have lost its registration. GLOBAL
+ * needs neither; it takes some milliseconds.
  */
 int weir__os_fence_threads(void)
 {

@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outside.h: what keeps a runtime for threads that are not its workers and make
- * its tasks ready. None of them can know that its wake is the last: the woken task
- * may end, and the runtime be shut down and freed, before the call is through.
+ * outside.h: keeps a runtime alive for threads that are not its workers and make
+ * its tasks ready. Such a thread cannot know that its wake is the last one: the
+ * woken task may end, and the runtime may be shut down and freed, before the call
+ * returns.
  *
- *	wakes	calls under way that put a task into a queue, with all that follows: the
- *		queues, the idle workers, the wake of a backend; or that move its clock. A
- *		shutdown waits for them
- *	holds	the owner's, and one of each waker that was cloned. Who drops the last
- *		gives the memory back; until then a wake finds the word of its task
+ *	wakes	the number of calls in progress that put a task into a queue or move the
+ *		runtime's clock. Such a call also touches idle workers and a backend. A
+ *		shutdown waits until there are none
+ *	holds	one of the owner, and one of each cloned waker. Whoever drops the last
+ *		one frees the memory; until then a late wake can read its task's state
  *
  * Rules
- *	[who wakes]	weir__outside_begin before the task can be through with what it
- *			waits for: before a leaf's result is published, before the task
- *			is queued, before the clock's lock is dropped; weir__outside_end when the call is over. Between the two
- *			nothing waits and nobody else's code runs.
- *	[shutdown]	weir__outside_quiet once all tasks are complete; stays true then
- *	[any]		hold by who has a hold, or while a task runs; unhold, once each
+ *	[a waking thread]  calls weir__outside_begin before the task can finish what it
+ *			   waits for: before a leaf's result is published, before the
+ *			   task is queued, before the clock's lock is dropped. It calls
+ *			   weir__outside_end when the call is over. In between nothing
+ *			   waits, and no foreign code runs.
+ *	[shutdown]	   checks weir__outside_quiet once all tasks are complete; from
+ *			   then on it stays true
+ *	[any]		   hold: by a thread that has a hold, or while a task runs. unhold:
+ *			   once for each hold
  *
- * Why begin needs no order: what follows it (the published result, the queue) is
- * acquired by the run that completes the task, which the shutdown has seen. End
- * releases the call's use of the runtime to quiet.
+ * Begin needs no memory order: the run that completes the task acquires what
+ * comes after begin (the published result, the queue), and the shutdown has seen
+ * that run. End releases the call's use of the runtime; it pairs with quiet.
  *
- * Workers count nothing: their threads are joined.
+ * Workers are not counted, because the shutdown joins their threads.
  */
 #ifndef WEIR_CORE_OUTSIDE_H
 #define WEIR_CORE_OUTSIDE_H
@@ -40,7 +44,8 @@
 #define OUTSIDE_QUIET_ACQUIRE WEIR_ACQUIRE
 #endif
 #ifndef OUTSIDE_UNHOLD_ORDER
-#define OUTSIDE_UNHOLD_ORDER WEIR_ACQ_REL	/* one's own use out; all others', for who frees, in */
+/* releases this thread's use; acquires the others' before freeing */
+#define OUTSIDE_UNHOLD_ORDER WEIR_ACQ_REL
 #endif
 
 struct weir__outside {
@@ -79,7 +84,7 @@ static inline void weir__outside_hold(struct weir__outside *o)
 	weir__fetch_add(&o->holds, 1u, WEIR_RELAXED);
 }
 
-/* True: it was the last, the caller frees the runtime. */
+/* True: that was the last hold, and the caller frees the runtime. */
 static inline bool weir__outside_unhold(struct weir__outside *o)
 {
 	uint32_t old = weir__fetch_sub(&o->holds, 1u, OUTSIDE_UNHOLD_ORDER);

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * parkword.h: the word that a worker sleeps by.
+ * parkword.h: the word that decides whether a worker sleeps.
  *
  *	         prepare                    wait returns, finish
  *	EMPTY ------------> SLEEPING --------------------------> EMPTY
- *	  |                     | notify = true: the caller rings the backend
+ *	  |                     | notify = true: the caller wakes the backend
  *	  | notify = false      v
  *	  +---------------> NOTIFIED ---- prepare = false ----> EMPTY
  *	                        |-------- finish --------------> EMPTY
  *
- *	producer: publish work; notify		owner: look; prepare; wait; finish; look
+ *	producer: publish work; notify	      owner: check; prepare; wait; finish; check
  *
  * No wake-up is lost. Every step is a read-modify-write of this one word, so
- * notify and prepare are ordered. Notify first: prepare (or finish) acquires
- * what notify released, and the owner, which looks again, sees the work.
- * Prepare first: notify finds SLEEPING and rings the backend, whose wake is
- * remembered (an eventfd) if the owner has not reached its wait yet. So the
- * owner need not look between prepare and wait, and release and acquire suffice
- * where a load and a store would have needed sequential consistency. It also
- * follows that notify may not be shortened to a load that finds NOTIFIED: that
- * load could be of the past.
+ * notify and prepare are ordered. If notify comes first, prepare (or finish)
+ * acquires what notify released, and the owner sees the work when it checks
+ * again. If prepare comes first, notify finds SLEEPING and the caller wakes the
+ * backend; the backend remembers the wake (an eventfd) if the owner has not
+ * reached its wait yet. So the owner need not check between prepare and wait, and
+ * acquire and release suffice where a load and a store would need sequential
+ * consistency. For the same reason notify must not be shortened to a load that
+ * finds NOTIFIED: that value could be outdated.
  *
- * A notify that comes while the owner is awake costs it one look around.
+ * A notify that comes while the owner is awake costs the owner one extra check.
  */
 #ifndef WEIR_CORE_PARKWORD_H
 #define WEIR_CORE_PARKWORD_H
@@ -58,9 +58,9 @@ static inline void weir__parkword_init(struct weir__parkword *pw)
 }
 
 /*
- * [owner] After a look at everything that a notify may announce. True: other
- * threads now take the owner for asleep; it waits (or does not), and calls
- * finish. False: a notify had come and is used up; the owner looks around again.
+ * [owner] Called after checking everything that a notify may announce. True: other threads now
+ * regard the owner as asleep; it waits (or does not), and calls finish. False: a notify had come
+ * and is consumed; the owner checks again.
  */
 static inline bool weir__parkword_prepare(struct weir__parkword *pw)
 {
@@ -74,22 +74,22 @@ static inline bool weir__parkword_prepare(struct weir__parkword *pw)
 	return false;
 }
 
-/* [owner] Between prepare and wait: whether a notify has come, so that the wake may be used up. */
+/* [owner] Between prepare and wait: true if a notify has come, so that the wake may be consumed. */
 static inline bool weir__parkword_notified(struct weir__parkword *pw)
 {
 	return weir__load(&pw->state, WEIR_RELAXED) == WEIR__PARKWORD_NOTIFIED;
 }
 
-/* [owner] After the wait, however it ended. The owner must look at its queues after this. */
+/* [owner] Called after the wait, however it ended. The owner must check its queues after this. */
 static inline void weir__parkword_finish(struct weir__parkword *pw)
 {
 	weir__xchg(&pw->state, (uint32_t)WEIR__PARKWORD_EMPTY, PARKWORD_FINISH_ACQUIRE);
 }
 
 /*
- * [any] After the work is published. True: the owner sleeps, or is about to,
- * and the caller must wake it through its backend. Only one notify per sleep
- * is told so. Pairs with the acquire in prepare and in finish.
+ * [any] Called after the work is published. True: the owner sleeps, or is about to, and the caller
+ * must wake it through its backend. Only one notify per sleep returns true. Pairs with the acquire
+ * in prepare and in finish.
  */
 static inline bool weir__parkword_notify(struct weir__parkword *pw)
 {

@@ -2,13 +2,15 @@
 /*
  * select_marks.h: how a select set learns which of its branches to poll.
  *
- *	[who wakes]	mark, while the branch is pending; publish its result; wake the task
- *	[the task]	in a round: take the marks; poll each branch that has had one, and go on
- *			polling it in every round until it has its result
+ *	[the waking thread]  mark, while the branch is pending; publish its result; wake the
+ *			     task
+ *	[the task]	     in a round: take the marks; poll each branch that was marked, and
+ *			     keep polling it in every round until it has its result
  *
- * The mark comes before the result, for the set may be gone after that. So one may be taken too early;
- * the wake that is still to come makes the round that finds the result. Neither needs an order: it is
- * the wake that the round after it follows.
+ * The mark comes before the result, because the set may be gone after the result
+ * is published. So a mark may be taken before its result is there; the wake that
+ * follows starts the round that finds it. Neither operation needs a memory order:
+ * a round is ordered after the wake that started it.
  */
 #ifndef WEIR_CORE_SELECT_MARKS_H
 #define WEIR_CORE_SELECT_MARKS_H

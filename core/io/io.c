@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* io.c: the cold side of I/O: which instance, attach, control, close, mail, leases. See io.h. */
+/*
+ * io.c: the slow paths of I/O: choosing the instance, attach, control, close,
+ * mail and leases. See io.h.
+ */
 #include "core/io/io.h"
 
 #include "core/mailbox.h"
@@ -14,7 +17,7 @@ struct weir_backend *weir__io_backend(int *ret_err)
 	return *ret_err ? NULL : w->driver.io;
 }
 
-/* Whether it is the parent's: a child shares its descriptors, and is to leave them alone. */
+/* True in a forked child: it shares the parent's descriptors and must not touch them. */
 static bool is_inherited(const struct weir_backend *be)
 {
 	return weir__rt_is_inherited(be->worker->rt);
@@ -64,20 +67,21 @@ int weir__handle_control(struct weir_handle *h, enum weir_control what, void *va
 /* ---- close ---- */
 
 /*
- * A handle may be closed twice: by the op that discards what it accepted, which does not own the
- * memory, and by who does. Whichever of detached and the owner's close comes last releases it.
+ * A handle may be closed twice: by the op that discards an accepted connection but does not own
+ * the handle's memory, and by the owner of the memory. Of weir_backend_detached and the owner's
+ * close, the later one releases the handle.
  */
 enum {
-	HANDLE_CLOSING = 1u << 0,	/* detach is under way, or over */
+	HANDLE_CLOSING = 1u << 0,	/* detach has begun, or is over */
 	HANDLE_OWNED = 1u << 1,		/* .released is set */
 	HANDLE_GONE = 1u << 2,		/* nothing refers to it any more */
 };
 
 void weir_backend_detached(struct weir_handle *h)
 {
-	/* Whoever closes it, too, may look meanwhile. */
+	/* A concurrent close may read this. */
 	weir__store(&h->backend, (struct weir_backend *)NULL, WEIR_RELAXED);
-	/* Pairs with the one in weir__handle_close. */
+	/* Pairs with the fetch_or in weir__handle_close. */
 	if (weir__fetch_or(&h->flags, (uint8_t)HANDLE_GONE, WEIR_ACQ_REL) & HANDLE_OWNED)
 		h->released(h);
 }
@@ -95,7 +99,7 @@ void weir__handle_close(struct weir_handle *h, void (*released)(struct weir_hand
 		return;
 	if (released)
 		h->released = released;
-	/* Pairs with the one in weir_backend_detached. */
+	/* Pairs with the fetch_or in weir_backend_detached. */
 	found = weir__fetch_or(&h->flags, add, WEIR_ACQ_REL);
 	if ((found & HANDLE_CLOSING) && !(found & HANDLE_GONE))
 		return;
@@ -127,7 +131,7 @@ void weir__handle_send(struct weir_backend *to, struct weir_handle *h)
 	weir__post(to, weir__mail_tag(&h->link, WEIR__MAIL_HANDLE));
 }
 
-/* On no worker its ops are left: their tasks do not go on. */
+/* Off the workers the ops are dropped: their tasks never run again. */
 static void serve(struct weir_backend *io, struct weir_handle *h, uintptr_t mail)
 {
 	struct weir__link *link, *next;

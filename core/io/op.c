@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * op.c: operations as futures: submit, complete, cancel, whatever the backend.
+ * op.c: operations as futures: submit, complete and cancel, for every backend.
  *
  *	state		who owns the op		leaves it by
  *	IDLE		the caller		poll: submit
@@ -8,9 +8,10 @@
  *	DONE		the caller		poll: result
  *	RETRY		the caller		poll: submit again, or -ECANCELED
  *
- * An op goes to the instance of the worker that polls it first. Where a handle
- * wants it at home (WEIR_CAP_HOMED), or the backend cannot cancel from another
- * thread, it is sent to the instance's worker: core/mailbox.h has the rules.
+ * An op goes to the instance of the worker that polls it first. It is sent to the
+ * handle's home worker instead if the handle is homed (WEIR_CAP_HOMED). A cancel
+ * is sent to the instance's worker if the backend cannot cancel from another
+ * thread. core/mailbox.h has the rules.
  */
 #include "weir/op.h"
 
@@ -51,7 +52,7 @@ static enum weir_homed side_of(const struct weir_op *op)
 	}
 }
 
-/* Whether the op has to go to the home of its handle, and went. */
+/* Sends the op to the home of its handle if it must be submitted there. True if it did. */
 static bool send_home(struct weir_backend *io, struct weir_op *op)
 {
 	struct weir_handle *h = op->handle;
@@ -61,8 +62,8 @@ static bool send_home(struct weir_backend *io, struct weir_op *op)
 		return false;
 	home = weir__load(&h->backend, WEIR_RELAXED);
 	/*
-	 * Also at home an op goes behind those that were mailed before it.
-	 * Acquire: of a handle that its home has let go, the backend's state is seen.
+	 * At home, too, an op goes behind those that were mailed before it. The acquire: if the
+	 * home has let go of the handle, the backend's state is visible.
 	 */
 	if (WEIR_LIKELY(home == io && weir__mail_is_empty(&h->mail)) ||
 	    !(io->caps & WEIR_CAP_HOMED) || !(weir__load(&h->homed, WEIR_ACQUIRE) & side_of(op)))
@@ -75,12 +76,12 @@ static bool send_home(struct weir_backend *io, struct weir_op *op)
 
 void weir__op_submit_at_home(struct weir_backend *io, struct weir_op *op)
 {
-	bool wanted;
+	bool cancelled;
 
 	op->backend = io;
-	wanted = weir__asked_leave(&op->asked);
+	cancelled = !weir__asked_leave(&op->asked);
 	io->ops->submit(io, op);
-	if (WEIR_UNLIKELY(!wanted))
+	if (WEIR_UNLIKELY(cancelled))
 		weir__op_arrived(op);
 }
 
@@ -101,7 +102,7 @@ static int op_take_result(struct weir_op *op)
 	return op->res;
 }
 
-/* The leaf is armed. The result if the backend has it at once. */
+/* The leaf is armed. Returns the result if the backend has it at once. */
 static int op_submit(struct weir__worker *w, struct weir_op *op, struct weir_cx *cx)
 {
 	weir__store(&op->state, (uint8_t)WEIR_OP_INFLIGHT, WEIR_RELAXED);
@@ -112,8 +113,8 @@ static int op_submit(struct weir__worker *w, struct weir_op *op, struct weir_cx 
 	return WEIR_PENDING;
 }
 
-/* What a transfer is to move, or one more than a result can tell. */
-static size_t bytes_wanted(const struct weir_op *op)
+/* The number of bytes that a transfer asks for, at most one more than a result can hold. */
+static size_t bytes_asked(const struct weir_op *op)
 {
 	const size_t most = (size_t)INT32_MAX + 1;
 	size_t sum = 0;
@@ -128,7 +129,7 @@ static size_t bytes_wanted(const struct weir_op *op)
 	return sum;
 }
 
-/* Whether there is no memory where some is said to be. */
+/* True if a buffer is NULL although its length is not 0. */
 static bool lacks_memory(const struct weir_op *op)
 {
 	if (op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND)
@@ -141,26 +142,29 @@ static bool lacks_memory(const struct weir_op *op)
 	return false;
 }
 
-/* What is known of a transfer before a backend sees it: its result, or WEIR_PENDING. */
+/*
+ * Checks a transfer before a backend sees it. Returns its result if that is known, or
+ * WEIR_PENDING.
+ */
 static int transfer_check(const struct weir_op *op)
 {
 	bool receives = op->code == WEIR_OP_RECV || op->code == WEIR_OP_RECVV;
 	bool all = op->flags & WEIR_OP_ALL;
 	size_t bytes;
 
-	/* The kernel's answer, before a backend copies. */
+	/* What the kernel would return; checked here because a backend may copy first. */
 	if (lacks_memory(op))
 		return -EFAULT;
-	bytes = bytes_wanted(op);
+	bytes = bytes_asked(op);
 	if (bytes > INT32_MAX && all)
 		return -EINVAL;
-	/* Without room, nothing that came and the end of the stream are the same. */
+	/* With a buffer of 0 bytes, "no data yet" and "end of stream" would look the same. */
 	if (bytes == 0 && receives)
 		return all ? 0 : -EINVAL;
 	return WEIR_PENDING;
 }
 
-/* Whether there is something to check. */
+/* A quick test for the transfers that transfer_check may refuse. */
 static inline bool is_transfer_to_check(const struct weir_op *op)
 {
 	switch (op->code) {
@@ -205,12 +209,18 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 	return op_submit(w, op, cx);
 }
 
-/* It was given back and is not wanted any more: the backend hears of it, and completes it. */
+/*
+ * The backend returned the op for a retry, but it was cancelled: tell the backend, which completes
+ * it.
+ */
 static int op_give_up(struct weir_op *op)
 {
 	struct weir__worker *w = weir__worker_current();
 
-	/* From whatever worker its task is on now: only such a backend gives back. */
+	/*
+	 * The task may be on any worker now; only backends with WEIR_CAP_POLL_ANY return ops for a
+	 * retry.
+	 */
 	WEIR_ASSERT(op->backend->caps & WEIR_CAP_POLL_ANY);
 	weir__store(&op->state, (uint8_t)WEIR_OP_INFLIGHT, WEIR_RELAXED);
 	w->submitting = op;
@@ -243,7 +253,10 @@ static int op_poll(struct weir_future *future, struct weir_cx *cx)
 	return WEIR_LIKELY(state == WEIR_OP_RETRY) ? op_retry(op, cx) : op_take_result(op);
 }
 
-/* The op becomes the caller's, which is woken, and is at home here. w: the calling worker, or NULL. */
+/*
+ * Returns the op to its caller and wakes it. The task's home becomes w, the calling worker, if w
+ * is not NULL.
+ */
 static void hand_back(struct weir__worker *w, struct weir_op *op, enum weir_op_state state)
 {
 	struct weir__wakeup wakeup;
@@ -261,7 +274,7 @@ void weir_backend_complete(struct weir_op *op, int res)
 {
 	struct weir__worker *w = weir__worker_current();
 
-	/* Given back counts, if a cancel was on its way to the backend at that moment. */
+	/* RETRY is allowed if a cancel was on its way to the backend when it returned the op. */
 	WEIR_ASSERT(op->state == WEIR_OP_INFLIGHT ||
 		    (op->state == WEIR_OP_RETRY && weir__asked_is_cancelled(&op->asked)));
 	op->res = res;
@@ -287,7 +300,7 @@ void weir__op_arrived(struct weir_op *op)
 {
 	struct weir__wakeup wakeup;
 
-	/* Its task does not go on. */
+	/* Its task never runs again. */
 	if (WEIR_UNLIKELY(!weir__worker_current()))
 		return;
 	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_INFLIGHT) {
@@ -295,7 +308,7 @@ void weir__op_arrived(struct weir_op *op)
 		op->backend->ops->cancel(op->backend, op);
 		return;
 	}
-	/* Its result has waited for this. */
+	/* The op's result has waited for its link to arrive. */
 	weir__leaf_waker(&op->leaf, &wakeup);
 	(void)weir__asked_take(&op->asked);
 	weir__waker_fire(&wakeup);
@@ -318,7 +331,10 @@ static void op_cancel(struct weir_future *future)
 	weir__post(be, weir__mail_tag(&op->link, WEIR__MAIL_OP));
 }
 
-/* A connection that nobody gets: its client is not to take it for an empty answer. */
+/*
+ * Closes a connection that nobody accepts, with a reset: its client must not mistake it for an
+ * empty response.
+ */
 static void refuse(struct weir_handle *h)
 {
 	int seconds = 0;
@@ -339,15 +355,15 @@ static int close_job(void *fd)
 }
 
 /*
- * The close of a file may wait: for a server, a daemon, a terminal. So not on a worker, if there is
- * the memory and the thread for another place.
+ * Closing a file may block, for example on a network file system or a terminal. So a blocking
+ * thread closes it; if there is no memory or thread for that, it is closed here.
  */
 static void discard_file(int fd)
 {
 	(void)weir_blocking_spawn_or_drop(NULL, close_job, (void *)(intptr_t)fd, close_file);
 }
 
-/* A result that nobody will look at: give back what it holds. */
+/* Releases what the result holds: nobody will look at it. */
 static void op_discard(struct weir_future *future)
 {
 	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, future);
@@ -376,7 +392,10 @@ static void op_init(struct weir_op *op, enum weir_op_code code, struct weir_hand
 	op->handle = handle;
 }
 
-/* One that takes less will do, unless it is to be all: then one more, which is refused. */
+/*
+ * A shorter transfer is allowed unless all bytes are required (WEIR_OP_ALL). Then one byte more
+ * than the limit is kept, which transfer_check refuses.
+ */
 static uint32_t clamp_len(size_t len, unsigned flags)
 {
 	const uint32_t most = flags & WEIR_OP_ALL ? INT32_MAX + 1u : INT32_MAX;
