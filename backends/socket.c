@@ -15,6 +15,7 @@
 #include "backends/socket.h"
 #include "backends/socket_os.h"
 #include "core/atomic.h"
+#include "weir/net.h"
 
 /* In weir_handle.ends. */
 enum {

@@ -33,7 +33,7 @@ static bool fibers, copying;
 
 static void start_recv(struct echo *echo)
 {
-	struct weir_handle *handle = &echo->conn->handle;
+	struct weir_handle *handle = weir_tcp_handle(echo->conn);
 
 	if (copying)
 		weir_op_init_recv(&echo->op, handle, echo->lease.data, buf_bytes, 0);
@@ -43,7 +43,8 @@ static void start_recv(struct echo *echo)
 
 static void start_send(struct echo *echo, size_t len)
 {
-	weir_op_init_send(&echo->op, &echo->conn->handle, echo->lease.data, len, WEIR_OP_ALL);
+	weir_op_init_send(&echo->op, weir_tcp_handle(echo->conn), echo->lease.data, len,
+			  WEIR_OP_ALL);
 }
 
 static int echo_poll(void *state, struct weir_cx *cx)

@@ -91,7 +91,7 @@ static int converse(struct member *m)
 
 	while (rc >= 0) {
 		if (which != OTHERS) {
-			weir_op_init_recv(&op, &m->conn->handle, from_client.text,
+			weir_op_init_recv(&op, weir_tcp_handle(m->conn), from_client.text,
 					  sizeof(from_client.text), 0);
 			weir_select_set_arm(&set, CLIENT, &op.future);
 		}

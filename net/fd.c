@@ -33,11 +33,16 @@ int weir_fd_open(int fd, struct weir_fd **ret_fd)
 	return 0;
 }
 
+struct weir_handle *weir_fd_handle(struct weir_fd *fd)
+{
+	return fd ? &fd->handle : NULL;
+}
+
 int weir_fd_wait(struct weir_fd *fd, unsigned events, uint64_t deadline)
 {
 	struct weir_op op;
 
-	weir_op_init_poll(&op, &fd->handle, events);
+	weir_op_init_poll(&op, weir_fd_handle(fd), events);
 	return weir__net_await(&op.future, deadline);
 }
 

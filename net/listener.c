@@ -176,6 +176,11 @@ int weir_listener_addr(struct weir_listener *listener, struct weir_addr *ret_add
 	return weir__handle_addr(&listener->handle, WEIR_CTL_LOCAL_ADDR, ret_addr);
 }
 
+struct weir_handle *weir_listener_handle(struct weir_listener *listener)
+{
+	return listener ? &listener->handle : NULL;
+}
+
 unsigned weir_listener_shards(const struct weir_listener *listener)
 {
 	return listener->shards_len;

@@ -6,9 +6,38 @@
 #ifndef WEIR_NET_NET_H
 #define WEIR_NET_NET_H
 
+#include "weir/backend.h"
 #include "weir/net.h"
 
 struct weir__worker;
+
+struct weir_tcp {
+	struct weir_handle handle;
+	uint32_t halves;	/* 0: whole; split: enum weir_half of the open ones; atomic */
+	uint16_t given_to;	/* 1 + the worker whose connections it is one of; 0: no one's */
+};
+
+/* A listener, or one of its shards. */
+struct weir_listener {
+	struct weir_handle handle;
+	uint32_t holds;			/* the owner's and one per running accept; atomic */
+	uint32_t gate;			/* accepts that are starting, and whether it is closed; atomic */
+	uint16_t worker;		/* that opened it, and takes its connections from the kernel */
+	uint16_t shards_len;		/* 1: itself */
+	uint8_t shards_by;		/* enum weir_shards */
+	int steer_error;
+	struct weir_listener **shards;	/* of the first of several: all of them; else NULL */
+};
+
+struct weir_fd {
+	struct weir_handle handle;
+};
+
+/* weir_tcp_handle, for the calls of the library itself. */
+static inline struct weir_handle *weir__tcp_handle(struct weir_tcp *conn)
+{
+	return conn ? &conn->handle : NULL;
+}
 
 /* The longest host name of the DNS, without the final NUL. */
 #define WEIR__HOST_MAX 253

@@ -15,12 +15,6 @@
 #include "core/task/task.h"
 #include "net/net.h"
 
-/* NULL for none, which every operation answers with -EBADF. */
-static inline struct weir_handle *handle_of(struct weir_tcp *conn)
-{
-	return conn ? &conn->handle : NULL;
-}
-
 /* ---- life ---- */
 
 struct weir_tcp *weir__tcp_alloc(void)
@@ -132,6 +126,11 @@ void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half)
 		weir_tcp_close(conn);
 }
 
+struct weir_handle *weir_tcp_handle(struct weir_tcp *conn)
+{
+	return weir__tcp_handle(conn);
+}
+
 /* ---- connecting ---- */
 
 int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
@@ -177,7 +176,7 @@ int weir_tcp_recv_until(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 {
 	struct weir_op op;
 
-	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
+	weir_op_init_recv(&op, weir__tcp_handle(conn), buf, weir__io_clamp(len), 0);
 	return weir__net_await(&op.future, deadline);
 }
 
@@ -185,7 +184,7 @@ int weir_tcp_recv(struct weir_tcp *conn, void *buf, size_t len)
 {
 	struct weir_op op;
 
-	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
+	weir_op_init_recv(&op, weir__tcp_handle(conn), buf, weir__io_clamp(len), 0);
 	return weir_await(&op.future);
 }
 
@@ -194,7 +193,7 @@ int weir_tcp_recvv_until(struct weir_tcp *conn, const struct iovec *iov, unsigne
 {
 	struct weir_op op;
 
-	weir_op_init_recvv(&op, handle_of(conn), iov, count);
+	weir_op_init_recvv(&op, weir__tcp_handle(conn), iov, count);
 	return weir__net_await(&op.future, deadline);
 }
 
@@ -207,7 +206,7 @@ int weir_tcp_peek_until(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 {
 	struct weir_op op;
 
-	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), WEIR_OP_PEEK);
+	weir_op_init_recv(&op, weir__tcp_handle(conn), buf, weir__io_clamp(len), WEIR_OP_PEEK);
 	return weir__net_await(&op.future, deadline);
 }
 
@@ -220,7 +219,7 @@ int weir_tcp_recv_try(struct weir_tcp *conn, void *buf, size_t len)
 {
 	struct weir_op op;
 
-	weir_op_init_recv(&op, handle_of(conn), buf, weir__io_clamp(len), WEIR_OP_TRY);
+	weir_op_init_recv(&op, weir__tcp_handle(conn), buf, weir__io_clamp(len), WEIR_OP_TRY);
 	return weir_await(&op.future);
 }
 
@@ -241,7 +240,8 @@ int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 	while (done < len) {
 		size_t part = weir__io_clamp(len - done);
 
-		weir_op_init_recv(&op, handle_of(conn), (char *)buf + done, part, WEIR_OP_ALL);
+		weir_op_init_recv(&op, weir__tcp_handle(conn), (char *)buf + done, part,
+				  WEIR_OP_ALL);
 		rc = weir__net_await(&op.future, deadline);
 		done += op.u.io.done;
 		if (rc >= 0 && op.u.io.done < part)
@@ -259,7 +259,7 @@ int weir_tcp_recv_lease_until(struct weir_tcp *conn, struct weir_lease *ret_leas
 {
 	struct weir_op op;
 
-	weir_op_init_recv_lease(&op, handle_of(conn), ret_lease);
+	weir_op_init_recv_lease(&op, weir__tcp_handle(conn), ret_lease);
 	return weir__net_await(&op.future, deadline);
 }
 
@@ -267,7 +267,7 @@ int weir_tcp_recv_lease(struct weir_tcp *conn, struct weir_lease *ret_lease)
 {
 	struct weir_op op;
 
-	weir_op_init_recv_lease(&op, handle_of(conn), ret_lease);
+	weir_op_init_recv_lease(&op, weir__tcp_handle(conn), ret_lease);
 	return weir_await(&op.future);
 }
 
@@ -277,7 +277,7 @@ int weir_tcp_send(struct weir_tcp *conn, const void *buf, size_t len)
 {
 	struct weir_op op;
 
-	weir_op_init_send(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
+	weir_op_init_send(&op, weir__tcp_handle(conn), buf, weir__io_clamp(len), 0);
 	return weir_await(&op.future);
 }
 
@@ -285,7 +285,7 @@ int weir_tcp_send_until(struct weir_tcp *conn, const void *buf, size_t len, uint
 {
 	struct weir_op op;
 
-	weir_op_init_send(&op, handle_of(conn), buf, weir__io_clamp(len), 0);
+	weir_op_init_send(&op, weir__tcp_handle(conn), buf, weir__io_clamp(len), 0);
 	return weir__net_await(&op.future, deadline);
 }
 
@@ -294,7 +294,7 @@ int weir_tcp_sendv_until(struct weir_tcp *conn, const struct iovec *iov, unsigne
 {
 	struct weir_op op;
 
-	weir_op_init_sendv(&op, handle_of(conn), iov, count, 0);
+	weir_op_init_sendv(&op, weir__tcp_handle(conn), iov, count, 0);
 	return weir__net_await(&op.future, deadline);
 }
 
@@ -307,7 +307,7 @@ int weir_tcp_send_try(struct weir_tcp *conn, const void *buf, size_t len)
 {
 	struct weir_op op;
 
-	weir_op_init_send(&op, handle_of(conn), buf, weir__io_clamp(len), WEIR_OP_TRY);
+	weir_op_init_send(&op, weir__tcp_handle(conn), buf, weir__io_clamp(len), WEIR_OP_TRY);
 	return weir_await(&op.future);
 }
 
@@ -326,7 +326,7 @@ int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len, uint64
 	if (rc < 0)
 		return rc;
 	while (rc >= 0 && done < len) {
-		weir_op_init_send(&op, handle_of(conn), (const char *)buf + done,
+		weir_op_init_send(&op, weir__tcp_handle(conn), (const char *)buf + done,
 				  weir__io_clamp(len - done), WEIR_OP_ALL);
 		rc = weir__net_await(&op.future, deadline);
 		done += op.u.io.done;
@@ -341,7 +341,7 @@ int weir_tcp_send_lease_until(struct weir_tcp *conn, struct weir_lease *lease, u
 	struct weir_op op;
 	int rc;
 
-	weir_op_init_send(&op, handle_of(conn), lease->data, lease->len, WEIR_OP_ALL);
+	weir_op_init_send(&op, weir__tcp_handle(conn), lease->data, lease->len, WEIR_OP_ALL);
 	rc = weir__net_await(&op.future, deadline);
 	weir_lease_return(lease);
 	return rc;
@@ -352,7 +352,7 @@ int weir_tcp_send_lease(struct weir_tcp *conn, struct weir_lease *lease)
 	struct weir_op op;
 	int rc;
 
-	weir_op_init_send(&op, handle_of(conn), lease->data, lease->len, WEIR_OP_ALL);
+	weir_op_init_send(&op, weir__tcp_handle(conn), lease->data, lease->len, WEIR_OP_ALL);
 	rc = weir_await(&op.future);
 	weir_lease_return(lease);
 	return rc;
@@ -362,34 +362,37 @@ int weir_tcp_send_lease(struct weir_tcp *conn, struct weir_lease *lease)
 
 int weir_tcp_shutdown(struct weir_tcp *conn, int how)
 {
-	return weir__handle_control(handle_of(conn), WEIR_CTL_SHUTDOWN, &how, sizeof(how));
+	return weir__handle_control(weir__tcp_handle(conn), WEIR_CTL_SHUTDOWN, &how, sizeof(how));
 }
 
 int weir_tcp_set_nodelay(struct weir_tcp *conn, bool on)
 {
 	int value = on;
 
-	return weir__handle_control(handle_of(conn), WEIR_CTL_NODELAY, &value, sizeof(value));
+	return weir__handle_control(weir__tcp_handle(conn), WEIR_CTL_NODELAY, &value,
+				    sizeof(value));
 }
 
 int weir_tcp_set_linger(struct weir_tcp *conn, int seconds)
 {
-	return weir__handle_control(handle_of(conn), WEIR_CTL_LINGER, &seconds, sizeof(seconds));
+	return weir__handle_control(weir__tcp_handle(conn), WEIR_CTL_LINGER, &seconds,
+				    sizeof(seconds));
 }
 
 int weir_tcp_set_keepalive(struct weir_tcp *conn, const struct weir_keepalive *keepalive)
 {
 	struct weir_keepalive value = *keepalive;
 
-	return weir__handle_control(handle_of(conn), WEIR_CTL_KEEPALIVE, &value, sizeof(value));
+	return weir__handle_control(weir__tcp_handle(conn), WEIR_CTL_KEEPALIVE, &value,
+				    sizeof(value));
 }
 
 int weir_tcp_local_addr(struct weir_tcp *conn, struct weir_addr *ret_addr)
 {
-	return weir__handle_addr(handle_of(conn), WEIR_CTL_LOCAL_ADDR, ret_addr);
+	return weir__handle_addr(weir__tcp_handle(conn), WEIR_CTL_LOCAL_ADDR, ret_addr);
 }
 
 int weir_tcp_peer_addr(struct weir_tcp *conn, struct weir_addr *ret_addr)
 {
-	return weir__handle_addr(handle_of(conn), WEIR_CTL_PEER_ADDR, ret_addr);
+	return weir__handle_addr(weir__tcp_handle(conn), WEIR_CTL_PEER_ADDR, ret_addr);
 }

@@ -62,7 +62,7 @@ static int producer_poll(void *state, struct weir_cx *cx)
 
 static void idle_start(struct loop *l)
 {
-	weir_op_init_recv(&l->idle, &l->conn->handle, &l->byte, 1, 0);
+	weir_op_init_recv(&l->idle, weir_tcp_handle(l->conn), &l->byte, 1, 0);
 }
 
 static void loop_start(struct loop *l)

@@ -111,7 +111,7 @@ enum weir_control {
 	WEIR_CTL_SHUTDOWN,		/* in: int, SHUT_RD, SHUT_WR, SHUT_RDWR */
 	WEIR_CTL_NODELAY,		/* in: int */
 	WEIR_CTL_LINGER,		/* in: int, seconds; -1 off; 0: close resets */
-	WEIR_CTL_KEEPALIVE,		/* in: struct weir_keepalive */
+	WEIR_CTL_KEEPALIVE,		/* in: struct weir_keepalive (net.h) */
 	WEIR_CTL_SEND_BUFFER,		/* in: int, bytes */
 	WEIR_CTL_RECV_BUFFER,		/* in: int, bytes */
 	WEIR_CTL_ERROR,			/* out: int, the pending socket error (errno) */
@@ -130,10 +130,6 @@ struct weir_steering {
 	const uint16_t *shard;		/* may be WEIR_STEER_NOBODY */
 	unsigned shards;		/* 1 or more */
 	const uint16_t *weight;		/* of each in the lot, 1 or more */
-};
-
-struct weir_keepalive {
-	int idle_s, interval_s, count;	/* idle_s 0: off; the others 0: the system's */
 };
 
 /* What init is given. */

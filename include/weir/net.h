@@ -21,7 +21,7 @@
  * finished resets it (weir_tcp_reset), for its peer has the same right.
  *
  * Every waiting call is made on a fiber, and has a twin for stackless tasks:
- * the op of op.h on &stream->handle. Calls ending in _until take an absolute
+ * the op of op.h on weir_tcp_handle(stream). Calls ending in _until take an absolute
  * deadline, and -ETIMEDOUT from one that moves bytes has said in its
  * ret_done what it moved.
  *
@@ -36,12 +36,13 @@
 #include <sys/un.h>
 
 #include "weir/base.h"
-#include "weir/backend.h"
 #include "weir/op.h"
 #include "weir/task.h"
 #include "weir/time.h"
 
-struct weir_rt;
+struct weir_handle;
+struct weir_listener;
+struct weir_tcp;
 
 /* An address of any family. */
 struct weir_addr {
@@ -55,13 +56,10 @@ struct weir_addr {
 	} u;
 };
 
-struct weir_tcp {
-	struct weir_handle handle;
-	uint32_t halves;		/* 0: whole; split: enum weir_half of the open ones; atomic */
-	uint16_t given_to;		/* 1 + the worker whose connections it is one of; 0: no one's */
-};
-
-/* How many sockets a listener has. */
+/*
+ * How many sockets a listener has. Shards have a socket each on one port, and each stays on
+ * workers of its own: an accept takes from the shard of the worker that makes it.
+ */
 enum weir_shards {
 	WEIR_SHARDS_ONE = 0,
 	WEIR_SHARDS_GROUP,		/* one for each group of the runtime's plan (topo.h) */
@@ -75,19 +73,9 @@ enum weir_steer {
 	WEIR_STEER_CPU,			/* that of the CPU which took its first packet from the network */
 };
 
-/*
- * A listener, or one of its shards. Shards have a socket each on one port, and each stays on
- * workers of its own: an accept takes from the shard of the worker that makes it.
- */
-struct weir_listener {
-	struct weir_handle handle;
-	uint32_t holds;			/* the owner's and one per running accept; atomic */
-	uint32_t gate;			/* accepts that are starting, and whether it is closed; atomic */
-	uint16_t worker;		/* that opened it, and takes its connections from the kernel */
-	uint16_t shards_len;		/* 1: itself */
-	uint8_t shards_by;		/* enum weir_shards */
-	int steer_error;
-	struct weir_listener **shards;	/* of the first of several: all of them; else NULL */
+/* When a silent peer is probed, and when it is given up. */
+struct weir_keepalive {
+	int idle_s, interval_s, count;	/* idle_s 0: off; the others 0: the system's */
 };
 
 struct weir_listener_config {
@@ -199,6 +187,11 @@ WEIR_API int weir_listener_adopt(int fd, const struct weir_listener_config *cfg,
 				 struct weir_listener **ret_listener);
 /** The address it is bound to, with the port chosen for port 0. Thread: [worker]. Since: 0.1 */
 WEIR_API int weir_listener_addr(struct weir_listener *listener, struct weir_addr *ret_addr);
+/**
+ * The handle of a listener, for accept operations made by hand (op.h). With several shards it is
+ * the first one's. NULL for NULL. Thread: [any]. Since: 0.1
+ */
+WEIR_API struct weir_handle *weir_listener_handle(struct weir_listener *listener);
 /** How many sockets it has. Thread: [any]. Since: 0.1 */
 WEIR_API unsigned weir_listener_shards(const struct weir_listener *listener);
 /**
@@ -507,6 +500,15 @@ WEIR_API int weir_tcp_split(struct weir_tcp *conn);
 WEIR_API void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half);
 
 /**
+ * The handle of a stream, for operations made by hand (op.h). It lives as long as the stream.
+ * NULL for NULL: an operation on that answers -EBADF.
+ *
+ * Thread:   [any]
+ * Since:    0.1
+ */
+WEIR_API struct weir_handle *weir_tcp_handle(struct weir_tcp *conn);
+
+/**
  * Receive up to len bytes, into a buffer or an iovec; peek leaves them there. _until: up to a
  * deadline.
  *
@@ -641,9 +643,7 @@ WEIR_API int weir_tcp_peer_addr(struct weir_tcp *conn, struct weir_addr *ret_add
 /* ---- foreign descriptors ---- */
 
 /* A descriptor that is not weir's: a library's, a pipe. */
-struct weir_fd {
-	struct weir_handle handle;
-};
+struct weir_fd;
 
 /**
  * Register a descriptor, so that tasks can wait for it. It may be opened more than once. A device
@@ -671,6 +671,9 @@ WEIR_API int weir_fd_open(int fd, struct weir_fd **ret_fd);
  * Since:    0.1
  */
 WEIR_API int weir_fd_wait(struct weir_fd *fd, unsigned events, uint64_t deadline);
+
+/** Its handle, for WEIR_OP_POLL made by hand (op.h); NULL for NULL. Thread: [any]. Since: 0.1 */
+WEIR_API struct weir_handle *weir_fd_handle(struct weir_fd *fd);
 
 /** Unregister it; pending waits return -ECANCELED. NULL: nothing. Thread: [worker]. Since: 0.1 */
 WEIR_API void weir_fd_close(struct weir_fd *fd);

@@ -85,7 +85,7 @@ CALL(finish, struct weir_sleep_future s; weir_sleep_init(&s, soon());
 CALL(block_on, struct weir_yield_future y; weir_yield_init(&y); return weir_block_on(&y.future, soon());)
 CALL(block_on_sleep, struct weir_sleep_future s; weir_sleep_init(&s, soon());
      return weir_block_on(&s.future, soon());)
-CALL(block_on_recv, struct weir_op op; weir_op_init_recv(&op, &on.conn->handle, buf, 1, 0);
+CALL(block_on_recv, struct weir_op op; weir_op_init_recv(&op, weir_tcp_handle(on.conn), buf, 1, 0);
      return weir_block_on(&op.future, soon());)
 CALL(block_on_accept, struct weir_accept_future a; struct weir_tcp *c;
      weir_accept_init(&a, on.listener, &c); return weir_block_on(&a.future, soon());)
@@ -642,7 +642,7 @@ CALL(hole_behind_sendv, return weir_tcp_sendv(on.conn, hole_behind, 2);)
 CALL(null_send_try, return weir_tcp_send_try(on.conn, NULL, 4);)
 CALL(null_send_all, size_t n; return weir_tcp_send_all(on.conn, NULL, 4, soon(), &n);)
 CALL(null_sendv_all, struct weir_op op;
-     weir_op_init_sendv(&op, &on.conn->handle, NULL, 4, WEIR_OP_ALL);
+     weir_op_init_sendv(&op, weir_tcp_handle(on.conn), NULL, 4, WEIR_OP_ALL);
      return weir_await(&op.future);)
 CALL(null_select_futures, struct weir_select_future s; int results[2];
      weir_select_init(&s, NULL, results, 2); return weir_await(&s.future);)
@@ -1019,7 +1019,7 @@ static int fork_in_poll(void *state UNUSED, struct weir_cx *cx)
 	int status;
 
 	if (pid == 0) {
-		weir_op_init_recv(&op, &on.conn->handle, buf, 1, 0);
+		weir_op_init_recv(&op, weir_tcp_handle(on.conn), buf, 1, 0);
 		_exit(weir_poll(&op.future, cx) != -ENXIO);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);

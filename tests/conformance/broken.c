@@ -16,7 +16,7 @@ static void reset_under_a_read(int by)
 	char byte;
 
 	connected(&side[0], &side[1]);
-	weir_op_init_recv(&op, &side[!by]->handle, &byte, 1, 0);
+	weir_op_init_recv(&op, weir_tcp_handle(side[!by]), &byte, 1, 0);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	weir_tcp_reset(side[by]);
@@ -34,7 +34,7 @@ static void reset_under_a_write(int by)
 	int rc;
 
 	connected(&side[0], &side[1]);
-	weir_op_init_send(&op, &side[!by]->handle, out, LARGE_BYTES, WEIR_OP_ALL);
+	weir_op_init_send(&op, weir_tcp_handle(side[!by]), out, LARGE_BYTES, WEIR_OP_ALL);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	weir_tcp_reset(side[by]);
@@ -69,8 +69,8 @@ CASE(a_reset_ends_both_at_once, 0)
 	int rc[2];
 
 	connected(&one, &other);
-	weir_op_init_recv(&in_op, &one->handle, &byte, 1, 0);
-	weir_op_init_send(&out_op, &one->handle, out, LARGE_BYTES, WEIR_OP_ALL);
+	weir_op_init_recv(&in_op, weir_tcp_handle(one), &byte, 1, 0);
+	weir_op_init_send(&out_op, weir_tcp_handle(one), out, LARGE_BYTES, WEIR_OP_ALL);
 	begin(&reader, &in_op.future);
 	begin(&writer, &out_op.future);
 	pending(&reader);
@@ -93,7 +93,7 @@ CASE(closing_with_unread_bytes_resets, 0)
 	char byte;
 
 	connected(&one, &other);
-	weir_op_init_recv(&op, &one->handle, &byte, 1, 0);
+	weir_op_init_recv(&op, weir_tcp_handle(one), &byte, 1, 0);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	pattern_send(one, 1, 0, 100);
@@ -234,8 +234,8 @@ CASE(closing_ends_both_directions, 0)
 	char byte;
 
 	connected(&one, &other);
-	weir_op_init_recv(&in_op, &one->handle, &byte, 1, 0);
-	weir_op_init_send(&out_op, &one->handle, out, LARGE_BYTES, WEIR_OP_ALL);
+	weir_op_init_recv(&in_op, weir_tcp_handle(one), &byte, 1, 0);
+	weir_op_init_send(&out_op, weir_tcp_handle(one), out, LARGE_BYTES, WEIR_OP_ALL);
 	begin(&reader, &in_op.future);
 	begin(&writer, &out_op.future);
 	pending(&reader);

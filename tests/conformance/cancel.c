@@ -191,9 +191,9 @@ static void receive_in_turns(bool leased)
 	sender = spawn(trickle, one);
 	for (;;) {
 		if (leased)
-			weir_op_init_recv_lease(&op, &other->handle, &lease);
+			weir_op_init_recv_lease(&op, weir_tcp_handle(other), &lease);
 		else
-			weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), 0);
+			weir_op_init_recv(&op, weir_tcp_handle(other), buf, sizeof(buf), 0);
 		rc = for_one_turn(&op.future);
 		if (rc == -ECANCELED)
 			continue;
@@ -231,7 +231,7 @@ static int send_in_turns(void *arg)
 
 	pattern_fill(9, 0, buf, len);
 	while (at < len) {
-		weir_op_init_send(&op, &conn->handle, buf + at, len - at, WEIR_OP_ALL);
+		weir_op_init_send(&op, weir_tcp_handle(conn), buf + at, len - at, WEIR_OP_ALL);
 		if (for_one_turn(&op.future) >= 0)
 			ck_assert_uint_eq(op.u.io.done, len - at);
 		at += op.u.io.done;

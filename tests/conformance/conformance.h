@@ -47,6 +47,7 @@
 #include <sys/resource.h>
 
 #include "tests/support/testing.h"
+#include "weir/backend.h"
 #include "weir/weir.h"
 
 #define CASE(name, caps)                                                                           \
@@ -181,6 +182,7 @@ struct waiter {
 	bool told;
 };
 void begin(struct waiter *waiter, struct weir_future *inner);
+void begin_on(unsigned worker, struct waiter *waiter, struct weir_future *inner);
 void pending(struct waiter *waiter);
 /* Join; the future's result, or the task's. */
 int ended(struct waiter *waiter);

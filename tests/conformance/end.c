@@ -338,7 +338,7 @@ static void fetched_and_unread(bool waits, uint64_t pause)
 		weir_lease_return(&lease);
 	}
 	if (waits) {
-		weir_op_init_recv_lease(&op, &other->handle, &lease);
+		weir_op_init_recv_lease(&op, weir_tcp_handle(other), &lease);
 		begin(&waiter, &op.future);
 		pending(&waiter);
 		pattern_send(one, SCENE_IN, 12, 100);

@@ -54,7 +54,7 @@ CASE(a_pipe_becomes_readable, WEIR_CAP_FD)
 
 	foreign_open(&f);
 	for (int round = 0; round < 3; round++) {
-		weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
+		weir_op_init_poll(&op, weir_fd_handle(f.fd[0]), WEIR_READABLE);
 		begin(&waiter, &op.future);
 		pending(&waiter);
 		ck_assert_int_eq((int)write(f.ends[1], "x", 1), 1);
@@ -76,7 +76,7 @@ CASE(a_full_pipe_becomes_writable, WEIR_CAP_FD)
 	foreign_open(&f);
 	ck_assert_int_eq(weir_fd_wait(f.fd[1], WEIR_WRITABLE, WEIR_FOREVER), WEIR_WRITABLE);
 	fill_pipe(f.ends[1]);
-	weir_op_init_poll(&op, &f.fd[1]->handle, WEIR_WRITABLE);
+	weir_op_init_poll(&op, weir_fd_handle(f.fd[1]), WEIR_WRITABLE);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	empty_pipe(f.ends[0]);
@@ -92,7 +92,7 @@ CASE(a_hang_up_is_always_told, WEIR_CAP_FD)
 	struct weir_op op;
 
 	foreign_open(&f);
-	weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
+	weir_op_init_poll(&op, weir_fd_handle(f.fd[0]), WEIR_READABLE);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	weir_fd_close(f.fd[1]);
@@ -115,12 +115,12 @@ CASE(waiting_for_a_descriptor_ends, WEIR_CAP_FD)
 	ck_assert_int_eq(weir_fd_wait(f.fd[0], WEIR_READABLE, deadline), -ETIMEDOUT);
 	ck_assert_uint_ge(weir_now(), deadline);
 
-	weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
+	weir_op_init_poll(&op, weir_fd_handle(f.fd[0]), WEIR_READABLE);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	ck_assert_int_eq(aborted(&waiter), -ECANCELED);
 
-	weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
+	weir_op_init_poll(&op, weir_fd_handle(f.fd[0]), WEIR_READABLE);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	weir_fd_close(f.fd[0]);
@@ -143,7 +143,7 @@ CASE(two_wait_for_one_descriptor, WEIR_CAP_FD)
 
 	foreign_open(&f);
 	for (int i = 0; i < 2; i++) {
-		weir_op_init_poll(&op[i], &f.fd[0]->handle, WEIR_READABLE);
+		weir_op_init_poll(&op[i], weir_fd_handle(f.fd[0]), WEIR_READABLE);
 		begin(&waiter[i], &op[i].future);
 		pending(&waiter[i]);
 	}
@@ -167,7 +167,8 @@ CASE(waiters_want_different_things, WEIR_CAP_FD)
 	OK(weir_fd_open(ends[0], &fd));
 	fill_pipe(ends[0]);
 	for (int i = 0; i < 4; i++) {
-		weir_op_init_poll(&op[i], &fd->handle, i < 2 ? WEIR_READABLE : WEIR_WRITABLE);
+		weir_op_init_poll(&op[i], weir_fd_handle(fd),
+				  i < 2 ? WEIR_READABLE : WEIR_WRITABLE);
 		begin(&waiter[i], &op[i].future);
 		pending(&waiter[i]);
 	}
@@ -252,7 +253,7 @@ CASE(a_number_is_used_again, WEIR_CAP_FD)
 	for (int round = 0; round < 40; round++) {
 		foreign_open(&f);
 		number = f.ends[0];
-		weir_op_init_poll(&op, &f.fd[0]->handle, WEIR_READABLE);
+		weir_op_init_poll(&op, weir_fd_handle(f.fd[0]), WEIR_READABLE);
 		begin(&waiter, &op.future);
 		pending(&waiter);
 		if (round % 2)
@@ -299,7 +300,7 @@ CASE(a_file_is_refused_and_a_device_is_ready, WEIR_CAP_FD)
 		OK(fd);
 		ck_assert_msg(rc == kinds[i].opens, "%s: %d", kinds[i].path, rc);
 		for (unsigned k = 0; rc == 0 && k < 3; k++) {
-			weir_op_init_poll(&op, &foreign->handle, wanted[k]);
+			weir_op_init_poll(&op, weir_fd_handle(foreign), wanted[k]);
 			begin(&waiter, &op.future);
 			ck_assert_int_eq(ended(&waiter), (int)wanted[k]);
 		}
@@ -325,7 +326,7 @@ CASE(one_descriptor_is_opened_twice, WEIR_CAP_FD)
 	for (int closed = 0; closed < 2; closed++) {
 		for (int i = 0; i < 2; i++) {
 			OK(weir_fd_open(ends[0], &fd[i]));
-			weir_op_init_poll(&op[i], &fd[i]->handle, WEIR_READABLE);
+			weir_op_init_poll(&op[i], weir_fd_handle(fd[i]), WEIR_READABLE);
 			begin(&waiter[i], &op[i].future);
 			pending(&waiter[i]);
 		}
@@ -334,7 +335,7 @@ CASE(one_descriptor_is_opened_twice, WEIR_CAP_FD)
 			ck_assert_int_eq(ended(&waiter[i]), WEIR_READABLE);
 		weir_fd_close(fd[closed]);
 		ck_assert_int_eq((int)read(ends[0], &byte, 1), 1);
-		weir_op_init_poll(&op[0], &fd[!closed]->handle, WEIR_READABLE);
+		weir_op_init_poll(&op[0], weir_fd_handle(fd[!closed]), WEIR_READABLE);
 		begin(&waiter[0], &op[0].future);
 		pending(&waiter[0]);
 		ck_assert_int_eq((int)write(ends[1], "x", 1), 1);

@@ -65,7 +65,7 @@ CASE(leases_run_out_and_come_back, WEIR_CAP_LEASE)
 		hoard_all(h);
 		all = h->count == LEASES_MAX;
 		for (int i = 0; i < WAITERS; i++) {
-			weir_op_init_recv_lease(&ops[i], &far[i]->handle, &leases[i]);
+			weir_op_init_recv_lease(&ops[i], weir_tcp_handle(far[i]), &leases[i]);
 			begin(&waiters[i], &ops[i].future);
 			pending(&waiters[i]);
 			pattern_send(near[i], 2, 0, 100);
@@ -100,7 +100,7 @@ CASE(running_out_stops_leases_only, WEIR_CAP_LEASE)
 
 	hoard_all(h);
 	connected(&one, &other);
-	weir_op_init_recv_lease(&op, &other->handle, &lease);
+	weir_op_init_recv_lease(&op, weir_tcp_handle(other), &lease);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	pattern_send(one, 2, 0, 100);

@@ -86,7 +86,7 @@ CASE(nobody_listens_to_an_operation, 0)
 
 	nobodys_addr(&addr);
 	OK(weir_tcp_new(AF_INET, &conn));
-	weir_op_init_connect(&op, &conn->handle, &addr.u.sa, addr.len);
+	weir_op_init_connect(&op, weir_tcp_handle(conn), &addr.u.sa, addr.len);
 	begin(&waiter, &op.future);
 	ck_assert_int_eq(ended(&waiter), -ECONNREFUSED);
 	weir_tcp_close(conn);
@@ -107,7 +107,7 @@ CASE(connect_and_accept_as_operations, 0)
 	begin(&a, &accept.future);
 	pending(&a);
 	OK(weir_tcp_new(AF_INET, &one));
-	weir_op_init_connect(&op, &one->handle, &addr.u.sa, addr.len);
+	weir_op_init_connect(&op, weir_tcp_handle(one), &addr.u.sa, addr.len);
 	begin(&c, &op.future);
 	ck_assert_int_eq(ended(&c), 0);
 	ck_assert_int_eq(ended(&a), 0);
@@ -192,7 +192,7 @@ static void reset_a_crowd(struct weir_listener *listener, const struct weir_addr
 
 	for (int i = 0; i < IN_QUEUE; i++) {
 		OK(weir_tcp_connect_addr(addr, WEIR_FOREVER, &conns[i]));
-		weir_op_init_recv(&ops[i], &conns[i]->handle, &bytes[i], 1, 0);
+		weir_op_init_recv(&ops[i], weir_tcp_handle(conns[i]), &bytes[i], 1, 0);
 	}
 	for (int i = 0; i < IN_QUEUE; i += 2) {
 		begin(&waiters[i], &ops[i].future);
@@ -315,7 +315,7 @@ CASE(a_connect_waits_while_the_queue_is_full, 0)
 
 	crowd_open(&crowd);
 	OK(weir_tcp_new(AF_INET, &conn));
-	weir_op_init_connect(&op, &conn->handle, &crowd.addr.u.sa, crowd.addr.len);
+	weir_op_init_connect(&op, weir_tcp_handle(conn), &crowd.addr.u.sa, crowd.addr.len);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	for (unsigned i = 0; i < crowd.count; i++) {
@@ -521,7 +521,7 @@ CASE(what_is_not_declared_is_refused, 0)
 		ck_assert_int_eq(weir_tcp_recv_lease(one, &lease), -EOPNOTSUPP);
 	if (!(env.caps & WEIR_CAP_FD)) {
 		ck_assert_int_eq(weir_fd_open(0, &foreign), -EOPNOTSUPP);
-		weir_op_init_poll(&op, &one->handle, WEIR_READABLE);
+		weir_op_init_poll(&op, weir_tcp_handle(one), WEIR_READABLE);
 		ck_assert_int_eq(weir_await(&op.future), -EOPNOTSUPP);
 	}
 	close_both(one, other);

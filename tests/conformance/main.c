@@ -81,7 +81,7 @@ static int read_caps(void *arg)
 
 	if (rc < 0)
 		return rc;
-	*(uint32_t *)arg = listener->handle.backend->caps;
+	*(uint32_t *)arg = weir_listener_handle(listener)->backend->caps;
 	weir_listener_close(listener);
 	return 0;
 }

@@ -176,7 +176,7 @@ CASE(more_operations_than_a_queue_takes, 0)
 
 	multitude_open(m);
 	for (unsigned i = 0; i < m->count; i++) {
-		weir_op_init_recv(&ops[i], &m->far[i]->handle, &bytes[i], 1, 0);
+		weir_op_init_recv(&ops[i], weir_tcp_handle(m->far[i]), &bytes[i], 1, 0);
 		futures[i] = &ops[i].future;
 	}
 	weir_join_all_init(&all, futures, results, m->count);

@@ -57,7 +57,7 @@ static int receive_in_a_storm(struct weir_tcp *conn, uint64_t *random, char *ret
 	struct weir_select_future select;
 	int results[2];
 
-	weir_op_init_recv(&op, &conn->handle, ret_byte, 1, 0);
+	weir_op_init_recv(&op, weir_tcp_handle(conn), ret_byte, 1, 0);
 	storm_init(&storm, (unsigned)draw(random, 20));
 	if (draw(random, 2)) {
 		weir_join_all_init(&all, futures, results, 2);

@@ -21,11 +21,12 @@ struct weir_listener *open_listener(struct weir_addr *ret_addr)
 /* The simulated backend has no say in that: its buffers are small. */
 static void small_buffer(struct weir_tcp *conn)
 {
-	struct weir_backend *be = conn->handle.backend;
+	struct weir_backend *be = weir_tcp_handle(conn)->backend;
 	int bytes = 65536;
 
 	if (be->ops->control)
-		be->ops->control(be, &conn->handle, WEIR_CTL_SEND_BUFFER, &bytes, sizeof(bytes));
+		be->ops->control(be, weir_tcp_handle(conn), WEIR_CTL_SEND_BUFFER, &bytes,
+				 sizeof(bytes));
 }
 
 void connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other)
@@ -289,10 +290,12 @@ static void await_fini(void *state)
 	tell(*(struct waiter **)state);
 }
 
-void begin(struct waiter *waiter, struct weir_future *inner)
+static void start(struct waiter *waiter, struct weir_future *inner, unsigned flags, int worker)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 
+	cfg.flags = flags;
+	cfg.worker = worker;
 	*waiter = (struct waiter){ .future.ops = &waiter_ops, .inner = inner };
 	weir_notify_init(&waiter->waits);
 	if (env.stackless) {
@@ -305,6 +308,16 @@ void begin(struct waiter *waiter, struct weir_future *inner)
 		cfg.arg = waiter;
 	}
 	OK(weir_task_spawn(NULL, &cfg, &waiter->task));
+}
+
+void begin(struct waiter *waiter, struct weir_future *inner)
+{
+	start(waiter, inner, 0, 0);
+}
+
+void begin_on(unsigned worker, struct waiter *waiter, struct weir_future *inner)
+{
+	start(waiter, inner, WEIR_TASK_PINNED, 1 + (int)worker);
 }
 
 void pending(struct waiter *waiter)

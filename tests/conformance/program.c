@@ -141,7 +141,7 @@ static int send_to(struct run *r, struct weir_tcp *conn, struct way *way, size_t
 
 	pattern_fill(way->seed, way->sent, r->buf, n);
 	if (cut) {
-		weir_op_init_sendv(&op, &conn->handle, iov, 3, WEIR_OP_ALL);
+		weir_op_init_sendv(&op, weir_tcp_handle(conn), iov, 3, WEIR_OP_ALL);
 		rc = weir_await(&op.future);
 	} else {
 		rc = weir_tcp_send_all(conn, r->buf, n, WEIR_FOREVER, NULL);
@@ -302,12 +302,12 @@ static void wait_begin(struct run *r, struct wait *w, size_t n)
 	env.stackless = draw(&r->random, 2);
 	w->lease = (struct weir_lease){ .data = NULL };
 	if (n)
-		weir_op_init_recv(&w->op, &mine(r)->handle, w->buf, n, WEIR_OP_ALL);
+		weir_op_init_recv(&w->op, weir_tcp_handle(mine(r)), w->buf, n, WEIR_OP_ALL);
 	else if (draw(&r->random, 2))
-		weir_op_init_recv(&w->op, &mine(r)->handle, w->buf, sizeof(w->buf),
+		weir_op_init_recv(&w->op, weir_tcp_handle(mine(r)), w->buf, sizeof(w->buf),
 				  draw(&r->random, 2) ? WEIR_OP_PEEK : 0);
 	else
-		weir_op_init_recv_lease(&w->op, &mine(r)->handle, &w->lease);
+		weir_op_init_recv_lease(&w->op, weir_tcp_handle(mine(r)), &w->lease);
 	begin(&w->waiter, &w->op.future);
 	pending(&w->waiter);
 }

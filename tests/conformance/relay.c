@@ -286,7 +286,8 @@ static void trial_prepare(struct trial *t)
 		     t->cause == HALF_LIMIT ? limit_ns : 0);
 	if (t->state == BLOCKED) {
 		t->data = calloc(1, LARGE_BYTES);
-		weir_op_init_send(&t->send, &line->left->handle, t->data, LARGE_BYTES, WEIR_OP_ALL);
+		weir_op_init_send(&t->send, weir_tcp_handle(line->left), t->data, LARGE_BYTES,
+				  WEIR_OP_ALL);
 		begin(&t->sender, &t->send.future);
 		pending(&t->sender);
 	} else if (t->state != QUIET) {

@@ -40,7 +40,7 @@ static void two_pieces(struct scene *s)
 
 struct weir_future *scene_start(struct scene *s)
 {
-	struct weir_handle *handle = s->one ? &s->one->handle : NULL;
+	struct weir_handle *handle = weir_tcp_handle(s->one);
 
 	switch (s->kind) {
 	case SCENE_ACCEPT:
@@ -73,7 +73,7 @@ struct weir_future *scene_start(struct scene *s)
 		weir_op_init_sendv(&s->op, handle, s->iov, 2, s->flags);
 		break;
 	case SCENE_POLL:
-		weir_op_init_poll(&s->op, &s->fd->handle, WEIR_READABLE);
+		weir_op_init_poll(&s->op, weir_fd_handle(s->fd), WEIR_READABLE);
 		break;
 	case SCENE_KINDS:
 		ck_abort();

@@ -197,7 +197,7 @@ static int accept_all(void *arg)
 	int rc;
 
 	while ((rc = weir_listener_accept(a->listener, &conn)) == 0) {
-		unsigned home = conn->handle.backend->index;
+		unsigned home = weir_tcp_handle(conn)->backend->index;
 
 		a->wrong += group_of(home) != group_of((unsigned)weir_rt_worker_index());
 		atomic_fetch_add(a->accepted, 1);
@@ -251,9 +251,8 @@ CASE_IN_GROUPS(closing_shards_ends_their_accepts, 0)
 	struct weir_tcp *conn;
 
 	for (unsigned i = 0; i < workers(); i++) {
-		weir_accept_init(&accept[i], listener->shards ? listener->shards[i] : listener,
-				 &conn);
-		begin(&waiter[i], &accept[i].future);
+		weir_accept_init(&accept[i], listener, &conn);
+		begin_on(i, &waiter[i], &accept[i].future);
 		pending(&waiter[i]);
 	}
 	weir_listener_close(listener);
@@ -369,8 +368,10 @@ CASE_IN_GROUPS(who_is_idle_keeps_what_it_accepts, 0)
 	struct service s;
 	struct weir_task *task;
 	struct weir_tcp *conn;
+	unsigned opener;
 
 	service_init(&s, open_shards(WEIR_SHARDS_ONE, &addr), WEIR_DISPATCH_LEAST_LOADED);
+	opener = weir_listener_handle(s.listener)->backend->index;
 	task = spawn(serve, &s);
 	for (unsigned i = 0; i < 10; i++) {
 		OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &conn));
@@ -379,7 +380,7 @@ CASE_IN_GROUPS(who_is_idle_keeps_what_it_accepts, 0)
 		s.conns[i] = NULL;
 		weir_tcp_close(conn);
 	}
-	ck_assert_uint_eq(atomic_load(&s.by[s.listener->worker]), 10);
+	ck_assert_uint_eq(atomic_load(&s.by[opener]), 10);
 	service_end(&s, task);
 	return 0;
 }

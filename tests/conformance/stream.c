@@ -89,17 +89,18 @@ static int echo_poll(void *state, struct weir_cx *cx)
 	int rc;
 
 	if (!self->op.future.ops)
-		weir_op_init_recv_lease(&self->op, &self->conn->handle, &self->lease);
+		weir_op_init_recv_lease(&self->op, weir_tcp_handle(self->conn), &self->lease);
 	while ((rc = weir_poll(&self->op.future, cx)) != WEIR_PENDING) {
 		if (rc < 0 || (rc == 0 && !self->sending))
 			return rc;
 		self->sending = !self->sending;
 		if (self->sending) {
-			weir_op_init_send(&self->op, &self->conn->handle, self->lease.data,
+			weir_op_init_send(&self->op, weir_tcp_handle(self->conn), self->lease.data,
 					  self->lease.len, WEIR_OP_ALL);
 		} else {
 			weir_lease_return(&self->lease);
-			weir_op_init_recv_lease(&self->op, &self->conn->handle, &self->lease);
+			weir_op_init_recv_lease(&self->op, weir_tcp_handle(self->conn),
+						&self->lease);
 		}
 	}
 	return WEIR_PENDING;
@@ -199,7 +200,7 @@ CASE(peek_leaves_the_bytes, 0)
 	char buf[8];
 
 	connected(&one, &other);
-	weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), WEIR_OP_PEEK);
+	weir_op_init_recv(&op, weir_tcp_handle(other), buf, sizeof(buf), WEIR_OP_PEEK);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	ck_assert_int_eq(weir_tcp_send_all(one, "abc", 3, WEIR_FOREVER, NULL), 3);
@@ -328,7 +329,7 @@ CASE(a_waiting_read_sees_the_end, 0)
 	char buf[10];
 
 	connected(&one, &other);
-	weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), 0);
+	weir_op_init_recv(&op, weir_tcp_handle(other), buf, sizeof(buf), 0);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	OK(weir_tcp_shutdown(one, SHUT_WR));
@@ -350,7 +351,7 @@ CASE(a_writer_waits_for_its_reader, 0)
 
 	connected(&one, &other);
 	pattern_fill(env.seed, 0, out, LARGE_BYTES);
-	weir_op_init_send(&op, &one->handle, out, LARGE_BYTES, WEIR_OP_ALL);
+	weir_op_init_send(&op, weir_tcp_handle(one), out, LARGE_BYTES, WEIR_OP_ALL);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	OK(weir_sleep(SHORT_NS));
@@ -384,7 +385,7 @@ CASE(adopted_sockets_wait_like_any, WEIR_CAP_FD | WEIR_CAP_UNIX)
 				 0);
 		OK(weir_tcp_adopt(ends[0], &one));
 		OK(weir_tcp_adopt(ends[1], &other));
-		weir_op_init_recv(&op, &other->handle, buf, sizeof(buf),
+		weir_op_init_recv(&op, weir_tcp_handle(other), buf, sizeof(buf),
 				  i & 2 ? WEIR_OP_ALL : WEIR_OP_PEEK);
 		begin(&waiter, &op.future);
 		pending(&waiter);
@@ -416,7 +417,7 @@ CASE(a_copy_is_adopted_again_and_again, WEIR_CAP_FD | WEIR_CAP_UNIX)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	for (int i = 0; i < 3; i++) {
 		OK(weir_tcp_adopt(fcntl(ends[0], F_DUPFD_CLOEXEC, 0), &conn));
-		weir_op_init_recv(&op, &conn->handle, &byte, 1, 0);
+		weir_op_init_recv(&op, weir_tcp_handle(conn), &byte, 1, 0);
 		begin(&waiter, &op.future);
 		pending(&waiter);
 		ck_assert_int_eq((int)write(ends[1], "x", 1), 1);

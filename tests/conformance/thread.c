@@ -60,7 +60,7 @@ CASE(a_sleeping_worker_hears_every_wake, 0)
 
 	/* Something is in flight all the time. */
 	connected(&one, &other);
-	weir_op_init_recv(&op, &one->handle, &byte, 1, 0);
+	weir_op_init_recv(&op, weir_tcp_handle(one), &byte, 1, 0);
 	begin(&waiter, &op.future);
 	pending(&waiter);
 	weir_notify_init(&p.poke);
@@ -230,7 +230,7 @@ CASE(a_fork_leaves_operations_alone, 0)
 
 	connected(&one, &other);
 	for (size_t round = 0; round < 5; round++) {
-		weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), WEIR_OP_ALL);
+		weir_op_init_recv(&op, weir_tcp_handle(other), buf, sizeof(buf), WEIR_OP_ALL);
 		begin(&waiter, &op.future);
 		pending(&waiter);
 		pid = fork();

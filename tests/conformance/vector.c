@@ -41,7 +41,7 @@ static int send_vectors(void *arg)
 		pattern_fill(1, at, buf, len);
 		count = cut(&random, buf, len, iov);
 		memcpy(before, iov, sizeof(iov[0]) * count);
-		weir_op_init_sendv(&op, &conn->handle, iov, count,
+		weir_op_init_sendv(&op, weir_tcp_handle(conn), iov, count,
 				   draw(&random, 2) ? WEIR_OP_ALL : 0);
 		rc = weir_await(&op.future);
 		ck_assert_int_gt(rc, 0);
@@ -108,7 +108,7 @@ static int send_crumbs(void *arg)
 
 	crumbs_lay(c);
 	pattern_fill(2, 0, c->buf, sizeof(c->buf));
-	weir_op_init_sendv(&op, &c->conn->handle, c->iov, MANY_PIECES, WEIR_OP_ALL);
+	weir_op_init_sendv(&op, weir_tcp_handle(c->conn), c->iov, MANY_PIECES, WEIR_OP_ALL);
 	ck_assert_int_eq(weir_await(&op.future), (int)sizeof(c->buf));
 	return weir_tcp_shutdown(c->conn, SHUT_WR);
 }
@@ -175,13 +175,13 @@ CASE(empty_pieces_are_no_end, 0)
 		for (unsigned flags = 0; flags <= WEIR_OP_ALL; flags++) {
 			pattern_fill(7, at, out, sizeof(out));
 			count = among_empty(iov, emptiness[i], out, sizeof(out));
-			weir_op_init_sendv(&op, &one->handle, iov, count, flags);
+			weir_op_init_sendv(&op, weir_tcp_handle(one), iov, count, flags);
 			rc = await_now(&op);
 			ck_assert_msg(flags ? rc == 10 : rc > 0 && rc <= 10, "%u empty: %d",
 				      emptiness[i], rc);
 			count = among_empty(iov, emptiness[i], in, sizeof(in));
 			for (int left = rc; left > 0; left -= rc) {
-				weir_op_init_recvv(&op, &other->handle, iov, count);
+				weir_op_init_recvv(&op, weir_tcp_handle(other), iov, count);
 				rc = await_now(&op);
 				ck_assert_msg(rc > 0 && rc <= left, "%u empty: %d", emptiness[i],
 					      rc);
@@ -199,14 +199,14 @@ static void receive_nothing(struct weir_tcp *conn, struct iovec *empty)
 {
 	struct weir_op op;
 
-	weir_op_init_recv(&op, &conn->handle, NULL, 0, 0);
+	weir_op_init_recv(&op, weir_tcp_handle(conn), NULL, 0, 0);
 	ck_assert_int_eq(await_now(&op), -EINVAL);
-	weir_op_init_recv(&op, &conn->handle, NULL, 0, WEIR_OP_PEEK);
+	weir_op_init_recv(&op, weir_tcp_handle(conn), NULL, 0, WEIR_OP_PEEK);
 	ck_assert_int_eq(await_now(&op), -EINVAL);
-	weir_op_init_recv(&op, &conn->handle, NULL, 0, WEIR_OP_TRY);
+	weir_op_init_recv(&op, weir_tcp_handle(conn), NULL, 0, WEIR_OP_TRY);
 	ck_assert_int_eq(await_now(&op), -EINVAL);
 	for (unsigned i = 0; i < sizeof(emptiness) / sizeof(*emptiness); i++) {
-		weir_op_init_recvv(&op, &conn->handle, empty, emptiness[i]);
+		weir_op_init_recvv(&op, weir_tcp_handle(conn), empty, emptiness[i]);
 		ck_assert_int_eq(await_now(&op), -EINVAL);
 	}
 }
@@ -224,10 +224,10 @@ CASE(no_room_is_no_end, 0)
 	pattern_recv(other, 8, 0, 100);
 	for (unsigned i = 0; i < sizeof(emptiness) / sizeof(*emptiness); i++)
 		for (unsigned flags = 0; flags <= WEIR_OP_ALL; flags++) {
-			weir_op_init_sendv(&op, &one->handle, empty, emptiness[i], flags);
+			weir_op_init_sendv(&op, weir_tcp_handle(one), empty, emptiness[i], flags);
 			ck_assert_int_eq(await_now(&op), 0);
 		}
-	weir_op_init_recv(&op, &other->handle, NULL, 0, WEIR_OP_ALL);
+	weir_op_init_recv(&op, weir_tcp_handle(other), NULL, 0, WEIR_OP_ALL);
 	ck_assert_int_eq(await_now(&op), 0);
 	close_both(one, other);
 	free(empty);
@@ -263,17 +263,17 @@ CASE(all_of_more_than_a_result_can_tell_is_refused, 0)
 
 	connected(&one, &other);
 	for (unsigned i = 0; i < sizeof(too_much) / sizeof(*too_much); i++) {
-		weir_op_init_sendv(&op, &one->handle, iov, again(iov, buf, too_much[i]),
+		weir_op_init_sendv(&op, weir_tcp_handle(one), iov, again(iov, buf, too_much[i]),
 				   WEIR_OP_ALL);
 		ck_assert_int_eq(await_now(&op), -EINVAL);
 		ck_assert_uint_eq(op.u.iov.done, 0);
-		weir_op_init_send(&op, &one->handle, buf, too_much[i], WEIR_OP_ALL);
+		weir_op_init_send(&op, weir_tcp_handle(one), buf, too_much[i], WEIR_OP_ALL);
 		ck_assert_int_eq(await_now(&op), -EINVAL);
-		weir_op_init_recv(&op, &other->handle, buf, too_much[i], WEIR_OP_ALL);
+		weir_op_init_recv(&op, weir_tcp_handle(other), buf, too_much[i], WEIR_OP_ALL);
 		ck_assert_int_eq(await_now(&op), -EINVAL);
 	}
 	iov[0] = iov[1] = (struct iovec){ buf, SIZE_MAX / 2 + 1 };
-	weir_op_init_sendv(&op, &one->handle, iov, 2, WEIR_OP_ALL);
+	weir_op_init_sendv(&op, weir_tcp_handle(one), iov, 2, WEIR_OP_ALL);
 	ck_assert_int_eq(await_now(&op), -EINVAL);
 	pattern_send(one, 9, 0, 100);
 	pattern_recv(other, 9, 0, 100);
@@ -300,7 +300,8 @@ CASE(more_room_than_a_result_can_tell_is_allowed, 0)
 		while (at < end) {
 			int rc;
 
-			weir_op_init_recvv(&op, &other->handle, iov, again(iov, buf, too_much[i]));
+			weir_op_init_recvv(&op, weir_tcp_handle(other), iov,
+					   again(iov, buf, too_much[i]));
 			rc = await_now(&op);
 			ck_assert_int_gt(rc, 0);
 			pattern_check(10, at, buf, (size_t)rc);
@@ -379,7 +380,7 @@ CASE(an_exact_receive_is_fed_in_bits, 0)
 
 	connected(&one, &other);
 	for (size_t round = 0; round < 5; round++) {
-		weir_op_init_recv(&op, &other->handle, buf, sizeof(buf), WEIR_OP_ALL);
+		weir_op_init_recv(&op, weir_tcp_handle(other), buf, sizeof(buf), WEIR_OP_ALL);
 		begin(&waiter, &op.future);
 		pending(&waiter);
 		for (size_t i = 0; i < sizeof(buf); i++) {

@@ -113,7 +113,7 @@ static int job_poll(void *state, struct weir_cx *cx)
 static void job_operation(struct job *job)
 {
 	struct stream *s = job->stream;
-	struct weir_handle *handle = job->conn ? &job->conn->handle : NULL;
+	struct weir_handle *handle = weir_tcp_handle(job->conn);
 
 	switch (job->verb) {
 	case RECV:
@@ -146,7 +146,8 @@ static void job_future(struct job *job)
 		weir_accept_init(&job->accept, job->listener, &job->conn);
 		job->future = &job->accept.future;
 	} else if (job->verb == CONNECT) {
-		weir_op_init_connect(&job->op, &job->conn->handle, &job->to.u.sa, job->to.len);
+		weir_op_init_connect(&job->op, weir_tcp_handle(job->conn), &job->to.u.sa,
+				     job->to.len);
 	} else {
 		job_operation(job);
 	}

@@ -189,7 +189,7 @@ static int echo_poll(void *state, struct weir_cx *cx)
 
 	for (;;) {
 		if (e->phase == ECHO_START) {
-			weir_op_init_recv_lease(&e->op, &e->conn->handle, &e->lease);
+			weir_op_init_recv_lease(&e->op, weir_tcp_handle(e->conn), &e->lease);
 			e->phase = ECHO_RECV;
 		}
 		rc = weir_poll(&e->op.future, cx);
@@ -198,8 +198,8 @@ static int echo_poll(void *state, struct weir_cx *cx)
 		if (e->phase == ECHO_RECV && rc == 0)
 			return 0;
 		if (e->phase == ECHO_RECV) {
-			weir_op_init_send(&e->op, &e->conn->handle, e->lease.data, e->lease.len,
-					  WEIR_OP_ALL);
+			weir_op_init_send(&e->op, weir_tcp_handle(e->conn), e->lease.data,
+					  e->lease.len, WEIR_OP_ALL);
 			e->phase = ECHO_SEND;
 		} else {
 			weir_lease_return(&e->lease);
@@ -234,7 +234,7 @@ static int hop_connect(struct hop *h, struct weir_cx *cx)
 		rc = weir_tcp_new(to->u.sa.sa_family, &h->up);
 		if (rc < 0)
 			return rc;
-		weir_op_init_connect(&h->op, &h->up->handle, &to->u.sa, to->len);
+		weir_op_init_connect(&h->op, weir_tcp_handle(h->up), &to->u.sa, to->len);
 	}
 	rc = weir_poll(&h->op.future, cx);
 	if (rc == 0) {
@@ -547,7 +547,7 @@ static int duplex_connect(struct duplex *d, struct weir_cx *cx)
 		rc = weir_tcp_new(to->u.sa.sa_family, &d->conn);
 		if (rc < 0)
 			return rc;
-		weir_op_init_connect(&d->send, &d->conn->handle, &to->u.sa, to->len);
+		weir_op_init_connect(&d->send, weir_tcp_handle(d->conn), &to->u.sa, to->len);
 		d->phase = DUPLEX_CONNECT;
 	}
 	rc = weir_poll(&d->send.future, cx);
@@ -566,7 +566,7 @@ static int duplex_send(struct duplex *d, struct weir_cx *cx)
 			n = d->c->bytes - d->sent;
 			n = n < d->c->chunk ? n : d->c->chunk;
 			fill(d->c, d->sent, d->out, n);
-			weir_op_init_send(&d->send, &d->conn->handle, d->out, n, 0);
+			weir_op_init_send(&d->send, weir_tcp_handle(d->conn), d->out, n, 0);
 			d->sending = true;
 		}
 		rc = weir_poll(&d->send.future, cx);
@@ -590,7 +590,8 @@ static int duplex_recv(struct duplex *d, struct weir_cx *cx)
 		if (!d->receiving) {
 			if (d->phase != DUPLEX_RUN)
 				return 0;
-			weir_op_init_recv(&d->recv, &d->conn->handle, d->in, sizeof(d->in), 0);
+			weir_op_init_recv(&d->recv, weir_tcp_handle(d->conn), d->in, sizeof(d->in),
+					  0);
 			d->receiving = true;
 		}
 		rc = weir_poll(&d->recv.future, cx);

@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include "tests/sim/sim_world.h"
+#include "weir/net.h"
 #include "weir/time.h"
 
 #define CONNECT_RETRY_NS (10 * WEIR_MSEC)	/* a SYN that found the backlog full */

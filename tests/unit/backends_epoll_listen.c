@@ -10,6 +10,7 @@
 
 #include "backends/socket.h"
 #include "tests/unit/backends_rig.h"
+#include "weir/net.h"
 
 /* ---- listeners and connects --------------------------------------------------------------- */
 

@@ -213,7 +213,7 @@ static int reader_poll(void *state, struct weir_cx *cx)
 	int rc;
 
 	if (!r->begun)
-		weir_op_init_recv(&r->op, &r->conn->handle, &r->byte, 1, 0);
+		weir_op_init_recv(&r->op, weir_tcp_handle(r->conn), &r->byte, 1, 0);
 	rc = weir_poll(&r->op.future, cx);
 	/* Pending without being armed: its budget was used up, it has not begun. */
 	if (rc != WEIR_PENDING || r->op.leaf.waker.ops) {

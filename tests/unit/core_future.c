@@ -272,7 +272,7 @@ static void choice_open(struct choice *c)
 static void choice_init(struct choice *c, uint64_t delay_ns)
 {
 	weir_sem_acquire_init(&c->lock, &c->sem, 1);
-	weir_op_init_poll(&c->op, &c->fd->handle, WEIR_READABLE);
+	weir_op_init_poll(&c->op, weir_fd_handle(c->fd), WEIR_READABLE);
 	weir_sleep_init(&c->sleep, weir_deadline_in(delay_ns));
 	c->futures[0] = &c->lock.future;
 	c->futures[1] = &c->op.future;

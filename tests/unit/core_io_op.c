@@ -108,7 +108,7 @@ ON_EACH(on_a_handle_that_is_not_attached)
 
 static int await_poll(struct pipe_fd *p, struct weir_op *op, uint64_t deadline)
 {
-	weir_op_init_poll(op, &p->in->handle, WEIR_READABLE);
+	weir_op_init_poll(op, weir_fd_handle(p->in), WEIR_READABLE);
 	return weir_await_until(&op->future, deadline);
 }
 
@@ -120,7 +120,7 @@ ON_EACH(cancelled_at_every_moment)
 
 	pipe_open(&p);
 	for (i = 0; i < 50; i++) {
-		weir_op_init_poll(&op, &p.in->handle, WEIR_READABLE);
+		weir_op_init_poll(&op, weir_fd_handle(p.in), WEIR_READABLE);
 		weir_cancel(&op.future);
 		ck_assert_int_eq(weir_await(&op.future), -ECANCELED);
 		ck_assert_int_eq(await_poll(&p, &op, 0), -ETIMEDOUT);
@@ -150,7 +150,7 @@ static int canceller_poll(void *state, struct weir_cx *cx)
 
 	for (;;) {
 		if (c->phase == 0) {
-			weir_op_init_poll(&c->op, &c->p->in->handle, WEIR_READABLE);
+			weir_op_init_poll(&c->op, weir_fd_handle(c->p->in), WEIR_READABLE);
 			c->phase = 1;
 		}
 		rc = weir_poll(&c->op.future, cx);
@@ -286,7 +286,7 @@ static int bundle_poll(void *state, struct weir_cx *cx)
 		b->started = true;
 		weir_sleep_init(&b->sleep, WEIR_FOREVER);
 		for (i = 0; i < 4; i++)
-			weir_op_init_poll(&b->ops[i], &b->p->in->handle,
+			weir_op_init_poll(&b->ops[i], weir_fd_handle(b->p->in),
 					  i % 2 ? WEIR_READABLE : WEIR_READABLE | WEIR_PRIORITY);
 	}
 	for (i = 0; i < 4; i++)
@@ -408,7 +408,7 @@ static int start_behind_mail(void *arg)
 
 	(void)arg;
 	pipe_open(&p);
-	h = &p.in->handle;
+	h = weir_fd_handle(p.in);
 	h->homed = WEIR_HOMED_READS;
 	h->mail = MAIL_SERVED;		/* earlier ones are being submitted */
 	ck_assert_int_eq(weir_spawn(await_readable, p.in, &task), 0);

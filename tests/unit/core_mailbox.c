@@ -119,7 +119,7 @@ ON_EACH(a_cancel_that_comes_with_its_op_finds_the_result)
 	ck_assert_int_eq(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
 	ck_assert_int_eq(write(fds[1], "x", 1), 1);
 	ck_assert_int_eq(weir_fd_open(fds[0], &late.fd), 0);
-	weir_op_init_poll(&late.op, &late.fd->handle, WEIR_READABLE);
+	weir_op_init_poll(&late.op, weir_fd_handle(late.fd), WEIR_READABLE);
 	cfg.fn = wait_in_the_past;
 	cfg.arg = &late;
 	cfg.flags = WEIR_TASK_PINNED;
@@ -158,7 +158,7 @@ static int wait_for_bytes(void *arg)
 
 	add(&w->scene->waiting, 1);
 	YIELD_UNTIL(get(&w->scene->go));
-	weir_op_init_poll(&op, &w->scene->fd[w->index]->handle, WEIR_READABLE);
+	weir_op_init_poll(&op, weir_fd_handle(w->scene->fd[w->index]), WEIR_READABLE);
 	add(&w->scene->waiting, 1);
 	rc = weir_await(&op.future);
 	weir_fd_close(w->scene->fd[w->index]);

@@ -443,7 +443,7 @@ static int what_is_always_ready_leaves_others_their_turn(void *arg UNUSED)
 	stage_open(&s);
 	ck_assert_int_eq(weir_mpsc_new(1, 1, &mpsc), 0);
 	ck_assert_int_eq(weir_select_set_init(&set, branches, 2), 0);
-	weir_op_init_recv(&op, &s.near->handle, &s.byte, 1, 0);
+	weir_op_init_recv(&op, weir_tcp_handle(s.near), &s.byte, 1, 0);
 	ck_assert_int_eq(weir_select_set_arm(&set, 1, &op.future), 0);
 	for (unsigned i = 0;; i++) {
 		ck_assert_int_eq(weir_mpsc_send_try(mpsc, &byte), 0);

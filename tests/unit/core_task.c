@@ -104,7 +104,7 @@ static int victim_start(struct victim_state *s)
 	if (v->moment != ON_PIPE)
 		return 0;
 	ck_assert_int_eq(weir_fd_open(v->fds[0], &s->fd), 0);
-	weir_op_init_poll(&s->op, &s->fd->handle, WEIR_READABLE);
+	weir_op_init_poll(&s->op, weir_fd_handle(s->fd), WEIR_READABLE);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * abort by set, one waiter, and nobody left when the set is freed.
  */
 #include "tests/unit/runtimes.h"
+#include "weir/backend.h"
 
 #define LONG (3600 * WEIR_SEC)
 

@@ -261,7 +261,7 @@ static struct weir_future *yield(struct stage *s)
 
 static struct weir_future *stream(struct stage *s)
 {
-	weir_op_init_recv(&s->at->op, &s->near->handle, &s->byte, 1, 0);
+	weir_op_init_recv(&s->at->op, weir_tcp_handle(s->near), &s->byte, 1, 0);
 	return &s->at->op.future;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "net/net.h"
 #include "weir/net.h"
 #include "weir/rt.h"
 #include "weir/task.h"
@@ -129,10 +130,10 @@ FIBER_CASE(accepted_and_connected_streams_have_no_delay)
 
 	ck_assert_int_eq(weir_tcp_connect(text, WEIR_FOREVER, &client), 0);
 	ck_assert_int_eq(weir_listener_accept(listener, &server), 0);
-	getsockopt(server->handle.fd, IPPROTO_TCP, TCP_NODELAY, &on, &len);
+	getsockopt(weir_tcp_handle(server)->fd, IPPROTO_TCP, TCP_NODELAY, &on, &len);
 	ck_assert_int_ne(on, 0);
 	on = 0;
-	getsockopt(client->handle.fd, IPPROTO_TCP, TCP_NODELAY, &on, &len);
+	getsockopt(weir_tcp_handle(client)->fd, IPPROTO_TCP, TCP_NODELAY, &on, &len);
 	ck_assert_int_ne(on, 0);
 	weir_tcp_close(client);
 	weir_tcp_close(server);

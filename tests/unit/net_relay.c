@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/net.h"
 #include "weir/net.h"
 #include "weir/relay.h"
 #include "weir/rt.h"

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "net/net.h"
 #include "tests/topo/machine.h"
 #include "tests/unit/runtimes.h"
 #include "weir/topo.h"
@@ -239,7 +240,8 @@ static int one_group_body(void *arg UNUSED)
 	open_shards(&s, WEIR_SHARDS_GROUP, WEIR_STEER_CPU);
 	ck_assert_uint_eq(weir_listener_shards(s.listener), 1);
 	ck_assert_int_eq(weir_listener_steer_error(s.listener), 0);
-	ck_assert_int_eq(getsockopt(s.listener->handle.fd, SOL_SOCKET, SO_REUSEPORT, &on, &len),
+	ck_assert_int_eq(getsockopt(weir_listener_handle(s.listener)->fd, SOL_SOCKET, SO_REUSEPORT,
+				    &on, &len),
 			 0);
 	ck_assert_int_eq(on, 0);
 	weir_listener_close(s.listener);

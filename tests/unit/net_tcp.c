@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/net.h"
 #include "weir/net.h"
 #include "weir/rt.h"
 #include "weir/task.h"
@@ -380,12 +381,12 @@ FIBER_CASE(halves_close_one_by_one)
 
 /* ---- options, adopting ---- */
 
-static int option(const struct weir_tcp *conn, int level, int name)
+static int option(struct weir_tcp *conn, int level, int name)
 {
 	int value = -1;
 	socklen_t len = sizeof(value);
 
-	getsockopt(conn->handle.fd, level, name, &value, &len);
+	getsockopt(weir_tcp_handle(conn)->fd, level, name, &value, &len);
 	return value;
 }
 
@@ -489,6 +490,14 @@ FIBER_CASE(what_cannot_be_adopted)
 	return 0;
 }
 
+START_TEST(a_handle_of_nothing_is_none)
+{
+	ck_assert_ptr_null(weir_tcp_handle(NULL));
+	ck_assert_ptr_null(weir_listener_handle(NULL));
+	ck_assert_ptr_null(weir_fd_handle(NULL));
+}
+END_TEST
+
 START_TEST(a_stream_is_small)
 {
 	ck_assert_uint_le(sizeof(struct weir_tcp), 88);
@@ -520,6 +529,7 @@ int main(int argc, char **argv)
 		TESTING(who_has_reset_is_known, .needs = "native"),
 		TESTING(a_connected_socket_can_be_adopted),
 		TESTING(what_cannot_be_adopted),
+		TESTING(a_handle_of_nothing_is_none),
 		TESTING(a_stream_is_small),
 	};
 

@@ -100,7 +100,7 @@ static void member_start(struct member *m)
 	if (m->wait != ON_PIPE)
 		return;
 	member_open(m);
-	weir_op_init_poll(&m->op, &m->fd->handle, WEIR_READABLE);
+	weir_op_init_poll(&m->op, weir_fd_handle(m->fd), WEIR_READABLE);
 }
 
 static int member_poll(void *state, struct weir_cx *cx)
@@ -535,7 +535,7 @@ START_TEST(what_was_asked_of_a_busy_worker_is_not_begun_after_its_end)
 	while (!get(&mail.busy))
 		usleep(1000);
 	spawn_on(left_behind, 1, receive_elsewhere, &mail);
-	while (weir__mail_is_empty(&mail.conn->handle.mail))
+	while (weir__mail_is_empty(&weir_tcp_handle(mail.conn)->mail))
 		usleep(1000);
 	ck_assert_int_eq(weir_rt_shutdown(left_behind, 20 * WEIR_MSEC), -ETIMEDOUT);
 	set(&mail.over, 1);

@@ -23,7 +23,7 @@ struct echo {
 
 static void start_recv(struct echo *echo)
 {
-	weir_op_init_recv_lease(&echo->op, &echo->conn->handle, &echo->lease);
+	weir_op_init_recv_lease(&echo->op, weir_tcp_handle(echo->conn), &echo->lease);
 	echo->sending = false;
 }
 
@@ -40,8 +40,8 @@ static int echo_poll(void *state, struct weir_cx *cx)
 			start_recv(echo);
 			continue;
 		}
-		weir_op_init_send(&echo->op, &echo->conn->handle, echo->lease.data, (size_t)rc,
-				  WEIR_OP_ALL);
+		weir_op_init_send(&echo->op, weir_tcp_handle(echo->conn), echo->lease.data,
+				  (size_t)rc, WEIR_OP_ALL);
 		echo->sending = true;
 	}
 	return rc;
