@@ -36,7 +36,7 @@ static const struct option {
 	{ "threads_per_core", offsetof(struct weir_place_config, threads_per_core), PLACE },
 };
 
-/* "forever", a word of enum weir_steal_mode, or a number. */
+/* Reads "forever", a word for a value of enum weir_steal_mode, or a number. */
 static bool read_value(const char *text, uint64_t *ret_value)
 {
 	static const char *const words[] = { "all", "node", "group", "off" };

@@ -1,23 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-policies.py: each scheduling option against its default, A/B.
+policies.py: compares each scheduling option with its default.
 
     bench/policies.py build-release/bench/weir-micro [--rounds N] [--secs S] [--workers N]
                       [--only OPTION[;OPTION]] [--against OTHER_MICRO]
-    bench/policies.py build-release/tools/weir --load bench/peers/out/bin/load [the same, but --against]
+    bench/policies.py build-release/tools/weir --load bench/peers/out/bin/load
+                      [the same options, except --against]
 
-In each round every setting runs beside a default run of its own, in turns first and second, so
-that both see the same machine. A row is the median of the rounds' ratios, setting / default, and
-in brackets the lowest and the highest; "default" is the default against itself: what differs by less
-than that is noise. CPU ns an operation; steal_latency is wall time, for its waiting burns a CPU.
-With --against the default of two builds is compared instead: this one / the other.
+Each round runs every setting next to a run of its own with the default. The two take turns in going
+first, so that both see the same machine. A row shows the median of the rounds' ratios (setting /
+default), and in brackets the lowest and the highest. The row "default" compares the default with
+itself: differences smaller than that are noise. Figures are CPU ns per operation, except for
+steal_latency, which is wall time, because its waiting task burns a CPU.
+With --against, the defaults of two builds are compared instead: this build / the other.
 
-With --load the options of a server: `weir proxy`, between that load generator (make -C bench/peers)
-and the echo beside it, all of them on the same CPUs. A figure is the proxy's CPU us a request, of
-connections x bytes; each has a proxy of its own, so that connections are shared out anew. What the
-proxy says though it is to be quiet, such as that --steer does nothing, ends the run: the figure would
-be of something else.
+With --load, the options of a server are compared: `weir proxy` relays between that load generator
+(make -C bench/peers) and the echo server beside it, all on the same CPUs. A figure is the proxy's
+CPU us per request; a column is named connections x bytes. Each figure gets a fresh proxy, so that
+its connections are distributed anew. If the proxy prints a warning in spite of --quiet, for example
+that --steer has no effect, the run ends: it would measure something other than the setting.
 """
 import argparse
 import json
@@ -32,7 +34,8 @@ import time
 
 BENCHES = ['spawn_many_local', 'spawn_join_main', 'yield_many', 'ping_pong', 'fan_out', 'steal_latency']
 WALL = {'steal_latency'}
-# Two groups, or two nodes, of this machine's workers: what borders cost, not what they gain.
+# This machine's workers split into two groups, or two nodes. The CPUs are equally near in fact, so
+# this measures what the split costs, not what it gains.
 SPLIT = ['machine=pack:2 l3:1 core:{half} pu:1']
 NODES = ['machine=pack:2 [numa] l3:1 core:{half} pu:1']
 SETTINGS = [
@@ -84,13 +87,13 @@ PORT = 21500
 
 
 def benches_of(name):
-    """Where nobody steals, nobody is waited for."""
+    """The benchmarks for a setting. Without stealing, one that waits for a thief never ends."""
     alone = name == 'steal=off' or name.endswith(('steal=group', 'steal=node'))
     return [b for b in BENCHES if not (alone and b in WAITS_FOR_A_THIEF)]
 
 
 def measure(micro, args, settings, benches):
-    """ns an operation by benchmark."""
+    """Runs the benchmarks once. Returns ns per operation by benchmark."""
     fill = {'workers': args.workers, 'half': max(1, args.workers // 2)}
     cmd = [micro, '--workers', str(args.workers), '--secs', str(args.secs), '--only', ','.join(benches)]
     for setting in settings:
@@ -112,10 +115,10 @@ def answers(port):
 
 
 class Running:
-    """A server that answers on a port, until the block is left and nobody answers any more.
+    """A server that runs within a "with" block, which waits for its first and its last answer.
 
-    One that ends in order has left its port. One that is killed has not: a listener that io_uring
-    accepts from answers until the kernel has taken the ring down, up to 0.2 s later.
+    A server that ends in order has closed its port. One that is killed may not have: a listener of
+    io_uring answers until the kernel has torn the ring down, up to 0.2 s later.
     """
 
     def __init__(self, port, cmd):
@@ -133,7 +136,7 @@ class Running:
         sys.exit('policies.py: does not answer: %s: %s' % (' '.join(self.cmd), self.said()))
 
     def said(self):
-        """What it has written to stderr."""
+        """What the server has written to stderr."""
         self.stderr.seek(0)
         return self.stderr.read().strip()
 
@@ -145,7 +148,7 @@ class Running:
 
 
 def measure_server(weir, args, settings, points):
-    """The proxy's CPU us a request by point."""
+    """Measures `weir proxy` once. Returns its CPU us per request by point."""
     echo = os.path.join(os.path.dirname(args.load), 'epoll-echo')
     proxy = [weir, 'proxy', 'tcp://127.0.0.1:%d' % PORT, 'tcp://127.0.0.1:%d' % (PORT + 1), '--quiet',
              '--access-log', 'off', '--workers', str(args.workers), *settings]
@@ -166,7 +169,7 @@ def measure_server(weir, args, settings, points):
 
 
 def compare(first, second, rounds, benches):
-    """The rounds' ratios first / second by benchmark."""
+    """Runs both sides in every round. Returns a list of ratios first / second by benchmark."""
     ratios = {b: [] for b in benches}
     for i in range(rounds):
         order = (first, second) if i % 2 == 0 else (second, first)

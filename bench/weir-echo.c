@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weir-echo: the TCP echo that peers/ measures beside the other runtimes' echoes.
+ * weir-echo: weir's TCP echo server, which peers/ compares with the other runtimes' echo servers.
  *
  *	weir-echo --port P [--workers N | --current-thread] [--fiber] [--copy]
  *	          [--buf BYTES] [--backend NAME] [--no-steal]
  *
- * Each connection is a task: stackless unless --fiber; in leased buffers unless
- * --copy, which gives every connection a buffer of its own (16 KiB, or --buf). A
- * lease has the runtime's default size, or --buf. It does nothing that an echo does
- * not need, and it is ended by a signal.
+ * Each connection is a task: stackless, or a fiber with --fiber. It receives into leased buffers,
+ * of the runtime's default size or --buf bytes. With --copy each connection has a buffer of its own
+ * instead, of 16 KiB or --buf bytes. The server runs until a signal ends it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,18 +16,18 @@
 
 #include "weir/weir.h"
 
-/* A connection as a stackless task. The op is a receive or, with bytes to give back, a send. */
+/* A connection as a stackless task. The op receives, or sends back what was received. */
 struct echo {
 	struct weir_tcp *conn;
-	struct weir_lease lease;	/* with --copy: the connection's own buffer */
+	struct weir_lease lease;	/* with --copy, lease.data is the connection's own buffer */
 	struct weir_op op;
 };
 
-_Static_assert(sizeof(struct echo) <= 128, "with its task it fits a block of 256 bytes");
+_Static_assert(sizeof(struct echo) <= 128, "the task and its state must fit a block of 256 bytes");
 
 static struct weir_rt_config rt_cfg = WEIR_RT_CONFIG_INIT;
 static unsigned port = 7000;
-static size_t buf_bytes = 16384;	/* of a connection, with --copy */
+static size_t buf_bytes = 16384;	/* per connection, with --copy */
 static bool fibers, copying;
 
 static void start_recv(struct echo *echo)
@@ -155,7 +154,7 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* One flag, and its value if it has one: how many words that were, 0 if it is unknown. */
+/* Takes one flag and its value, if it has one. Returns how many words it took; 0 if unknown. */
 static int take_flag(char **argv)
 {
 	const char *value = argv[1] ? argv[1] : "";
@@ -189,7 +188,9 @@ int main(int argc, char **argv)
 	for (int i = 1, words; i < argc; i += words) {
 		words = take_flag(argv + i);
 		if (!words)
-			return fprintf(stderr, "weir-echo: what is %s?\n", argv[i]), 2;
+			return fprintf(stderr, "weir-echo: unknown or incomplete option: %s\n",
+				       argv[i]),
+			       2;
 	}
 	if (rt_cfg.sched == WEIR_SCHED_CURRENT)
 		rt_cfg.workers = 0;

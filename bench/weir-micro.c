@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weir-micro: weir's side of peers/MICRO.md, one JSON line for each figure.
+ * weir-micro: runs the micro-benchmarks of peers/MICRO.md and prints one JSON line per figure.
  *
  *	weir-micro [--workers N | --current-thread] [--fiber] [--secs S]
  *	           [--only PREFIX[,PREFIX]] [--mem-tasks N] [--label NAME] [--set OPTION=VALUE]...
  *
- * The batches are in micro/; this is the clock around them.
+ * The batches are in micro/. This file reads the options, repeats the batches and times them.
  */
 #include <string.h>
 
@@ -20,7 +20,7 @@ static double secs = 1.0;
 static size_t mem_tasks = 1000000;
 static struct weir_rt *rt;
 
-/* Whether the name begins with one of the prefixes asked for. */
+/* Whether the name begins with one of the prefixes of --only. */
 static bool wanted(const char *name)
 {
 	const char *prefix = only;
@@ -49,7 +49,7 @@ static double seconds_since(uint64_t start)
 	return (double)(micro_now_ns() - start) / 1e9;
 }
 
-/* Batches for secs after 15 % of that to warm up. */
+/* Repeats the batch for secs, after warming up for 15 % of that time. */
 static void bench(const struct micro_def *def)
 {
 	uint64_t start = micro_now_ns(), cpu, ops = 0, batches = 0;
@@ -115,7 +115,7 @@ static void memory(const char *name, bool sleeping)
 	line(name, micro_mem_tasks(rt, mem_tasks, sleeping), "B/task", extra);
 }
 
-/* One flag, and its value if it has one: how many words that were, 0 if it is unknown. */
+/* Takes one flag and its value, if it has one. Returns how many words it took; 0 if unknown. */
 static int take_flag(char **argv)
 {
 	const char *value = argv[1];
@@ -149,8 +149,8 @@ int main(int argc, char **argv)
 	for (int i = 1, words; i < argc; i += words) {
 		words = take_flag(argv + i);
 		if (!words)
-			return fprintf(stderr, "weir-micro: what is %s %s?\n", argv[i],
-				       i + 1 < argc ? argv[i + 1] : ""),
+			return fprintf(stderr, "weir-micro: unknown or incomplete option: %s %s\n",
+				       argv[i], i + 1 < argc ? argv[i + 1] : ""),
 			       2;
 	}
 	if (micro_current) {

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Sums meson's test logs: "N passed, N failed, N skipped".
+"""Adds up meson's test logs: "N passed, N failed, N skipped".
 
-A TAP program counts by its lines, anything else as one. A program that failed
-without a failed line (it crashed, or hung) counts as one failure, and so does a
-log that is not there: its suite did not get as far as running. Says which failed;
-exits 1 if any did.
+Of a TAP program each line counts as a test; any other program counts as one test.
+A program that failed without a failed line, because it crashed or hung, counts as
+one failure. So does a missing log, because its suite did not run. The failed ones
+are named, and make the exit status 1.
 
-Usage: count_tests.py LOG...   (patterns, each of which must fit a testlog*.json)
+Usage: count_tests.py LOG...   (glob patterns; each must match a testlog*.json)
 """
 
 import glob
@@ -20,7 +20,7 @@ GOOD = {"OK", "EXPECTEDFAIL"}
 
 
 def count_one(test):
-    """(passed, failed, skipped) of one entry of the log."""
+    """Returns (passed, failed, skipped) for one entry of the log."""
     if test["result"] == "SKIP" and not TAP.search(test.get("stdout", "")):
         return 0, 0, 1
     lines = TAP.findall(test.get("stdout", "")) if "1.." in test.get("stdout", "") else []
@@ -49,7 +49,7 @@ def main(patterns):
     for pattern in patterns:
         logs = sorted(glob.glob(pattern))
         if not logs:
-            print(f"failed: {pattern}: there is no such log, its suite did not run")
+            print(f"failed: {pattern}: no such log; its suite did not run")
             totals[1] += 1
         for path in logs:
             totals = [a + b for a, b in zip(totals, count_log(path))]

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks or restores the formatting that .clang-format describes, where it is right.
+"""Checks or restores the formatting that .clang-format describes, with exceptions.
 
-clang-format cannot keep comments aligned with tabs behind a line, nor one-line
-initialisers in macros, nor assembly one instruction to a line, and it joins what
-was broken early to be read better. So blanks before a comment or a backslash do
-not count, macro definitions and assembly are left alone, and so is a statement
-that only breaks its lines elsewhere, or more often. Without clang-format, exit 77:
-skipped.
+clang-format cannot keep trailing comments aligned with tabs, one-line initialisers
+in macros, or assembly with one instruction per line, and it joins lines that were
+broken early for legibility. Therefore this script ignores blanks before a comment or
+a backslash, leaves macro definitions and assembly alone, and accepts a statement
+that only breaks its lines elsewhere, or more often. Without clang-format it exits
+with 77, which means skipped.
 
 Usage: format.py --check | --fix [FILE...]
 """
@@ -25,7 +25,7 @@ FOLDERS = ["include", "core", "topo", "sched", "backends", "net", "os", "sync", 
            "bench", "tests"]
 SKIPPED = ("bench/peers/",)
 BLANKS = re.compile(r"[ \t]+(/\*|\\$)")
-POINTER_TO_MACRO = re.compile(r"\) \* (?=\w)")     # WEIR_ATOMIC(T) *cell is no product
+POINTER_TO_MACRO = re.compile(r"\) \* (?=\w)")     # clang-format sees a product in WEIR_ATOMIC(T) *x
 
 
 def sources():
@@ -42,7 +42,7 @@ def same_as(line):
 
 
 def left_alone(lines):
-    """The numbers of the lines that belong to a #define or to assembly."""
+    """Returns the numbers of the lines that belong to a #define or to assembly."""
     inside, found = None, set()
     for number, line in enumerate(lines):
         if inside is None and re.match(r"\s*#\s*define\b", line):
@@ -56,7 +56,7 @@ def left_alone(lines):
 
 
 def broken_otherwise(old, new):
-    """Whether old only breaks its lines elsewhere, as often as new or more, and at no brace."""
+    """Whether only line breaks differ, old has as many or more of them, and no brace moves."""
     def joined(lines):
         return re.sub(r"(?<=[({]) | (?=[)}])", "", " ".join(" ".join(lines).split()))
 
@@ -68,7 +68,7 @@ def broken_otherwise(old, new):
 
 
 def formatted(paths):
-    """(text, as clang-format has it) of each file. One call for all: each costs what many files do."""
+    """Yields (text, formatted text) of each file. One call for all: starting clang-format is slow."""
     answer = subprocess.run(["clang-format", "--style=file", "--output-replacements-xml", *paths],
                             cwd=ROOT, check=True, capture_output=True).stdout
     documents = answer.split(b"<?xml version='1.0'?>\n")[1:]
@@ -85,7 +85,7 @@ def formatted(paths):
 
 
 def reformat(old, new):
-    """The file's lines, and what they should be."""
+    """Returns the lines of the file as they are and as they should be."""
     old, new = old.splitlines(keepends=True), new.splitlines(keepends=True)
     if old == new:
         return old, new

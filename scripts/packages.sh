@@ -2,23 +2,23 @@
 # shellcheck disable=SC2034 # dev and packages_install use them by composed names
 # SPDX-License-Identifier: MIT
 #
-# packages.sh: what the project needs from Debian or Ubuntu, by package name, and how it gets
-# there. The one place where packages are listed. Sourced by ./dev.
+# packages.sh: lists the Debian and Ubuntu packages that the project needs, and installs them. ./dev
+# sources it. Packages are listed nowhere else.
 
-# The library, the weir command, the examples, ./dev demo.
+# For the library, the weir command, the examples and ./dev demo.
 packages_build='gcc libc6-dev libhwloc-dev libjansson-dev liburing-dev meson ninja-build pkg-config python3'
-# ./dev test: the test framework; g++ for the headers-as-C++ test; Google Benchmark's compare.py,
-# which has to read what weir bench writes.
+# For ./dev test: the test framework; g++ to compile the headers as C++; Google Benchmark's
+# compare.py, which must be able to read what weir bench writes.
 packages_test='check g++ libbenchmark-tools python3-scipy'
-# ./dev check: sanitizers and fuzzing (clang), model checker, emulated aarch64, linters, stacks of
-# hanging tests (gdb).
+# For ./dev check: sanitizers and fuzzing (clang), the model checker, emulated aarch64, linters, and
+# gdb for the stacks of hanging tests.
 packages_check='clang llvm clang-format shellcheck relacy-dev gdb valgrind
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static'
-# ./dev check numa: the machines with several memory nodes.
+# For ./dev check numa: the emulator for machines with several memory nodes.
 packages_numa='qemu-system-x86'
-# ./dev check soak: the load beside the tests.
+# For ./dev check soak: the load that runs beside the tests.
 packages_soak='stress-ng'
-# ./dev bench: micro-benchmarks.
+# For ./dev bench: the micro-benchmarks.
 packages_bench='libbenchmark-dev g++'
 
 # Prints those of the named packages that are not installed.
@@ -31,7 +31,7 @@ packages_missing() {
 	done
 }
 
-# Installs the named packages as root, through sudo if need be.
+# Installs the named packages, through sudo if this user is not root.
 packages_apt_get() {
 	become=
 	if [ "$(id -u)" -ne 0 ]; then
@@ -43,22 +43,22 @@ packages_apt_get() {
 			apt-get -q -y --no-install-recommends install "$@" </dev/null
 }
 
-# Installs those of the named packages that are missing, or prints the whole command that does;
-# says what it does, and does nothing when all are there.
+# Installs the named packages that are missing, and says so. Where that fails, prints the command to
+# run as root. Does nothing when all are installed.
 packages_ensure() {
 	missing=$(packages_missing "$@")
 	[ -n "$missing" ] || return 0
 	echo "==> installing packages: $missing"
-	# shellcheck disable=SC2086 # the list is to be split
+	# shellcheck disable=SC2086 # the list must be split
 	packages_apt_get $missing || {
-		echo "packages are missing, and could not be installed; as root, run:" >&2
+		echo "packages are missing and could not be installed; as root, run:" >&2
 		echo "apt-get update && apt-get install --no-install-recommends $missing" >&2
 		return 1
 	}
 }
 
-# clang's sanitizer runtimes and headers are in a package named after its version, where they are
-# not part of clang itself. Without clang apt knows which version it will be.
+# Prints the name of the package with clang's sanitizer runtimes, if they are not part of clang
+# itself. The name contains clang's version; where clang is not installed yet, apt is asked for it.
 packages_clang_runtime() {
 	version=$(clang -dumpversion 2>/dev/null | sed 's/\..*//')
 	[ -n "$version" ] ||
@@ -73,7 +73,7 @@ packages_install() {
 		eval "names=\"\$names \$packages_$group\""
 	done
 	if ! command -v dpkg-query >/dev/null 2>&1; then
-		echo "==> not a Debian system: make sure that these, or their like, are installed: $names" >&2
+		echo "==> not a Debian system: make sure that the counterparts of these are installed: $names" >&2
 		return 0
 	fi
 	case " $* " in

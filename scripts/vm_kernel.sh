@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# vm_kernel.sh FOLDER: the path of a kernel image to boot machines with, from the distribution's
-# package, which is fetched into FOLDER unless it is there, and not installed. Prints the path; or
-# says on standard error why there is none, and fails.
+# vm_kernel.sh FOLDER: prints the path of a kernel image for virtual machines. The image comes from
+# the distribution's package, which is downloaded into FOLDER if it is not there yet, and not
+# installed. On failure the reason goes to standard error.
 set -eu
 folder=$1
 
@@ -12,7 +12,8 @@ fail() {
 	exit 1
 }
 
-# The package with the newest kernel: Debian's for virtual machines, Debian's, Ubuntu's.
+# Prints the package with the newest kernel: Debian's for virtual machines, else Debian's, else
+# Ubuntu's.
 newest() {
 	for meta in linux-image-cloud-amd64 linux-image-amd64 linux-image-virtual; do
 		package=$(apt-cache depends "$meta" 2>/dev/null |

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gbench.cc: the batches of peers/MICRO.md under Google Benchmark, each as NAME/stackless and
- * NAME/fiber on one worker. An iteration is a batch; items are the definition's operations.
+ * gbench.cc: runs the batches of peers/MICRO.md under Google Benchmark, on one worker, each as
+ * NAME/stackless and NAME/fiber. An iteration is one batch; items are the operations in it.
  *
- * The figures that are no batches (timer_1m, timer_fire_100k, mem_task) are weir-micro's.
+ * Only weir-micro runs the benchmarks that are not batches (timer_1m, timer_fire_100k, mem_task).
  */
 #include <benchmark/benchmark.h>
 

@@ -118,13 +118,13 @@ static int consumer_fn(void *arg)
 
 /* ---- mpsc_ping_pong: one message there and back ---- */
 
-/* Each side has its own: an answerer may see the end when the next batch has begun. */
+/* Each side keeps a copy: the answerer may still use its own when the next batch has begun. */
 struct channels {
 	struct weir_mpsc *there, *back;
 };
 
 struct exchange {
-	const struct micro_def *def;	/* of a driver */
+	const struct micro_def *def;	/* only in the driver */
 	struct channels ch;
 	size_t done, message, answer;
 	bool started, sending, receiving;
@@ -132,7 +132,7 @@ struct exchange {
 	struct weir_mpsc_recv_future recv;
 };
 
-/* Send the message: WEIR_PENDING or the result. */
+/* Sends the message. Returns the result, or WEIR_PENDING. */
 static int exchange_send(struct exchange *exchange, struct weir_mpsc *to, struct weir_cx *cx)
 {
 	int rc;
@@ -197,7 +197,9 @@ static int answerer_fn(void *arg)
 	return answerer_end(&ch);
 }
 
-/* ch stays until the answerer has answered. */
+/*
+ * ch must stay valid until the first answer: an answerer that is a fiber copies it when it starts.
+ */
 static void answerer_start(struct channels *ch)
 {
 	static const struct micro_body body = { answerer_poll, sizeof(struct exchange),

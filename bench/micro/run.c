@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run.c: how a batch is run, and the driver that most definitions share.
+ * run.c: runs a batch, and holds the driver that most definitions share.
  */
 #include <string.h>
 #include <time.h>
@@ -62,7 +62,7 @@ int micro_spawn(struct weir_rt *rt, const struct micro_body *body, const void *s
 	return weir_task_spawn(rt, &cfg, ret_task);
 }
 
-/* The root of block_on: the driver is a task of its own. */
+/* The root task of block_on. It runs the driver as a task of its own. */
 static int spawn_and_join_driver(void *arg)
 {
 	const struct micro_def *def = arg;

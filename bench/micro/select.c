@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * select.c: a queue beside a socket that is idle, as the task of a chat server's client has them:
- * the queue alone, with the socket in a select set, and with a select for each message.
+ * select.c: a task receives from a queue while it also waits on an idle socket, as the tasks of a
+ * chat server do. Measured for the queue alone, with a select set, and with a select per message.
  */
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 
 #define MESSAGES 10000
 
-/* micro_def.count */
+/* Passed in micro_def.count. */
 enum how {
 	ALONE,
 	IN_SET,
@@ -93,7 +93,7 @@ static int loop_end(struct loop *l)
 	return l->received == MESSAGES ? 0 : -EPROTO;
 }
 
-/* Set up what is waited for: the next message, and what is not waiting yet of the rest. */
+/* Initializes the receive of the next message, and the other waits that are not pending already. */
 static void wait_start(struct loop *l)
 {
 	l->waiting = true;
@@ -108,7 +108,7 @@ static void wait_start(struct loop *l)
 	weir_select_init(&l->select, l->futures, l->results, 2);
 }
 
-/* The receive's result, or WEIR_PENDING. */
+/* Polls. Returns the result of the receive, or WEIR_PENDING. */
 static int wait_poll(struct loop *l, struct weir_cx *cx)
 {
 	int rc;

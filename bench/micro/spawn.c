@@ -83,7 +83,7 @@ static int main_root(void *arg)
 
 static int spawn_join_main(struct weir_rt *rt)
 {
-	/* The current-thread scheduler runs nothing outside block_on. */
+	/* The current-thread scheduler runs tasks only inside block_on. */
 	return micro_current ? weir_rt_block_on(rt, main_root, NULL)
 			     : spawn_join_times(rt, MAIN_SPAWNS);
 }
@@ -108,11 +108,11 @@ static int spawn_many_main(struct weir_rt *rt)
 			     : join_all_of_many(tasks);
 }
 
-/* ---- drivers that are told when the last of their tasks has run ---- */
+/* ---- drivers that the last of their tasks notifies ---- */
 
 /*
- * Static and set up once: the task that notifies may still be in notify_one when the batch is
- * over.
+ * Static, and never destroyed: the task that notifies may still be inside notify_one when the batch
+ * is over.
  */
 static struct weir_notify gather_done;
 static atomic_uint gather_left;
@@ -299,7 +299,7 @@ static void ping_pong(void)
 /* ---- yields ---- */
 
 struct yielder {
-	const struct micro_def *def;	/* of a driver */
+	const struct micro_def *def;	/* only in the driver */
 	unsigned done;
 	bool waiting;
 	struct weir_yield_future yield;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * steal.c: work that several workers share. With one worker there is nothing to steal: then
- * steal_latency measures a spawn, and fan_out the work.
+ * steal.c: benchmarks of work stealing. With a single worker nothing is stolen: steal_latency then
+ * measures a spawn, and fan_out the work itself.
  */
 #include <stdatomic.h>
 
@@ -30,7 +30,7 @@ static int nothing(void *state, struct weir_cx *cx)
 	return 0;
 }
 
-/* The second spawn pushes the first out of the LIFO slot, to where it can be stolen. */
+/* The second spawn moves the first task from the LIFO slot to the queue, where it can be stolen. */
 static int steal_latency(void *state, struct weir_cx *cx)
 {
 	static const struct micro_body note_body = { note_ran, 0, NULL };

@@ -58,7 +58,7 @@ static int oneshot_fn(void *arg)
 	return 0;
 }
 
-/* The same with a channel from the heap, as other runtimes have it. */
+/* The same with a channel allocated on the heap, as in other runtimes. */
 static int oneshot_new_poll(void *state, struct weir_cx *cx)
 {
 	struct oneshots *driver = state;
@@ -109,7 +109,7 @@ enum lock_step {
 };
 
 struct locker {
-	const struct micro_def *def;	/* of a driver */
+	const struct micro_def *def;	/* only in the driver */
 	unsigned done;
 	enum lock_step step;
 	union {
@@ -178,7 +178,7 @@ static int mutex_child_fn(void *arg)
 	return lock_times_fn(LOCKS);
 }
 
-/* The holder yields with the mutex held: each lock is a hand-off. */
+/* The task yields while it holds the mutex, so every lock is a hand-off. */
 static int handoff_poll(void *state, struct weir_cx *cx)
 {
 	struct locker *locker = state;
@@ -223,7 +223,7 @@ static int handoff_fn(void *arg)
 static struct weir_sem sem;
 
 struct taker {
-	const struct micro_def *def;	/* of a driver */
+	const struct micro_def *def;	/* only in the driver */
 	unsigned done;
 	enum lock_step step;
 	union {
@@ -311,7 +311,7 @@ static int sem_child_fn(void *arg)
 static struct weir_notify there, back;
 
 struct notifier {
-	const struct micro_def *def;	/* of a driver */
+	const struct micro_def *def;	/* only in the driver */
 	unsigned done;
 	bool waiting;
 	struct weir_notified_future notified;

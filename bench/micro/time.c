@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * time.c: timers, and the memory of tasks that wait.
+ * time.c: timers, and the memory per waiting task.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -114,7 +114,7 @@ static int timer_1m_root(void *arg)
 	struct weir_task *task;
 	int rc, result;
 
-	cfg.flags = WEIR_TASK_UNCONSTRAINED; /* a cancelled sleep that is polled costs a unit */
+	cfg.flags = WEIR_TASK_UNCONSTRAINED; /* polling a cancelled sleep would use up the budget */
 	cfg.poll = timer_1m_poll;
 	cfg.state = &arg;
 	cfg.state_bytes = sizeof(arg);
@@ -150,7 +150,7 @@ static struct sleeper fire_plan[FIRES];
 static uint64_t fire_late_ns[FIRES];
 static struct weir_task *fire_tasks[FIRES];
 
-/* An early wake is a fault, marked by a huge value. */
+/* A task that wakes too early is an error: it is recorded as a huge value. */
 static void note_lateness(const struct sleeper *sleeper)
 {
 	uint64_t now = micro_now_ns();
@@ -240,7 +240,7 @@ void micro_timer_fire(struct weir_rt *rt, struct micro_timer_fire *ret)
 
 static atomic_size_t parked;
 
-/* A future that nothing finishes but a cancel. */
+/* A future that finishes only when it is cancelled. */
 struct forever {
 	struct weir_future future;
 	bool cancelled;

@@ -160,11 +160,11 @@ def answers(port):
 
 class Server:
     def __init__(self, text, port, workers, cpus, upstream=0):
-        end = time.time() + 5   # the kernel closes a dead program's ring, and its sockets, later
+        end = time.time() + 5   # the kernel closes a dead program's ring and its sockets with delay
         while answers(port) and time.time() < end:
             time.sleep(0.05)
-        if answers(port):  # another server on it would be measured, or share the connections
-            sys.exit(f"run-peers.py: somebody listens on port {port} already; end that, or take another --port")
+        if answers(port):  # another server on this port would take connections
+            sys.exit(f"run-peers.py: port {port} is in use; end that server or change --port")
         self.log = open(f"{TMP}/log.{port}", "w")
         self.p = subprocess.Popen(["taskset", "-c", cpus] + command(text, port, workers, upstream),
                                   stdout=self.log, stderr=self.log)
@@ -480,7 +480,7 @@ def tables(path):
 
 
 # ---- weir's targets: (what, ours, point or operation, figure, against or None, limit) ----
-# A figure of a rival makes it a ratio, None an absolute value; lower is better everywhere.
+# With a rival in "against" the value is a ratio, with None it is absolute. Lower is always better.
 
 TARGETS = [
     ("echo", "weir", (64, 64), "cpu_us", "floor-epoll", 1.04),
@@ -521,7 +521,8 @@ TARGETS = [
 ]
 
 
-QUIET = 0.1  # cpus of others' work in a window; above it a tail is the box's, whoever is measured
+QUIET = 0.1  # CPUs that other programs may use in a window; above it the tail is the machine's
+doing
 
 
 def figures(recs, what, peer, point, figure):
@@ -544,7 +545,7 @@ def figures(recs, what, peer, point, figure):
 
 
 def targets(path):
-    """Prints the table; returns how many were missed. Best is the ratio of the lowest figures of each side."""
+    """Prints the table and returns how many targets were missed. In it, "best" compares the lowest figures."""
     recs = [json.loads(l) for l in open(path)]
     missed = 0
     print(f"\n### targets\n\nCliff: windows in which others used up to {QUIET} cpus, or all where there is none.\n\n| what | ours | figure | ours: median (min to max) | against | its median | value | best | limit | |")
@@ -586,7 +587,7 @@ if not A.table_only:
         elif w == "http":
             run_http()
         else:
-            sys.exit(f"what is {w}?")
+            sys.exit(f"run-peers.py: --what {w}: unknown")
     out.close()
 tables(A.results)
 if A.targets:

@@ -29,7 +29,7 @@ static int port = 7000, workers = 1, sqpoll;
 
 struct conn {
 	int fd, gone, sending, armed, starved;
-	uint16_t head, tail; /* received buffers waiting to go out */
+	uint16_t head, tail; /* the queue of received buffers that are still to be sent */
 	struct conn *next_starved;
 };
 

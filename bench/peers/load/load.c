@@ -44,8 +44,8 @@
 
 struct conn {
 	int fd;
-	uint32_t off, want; /* what of the message is sent, is received */
-	uint32_t pat;       /* where in the pattern this message begins */
+	uint32_t off, want; /* how many bytes of the message were sent, and received */
+	uint32_t pat;       /* the offset in the pattern at which this message begins */
 	uint64_t t0;
 	int out_armed;
 };
@@ -94,7 +94,7 @@ static double pct(uint64_t n, double p)
 	return 0;
 }
 
-/* CPU nanoseconds of every thread of a process (a thread that ended is lost). */
+/* CPU nanoseconds of all threads of a process; threads that have ended are not counted. */
 static uint64_t cpu_ns(const char *pid)
 {
 	char path[300];
@@ -176,7 +176,7 @@ static void next(struct conn *c, uint64_t t)
 	push(c);
 }
 
-/* Returns 1 when a whole message has come back. */
+/* Reads. Returns 1 when the whole message has been received. */
 static int pull(struct conn *c)
 {
 	for (;;) {
@@ -198,7 +198,7 @@ static int pull(struct conn *c)
 		if (c->want == size)
 			return 1;
 		if (c->want < size && (size_t)n < size)
-			return 0; /* level triggered: the rest will report */
+			return 0; /* epoll is level-triggered: it reports the rest again */
 	}
 }
 
