@@ -51,12 +51,12 @@ const char *weir_explain(int result)
 {
 	switch (result) {
 	case -EPERM:
-		return "not allowed from here: a waiting call needs a fiber, "
-		       "and a runtime is made and stopped outside of its tasks";
+		return "not allowed here: a call that waits needs a fiber, "
+		       "and a runtime is created and stopped outside its tasks";
 	case -ENXIO:
-		return "no runtime here: call it from a task, or enter one";
+		return "no runtime here: call this from a task, or enter a runtime first";
 	case -ENODEV:
-		return "the runtime was configured without the driver that this needs";
+		return "the runtime was configured without the driver that this call needs";
 	case -EOPNOTSUPP:
 		return "not supported by this backend or build";
 	default:

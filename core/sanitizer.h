@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sanitizer.h: which checker this build is for, and its calls under one name, so
- * that no other file asks the compiler. All of it is nothing in an ordinary build.
+ * sanitizer.h: which sanitizer this build is for, and its calls under one name,
+ * so that no other file asks the compiler. In an ordinary build the calls do
+ * nothing.
  *
  *	WEIR__ASAN, WEIR__TSAN	1 or 0
- *	weir__asan_poison	these bytes are nobody's now
- *	weir__asan_unpoison	these bytes are somebody's again
+ *	weir__asan_poison	an access to these bytes is an error from now on
+ *	weir__asan_unpoison	these bytes may be accessed again
  */
 #ifndef WEIR_CORE_SANITIZER_H
 #define WEIR_CORE_SANITIZER_H

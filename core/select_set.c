@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * select_set.c: rounds over futures that stay pending, and the waker that each branch has.
+ * select_set.c: rounds over futures that stay pending, and the waker of each
+ * branch.
  *
- * The waker of a branch is borrowed, as a task's own is (leaf.h): a leaf keeps it without a
- * hold, for the leaf lets go before its set may. Nobody else ever has it. Whoever takes a waker along
- * from a leaf (weir__leaf_waker), and whoever clones one, gets that of the set's task instead, which
- * may outlive everything. So the memory of a set needs no count of holders.
+ * A leaf keeps the waker of a branch without a reference, as it keeps its own
+ * task's waker (leaf.h): the leaf is done with it before the set may go. No one
+ * else ever gets that waker. Code that copies a waker from a leaf
+ * (weir__leaf_waker) or clones one gets the waker of the set's task instead,
+ * which may outlive everything. So the memory of a set needs no reference count.
  *
- * A leaf's wake marks the branch before the result is there (core/select_marks.h), so what was
- * marked is polled in every round until it has its result. The same goes for a branch whose waker was
- * cloned: that wake does not say which branch it is for. Either costs a poll a round, and only
- * until that branch is delivered.
+ * A leaf's wake marks its branch before the result is there
+ * (core/select_marks.h), so a marked branch is polled in every round until it has
+ * its result. The same holds for a branch whose waker was cloned, because that
+ * wake does not say which branch it is for. Either costs one poll per round, and
+ * only until that branch has its result.
  *
- * What yields has no such race: its branch is marked for one poll.
+ * A branch that yields has no such race, so it is marked for one poll only.
  *
- * The holder keeps the waker that the set was polled with, for as long as a leaf that is pending has a
- * waker of one of its branches. It is armed before those, so an unwinding task comes to it last.
+ * The holder keeps the waker that the set was polled with, for as long as a
+ * pending leaf has a waker of one of its branches. It is armed before those
+ * leaves, so a task that is unwound reaches it last.
  */
 #include "weir/select_set.h"
 
@@ -68,7 +72,7 @@ static void branch_drop(void *data)
 	(void)data;
 }
 
-/* No clone: see weir__waker_resolve. */
+/* No clone function: see weir__waker_resolve. */
 const struct weir_waker_ops weir__branch_waker_ops = { NULL, branch_wake, branch_drop };
 
 /* ---- the holder ---- */
@@ -92,7 +96,7 @@ static void let_go(struct weir_select_set *set, const struct weir_task *task)
 		weir__leaf_let_go(&set->holder);
 }
 
-/* The set's task is being unwound, and its leaves are polled one by one. */
+/* Polled when the set's task is unwound and its leaves are polled one by one. */
 static int holder_poll(struct weir_future *future, struct weir_cx *cx)
 {
 	struct weir_select_set *set =
@@ -127,7 +131,7 @@ static int poll_branch(struct weir_select_set *set, unsigned index, struct weir_
 	return (int)index;
 }
 
-/* Those from the first on, then those before it. */
+/* Polls the ready branches from set->first on, then those before it. */
 static int poll_round(struct weir_select_set *set, struct weir_cx *cx)
 {
 	uint64_t behind = ~(uint64_t)0 << set->first, ready, half;
@@ -174,7 +178,7 @@ static void set_cancel(struct weir_future *future)
 	WEIR_CONTAINER_OF(future, struct weir_select_set, future)->cancelled = true;
 }
 
-/* Of a round whose result nobody gets. */
+/* Discards the result of a round that nobody gets. */
 static void set_discard(struct weir_future *future)
 {
 	struct weir_select_set *set = WEIR_CONTAINER_OF(future, struct weir_select_set, future);
@@ -262,7 +266,7 @@ static int finish_poll(struct weir_future *future, struct weir_cx *cx)
 	struct finish *finish = WEIR_CONTAINER_OF(future, struct finish, future);
 	int rc;
 
-	/* All of them: one that was started elsewhere calls another waker. */
+	/* Polls all branches: a future that was started elsewhere calls another waker. */
 	finish->set->again = finish->set->armed;
 	do
 		rc = round_of(finish->set, cx);
@@ -272,7 +276,10 @@ static int finish_poll(struct weir_future *future, struct weir_cx *cx)
 
 static const struct weir_future_ops finish_ops = { "select_set finish", finish_poll, NULL, NULL };
 
-/* Without a cancel verb a poll would only start it: it is left alone. */
+/*
+ * A future without a cancel function, which no round has polled, is left alone: a poll would only
+ * start it.
+ */
 static void finish_branch(struct weir_select_set *set, unsigned index)
 {
 	struct weir_branch *branch = &set->branches[index];
@@ -299,6 +306,7 @@ int weir_select_set_finish(struct weir_select_set *set)
 		finish_branch(set, i);
 	set->cancelled = false;
 	rc = weir__await_shielded(&finish.future);
-	WEIR_ASSERT(!weir__leaf_is_armed(&set->holder));	/* a set in it has not been finished */
+	/* else a set inside this one is not finished */
+	WEIR_ASSERT(!weir__leaf_is_armed(&set->holder));
 	return rc;
 }

@@ -4,12 +4,13 @@
  *
  * One sigaction handler counts deliveries per signal, raises the process-wide
  * generation and wakes the first worker of every runtime that listens. It does
- * nothing else, and all of it is async-signal-safe. A worker that turns its
- * drivers sees the generation and hands the deliveries to the listeners (os/signal.c).
+ * nothing else, and all of that is async-signal-safe. A worker that turns its
+ * drivers sees the generation and wakes the listeners (os/signal.c).
  *
- * Not a signalfd: that needs the signal blocked in every thread of the process,
- * weir's or not, and gives each delivery to one reader, where several runtimes
- * are to hear of it (docs/decisions/).
+ * It does not use signalfd. That would require the signal to be blocked in every
+ * thread of the process, also in those that are not weir's. It would also give
+ * each delivery to one reader, while several runtimes must see it
+ * (docs/decisions/).
  */
 #include "core/signals.h"
 
@@ -26,7 +27,7 @@ uint32_t weir__signal_generation;
 int weir__signal_of_stalls;
 static uint32_t deliveries[NSIG];		/* atomic */
 static struct weir_rt *runtimes[RUNTIMES];	/* atomic */
-static uint32_t handlers_running;		/* atomic: the handler may be using runtimes[] */
+static uint32_t handlers_running;		/* atomic: handlers that may be using runtimes[] */
 static struct weir__lock install_lock;
 static bool installed[NSIG];
 
@@ -106,12 +107,14 @@ void weir__signals_detach(struct weir_rt *rt)
 	weir__store(&runtimes[rt->signal_slot - 1], (struct weir_rt *)NULL, WEIR_SEQ_CST);
 	rt->signal_slot = 0;
 	weir__lock_drop(&install_lock);
-	/* A handler that read the slot before may still be about to wake the worker. */
+	/* A handler that has read the slot may still be about to wake the worker. */
 	while (weir__load(&handlers_running, WEIR_SEQ_CST))
 		weir__cpu_relax();
 }
 
-/* A listener that waits, and whose signal came: its waker, to be called without the lock. */
+/*
+ * Takes the waker of one waiting listener whose signal came. The caller fires it without the lock.
+ */
 static bool take_due(struct weir_rt *rt, struct weir__wakeup *ret_wakeup)
 {
 	struct weir_signal *s;
@@ -132,7 +135,7 @@ int weir__signals_deliver(struct weir_rt *rt)
 	struct weir__wakeup wakeup;
 	int woken = 0;
 
-	/* Acquire: the counts that the handler raised before the generation. */
+	/* The acquire makes the counts visible that the handler raised before the generation. */
 	weir__store(&rt->signal_seen, weir__load(&weir__signal_generation, WEIR_ACQUIRE),
 		    WEIR_RELAXED);
 	while (take_due(rt, &wakeup)) {

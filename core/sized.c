@@ -9,7 +9,7 @@
 #include "core/assert.h"
 #include "weir/base.h"
 
-/* No struct comes near. A size beyond it is what happened to lie there. */
+/* Far more than any struct has. A larger size is uninitialized memory. */
 #define SIZE_MAX_VALID 4096
 
 static size_t size_of(const void *sized)
@@ -47,12 +47,13 @@ int weir__sized_read(void *ours, const void *theirs)
 void weir__sized_why(const void *theirs, int rc, const char *init, char *buf, size_t len)
 {
 	if (!theirs)
-		snprintf(buf, len, "no config: start from %s", init);
+		snprintf(buf, len, "the config is NULL: initialize one with %s", init);
 	else if (rc == -E2BIG)
 		snprintf(buf, len, "config.size is %zu: a field is set that weir %s does not know",
 			 size_of(theirs), weir_version());
 	else
-		snprintf(buf, len, "config.size is %zu: start from %s", size_of(theirs), init);
+		snprintf(buf, len, "config.size is %zu: initialize the config with %s",
+			 size_of(theirs), init);
 }
 
 void weir__sized_write(const void *ours, void *ret_theirs)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slab.c: see slab.h. Small blocks come in steps of 64 bytes, so that a task of
- * 128 bytes and a little state wastes little; larger ones in powers of two.
+ * slab.c: see slab.h. Sizes of small blocks are multiples of 64 bytes, so that a
+ * task of 128 bytes with a little state wastes little; larger ones are powers of
+ * two.
  *
- * The link of a free block is reused as the free list's; the rest of the block
- * is poisoned under AddressSanitizer while it is free.
+ * The link of a free block serves the free list. The rest of a free block is
+ * poisoned under AddressSanitizer.
  */
 #include "core/slab.h"
 
@@ -18,8 +19,9 @@
 
 #define CHUNK_BYTES (256u * 1024)
 #define CHUNK_HEAD 64u
-#define SMALL_BLOCK 8192u		/* larger ones come eight to a chunk */
-#define HUGE_FROM 16u			/* small chunks (4 MiB), after which a slab grows by huge pages */
+#define SMALL_BLOCK 8192u		/* larger blocks come eight to a chunk */
+/* after this many small chunks (4 MiB) a slab grows by huge pages */
+#define HUGE_FROM 16u
 #define HUGE_BYTES (2u * 1024 * 1024)
 
 static const uint32_t class_bytes[WEIR__SLAB_CLASSES] = {
@@ -65,7 +67,10 @@ static void *map(size_t bytes)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-/* One huge page where the system has them: many tasks then cost few faults and TLB entries. */
+/*
+ * Maps one huge page where the system has them: many tasks then cost few page faults and TLB
+ * entries.
+ */
 static void *map_huge(void)
 {
 	char *at = map(2 * HUGE_BYTES);
@@ -124,7 +129,7 @@ static void *carve(struct weir__slab *slab, unsigned size_class)
 	return chunk_block(c, c->used - 1);
 }
 
-/* A block on its way home: nobody else reads what is behind its head any more. */
+/* A block that is being returned to its owner; only the owner reads what follows the head. */
 struct returned {
 	struct weir__slab_head head;
 	unsigned size_class;

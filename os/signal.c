@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * signal.c: operating-system signals for tasks: a listener, which is a leaf future.
- * How a signal comes to it: core/signals.c.
+ * signal.c: operating-system signals for tasks: a listener, which is a leaf
+ * future. core/signals.c counts the signals and wakes listeners.
  */
 #include "weir/signal.h"
 
@@ -27,7 +27,7 @@ static int finish(struct weir_signal *s, int rc)
 	return rc;
 }
 
-/* Arms first and looks second, so that a delivery in between is not missed. */
+/* Arms first and checks the count second, so that a delivery in between is not missed. */
 static int signal_poll(struct weir_future *future, struct weir_cx *cx)
 {
 	struct weir_signal *s = WEIR_CONTAINER_OF(future, struct weir_signal, future);
@@ -44,7 +44,7 @@ static int signal_poll(struct weir_future *future, struct weir_cx *cx)
 	now = weir__signals_count(s->signo);
 	if (now != s->seen) {
 		finish(s, s->signo);
-		s->seen = now;	/* not while it waits: the worker that delivers reads it */
+		s->seen = now;	/* not while it waits: the delivering worker reads it */
 		return s->signo;
 	}
 	if (s->cancelled)
@@ -59,7 +59,7 @@ static void signal_cancel(struct weir_future *future)
 
 static const struct weir_future_ops signal_ops = { "signal", signal_poll, signal_cancel, NULL };
 
-/* Not those that cannot be caught, nor those by which the processor reports a fault. */
+/* False for signals that cannot be caught, and for those that report a fault of the program. */
 static bool can_be_listened_to(int signo)
 {
 	return signo > 0 && signo < NSIG && signo != SIGKILL && signo != SIGSTOP &&

@@ -3,15 +3,19 @@
  * fiber.c: fibers over core/fiber/stack.h and the switch in core/fiber/switch.h.
  *
  * Invariants:
- *  - f->side belongs to the side that is not running: the fiber's while it is parked,
- *    the resumer's while it runs. A switch exchanges the two.
- *  - Nothing is touched through f after the last switch of a finished fiber, and the
- *    stack is free for reuse only after resume has returned true.
- *  - The checkers hear of every switch before it happens, and the address sanitizer
- *    again first thing after it, on the stack that was switched to.
+ *  - f->side is the context of the side that is not running: the fiber's while it
+ *    is
+ *    parked, the resumer's while the fiber runs. A switch exchanges the two.
+ *  - Nothing is accessed through f after the last switch of a finished fiber, and
+ *    the
+ *    stack may be reused only after resume has returned true.
+ *  - Sanitizers and valgrind are told about every switch before it happens; the
+ *    address
+ *    sanitizer again right after it, on the stack that was switched to.
  *
- * resume and suspend end in the switch (a sibling call) in ordinary builds, so that it
- * returns straight to their callers. Does not know tasks, wakers or threads.
+ * In ordinary builds resume and suspend end in the switch (a sibling call), so
+ * that it returns straight to their callers. This file knows no tasks, wakers or
+ * threads.
  */
 #include "core/fiber/fiber.h"
 
@@ -48,7 +52,7 @@
 #define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
 #endif
 
-/* What the checkers are told */
+/* What sanitizers and valgrind are told */
 
 #if WEIR__ASAN
 /* On the resumer's stack, around the switch into f. */
@@ -84,7 +88,7 @@ static void checkers_free(struct weir__fiber *f)
 
 #if BY_UCONTEXT
 
-/* Not inlined: its frame is large, and the callers' must stay small. */
+/* Not inlined: its frame is large, and the callers' frames must stay small. */
 static WEIR_NOINLINE bool ucontext_switch(struct weir__fiber *f, bool pass)
 {
 	ucontext_t here, *there = f->side;
@@ -92,13 +96,13 @@ static WEIR_NOINLINE bool ucontext_switch(struct weir__fiber *f, bool pass)
 	f->side = &here;
 	f->passed = pass;
 	if (swapcontext(&here, there) < 0)
-		__builtin_trap();	/* an invalid context: there is nothing to go back to */
+		__builtin_trap();	/* an invalid context: there is nothing to return to */
 	return f->passed;
 }
 
 void weir__fiber_main(struct weir__fiber *f) __attribute__((noreturn));
 
-/* makecontext passes ints. */
+/* makecontext passes ints, so the pointer travels in two halves. */
 static void ucontext_entry(unsigned high, unsigned low)
 {
 	weir__fiber_main((struct weir__fiber *)(uintptr_t)((uint64_t)high << 32 | low));
@@ -109,7 +113,7 @@ static void *ucontext_prepare(struct weir__fiber *f)
 {
 	uint64_t bits = (uintptr_t)f;
 	uintptr_t at = ((uintptr_t)f - sizeof(ucontext_t)) & ~(uintptr_t)63;
-	ucontext_t *volatile uc = (ucontext_t *)at;	/* getcontext may return twice, gcc says */
+	ucontext_t *volatile uc = (ucontext_t *)at;	/* volatile: getcontext may return twice */
 
 	if (getcontext(uc) < 0)
 		return NULL;
@@ -125,7 +129,7 @@ static void *ucontext_prepare(struct weir__fiber *f)
 
 #if BY_UCONTEXT == 2
 
-/* Asked once: it is switched on when the program is loaded or not at all. */
+/* Asked once: a shadow stack is switched on when the program is loaded, or never. */
 static bool shadow_stack(void)
 {
 	static int known;		/* 0 not asked, 1 no, 2 yes */
@@ -194,7 +198,7 @@ void weir__fiber_main(struct weir__fiber *f)
 	__tsan_switch_to_fiber(f->tsan_resumer, 0);
 #endif
 	side_switch(f, true);
-	__builtin_trap();		/* resumed after it had finished */
+	__builtin_trap();		/* reached only if a finished fiber is resumed */
 }
 
 WEIR_NOINLINE bool weir__fiber_resume(struct weir__fiber *f)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * overflow.c: see overflow.h. What runs in the handler is async-signal-safe: no
- * stdio, no lock, no allocation; whose stack was hit it reads from the list of
- * regions, which only grows. dladdr alone may take a lock, the dynamic linker's, so
- * the line that needs it is written last. The other half is the signal stack that the handler
- * needs, for a thread that has none.
+ * overflow.c: reports stack overflows, see overflow.h; and provides the alternate
+ * signal stack that the handler needs.
+ *
+ * What runs in the handler is async-signal-safe: no stdio, no lock, no
+ * allocation. It finds the stack in the list of regions, which only grows. Only
+ * dladdr may take a lock, the dynamic linker's, so the line that needs it is
+ * written last.
  */
 #include "core/fiber/overflow.h"
 
@@ -23,10 +25,10 @@
 struct weir__stack_user (*weir__stack_overflow_user)(void);
 
 static struct weir__lock install_lock;
-static struct sigaction previous;	/* does not change while the handler is there */
+static struct sigaction previous;	/* constant while the handler is installed */
 static bool installed;			/* under install_lock */
 
-/* A line built without stdio, cut off when it is full. */
+/* A line of text built without stdio; cut off when full. */
 struct line {
 	char text[400];
 	size_t len;
@@ -50,7 +52,7 @@ static void line_add_number(struct line *l, size_t n, unsigned base)
 	line_add(l, digits + i, sizeof(digits));
 }
 
-/* As backtrace_symbols has it, without the folder: file(function+0x12). */
+/* Adds a code address like backtrace_symbols, without the folder: file(function+0x12). */
 static void line_add_place(struct line *l, const void *at)
 {
 	const char *name;
@@ -75,7 +77,7 @@ static void line_add_place(struct line *l, const void *at)
 static void line_write(const struct line *l)
 {
 	if (write(STDERR_FILENO, l->text, l->len) < 0)
-		return;			/* nobody is left to be told */
+		return;			/* nothing can be done about it here */
 }
 
 static void report(size_t stack_bytes, const void *at)
@@ -100,7 +102,7 @@ static void report(size_t stack_bytes, const void *at)
 	line_write(&l);
 }
 
-/* A fault that is not ours, as if this handler had never been there. */
+/* Handles a fault that is not a stack overflow as if this handler were not installed. */
 static void chain(int sig, siginfo_t *info, void *uc)
 {
 	if (previous.sa_flags & SA_SIGINFO) {
@@ -110,7 +112,7 @@ static void chain(int sig, siginfo_t *info, void *uc)
 			return;		/* sent by kill and ignored */
 		sigaction(sig, &previous, NULL);
 		if (info->si_code <= 0)
-			raise(sig);	/* would not fault again by itself */
+			raise(sig);	/* a signal from kill does not repeat by itself */
 	} else {
 		previous.sa_handler(sig);
 	}
@@ -147,7 +149,7 @@ int weir__stack_report_overflow_install(void)
 	return rc;
 }
 
-/* What the kernel wants for a signal frame (wide vector registers), and room to report. */
+/* Room for the kernel's signal frame (wide vector registers) and for the report. */
 static size_t altstack_bytes(void)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), frame = SIGSTKSZ;
@@ -168,7 +170,10 @@ int weir__stack_altstack_init(struct weir__altstack *alt)
 	*alt = (struct weir__altstack){ .base = NULL };
 	if (sigaltstack(NULL, &alt->before) < 0)
 		return -errno;
-	/* A sanitizer's is. The program's own may be just enough for its own handlers. */
+	/*
+	 * The one of a sanitizer is large enough. The program's own may only suffice for its own
+	 * handlers.
+	 */
 	if (!(alt->before.ss_flags & SS_DISABLE) && alt->before.ss_size >= ours.ss_size)
 		return 0;
 	ours.ss_sp = mmap(NULL, ours.ss_size, PROT_READ | PROT_WRITE,
@@ -181,7 +186,7 @@ int weir__stack_altstack_init(struct weir__altstack *alt)
 		return rc;
 	}
 	if (alt->before.ss_flags & SS_DISABLE)
-		alt->before.ss_size = ours.ss_size;	/* some systems look at it all the same */
+		alt->before.ss_size = ours.ss_size;	/* some systems check it even then */
 	alt->base = ours.ss_sp;
 	alt->bytes = ours.ss_size;
 	return 0;
@@ -191,7 +196,10 @@ void weir__stack_altstack_fini(struct weir__altstack *alt)
 {
 	if (!alt->base)
 		return;
-	/* Only ours is taken down; munmap alone would leave the kernel a dangling stack. */
+	/*
+	 * Removes only weir's stack. Without sigaltstack, munmap would leave the kernel a dangling
+	 * stack.
+	 */
 	if (sigaltstack(&alt->before, NULL) == 0)
 		munmap(alt->base, alt->bytes);
 	alt->base = NULL;

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack.c: carving fiber stacks from regions, and caching them.
+ * stack.c: carves fiber stacks from regions and caches them.
  *
  * Invariants:
- *  - A slot of a region is in exactly one place: its region's free bitmap, a pool's
- *    reserve, a pool's hot list, or a caller's hands. Only the first is shared, and
- *    only it is under the lock; no system call is made while the lock is held.
- *  - A slot in the free bitmap has no page of its own; a slot in a hot list has at
- *    least the page of its link, which is the stack's topmost.
- *  - A guard, once installed, stays: MADV_DONTNEED takes neither the marker of
- *    MADV_GUARD_INSTALL nor the protection of mprotect away.
+ *  - A slot of a region is in exactly one place: the region's free bitmap, a
+ *    pool's
+ *    reserve, a pool's hot list, or in use. Only the bitmap is shared and needs the lock;
+ *    no system call is made while the lock is held.
+ *  - A slot in the free bitmap has no pages. A slot in a hot list has at least
+ *    the page
+ *    of its link, which is the topmost page of the stack.
+ *  - A guard, once installed, stays: MADV_DONTNEED removes neither the marker of
+ *    MADV_GUARD_INSTALL nor the protection of mprotect.
  *  - The list of regions only grows and a header never moves, so the signal
- *    handler may walk it without the lock.
+ *    handler may
+ *    walk the list without the lock.
  *
- * Does not unmap regions (the handler would have to know), and does not balance pools
- * against each other except through the regions.
+ * It never unmaps a region, because the signal handler could be reading it. It
+ * does not balance pools against each other except through the regions.
  */
 #include "core/fiber/stack.h"
 
@@ -38,14 +41,16 @@
 #define WORD_BITS 64u
 #define HOT_MAX 1024u
 
-/* Lives in a region's first page or two. The bitmaps and next_avail are under the lock. */
+/* Lies in a region's first page or two. The lock protects the bitmaps and next_avail. */
 struct weir__stack_region {
-	struct weir__stack_region *next;	/* list of all; written before it is published */
-	struct weir__stack_region *next_avail;	/* list of those with free slots, per order */
-	char *first;				/* slot 0: its guard */
-	size_t stride;				/* from slot to slot: guard and stack */
+	/* list of all regions; written before it is published */
+	struct weir__stack_region *next;
+	/* list of the regions of this order with free slots */
+	struct weir__stack_region *next_avail;
+	char *first;				/* slot 0, which begins with its guard */
+	size_t stride;				/* the size of a slot: guard and stack */
 	size_t guard;				/* bytes of a guard */
-	size_t stack_bytes;			/* as weir__pool_init counts them */
+	size_t stack_bytes;			/* as weir__stack_pool_init counts them */
 	unsigned order;
 	int node;
 	unsigned slots;
@@ -54,14 +59,14 @@ struct weir__stack_region {
 	uint64_t guarded[SLOTS_MAX / WORD_BITS];
 };
 
-/* At the very top of a free stack in a hot list. */
+/* Lies at the very top of a free stack in a hot list. */
 struct weir__stack_link {
 	struct weir__stack_link *newer;
 	struct weir__stack_link *older;
 	struct weir__stack stack;
 };
 
-/* Neighbouring slots that lose their pages in one call. */
+/* Adjacent slots whose pages are freed with one call. */
 struct run {
 	struct weir__stack_region *region;
 	unsigned begin;
@@ -117,7 +122,7 @@ static size_t round_up(size_t n, size_t to)
 	return (n + to - 1) / to * to;
 }
 
-/* A new region, not yet known to anybody. NULL: no address space. */
+/* Maps a new region, which is not published yet. NULL if there is no address space. */
 static struct weir__stack_region *region_map(const struct weir__stack_pool *pool)
 {
 	size_t page = page_bytes(), stack_bytes = page << pool->order;
@@ -162,13 +167,16 @@ static struct weir__stack_region *region_of(const char *addr)
 	return r;
 }
 
-/* Whether the pool's stacks are such as the region has. */
+/* True if the region's stacks are of the pool's kind. */
 static bool is_kind_of(const struct weir__stack_region *r, const struct weir__stack_pool *pool)
 {
 	return r->order == pool->order && r->guard == pool->guard && r->node == pool->node;
 }
 
-/* Lock held. The link to a region with free slots of that kind; the link holds NULL: there is none. */
+/*
+ * Lock held. Returns the list link that points to a region with free slots of the pool's kind. The
+ * link holds NULL if there is none.
+ */
 static struct weir__stack_region **find_avail(const struct weir__stack_pool *pool)
 {
 	struct weir__stack_region **at = &shared.avail[pool->order];
@@ -206,7 +214,10 @@ static void region_give(struct weir__stack_region *r, unsigned slot)
 	}
 }
 
-/* Lock held. Returns how many it took; bit i of ret_bare: out[i] has no guard yet. */
+/*
+ * Lock held. Takes up to want free slots and returns their number. Bit i of *ret_bare is set if
+ * out[i] has no guard yet.
+ */
 static unsigned claim(const struct weir__stack_pool *pool, struct weir__stack *out, unsigned want,
 		      uint32_t *ret_bare)
 {
@@ -226,7 +237,7 @@ static unsigned claim(const struct weir__stack_pool *pool, struct weir__stack *o
 
 /* Guards */
 
-/* Each guard made by mprotect adds two mappings; they may take half of what there is. */
+/* Each guard made by mprotect adds two mappings; all guards together may use half of the limit. */
 static unsigned long mprotect_guard_max(void)
 {
 	unsigned long pretended = weir__load(&weir__stack_hooks.max_map_count, WEIR_RELAXED);
@@ -271,8 +282,8 @@ static int guard_install(const struct weir__stack *s, const char **ret_reason)
 }
 
 /*
- * Guards what claim brought into the pool's reserve. At the first refusal the slots
- * that are still bare go back; fails only if none is left.
+ * Installs the guards of the slots that claim put into the pool's reserve. If that fails, the
+ * slots without a guard go back to their regions; it is an error only if none is left.
  */
 static int guard_reserve(struct weir__stack_pool *pool, uint32_t bare)
 {
@@ -335,7 +346,7 @@ static void run_flush(struct run *run)
 		return;
 	low = slot_stack(run->region, run->begin);
 	high = slot_stack(run->region, run->end - 1);
-	/* The guards inside the range stay. */
+	/* The guards inside the range stay installed. */
 	weir__os_discard(low.low, (size_t)(high.low + high.bytes - low.low));
 	weir__lock_take(&shared.lock);
 	while (run->begin < run->end)
@@ -343,7 +354,7 @@ static void run_flush(struct run *run)
 	weir__lock_drop(&shared.lock);
 }
 
-/* Fibers that were made together tend to be freed together, in one order or the other. */
+/* Fibers that were made together are often freed together, in the same or the reverse order. */
 static void run_add(struct run *run, const struct weir__stack *s)
 {
 	unsigned slot = stack_slot(s);
@@ -449,7 +460,9 @@ void weir__stack_put(struct weir__stack_pool *pool, struct weir__stack stack)
 {
 	struct weir__stack_link *link = link_of(&stack);
 
-	/* What stays readable is the link; a fiber's late access to its old stack is caught. */
+	/*
+	 * Only the link stays readable, so that a fiber's late access to its old stack is caught.
+	 */
 	weir__asan_unpoison(link, sizeof(*link));
 	weir__asan_poison(stack.low, stack.bytes - sizeof(*link));
 	if (WEIR_UNLIKELY(!is_kind_of(stack.region, pool))) {
@@ -467,7 +480,10 @@ void weir__stack_put(struct weir__stack_pool *pool, struct weir__stack stack)
 	else
 		pool->oldest = link;
 	pool->newest = link;
-	/* An eighth at a time: a system call for each stack, so never a long pause. */
+	/*
+	 * Frees an eighth at a time, at most one system call for each stack, so there is never a
+	 * long pause.
+	 */
 	if (++pool->hot > pool->hot_max)
 		weir__stack_pool_trim(pool, pool->hot_max - pool->hot_max / 8);
 }

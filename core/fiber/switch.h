@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * switch.h: the stack switch itself, one per architecture. For fiber.c only,
- * which must define weir__fiber_main(struct weir__fiber *).
+ * switch.h: the stack switch itself, for each architecture. Only fiber.c includes
+ * it, and must define weir__fiber_main(struct weir__fiber *).
  *
  *	bool weir__fiber_switch(void **side, bool pass)
- *		Saves this side and goes on with the one in *side, leaving this one
- *		there instead. Returns, when somebody switches back, their pass.
+ *		Saves the current context and continues with the one in *side, where it
+ *		leaves the saved one. When another switch comes back here, this returns
+ *		the pass argument of that switch.
  *	void *weir__fiber_prepare(void *top, struct weir__fiber *f)
- *		A first side that calls weir__fiber_main(f) on the stack below top.
+ *		Makes a first context that calls weir__fiber_main(f) on the stack below
+ *		top.
  *
- * x86-64 leaves by popping the address and jumping. A ret would pop the processor's
- * return predictor, which holds the other side's callers, and be wrong every time.
- * The jump is notrack, as for a switch table, since the place behind a call carries
- * no endbr64. A hardware shadow stack faults on the returns that follow, whichever
- * way the switch leaves: fiber.c does not come here when there is one.
+ * On x86-64 the switch pops the return address and jumps to it. A ret would use
+ * the processor's return predictor, which holds the callers of the other context,
+ * so its prediction would be wrong every time. The jump is notrack, like that of
+ * a switch table, because the instruction after a call carries no endbr64. A
+ * hardware shadow stack would fault on the returns that follow, whether the
+ * switch jumps or returns; fiber.c does not use this file if there is one.
  *
- * aarch64 signs the return address (when built with pac-ret) with the stack pointer
- * as the modifier, which is the same at both ends; prepare signs the first one.
+ * aarch64 signs the return address (when built with pac-ret) with the stack
+ * pointer as the modifier, which is the same at both ends; prepare signs the
+ * first one.
  *
  * The entry has no caller: its return address is declared undefined and the frame
  * pointer is 0, so debuggers and backtrace() stop there.
@@ -69,7 +73,8 @@ __asm__(".text\n"
 	"pushq %r15\n .cfi_adjust_cfa_offset 8\n .cfi_rel_offset r15, 0\n"
 	"movq (%rdi), %rcx\n"
 	"movq %rsp, (%rdi)\n"
-	"movq %rcx, %rsp\n"		/* the same layout on the other side: CFI still true */
+	/* the other side has the same layout, so the CFI stays true */
+	"movq %rcx, %rsp\n"
 	"movl %esi, %eax\n"
 	"popq %r15\n .cfi_adjust_cfa_offset -8\n .cfi_restore r15\n"
 	"popq %r14\n .cfi_adjust_cfa_offset -8\n .cfi_restore r14\n"
@@ -92,7 +97,7 @@ __asm__(".text\n"
 	".cfi_endproc\n"
 	ASM_END(weir__fiber_entry));
 
-/* r15 r14 r13 r12 rbx rbp, entry; then rsp is top, 16-aligned as before a call. */
+/* The frame: r15 r14 r13 r12 rbx rbp, entry. After it rsp is top, 16-aligned as before a call. */
 static inline void *weir__fiber_prepare(void *top, struct weir__fiber *f)
 {
 	uint64_t *sp = (uint64_t *)top - 7;
@@ -106,7 +111,7 @@ static inline void *weir__fiber_prepare(void *top, struct weir__fiber *f)
 
 #elif defined(__aarch64__)
 
-/* Hints, so that processors without the extension and old assemblers take them. */
+/* Encoded as hints, so that processors without the extension and old assemblers accept them. */
 #if defined(__ARM_FEATURE_PAC_DEFAULT) && (__ARM_FEATURE_PAC_DEFAULT & 2)
 #define ASM_LANDING "hint #27\n .cfi_b_key_frame\n .cfi_negate_ra_state\n"	/* pacibsp */
 #define ASM_CHECK "hint #31\n .cfi_negate_ra_state\n"				/* autibsp */
@@ -139,7 +144,8 @@ __asm__(".text\n"
 	"ldr x2, [x0]\n"
 	"mov x3, sp\n"
 	"str x3, [x0]\n"
-	"mov sp, x2\n"			/* the same layout on the other side: CFI still true */
+	/* the other side has the same layout, so the CFI stays true */
+	"mov sp, x2\n"
 	"mov w0, w1\n"
 	"ldp x29, x30, [sp, #0]\n .cfi_restore x29\n .cfi_restore x30\n"
 	"ldp x19, x20, [sp, #16]\n .cfi_restore x19\n .cfi_restore x20\n"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * await.c: waiting for a future where the code reads from top to bottom: on a
- * fiber (weir_await, by switching stacks) and on a plain thread (weir_block_on,
- * by sleeping on a futex). Also yield, which is the smallest await.
+ * await.c: waiting for a future in code that reads from top to bottom: on a fiber
+ * (weir_await, which switches stacks) and on a plain thread (weir_block_on, which
+ * sleeps on a futex). Also yield, which is the smallest await.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -16,8 +16,8 @@
 #include "weir/time.h"
 
 /*
- * The worker, if a fiber runs on this thread; else NULL. A stackful task has no fiber any more
- * when the destructors of its task-local values run.
+ * Returns the worker if a fiber runs on this thread, else NULL. A stackful task no longer has a
+ * fiber when the destructors of its task-local values run.
  */
 static WEIR_NOINLINE struct weir__worker *fiber_worker(void)
 {
@@ -36,7 +36,7 @@ int weir__need_fiber(void)
 	return fiber_worker() ? 0 : no_fiber();
 }
 
-/* Poll to the end; cancels the future once if the task is aborted meanwhile. */
+/* Polls the future until it finishes. Cancels it once if the task is aborted meanwhile. */
 static int await_on(struct weir__worker *w, struct weir_future *future)
 {
 	struct weir_task *task = w->cx.task;
@@ -140,7 +140,7 @@ int weir_yield(void)
 
 /* ---- plain threads ---- */
 
-/* A thread that sleeps until it is woken; on the heap, because a waker may outlive the wait. */
+/* A sleeping thread. It is on the heap because a waker may outlive the wait. */
 struct weir__parker {
 	uint32_t woken;
 	uint32_t refs;
@@ -170,7 +170,7 @@ static void parker_drop(void *data)
 
 static const struct weir_waker_ops parker_ops = { parker_clone, parker_wake, parker_drop };
 
-/* False when the deadline passed. */
+/* False if the deadline passed. */
 static bool parker_wait(struct weir__parker *p, uint64_t deadline)
 {
 	while (weir__xchg(&p->woken, 0u, WEIR_ACQUIRE) == 0)

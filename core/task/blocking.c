@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* blocking.c: blocking calls as futures; the threads are the scheduler's (sched/pool.c). */
+/* blocking.c: blocking calls as futures; the scheduler has the threads (sched/pool.c). */
 #include "core/task/blocking.h"
 
 #include <stdlib.h>
@@ -69,14 +69,17 @@ static const struct weir_future_ops blocking_ops = { "blocking", blocking_poll, 
 
 void weir_blocking_init(struct weir_blocking_future *b, int (*fn)(void *), void *arg)
 {
-	/* First, for it notices one whose job runs: a thread of the pool reads that. */
+	/*
+	 * First, because it detects that the future is still in use: a pool thread then reads its
+	 * job.
+	 */
 	weir__leaf_init(&b->leaf, &blocking_ops);
 	*b = (struct weir_blocking_future){ .leaf = b->leaf, .fn = fn, .arg = arg };
 }
 
 void weir__blocking_finish(struct weir_blocking_future *b, int result)
 {
-	struct weir_rt *rt = b->rt;	/* stays: a shutdown waits for this thread */
+	struct weir_rt *rt = b->rt;	/* safe: a shutdown waits for this thread */
 	struct weir__wakeup wakeup;
 
 	if (b->detached) {
@@ -90,7 +93,7 @@ void weir__blocking_finish(struct weir_blocking_future *b, int result)
 		weir__store(&b->state, (uint8_t)WEIR__BLOCKING_DONE, WEIR_RELEASE);
 		weir__waker_fire(&wakeup);
 	}
-	/* Last, or the clock could be moved before the woken task is queued. */
+	/* Released last; otherwise the clock could be moved before the woken task is queued. */
 	weir__clock_hold(rt->clock, -1);
 }
 

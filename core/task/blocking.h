@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * blocking.h (core): the states of a blocking job, between its future and the
+ * blocking.h (core): the states of a blocking job, shared by its future and the
  * pool that runs it.
  *
  *	IDLE ──push──► QUEUED ──► RUNNING ──► DONE
- *	                  └─ taken back ──► CANCELLED
+ *	                  └─ removed ──► CANCELLED
  *
- * The pool's lock guards QUEUED; DONE is published with release and the job may
- * be gone after it. A detached job lies on the heap and ends with its run.
+ * The pool's lock guards QUEUED. DONE is published with release, and the job may
+ * be gone after it. A detached job lies on the heap and is freed after its run.
  */
 #ifndef WEIR_CORE_TASK_BLOCKING_H
 #define WEIR_CORE_TASK_BLOCKING_H
@@ -20,10 +20,13 @@ enum weir__blocking_state {
 	WEIR__BLOCKING_RUNNING,
 	WEIR__BLOCKING_DONE,
 	WEIR__BLOCKING_CANCELLED,
-	WEIR__BLOCKING_REFUSED,		/* taken from the queue to be finished without a run */
+	WEIR__BLOCKING_REFUSED,		/* unlinked by a shutdown, to be finished without a run */
 };
 
-/* A job has run, or never will: its future finishes with result. The job may be gone then. [any] */
+/*
+ * Finishes a job that has run, or never will: its future gets result. The job may be gone then.
+ * [any]
+ */
 void weir__blocking_finish(struct weir_blocking_future *job, int result);
 
 #endif

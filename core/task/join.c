@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * join.c: waiting for a task's result. The waker lies in the joined task, and
- * whose it is at any moment says core/task/state.h. A waker that is not a task's
- * of the same runtime is cloned into the task, and dropped by whoever takes it
- * out again: the joiner, or the runner that calls it.
+ * core/task/state.h says who owns it at any moment. A waker that is not of a task
+ * of the same runtime is cloned into the joined task. Whoever takes it out again
+ * drops it: the joiner, or the runner that calls it.
  */
 #include "core/assert.h"
 #include "core/leaf.h"
@@ -22,8 +22,9 @@ static void take_back_waker(struct weir_task *task)
 }
 
 /*
- * The runner owns the waker it found, hold included: a joiner that waited for it to be through
- * would, on a busy processor, wait for a thread that its own wake-up has put off.
+ * The runner owns the waker that it found, and drops it. If the joiner had to wait until the
+ * runner is done with it, it would, on a busy processor, wait for a thread that its own wake-up
+ * has delayed.
  */
 void weir__join_wake(struct weir_task *task)
 {
@@ -38,7 +39,7 @@ void weir__join_wake(struct weir_task *task)
 	weir_waker_drop(&waker);
 }
 
-/* The task is complete: the handle ends here. */
+/* The task is complete; the joiner gives up the handle here. */
 static int join_finish(struct weir_join_future *join)
 {
 	struct weir_task *task = join->task;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * join_set.c: structured concurrency. A set holds the handle of each of its
- * tasks; a task that finishes moves from the live to the done list, and the one
- * waiter takes it from there in the order of finishing. The lock guards the
+ * tasks. A task that finishes moves from the live list to the done list, and the
+ * only waiter takes it from there in the order of finishing. The lock guards the
  * lists and the waiter.
  */
 #include "core/task/join_set.h"
@@ -17,10 +17,10 @@
 
 #define LOOK_AGAIN_NS WEIR_MSEC
 
-/* A task's place in its set: on the live list, then on the done list. */
+/* A task's entry in its set: on the live list, then on the done list. */
 struct weir__member {
 	struct weir__member *next, **pprev;
-	struct weir_task *task;		/* the handle is the set's; NULL until filled */
+	struct weir_task *task;		/* the set owns the handle; NULL until filled */
 	struct weir_join_set *set;
 };
 
@@ -29,11 +29,12 @@ struct weir_join_set {
 	struct weir_rt *rt;
 	struct weir__member *live;
 	struct weir__member *done, **done_last;
-	size_t len;			/* not joined yet; atomic for weir_join_set_len */
+	size_t len;			/* tasks not joined yet; atomic for weir_join_set_len */
 	struct weir_join_set_next_future *waiter;
-	bool closing;			/* being freed: who comes now is aborted at once */
-	bool orphan;			/* freed by who could not wait: the last member frees it */
-	bool discards;			/* nobody joins: a task that ends leaves no member */
+	bool closing;			/* being freed: new tasks are aborted at once */
+	/* freed by a caller that could not wait: the last member frees it */
+	bool orphan;
+	bool discards;			/* nobody joins: a task that ends leaves no entry */
 };
 
 static void unlink_member(struct weir__member *m)
@@ -77,7 +78,7 @@ int weir_join_set_new_discarding(struct weir_rt *rt, struct weir_join_set **ret_
 	return make_set(rt, true, ret_set);
 }
 
-/* ---- the task layer's side ---- */
+/* ---- called by the task layer ---- */
 
 struct weir__member *weir__join_set_enter(struct weir_join_set *set)
 {
@@ -102,13 +103,13 @@ void weir__join_set_fill(struct weir__member *m, struct weir_task *task)
 	weir__lock_take(&m->set->lock);
 	WEIR_ASSERT(!m->task);
 	m->task = task;
-	/* It is in no queue yet: whoever spawns it will queue it. */
+	/* The task is in no queue yet; its spawner will queue it. */
 	if (m->set->closing)
 		weir_task_abort(task);
 	weir__lock_drop(&m->set->lock);
 }
 
-/* Under the lock; true: the caller fires the wakeup when it has dropped that. */
+/* Under the lock. True: the caller fires the wakeup after it has dropped the lock. */
 static bool take_waiter(struct weir_join_set *set, struct weir__wakeup *ret_wakeup)
 {
 	if (!set->waiter)
@@ -197,7 +198,7 @@ size_t weir_join_set_len(const struct weir_join_set *set)
 
 /* ---- waiting ---- */
 
-/* The next that finished, off the list; under the lock. */
+/* Under the lock. Unlinks and returns the next task that finished, or NULL. */
 static struct weir__member *pop_done(struct weir_join_set *set)
 {
 	struct weir__member *m = set->done;
@@ -221,13 +222,13 @@ static int wait_finish(struct weir_join_set_next_future *wait, struct weir__memb
 	return 1;
 }
 
-/* A task of the set that waited for it would wait for itself. */
+/* A task of the set must not wait for the set: it would wait for itself. */
 static bool is_member(const struct weir_join_set *set, const struct weir_task *task)
 {
 	return task && task->member && task->member->set == set;
 }
 
-/* The future is armed exactly while it is, or just was, the set's waiter. */
+/* The future is armed only while it is the set's waiter, or has just been taken as such. */
 static int wait_poll(struct weir_future *future, struct weir_cx *cx)
 {
 	struct weir_join_set_next_future *wait =
@@ -307,7 +308,10 @@ int weir_join_set_next(struct weir_join_set *set, uint64_t *ret_id, int *ret_res
 	return weir_join_set_next_until(set, WEIR_FOREVER, ret_id, ret_result);
 }
 
-/* Nobody will join what is there; true: that was all. orphan: what is left goes when it delivers. */
+/*
+ * Drops the finished tasks, because nobody will join them. orphan: tasks that are still live are
+ * dropped when they finish. True if none is left.
+ */
 static bool forget(struct weir_join_set *set, bool orphan)
 {
 	struct weir__member *m;
@@ -324,7 +328,7 @@ static bool forget(struct weir_join_set *set, bool orphan)
 	return last;
 }
 
-/* Without memory for something that can be woken. */
+/* Polls: there is no memory for a parker that could be woken. */
 static void wait_looking(struct weir_join_set *set)
 {
 	uint32_t never = 0;
@@ -334,9 +338,9 @@ static void wait_looking(struct weir_join_set *set)
 }
 
 /*
- * Waits even when the caller itself was aborted: its tasks must be gone before the set is.
- * A stackless task cannot wait here, and one of the set's own would wait for itself: the set
- * goes with its last task.
+ * Waits even if the caller was aborted, because its tasks must be gone before the set is. A
+ * stackless task cannot wait here, and a task of this set would wait for itself: then the last
+ * task frees the set.
  */
 void weir_join_set_free(struct weir_join_set *set)
 {
@@ -354,7 +358,7 @@ void weir_join_set_free(struct weir_join_set *set)
 		rc = weir__worker_current() ? weir__await_shielded(&wait.future)
 					    : weir_block_on(&wait.future, WEIR_FOREVER);
 	} while (rc == 1);
-	/* -EBUSY: freed under another's weir_join_set_next */
+	/* -EBUSY would mean that another task is in weir_join_set_next */
 	WEIR_ASSERT(rc == 0 || rc == -ENOMEM || rc == -EPERM || rc == -EDEADLK);
 	if (rc == -ENOMEM)
 		wait_looking(set);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * local.c: task-local values: a short list on the task, searched by the key's address.
+ * local.c: task-local values: a short list on the task, searched by the key's
+ * address.
  *
- * A destructor may set values, whose destructors may set values: the task's depth says how many
- * destructors have led to what runs now. At DEPTH_MAX nothing can be set, so every chain ends,
- * whether it nests (a value set over another) or goes on from value to value at the task's end.
+ * A destructor may set values, whose destructors may set values again. The task's
+ * depth counts how many destructors led to the code that runs now. At DEPTH_MAX
+ * nothing can be set, so every chain ends. This holds for nested destructors (a
+ * value is replaced) as well as for a sequence of values at the task's end.
  */
 #include <stdlib.h>
 
@@ -14,7 +16,7 @@ struct weir__local {
 	struct weir__local *next;
 	const struct weir_local_key *key;
 	void *value;
-	uint8_t depth;			/* the task's when the value was set */
+	uint8_t depth;			/* the task's depth when the value was set */
 };
 
 #define DEPTH_MAX 3
@@ -76,7 +78,7 @@ void *weir_local_get(const struct weir_local_key *key)
 	return l ? l->value : NULL;
 }
 
-/* A destructor may look at the values that are left, and set some: each is off the list first. */
+/* A destructor may read the remaining values and set new ones, so each value is unlinked first. */
 void weir__local_destroy(struct weir_task *task)
 {
 	struct weir__local *l;

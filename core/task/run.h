@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run.h: polling a task, and what follows from the result. In line, for
- * the scheduler's loop; core/fiber/resume.h says why that matters.
+ * run.h: polling a task, and what follows from the result. These functions are
+ * inline for the scheduler's loop; core/fiber/resume.h says why that matters.
  */
 #ifndef WEIR_CORE_TASK_RUN_H
 #define WEIR_CORE_TASK_RUN_H
@@ -10,7 +10,7 @@
 #include "core/fiber/resume.h"
 #include "core/task/task.h"
 
-/* A task that yielded keeps RUNNING and waits for the driver to have had its turn. */
+/* Defers a task that yielded. It keeps RUNNING and waits until the drivers have had their turn. */
 static inline void weir__task_defer(struct weir__worker *w, struct weir_task *task)
 {
 	struct weir__deferred *d = &w->deferred;
@@ -27,7 +27,7 @@ static inline void weir__task_defer(struct weir__worker *w, struct weir_task *ta
 	weir__guard_drop(&d->guard, as_owner);
 }
 
-/* Take all of them, in order; how many. [any worker] */
+/* Takes all deferred tasks, in order, and returns their number. [any worker] */
 static inline unsigned weir__deferred_take(struct weir__deferred *d, struct weir__link **ret_first,
 					   struct weir__link **ret_last)
 {
@@ -68,8 +68,8 @@ weir__task_poll_stackful(struct weir__worker *w, struct weir_task *task)
 }
 
 /*
- * Poll a task that came from a queue. False when it has blocked in place, so that
- * this thread is not the worker any more. [worker]
+ * Polls a task that came from a queue. False if the task has blocked in place, so that this thread
+ * is not the worker any more. [worker]
  */
 __attribute__((always_inline)) static inline bool weir__task_run(struct weir__worker *w,
 								 struct weir_task *task)
@@ -78,7 +78,7 @@ __attribute__((always_inline)) static inline bool weir__task_run(struct weir__wo
 	int rc;
 
 	WEIR_ASSERT(w == weir__worker_current() && !w->cx.task && task->rt == w->rt);
-	/* First: the stall detector looks at it where there is a task. */
+	/* Counted first: if the stall detector sees a task, it must see the new count. */
 	weir__count(&w->metrics.polls, 1);
 	w->cx.waker.data = task;
 	w->cx.task = task;

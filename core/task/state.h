@@ -11,48 +11,49 @@
  *	5	JOIN_WAKER	set_join_waker			clear_join_waker, detach
  *	8..63	reference count, in steps of TASK_REF
  *
- * Who may do what
- *	[any]		wake, cancel, ref		also on a stale pointer
- *	a ref's holder	unref
- *	[runner]	start, suspend, complete: whoever popped the task from a queue, until
- *			it is suspended or complete
+ * Who may call what
+ *	[any]		wake, cancel, ref: any thread, also with a stale pointer
+ *	[a ref holder]	unref
+ *	[runner]	start, suspend, complete: the worker that popped the task from a queue,
+ *			until the task is suspended or complete
  *	[joiner]	set_join_waker, clear_join_waker, detach: the holder of the handle
  *
  * References
- *	life	from spawn until complete: a task that nobody wakes stays
- *	queue	while it is in a run queue; the runner takes it over and keeps it while it
- *		runs (then called running); suspend drops it or gives it back to the queue
- *	handle	the joiner's, until detach
- *	others	by ref; a waker needs none
+ *	life	held from spawn until complete, so that a task which nobody wakes survives
+ *	queue	held while the task is in a run queue; the runner takes it over and keeps it
+ *		while the task runs (then called running); suspend drops it or returns it
+ *		to the queue
+ *	handle	held by the joiner until detach
+ *	others	taken by ref; a leaf's waker needs none
  *
- * A life
+ * Life cycle
  *	        wake: +queue              start                  suspend, NOTIFIED
  *	idle ------------> NOTIFIED ---------------> RUNNING -------------> NOTIFIED
  *	  ^	             (queued)                  |  |
  *	  +--------------------------------------------+  +---> COMPLETE
  *	            suspend: -running                       -life -running
  *
- * Stale wakes. The memory of tasks is type-stable and a free slot holds 0. A
- * wake may come for a task that is gone, or for the next task in its slot: the
- * first does nothing, the second is a spurious poll. So wake, cancel and ref
- * start from a loaded value and do nothing while the count is 0; and between
- * unref = true and the store of 0 the flags mean nothing.
+ * Stale wakes. The memory of tasks is type-stable, and a free slot holds 0. A
+ * wake may come for a task that is gone, which does nothing, or for the next
+ * task in its slot, which is a spurious poll. So wake, cancel and ref start from
+ * a loaded value and do nothing while the count is 0. Between unref = true and
+ * the store of 0 the flags are meaningless.
  *
- * Why wake on a NOTIFIED task still exchanges. What the waker wrote before it
- * must be seen by the poll that it asks for. That poll acquires from the last
- * exchange before start, so a wake that only loaded "already NOTIFIED" (maybe
- * a value of the past) would hand over nothing, and the poll could miss it.
+ * Why a wake of a NOTIFIED task still writes. The poll that a wake requests must
+ * see what the waking thread wrote before the wake. That poll acquires from the
+ * last write before start. A wake that only loaded "already NOTIFIED", which may
+ * be outdated, would release nothing, and the poll could miss what was written.
  *
- * Plain fields next to the word
- *	the task's body		the runner's; suspend releases, start acquires
- *	result			written by the runner before complete; the joiner's once it has
- *				seen COMPLETE; freed by whoever drops the last reference
- *	join waker		the joiner's while JOIN_WAKER is clear and COMPLETE is not; the
- *				runner's when complete returned a value with JOIN_WAKER. A
- *				joiner that has seen COMPLETE leaves it alone. What the waker
- *				points to must outlive the runner's call of it: a task of the
- *				same runtime does (type-stable); anything else is held by the
- *				waker, and the runner drops that hold.
+ * Plain fields, and who owns them
+ *	the task's body		the runner; suspend releases it, start acquires it
+ *	result			the runner before complete; the joiner once it has seen
+ *				COMPLETE
+ *	join waker		the joiner while JOIN_WAKER and COMPLETE are both clear; the
+ *				runner if complete returned a value with JOIN_WAKER. A joiner
+ *				that has seen COMPLETE must not touch it. What the waker points
+ *				to must outlive the runner's call: a task of the same runtime
+ *				does (type-stable memory); any other waker is cloned, and the
+ *				runner drops the clone.
  */
 #ifndef WEIR_CORE_TASK_STATE_H
 #define WEIR_CORE_TASK_STATE_H
@@ -73,7 +74,7 @@
 #define TASK_REF ((uint64_t)256)
 #define TASK_REFS(state) ((state) / TASK_REF)
 
-/* Each order on its own, for the model's mutants. */
+/* One macro for each order, for the model's mutants. */
 #ifndef STATE_WAKE_ORDER
 #define STATE_WAKE_ORDER WEIR_ACQ_REL
 #endif
@@ -107,7 +108,7 @@
 #ifndef STATE_DETACH_ORDER
 #define STATE_DETACH_ORDER WEIR_ACQ_REL
 #endif
-/* Switches for the model's mutants; 1 in the real thing. */
+/* Switches for the model's mutants; always 1 in production. */
 #ifndef STATE_WAKE_ALWAYS_WRITES
 #define STATE_WAKE_ALWAYS_WRITES 1
 #endif
@@ -119,14 +120,14 @@
 #endif
 
 enum weir__after {
-	WEIR__AFTER_IDLE,		/* nothing to do; it may run elsewhere already */
+	WEIR__AFTER_IDLE,		/* nothing to do; it may already run elsewhere */
 	WEIR__AFTER_RESCHEDULE		/* the caller queues it, with its reference */
 };
 
 /*
- * What a new task starts with: queued, life + queue (+ handle) references.
- * Stored with WEIR_RELEASE into a slot that held 0, when all fields are set;
- * pairs with the acquire of wake, cancel and ref on a stale pointer.
+ * The state of a new task: queued, with life + queue (+ handle) references. It is stored with
+ * WEIR_RELEASE into a slot that held 0, after all fields are set; this pairs with the acquire of
+ * wake, cancel and ref on a stale pointer.
  */
 static inline uint64_t task_state_init(bool joinable)
 {
@@ -153,10 +154,10 @@ static inline bool weir__state_wake(WEIR_ATOMIC(uint64_t) *word)
 }
 
 /*
- * [runner] Before the poll; the flags as they were found. A task that yielded
- * kept RUNNING, and the queue that held it handed it over: nothing is written
- * then, and a wake that came meanwhile stays NOTIFIED for suspend to find.
- * Acquires from wake, cancel (also when it yielded) and suspend.
+ * [runner] Called before the poll; returns the flags as they were. A task that yielded has kept
+ * RUNNING, and its queue has passed it on in order: then this writes nothing, and a wake that came
+ * meanwhile stays NOTIFIED for suspend to find. Acquires from wake, cancel (also after a yield)
+ * and suspend.
  */
 static inline uint64_t weir__state_start(WEIR_ATOMIC(uint64_t) *word)
 {
@@ -170,8 +171,8 @@ static inline uint64_t weir__state_start(WEIR_ATOMIC(uint64_t) *word)
 }
 
 /*
- * [runner] After a poll that returned pending. The life reference keeps the
- * task, but on IDLE the caller may not touch it any more: it may run elsewhere.
+ * [runner] Called after a poll that returned pending. The life reference keeps the task alive, but
+ * after IDLE the caller must not touch it: it may run elsewhere.
  */
 static inline enum weir__after weir__state_suspend(WEIR_ATOMIC(uint64_t) *word)
 {
@@ -188,11 +189,11 @@ static inline enum weir__after weir__state_suspend(WEIR_ATOMIC(uint64_t) *word)
 }
 
 /*
- * [runner] The result is written; returns the word as it is now.
- *	JOIN_WAKER set		life and running are kept: copy the join waker, call it, then
- *				unref(word, 2)
- *	TASK_REFS == 0		it was the last reference: the caller frees the slot
- *	otherwise		the caller may not touch the task any more
+ * [runner] Called when the result is written; returns the new word.
+ *	JOIN_WAKER set		the references life and running are kept: copy the join waker, call
+ *				it, then unref(word, 2)
+ *	TASK_REFS == 0		that was the last reference: the caller frees the slot
+ *	otherwise		the caller must not touch the task any more
  */
 static inline uint64_t weir__state_complete(WEIR_ATOMIC(uint64_t) *word)
 {
@@ -203,7 +204,7 @@ static inline uint64_t weir__state_complete(WEIR_ATOMIC(uint64_t) *word)
 		next = (cur & ~(TASK_RUNNING | TASK_NOTIFIED)) | TASK_COMPLETE;
 		if (!STATE_KEEP_REFS_FOR_JOINER || !(cur & TASK_JOIN_WAKER))
 			next -= 2 * TASK_REF;
-		/* Release: the result. Acquire: the join waker, or all others' use of the slot. */
+		/* Release: the result. Acquire: the join waker, or all other uses of the slot. */
 	} while (!weir__cas_weak(word, &cur, next, STATE_COMPLETE_ORDER, WEIR_RELAXED));
 	return next;
 }
@@ -239,14 +240,17 @@ static inline bool weir__state_flip_join_waker(WEIR_ATOMIC(uint64_t) *word)
 	return true;
 }
 
-/* [joiner] The join waker is written. False: complete already, take the result at once. */
+/*
+ * [joiner] Called when the join waker is written. False: complete already, take the result at
+ * once.
+ */
 static inline bool weir__state_set_join_waker(WEIR_ATOMIC(uint64_t) *word)
 {
 	WEIR_ASSERT(!(weir__load(word, WEIR_RELAXED) & TASK_JOIN_WAKER));
 	return weir__state_flip_join_waker(word);
 }
 
-/* [joiner] Takes the join waker back, to change it. False: complete, leave it alone. */
+/* [joiner] Takes the join waker back, to change it. False: complete, so it must not be touched. */
 static inline bool weir__state_clear_join_waker(WEIR_ATOMIC(uint64_t) *word)
 {
 	return weir__state_flip_join_waker(word);
@@ -264,7 +268,10 @@ static inline bool weir__state_ref(WEIR_ATOMIC(uint64_t) *word)
 	return true;
 }
 
-/* [any] Asks the task to end. True: schedule it, as with wake. No-op when complete or free. */
+/*
+ * [any] Requests that the task end. True: schedule it, as with wake. Does nothing when complete or
+ * free.
+ */
 static inline bool weir__state_cancel(WEIR_ATOMIC(uint64_t) *word)
 {
 	uint64_t cur = weir__load(word, WEIR_RELAXED), next;
@@ -289,7 +296,10 @@ static inline bool weir__state_detach(WEIR_ATOMIC(uint64_t) *word)
 		next = (cur & ~TASK_JOIN_INTEREST) - TASK_REF;
 		if (!(cur & TASK_COMPLETE))
 			next &= ~TASK_JOIN_WAKER;
-		/* Release: the joiner's last use. Acquire: everybody's, for the one who frees. */
+		/*
+		 * Release: the joiner's last use. Acquire: all other uses, before the slot is
+		 * freed.
+		 */
 	} while (!weir__cas_weak(word, &cur, next, STATE_DETACH_ORDER, WEIR_RELAXED));
 	return TASK_REFS(next) == 0;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * task.c: the life of a task, from its block to its completion. See core/task/task.h
- * for the fields and core/task/state.h for the transitions.
+ * task.c: the life of a task, from its block to its completion. See
+ * core/task/task.h for the fields and core/task/state.h for the transitions.
  *
- * Does not decide where a ready task waits nor when it runs: that is the
- * scheduler's, through rt->sched.
+ * It does not decide in which queue a ready task waits nor when it runs; the
+ * scheduler does, through rt->sched.
  */
 #include "core/task/task.h"
 
@@ -59,7 +59,10 @@ static void waker_clone(void *data)
 	weir__outside_hold(&task->rt->outside);
 }
 
-/* Of a task that the caller has made ready: once it is in a queue nothing but the count keeps the rest. */
+/*
+ * Queues a task that the caller has made ready. Once the task is in a queue, only the count of
+ * outside keeps the runtime alive for a thread that is not a worker.
+ */
 static void queue_ready(struct weir_task *task)
 {
 	struct weir__worker *w = weir__worker_current();
@@ -74,7 +77,7 @@ static void queue_ready(struct weir_task *task)
 	weir__outside_end(&rt->outside);
 }
 
-/* The hold keeps the task's word. */
+/* The caller's hold keeps the task's state word readable. */
 void weir__task_wake_any(struct weir_task *task)
 {
 	if (weir__state_wake(&task->state))
@@ -97,7 +100,7 @@ static void waker_drop(void *data)
 }
 
 const struct weir_waker_ops weir__task_waker_ops = { waker_clone, waker_wake, waker_drop };
-/* A mark: leaf.c does without them. */
+/* Only a mark: leaf.c never calls these. */
 const struct weir_waker_ops weir__own_waker_ops = { NULL, NULL, NULL };
 
 /* ---- spawn ---- */
@@ -130,7 +133,10 @@ static struct weir_task *task_alloc(struct weir_rt *rt, struct weir__worker *w, 
 	return task;
 }
 
-/* On a thread that is not a worker, until the task is queued. NULL also when closed (*ret_err). */
+/*
+ * For a thread that is not a worker. Begins a count of outside, which ends when the task is
+ * queued. NULL also if the runtime is closed (*ret_err).
+ */
 static struct weir_task *task_alloc_foreign(struct weir_rt *rt, size_t bytes, int *ret_err)
 {
 	int size_class = weir__slab_class(bytes);
@@ -170,7 +176,7 @@ static void task_init_body(struct weir_task *task, const struct weir_task_config
 		memset(weir__task_state(task), 0, cfg->state_bytes);
 }
 
-/* Ids come in blocks, one block per thread, so that spawning shares no counter. */
+/* Each thread takes ids in blocks, so that spawning shares no counter. */
 static uint64_t fresh_id(void)
 {
 	static _Thread_local uint64_t mine, end;
@@ -183,8 +189,9 @@ static uint64_t fresh_id(void)
 }
 
 /*
- * A shutdown that walked the foreign slab before the state was stored has passed this task by.
- * Pairs with close_runtime: it stores closed, fences and walks; here state is stored, fence, closed.
+ * A shutdown that walked the foreign slab before the state was stored has missed this task. Pairs
+ * with close_runtime, which stores closed, fences and walks the slab; here the state is stored,
+ * then a fence, then closed is read.
  */
 static void abort_if_closed(struct weir_task *task)
 {
@@ -276,7 +283,7 @@ static inline int spawn_or_drop(struct weir_rt *rt, const struct weir_task_confi
 	return rc;
 }
 
-/* For a program that was compiled against another version. */
+/* For a program that was compiled against another version of the struct. */
 static WEIR_NOINLINE int spawn_resized(struct weir_rt *rt, const struct weir_task_config *cfg,
 				       struct weir_task **ret_task)
 {
@@ -333,8 +340,8 @@ void weir__task_away(struct weir__worker *w, struct weir_task *task)
 /* ---- its end ---- */
 
 /*
- * Cancel what is still pending and see whether it has let go. Returns the task's
- * result once nothing is armed any more.
+ * Cancels the pending leaves on the first call and polls them. Returns the task's result once no
+ * leaf is armed.
  */
 static int unwind(struct weir_task *task, struct weir_cx *cx)
 {
@@ -474,7 +481,10 @@ void weir__task_abort_into(struct weir_task *task, struct weir__link **ready)
 {
 	if (!weir__state_cancel(&task->state))
 		return;
-	/* It has a queue's reference, and is in none yet: the link is the caller's. */
+	/*
+	 * The task holds a queue reference but is in no queue yet, so its link is free for this
+	 * chain.
+	 */
 	task->link.next = *ready;
 	*ready = &task->link;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* clock.c: see clock.h. A test clock is a base and, while it runs, an offset to the system's. */
+/*
+ * clock.c: see clock.h. A test clock is a base time and, while it runs, an offset
+ * from the system's clock.
+ */
 #include "core/time/clock.h"
 
 #include <stdlib.h>
@@ -11,7 +14,7 @@
 
 struct weir_clock {
 	struct weir__lock lock;
-	uint64_t at_ns;		/* now, while paused; the system's then, while running */
+	uint64_t at_ns;		/* paused: the time now; running: the time at since_ns */
 	uint64_t since_ns;	/* the system's time when it was resumed */
 	bool running;
 	bool no_auto;
@@ -69,8 +72,8 @@ uint64_t weir_clock_now(const struct weir_clock *clock)
 }
 
 /*
- * Under the lock, by who moves the clock: its runtime, which stays until it is woken. What is moved may
- * end its last task before that. See core/outside.h.
+ * Under the lock. Returns the runtime to wake because the clock moves, and keeps it alive until it
+ * is woken: the move may end its last task before that. See core/outside.h.
  */
 static struct weir_rt *runtime_to_wake(struct weir_clock *clock)
 {
@@ -125,7 +128,7 @@ int weir_clock_advance(struct weir_clock *clock, uint64_t by_ns)
 
 	weir__lock_take(&clock->lock);
 	if (!clock->running) {
-		/* As far as time goes, and never back. */
+		/* Clamped below WEIR_FOREVER, so that time never goes back. */
 		clock->at_ns = by_ns < WEIR_FOREVER - clock->at_ns ? clock->at_ns + by_ns
 								   : WEIR_FOREVER - 1;
 		rt = runtime_to_wake(clock);

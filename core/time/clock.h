@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* clock.h: the runtime's time: the system's monotonic clock, or a test clock that stands still. */
+/* clock.h: the runtime's time: the system's monotonic clock, or a test clock that can be paused. */
 #ifndef WEIR_CORE_TIME_CLOCK_H
 #define WEIR_CORE_TIME_CLOCK_H
 
@@ -9,7 +9,7 @@
 /* CLOCK_MONOTONIC in ns. [any], async-signal-safe */
 uint64_t weir__clock_system(void);
 
-/* A moment, or a delay, that is so much longer: for ever at the most. */
+/* Adds to a time or a delay, at most up to WEIR_FOREVER. */
 static inline uint64_t weir__clock_add(uint64_t ns, uint64_t by_ns)
 {
 	return by_ns > WEIR_FOREVER - ns ? WEIR_FOREVER : ns + by_ns;
@@ -22,27 +22,30 @@ static inline uint64_t weir__clock_now(const struct weir_clock *clock)
 }
 
 /*
- * An idle runtime offers to move its paused clock to the next timer. False when the clock runs,
- * is NULL, may not, or a blocking job is under way. [owner]
+ * Moves a paused clock to the next timer of an idle runtime. False if the clock runs, is NULL, has
+ * auto-advance off, or is held by a blocking job. [owner]
  */
 bool weir__clock_skip_to(struct weir_clock *clock, uint64_t ns);
 
-/* Blocking jobs under way hold the clock; the last one lets the runtime look again. [any] */
+/*
+ * Blocking jobs in progress hold the clock. When the last one ends, the runtime is woken to check
+ * its timers again. [any]
+ */
 void weir__clock_hold(struct weir_clock *clock, int by);
 
-/* Whether timers of this clock are not the system's: a wait must not use them as a time-out. */
+/* True if the clock is paused: a wait must not use its timers as a time-out. */
 bool weir__clock_paused(const struct weir_clock *clock);
 
 /*
- * A moment of the system's clock on this one, and the reverse: as far ahead of now as it is there.
- * What is not ahead becomes 0, WEIR_FOREVER stays. [any]
+ * Converts a time of the system's clock to this clock, and back, so that it is as far ahead of now
+ * on both. A time that is not ahead becomes 0; WEIR_FOREVER stays. [any]
  */
 uint64_t weir__clock_from_system(const struct weir_clock *clock, uint64_t system_ns);
 uint64_t weir__clock_to_system(const struct weir_clock *clock, uint64_t ns);
 
 /*
- * Who is to be woken when the clock is moved: one runtime, until it is shut down. Wakes that are under
- * way are among those that its shutdown waits for. NULL is allowed. [any]
+ * Sets the runtime that is woken when the clock moves, until that is shut down. Its shutdown waits
+ * for wakes in progress. clock may be NULL. [any]
  */
 void weir__clock_attach(struct weir_clock *clock, struct weir_rt *rt);
 void weir__clock_detach(struct weir_clock *clock, const struct weir_rt *rt);

@@ -2,10 +2,10 @@
 /*
  * time.c: sleeps, timeouts and intervals over a worker's wheel.
  *
- * A sleep's .where holds the address of the wheel it is filed in, and its state
- * in the low bits. PENDING is left under that wheel's lock, by the worker that
- * fires it or by the task that cancels it; after FIRED the firing side does not
- * touch the sleep again.
+ * A sleep's .where holds the address of the wheel that it is filed in, and its
+ * state in the low bits. It leaves PENDING under that wheel's guard, by the
+ * worker that fires it or the task that cancels it. After FIRED the firing side
+ * does not touch the sleep again.
  */
 #include "weir/time.h"
 
@@ -47,7 +47,7 @@ static void home_file(struct weir__wheel_home *home, struct weir_sleep_future *s
 	weir__guard_drop(&home->guard, as_owner);
 }
 
-/* Take a pending sleep out; false when it has fired. */
+/* Removes a pending sleep from its wheel; false if it has fired. */
 static bool home_take_out(struct weir_sleep_future *s, uintptr_t where, unsigned leave_as)
 {
 	struct weir__wheel_home *home = sleep_home(where);
@@ -64,8 +64,8 @@ static bool home_take_out(struct weir_sleep_future *s, uintptr_t where, unsigned
 }
 
 /*
- * A waker that is not weir's may call anything, so the guard is dropped for it. The sleeps that
- * are still to fire stay linked meanwhile, for they may be stopped, or given another deadline.
+ * Drops the guard to call a foreign waker, which may call anything. The sleeps that are still to
+ * fire stay linked meanwhile, because they may be stopped, or given another deadline.
  */
 static WEIR_NOINLINE bool fire_unguarded(struct weir__wheel_home *home, bool as_owner,
 					 struct weir__wakeup *wakeup, struct weir__timer **rest)
@@ -96,7 +96,8 @@ int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
 	while ((timer = due)) {
 		due = timer->next;
 		timer->pprev = NULL;
-		if (WEIR_UNLIKELY(timer->deadline_ns > now)) {	/* reset in fire_unguarded */
+		/* its deadline was reset while the guard was dropped */
+		if (WEIR_UNLIKELY(timer->deadline_ns > now)) {
 			file_locked(home, timer);
 			continue;
 		}
@@ -120,8 +121,9 @@ int weir__timers_fire(struct weir__wheel_home *home, uint64_t now)
 #define LONG_AGO_NS (60 * WEIR_SEC)
 
 /*
- * Whether it looks like a delay, for assertions. Who reckons from weir_now does not come to a moment
- * well before the runtime was made. 0, and the like, stand for "do not wait".
+ * For assertions: true if the deadline looks like a delay. A deadline computed from weir_now does
+ * not lie well before the runtime was made. Tiny values such as 0 mean "do not wait" and are
+ * allowed.
  */
 static bool looks_relative(uint64_t deadline)
 {
@@ -201,7 +203,7 @@ void weir__sleep_stop(struct weir_sleep_future *s)
 	weir__store(&s->where, (uintptr_t)SLEEP_IDLE, WEIR_RELAXED);
 }
 
-/* Under the lock, because the wheel reads the deadline of a filed timer. */
+/* Under the guard, because the wheel reads the deadline of a filed timer. */
 static bool extend(struct weir_sleep_future *s, uintptr_t where, uint64_t deadline)
 {
 	struct weir__wheel_home *home = sleep_home(where);
@@ -216,7 +218,7 @@ static bool extend(struct weir_sleep_future *s, uintptr_t where, uint64_t deadli
 	return done;
 }
 
-/* One that was being waited for stays so, with its waker: nobody polls before that is called. */
+/* A pending sleep stays pending with its waker: the task does not poll it before that is called. */
 void weir_sleep_reset(struct weir_sleep_future *s, uint64_t deadline)
 {
 	uintptr_t where = weir__load(&s->where, WEIR_ACQUIRE);
@@ -260,8 +262,8 @@ static int timeout_finish(struct weir_timeout_future *t, int rc)
 }
 
 /*
- * The deadline counts also when the inner future has used the budget up; but not when there was
- * none left to begin with, for then the inner future has had no chance yet.
+ * The deadline is checked even if the inner future has used up the budget. It is not checked if
+ * there was no budget to begin with: then the inner future has had no chance yet.
  */
 static int poll_deadline(struct weir_timeout_future *t, struct weir_cx *cx, bool had_budget)
 {
@@ -291,7 +293,7 @@ static int timeout_poll(struct weir_future *future, struct weir_cx *cx)
 	slept = poll_deadline(t, cx, had_budget);
 	if (slept == WEIR_PENDING)
 		return WEIR_PENDING;
-	t->expired = slept < 0 ? slept : -ETIMEDOUT;	/* below 0: there is no time driver */
+	t->expired = slept < 0 ? slept : -ETIMEDOUT;	/* slept < 0: no time driver */
 	weir_cancel(t->inner);
 	rc = weir_poll(t->inner, cx);
 	return rc == WEIR_PENDING ? rc : timeout_finish(t, rc);

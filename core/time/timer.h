@@ -6,10 +6,13 @@
 #include "weir/time.h"
 #include "core/driver.h"
 
-/* Fire what is due at now; how many. The caller turns this home's driver. [owner, or rescuer] */
+/*
+ * Fires the timers that are due at now and returns their number. The caller turns this home's
+ * driver. [owner, or rescuer]
+ */
 int weir__timers_fire(struct weir__wheel_home *home, uint64_t now);
 
-/* Stop a sleep at once, whatever its state; it may be initialized or freed after. [polling task] */
+/* Stops a sleep at once, in any state; it may be initialized or freed afterwards. [polling task] */
 void weir__sleep_stop(struct weir_sleep_future *sleep);
 
 #endif

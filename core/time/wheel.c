@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wheel.c: the hierarchical timer wheel; see wheel.h for its use.
+ * wheel.c: the hierarchical timer wheel; wheel.h describes its use.
  *
- * Invariants, between calls:
+ * Invariants between calls:
  *  - an occupancy bit is set exactly when its slot's head is not NULL;
  *  - a timer on level l < 5 shares with elapsed all bits of the tick above the
- *    level's own group, so a level's slots lie ahead of elapsed without wrapping
- *    round, and every timer on a level expires before any on the level above;
- *  - on level 0 the slot of elapsed itself holds what was overdue when inserted;
- *    on the others the current slot is empty, but for level 5, where it holds
- *    what is due a whole turn or more from now;
- *  - no slot that starts at or before elapsed is occupied, save that one on level 0.
+ *    level's own
+ *    group. So a level's slots lie ahead of elapsed without wrapping round, and every timer
+ *    on a level expires before any on the level above;
+ *  - on level 0 the slot of elapsed itself holds timers that were overdue when
+ *    inserted. On
+ *    the other levels the current slot is empty, except on level 5, where it holds timers
+ *    that are due a whole turn or more from now;
+ *  - no slot that starts at or before elapsed is occupied, except that one on
+ *    level 0.
  *
  * It keeps no order within a slot and no count of timers.
  */
@@ -40,8 +43,8 @@ int weir__wheel_init(struct weir__wheel *w, uint64_t now_ns, uint64_t tick_ns)
 }
 
 /*
- * since / tick_ns, or one less: the reciprocal is short by at most 1, which costs
- * less than one tick over the whole range of since.
+ * since / tick_ns, or one less: the reciprocal is too small by at most 1, which over the whole
+ * range of since costs less than one tick.
  */
 static inline uint64_t ticks_estimate(const struct weir__wheel *w, uint64_t since)
 {
@@ -69,7 +72,7 @@ static inline uint64_t tick_to_ns(const struct weir__wheel *w, uint64_t tick)
 	return w->origin_ns + tick * w->tick_ns;
 }
 
-/* Where a tick that has not passed is filed; beyond the span, on the top level. */
+/* The slot for a tick that has not passed; a tick beyond the span goes to the top level. */
 static inline unsigned head_index(uint64_t elapsed, uint64_t tick)
 {
 	uint64_t differ = (elapsed ^ tick) | (WEIR__WHEEL_SLOTS - 1);
@@ -118,7 +121,7 @@ void weir__wheel_insert(struct weir__wheel *w, struct weir__timer *t)
 	file(w, t);
 }
 
-/* Clears the slot's occupancy bit if what a timer was unlinked from is a slot. */
+/* Clears the occupancy bit if the link that a timer was unlinked from is a slot's head. */
 static inline void slot_emptied(struct weir__wheel *w, struct weir__timer **from)
 {
 	uintptr_t offset = (uintptr_t)from - (uintptr_t)w->head;
@@ -150,7 +153,7 @@ static uint64_t first_slot(const struct weir__wheel *w, unsigned *ret_index)
 {
 	for (unsigned level = 0; level < WEIR__WHEEL_LEVELS; level++) {
 		unsigned shift = level * WEIR__WHEEL_SLOT_BITS;
-		/* The first slot that can hold something, counted from the origin. */
+		/* The number of the first slot that can hold something, counted from the origin. */
 		uint64_t slot = (w->elapsed >> shift) + (level > 0);
 		unsigned turn = (unsigned)slot % WEIR__WHEEL_SLOTS;
 		uint64_t bits = w->occupied[level];
@@ -174,10 +177,9 @@ uint64_t weir__wheel_next(const struct weir__wheel *w)
 }
 
 /*
- * Takes everything out of a slot that starts at elapsed: what is due goes to the
- * end of the chain, the rest (of a higher level, or extended) is filed again, which
- * puts it into another slot, or on level 5 perhaps into this one for the next turn.
- * Returns the new end of the chain.
+ * Empties a slot that starts at elapsed. Due timers go to the end of the chain. The others, which
+ * are on a higher level or were extended, are filed again: into another slot, or on level 5
+ * perhaps into this one for the next turn. Returns the new end of the chain.
  */
 static struct weir__timer **open_slot(struct weir__wheel *w, unsigned index,
 				      struct weir__timer **tail)
