@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Fails on a source file that no build list names: it would be neither built nor run.
+"""Fails if a source file is in no meson.build: it would be neither built nor run.
 
-A file counts as named when its name, or its name without the ending, stands in
-quotes in a meson.build of its folder or of a folder above.
+A file is listed if its name, with or without the extension, stands in quotes in a
+meson.build of its folder or of a folder above.
 
 Usage: build_lists.py ROOT
 """
@@ -15,12 +15,12 @@ import sys
 COMMENT = re.compile(r"#.*")
 NAMED = re.compile(r"'([^'\n]*)'")
 SOURCE = (".c", ".cc", ".cpp", ".S")
-# Built by their own Makefile, which says why.
+# Folders that have a Makefile of their own.
 ELSEWHERE = ("bench/peers/",)
 
 
 def names_in(root, folder):
-    """Every quoted name of the folder's meson.build and those above, relative to the folder."""
+    """All names quoted in the meson.build of the folder and above it, relative to the folder."""
     names = set()
     while True:
         path = os.path.join(root, folder, "meson.build")

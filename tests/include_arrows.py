@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Who may include whom, and call whom: fails on a forbidden arrow.
+"""Checks which folder may include and call which: fails on a forbidden arrow.
 
-The table is the one in CONTRIBUTING.md. It is checked over the #include lines of
-every C and C++ file, and over the symbols of the library's objects: a file may use
-what is defined in a folder that it may include from, and every symbol begins with
-weir, so that none meets a program's own. So are the rule that memory orders and compiler atomics stand in core/atomic.h alone, as far as the library goes,
-and the one that what a program asks of the system's headers (_GNU_SOURCE) is said in
-meson.build alone.
+The table is the one in CONTRIBUTING.md. The script checks it for
+ - the #include lines of every C and C++ file;
+ - the symbols of the library's objects: a file may use a symbol only if it may include
+   from the folder that defines it.
+It also checks three rules:
+ - global symbols begin with weir, so that they cannot clash with a program's own;
+ - in the library, only core/atomic.h names memory orders and compiler atomics;
+ - only meson.build defines feature macros such as _GNU_SOURCE.
 
 Usage: include_arrows.py ROOT                   check the tree
        include_arrows.py --calls ROOT LIBRARY   check the static library
@@ -22,22 +24,22 @@ import sys
 
 SOURCE = (".c", ".h", ".cc", ".cpp", ".hpp", ".S", ".in")
 
-# (file pattern, what its quoted includes may match). The first pattern that fits counts.
+# (file pattern, patterns for its quoted includes). The first file pattern that matches applies.
 # "{folder}" is the file's own folder.
 ARROWS = [
     ("include/weir/*", ["weir/*"]),
     ("core/atomic.h", ["model_atomic.h"]),
-    # A stack, and what is switched on it: it knows no task, no timer, no operation.
+    # Stacks, and switching between them. These files know no tasks, timers or operations.
     ("core/fiber/*", ["weir/base.h", "core/assert.h", "core/atomic.h", "core/lock.h", "core/node.h",
                       "core/os.h", "core/sanitizer.h", "core/fiber/*"]),
     ("core/*", ["weir/*", "core/*"]),
-    # A pure library: machine in, plan out.
+    # A library without state: it reads the machine and makes a plan of the workers' places.
     ("topo/*", ["weir/*", "core/assert.h", "core/atomic.h", "core/os.h", "core/sized.h",
                 "topo/*"]),
     ("sched/runtime.c", ["weir/*", "core/*", "topo/*", "sched/*", "backends/registry.h"]),
     ("sched/*", ["weir/*", "core/*", "topo/*", "sched/*"]),
-    # What lies in backends/ itself is common to all, and readiness/ to those whose kernel tells only
-    # readiness; a backend never sees another's folder.
+    # All backends share the files directly in backends/. Those over a readiness interface share
+    # readiness/. No backend includes from the folder of another.
     ("backends/epoll/*", ["weir/*", "core/*", "backends/*.h", "backends/readiness/*", "{folder}/*"]),
     ("backends/kqueue/*", ["weir/*", "core/*", "backends/*.h", "backends/readiness/*", "{folder}/*"]),
     ("backends/*", ["weir/*", "core/*", "backends/*.h", "{folder}/*.h"]),
@@ -45,26 +47,26 @@ ARROWS = [
     ("net/*", ["weir/*", "core/*", "net/*"]),
     ("os/*", ["weir/*", "core/*", "os/*"]),
     ("sync/*", ["weir/*", "core/*", "sync/*"]),
-    # A command sees itself and what is common to all; `weir demo` runs the proxy.
+    # A command includes its own files and common/; `weir demo` also the proxy, which it runs.
     ("tools/weir.c", ["weir/*", "tools/*"]),
     ("tools/demo/*", ["weir/*", "tools/common/*", "tools/demo/*", "tools/proxy/*"]),
     ("tools/*/*", ["weir/*", "tools/common/*", "{folder}/*"]),
     ("bench/*", ["weir/*", "bench/*"]),
     ("examples/*", ["weir/*"]),
     ("tests/support/*", ["tests/support/*"]),
-    # A unit test, <folder>_<file>.c, sees its folder and what that folder sees.
+    # A unit test, <folder>_<file>.c, may include from its folder and whatever that folder may.
     ("tests/unit/*", ["weir/*", "tests/*", "{tested}"]),
     ("tests/model/*", ["weir/*", "tests/*", "core/*", "sched/*", "sync/*"]),
     ("tests/fuzz/*", ["weir/*", "tests/*", "tools/*", "core/*"]),
-    # They read back where pages lie.
+    # These read where memory pages lie, of internal objects too.
     ("tests/numa/*", ["weir/*", "tests/*", "core/*", "sched/*"]),
     ("tests/*", ["weir/*", "tests/*"]),
 ]
 
-# Here a bare name is a file beside the one that includes it.
+# In these folders, an include without a slash is a file in the same folder.
 BESIDE = ("tools/", "bench/", "examples/", "tests/")
 
-# What a folder named in a unit test's file name lets the test include.
+# The folder in a unit test's file name -> what the test may include.
 TESTED = {
     "core": ["core/*"],
     "topo": ["core/*", "topo/*"],
@@ -77,7 +79,7 @@ TESTED = {
     "tools": ["tools/*"],
 }
 
-# Headers that are neither ours nor the system's, and where they may appear.
+# Headers of other libraries, and the files that may include them.
 THIRD_PARTY = [
     ("liburing.h", ["backends/iouring/*", "bench/peers/*", "tests/faults/rings.c"]),
     ("rte_*.h", ["backends/dpdk/*"]),
@@ -97,12 +99,12 @@ fenv.h float.h getopt.h grp.h ifaddrs.h inttypes.h libgen.h limits.h link.h loca
 netdb.h poll.h pthread.h pwd.h sched.h search.h semaphore.h setjmp.h signal.h spawn.h stdalign.h
 stdarg.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h strings.h syscall.h
 syslog.h termios.h time.h ucontext.h unistd.h utime.h wchar.h""".split())
-# The C++ library: for benchmarks and model tests, which are C++.
+# Headers of the C++ library, for benchmarks and model tests.
 CXX = re.compile(r"[a-z_]+$")
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)', re.M)
 ORDERS = re.compile(r"\b(__ATOMIC_[A-Z]\w*|__atomic_\w+|__sync_\w+|memory_order_\w+)")
-# Users of the library cannot reach that file, and have C11's.
+# Users of the library have no access to core/atomic.h: they use C11 atomics.
 ORDERS_ALLOWED = ["core/atomic.h", "tools/*", "bench/*", "examples/*", "tests/*"]
 FEATURES = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(_\w+_SOURCE)\b", re.M)
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
@@ -129,13 +131,13 @@ def allowed_quoted(path):
 
 
 def quoted_fits(target, allowed):
-    # fnmatch's * crosses slashes: "folder/*.h" is what lies in the folder itself.
+    # fnmatch's * also matches slashes, but "folder/*.h" must match only files in the folder itself.
     return any(fnmatch.fnmatchcase(target, p) for p in allowed
                if not p.endswith("/*.h") or target.count("/") == p.count("/"))
 
 
 def check_quoted(path, target):
-    if path.startswith("bench/peers/"):     # other people's programs, on their own
+    if path.startswith("bench/peers/"):     # programs over other libraries
         return None
     allowed = allowed_quoted(path)
     if allowed is None:
@@ -163,7 +165,7 @@ def check_angle(path, target):
 
 
 def check_file(path, text):
-    """The complaints about one file: (line, what)."""
+    """Yields what is wrong in one file: (line, message)."""
     code = COMMENT.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), text)
     found = []
     for match in INCLUDE.finditer(code):
@@ -181,19 +183,19 @@ def check_file(path, text):
     return found
 
 
-# What is written over the public interface may use it: public functions of these, no others.
+# Folders written over the public interface -> those whose public functions they may call.
 PUBLIC_CALLS = {
     "topo": ["core/base.c"],
     "net": ["sync/*", "topo/*"],
     "os": ["sync/*", "topo/*"],
 }
 PUBLIC = re.compile(r"_?weir_[^_]")
-# The registry's table has one of these of each backend, whose headers it does not know.
+# The registry's table points to one such symbol per backend, without including its headers.
 KIND = re.compile(r"_?weir__backend_\w+")
 
 
 def may_call(caller, symbol, callee):
-    """Whether a source may use a symbol that another one defines."""
+    """Whether the source file caller may use a symbol that callee defines."""
     if os.path.dirname(caller) == os.path.dirname(callee):
         return True
     if PUBLIC.match(symbol) and fits(callee, PUBLIC_CALLS.get(caller.split("/")[0], [])):
@@ -201,10 +203,10 @@ def may_call(caller, symbol, callee):
     if caller == "backends/registry.c" and KIND.fullmatch(symbol):
         return True
     for entry in allowed_quoted(caller) or []:
-        if entry.endswith("/*.h"):      # the headers of one folder: what that folder defines
+        if entry.endswith("/*.h"):      # the headers of a folder: all that the folder defines
             if os.path.dirname(callee) == os.path.dirname(entry):
                 return True
-        elif entry.endswith(".h"):      # os.h: os_linux.c too
+        elif entry.endswith(".h"):      # os.h: also os_linux.c
             if fits(callee, [entry[:-2] + "*.c"]):
                 return True
         elif fits(callee, [entry]):
@@ -213,12 +215,12 @@ def may_call(caller, symbol, callee):
 
 
 def is_ours(symbol):
-    """Whether a global symbol's name can meet none of a program that links the static library."""
+    """Whether a global symbol cannot clash with one of a program that links the static library."""
     return re.match(r"_?weir_", symbol) is not None
 
 
 def symbols(library):
-    """From nm: object -> (what it defines, what it uses)."""
+    """Returns object -> (symbols that it defines, symbols that it uses), from nm."""
     nm = subprocess.run(["nm", "-A", "-P", "-g", library], check=True, text=True,
                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
     objects = {}
@@ -231,7 +233,7 @@ def symbols(library):
 
 
 def check_calls(root, library):
-    # meson calls the object of core/task/task.c core_task_task.c.o.
+    # Meson names the object of core/task/task.c core_task_task.c.o.
     named = {path.replace("/", "_") + ".o": path for path in sources(root)}
     objects = {named[name]: both for name, both in symbols(library).items() if name in named}
     where = {symbol: path for path, (defined, _) in objects.items() for symbol in defined}
@@ -334,7 +336,7 @@ PLANTED = [
 
 
 PLANTED_CALLS = [
-    # (who, uses what, of whom, forbidden?)
+    # (caller, symbol, the file that defines it, forbidden?)
     ("core/driver.c", "weir__signals_deliver", "os/signal.c", True),
     ("core/task/join_set.c", "weir_rt_current", "sched/runtime.c", True),
     ("core/task/task.c", "weir__slab_alloc", "core/slab.c", False),

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compiles each public header alone, as C11, C++17 and C++20, warnings as errors.
+"""Compiles each public header alone, as C11, C++17 and C++20, with warnings as errors.
 
-It is included twice over, in C++ also within extern "C", and a variable is made from each of its
-INIT macros: of WEIR_X_INIT, a struct weir_x.
+The header is included twice; in C++ a third time within extern "C". Each INIT macro in it
+initializes a variable: WEIR_X_INIT a struct weir_x.
 
 Usage: public_headers.py INCLUDE_DIR {--c|--cpp COMPILER...}...
 """
@@ -21,12 +21,12 @@ INIT = re.compile(r"^#define (WEIR_\w+)_INIT[ \t]", re.M)
 
 
 def program_of(command):
-    """What it comes to, whatever it is called."""
+    """Identifies a compiler by its real path, so that links to it count as the same."""
     return tuple(os.path.realpath(shutil.which(word) or word) for word in command if word != "ccache")
 
 
 def compilers_in(args):
-    """(language, standard, command) of each of the groups, no compiler twice."""
+    """Returns (language, standard, command) for each group of arguments, and no compiler twice."""
     found, command = [], None
     for arg in args:
         if arg in STANDARDS:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A program links with the static library by what pkg-config --static says, and runs.
+"""Checks that a program links statically with the flags of pkg-config --static, and runs.
 
 Usage: static_link.py BUILD LIBWEIR.A INCLUDE CC...
 """

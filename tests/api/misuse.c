@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * misuse.c: every public call from where it does not belong: a plain thread, with
- * and without a runtime, a stackless task, after shutdown, a runtime that lacks
- * the driver. Each answers its errno and nothing crashes, hangs or leaks.
+ * misuse.c: makes every public call in places where it may not be allowed: on a plain thread, on a
+ * thread that entered a runtime, in a stackless task, after shutdown, in a forked child, and
+ * without the driver it needs. Each must return the documented errno. None may crash, hang or leak.
  *
- * One table names each call once, with what it answers in each place.
+ * One table lists each call once, with what it must return in each place.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,23 +20,23 @@
 
 #define UNUSED __attribute__((unused))
 
-/* What the calls are made on; all of it is real, made by a fiber of the runtime. */
+/* The objects on which the calls are made. All are real; a fiber of the runtime creates them. */
 static struct {
 	struct weir_rt *rt;
 	struct weir_listener *listener;
 	struct weir_tcp *conn, *peer;
 	struct weir_fd *fd;
-	struct weir_task *task;			/* one that waits */
-	struct weir_join_set *set;		/* with one that waits */
-	struct weir_notify *go;			/* for what they wait */
+	struct weir_task *task;			/* waits for go */
+	struct weir_join_set *set;		/* its task waits for go */
+	struct weir_notify *go;
 	struct weir_signal *listening;
 	struct weir_mutex mutex;		/* locked */
 	struct weir_sem sem;			/* empty */
 	struct weir_notify notify;
 	struct weir_oneshot *oneshot;
-	struct weir_mpsc *mpsc;			/* of one message, full */
+	struct weir_mpsc *mpsc;			/* has room for one message; full */
 	struct weir_mpsc *empty;
-	/* The same, but nobody would have to wait. */
+	/* The same kinds of objects in states in which no call has to wait. */
 	struct weir_task *over;
 	struct weir_join_set *no_tasks;
 	struct weir_mutex unlocked;
@@ -46,7 +46,7 @@ static struct {
 	struct weir_mpsc *half;
 	struct weir_addr addr;
 	int pipe[2];
-	int set_tasks;			/* 0 where nobody would run them */
+	int set_tasks;			/* tasks in set; 0 in places where no worker runs them */
 } on;
 
 static char buf[64];
@@ -226,7 +226,7 @@ CALL(mpsc_recv_until, return weir_mpsc_recv_until(on.empty, soon(), buf);)
 CALL(mpsc_recv_try, return weir_mpsc_recv_try(on.empty, buf);)
 CALL(mpsc_recv_many, return weir_mpsc_recv_many(on.empty, 1, buf);)
 
-/* What would not have to wait. */
+/* Waiting calls that would not have to wait here. */
 CALL(mutex_lock_unlocked, return weir_mutex_lock(&on.unlocked);)
 CALL(mutex_lock_until_unlocked, return weir_mutex_lock_until(&on.unlocked, soon());)
 CALL(sem_acquire_full, return weir_sem_acquire(&on.full, 1);)
@@ -264,7 +264,7 @@ CALL(send_all_nothing, return weir_tcp_send_all(on.conn, buf, 0, soon(), NULL);)
 CALL(listener_accept_try, struct weir_tcp *c; return weir_listener_accept_try(on.listener, &c);)
 CALL(listener_serve, return weir_listener_serve(on.listener, NULL, weir_serve_nobody, NULL);)
 
-/* ---- what they answer ---- */
+/* ---- what each call must return ---- */
 
 /* clang-format on */
 
@@ -281,10 +281,10 @@ static const char *const place_names[PLACES] = { "on a plain thread", "on a thre
 						 "in a stackless task", "after shutdown",
 						 "in a child that a task has forked" };
 
-#define ANY 9999	/* no errno of its own here: it is enough that it comes back */
+#define ANY 9999	/* unspecified in this place: the call only has to return */
 
 #define ALL(rc) { rc, rc, rc, rc, rc }
-/* A waiting call. */
+/* The row of a waiting call. */
 #define WAITS { -EPERM, -EPERM, -EPERM, -EPERM, -ENXIO }
 #define ROW(name, ...) { #name, call_##name, __VA_ARGS__ }
 
@@ -293,7 +293,7 @@ static const struct row {
 	int (*call)(void);
 	int want[PLACES];	/* PLAIN, ENTERED, STACKLESS, STOPPED (entered, too), FORKED */
 } rows[] = {
-	/* Waiting calls want a fiber. */
+	/* Waiting calls need a fiber. */
 	ROW(await, WAITS),
 	ROW(await_until, WAITS),
 	ROW(finish, WAITS),
@@ -345,7 +345,7 @@ static const struct row {
 	ROW(mpsc_recv_until, WAITS),
 	ROW(mpsc_recv_many, WAITS),
 
-	/* Also where they would not wait; joining is for plain threads, too. */
+	/* Even if they would not have to wait. Plain threads may join, too. */
 	ROW(mutex_lock_unlocked, WAITS),
 	ROW(mutex_lock_until_unlocked, WAITS),
 	ROW(sem_acquire_full, WAITS),
@@ -373,7 +373,7 @@ static const struct row {
 	ROW(listener_serve, WAITS),
 	ROW(ctrl_c, WAITS),
 
-	/* What makes an I/O object wants a worker. */
+	/* Calls that create an I/O object need a worker. */
 	ROW(listener_open, { -ENXIO, -ENXIO, 0, -ENXIO, -ENXIO }),
 	ROW(tcp_new, { -ENXIO, -ENXIO, 0, -ENXIO, -ENXIO }),
 	ROW(fd_open, { -ENXIO, -ENXIO, 0, -ENXIO, -ENXIO }),
@@ -381,7 +381,7 @@ static const struct row {
 	ROW(listener_adopt, ALL(-ENOTSOCK)),
 	ROW(tcp_adopt, ALL(-ENOTSOCK)),
 
-	/* Asking an object is allowed from anywhere while its runtime exists. */
+	/* An object may be queried from anywhere while its runtime exists. */
 	ROW(listener_addr, { 0, 0, 0, ANY, -ENXIO }),
 	ROW(tcp_options, { 0, 0, 0, ANY, -ENXIO }),
 	ROW(tcp_shutdown, { -EINVAL, -EINVAL, -EINVAL, ANY, -ENXIO }),
@@ -396,7 +396,7 @@ static const struct row {
 	ROW(block_on_relay, { -ENXIO, -ENXIO, -EPERM, -ENXIO, -ENXIO }),
 	ROW(block_on_blocking, { -ENXIO, 7, -EPERM, -ESHUTDOWN, -ENXIO }),
 
-	/* Runtimes are made and stopped by plain threads. */
+	/* Only plain threads create and stop runtimes. */
 	ROW(rt_new, { 0, 0, -EPERM, 0, 0 }),
 	ROW(rt_run, { 7, 7, -EPERM, 7, 7 }),
 	ROW(rt_block_on, { 7, 7, -EPERM, -ESHUTDOWN, -ENXIO }),
@@ -415,7 +415,7 @@ static const struct row {
 	ROW(metrics_batch_size_none, ALL(-EINVAL)),
 	ROW(rt_worker_index, { 0, 0, 1, 0, 0 }),
 
-	/* Tasks come from anywhere where there is a runtime. */
+	/* Tasks can be spawned from anywhere, if there is a runtime to run them. */
 	ROW(spawn, { -ENXIO, 0, 0, -ESHUTDOWN, -ENXIO }),
 	ROW(rt_spawn, { 0, 0, 0, -ESHUTDOWN, -ENXIO }),
 	ROW(task_spawn, ALL(-EINVAL)),
@@ -434,7 +434,7 @@ static const struct row {
 	ROW(blocking_spawn, { -ENXIO, 0, 0, -ESHUTDOWN, -ENXIO }),
 	ROW(block_in_place, { 7, 7, -EPERM, 7, 7 }),
 
-	/* What never waits works anywhere. */
+	/* Calls that never wait work anywhere. */
 	ROW(mutex_lock_try, ALL(-EAGAIN)),
 	ROW(sem_acquire_try, ALL(-EAGAIN)),
 	ROW(oneshot_recv_try, ALL(-EAGAIN)),
@@ -448,7 +448,7 @@ static void make_calls(enum place place)
 		int want = rows[i].want[place];
 		int rc = rows[i].call();
 
-		ck_assert_msg(want == ANY || rc == want, "%s %s: %d (%s), want %d (%s)",
+		ck_assert_msg(want == ANY || rc == want, "%s %s: %d (%s), expected %d (%s)",
 			      rows[i].name, place_names[place], rc, weir_strerror(rc), want,
 			      weir_strerror(want));
 	}
@@ -460,7 +460,7 @@ static int calls_in_stackless(void *state UNUSED, struct weir_cx *cx UNUSED)
 	return 0;
 }
 
-/* ---- what they are made on ---- */
+/* ---- creating and closing the objects ---- */
 
 static void make_ready_objects(void)
 {
@@ -509,7 +509,7 @@ static int make_objects(void *arg UNUSED)
 	return 0;
 }
 
-/* From a plain thread, after shutdown: what closes is allowed there too. */
+/* Called on a plain thread after shutdown: closing calls are allowed there too. */
 static void close_objects(void)
 {
 	weir_signal_close(on.listening);
@@ -618,7 +618,7 @@ START_TEST(every_call_after_shutdown_answers_its_errno)
 }
 END_TEST
 
-/* ---- NULL where an array goes ---- */
+/* ---- NULL in place of an array ---- */
 
 /* clang-format off */
 static struct iovec hole = { NULL, 4 }, hole_behind[2] = { { buf, 1 }, { NULL, 3 } };
@@ -723,8 +723,11 @@ static const struct {
 	NULL_ROW(null_oneshot_send),
 };
 
-/* After which a backend may receive ahead, and copies itself. */
-static void receive_calmly(void)
+/*
+ * Some small messages in leased buffers. After these the backend may have a receive outstanding
+ * before it is asked for one, so that it copies the bytes itself into the buffers of later calls.
+ */
+static void receive_small_messages(void)
 {
 	struct weir_lease lease;
 
@@ -735,10 +738,10 @@ static void receive_calmly(void)
 	}
 }
 
-/* There are bytes to be received, so that a receive has something to copy. */
+/* Bytes are waiting in the stream, so a receive would have something to copy to NULL. */
 static int calls_with_null(void *arg UNUSED)
 {
-	receive_calmly();
+	receive_small_messages();
 	ck_assert_int_eq(weir_tcp_send(on.peer, "abcd", 4), 4);
 	ck_assert_int_eq(weir_tcp_peek(on.conn, buf, 4), 4);
 	for (size_t i = 0; i < sizeof null_rows / sizeof *null_rows; i++) {
@@ -747,7 +750,7 @@ static int calls_with_null(void *arg UNUSED)
 		ck_assert_msg(rc == -EINVAL || rc == -EFAULT, "%s: %d (%s)", null_rows[i].name, rc,
 			      weir_strerror(rc));
 	}
-	/* And the stream is as good as before. */
+	/* The stream still works, and no byte is lost. */
 	ck_assert_int_eq(weir_tcp_recv_exact(on.conn, buf, 4, soon(), NULL), 4);
 	ck_assert_int_eq(memcmp(buf, "abcd", 4), 0);
 	ck_assert_int_eq(weir_tcp_split(on.conn), 0);
@@ -791,7 +794,7 @@ static int close_twice(void *arg UNUSED)
 	weir_signal_close(&second);
 	weir_signal_close(&first);
 	weir_signal_close(&first);
-	/* Nothing of them is linked: their memory may be anything when the list is gone through. */
+	/* They are no longer in the list of listeners, so overwriting their memory does no harm. */
 	memset(&first, 0xa5, sizeof first);
 	memset(&second, 0xa5, sizeof second);
 	memset(&third, 0xa5, sizeof third);
@@ -892,7 +895,7 @@ static int without_time(void *arg UNUSED)
 	weir_notify_one(&n);
 	ck_assert_int_eq(weir_task_join(task, NULL), 0);
 	ck_assert_int_eq(weir_listener_accept_until(on.listener, soon(), &c), -ENODEV);
-	/* A connection that is there at once needs no deadline. */
+	/* A connect that succeeds at once does not need the time driver. */
 	rc = weir_tcp_connect_addr(&on.addr, soon(), &c);
 	ck_assert(rc == -ENODEV || rc == 0);
 	if (rc == 0)
@@ -972,7 +975,9 @@ START_TEST(an_inherited_runtime_is_enxio_in_the_child)
 }
 END_TEST
 
-/* What has been written into all event counters, which weir's backends never read. */
+/*
+ * The sum of all eventfd counters. weir's backends wake workers by adding to them, and never read.
+ */
 static unsigned long wakes_so_far(void)
 {
 	unsigned long sum = 0, count;
@@ -991,7 +996,7 @@ static unsigned long wakes_so_far(void)
 	return sum;
 }
 
-/* What answers nothing: it does nothing either. */
+/* Calls that return void. In the child they must do nothing. */
 static void make_void_calls(void)
 {
 	struct weir_lease none = { NULL, 0, 0, NULL };
@@ -1011,7 +1016,7 @@ static void make_void_calls(void)
 	weir_rt_free(on.rt);
 }
 
-/* A poll that goes on in the child has still the context that it was given. */
+/* A poll function forks, and the child polls with the context of the parent. */
 static int fork_in_poll(void *state UNUSED, struct weir_cx *cx)
 {
 	struct weir_op op;
@@ -1052,7 +1057,7 @@ static int fork_a_child(void *arg)
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
-	/* With threads, they are woken for reasons of their own. */
+	/* Only without worker threads: those are woken for other reasons, too. */
 	if (arg)
 		ck_assert_uint_eq(wakes_so_far(), wakes);
 	ck_assert_int_eq((int)write(on.pipe[1], "x", 1), 1);
@@ -1131,7 +1136,7 @@ int main(int argc, char **argv)
 		TESTING(null_for_an_array_is_an_errno, .rounds = 2),
 		TESTING(what_is_closed_may_be_closed_again, .rounds = 2),
 		TESTING(a_missing_driver_is_enodev_and_the_others_work),
-		/* ThreadSanitizer ends a forked child that starts a thread. */
+		/* ThreadSanitizer kills a forked child that starts a thread. */
 		TESTING(an_inherited_runtime_is_enxio_in_the_child, .needs = "nosan"),
 		TESTING(a_child_that_a_task_forks_touches_nothing_of_it, .needs = "nosan",
 			.rounds = 4),

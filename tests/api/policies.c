@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * policies.c: whatever a runtime's policies are set to, the same program has the
- * same result: tasks that wake each other, sleep, yield, move bytes and are
- * spawned from outside.
+ * policies.c: a program must have the same result whatever the runtime's policies are. The
+ * program's tasks wake each other, sleep, yield, send bytes, and are spawned from outside.
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -154,7 +153,7 @@ POLICY(stealing_in_groups_of_two, .place = &in_pairs, .steal = WEIR_STEAL_GROUP)
 POLICY(stealing_in_groups_of_one, .place = &apart, .steal = WEIR_STEAL_GROUP)
 POLICY(with_stealing_off_in_groups_of_two, .place = &in_pairs, .steal = WEIR_STEAL_OFF)
 
-/* Two nodes of two workers. */
+/* A machine with two nodes of two CPUs each. */
 static struct weir_topo_cpu far_cpus[4] = {
 	{ .os = 0 },
 	{ .os = 1, .core = 1 },

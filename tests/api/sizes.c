@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sizes.c: programs that were compiled against another version of the library. Each function that
- * takes a struct with its size in it is called with what an older program has, which ends early, and
- * with what a newer one has, which goes on. The rule is in weir/base.h, under "Sizes".
+ * takes a struct with a size field is called with the shorter struct of an older program and with
+ * the longer struct of a newer one. The rule is in weir/base.h, under "Sizes".
  *
- * What is handed over lies before memory without access: a byte read or written behind it is a crash.
+ * Each struct ends where inaccessible memory begins, so reading or writing behind it crashes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +15,12 @@
 #include "tests/support/testing.h"
 #include "weir/weir.h"
 
-#define ROOM 65536	/* a multiple of every size of pages */
+#define ROOM 65536	/* a multiple of every page size */
 #define SIZE_MAX_VALID 4096
 #define POISON 0xaa
 
 static struct weir_rt *rt;
-static unsigned char *end;	/* of the room; behind it nothing is accessible */
+static unsigned char *end;	/* of the room; the memory behind it is inaccessible */
 
 static size_t size_of(const void *sized)
 {
@@ -33,7 +33,7 @@ static void *room_for(size_t bytes)
 	return end - (bytes + 7) / 8 * 8;
 }
 
-/* A copy that is of another size: the rest of a longer one is zero. */
+/* Copies the struct to one of `bytes` bytes, filled up with zeros; its size field says `says`. */
 static void *resized(const void *sized, size_t bytes, size_t says)
 {
 	size_t known = size_of(sized);
@@ -188,7 +188,7 @@ static int serve(void *arg)
 	return weir_listener_serve(s->listener, s->cfg, nobody, NULL);
 }
 
-/* Of a task that is to end: what would go on for ever says so at once. */
+/* weir_listener_serve runs until its task is aborted, so it is called in a task of its own. */
 static int call_listener_serve(const void *cfg)
 {
 	struct serving s = { NULL, cfg };
@@ -203,7 +203,7 @@ static int call_listener_serve(const void *cfg)
 	return rc == -ECANCELED ? 0 : rc;
 }
 
-/* Two streams whose peers have sent their end. */
+/* Makes two streams whose peers have shut down their sending side. */
 static void ended_streams(struct weir_tcp *ret_conns[2], int ret_peers[2])
 {
 	for (int i = 0; i < 2; i++) {
@@ -286,8 +286,8 @@ static const struct config_call {
 	int (*call)(const void *cfg);
 	bool on_fiber;
 	const void *good;
-	size_t least;		/* an older program has as much of it, at the least */
-	const void *bad;	/* -EINVAL for who reads so far; NULL: there is none */
+	size_t least;		/* the size of the oldest struct that works */
+	const void *bad;	/* has a bad field that ends at bad_end: -EINVAL; or NULL */
 	size_t bad_end;
 } config_calls[] = {
 	{ call_rt_new, false, &rt_good, sizeof(size_t), &rt_bad,
@@ -311,7 +311,7 @@ static const struct config_call {
 	{ call_relay_init, true, &relay_good, sizeof(size_t), NULL, 0 },
 };
 
-/* By words: no older struct ends in the middle of a field. */
+/* Sizes grow by 8 bytes: no older struct ended in the middle of a field. */
 static void older_programs(const struct config_call *c)
 {
 	for (size_t size = c->least; size <= size_of(c->good); size += 8)
@@ -376,7 +376,7 @@ static void count(void *arg)
 	++*(int *)arg;
 }
 
-/* It is said to be the task's from the call on. */
+/* The argument belongs to the task from the call on, so a failed spawn drops it too. */
 START_TEST(an_argument_is_dropped_for_a_newer_program_too)
 {
 	int dropped = 0;
@@ -391,7 +391,7 @@ START_TEST(an_argument_is_dropped_for_a_newer_program_too)
 	cfg[sizeof good] = 1;
 	ck_assert_int_eq(weir_task_spawn(rt, (void *)cfg, NULL), -E2BIG);
 	ck_assert_int_eq(dropped, 1);
-	/* Where there is no size, nothing of it is known. */
+	/* Without a valid size no field can be read, so drop is not called. */
 	ck_assert_int_eq(weir_task_spawn(rt, resized(&good, sizeof good, 0), NULL), -EINVAL);
 	ck_assert_int_eq(dropped, 1);
 	close_all();

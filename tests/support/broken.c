@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * broken.c: tests that must fail, each in its own way, and a few that must not.
- * broken.py runs this and compares; a test support that cannot fail proves nothing.
+ * broken.c: tests that must fail, each in a different way, and a few that must pass. broken.py runs
+ * this program and checks the outcomes: it tests that the test support reports failures.
  */
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the broken tests and checks that each ends as its name says.
+"""Runs the broken tests (broken.c) and checks that each ends as its name says.
 
 Usage: broken.py EXECUTABLE
 """
@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 
-# name -> what its message must say; None: passes
+# name -> a pattern that the message must match; None if the test must pass
 EXPECTED = {
     "passes": None,
     "passes_each_round/0": None,
@@ -22,7 +22,7 @@ EXPECTED = {
     "crashes": r".",
     "exits_early": r"ended itself before the test was over",
     "leaks_a_file": r"1 files.*file \d+: /dev/null",
-    # The second is what AddressSanitizer's own leak check makes of it.
+    # The second alternative is the outcome under AddressSanitizer, which has its own leak check.
     "leaks_heap": r"1 heap blocks.*1234 bytes from|return value 1\b",
     "leaks_a_thread": r"left behind: 1 threads",
     "hangs": r"124",
@@ -32,7 +32,7 @@ EXPECTED = {
 
 
 def results(tap):
-    """Name -> (ok, the rest of its line and its comment lines)."""
+    """Returns name -> (ok, the rest of the test's line and its comment lines)."""
     found, name = {}, None
     for line in tap.splitlines():
         match = re.match(r"(not )?ok \d+ - (\S+)(.*)", line)
@@ -51,16 +51,16 @@ def main():
     found = results(run.stdout)
     wrong = []
     if run.returncode != 1:
-        wrong.append(f"exit status {run.returncode}, not 1")
+        wrong.append(f"exit status {run.returncode}, expected 1")
     if found.keys() != EXPECTED.keys():
-        wrong.append(f"other tests than expected: {found.keys() ^ EXPECTED.keys()}")
+        wrong.append(f"missing or unexpected tests: {found.keys() ^ EXPECTED.keys()}")
     for name, (passed, text) in found.items():
         pattern = EXPECTED.get(name)
         want_pass = pattern is None or pattern.startswith("SKIP")
         if passed != want_pass or (pattern and not re.search(pattern, text)):
             wrong.append(f"{name}: {'ok' if passed else 'not ok'} {text}")
     if "pause" not in run.stderr and not wrapper:
-        wrong.append("the watchdog's stacks do not show the call that hangs")
+        wrong.append("the watchdog's stacks do not show pause(), in which the test hangs")
     if wrong:
         print("\n".join(wrong), "\n---- stdout\n", run.stdout, "\n---- stderr\n", run.stderr)
     return 1 if wrong else 0

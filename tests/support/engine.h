@@ -18,13 +18,13 @@ struct testing__outcome {
 };
 
 /*
- * Runs before, the test with _i = round, after; before and after also belong to
- * the test's process. kill_after_s is the last resort, behind the watchdog.
+ * Runs before(), the test with _i = round, and after(), all three in the test's process. The engine
+ * kills that process after kill_after_s, in case the watchdog has not ended it.
  */
 void testing__engine_run(const TTest *test, int round, void (*before)(void), void (*after)(void),
 			 unsigned kill_after_s, struct testing__outcome *ret_outcome);
 
-/* Whether tests get a process each; CK_FORK=no says no. */
+/* Whether each test gets a process of its own. Not with CK_FORK=no. */
 bool testing__engine_forks(void);
 
 #endif

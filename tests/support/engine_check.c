@@ -2,9 +2,9 @@
 /*
  * engine_check.c: runs one test with libcheck, as a suite of one.
  *
- * Check does the fork, the asserts, the messages and the last-resort timeout.
- * Selection, skips and the report are testing.c's: Check's own TAP writer knows
- * no skip, and writes nothing before the last test has ended.
+ * Check forks, provides the asserts, formats the messages, and enforces the last timeout. testing.c
+ * selects and skips tests and writes the report, because Check's TAP writer cannot report a skip
+ * and writes nothing until the last test has ended.
  */
 #include <stdio.h>
 #include <stdlib.h>

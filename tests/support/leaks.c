@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * leaks.c: what a test left behind: files, threads, heap blocks.
+ * leaks.c: finds the files, threads and heap blocks that a test left behind.
  *
- * A joined thread stays in /proc for a moment, and another thread may be about to
- * close a descriptor, so both are waited for, up to two seconds. A thread is made and joined before the count begins, so that what
- * the first thread of a process leaves (a sanitizer's helper thread, for one) is
- * not taken for a leak.
+ * A joined thread stays in /proc for a moment, and another thread may still be about to close a
+ * descriptor, so the check waits for both, up to two seconds. The first thread of a process may
+ * create something that stays, for example a sanitizer's helper thread. To keep that out of the
+ * count, a thread is started and joined before the count begins.
  */
 #include <dirent.h>
 #include <limits.h>
@@ -89,7 +89,7 @@ static void sleep_ms(void)
 	nanosleep(&ms, NULL);
 }
 
-/* Makes a thread, joins it, and waits until /proc has forgotten it too. */
+/* Starts a thread, joins it, and waits until it is gone from /proc too. */
 static void warm_up(void)
 {
 	char path[64];
@@ -133,7 +133,7 @@ void testing_leaks_begin(void)
 #endif
 }
 
-/* Files that were not open before; told in out. */
+/* Writes to out each file that was not open before. */
 static void files_left(struct text *out)
 {
 	for (unsigned waited_ms = 0; waited_ms < testing_scaled(2000); waited_ms++) {

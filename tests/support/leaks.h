@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * leaks.h: between the leak check (leaks.c) and the wrapped allocator
- * (wrap_malloc.c), which is linked in only where the build can wrap it.
+ * leaks.h: the interface of the wrapped allocator (wrap_malloc.c) to the leak check (leaks.c). The
+ * wrapped allocator is linked in only where the build can wrap malloc.
  */
 #ifndef WEIR_TESTS_LEAKS_H
 #define WEIR_TESTS_LEAKS_H
 
 #include <stddef.h>
 
-/* From now on blocks count. What was allocated before does not. */
+/* Start counting: blocks that were allocated before are not leaks. */
 void testing__heap_begin(void);
 
-/* Blocks that are still there; writes a line for each of the first few into text. */
+/* Returns how many blocks are still allocated, and describes the first few of them in text. */
 size_t testing__heap_report(char *text, size_t cap);
 
 #endif

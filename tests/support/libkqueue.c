@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libkqueue.c: the repairs without which the tests could not run over libkqueue,
- * which is what kqueue is on Linux. A program that includes this file's object gives
- * libkqueue these two instead of the C library's:
+ * libkqueue.c: works around bugs in libkqueue, which emulates kqueue on Linux, so that the tests
+ * can run over it. A program that links this file makes libkqueue call these two functions instead
+ * of the C library's:
  *
- *  - epoll_wait. For room for n events libkqueue fetches n, each of which may become
- *    two, and drops what then has no room. It gets half as many.
- *  - getsockopt. To tell a socket's error in an event it asks for it, and with that the
- *    socket has forgotten it, so that the next call on it sees no more than an end. It
- *    is told that there is no error.
+ *  - epoll_wait. With room for n kevents libkqueue fetches n epoll events. Each may become two
+ *    kevents, and those that do not fit are lost. This function returns at most half as many.
+ *  - getsockopt. libkqueue reads SO_ERROR to report a socket's error in an event. Reading clears
+ *    the error, so that the next call on the socket sees an end of stream. This function reports
+ *    to libkqueue that there is no error, and leaves it in place.
  *
- * The real one does neither. Nor does it keep threads and descriptors from its first use
- * on, nor close descriptors some time after it was told to: so one is opened before a
- * test, and stays.
+ * A real kqueue does neither. libkqueue also starts threads and opens descriptors at its first use
+ * and keeps them, and it closes some descriptors late. For the leak check, a kqueue is therefore
+ * opened before each test and left open.
  */
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -42,7 +42,7 @@ void testing_use_libkqueue(void)
 
 IN_PLACE_OF_LIBC int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 {
-	/* Where a thread may be cancelled, as in the one whose place it takes: newer ones do that. */
+	/* Like epoll_wait, this is a cancellation point: newer versions of libkqueue rely on it. */
 	return epoll_pwait(epfd, events, max > 1 ? max / 2 : 1, timeout, NULL);
 }
 

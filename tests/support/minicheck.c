@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * minicheck.c: the engine without libcheck: a fork per test, and a shared page in
- * which the first failed assert leaves its message.
+ * minicheck.c: the engine for machines without libcheck. It forks for each test; the first failed
+ * assert writes its message into a page that the two processes share.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -58,7 +58,7 @@ static void run_here(const TTest *test, int round, void (*before)(void), void (*
 	after();
 }
 
-/* The exit status, or -1 with the process killed when its time is up. */
+/* Returns the exit status; or kills the process when its time is up, and returns -1. */
 static int wait_for(pid_t child, unsigned seconds)
 {
 	struct timespec ms = { 0, 1000000 };
@@ -89,7 +89,7 @@ static void run_forked(const TTest *test, int round, void (*before)(void), void 
 		exit(EXIT_SUCCESS);
 	}
 	status = wait_for(child, kill_after_s);
-	kill(-child, SIGKILL); /* what the test may have left running */
+	kill(-child, SIGKILL); /* processes that the test may have left running */
 	if (status == 0 || shared->failed)
 		return;
 	shared->failed = 1;

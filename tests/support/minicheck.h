@@ -3,10 +3,9 @@
  * minicheck.h: the part of libcheck's interface that these tests use, for machines
  * without libcheck.
  *
- * Cross builds need it: Debian has libcheck for the machine you are on, but no
- * cross package of it, and installing a foreign architecture's packages only to
- * run unit tests under an emulator would change the builder's machine. Where
- * libcheck is found it is used, and this file is not. The tests are the same.
+ * Cross builds need it: Debian has no cross package of libcheck, and installing the packages of a
+ * foreign architecture would change the builder's machine. Where libcheck is found, it is used
+ * instead of this file. The tests are the same.
  */
 #ifndef WEIR_TESTS_MINICHECK_H
 #define WEIR_TESTS_MINICHECK_H

@@ -11,7 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* The file has a line for each mapping, with its first address; they are in order. */
+/* numa_maps has one line per mapping, which begins with its first address, in ascending order. */
 const char *testing_policy_of(const void *at)
 {
 	static char policy[64];
@@ -32,7 +32,7 @@ const char *testing_policy_of(const void *at)
 	return policy;
 }
 
-/* Up to three calls; 0 err ends the process. */
+/* Makes up to three system calls fail with err, or end the process if err is 0. */
 static int deny(const unsigned calls[3], int err)
 {
 	unsigned action = err ? SECCOMP_RET_ERRNO | (unsigned)err : SECCOMP_RET_KILL_PROCESS;
@@ -65,7 +65,7 @@ int testing_deny_binding(int err)
 	return deny(calls, err);
 }
 
-/* The pages of a mapping's line on a node, and those on others. */
+/* Adds the pages of the mapping in this line to *on, if they are on the node, or to *off. */
 static void count_pages(const char *line, int node, size_t *on, size_t *off)
 {
 	const char *at = line;

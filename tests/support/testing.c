@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * testing.c: picks the cases, checks their requirements, runs each through the
- * engine with the leak check and the watchdog around it, writes TAP.
+ * testing.c: selects the cases, checks their requirements, runs each through the engine with the
+ * leak check and the watchdog around it, and writes TAP.
  *
- * What a test's process tells its parent beside the engine's message (a skip, the
- * watchdog's last word) goes through one shared page, since the process may be
- * gone by the time it is read. Nothing here starts a thread in the parent.
+ * A test's process passes two things to its parent beside the engine's message: the reason of a
+ * skip, and the watchdog's last message. Both go through a shared page, because the process may
+ * have ended before they are read. Nothing here starts a thread in the parent.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -21,7 +21,7 @@
 
 #include "tests/support/engine.h"
 
-/* A test takes seconds, on a loaded machine perhaps ten times as long: longer is a hang. */
+/* A test takes seconds, and perhaps ten times as long on a loaded machine. Longer is a hang. */
 #define DEFAULT_TIMEOUT_S 120
 #define HANG_S 60
 /* Time for the watchdog to print the stacks before the engine kills the process. */
@@ -39,7 +39,7 @@ static const struct testing_case *running;
 static const char *selected;
 static bool forks;
 
-/* ---- requirements: NULL when met, else why not ------------------------------------------- */
+/* ---- requirements: each function returns NULL if its requirement is met, else the reason --- */
 
 static const char *need_root(void)
 {
@@ -131,7 +131,7 @@ static const struct requirement requirements[] = {
 	{"nosan", need_no_sanitizer} /* dies on purpose, or counts bytes a sanitizer adds */
 };
 
-/* A tag nobody knows would skip its test for ever: that is a failure, not a skip. */
+/* An unknown tag is a failure and not a skip: otherwise its test would never run. */
 static bool need_missing(const char *tag, size_t len, char *why, size_t cap)
 {
 	for (size_t i = 0; i < TESTING_COUNT(requirements); i++) {
@@ -215,7 +215,7 @@ static void after_case(void)
 
 /* ---- the report -------------------------------------------------------------------------- */
 
-/* As TAP comments, and once more where whoever runs the tests shows it. */
+/* Prints to standard error, for people, and as TAP comments, for the log. */
 static void print_failure(const char *label, const char *text)
 {
 	fprintf(stderr, "%s: %s\n", label, text);
@@ -242,7 +242,7 @@ static bool run_round(const struct testing_case *c, int round, const char *label
 	running = c;
 	testing__engine_run(c->test, round, before_case, after_case, case_timeout(c) + DUMP_GRACE_S,
 			    &outcome);
-	/* exit(0) from inside a test is not a pass. */
+	/* A test that called exit(0) has not passed. */
 	if (outcome.passed && shared->last_word[0]) {
 		outcome.passed = false;
 		snprintf(outcome.message, sizeof(outcome.message), "%s", shared->last_word);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * testing.h: what every test executable shares.
+ * testing.h: the frame of every test program.
  *
  * A test file defines its tests with Check's START_TEST and END_TEST, asserts
  * with ck_assert_*, and lists them in a table:
@@ -22,20 +22,20 @@
  *		return testing_main(argc, argv, cases, TESTING_COUNT(cases));
  *	}
  *
- * Each case (and each round of one) runs in its own process, reports one TAP
- * line, and gets without asking:
+ * Each case, and each round of a case, runs in a process of its own and reports
+ * one TAP line. Around each of them there is
  *
- *	a leak check	files, threads and heap blocks that are there after its
- *			teardown and were not before its setup fail it
- *	a watchdog	when its time is up, the stack of every thread is printed
- *			and the test fails
+ *	a leak check	the case fails if files, threads or heap blocks exist after
+ *			its teardown that did not exist before its setup
+ *	a watchdog	when the case's time is up, it prints the stack of every
+ *			thread, and the case fails
  *
  * Run one:  ./dev test NAME, or the executable with NAME, or CK_RUN_CASE=NAME.
  * Debug:    CK_FORK=no gdb --args EXECUTABLE NAME (one process, no watchdog).
  * List:     EXECUTABLE --list
  *
- * Environment: WEIR_TEST_SLOW=1 runs what needs "slow"; WEIR_TEST_SCALE=N makes
- * every limit N times as long (sanitizers, emulation).
+ * Environment: WEIR_TEST_SLOW=1 also runs the cases that need "slow";
+ * WEIR_TEST_SCALE=N multiplies every time limit by N (sanitizers, emulation).
  *
  * Do not wait by sleeping: wait for the condition. Start threads inside the test
  * body only. A test that forks must end the child with _exit.
@@ -59,12 +59,13 @@
 
 struct testing_case {
 	const TTest *test;
-	/* Requirements, separated by spaces; see the table in testing.c. Where one is missing the
-	 * case is skipped and says why. */
+	/* Requirements, separated by spaces; testing.c has the list. If one is not met, the case
+	 * is skipped and says why. */
 	const char *needs;
 	/* The watchdog's limit, which guards against hangs; 0 means 120 s. */
 	unsigned timeout_s;
-	/* How often to run it, each time as a test of its own with _i = 0 ...; 0 means once. */
+	/* How often to run the case, each time as a test of its own, with _i = 0, 1, ...; 0 means
+	 * once. */
 	unsigned rounds;
 	/* TESTING_MAY_LEAK_*, with the reason in a comment beside it. */
 	unsigned flags;
@@ -76,49 +77,53 @@ struct testing_case {
 #define TESTING_COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 /*
- * Called in each case's process before leaks are looked for, when it is set before testing_main:
- * for what the first use of a library leaves in a process for good.
+ * If set before testing_main, this is called in each case's process before the leak check begins.
+ * It lets a library allocate at its first use what it never releases.
  */
 extern void (*testing_prepare)(void);
-/* For testing_prepare, where kqueue is libkqueue's (tests/support/libkqueue.c); NULL elsewhere. */
+/* A value for testing_prepare where libkqueue emulates kqueue (libkqueue.c); NULL elsewhere. */
 void testing_use_libkqueue(void) __attribute__((weak));
 
-/* Runs the cases that were asked for; main's return value. */
+/* Runs the selected cases. Returns the exit status for main. */
 int testing_main(int argc, char **argv, const struct testing_case *cases, size_t count);
 
-/* Marks the running test as skipped, for a reason found out only inside it; then return. */
+/*
+ * Marks the running test as skipped, if that turns out only while it runs. The test then returns.
+ */
 void testing_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * In ns: the limit of whoever waits for what is sure to come, such as the end of a shutdown. It tells
- * a hang from a slow machine, and comes before the watchdog.
+ * A time limit in ns for waiting for something that must happen, such as the end of a shutdown. It
+ * is long enough for a slow machine, and shorter than the watchdog's.
  */
 uint64_t testing_hang_ns(void);
 
-/* Seconds, milliseconds or counts made longer for a sanitizer or an emulator. */
+/* Multiplies a time limit (or a count) by WEIR_TEST_SCALE. */
 unsigned testing_scaled(unsigned limit);
 
 /*
- * The nth allocation from now on fails (1: the next), and only that one; 0: none. Assertions
- * allocate too: set it to 0 behind the call that is tested. False where the build could not wrap
- * the allocator: then the test says that it skips.
+ * Makes the nth allocation from now on fail (1 is the next), and no other; 0 turns this off.
+ * Assertions allocate too, so turn it off right after the call under test. Returns false if the
+ * build could not wrap the allocator; the test is to be skipped then.
  */
 bool testing_fail_allocation(unsigned nth);
-/* One allocation in so many fails, by a lot that the seed determines; 0: none. Likewise. */
+/*
+ * Makes one allocation in one_in fail, at random from the seed; 0 turns this off. Returns likewise.
+ */
 bool testing_fail_allocations(unsigned one_in, unsigned seed);
 
 /*
- * What testing_main does around every case, for programs that want it elsewhere:
- * begin notes what there is, end fails the test with a list of what is there
- * too much. Memory is seen only where the build could wrap the allocator; under
- * AddressSanitizer its own leak check does that part.
+ * The leak check that testing_main makes around every case, for use elsewhere. begin records which
+ * files, threads and blocks exist; end fails the test and lists the ones that were added. Heap
+ * blocks are seen only where the build could wrap the allocator; AddressSanitizer has its own leak
+ * check.
  */
 void testing_leaks_begin(void);
 void testing_leaks_end(unsigned flags);
-/* The same for programs that are no case: true with the list in text. */
+/* The same for use outside a case. Returns whether there are leaks, and lists them in text. */
 bool testing_leaks_found(unsigned flags, char *text, size_t len);
 
-/* Prints the stacks of all threads and ends the process if not stopped within the time. */
+/* Unless stopped in time, the watchdog prints the stacks of all threads and ends the process. */
 void testing_watchdog_start(const char *what, unsigned seconds);
 void testing_watchdog_stop(void);
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * watchdog.c: a test that hangs says where before it fails.
+ * watchdog.c: shows where a test hangs before it fails.
  *
- * A thread of its own waits for the test to end; signals are no use here, because
- * code under test blocks them. When time is up it lets gdb print every thread's
- * stack; where there is no gdb, or it may not attach, it sends each thread a signal
- * whose handler prints its own stack, and says of a thread that has the signal
- * blocked what the kernel knows about it. Fibers that are parked are on no
- * thread's stack and are not shown.
+ * A thread of its own waits for the test to end. A timer signal would not do, because code under
+ * test blocks signals. When the time is up, gdb prints the stack of every thread. Where there is no
+ * gdb, or it may not attach, each thread gets a signal whose handler prints that thread's stack.
+ * For a thread that blocks the signal, the watchdog prints what /proc says about it. Parked fibers
+ * are on no thread's stack, so they are not shown.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -27,7 +26,7 @@
 #include "tests/support/testing.h"
 
 #define EXIT_HUNG 124
-/* Less than what testing.c grants for the whole dump. */
+/* Must be less than DUMP_GRACE_S in testing.c, which limits the whole dump. */
 #define GDB_TIME_S 20
 
 static pthread_t thread;
@@ -49,7 +48,7 @@ static void print_own_stack(int sig)
 	backtrace_symbols_fd(frames, backtrace(frames, 64), STDERR_FILENO);
 	sem_post(&stack_printed);
 	for (;;)
-		pause(); /* a call that the signal interrupted must not go on: the process ends now */
+		pause(); /* the process is about to end: the interrupted call must not continue */
 }
 
 static void print_file(int tid, const char *name)
@@ -75,7 +74,7 @@ static void print_thread(int tid)
 	if (syscall(SYS_tgkill, getpid(), tid, dump_signal()) == 0 &&
 	    sem_timedwait(&stack_printed, &deadline) == 0)
 		return;
-	fprintf(stderr, "  does not take the signal\n");
+	fprintf(stderr, "  blocks the signal\n");
 	print_file(tid, "wchan");
 	print_file(tid, "syscall");
 }
@@ -98,7 +97,7 @@ static void print_stacks_by_signal(void)
 		closedir(dir);
 }
 
-/* Whether gdb printed the stacks. It is another process, so it must be allowed to attach. */
+/* Returns whether gdb printed the stacks. As another process, it may not be allowed to attach. */
 static bool print_stacks_by_gdb(void)
 {
 	char pid[16];
@@ -130,7 +129,7 @@ static void *watch(void *arg)
 	(void)arg;
 	while (sem_timedwait(&test_ended, &until) < 0)
 		if (errno == ETIMEDOUT) {
-			fprintf(stderr, "%s: not over in time; the stacks of its threads:\n",
+			fprintf(stderr, "%s: timed out; the stacks of its threads:\n",
 				watched);
 			if (!print_stacks_by_gdb())
 				print_stacks_by_signal();
@@ -145,7 +144,7 @@ void testing_watchdog_start(const char *what, unsigned seconds)
 	sigset_t all, old;
 
 	watched = what;
-	backtrace(frame, 1); /* loads what it needs now, not inside a signal handler */
+	backtrace(frame, 1); /* the first call loads a library: not in a signal handler */
 	sem_init(&test_ended, 0, 0);
 	sem_init(&stack_printed, 0, 0);
 	clock_gettime(CLOCK_REALTIME, &until);

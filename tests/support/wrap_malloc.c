@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wrap_malloc.c: knows every heap block that the library and the test hold.
+ * wrap_malloc.c: records every heap block that the library and the test hold.
  *
- * Linked with -Wl,--wrap=malloc,..., so it sees the calls of weir and of the test
- * but not those inside the C library: what a thread or stdio keeps for later is no
- * leak of ours. A block that came from inside the C library (strdup) and is freed
- * here is not in the table, and passes. mallinfo would count all that, and what
- * its per-thread caches hold.
+ * It is linked with -Wl,--wrap=malloc,..., so it sees the allocations of weir and of the test, but
+ * not those inside the C library, which keeps memory for threads and stdio. mallinfo would count
+ * those too. A block that the C library allocated (strdup) and the test frees is not in the table;
+ * the free is passed on.
  *
- * A node is taken out before its block is freed: the moment after, another thread
- * may own the same address. Mappings are not counted: weir keeps the regions of
- * stacks and tasks for the next runtime.
+ * A block is removed from the table before it is freed, because another thread may get the same
+ * address at once. Mappings are not recorded: weir keeps the regions of stacks and tasks for the
+ * next runtime.
  */
 #include <errno.h>
 #include <sched.h>
@@ -24,7 +23,7 @@
 #include "tests/support/leaks.h"
 #include "tests/support/testing.h"
 
-/* Zero is an empty one, so that a process writes only to those it comes to. */
+/* An empty bucket is all zeros: a process writes only to the buckets that it uses. */
 #define BUCKETS 4096u
 #define REPORTED 8
 
@@ -42,8 +41,8 @@ struct bucket {
 
 static struct bucket buckets[BUCKETS];
 static bool counting;
-static int until_failure;	/* allocations; none fails where it is not above 0 */
-static unsigned failing_one_in;	/* 0: none */
+static int until_failure;	/* the allocation that counts it down to 0 fails; 0: none does */
+static unsigned failing_one_in;	/* one allocation in so many fails; 0: none */
 static uint32_t failing_lot;
 
 extern const char __executable_start[];
@@ -98,7 +97,7 @@ static void *note(void *block, size_t bytes, void *caller)
 	return block;
 }
 
-/* The block's node, no longer in the table; NULL if it was not there. */
+/* Removes the block's node from the table and returns it; NULL if there is none. */
 static struct node *take(const void *block)
 {
 	struct bucket *b = bucket_of(block);
@@ -116,7 +115,9 @@ static struct node *take(const void *block)
 	return found;
 }
 
-/* The next number of a sequence that all threads share (a Weyl sequence, mixed). */
+/*
+ * Draws the next number of a pseudo-random sequence that all threads share (a mixed Weyl sequence).
+ */
 static bool lot_fails(unsigned one_in)
 {
 	uint32_t lot = __atomic_add_fetch(&failing_lot, 0x9e3779b9u, __ATOMIC_RELAXED);
@@ -212,7 +213,7 @@ void testing__heap_begin(void)
 	__atomic_store_n(&counting, true, __ATOMIC_RELAXED);
 }
 
-/* "function at file:line", from the debug information if addr2line is at hand. */
+/* Writes "function at file:line" if addr2line is installed, else the offset in the program. */
 static void name_caller(const void *caller, char *text, size_t cap)
 {
 	char command[160], function[128] = "", place[256] = "";
