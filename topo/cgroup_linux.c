@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cgroup_linux.c: see cgroup_linux.h. /proc/self/cgroup says what the groups are
- * called ("0::/path" is version 2, "4:cpu,cpuacct:/path" version 1), and
- * /proc/self/mountinfo where they are to be found.
+ * cgroup_linux.c: finds control groups; see cgroup_linux.h. /proc/self/cgroup has
+ * the names of the groups ("0::/path" is version 2, "4:cpu,cpuacct:/path" version
+ * 1), and /proc/self/mountinfo has the folders where their hierarchies are
+ * mounted.
  */
 #include "topo/cgroup_linux.h"
 
@@ -11,7 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Whether a word stands in a list that commas separate and a colon or the end ends. */
+/*
+ * True if a word is in a list that is separated by commas and ends at a colon or the end of the
+ * string.
+ */
 static bool has_word(const char *list, const char *word)
 {
 	size_t len = strlen(word);
@@ -69,9 +73,9 @@ static unsigned read_names(const char *root, const char *controller,
 	return n;
 }
 
-/* ---- places: dir holds the folder ---- */
+/* ---- folders: dir holds the folder ---- */
 
-/* A mounted hierarchy: where, and which of its groups is to be found there. */
+/* A mounted hierarchy: its mount point, and the group that is mounted there. */
 struct mount {
 	char point[512], group[512];
 	bool v2;
@@ -86,14 +90,14 @@ static bool read_mount(const char *line, const char *controller, struct mount *r
 	    sscanf(line, "%*s %*s %*s %511s %511s", ret_mount->group, ret_mount->point) != 2 ||
 	    sscanf(rest, " - %31s %*s %255s", type, options) != 2)
 		return false;
-	/* From outside our namespace of cgroups: our group's name is another in there. */
+	/* Mounted from outside our cgroup namespace, where our group has another name. */
 	if (!strncmp(ret_mount->group, "/..", 3))
 		return false;
 	ret_mount->v2 = !strcmp(type, "cgroup2");
 	return ret_mount->v2 || (!strcmp(type, "cgroup") && has_word(options, controller));
 }
 
-/* A container's mount may begin in mid-hierarchy. */
+/* Replaces the path by the folder. A container's mount may begin in the middle of the hierarchy. */
 static bool place(const char *root, const struct mount *mount, struct cgroup *group)
 {
 	char name[PATH_MAX], *below = name;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cgroup_linux.h: the process's control groups of a controller, in both versions,
- * and the way from there up to the top of what is mounted.
+ * cgroup_linux.h: the control groups of this process for a controller, in both
+ * versions, and the groups above them up to the mount point.
  *
  *	struct cgroup groups[CGROUPS_MAX];
  *	unsigned i, n = weir__cgroups_find("", "cpu", groups);
@@ -21,19 +21,23 @@
 #define CGROUPS_MAX 2u		/* one of each version */
 
 struct cgroup {
-	bool v2;			/* a hierarchy of all controllers, any of which a group may lack */
-	size_t mount_len;		/* of dir: where the hierarchy is mounted */
+	/* one hierarchy for all controllers; a group may lack any of them */
+	bool v2;
+	size_t mount_len;		/* length of the part of dir that is the mount point */
 	char dir[PATH_MAX];
 };
 
-/* How many there are: version 2 first. root is where /proc and /sys are, "" but in tests. */
+/*
+ * Returns the number of groups, version 2 first. root is the folder with /proc and /sys: "" except
+ * in tests.
+ */
 unsigned weir__cgroups_find(const char *root, const char *controller,
 			    struct cgroup ret_groups[CGROUPS_MAX]);
 
-/* Go to the group above; false at the mount point. */
+/* Moves to the parent group; false at the mount point. */
 bool weir__cgroup_up(struct cgroup *group);
 
-/* The beginning of a small file, at least a byte; false when there is none. */
+/* Reads the beginning of a small file; false if it is missing or empty. */
 bool weir__cgroup_read(const char *dir, const char *name, char *buf, size_t len);
 
 #endif

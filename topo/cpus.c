@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cpus.c: how many workers a machine is worth; what the system says is cpus_linux.c's, and so on. */
+/* cpus.c: how many workers suit this machine. cpus_linux.c and its like ask the system. */
 #include "topo/cpus.h"
 
 #include "weir/rt.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* cpus_darwin.c: see cpus.h. macOS neither limits a process to some CPUs nor binds a thread to one. */
+/*
+ * cpus_darwin.c: see cpus.h. macOS neither limits a process to some CPUs nor
+ * binds a thread to one.
+ */
 #include "topo/cpus.h"
 
 #include <string.h>

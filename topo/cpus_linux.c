@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpus_linux.c: see cpus.h. A quota is, in version 2 of the cgroups, cpu.max ("max
- * 100000", "50000 100000"), in version 1 cpu.cfs_quota_us and cpu.cfs_period_us.
- * A limit counts at every level up to the root of the mount; cpu.stat beside it
- * says what it has cost.
+ * cpus_linux.c: see cpus.h. Version 2 of the cgroups has a quota in cpu.max ("max
+ * 100000", "50000 100000"), version 1 in cpu.cfs_quota_us and cpu.cfs_period_us.
+ * A limit applies at every level up to the root of the mount; cpu.stat beside it
+ * says how often it throttled.
  */
 #include "topo/cpus.h"
 
@@ -76,7 +76,7 @@ static void read_cost(const char *dir, struct weir_cpu_allowance *allowance)
 		fclose(f);
 }
 
-/* A group's quota, if it has one that is smaller than what was found so far. */
+/* Takes a group's quota if it is smaller than the one found so far. */
 static void take_quota(const char *dir, bool v2, struct weir_cpu_allowance *allowance)
 {
 	unsigned quota_milli = v2 ? quota_v2(dir) : quota_v1(dir);
@@ -110,7 +110,7 @@ static int allowed_set(cpu_set_t *set)
 	CPU_ZERO(set);
 	if (sched_getaffinity(0, sizeof *set, set) == 0)
 		return 0;
-	/* What the kernel says when the set is too small for it. */
+	/* The kernel returns EINVAL if the set is too small for it. */
 	return errno == EINVAL ? -E2BIG : -errno;
 }
 
@@ -136,7 +136,7 @@ int weir__cpus_mask(struct weir_cpuset *ret_mask)
 	return 0;
 }
 
-/* A file with a list of CPUs; an empty set where there is no such list. */
+/* Reads a file with a list of CPUs; an empty set if there is no such list. */
 static struct weir_cpuset read_set(const char *dir, const char *name)
 {
 	struct weir_cpuset set = { { 0 } };
@@ -162,7 +162,7 @@ static void add_set(struct weir_cpuset *to, const struct weir_cpuset *set)
 		to->word[i] |= set->word[i];
 }
 
-/* What a cgroup leaves of all CPUs: the nearest group's that has the controller. */
+/* The cpuset of the nearest group that has the controller. */
 static struct weir_cpuset cpuset_of(struct cgroup group)
 {
 	struct weir_cpuset set;
@@ -176,7 +176,7 @@ static struct weir_cpuset cpuset_of(struct cgroup group)
 	return set;
 }
 
-/* Isolated partitions: a group shows its own, and the root the sum of all. */
+/* Adds isolated partitions: a group shows its own, and the root shows all of them. */
 static void add_partitions(struct cgroup group, const struct weir_cpuset *cpuset,
 			   struct weir_cpuset *isolated)
 {
@@ -191,7 +191,7 @@ static void add_partitions(struct cgroup group, const struct weir_cpuset *cpuset
 	add_set(isolated, &all);
 }
 
-/* The controller is in one version or the other. */
+/* The cpuset controller is in one version of the cgroups only. */
 static void read_cgroups(const char *root, struct cpu_limits *limits)
 {
 	struct cgroup groups[CGROUPS_MAX];
@@ -214,7 +214,7 @@ int weir__cpus_limits(const char *root, struct cpu_limits *ret_limits)
 	if (rc < 0)
 		return rc;
 	limits.isolated = read_system_set(root, "isolated");
-	/* Who has every CPU need not ask who keeps them from him. */
+	/* If the mask has every CPU, no cgroup restricts it. */
 	if (memcmp(&limits.mask, &limits.online, sizeof limits.mask) != 0)
 		read_cgroups(root, &limits);
 	*ret_limits = limits;

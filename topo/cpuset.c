@@ -26,7 +26,7 @@ unsigned weir_cpuset_count(const struct weir_cpuset *set)
 	return n;
 }
 
-/* What of a text is wrong, so many bytes of it. */
+/* Says what is wrong with the first len bytes of a text. */
 static int refuse(struct weir_why *ret_why, const char *text, size_t len, const char *what)
 {
 	if (ret_why)
@@ -35,22 +35,22 @@ static int refuse(struct weir_why *ret_why, const char *text, size_t len, const 
 	return -EINVAL;
 }
 
-/* A number at *at, which is moved behind it. */
+/* Reads a number at *at and moves *at behind it. */
 static int read_cpu(const char **at, unsigned long *ret_cpu, struct weir_why *why)
 {
 	const char *text = *at;
 	size_t len = strspn(text, "0123456789");
 
 	if (len == 0)
-		return refuse(why, text, strcspn(text, ",\n"), "is no number");
+		return refuse(why, text, strcspn(text, ",\n"), "is not a number");
 	*at = text + len;
 	*ret_cpu = strtoul(text, NULL, 10);
 	if (*ret_cpu < WEIR_CPUS_MAX)
 		return 0;
-	return refuse(why, text, len, "is higher than any number may be");
+	return refuse(why, text, len, "is too large");
 }
 
-/* A number or a range at *at, which is moved behind it. */
+/* Reads a number or a range at *at and moves *at behind it. */
 static int read_range(const char **at, struct weir_cpuset *set, struct weir_why *why)
 {
 	const char *text = *at;
@@ -76,7 +76,7 @@ int weir_cpuset_parse(const char *text, struct weir_cpuset *ret_set, struct weir
 	struct weir_cpuset set = { { 0 } };
 
 	if (!text || !ret_set)
-		return refuse(ret_why, "", 0, "is no set of CPUs");
+		return refuse(ret_why, "", 0, "is not a set of CPUs");
 	for (;;) {
 		if (read_range(&text, &set, ret_why) < 0)
 			return -EINVAL;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* flat.c: the topology of this machine when nothing is known but its CPUs: one of each. */
+/*
+ * flat.c: the topology of this machine when only its CPUs are known: one node,
+ * one cache, and a core for each CPU.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hwloc.c: a topology read by hwloc (2.9 or later): of this machine, from an
- * XML file, from a synthetic description. The only file that knows hwloc.
+ * hwloc.c: reads a topology with hwloc (2.9 or later): of this machine, of an XML
+ * file, or of a synthetic description. No other file knows hwloc.
  *
- * hwloc's tree has many levels, which are there or not; a topology has always the
- * same, so something has to stand for what is missing:
+ * hwloc's tree has many kinds of levels, and each may be missing. A topology
+ * always has the same levels, so something must stand in for what is missing:
  *
- *	l3	an L3 cache; where a node's memory hangs below it (sub-NUMA clusters), what
- *		that memory hangs on; without any L3 (many Arm and virtual machines hide
- *		it) the largest cache of at least FEW_CORES, else the memory's or package's part
- *	cluster	the cores of one kind that share an L2 cache or a group inside an L3, if they
- *		are at least FEW_CORES (some Arm parts call each pair of cores a cluster);
- *		else all of that kind in the L3
- *	node	the nearest with normal memory: not the high-bandwidth one beside it
+ *	l3	an L3 cache. If a node's memory is attached below it (sub-NUMA clusters), the
+ *		object that the memory is attached to. Without any L3 (many Arm and virtual
+ *		machines hide it) the largest cache of at least FEW_CORES cores, else the
+ *		object that the memory is attached to, or the package
+ *	cluster	the cores of one kind that share an L2 cache or a group inside an L3, if
+ *		there are at least FEW_CORES (some Arm processors call each pair of cores a
+ *		cluster); otherwise all cores of that kind in the L3
+ *	node	the nearest node with normal memory, not a high-bandwidth one beside it
  *
- * It reads what there is, with the CPUs that this process may not use; the cut is
- * topo.c's. hwloc is kept from binding threads, and from looking for devices.
+ * The reading includes the CPUs that this process may not use; topo.c removes
+ * them. hwloc is configured not to bind threads, and not to look for this
+ * machine's devices.
  */
 #include <hwloc.h>
 #include <stdio.h>
@@ -32,11 +34,11 @@
 #define KINDS_MAX 256u
 #define FILE_MAX (1u << 28)
 
-/* What CPUs have in common, numbered in the order in which it turns up. */
+/* Objects that CPUs have in common, numbered in the order of their first appearance. */
 struct domains {
 	struct domain {
 		hwloc_obj_t obj;
-		unsigned kind;		/* of core, for clusters */
+		unsigned kind;		/* the kind of core, for clusters */
 	} * at;
 	unsigned len;
 };
@@ -67,7 +69,10 @@ static bool is_normal_memory(hwloc_obj_t node)
 	       (!node->subtype || !strcmp(node->subtype, "DRAM"));
 }
 
-/* And in *ret_at what it hangs on; NULL, and the whole machine, where no node is above the CPU. */
+/*
+ * Finds the nearest node of a CPU; *ret_at is the object that its memory is attached to. NULL,
+ * with the whole machine in *ret_at, if no node is above the CPU.
+ */
 static hwloc_obj_t nearest_node(hwloc_obj_t pu, hwloc_obj_t *ret_at)
 {
 	hwloc_obj_t at, child, node, nearest = NULL;
@@ -77,7 +82,8 @@ static hwloc_obj_t nearest_node(hwloc_obj_t pu, hwloc_obj_t *ret_at)
 			*ret_at = at;
 		for (child = at->memory_first_child; child; child = child->next_sibling) {
 			node = child;
-			while (node->type != HWLOC_OBJ_NUMANODE)	/* behind a memory-side cache */
+			/* behind a memory-side cache */
+			while (node->type != HWLOC_OBJ_NUMANODE)
 				node = node->memory_first_child;
 			if (is_normal_memory(node)) {
 				*ret_at = at;
@@ -145,7 +151,10 @@ static void read_cpu(struct reading *r, hwloc_obj_t pu, struct weir_topo_cpu *cp
 	cpu->kind = kind < 0 ? 0 : (uint8_t)kind;
 	cpu->capacity = r->capacity[cpu->kind];
 	cpu->core = number_of(&r->cores, core, 0);
-	/* A second thread of a core is where the first is: these searches need not be made again. */
+	/*
+	 * A second thread of a core is in the same objects as the first, so the searches are
+	 * skipped.
+	 */
 	if (cpu > r->topo->cpus && cpu[-1].core == cpu->core) {
 		cpu->thread = (uint8_t)(cpu[-1].thread + 1);
 		cpu->cluster = cpu[-1].cluster;
@@ -163,7 +172,7 @@ static void read_cpu(struct reading *r, hwloc_obj_t pu, struct weir_topo_cpu *cp
 	cpu->node = node ? (uint16_t)node->logical_index : 0;
 }
 
-/* The one that has the CPU among those that are not in use; the first when that is not known. */
+/* The domain that contains a CPU which is not in use; the first domain if that is unknown. */
 static uint16_t holder_of(const struct domains *domains, unsigned os)
 {
 	for (unsigned i = 0; i < domains->len; i++)
@@ -196,7 +205,7 @@ static int new_domains(struct domains *domains, unsigned max)
 	return domains->at ? 0 : -ENOMEM;
 }
 
-/* Room for so many CPUs, and for all that they can be in. */
+/* Allocates room for len CPUs and for every domain that they can be in. */
 static int new_cpus(struct reading *r, unsigned len)
 {
 	r->topo->cpus = calloc(len, sizeof *r->topo->cpus);
@@ -209,8 +218,8 @@ static int new_cpus(struct reading *r, unsigned len)
 }
 
 /*
- * CPUs that are there, but not in use: present says which are there, or with NULL the file. Fails
- * with -E2BIG for a CPU in use that is beyond all sets.
+ * Finds CPUs that exist but are not in use. present has the CPUs that exist; NULL: take them from
+ * the file. Fails with -E2BIG for a CPU in use whose number is too large for a set.
  */
 static int find_offline(const struct reading *r, const struct weir_cpuset *present,
 			struct weir_cpuset *ret_offline)
@@ -254,7 +263,7 @@ static int read_cpus(struct reading *r, const struct weir_cpuset *present)
 
 /* ---- kinds of core ---- */
 
-/* 0: it does not say. */
+/* 0 if it is unknown. */
 static unsigned long speed_of(const struct reading *r, unsigned kind, const char *name)
 {
 	struct hwloc_info_s *infos = NULL;
@@ -268,7 +277,7 @@ static unsigned long speed_of(const struct reading *r, unsigned kind, const char
 	return 0;
 }
 
-/* In one measure, if every kind has it. */
+/* Sets the capacities from one measure; false if a kind of core lacks it. */
 static bool read_capacities(struct reading *r, const char *name)
 {
 	unsigned long speed[KINDS_MAX], fastest = 0;
@@ -286,7 +295,7 @@ static bool read_capacities(struct reading *r, const char *name)
 	return true;
 }
 
-/* hwloc numbers them by efficiency, the slowest first. */
+/* hwloc numbers the kinds by efficiency, the slowest first. */
 static void read_kinds(struct reading *r)
 {
 	static const char *const measures[] = { "LinuxCapacity", "FrequencyMaxMHz",
@@ -318,7 +327,7 @@ static int read_nodes(struct reading *r)
 	return 0;
 }
 
-/* What a domain has of its cache, which it may share with others. */
+/* The domain's part of its cache, which other domains may share. */
 static uint64_t cache_bytes(hwloc_obj_t domain)
 {
 	hwloc_obj_t cache = domain;
@@ -342,7 +351,7 @@ static int read_l3s(struct reading *r)
 	return 0;
 }
 
-/* With 10 for the nearest, whatever it was; false for a matrix that makes no sense. */
+/* Copies the distances, scaled so that the smallest is 10; false for an invalid matrix. */
 static bool copy_distances(const struct hwloc_distances_s *matrix, struct weir_topo *topo)
 {
 	unsigned i, k, n = topo->nodes_len;
@@ -384,7 +393,7 @@ static int read_distances(struct reading *r)
 	return rc;
 }
 
-/* ---- NICs, of a file ---- */
+/* ---- NICs, from a file ---- */
 
 static hwloc_obj_t next_nic(const struct reading *r, hwloc_obj_t dev)
 {
@@ -394,7 +403,7 @@ static hwloc_obj_t next_nic(const struct reading *r, hwloc_obj_t dev)
 	return NULL;
 }
 
-/* That of the CPUs it hangs on, if these are not all there are. */
+/* The node of the CPUs that a NIC is attached to; -1 if it is attached to the whole machine. */
 static int node_of_nic(const struct reading *r, hwloc_obj_t dev)
 {
 	hwloc_obj_t at = hwloc_get_non_io_ancestor_obj(r->hw, dev);
@@ -448,7 +457,10 @@ static int read_all(hwloc_topology_t hw, const struct weir_cpuset *present, stru
 	return rc;
 }
 
-/* hwloc leaves out what weir does not use: instruction caches, private caches, this machine's devices. */
+/*
+ * Makes hwloc omit what weir does not use: instruction caches, private caches, this machine's
+ * devices.
+ */
 static int configure(hwloc_topology_t hw)
 {
 	if (hwloc_topology_set_flags(hw, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED |
@@ -461,7 +473,10 @@ static int configure(hwloc_topology_t hw)
 
 /* ---- a file or a description ---- */
 
-/* What the file holds, with a zero behind it; no end is known of what is no regular file. */
+/*
+ * Reads a file to its end and appends a zero byte. The size is unknown, as it may not be a regular
+ * file.
+ */
 static int read_whole(FILE *f, char **ret_text, size_t *ret_len)
 {
 	size_t size = 1u << 16, len = 0;
@@ -497,7 +512,7 @@ static int load_text(hwloc_topology_t hw, const char *name, const char *text, si
 	    hwloc_topology_load(hw) == 0)
 		return 0;
 	snprintf(why->text, sizeof why->text,
-		 "'%s' is no XML topology that hwloc %s can read; 'lstopo FILE.xml' writes one",
+		 "'%s' is not an XML topology that hwloc %s can read; 'lstopo FILE.xml' writes one",
 		 name, HWLOC_VERSION);
 	return -EINVAL;
 }
@@ -532,7 +547,7 @@ static int load_file(hwloc_topology_t hw, const char *input, struct weir_why *wh
 	return rc;
 }
 
-/* Whether the numbers of "(indexes=0,2,1,3)", for which hwloc makes sets, are those of a machine. */
+/* True if the numbers in "(indexes=0,2,1,3)" are plausible: hwloc allocates sets for them. */
 static bool indexes_are_small(const char *text)
 {
 	for (text = strstr(text, "indexes="); text; text = strstr(text, "indexes=")) {
@@ -544,8 +559,9 @@ static bool indexes_are_small(const char *text)
 }
 
 /*
- * How many CPUs "pack:2 [numa] core:8 pu:2" asks for, or too many: hwloc would make any number of
- * them. Not counted is what stands in brackets, memory and attributes.
+ * The number of CPUs that a description such as "pack:2 [numa] core:8 pu:2" asks for, or any
+ * number above the limit: hwloc itself would make any number of them. Skips what is in brackets,
+ * which is memory and attributes.
  */
 static unsigned long described_cpus(const char *text)
 {
@@ -609,12 +625,13 @@ int weir__topo_read_input(const char *input, struct weir_topo *topo, struct weir
 static int load_machine(hwloc_topology_t hw, struct weir_why *why)
 {
 	if (hwloc_topology_load(hw) < 0) {
-		snprintf(why->text, sizeof why->text, "hwloc fails: %s", strerror(errno));
+		snprintf(why->text, sizeof why->text, "hwloc failed: %s", strerror(errno));
 		return -EIO;
 	}
 	if (!hwloc_topology_is_thissystem(hw)) {
 		snprintf(why->text, sizeof why->text,
-			 "the environment (HWLOC_XMLFILE or the like) gives hwloc another machine");
+			 "an environment variable such as HWLOC_XMLFILE gives hwloc another "
+			 "machine");
 		return -EXDEV;
 	}
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nics.c: the network interfaces of this machine that are devices, and the
- * memory node each is at, as sysfs has it: two files each, where hwloc would go
- * through every device of every bus.
+ * nics.c: the network devices of this machine and the memory node of each, from
+ * sysfs. That reads two files for each device, where hwloc would go through every
+ * device of every bus.
  */
 #include <dirent.h>
 #include <limits.h>
@@ -13,7 +13,7 @@
 
 #include "topo/topo.h"
 
-/* The kernel's number; -1: it does not say. A virtio device leaves it to the one above. */
+/* The kernel's number of the node; -1 if unknown. For a virtio device only its parent has it. */
 static int os_node_of(const char *nic)
 {
 	static const char *const places[] = { "device/numa_node", "device/../numa_node" };

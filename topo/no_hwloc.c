@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* no_hwloc.c: stands for hwloc.c in a build without hwloc. */
+/* no_hwloc.c: replaces hwloc.c in a build without hwloc. */
 #include <stdio.h>
 
 #include "topo/topo.h"
@@ -7,7 +7,7 @@
 int weir__topo_read_machine(struct weir_topo *topo, struct weir_why *why)
 {
 	(void)topo;
-	snprintf(why->text, sizeof why->text, "hwloc is not in this build");
+	snprintf(why->text, sizeof why->text, "this build has no hwloc");
 	return -EOPNOTSUPP;
 }
 
@@ -15,6 +15,8 @@ int weir__topo_read_input(const char *input, struct weir_topo *topo, struct weir
 {
 	(void)topo;
 	snprintf(why->text, sizeof why->text,
-		 "'%s': this build has no hwloc (-Dhwloc), and knows this machine alone", input);
+		 "'%s' cannot be read: this build has no hwloc (-Dhwloc) and knows only this "
+		 "machine",
+		 input);
 	return -EOPNOTSUPP;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * place.c: from a topology to a plan, step by step (place.h). A pure function, so
- * that any machine can be tested on any other: nothing here asks the system.
+ * place.c: makes a plan from a topology, step by step (place.h). It is a pure
+ * function that asks the system nothing, so any machine's plan can be tested on
+ * any other machine.
  */
 #include "topo/place.h"
 
@@ -39,7 +40,7 @@ void weir__place_say(struct place *p, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* By hand, for printf's point is the locale's. */
+/* Written without printf's %f, whose decimal point depends on the locale. */
 void weir__place_print_quota(unsigned milli, char *buf, size_t len)
 {
 	unsigned rest = milli % 1000, digits = 3;
@@ -62,17 +63,17 @@ int weir__place_refuse(struct place *p, const char *fmt, ...)
 	return -EINVAL;
 }
 
-/* ---- what comes in ---- */
+/* ---- checking the input ---- */
 
 static int check_config(struct place *p)
 {
 	struct weir_place_config *cfg = &p->cfg;
 
 	if ((unsigned)cfg->policy >= WEIR_PLACE_LEN)
-		return weir__place_refuse(p, "policy %u is no enum weir_place_policy: 0 to %u",
+		return weir__place_refuse(p, "policy %u is out of range: 0 to %u",
 					  (unsigned)cfg->policy, WEIR_PLACE_LEN - 1);
 	if ((unsigned)cfg->bind > WEIR_BIND_CPU)
-		return weir__place_refuse(p, "bind %u is no enum weir_bind: 0 to %u",
+		return weir__place_refuse(p, "bind %u is out of range: 0 to %u",
 					  (unsigned)cfg->bind, WEIR_BIND_CPU);
 	if (cfg->workers > PLACE_WORKERS_MAX)
 		return weir__place_refuse(
@@ -86,7 +87,7 @@ static int check_config(struct place *p)
 	return 0;
 }
 
-/* A topology may be made by hand: what is an index here must be one. */
+/* A topology may be made by hand, so everything used as an index here is checked. */
 static int check_topo(struct place *p)
 {
 	const struct weir_topo *topo = p->topo;
@@ -94,19 +95,24 @@ static int check_topo(struct place *p)
 
 	if (!topo->cpus_len || topo->cpus_len > WEIR_CPUS_MAX || !topo->nodes_len)
 		return weir__place_refuse(
-			p, "a topology of %u CPUs and %u nodes: 1 to %u, and 1 or more",
+			p,
+			"the topology has %u CPUs and %u nodes; expected 1 to %u CPUs and at least "
+			"1 node",
 			topo->cpus_len, topo->nodes_len, WEIR_CPUS_MAX);
 	for (i = 0; i < topo->cpus_len; i++) {
 		if (topo->cpus[i].os >= WEIR_CPUS_MAX || topo->cpus[i].node >= topo->nodes_len)
 			return weir__place_refuse(
-				p, "CPU L#%u of the topology: P#%u, node %u of %u", i,
-				topo->cpus[i].os, topo->cpus[i].node, topo->nodes_len);
+				p,
+				"CPU L#%u of the topology is P#%u on node %u; expected P# below %u "
+				"and node below %u",
+				i, topo->cpus[i].os, topo->cpus[i].node, WEIR_CPUS_MAX,
+				topo->nodes_len);
 		p->usable += topo->cpus[i].out == WEIR_CPU_USABLE;
 	}
 	return 0;
 }
 
-/* ---- the order of nearness ---- */
+/* ---- sorting CPUs by nearness ---- */
 
 static int compare_slots(const void *a, const void *b)
 {
@@ -170,7 +176,7 @@ int weir__place_order(struct place *p, unsigned rounds)
 	return 0;
 }
 
-/* ---- the walk ---- */
+/* ---- the steps ---- */
 
 static int walk(struct place *p)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * place_bind.c: over which CPUs each worker may move.
+ * place_bind.c: chooses the CPUs that each worker may run on.
  *
- * A worker that may use its whole group can dodge an interrupt or a neighbour on one
- * CPU, and still finds its cache wherever it goes: that is the default. With fewer
- * workers than CPUs nothing says that this process is the only one, and several that
- * all bind themselves to the first CPUs would leave the rest idle: then the kernel
- * chooses. A quota is spent by whoever runs, so that a worker tied to one CPU gains
- * nothing, and loses whenever that CPU is another's.
+ * By default a worker may run on all CPUs of its group. It can avoid an interrupt
+ * or a neighbour on one CPU, and still finds its data in the shared cache. With
+ * fewer workers than CPUs other processes may be there, too. If several of them
+ * bound themselves to the first CPUs, the rest would be idle, so the kernel
+ * chooses. With a quota a worker gains nothing from a CPU of its own, and loses
+ * whenever another process runs there.
  */
 #include "topo/place.h"
 
@@ -71,7 +71,7 @@ static struct weir_cpuset set_for(const struct place *p, const struct weir_plan_
 		weir_cpuset_add(&one, cpu->os);
 		return one;
 	case WEIR_BIND_CORE:
-		/* A sibling without a worker is there to be moved to. */
+		/* A sibling without a worker is a CPU that the worker can move to. */
 		return cpus_with(p, WEIR_CPU_USABLE, WEIR_CPU_SIBLING, cpu->core);
 	case WEIR_BIND_GROUP:
 		return p->plan->groups[w->group].cpus;
@@ -90,7 +90,7 @@ static bool equal(const struct weir_cpuset *a, const struct weir_cpuset *b)
 	return true;
 }
 
-/* Where others are, isolated CPUs are no place to move to. */
+/* Workers that may move must not move to isolated CPUs. */
 static void take_out_isolated(const struct place *p, struct weir_cpuset *set)
 {
 	unsigned i, os;
@@ -106,7 +106,10 @@ static void bind_worker(const struct place *p, struct weir_plan_worker *w)
 {
 	bool automatic = p->cfg.bind == WEIR_BIND_AUTO;
 
-	/* Nothing balances isolated CPUs: on several of them a worker would stay on the first. */
+	/*
+	 * The kernel does not balance isolated CPUs: a worker with several would stay on the
+	 * first.
+	 */
 	if (automatic && p->topo->cpus[w->cpu].isolated) {
 		w->cpus = set_for(p, w, WEIR_BIND_CPU);
 		return;
@@ -129,7 +132,7 @@ static enum weir_bind choose(const struct place *p, bool few)
 	return p->cfg.threads_per_core == 1 ? WEIR_BIND_CORE : WEIR_BIND_GROUP;
 }
 
-static void say_bind(struct place *p, enum weir_bind wanted, bool few, unsigned bound)
+static void say_bind(struct place *p, enum weir_bind chosen, bool few, unsigned bound)
 {
 	static const char *const to[] = {
 		[WEIR_BIND_AUTO] = "",
@@ -141,12 +144,12 @@ static void say_bind(struct place *p, enum weir_bind wanted, bool few, unsigned 
 	const char *because = "";
 
 	if (p->cfg.bind == WEIR_BIND_AUTO && p->plan->bind == WEIR_BIND_NONE && few)
-		because = ": for fewer workers than CPUs the kernel knows best which are free";
-	else if (wanted != p->plan->bind)
-		because = wanted > WEIR_BIND_GROUP ? ": with a quota a worker must be able to move"
+		because = ": with fewer workers than CPUs, the kernel chooses free ones";
+	else if (chosen != p->plan->bind)
+		because = chosen > WEIR_BIND_GROUP ? ": with a quota a worker must be able to move"
 						   : ": its group has all of them";
 	else if (p->cfg.bind == WEIR_BIND_AUTO && !all_isolated(p) && count_isolated(p))
-		because = ", or to its own where that is isolated";
+		because = ", or to its own CPU if that is isolated";
 	if (!bound)
 		weir__place_say(p, "no worker is bound, each may run on every CPU%s", because);
 	else
@@ -161,11 +164,11 @@ void weir__place_bind(struct place *p)
 	struct weir_plan *plan = p->plan;
 	struct weir_cpuset mask = usable_mask(p);
 	bool few = fewer_workers_than_cpus(p), isolated = all_isolated(p);
-	enum weir_bind wanted = choose(p, few);
+	enum weir_bind chosen = choose(p, few);
 	unsigned i, bound = 0;
 
-	plan->bind = wanted;
-	if (plan->throttled && wanted > WEIR_BIND_GROUP && !isolated)
+	plan->bind = chosen;
+	if (plan->throttled && chosen > WEIR_BIND_GROUP && !isolated)
 		plan->bind = WEIR_BIND_GROUP;
 	for (i = 0; i < plan->workers_len; i++) {
 		bind_worker(p, &plan->workers[i]);
@@ -174,5 +177,5 @@ void weir__place_bind(struct place *p)
 	}
 	if (!bound && plan->bind != p->cfg.bind)
 		plan->bind = WEIR_BIND_NONE;
-	say_bind(p, wanted, few, bound);
+	say_bind(p, chosen, few, bound);
 }

@@ -2,13 +2,12 @@
 /*
  * place_group.c: how many workers, in which groups, on which CPUs.
  *
- * The slots are walked in the order of nearness. Domains (an L3, several, a cluster)
- * are cut into groups that hold enough slots for no more than group_workers workers,
- * evenly and along cores. Then slots are taken by workers: first one of each core,
- * then its siblings, then once more round. Where there are fewer workers than cores,
- * they go into as few groups as have cores for them, in equal shares, for a listener
- * deals connections out to groups in equal shares too; groups left without a worker
- * are no groups.
+ * The slots are sorted by nearness. Each domain (an L3, several L3s, or clusters)
+ * is cut evenly into groups of at most group_workers slots, without splitting
+ * cores. Then workers take slots: first one on each core, then the siblings, then
+ * the next round. If there are fewer workers than cores, they take as few groups
+ * as have enough cores, in equal shares, because a listener also deals out
+ * connections to the groups in equal shares. Groups without a worker are dropped.
  */
 #include "topo/place.h"
 
@@ -77,7 +76,10 @@ static unsigned largest_core(const struct place *p, unsigned first, unsigned end
 	return most;
 }
 
-/* The first of so many groups of equal size, from at on, as cores allow; where it ends. */
+/*
+ * Cuts the first of parts groups of equal size, from at on, without splitting cores if
+ * whole_cores. Returns where it ends.
+ */
 static unsigned cut_group(struct place *p, unsigned at, unsigned end, unsigned parts,
 			  bool whole_cores)
 {
@@ -86,7 +88,7 @@ static unsigned cut_group(struct place *p, unsigned at, unsigned end, unsigned p
 	do {
 		next = unit_end(p, at, end, whole_cores);
 		len = next - at;
-		/* Full, or nearer to all / parts without the next core than with it. */
+		/* The group is full, or its size is nearer to all / parts without the next core. */
 		if (size &&
 		    (size + len > p->cfg.group_workers || (2 * size + len) * parts > 2 * all))
 			break;
@@ -98,7 +100,7 @@ static unsigned cut_group(struct place *p, unsigned at, unsigned end, unsigned p
 	return at;
 }
 
-/* Cores stay whole, unless one alone is more than a group. */
+/* Cores are not split unless one alone is larger than a group. */
 static void cut_domain(struct place *p, unsigned at, unsigned end)
 {
 	unsigned limit = p->cfg.group_workers, core = largest_core(p, at, end);
@@ -123,7 +125,7 @@ static void say_groups(struct place *p, const struct place_grouping *by, unsigne
 	char how[80] = "";
 
 	if (by->count == 1 && !by->clusters && pieces > p->topo->l3s_len)
-		snprintf(how, sizeof how, " (one L3 counts on each of its nodes)");
+		snprintf(how, sizeof how, " (an L3 counts once for each of its nodes)");
 	if (by->count > 1)
 		snprintf(how, sizeof how, ", up to %u to a group", by->count);
 	if (by->count == 0)
@@ -161,7 +163,7 @@ static void cut(struct place *p)
 
 /* ---- workers on slots ---- */
 
-/* How many of the slots, from the first, are in groups that it takes for so many cores. */
+/* Returns how many of the first slots make up the groups that together have this many cores. */
 static unsigned groups_with_cores(const struct place *p, unsigned cores)
 {
 	unsigned i;
@@ -174,7 +176,10 @@ static unsigned groups_with_cores(const struct place *p, unsigned cores)
 	return i;
 }
 
-/* So many workers on the slots of a round and a rank among the first len, spread evenly. */
+/*
+ * Puts up to want workers on the slots of one round and rank among the first len, spread evenly.
+ * Returns how many it put there.
+ */
 static unsigned take_level(struct place *p, unsigned len, unsigned round, unsigned rank,
 			   unsigned want)
 {
@@ -191,7 +196,7 @@ static unsigned take_level(struct place *p, unsigned len, unsigned round, unsign
 	return want;
 }
 
-/* For all workers, of the first len slots. */
+/* Takes slots for all workers among the first len. */
 static void take_slots(struct place *p, unsigned len)
 {
 	unsigned i, round, rank, ranks = 0, left = p->plan->workers_len;
@@ -214,7 +219,7 @@ static void drop_untaken(struct place *p)
 	p->slots_len = kept;
 }
 
-/* Where the slots of a group end. */
+/* Returns where the slots of a group end. */
 static unsigned group_end(const struct place *p, unsigned first)
 {
 	unsigned end = first;
@@ -231,7 +236,7 @@ static bool any_taken(const struct place *p, unsigned first, unsigned end)
 	return first < end;
 }
 
-/* Groups that have workers are numbered anew; the slots of the others go, their CPUs are spare. */
+/* Renumbers the groups that have workers. Drops the slots of the others; their CPUs are spare. */
 static void drop_empty_groups(struct place *p)
 {
 	unsigned first, end, at, kept = 0, groups = 0;
@@ -250,7 +255,7 @@ static void drop_empty_groups(struct place *p)
 			p->plan->out[p->slots[at].cpu] = WEIR_CPU_SPARE;
 	}
 	if (groups < p->plan->groups_len)
-		weir__place_say(p, "for so few workers %u of %u groups %s enough", groups,
+		weir__place_say(p, "%u of %u groups %s enough for so few workers", groups,
 				p->plan->groups_len, groups == 1 ? "is" : "are");
 	p->slots_len = kept;
 	p->plan->groups_len = groups;
@@ -324,7 +329,10 @@ int weir__place_groups(struct place *p)
 	if (rc < 0)
 		return rc;
 	if (p->rounds > 1) {
-		/* Every CPU has a worker, and no group is cut for a slot that has none. */
+		/*
+		 * Every CPU has a worker, so slots are dropped first: no group is cut for a slot
+		 * without a worker.
+		 */
 		take_slots(p, p->slots_len);
 		drop_untaken(p);
 		cut(p);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * place_policy.c: which CPUs a policy keeps, and what it makes one group of.
+ * place_policy.c: which CPUs a policy keeps, and which domains it makes one group
+ * of.
  *
- * A policy that goes by speed sorts the clusters by the speed of their cores and
- * looks for the first gap: all that is beyond it is left out. Speeds that are not
- * known differ from nothing, so a machine that does not tell them keeps all.
+ * A policy that depends on speed sorts the clusters by the speed of their cores
+ * and looks for the first gap: all clusters beyond it are left out. An unknown
+ * speed makes no gap, so a machine that does not report speeds keeps all its
+ * CPUs.
  */
 #include "topo/place.h"
 
@@ -13,7 +15,7 @@
 struct cluster {
 	unsigned first, len;	/* its slots */
 	unsigned cores;
-	unsigned speed;		/* mean capacity of its CPUs, in thousandths; 0 unknown */
+	unsigned speed;		/* mean capacity of its CPUs, in thousandths; 0: unknown */
 };
 
 struct place_grouping weir__place_grouping_of(enum weir_place_policy policy)
@@ -51,7 +53,7 @@ static void measure(const struct place *p, struct cluster *c)
 	c->speed = known ? (unsigned)((uint64_t)sum * 1000 / c->len) : 0;
 }
 
-/* The clusters of the usable CPUs, in the order of the slots; NULL without memory. */
+/* Returns the clusters of the usable CPUs in the order of the slots; NULL without memory. */
 static struct cluster *find_clusters(const struct place *p, unsigned *ret_len)
 {
 	struct cluster *clusters = calloc(p->slots_len, sizeof *clusters);
@@ -88,12 +90,12 @@ static int by_speed(const void *a, const void *b)
 
 static void say_left_out(struct place *p, unsigned cores, const char *how, unsigned percent)
 {
-	weir__place_say(p, "%u %s core%s left out (%u %% of the next): policy %s", cores, how,
-			cores == 1 ? " is" : "s are", percent,
+	weir__place_say(p, "%u %s core%s left out (%u %% of the speed of the next): policy %s",
+			cores, how, cores == 1 ? " is" : "s are", percent,
 			weir_place_policy_name(p->cfg.policy));
 }
 
-/* Clusters slower than 80 % of the next, and all that are slower still. */
+/* Leaves out clusters that have less than 80 % of the speed of the next, and all slower ones. */
 static void leave_out_slow(struct place *p, struct cluster *clusters, unsigned len)
 {
 	unsigned i, k, cores = 0;
@@ -109,7 +111,7 @@ static void leave_out_slow(struct place *p, struct cluster *clusters, unsigned l
 	say_left_out(p, cores, "slower", clusters[i - 1].speed * 100 / clusters[i].speed);
 }
 
-/* Clusters more than 25 % faster than the next, and all that are faster still. */
+/* Leaves out clusters that are more than 25 % faster than the next, and all faster ones. */
 static void leave_out_fast(struct place *p, struct cluster *clusters, unsigned len)
 {
 	unsigned i, k, cores = 0;
@@ -125,7 +127,9 @@ static void leave_out_fast(struct place *p, struct cluster *clusters, unsigned l
 	say_left_out(p, cores, "faster", clusters[i].speed * 100 / clusters[i - 1].speed);
 }
 
-/* All but the cluster with the least to give; of equals the first. */
+/*
+ * Leaves out all but the cluster with the least computing power; of equal ones it keeps the first.
+ */
 static void leave_out_larger(struct place *p, struct cluster *clusters, unsigned len)
 {
 	uint64_t size, least = UINT64_MAX;
@@ -155,11 +159,11 @@ static void say_unknown_speeds(struct place *p, const struct cluster *clusters, 
 	for (i = 0; i < len; i++)
 		unknown += clusters[i].speed == 0;
 	if (unknown && p->topo->kinds > 1)
-		weir__place_say(
-			p,
-			"there are %u kinds of core, but their speeds are not all known: those are "
-			"not left out",
-			p->topo->kinds);
+		weir__place_say(p,
+				"there are %u kinds of core, but not all speeds are known: cores "
+				"of unknown "
+				"speed are kept",
+				p->topo->kinds);
 }
 
 static int choose_clusters(struct place *p)
@@ -221,8 +225,8 @@ static void choose_threads(struct place *p)
 	if (p->topo->flat)
 		weir__place_say(
 			p,
-			"only the CPUs are known: caches, cores and nodes are taken for one of a "
-			"kind");
+			"only the CPUs are known: each counts as a core, and all share one cache "
+			"and one node");
 	else if (threads == 1)
 		weir__place_say(p, "SMT off: a core has 1 thread");
 	else if (out)
@@ -251,7 +255,7 @@ int weir__place_policy_apply(struct place *p)
 	default:
 		break;
 	}
-	/* What the policy has left is what a core still has. */
+	/* Ranks within cores count only what the policy has kept. */
 	rc = rc < 0 ? rc : weir__place_order(p, 1);
 	if (rc == 0)
 		choose_threads(p);

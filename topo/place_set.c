@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * place_set.c: which CPUs a configuration names (weir_place_config.cpus), and what
- * becomes of isolated ones.
+ * place_set.c: which CPUs a configuration names (weir_place_config.cpus), and
+ * whether isolated CPUs are used.
  *
- * An entry is read to its end, then split into what it does and a list of numbers.
- * A number that nothing on the machine has is an error, for it is a slip or a
- * configuration of another machine; but for threads, where "drop-thread 1-7" says
- * "all others", whatever their number.
+ * An entry is read to its end, then split into its verb and a list of numbers. A
+ * number that does not exist on the machine is an error, because it is a slip or
+ * the configuration of another machine. Threads are an exception: "drop-thread
+ * 1-7" means all threads but the first, however many there are.
  */
 #include "topo/place.h"
 
@@ -36,7 +36,7 @@ struct entry {
 	int len;
 	enum level level;
 	bool drop;
-	struct weir_cpuset list; /* of what its level counts */
+	struct weir_cpuset list; /* the numbers, which count what the level says */
 };
 
 static const char what_is_valid[] =
@@ -77,7 +77,10 @@ static const char *skip_blanks(const char *at)
 	return at + strspn(at, " \t");
 }
 
-/* The comma or end behind an entry: a digit behind a comma goes on with a list, if there is one. */
+/*
+ * Returns the comma or the end after an entry. A digit after a comma continues a list, if the
+ * entry takes one.
+ */
 static const char *entry_end(const char *at)
 {
 	bool list = strncmp(at, "drop-smt", 8) != 0;
@@ -87,7 +90,7 @@ static const char *entry_end(const char *at)
 	return at;
 }
 
-/* "only-" or "drop-" and a level; *at is moved behind it. */
+/* Reads "only-" or "drop-" and a level, and moves *at behind it. */
 static bool read_verb(const char **at, struct entry *e)
 {
 	const char *name = *at + 5;
@@ -106,7 +109,7 @@ static bool read_verb(const char **at, struct entry *e)
 	return level < LEVELS;
 }
 
-/* Blanks beside commas and at the ends do not count. */
+/* Reads a list without the blanks beside commas and at the ends. */
 static int read_list(const char *at, const char *end, char *buf, struct weir_cpuset *ret_list,
 		     struct weir_why *ret_why)
 {
@@ -124,7 +127,7 @@ static int read_list(const char *at, const char *end, char *buf, struct weir_cpu
 	return weir_cpuset_parse(buf, ret_list, ret_why);
 }
 
-/* What the machine has of a level. */
+/* The numbers that exist on the machine for a level. */
 static struct weir_cpuset numbers_there(const struct place *p, enum level level)
 {
 	struct weir_cpuset there = { { 0 } };
@@ -139,7 +142,7 @@ static int refuse_entry(struct place *p, const struct entry *e, const char *why)
 	return weir__place_refuse(p, "cpus '%.*s': %s", e->len > 60 ? 60 : e->len, e->text, why);
 }
 
-/* A list of numbers that is none: with what there is to choose from. */
+/* Refuses an invalid list and says which numbers there are. */
 static int refuse_list(struct place *p, const struct entry *e, const char *why)
 {
 	struct weir_cpuset there = numbers_there(p, e->level);
@@ -168,7 +171,7 @@ static int read_entry(struct place *p, char *buf, struct entry *e)
 	return refuse_entry(p, e, what_is_valid);
 }
 
-/* All numbers must be something's. */
+/* Checks that every number exists. */
 static int check_numbers(struct place *p, const struct entry *e)
 {
 	struct weir_cpuset there = numbers_there(p, e->level);
@@ -188,7 +191,7 @@ static int check_numbers(struct place *p, const struct entry *e)
 			    e->level == LEVEL_CPU ? "CPU" : level_names[e->level], i, text);
 }
 
-/* All entries of cfg.cpus; the caller frees them. */
+/* Reads all entries of cfg.cpus; the caller frees them. */
 static int read_entries(struct place *p, struct entry **ret_entries, unsigned *ret_len)
 {
 	const char *at = p->cfg.cpus, *end;
@@ -238,7 +241,7 @@ static unsigned count_out(const struct place *p, enum weir_cpu_out out)
 	return n;
 }
 
-/* The isolated CPUs that a list of P# has. */
+/* Makes the isolated CPUs usable that a list of CPU numbers names. */
 static void take_isolated(struct place *p, const struct entry *entries, unsigned len)
 {
 	unsigned i, k, taken = 0;
@@ -258,8 +261,9 @@ static void take_isolated(struct place *p, const struct entry *entries, unsigned
 		weir__place_say(p, "%u isolated CPU%s named by cpus, and used", taken,
 				taken == 1 ? " is" : "s are");
 	else if ((k = count_out(p, WEIR_CPU_ISOLATED)) > 0)
-		weir__place_say(p, "%u isolated CPU%s left out: cpus would have to name %s", k,
-				k == 1 ? " is" : "s are", k == 1 ? "it" : "them");
+		weir__place_say(p, "%u isolated CPU%s left out: name %s in cpus to use %s", k,
+				k == 1 ? " is" : "s are", k == 1 ? "it" : "them",
+				k == 1 ? "it" : "them");
 }
 
 static int apply_entry(struct place *p, const struct entry *e)
@@ -280,7 +284,7 @@ static int apply_entry(struct place *p, const struct entry *e)
 	}
 	if (left)
 		return 0;
-	return weir__place_refuse(p, "cpus '%.*s' leaves none of the CPUs that there were: %s",
+	return weir__place_refuse(p, "cpus '%.*s' leaves none of the remaining CPUs: %s",
 				  e->len > 60 ? 60 : e->len, e->text, before);
 }
 
@@ -300,7 +304,7 @@ static void say_foreign(struct place *p)
 		all += n;
 	}
 	if (all)
-		weir__place_say(p, "%u of %u CPUs are not this process's: %s", all,
+		weir__place_say(p, "%u of %u CPUs are not available to this process: %s", all,
 				p->topo->cpus_len, text);
 }
 
@@ -318,9 +322,9 @@ int weir__place_set_apply(struct place *p)
 	if (rc == 0 && !before)
 		rc = weir__place_refuse(
 			p,
-			"no CPU is usable; of the %u there are %u are isolated, which "
-			"cpus can name",
-			p->topo->cpus_len, count_out(p, WEIR_CPU_ISOLATED));
+			"no CPU is usable; %u of the %u CPUs are isolated and would have to be "
+			"named in cpus",
+			count_out(p, WEIR_CPU_ISOLATED), p->topo->cpus_len);
 	for (i = 0; rc == 0 && i < len; i++)
 		rc = apply_entry(p, &entries[i]);
 	if (rc == 0 && len)

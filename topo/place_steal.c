@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * place_steal.c: who is near whom: the order in which a worker looks at the others
- * for work, and a group at other groups.
+ * place_steal.c: the order in which a worker tries to steal from the others, and
+ * in which a group looks at other groups.
  *
- * The others are sorted by tier, then by what they share within it. Of equals that
- * are beside the worker, it begins with the next one, round its neighbours; of equals
- * that are elsewhere, each of the neighbours begins at another, so that a group that
- * runs dry does not fall upon one victim.
+ * The other workers are sorted by tier, and within a tier by what they share.
+ * Workers that are equally near are a class. A worker begins with the next one of
+ * a class of its own neighbours. In a class elsewhere each neighbour begins at
+ * another worker, so that a group without work does not attack a single victim.
  */
 #include <stdlib.h>
 
 #include "topo/place.h"
 
-/* Sorted as numbers: the tier, the distance of the nodes, what is shared, the place in the ring. */
+/* Sort keys: the tier, the distance of the nodes, what is not shared, the position in the ring. */
 #define KEY(tier, distance, apart, ring) \
 	((uint64_t)(tier) << 48 | (uint64_t)(distance) << 24 | (uint64_t)(apart) << 16 | (ring))
 #define KEY_CLASS(key) ((key) >> 16)
@@ -24,7 +24,7 @@ static const struct weir_topo_cpu *cpu_of(const struct place *p, unsigned worker
 	return &p->topo->cpus[p->plan->workers[worker].cpu];
 }
 
-/* Without distances: near in number, but the same package first. */
+/* Without distances, nodes of the same package are nearer, and then nodes with near numbers. */
 static unsigned node_distance(const struct place *p, const struct weir_topo_cpu *a,
 			      const struct weir_topo_cpu *b)
 {
@@ -71,7 +71,7 @@ static int compare_keys(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Whether two workers have the same neighbours: those of a group that share all that is shared. */
+/* True if two workers are neighbours: in one group, and sharing everything that can be shared. */
 static bool beside(const struct place *p, unsigned a, unsigned b)
 {
 	return p->plan->workers[a].group == p->plan->workers[b].group &&
@@ -79,7 +79,10 @@ static bool beside(const struct place *p, unsigned a, unsigned b)
 	       apart(cpu_of(p, a), cpu_of(p, b)) == 0;
 }
 
-/* How many neighbours a worker has, itself included, and how many come before it. */
+/*
+ * Returns how many neighbours of a worker come before it. *ret_neighbours is the number of all,
+ * including itself.
+ */
 static unsigned position(const struct place *p, unsigned worker, unsigned *ret_neighbours)
 {
 	const struct weir_plan_group *group = &p->plan->groups[p->plan->workers[worker].group];
@@ -94,7 +97,7 @@ static unsigned position(const struct place *p, unsigned worker, unsigned *ret_n
 	return before;
 }
 
-/* How many workers on the same core come before. */
+/* Returns how many workers on the same core come before. */
 static unsigned siblings_before(const struct place *p, unsigned a)
 {
 	unsigned i, n = 0;
@@ -104,7 +107,7 @@ static unsigned siblings_before(const struct place *p, unsigned a)
 	return n;
 }
 
-/* Where in a class of equals a worker begins. */
+/* The index in a class at which worker a begins. */
 static unsigned start_in(const struct place *p, unsigned a, const uint64_t *keys, unsigned len)
 {
 	unsigned neighbours, before;
@@ -117,7 +120,7 @@ static unsigned start_in(const struct place *p, unsigned a, const uint64_t *keys
 	return before * len / neighbours;
 }
 
-/* The equals of a class as victims of worker a. */
+/* Appends the workers of a class to the victims of worker a. */
 static void append_class(const struct place *p, unsigned a, const uint64_t *keys, unsigned len,
 			 uint16_t *victims)
 {
@@ -144,7 +147,7 @@ static void order_victims(const struct place *p, unsigned a, uint64_t *keys)
 	}
 }
 
-/* A group is as near as its first worker. */
+/* The distance of a group is that of its first worker. */
 static void order_groups(const struct place *p, unsigned a, uint64_t *keys)
 {
 	struct weir_plan_group *group = &p->plan->groups[a];

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topo.c: a topology: where it is read from, what this process may use of it, and its end.
+ * topo.c: makes a topology: reads it, marks what this process may use, copies and
+ * frees it.
  *
- * Every runtime that starts asks for this machine's, so that is read once, and again
- * only when the mask has a CPU that the reading lacks. The reading never changes once
- * it is published, and stays for good: no lock, which a fork could leave held, and
- * nobody needs to know who still copies from it. The mask, the cpuset and the quota
- * are looked at each time.
+ * Every runtime that starts needs this machine's topology, so it is read once,
+ * and again only if the mask has a CPU that the reading lacks. A reading never
+ * changes once it is published and is never freed. So there is no lock, which a
+ * fork could leave held, and no count of those who copy from it. The mask, the
+ * cpuset and the quota are read each time.
  */
 #include "topo/topo.h"
 
@@ -32,8 +33,8 @@ static const char *const out_text[WEIR_CPU_OUT_LEN] = {
 	[WEIR_CPU_SLOWER] = "slower than the rest",
 	[WEIR_CPU_FASTER] = "faster than the rest",
 	[WEIR_CPU_LARGER] = "not of the smallest cluster",
-	[WEIR_CPU_SIBLING] = "another thread of a core that has enough",
-	[WEIR_CPU_SPARE] = "more than there are workers",
+	[WEIR_CPU_SIBLING] = "beyond the threads used per core",
+	[WEIR_CPU_SPARE] = "not needed for so few workers",
 };
 
 const char *weir_cpu_out_text(unsigned out)
@@ -60,7 +61,7 @@ int weir_topo_cut(struct weir_topo *topo, const struct weir_cpuset *mask, unsign
 	return 0;
 }
 
-/* ---- the cut ---- */
+/* ---- limiting it to this process ---- */
 
 static unsigned why_out(const struct cpu_limits *limits, const struct weir_topo_cpu *cpu)
 {
@@ -98,11 +99,14 @@ void weir__topo_cut_to(const struct cpu_limits *limits, struct weir_topo *topo)
 		topo->cpus[i].isolated = weir_cpuset_has(&limits->isolated, topo->cpus[i].os);
 		topo->cpus[i].out = (uint8_t)why_out(limits, &topo->cpus[i]);
 	}
-	/* Whoever has nothing but isolated CPUs was given them to be used. */
+	/* A process with only isolated CPUs was given them on purpose. */
 	if (!count_out(topo, false, WEIR_CPU_USABLE))
 		return;
 	isolate(topo, WEIR_CPU_USABLE);
-	/* All that the mask lacks is isolated: that is how processes are born, not somebody's choice. */
+	/*
+	 * If all CPUs outside the mask are isolated, nobody chose the mask: processes start with
+	 * such a mask.
+	 */
 	if (!count_out(topo, false, WEIR_CPU_AFFINITY) && !count_out(topo, true, WEIR_CPU_ISOLATED))
 		isolate(topo, WEIR_CPU_AFFINITY);
 }
@@ -135,7 +139,10 @@ static void *move_in(char **at, const void *from, size_t bytes)
 	return to;
 }
 
-/* In a mapping of its own, for good: no leak to anybody who counts blocks. NULL without memory. */
+/*
+ * Copies a topology into a mapping that is never freed, so that leak checkers do not report it.
+ * NULL without memory.
+ */
 static const struct weir_topo *keep(const struct weir_topo *from)
 {
 	struct sizes n = sizes_of(from);
@@ -146,7 +153,7 @@ static const struct weir_topo *keep(const struct weir_topo *from)
 	if (!to)
 		return NULL;
 	*to = *from;
-	/* Those that need more alignment come first. */
+	/* Arrays with stricter alignment come first. */
 	to->l3s = move_in(&at, from->l3s, n.l3s);
 	to->nodes = move_in(&at, from->nodes, n.nodes);
 	to->nics = move_in(&at, from->nics, n.nics);
@@ -185,7 +192,7 @@ static struct weir_topo *copy(const struct weir_topo *from)
 	return NULL;
 }
 
-/* What a reader has filled in; it may be begun again. */
+/* Frees what a reader has filled in; a reader may then start again. */
 static void discard(struct weir_topo *topo)
 {
 	free(topo->cpus);
@@ -205,7 +212,7 @@ void weir_topo_free(struct weir_topo *topo)
 
 /* ---- this machine ---- */
 
-/* Whether every CPU of the mask has its place. */
+/* True if the topology knows every CPU of the mask. */
 static bool knows(const struct weir_topo *topo, const struct weir_cpuset *mask)
 {
 	struct weir_cpuset placed = { { 0 } };
@@ -225,7 +232,7 @@ static int read_machine(const struct cpu_limits *limits, struct weir_topo *topo)
 	struct weir_why why = { "" };
 	int rc;
 
-	/* Without that hwloc would guess, and say so on stderr. */
+	/* Without this set hwloc would guess, and print a warning to stderr. */
 	if (!weir_cpuset_count(&limits->online))
 		return weir__topo_read_flat(limits, "the system shows nothing of its CPUs", topo);
 	rc = weir__topo_read_machine(topo, &why);
@@ -236,7 +243,7 @@ static int read_machine(const struct cpu_limits *limits, struct weir_topo *topo)
 				    topo);
 }
 
-/* Two threads may do this at once: the later reading stays, and the other is as good. */
+/* Two threads may do this at once: the later reading stays, and both are equally good. */
 static int publish_machine(const struct cpu_limits *limits, const struct weir_topo **ret_topo)
 {
 	struct weir_topo topo = { .here = true };

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * xml.c: see xml.h. hwloc trusts its files: one of its objects without all
- * of its sets ends in a crash, objects out of order or a machine without memory in a
- * report on stderr, and one number too large in sets of half a gigabyte. All are of
- * people's own making, who edit such files to have a
- * machine that is not here; so it is looked for before, as far as that takes no
- * parser: the tags, one after another.
+ * xml.c: checks an XML file before hwloc reads it; see xml.h. hwloc trusts its
+ * files. If an object lacks one of its sets, hwloc crashes. Objects out of order,
+ * or a machine without memory, make it print a report to stderr. One number that
+ * is too large makes it allocate sets of half a gigabyte. People edit such files
+ * to describe machines that they do not have, so these mistakes happen. This
+ * check finds them as far as that is possible without a parser: it looks at the
+ * tags one after another.
  */
 #include "topo/xml.h"
 
@@ -15,8 +16,9 @@
 
 #define DEPTH_MAX 64u
 #define NOTHING (~0u)		/* the first bit of an empty set */
-#define NUMBER_MAX 65535u	/* of a CPU or a node: hwloc's sets have a bit for each up to it */
-#define OBJECTS_MAX 1024u	/* of a matrix of distances, which hwloc allocates */
+/* the largest number of a CPU or node: hwloc's sets have a bit for each number up to it */
+#define NUMBER_MAX 65535u
+#define OBJECTS_MAX 1024u	/* the largest matrix of distances; hwloc allocates it */
 
 /* "<name attributes>", "<name attributes/>", "</name>". */
 struct tag {
@@ -52,7 +54,10 @@ static bool is(const struct tag *tag, const char *name)
 	return (size_t)(tag->attributes - tag->at) == len && !strncmp(tag->at, name, len);
 }
 
-/* An attribute's value, up to its quote; NULL when it is not among those that are well formed. */
+/*
+ * Returns an attribute's value, which ends at a quote; NULL if there is no well-formed attribute
+ * of that name.
+ */
 static const char *value_of(const struct tag *tag, const char *attribute)
 {
 	const char *at = tag->attributes, *name, *value;
@@ -89,7 +94,9 @@ static bool has_number(const struct tag *tag, const char *attribute, unsigned lo
 	return at && *at >= '0' && *at <= '9' && strtoul(at, &end, 10) <= max && *end == '"';
 }
 
-/* The lowest bit of "0x00000003,,0x00000100", in which the last word is the lowest. */
+/*
+ * Returns the lowest bit of a set such as "0x00000003,,0x00000100", whose last word is the lowest.
+ */
 static unsigned first_bit(const char *set)
 {
 	size_t len = strcspn(set, "\"");
@@ -118,7 +125,7 @@ static int refuse(const struct check *c, const struct tag *tag, const char *what
 	for (at = c->text; at < tag->at; at++)
 		line += *at == '\n';
 	snprintf(c->why->text, sizeof c->why->text,
-		 "'%s' line %u: %s; 'lstopo FILE.xml' of hwloc 2 writes it as it should be",
+		 "'%s' line %u: %s; 'lstopo FILE.xml' of hwloc 2 writes a valid file",
 		 c->name, line, what);
 	return -EINVAL;
 }
@@ -155,7 +162,7 @@ static int open_object(struct check *c, const struct tag *tag)
 	if (!value_of(tag, "type"))
 		return refuse(c, tag, "an object without type");
 	if (c->depth == DEPTH_MAX)
-		return refuse(c, tag, "objects inside each other without end");
+		return refuse(c, tag, "objects are nested too deeply");
 	if ((node || cpu) && !has_number(tag, "os_index", NUMBER_MAX))
 		return refuse(c, tag, "a CPU or node without an os_index of at most 65535");
 	c->nodes += node;
@@ -186,7 +193,7 @@ static int check_tag(struct check *c, const struct tag *tag)
 	if (!tag->closes)
 		return open_object(c, tag);
 	if (c->depth == 0)
-		return refuse(c, tag, "the end of an object that has not begun");
+		return refuse(c, tag, "the end of an object without its beginning");
 	c->depth--;
 	return 0;
 }
@@ -201,8 +208,8 @@ int weir__topo_xml_check(const char *text, const char *name, struct weir_why *wh
 		rc = check_tag(&c, &tag);
 	if (rc == 0 && (!c.cpus || !c.nodes || c.depth > 0)) {
 		snprintf(why->text, sizeof why->text,
-			 "'%s' is no whole XML topology: it has %u CPUs and %u NUMA nodes%s", name,
-			 c.cpus, c.nodes, c.depth ? ", and ends in mid-object" : "");
+			 "'%s' is not a complete XML topology: it has %u CPUs and %u NUMA nodes%s",
+			 name, c.cpus, c.nodes, c.depth ? ", and ends inside an object" : "");
 		rc = -EINVAL;
 	}
 	return rc;

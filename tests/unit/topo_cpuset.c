@@ -70,11 +70,11 @@ START_TEST(what_is_wrong_is_named)
 	static const struct {
 		const char *text, *why;
 	} cases[] = {
-		{ "0-99999", "'99999' is higher than any number may be" },
-		{ "1024,2", "'1024' is higher than any number may be" },
+		{ "0-99999", "'99999' is too large" },
+		{ "1024,2", "'1024' is too large" },
 		{ "0,9-8,3", "'9-8' ends before it begins" },
-		{ "0,x-1,3", "'x-1' is no number" },
-		{ "0-", "'' is no number" },
+		{ "0,x-1,3", "'x-1' is not a number" },
+		{ "0-", "'' is not a number" },
 		{ "1 2,3", "' 2' is not a comma" },
 	};
 	struct weir_cpuset set;

@@ -73,7 +73,7 @@ END_TEST
 START_TEST(without_a_usable_cpu_there_is_no_plan)
 {
 	refused(FOUR, "offline 0-3", "no CPU is usable");
-	refused(FOUR, "offline 0-1; isolated 2-3", "2 are isolated");
+	refused(FOUR, "offline 0-1; isolated 2-3", "2 of the 4 CPUs are isolated");
 }
 END_TEST
 

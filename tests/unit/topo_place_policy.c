@@ -66,11 +66,15 @@ START_TEST(all_beyond_the_first_gap_goes)
 
 	placed_on(&on, machine, "");
 	left_out(&on, WEIR_CPU_SLOWER, "2-3");
-	ck_assert(says(&on, "2 slower cores are left out (58 % of the next): policy performance"));
+	ck_assert(says(
+		&on,
+		"2 slower cores are left out (58 % of the speed of the next): policy performance"));
 	placed_end(&on);
 	placed_on(&on, machine, "policy efficiency");
 	left_out(&on, WEIR_CPU_FASTER, "0-1");
-	ck_assert(says(&on, "2 faster cores are left out (170 % of the next): policy efficiency"));
+	ck_assert(says(
+		&on,
+		"2 faster cores are left out (170 % of the speed of the next): policy efficiency"));
 	placed_end(&on);
 }
 END_TEST

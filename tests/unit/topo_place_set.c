@@ -91,13 +91,13 @@ START_TEST(what_is_no_list_is_named_with_what_there_is)
 	static const struct {
 		const char *cpus, *what, *there;
 	} cases[] = {
-		{ "0-99999", "'99999' is higher than any number may be", "0-15" },
+		{ "0-99999", "'99999' is too large", "0-15" },
 		{ "drop-smt,3-1", "'3-1' ends before it begins", "0-15" },
 		{ "0 1", "' 1' is not a comma", "0-15" },
 		{ "0x1", "'x1' is not a comma", "0-15" },
-		{ "only-node", "'' is no number", "0-1" },
-		{ "only-node x", "'x' is no number", "0-1" },
-		{ "only-node 0-", "'' is no number", "0-1" },
+		{ "only-node", "'' is not a number", "0-1" },
+		{ "only-node x", "'x' is not a number", "0-1" },
+		{ "only-node 0-", "'' is not a number", "0-1" },
 	};
 	char settings[160], words[160];
 
@@ -134,10 +134,10 @@ END_TEST
 START_TEST(the_entry_that_leaves_nothing_is_named)
 {
 	refused(TWO_PACKAGES, "cpus 0-3,only-node 1",
-		"'only-node 1' leaves none of the CPUs that there were: 0-3");
+		"'only-node 1' leaves none of the remaining CPUs: 0-3");
 	refused(TWO_PACKAGES, "cpus only-node 0,drop-l3 0,drop-smt", "'drop-l3 0' leaves none");
 	refused(TWO_PACKAGES, "offline 4-7; cpus 4-5",
-		"'4-5' leaves none of the CPUs that there were: 0-3,8-15");
+		"'4-5' leaves none of the remaining CPUs: 0-3,8-15");
 }
 END_TEST
 

@@ -40,15 +40,15 @@ START_TEST(what_is_not_is_named)
 	static const struct {
 		const char *text, *says;
 	} cases[] = {
-		{ "", "'file' is no whole XML topology: it has 0 CPUs and 0 NUMA nodes" },
+		{ "", "'file' is not a complete XML topology: it has 0 CPUs and 0 NUMA nodes" },
 		{ "<html><body>", "has 0 CPUs" },
 		{ "<topology>\n", "'file' line 1: a topology that is not of version 2" },
 		{ "\n\n<topology version=\"3.0\">", "'file' line 3: a topology that is not" },
 		{ MACHINE(""), "0 CPUs and 1 NUMA nodes" },
 		{ TOPOLOGY(PU("0x1")), "1 CPUs and 0 NUMA nodes" },
 		{ TOPOLOGY("<object>"), "'file' line 3: an object without type" },
-		{ MACHINE(PU("0x1") "<object type=\"Misc\">"), "ends in mid-object" },
-		{ TOPOLOGY("</object>"), "the end of an object that has not begun" },
+		{ MACHINE(PU("0x1") "<object type=\"Misc\">"), "ends inside an object" },
+		{ TOPOLOGY("</object>"), "the end of an object without its beginning" },
 		{ MACHINE(PU("0x2") PU("0x1")), "'file' line 6: an object whose CPUs come before" },
 		{ MACHINE(PU("0x1,0x0") PU("0x00000001")), "come before" },
 		{ MACHINE("<object type=\"Core\" cpuset=\"0x1\"/>"),
@@ -111,7 +111,7 @@ START_TEST(a_depth_without_end_is_refused)
 	for (i = 0; i < 65; i++)
 		strcat(text, "<object type=\"Group\"" SETS("0x1", "0x1") ">\n");
 	ck_assert_int_eq(weir__topo_xml_check(text, "file", &why), -EINVAL);
-	ck_assert_msg(strstr(why.text, "line 65: objects inside each other"), "%s", why.text);
+	ck_assert_msg(strstr(why.text, "line 65: objects are nested too deeply"), "%s", why.text);
 }
 END_TEST
 
