@@ -11,6 +11,7 @@
 #include "weir/rt.h"
 #include "backends/list.h"
 #include "backends/registry.h"
+#include "core/sized.h"
 
 #define REASON_BYTES (sizeof(((struct weir_backend_info *)0)->reason))
 
@@ -57,26 +58,27 @@ const struct weir_backend_ops *weir__backend_find(const char *text)
 	return NULL;
 }
 
-int weir_backend_info(unsigned i, struct weir_backend_info *ret_info)
+int weir_backend_info_get(unsigned i, struct weir_backend_info *ret_info)
 {
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 	unsigned built = sizeof(table) / sizeof(table[0]) - 1;
 	unsigned lacking = sizeof(absent) / sizeof(absent[0]) - 1;
 
-	if (!ret_info)
+	if (!weir__sized_valid(ret_info))
 		return -EINVAL;
 	if (i >= built + lacking)
 		return -ENOENT;
-	memset(ret_info, 0, sizeof(*ret_info));
 	if (i < built) {
-		ret_info->name = table[i]->name;
-		ret_info->caps = table[i]->caps;
-		ret_info->err = table[i]->probe(NULL, ret_info->reason, sizeof(ret_info->reason));
+		info.name = table[i]->name;
+		info.caps = table[i]->caps;
+		info.err = table[i]->probe(NULL, info.reason, sizeof(info.reason));
 	} else {
-		ret_info->name = absent[i - built].name;
-		ret_info->err = -ENOENT;
-		snprintf(ret_info->reason, sizeof(ret_info->reason), "not in this build: %s",
+		info.name = absent[i - built].name;
+		info.err = -ENOENT;
+		snprintf(info.reason, sizeof(info.reason), "not in this build: %s",
 			 absent[i - built].reason);
 	}
+	weir__sized_write(&info, ret_info);
 	return 0;
 }
 

@@ -21,7 +21,7 @@ static const char *upstream; /* the address to which every client's bytes are re
 static int relay(struct weir_tcp *client, struct weir_tcp *server)
 {
 	struct weir_relay_config cfg = WEIR_RELAY_CONFIG_INIT;
-	struct weir_relay_stats stats;
+	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 	struct weir_relay relay;
 	int rc;
 

@@ -345,7 +345,6 @@ void weir_relay_init(struct weir_relay *relay, struct weir_tcp *a, struct weir_t
 		     const struct weir_relay_config *cfg)
 {
 	struct weir_relay_config full = WEIR_RELAY_CONFIG_INIT;
-
 	int rc = cfg ? weir__sized_read(&full, cfg) : 0;
 
 	memset(relay, 0, sizeof(*relay));
@@ -379,18 +378,23 @@ void weir_relay_fini(struct weir_relay *relay)
 	relay->phase = FINISHED;
 }
 
-void weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *ret_stats)
+int weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *ret_stats)
 {
+	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 	const struct weir__relay_way *way = relay->ways;
 	uint64_t sending[2] = { 0, 0 };
 
+	if (!weir__sized_valid(ret_stats))
+		return -EINVAL;
 	for (int i = 0; i < 2; i++)
 		if (way[i].phase == SEND)
 			sending[i] = weir__load(&way[i].op.u.io.done, WEIR_RELAXED);
-	ret_stats->a_to_b = way[0].moved + sending[0];
-	ret_stats->b_to_a = way[1].moved + sending[1];
-	ret_stats->end = (enum weir_relay_end)relay->end;
-	ret_stats->error = relay->error;
+	stats.a_to_b = way[0].moved + sending[0];
+	stats.b_to_a = way[1].moved + sending[1];
+	stats.end = (enum weir_relay_end)relay->end;
+	stats.error = relay->error;
+	weir__sized_write(&stats, ret_stats);
+	return 0;
 }
 
 /* The way to it ended in order, and its peer did not break after that. */
@@ -420,6 +424,8 @@ int weir_relay_run(struct weir_tcp *a, struct weir_tcp *b, const struct weir_rel
 	struct weir_relay relay;
 	int rc;
 
+	if (ret_stats && !weir__sized_valid(ret_stats))
+		return -EINVAL;
 	weir_relay_init(&relay, a, b, cfg);
 	rc = weir_await(&relay.future);
 	if (relay.phase != FINISHED) {	/* not polled: not a fiber, or aborted already */
@@ -427,6 +433,6 @@ int weir_relay_run(struct weir_tcp *a, struct weir_tcp *b, const struct weir_rel
 		relay.error = rc;
 	}
 	if (ret_stats)
-		weir_relay_result(&relay, ret_stats);
+		(void)weir_relay_result(&relay, ret_stats);
 	return rc;
 }

@@ -5,7 +5,6 @@
  */
 #include "topo/cpus.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "weir/rt.h"
@@ -13,7 +12,7 @@
 void weir__cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance)
 {
 	(void)root;
-	memset(ret_allowance, 0, sizeof *ret_allowance);
+	*ret_allowance = (struct weir_cpu_allowance)WEIR_CPU_ALLOWANCE_INIT;
 }
 
 unsigned weir__cpus_in_mask(void)

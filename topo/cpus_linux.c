@@ -96,7 +96,7 @@ void weir__cpus_quota(const char *root, struct weir_cpu_allowance *ret_allowance
 	struct cgroup groups[CGROUPS_MAX];
 	unsigned i, n = weir__cgroups_find(root, "cpu", groups);
 
-	memset(ret_allowance, 0, sizeof *ret_allowance);
+	*ret_allowance = (struct weir_cpu_allowance)WEIR_CPU_ALLOWANCE_INIT;
 	for (i = 0; i < n; i++)
 		do
 			take_quota(groups[i].dir, groups[i].v2, ret_allowance);

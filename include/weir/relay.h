@@ -59,11 +59,14 @@ struct weir_relay_config {
 };
 #define WEIR_RELAY_CONFIG_INIT WEIR_SIZED_INIT(weir_relay_config)
 
+/* How a relay ended. Start from WEIR_RELAY_STATS_INIT. */
 struct weir_relay_stats {
+	size_t size;			/* sizeof(struct weir_relay_stats) */
 	uint64_t a_to_b, b_to_a;	/* bytes handed to the receiving side */
 	enum weir_relay_end end;
 	int error;			/* the relay's result */
 };
+#define WEIR_RELAY_STATS_INIT WEIR_SIZED_INIT(weir_relay_stats)
 
 /* One direction of a relay; one op at a time: receiving, or sending what was received. */
 struct weir__relay_way {
@@ -118,8 +121,14 @@ WEIR_API void weir_relay_init(struct weir_relay *relay, struct weir_tcp *a, stru
  */
 WEIR_API void weir_relay_fini(struct weir_relay *relay);
 
-/** How a relay ended; while it runs, what it has moved. Thread: the polling task's. Since: 0.1 */
-WEIR_API void weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *ret_stats);
+/**
+ * How a relay ended; while it runs, what it has moved.
+ *
+ * Thread:   the polling task's
+ * Returns:  0; -EINVAL for a ret_stats not made from WEIR_RELAY_STATS_INIT (base.h, Sizes)
+ * Since:    0.1
+ */
+WEIR_API int weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *ret_stats);
 
 /**
  * Close both streams by the rule of ends above: in order what was finished, with a reset what was
@@ -138,7 +147,8 @@ WEIR_API void weir_relay_close(struct weir_relay *relay);
  * Thread:   [worker] on a fiber
  * Waits:    until both directions have ended, or one of the limits or errors ends it
  * Owns:     ret_stats may be NULL
- * Returns:  as the future; -EPERM outside a fiber
+ * Returns:  as the future; -EPERM outside a fiber; -EINVAL, before anything was relayed, for a
+ *           ret_stats not made from WEIR_RELAY_STATS_INIT
  * Since:    0.1
  */
 WEIR_API int weir_relay_run(struct weir_tcp *a, struct weir_tcp *b,

@@ -278,23 +278,27 @@ WEIR_API uint64_t weir_rt_now(const struct weir_rt *rt);
 /** Tasks that exist and have not finished; a moment's figure. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_rt_alive(const struct weir_rt *rt);
 
-/* A backend by name, and whether it can run here. */
+/* A backend by name, and whether it can run here. Start from WEIR_BACKEND_INFO_INIT. */
 struct weir_backend_info {
+	size_t size;			/* sizeof(struct weir_backend_info) */
 	const char *name;
 	uint32_t caps;			/* enum weir_cap, see backend.h */
 	int err;			/* 0; -ENOENT: not in this build; else why it cannot run here */
 	char reason[160];		/* the same as a sentence; "" when it can */
 };
 
+#define WEIR_BACKEND_INFO_INIT WEIR_SIZED_INIT(weir_backend_info)
+
 /**
  * The i-th backend in the order in which "auto" prefers them, then those that this build lacks.
  * It is really tried: a ring or a poller is made, and closed again.
  *
  * Thread:   [any]
- * Returns:  0; -ENOENT behind the last; -EINVAL without ret_info
+ * Returns:  0; -ENOENT behind the last; -EINVAL for a ret_info not made from
+ *           WEIR_BACKEND_INFO_INIT (base.h, Sizes)
  * Since:    0.1
  */
-WEIR_API int weir_backend_info(unsigned i, struct weir_backend_info *ret_info);
+WEIR_API int weir_backend_info_get(unsigned i, struct weir_backend_info *ret_info);
 
 /**
  * CPUs that this process may use: affinity mask, cgroup cpuset and CPU quota (v1 and
@@ -305,8 +309,9 @@ WEIR_API int weir_backend_info(unsigned i, struct weir_backend_info *ret_info);
  */
 WEIR_API unsigned weir_cpus_allowed(void);
 
-/* What weir_cpus_allowed takes together. */
+/* What weir_cpus_allowed takes together. Start from WEIR_CPU_ALLOWANCE_INIT. */
 struct weir_cpu_allowance {
+	size_t size;			/* sizeof(struct weir_cpu_allowance) */
 	unsigned mask_cpus;		/* of the affinity mask, which the cpuset has cut */
 	unsigned quota_milli;		/* thousandths of a CPU; 0: no quota */
 	char quota_file[512];		/* cpu.max or cpu.cfs_quota_us that says so; "" */
@@ -314,11 +319,13 @@ struct weir_cpu_allowance {
 	uint64_t throttled_ns;		/* how long its tasks were kept from running */
 };
 
+#define WEIR_CPU_ALLOWANCE_INIT WEIR_SIZED_INIT(weir_cpu_allowance)
+
 /**
  * How the number of allowed CPUs comes about, and what the quota has cost so far.
  *
  * Thread:   [any]
- * Returns:  0; -EINVAL without ret_allowance
+ * Returns:  0; -EINVAL for a ret_allowance not made from WEIR_CPU_ALLOWANCE_INIT (base.h, Sizes)
  * Since:    0.1
  */
 WEIR_API int weir_cpus_allowance(struct weir_cpu_allowance *ret_allowance);

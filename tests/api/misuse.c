@@ -759,9 +759,9 @@ static int calls_with_null(void *arg UNUSED)
 
 START_TEST(null_for_an_array_is_an_errno)
 {
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++) {
+	for (unsigned i = 0; weir_backend_info_get(i, &info) == 0; i++) {
 		if (info.err)
 			continue;
 		setenv("WEIR_BACKEND", info.name, 1);
@@ -845,10 +845,10 @@ static void close_nothing(void)
 
 START_TEST(what_is_closed_may_be_closed_again)
 {
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
 	close_nothing();
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++) {
+	for (unsigned i = 0; weir_backend_info_get(i, &info) == 0; i++) {
 		if (info.err)
 			continue;
 		setenv("WEIR_BACKEND", info.name, 1);

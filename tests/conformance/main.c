@@ -175,9 +175,9 @@ void conformance_run(int (*body)(void *), uint32_t caps, int round)
 /* The first backend that this build has and that can run here. */
 static const char *default_backend(void)
 {
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
+	for (unsigned i = 0; weir_backend_info_get(i, &info) == 0; i++)
 		if (info.err == 0)
 			return info.name;
 	return "sim";
@@ -185,7 +185,7 @@ static const char *default_backend(void)
 
 static int usage(const char *what)
 {
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
 	fprintf(stderr,
 		"conformance: %s\n"
@@ -194,7 +194,7 @@ static int usage(const char *what)
 		"       conformance --list\n"
 		"backends:",
 		what);
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
+	for (unsigned i = 0; weir_backend_info_get(i, &info) == 0; i++)
 		fprintf(stderr, " %s%s", info.name, info.err ? " (cannot run here)" : "");
 	fprintf(stderr, " sim\n");
 	return 99;

@@ -33,7 +33,7 @@ static void line_open(struct line *line, uint64_t idle_ns, uint64_t half_ns)
 /* The relay has ended by itself: with this result, and for this reason. */
 static struct weir_relay_stats line_end(struct line *line, int result, enum weir_relay_end end)
 {
-	struct weir_relay_stats stats;
+	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 
 	ck_assert_int_eq(ended(&line->waiter), result);
 	weir_relay_result(&line->relay, &stats);
@@ -52,7 +52,7 @@ static void at_end(struct weir_tcp *conn)
 
 CASE(a_relay_passes_half_closes_on, WEIR_CAP_LEASE)
 {
-	struct weir_relay_stats stats;
+	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 	struct line line;
 
 	for (int first = 0; first < 2; first++) {
@@ -138,7 +138,7 @@ static int receive_megabyte(void *arg)
 
 CASE(a_relay_carries_a_megabyte_each_way, WEIR_CAP_LEASE)
 {
-	struct weir_relay_stats stats;
+	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 	struct weir_task *tasks[4];
 	struct line line;
 
@@ -191,7 +191,7 @@ CASE(a_relay_passes_back_pressure_on, WEIR_CAP_LEASE)
 
 CASE(an_aborted_relay_lets_go, WEIR_CAP_LEASE)
 {
-	struct weir_relay_stats stats;
+	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 	struct line line;
 
 	line_open(&line, 3600 * WEIR_SEC, 0);
@@ -367,7 +367,7 @@ static void trial_hears(struct trial *t, struct weir_tcp *conn, struct weir_task
 
 static void trial_close(struct trial *t)
 {
-	struct weir_relay_stats stats;
+	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 
 	if (t->cause == ABORT)
 		ck_assert_int_eq(aborted(&t->line.waiter), -ECANCELED);

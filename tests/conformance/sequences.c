@@ -45,12 +45,12 @@ static void add_place(const char *backend, unsigned workers, bool homed)
 
 static void add_all_places(void)
 {
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
 	add_place("sim", 0, false);
 	add_place("sim", 2, false);
 	add_place("sim", 2, true);
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
+	for (unsigned i = 0; weir_backend_info_get(i, &info) == 0; i++)
 		if (info.err == 0) {
 			add_place(info.name, 0, false);
 			add_place(info.name, 2, false);

@@ -376,11 +376,11 @@ static int serve_a_crowd(void *arg)
 START_TEST(a_client_without_a_fiber_is_reset_and_the_others_are_served)
 {
 	struct weir_rt_config cfg = runtime_config(_i % RUNTIMES);
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
 	if (cfg.workers > 2)
 		cfg.workers = 2;	/* each has reserved stacks of its own */
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++) {
+	for (unsigned i = 0; weir_backend_info_get(i, &info) == 0; i++) {
 		if (info.err < 0 || strcmp(info.name, "kqueue") == 0)
 			continue;
 		cfg.backend = info.name;

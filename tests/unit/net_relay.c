@@ -102,6 +102,7 @@ static void spawn_relay(struct rig *rig)
 	struct relay_state state = { .rig = rig };
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
 
+	rig->stats.size = sizeof(rig->stats);
 	weir_relay_init(&state.relay, rig->a, rig->b, &rig->config);
 	if (mode == FIBER) {
 		cfg.fn = relay_on_fiber;
@@ -271,7 +272,7 @@ RELAY_CASE(both_end_before_it_starts)
 RELAY_CASE(the_caller_of_run_keeps_its_streams)
 {
 	struct rig *rig = arg;
-	struct weir_relay_stats stats;
+	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 
 	memset(rig, 0, sizeof(*rig));
 	tcp_pair(0, &rig->client, &rig->a);
@@ -492,7 +493,7 @@ RELAY_CASE(a_deadline_around_a_relay)
 {
 	struct rig *rig = arg;
 	struct weir_relay relay;
-	struct weir_relay_stats stats;
+	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 
 	memset(rig, 0, sizeof(*rig));
 	tcp_pair(0, &rig->client, &rig->a);
@@ -515,7 +516,7 @@ RELAY_CASE(a_deadline_around_a_relay)
 START_TEST(outside_a_fiber_nothing_starts)
 {
 	struct weir_tcp a, b;
-	struct weir_relay_stats stats;
+	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 
 	memset(&a, 0, sizeof(a));
 	memset(&b, 0, sizeof(b));

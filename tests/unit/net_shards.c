@@ -193,9 +193,9 @@ static void run_on(const char *backend, enum weir_bind bind, int (*body)(void *)
 
 static bool can_run(const char *backend)
 {
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
+	for (unsigned i = 0; weir_backend_info_get(i, &info) == 0; i++)
 		if (strcmp(info.name, backend) == 0 && info.err) {
 			testing_skip("the backend %s cannot run here: %s", backend, info.reason);
 			return false;

@@ -48,9 +48,9 @@ static inline struct weir_rt_config place_config(int i)
 /* Else the test is skipped. */
 static inline bool place_is_there(const struct weir_rt_config *cfg)
 {
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++)
+	for (unsigned i = 0; weir_backend_info_get(i, &info) == 0; i++)
 		if (strcmp(info.name, cfg->backend) == 0 && info.err == 0)
 			return true;
 	testing_skip("no %s here", cfg->backend);

@@ -263,9 +263,9 @@ static int see_inside(void *arg UNUSED)
 START_TEST(the_task_is_seen_where_it_blocks_in_place)
 {
 	struct weir_rt_config cfg = runtime_config(_i % 2 ? ON_FOUR : ON_ONE);
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
-	if (weir_backend_info((unsigned)_i / 2, &info) < 0 || info.err < 0)
+	if (weir_backend_info_get((unsigned)_i / 2, &info) < 0 || info.err < 0)
 		return;
 	cfg.backend = info.name;
 	runtime_run(&cfg, see_inside, NULL);

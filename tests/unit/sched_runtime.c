@@ -872,12 +872,12 @@ static void *make_and_free(void *arg)
 
 	for (int i = 0; i < 6; i++) {
 		struct weir_rt_config cfg = runtime_config(i % RUNTIMES);
-		struct weir_backend_info info;
+		struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
 		/* liburing unmaps its rings behind ThreadSanitizer's back: what comes after is a race to it. */
 		if (WEIR__TSAN)
 			cfg.backend = "epoll";
-		else if (weir_backend_info((unsigned)i / RUNTIMES, &info) == 0 && info.err == 0)
+		else if (weir_backend_info_get((unsigned)i / RUNTIMES, &info) == 0 && info.err == 0)
 			cfg.backend = info.name;
 		if (cfg.workers > 2)
 			cfg.workers = 2;

@@ -55,7 +55,7 @@ static void put(const char *path, const char *text)
 
 static unsigned cpus_quota_milli(const char *below)
 {
-	struct weir_cpu_allowance allowance;
+	struct weir_cpu_allowance allowance = WEIR_CPU_ALLOWANCE_INIT;
 
 	weir__cpus_quota(below, &allowance);
 	return allowance.quota_milli;
@@ -204,7 +204,7 @@ END_TEST
 /* Of the group that sets the smallest quota, not of the one we are in. */
 START_TEST(a_quota_says_where_it_is_and_what_it_cost)
 {
-	struct weir_cpu_allowance allowance;
+	struct weir_cpu_allowance allowance = WEIR_CPU_ALLOWANCE_INIT;
 	char path[256];
 
 	mounts("0::/a/b\n", V2_MOUNT);
@@ -235,7 +235,7 @@ END_TEST
 
 START_TEST(no_quota_costs_nothing)
 {
-	struct weir_cpu_allowance allowance;
+	struct weir_cpu_allowance allowance = WEIR_CPU_ALLOWANCE_INIT;
 
 	mounts("0::/\n", V2_MOUNT);
 	put("/sys/fs/cgroup/cpu.stat", "nr_periods 40\nnr_throttled 3\nthrottled_usec 1500\n");

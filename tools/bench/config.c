@@ -280,10 +280,10 @@ static int place(struct bench *b)
 
 static int unknown_backend(const char *name, size_t len)
 {
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 	char list[256] = "";
 
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++) {
+	for (unsigned i = 0; weir_backend_info_get(i, &info) == 0; i++) {
 		strncat(list, info.name, sizeof(list) - strlen(list) - 3);
 		strncat(list, ", ", sizeof(list) - strlen(list) - 1);
 	}
@@ -317,10 +317,10 @@ static int add_backend(struct bench *b, const char *name, size_t len, const char
 
 static int add_all(struct bench *b)
 {
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 	int code = 0;
 
-	for (unsigned i = 0; code == 0 && weir_backend_info(i, &info) == 0; i++)
+	for (unsigned i = 0; code == 0 && weir_backend_info_get(i, &info) == 0; i++)
 		code = add_backend(b, info.name, strlen(info.name),
 				   info.err && !*info.reason ? weir_strerror(info.err)
 							     : info.reason);
@@ -330,10 +330,10 @@ static int add_all(struct bench *b)
 /* Whether text begins with the name of a backend, and nothing or options follow. */
 static bool begins_backend(const char *text)
 {
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 	size_t len;
 
-	for (unsigned i = 0; weir_backend_info(i, &info) == 0; i++) {
+	for (unsigned i = 0; weir_backend_info_get(i, &info) == 0; i++) {
 		len = strlen(info.name);
 		if (strncmp(text, info.name, len) == 0 && strchr(",:", text[len]))
 			return true;

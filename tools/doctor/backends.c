@@ -25,7 +25,7 @@ static void add_backend(struct doctor *doctor, const struct weir_backend_info *i
 
 static void check_registry(struct doctor *doctor, bool *ret_kqueue)
 {
-	struct weir_backend_info info;
+	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 	bool any = false;
 
 	*ret_kqueue = false;

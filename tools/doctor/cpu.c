@@ -261,7 +261,7 @@ static void check_smt(struct doctor *doctor)
 
 void doctor_check_cpu(struct doctor *doctor)
 {
-	struct weir_cpu_allowance allowance;
+	struct weir_cpu_allowance allowance = WEIR_CPU_ALLOWANCE_INIT;
 
 	doctor->group = "cpu";
 	if (doctor->machine->cpus(&allowance) == 0) {

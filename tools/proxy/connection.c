@@ -251,7 +251,7 @@ static enum end_reason reason_of_connect(const struct connection *c)
 /* Close what is open; fills in how it went. */
 static void close_both(struct connection *c, struct log_record *record)
 {
-	struct weir_relay_stats stats;
+	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 
 	if (c->phase != RELAY) {
 		record->reason = (uint8_t)reason_of_connect(c);
