@@ -232,6 +232,19 @@ def test_limit_pauses_accepting():
     check(proxy.stop() == 0)
 
 
+def test_limit_is_said_once():
+    """Whichever workers meet it: it is news again after 10 seconds in which nobody did."""
+    proxy = Proxy(Upstream(echo), options=["--max-connections", "1", "--workers", "4"])
+    begin = time.monotonic()
+    for _ in range(3):
+        answer_all([proxy.connect() for _ in range(100)])
+    check(set(proxy.ends(count=300)) == {"done"})
+    most = 1 + (time.monotonic() - begin) // 10
+    said = [l for l in proxy.err.lines if "the limit is reached" in l]
+    check(1 <= len(said) <= most, said)
+    check(proxy.stop() == 0)
+
+
 def answer_all(clients, text=b"x"):
     """All in turn: whoever has had its answer makes room."""
     left = list(clients)

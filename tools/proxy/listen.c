@@ -114,10 +114,11 @@ int proxy_listen(struct proxy *px)
 /* Note that the limit was met; true when that has not been so for a while. */
 static bool note_full(struct proxy *px)
 {
-	uint64_t now = weir_now();
+	uint64_t now;
 	bool news;
 
 	pthread_mutex_lock(&px->lock);
+	now = weir_now();	/* under the lock: never before what another worker noted */
 	news = px->full_ns == 0 || now - px->full_ns > EPISODE_NS;
 	px->full_ns = now;
 	pthread_mutex_unlock(&px->lock);
