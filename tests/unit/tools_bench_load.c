@@ -18,6 +18,8 @@
 
 #define CONNS 4
 #define STALL_NS (200 * WEIR_MSEC)
+/* More than answers are waited for behind the end where there are some. */
+#define LONG_STALL_NS (1500 * WEIR_MSEC)
 
 /* A server that echoes with poll, and does one wrong thing. */
 struct server {
@@ -25,6 +27,7 @@ struct server {
 	pthread_t thread;
 	struct weir_addr addr;
 	unsigned stall_after, drop_after, mute_after;	/* echoes; 0: never. stall: once */
+	uint64_t stall_ns;		/* 0: STALL_NS */
 	bool swallows;			/* all of it */
 	unsigned echoes;
 	struct pollfd fds[2 + CONNS];
@@ -44,7 +47,8 @@ void bench_say(const char *fmt, ...)
 
 static void stall(struct server *s)
 {
-	struct timespec ts = { 0, (long)STALL_NS };
+	uint64_t ns = s->stall_ns ? s->stall_ns : STALL_NS;
+	struct timespec ts = { (time_t)(ns / WEIR_SEC), (long)(ns % WEIR_SEC) };
 
 	s->stall_after = 0;
 	nanosleep(&ts, NULL);
@@ -127,6 +131,7 @@ static void load(struct server *s, struct load_plan plan, uint64_t run_ns)
 	plan.threads = 2;
 	plan.conns = CONNS;
 	plan.depth = plan.depth ? plan.depth : 1;
+	plan.patience_ns = plan.patience_ns ? plan.patience_ns : testing_hang_ns();
 	plan.request_bytes = plan.answer_bytes = 32;
 	plan.rate = 1000;
 	plan.seed = 1;
@@ -250,12 +255,37 @@ START_TEST(answers_behind_the_measurement_are_late)
 }
 END_TEST
 
+/* Neither is a server without a CPU for longer than answers are waited for where there are some. */
+START_TEST(a_first_answer_that_takes_long_is_late)
+{
+	struct server s = { .stall_after = 1, .stall_ns = LONG_STALL_NS };
+
+	load(&s, (struct load_plan){ .open = _i == 1 }, STALL_NS / 4);
+	ck_assert_uint_eq(rec.done, 0);
+	ck_assert(bench_record_is_late(&rec));
+}
+END_TEST
+
+/* It answers, so it does not hang, though not all has come when nobody waits any more. */
+START_TEST(some_answers_behind_the_measurement_are_late)
+{
+	struct server s = { .stall_after = 1, .mute_after = 1 };
+
+	load(&s, (struct load_plan){ .open = true, .patience_ns = WEIR_SEC }, STALL_NS / 4);
+	ck_assert_uint_eq(rec.done, 0);
+	ck_assert_uint_ge(rec.stuck, 1);
+	ck_assert(bench_record_is_late(&rec));
+}
+END_TEST
+
 /* A server that swallows every request, as one does that has lost its wake-up. */
 START_TEST(requests_that_are_swallowed_are_stuck)
 {
 	struct server s = { .swallows = true };
 
-	load(&s, (struct load_plan){ .open = _i == 1, .depth = 2 }, STALL_NS / 4);
+	load(&s,
+	     (struct load_plan){ .open = _i == 1, .depth = 2, .patience_ns = WEIR_SEC },
+	     STALL_NS / 4);
 	ck_assert_uint_eq(rec.done, 0);
 	ck_assert_uint_ge(rec.stuck, 1);
 	ck_assert(!bench_record_is_late(&rec));
@@ -292,6 +322,8 @@ int main(int argc, char **argv)
 		TESTING(a_dropped_connection_is_an_error),
 		TESTING(what_is_never_answered_is_counted),
 		TESTING(answers_behind_the_measurement_are_late, .rounds = 2),
+		TESTING(a_first_answer_that_takes_long_is_late, .rounds = 2),
+		TESTING(some_answers_behind_the_measurement_are_late),
 		TESTING(requests_that_are_swallowed_are_stuck, .rounds = 2),
 		TESTING(what_answers_in_time_is_not_late),
 		TESTING(nobody_listens),

@@ -118,6 +118,7 @@ enum bench_metric {
 struct bench_record {
 	uint64_t begin_ns, end_ns;	/* of the measurement, monotonic */
 	uint64_t done;			/* requests that ended in it */
+	uint64_t done_late;		/* and behind it */
 	uint64_t errors, unanswered;
 	uint64_t stuck;			/* under way when all waiting for answers was over */
 	uint64_t cpu_ns, idle_ns;	/* of the thread in it; idle: spinning in vain */
@@ -233,8 +234,8 @@ void bench_record_latency(struct bench_record *rec, uint64_t intended_ns, uint64
 void bench_record_unanswered(struct bench_record *rec, uint64_t intended_ns, uint64_t now_ns);
 void bench_record_merge(struct bench_record *rec, const struct bench_record *from);
 /*
- * Whether nothing ended in the measurement, and yet all that was under way did end behind it: who
- * was to make it end was kept from running for so long. It says nothing of how fast that is.
+ * Whether nothing ended in the measurement, and yet something did behind it, or nothing had begun:
+ * the load or the server was kept from running for so long. It says nothing of how fast that is.
  */
 bool bench_record_is_late(const struct bench_record *rec);
 

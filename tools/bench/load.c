@@ -26,7 +26,7 @@
 #define EVENTS 256
 /* A look for events takes less; the rest of a longer one was somebody else's CPU time. */
 #define LOOK_NS (5 * WEIR_USEC)
-/* How long answers are waited for behind the end. */
+/* How long answers are waited for behind the end, where there are some. */
 #define GRACE_NS WEIR_SEC
 
 /* ---- the heap of those that wait for their time ---- */
@@ -164,11 +164,19 @@ static uint64_t thread_cpu_ns(void)
 	return (uint64_t)ts.tv_sec * WEIR_SEC + (uint64_t)ts.tv_nsec;
 }
 
+/* A server that has answered nothing yet hangs, or has had no CPU: it gets the time to show which. */
+static uint64_t last_ns(const struct load_thread *t)
+{
+	bool any = t->rec->done + t->rec->done_late > 0;
+
+	return t->load->end_ns + (any ? GRACE_NS : t->load->plan.patience_ns);
+}
+
 static bool is_over(const struct load_thread *t, uint64_t now)
 {
 	if (now < t->load->end_ns)
 		return false;
-	return (t->under_way == 0 && t->heap_len == 0) || now >= t->load->end_ns + GRACE_NS;
+	return (t->under_way == 0 && t->heap_len == 0) || now >= last_ns(t);
 }
 
 /* A look that found nothing: its CPU time. */

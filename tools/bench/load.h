@@ -26,6 +26,7 @@ struct load_plan {
 	bool reconnect;			/* a connection for each request */
 	bool spin;			/* look for events without a pause: the CPU is the load's */
 	double rate;			/* of all, per second; when open */
+	uint64_t patience_ns;		/* behind the end, without any answer: a hang */
 	uint64_t seed;
 	const cpu_set_t *cpus;		/* NULL: not pinned */
 };
@@ -80,7 +81,7 @@ struct load {
 int bench_load_new(const struct load_plan *plan, struct load **ret_load);
 /*
  * Let them run: the schedule begins at start_ns, which is now or just before, what is counted at
- * begin_ns; behind end_ns answers are waited for up to a second.
+ * begin_ns; behind end_ns answers are waited for up to a second, the first one for patience_ns.
  */
 void bench_load_go(struct load *load, uint64_t start_ns, uint64_t begin_ns, uint64_t end_ns);
 /* Wait for the end and take the figures. After go. Frees it. */

@@ -44,6 +44,8 @@ void bench_record_done(struct bench_record *rec, uint64_t count, uint64_t done_n
 {
 	if (within(rec, done_ns))
 		rec->done += count;
+	else if (done_ns >= rec->end_ns)
+		rec->done_late += count;
 }
 
 void bench_record_latency(struct bench_record *rec, uint64_t intended_ns, uint64_t start_ns,
@@ -70,6 +72,7 @@ void bench_record_unanswered(struct bench_record *rec, uint64_t intended_ns, uin
 void bench_record_merge(struct bench_record *rec, const struct bench_record *from)
 {
 	rec->done += from->done;
+	rec->done_late += from->done_late;
 	rec->errors += from->errors;
 	rec->unanswered += from->unanswered;
 	rec->stuck += from->stuck;
@@ -86,5 +89,5 @@ void bench_record_merge(struct bench_record *rec, const struct bench_record *fro
 
 bool bench_record_is_late(const struct bench_record *rec)
 {
-	return rec->done == 0 && rec->errors == 0 && rec->stuck == 0;
+	return rec->done == 0 && rec->errors == 0 && (rec->done_late > 0 || rec->stuck == 0);
 }

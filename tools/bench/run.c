@@ -18,6 +18,9 @@
 #define BUSY_MAX 0.9
 #define LAG_MAX 0.01
 
+/* A server that has not answered anything by then hangs: a guard, however busy the machine is. */
+#define PATIENCE_NS (10 * WEIR_SEC)
+
 /* So often at most, when the load or the server is kept from its CPU for all of a measurement. */
 #define TRIES 3
 
@@ -121,6 +124,7 @@ static int start_load(struct repetition *r)
 		.reconnect = cfg->workload == BENCH_CONNECT,
 		.spin = place->pinned,
 		.rate = (double)cfg->rate,
+		.patience_ns = PATIENCE_NS,
 		.seed = r->seed,
 		.cpus = place->pinned ? &place->client : NULL,
 	};
