@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * broken.c: connections that end badly or under somebody: resets under both
- * directions at once, closing under both, halves with an owner each. The single
- * states are in end.c and close.c.
+ * broken.c: connections that break or are closed while operations are pending in both directions,
+ * and streams whose halves have different owners. end.c and close.c test one pending operation.
  */
 #include "tests/conformance/scene.h"
 
@@ -120,9 +119,9 @@ CASE(sending_to_one_that_is_gone_fails, 0)
 	return 0;
 }
 
-/* ---- what is heard of a break: never an end ---- */
+/* ---- a broken stream never looks like one that ended ---- */
 
-/* The system tells it to one call, whichever comes first, and calls it an end after that. */
+/* The kernel reports a reset to one call only; the next receive would see an end of stream. */
 static void hears_of_a_break(enum scene_kind kind, bool half_closed)
 {
 	struct waiter waiter;
@@ -162,7 +161,7 @@ CASE(a_reset_of_a_half_closed_stream_is_no_end, 0)
 	return 0;
 }
 
-/* The peer has said all it had to say before it went: that is received, and the end behind it. */
+/* The peer sent everything and its end before the stream broke: both are received. */
 CASE(an_end_before_a_break_is_an_end, 0)
 {
 	struct weir_tcp *one, *other;
@@ -177,13 +176,13 @@ CASE(an_end_before_a_break_is_an_end, 0)
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(weir_tcp_recv(one, &byte, 1), 0);
 	ck_assert_int_eq(weir_tcp_send(one, "x", 1), -EPIPE);
-	/* From here on it is a stream with a failed send. */
+	/* A send has failed, so from now on receives fail too. */
 	ck_assert_int_eq(weir_tcp_recv(one, &byte, 1), -ECONNRESET);
 	weir_tcp_close(one);
 	return 0;
 }
 
-/* Where both have ended the system forgets the connection, in which nothing broke. */
+/* The kernel drops a connection that both sides have ended. That is not a break. */
 CASE(two_ends_stay_ends, 0)
 {
 	struct weir_tcp *side[2];
@@ -198,7 +197,7 @@ CASE(two_ends_stay_ends, 0)
 	return 0;
 }
 
-/* One that an accept had taken when its task was aborted, as one that is still in the queue. */
+/* Whether the aborted accept had taken the connection already, or it was still in the queue. */
 CASE(a_connection_that_nobody_takes_is_reset, 0)
 {
 	struct waiter waiter;
@@ -223,7 +222,7 @@ CASE(a_connection_that_nobody_takes_is_reset, 0)
 	return 0;
 }
 
-/* ---- closing under others ---- */
+/* ---- closing while others wait ---- */
 
 CASE(closing_ends_both_directions, 0)
 {
@@ -282,7 +281,7 @@ CASE(each_half_is_closed_by_its_owner, 0)
 	return 0;
 }
 
-/* The write half goes first, the read half still works; and the other way round. */
+/* After one half is closed, the other half still works. */
 CASE(halves_close_in_any_order, 0)
 {
 	struct weir_tcp *one, *other;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cancel.c: giving operations up. Each kind that waits is ended in three ways: its
- * task is aborted, its deadline passes, it loses a select. What was on its way is
- * never lost: accepted connections, received bytes, and the count of what was
- * sent. Closing is in close.c, and races between the two ends are in race.c.
+ * cancel.c: cancelling operations. Each kind of waiting operation is cancelled in three ways: its
+ * task is aborted, its deadline passes, it loses a select. Nothing may be lost: neither an accepted
+ * connection, nor received bytes, nor the count of bytes sent. close.c tests closing, and race.c
+ * tests cancels that race with results.
  */
 #include "tests/conformance/scene.h"
 
-/* ---- three ways to end it ---- */
+/* ---- three ways to cancel ---- */
 
 static void by_abort(enum scene_kind kind)
 {
@@ -101,11 +101,11 @@ THREE_CASES(a_poll, SCENE_POLL, WEIR_CAP_FD)
 		BOTH(list, name##_loses_a_select);                                                 \
 	} while (0)
 
-/* ---- races: the cancel and the result meet ---- */
+/* ---- races between the cancel and the result ---- */
 
 #define RACES 200
 
-/* Await an operation for one turn of the scheduler; its result, -ECANCELED if it lost. */
+/* Awaits an operation for one turn of the scheduler. Returns its result, or -ECANCELED. */
 static int for_one_turn(struct weir_future *future)
 {
 	struct weir_yield_future yield;
@@ -221,7 +221,7 @@ CASE(cancelled_leased_receives_lose_no_byte, WEIR_CAP_LEASE)
 	return 0;
 }
 
-/* What a cancelled send reports as done has been sent, and nothing else. */
+/* A cancelled send reports exactly the bytes that it has sent. */
 static int send_in_turns(void *arg)
 {
 	struct weir_tcp *conn = arg;

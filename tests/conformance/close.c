@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * close.c: closing under an operation that waits. The operation ends, the peer
- * hears of it, what was sent still arrives; and a descriptor's next owner hears
- * nothing of the one before.
+ * close.c: closing a stream while an operation waits on it. The operation ends, the peer sees the
+ * close, and bytes sent before still arrive. Whoever gets the same descriptor number next receives
+ * no event of the closed stream.
  */
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -12,7 +12,10 @@
 
 /* ---- each kind ---- */
 
-/* What the socket had been lent, it has given back: the end is a reset. Unless it had nothing then. */
+/*
+ * A zero-copy send was pending. The kernel had to drop its bytes, so it resets; or it had none
+ * left.
+ */
 static void peer_sees_a_reset(struct scene *s)
 {
 	static char buf[65536];
@@ -24,7 +27,7 @@ static void peer_sees_a_reset(struct scene *s)
 	ck_assert(rc == 0 || rc == -ECONNRESET);
 }
 
-/* The operation is over and the object closed; what does the other side see? */
+/* After the operation has ended and the object is closed, checks what the other side sees. */
 static void peer_sees_the_end(struct scene *s)
 {
 	struct weir_tcp *conn;
@@ -35,12 +38,15 @@ static void peer_sees_the_end(struct scene *s)
 		refused(&s->addr);
 		break;
 	case SCENE_CONNECT:
-		/* It stood in no queue: those who do are served as ever. */
+		/*
+		 * The connect was not in the listener's queue. Those in the queue are still
+		 * accepted.
+		 */
 		OK(weir_listener_accept(s->crowd.listener, &conn));
 		weir_tcp_close(conn);
 		break;
 	case SCENE_POLL:
-		/* The descriptor is its owner's, and works. */
+		/* The descriptor belongs to the test, and still works. */
 		ck_assert_int_eq((int)write(s->pipe[1], "x", 1), 1);
 		ck_assert_int_eq((int)read(s->pipe[0], &byte, 1), 1);
 		break;
@@ -112,11 +118,11 @@ CLOSE_CASES(an_exact_receive, SCENE_EXACT, 0)
 CLOSE_CASES(a_send, SCENE_SEND, 0)
 CLOSE_CASES(a_vectored_send, SCENE_SENDV, 0)
 
-/* ---- again and again ---- */
+/* ---- repeatedly ---- */
 
 #define ROUNDS 60
 
-/* Bytes and the close meet; the operation has the bytes, or was cancelled. */
+/* Its bytes race with the close: the operation gets them, or it is cancelled. */
 static int send_some(void *arg)
 {
 	return weir_tcp_send(arg, "abcd", 4);
@@ -146,7 +152,7 @@ CASE(closing_meets_the_bytes, 0)
 	return 0;
 }
 
-/* The system gives a descriptor's number out again at once: nothing may cling to it. */
+/* The kernel reuses descriptor numbers at once. The new stream must get no event of the old one. */
 CASE(a_new_stream_hears_nothing_of_the_old_one, 0)
 {
 	struct waiter waiter;
@@ -161,23 +167,23 @@ CASE(a_new_stream_hears_nothing_of_the_old_one, 0)
 			ck_assert_int_eq(weir_tcp_send(s.other, "x", 1), 1);
 		scene_close(&s);
 		weir_tcp_close(s.other);
-		/* Their numbers are free again, or will be while this one waits. */
+		/* The new streams may have the old numbers already. */
 		connected(&s.one, &s.other);
 		rc = weir_tcp_recv_until(s.one, &byte, 1, weir_deadline_in(WEIR_MSEC));
 		ck_assert_int_eq(rc, -ETIMEDOUT);
 		pattern_send(s.other, 5, 0, 100);
 		pattern_recv(s.one, 5, 0, 100);
 		rc = ended(&waiter);
-		/* Its own peer's byte, or its end, may have won. */
+		/* Its own peer's byte, or the peer's end, may have come before the close. */
 		ck_assert_msg(rc == -ECANCELED || rc == round % 2, "it ended with %d", rc);
 		scene_fini(&s);
 	}
 	return 0;
 }
 
-/* ---- a stream that lingers ---- */
+/* ---- a stream with SO_LINGER ---- */
 
-/* Longer than any test: a close that waits for it is ended by the watchdog. */
+/* Longer than any test: the watchdog would end a test in which a close waits so long. */
 #define LINGER_S 3600
 
 static int poll_once(void *state, struct weir_cx *cx)
@@ -192,7 +198,7 @@ static void close_state(void *state)
 	weir_tcp_close(*(struct weir_tcp **)state);
 }
 
-/* By a fiber, or by the fini of a stackless task. */
+/* Closes on a fiber, or in the fini of a stackless task. */
 static void close_as_body(struct weir_tcp *conn)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
@@ -210,7 +216,7 @@ static void close_as_body(struct weir_tcp *conn)
 	OK(finish(task));
 }
 
-/* As much as goes out while the peer reads nothing. */
+/* Sends as much as possible while the peer reads nothing. Returns how much that was. */
 static size_t send_what_fits(struct weir_tcp *conn)
 {
 	uint8_t part[4096];
@@ -226,7 +232,9 @@ static size_t send_what_fits(struct weir_tcp *conn)
 	return sent;
 }
 
-/* Closed with bytes that the peer has not read: it reads them then, and the end. */
+/*
+ * The stream is closed before the peer has read its bytes. It reads them afterwards, and the end.
+ */
 static void closes_at_once(struct weir_tcp *conn, struct weir_tcp *peer)
 {
 	size_t sent = send_what_fits(conn);
@@ -286,7 +294,9 @@ CASE(an_operation_waits_on_a_stream_that_lingers, 0)
 	return 0;
 }
 
-/* It was somebody else who said so, of a socket or of the listener that it came from. */
+/*
+ * Makes a socket with SO_LINGER outside weir: a connection, or a listener whose sockets inherit it.
+ */
 static int made_elsewhere(const struct weir_addr *connect_to, bool listens)
 {
 	const struct linger linger = { 1, LINGER_S };

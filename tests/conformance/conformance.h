@@ -5,8 +5,8 @@
  *
  *	conformance --backend epoll --workers 4 [--options WORDS] [CASE]
  *
- * --workers 0 is the current-thread scheduler; the options are the backend's own, for
- * its degraded modes. A case is the body of a fiber:
+ * --workers 0 selects the current-thread scheduler. --options sets options of the
+ * backend, to test its degraded modes. A case is the body of a fiber:
  *
  *	CASE(eof_comes_after_the_bytes, 0)
  *	{
@@ -14,28 +14,28 @@
  *		return 0;
  *	}
  *
- * The second word says what a backend must declare (enum weir_cap) besides
- * streams. Where it does not, the case is skipped, and that is the only way to
- * skip one. A case listed with BOTH runs with the tasks that await an operation
- * (begin, below) as fibers and once more as stackless tasks.
+ * The second argument names the capabilities (enum weir_cap) that the backend must
+ * declare, besides streams. If it does not declare them, the case is skipped; cases
+ * are skipped for no other reason. A case listed with BOTH runs twice: the tasks
+ * that await an operation (begin, below) are fibers, then stackless tasks.
  *
- * What backends are known to get wrong, and who looks for it:
+ * What backends are known to get wrong, and the files that test it:
  *
- *	a cancel that gives memory back too early, or loses a result	race, cancel
- *	a close that neither ends what waits nor tells the peer		close, end
- *	errors and ends that are told late, twice or never		end, broken
- *	buffers that run out, and are not asked for again		lease
- *	one stream that is served for ever				fair
- *	queues that overflow, descriptors that run out			many, listen
- *	several sockets on one port					shards
- *	wakes that are lost, calls that are interrupted			thread
- *	work that depends on the thread or worker it began on		thread, move
- *	readiness that is told once too few or too often		fd, stream
- *	transfers that do not go in one piece				vector
+ *	a cancel releases memory too early, or loses a result		race, cancel
+ *	a close leaves operations waiting, or is not seen by the peer	close, end
+ *	errors and ends are reported late, twice or never		end, broken
+ *	after running out of buffers a receive is not started again	lease
+ *	one busy stream starves the others				fair
+ *	queues overflow, descriptors run out				many, listen
+ *	several sockets share one port					shards
+ *	wakes are lost, system calls are interrupted			thread
+ *	an operation depends on the thread or worker that started it	thread, move
+ *	an event of readiness is lost or reported twice			fd, stream
+ *	transfers take several pieces					vector
  *
- * After each case the runtime must shut down in time, and nothing may be left:
- * no descriptor, thread or block, and in the simulated backend no stream, lease
- * or operation.
+ * After each case the runtime must shut down in time, and nothing may be left: no
+ * descriptor, thread or heap block, and in the simulated backend no stream, lease or
+ * operation.
  */
 #ifndef WEIR_TESTS_CONFORMANCE_H
 #define WEIR_TESTS_CONFORMANCE_H
@@ -59,7 +59,7 @@
 	END_TEST                                                                                   \
 	static int name##_body(void *arg __attribute__((unused)))
 
-/* The same with the workers in groups: two of them, or as many as there are workers. */
+/* A case that runs with the workers in two groups, or in one group if there is one worker. */
 #define CASE_IN_GROUPS(name, caps)                                                                 \
 	static int name##_body(void *arg);                                                         \
 	START_TEST(name)                                                                           \
@@ -77,26 +77,29 @@
 
 struct conformance_list;
 
-/* What a run was asked for, and the part of it that a case may want to know. */
+/* How the program was called, and the state of this case. */
 struct conformance_env {
 	unsigned workers;		/* 0: current-thread */
-	unsigned group_workers;		/* in a group, at most; 0: as the machine is */
+	unsigned group_workers;		/* most workers in a group; 0: as on this machine */
 	uint64_t seed;			/* of this round */
-	bool stackless;			/* what begin makes */
-	bool zero_copy;			/* sends are not copied */
-	struct weir_rt *rt;		/* the case's */
+	bool stackless;			/* begin makes a stackless task, not a fiber */
+	bool zero_copy;			/* the backend sends without copying */
+	struct weir_rt *rt;		/* the runtime of the case */
 	uint32_t caps;
 };
 extern struct conformance_env env;
 
 void conformance_add(struct conformance_list *list, struct testing_case test, unsigned bodies);
-/* A runtime on the backend that was asked for; body on it; its end, and that nothing is left. */
+/*
+ * Makes a runtime on the selected backend, runs body on it, shuts it down, checks that nothing is
+ * left.
+ */
 void conformance_run(int (*body)(void *), uint32_t caps, int round);
-/* The same in two parts, for a test that is no case: env.rt exists between them. */
+/* The same in two parts, for a test that is not a CASE: between the two env.rt exists. */
 void conformance_open(int round);
 void conformance_close_down(void);
 
-/* The areas, one file each. */
+/* Each adds the cases of one file to the list. */
 void conformance_listen(struct conformance_list *list);
 void conformance_shards(struct conformance_list *list);
 void conformance_stream(struct conformance_list *list);
@@ -117,28 +120,30 @@ void conformance_fd(struct conformance_list *list);
 void conformance_file(struct conformance_list *list);
 void conformance_relay(struct conformance_list *list);
 
-/* ---- parts.c: what cases are made of; everything asserts that it works ---- */
+/* ---- parts.c: helpers for cases; each asserts that it succeeds ---- */
 
 #define OK(expr) ck_assert_int_ge((expr), 0)
 
-/* How long a wait is that ends by its deadline, and one that is not to end. */
+/* The deadline of a wait that is meant to time out. */
 #define SHORT_NS (20 * WEIR_MSEC)
-/* Several times what the two ends of a connection hold when nobody reads, see connected. */
+/* Several times as much as a connection buffers while nobody reads; see connected. */
 #define LARGE_BYTES ((size_t)2 << 20)
 
 struct weir_listener *open_listener(struct weir_addr *ret_addr);
-/* Two ends of a connection, which hold little, so that a send waits soon. */
+/* Makes a connection with small buffers, so that a send soon has to wait. */
 void connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other);
 void close_both(struct weir_tcp *one, struct weir_tcp *other);
-/* An address that refuses connections; and one that does so now, or soon. */
+/* Finds an address that refuses connections. */
 void nobodys_addr(struct weir_addr *ret_addr);
+/* Asserts that an address refuses connections, now or soon. */
 void refused(const struct weir_addr *addr);
 /*
- * Whether a send that is given up ends only when its peer has the bytes: they are the caller's memory,
- * which the kernel goes on reading. Then the test is marked as skipped; return.
+ * Returns whether a cancelled send ends only when its peer has received the bytes, because the
+ * kernel still reads them from the caller's memory. If so, the test is marked as skipped and must
+ * return.
  */
 bool sends_wait_for_the_peer(void);
-/* Fill the queue of a listener with a backlog of 1, so that a connect waits. */
+/* A listener with a backlog of 1 and a full queue, so that a connect waits. */
 struct crowd {
 	struct weir_listener *listener;
 	struct weir_addr addr;
@@ -148,31 +153,31 @@ struct crowd {
 void crowd_open(struct crowd *crowd);
 void crowd_close(struct crowd *crowd);
 
-/* Raise the limit of descriptors, as far as that goes; what it is then. */
+/* Raises the limit of descriptors to `wanted`, or as far as possible. Returns the new limit. */
 rlim_t allow_files(rlim_t wanted);
-/* Leave so many to be had; what the limit was. */
+/* Lowers the limit so that `count` more descriptors can be opened. Returns the old limit. */
 struct rlimit leave_files(rlim_t count);
 
 struct weir_task *spawn(int (*fn)(void *), void *arg);
-/* On one worker, and there to stay; how many there are. */
+/* Spawns a task that is pinned to one worker. */
 struct weir_task *spawn_on(unsigned worker, int (*fn)(void *), void *arg);
 unsigned workers(void);
-/* Let the others go first, so many times. */
+/* Yields `count` times, so that other tasks run first. */
 void turns(uint64_t count);
-/* Join; the task's result. */
+/* Joins the task and returns its result. */
 int finish(struct weir_task *task);
 
-/* The i-th byte of the stream that a seed stands for; any part can be written and checked. */
+/* A seed stands for an endless stream of bytes. These write or check any part of it. */
 void pattern_fill(uint64_t seed, size_t at, void *buf, size_t len);
 void pattern_check(uint64_t seed, size_t at, const void *buf, size_t len);
 void pattern_send(struct weir_tcp *conn, uint64_t seed, size_t at, size_t len);
 void pattern_recv(struct weir_tcp *conn, uint64_t seed, size_t at, size_t len);
-/* A small stream of random numbers. */
+/* Draws a random number below `below`. */
 uint64_t draw(uint64_t *state, uint64_t below);
 
 /*
- * A task that awaits one future, as the round's body, and says when it waits: after pending()
- * the operation is in flight, or over.
+ * A task that awaits one future, as a fiber or as a stackless task (env.stackless). begin() starts
+ * it; pending() returns once the future was polled: the operation is then in flight, or has ended.
  */
 struct waiter {
 	struct weir_future future;
@@ -184,7 +189,7 @@ struct waiter {
 void begin(struct waiter *waiter, struct weir_future *inner);
 void begin_on(unsigned worker, struct waiter *waiter, struct weir_future *inner);
 void pending(struct waiter *waiter);
-/* Join; the future's result, or the task's. */
+/* Join the task, after aborting it or not. Return the future's result, or the task's. */
 int ended(struct waiter *waiter);
 int aborted(struct waiter *waiter);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * deadline.c: every waiting call gives up at its deadline and not before, says
- * what it moved, and leaves the object as good as it was.
+ * deadline.c: every waiting call gives up at its deadline and not earlier, reports how much it has
+ * transferred, and leaves the object in working order.
  */
 #include "tests/conformance/conformance.h"
 
-/* Call an expression that waits; it must answer -ETIMEDOUT, and never early. */
+/* Evaluates a call that waits. It must return -ETIMEDOUT, and not before the deadline. */
 #define TIMES_OUT(deadline, call)                                                                  \
 	do {                                                                                       \
 		uint64_t deadline = weir_deadline_in(SHORT_NS);                                    \
@@ -59,7 +59,7 @@ CASE(receives_time_out, 0)
 	return 0;
 }
 
-/* A peek leaves the bytes, and a deadline in the past loses none. */
+/* A peek leaves the bytes in the stream, and a call with a past deadline loses none. */
 CASE(a_peek_and_a_scattered_receive_time_out, 0)
 {
 	struct weir_tcp *one, *other;
@@ -78,13 +78,13 @@ CASE(a_peek_and_a_scattered_receive_time_out, 0)
 	while ((rc = weir_tcp_peek_until(other, buf, sizeof(buf), later)) < 30)
 		ck_assert_int_gt(rc, 0);
 	pattern_check(3, 0, buf, 30);
-	/* In the past: what is there is had at once, or it stays. */
+	/* With a past deadline the call takes bytes at once, or leaves them. */
 	rc = weir_tcp_peek_until(other, buf, sizeof(buf), 1);
 	ck_assert(rc == 30 || rc == -ETIMEDOUT);
 	rc = weir_tcp_recvv_until(other, iov, 2, 1);
 	ck_assert(rc == 30 || rc == -ETIMEDOUT);
 	for (got = rc < 0 ? 0 : 30; got < 30; got += rc) {
-		/* A peek may see more than the next receive brings. */
+		/* A peek may see more bytes than the next receive returns. */
 		unsigned at = got < 15 ? 0 : 1;
 
 		iov[0] = (struct iovec){ buf + got, 15 - (size_t)got };
@@ -124,7 +124,7 @@ CASE(a_leased_receive_times_out, WEIR_CAP_LEASE)
 	return 0;
 }
 
-/* What the sender says it sent is what arrives, to the byte. */
+/* Exactly as many bytes arrive as the send reports. */
 CASE(a_send_times_out, 0)
 {
 	struct weir_tcp *one, *other;
@@ -150,7 +150,9 @@ CASE(a_send_times_out, 0)
 
 #define SEND_MAX 65536
 
-/* One send of the stream that goes on at byte `sent`; in two parts, if gathered. */
+/*
+ * Sends the bytes of the stream from offset `sent` in one call; gathered sends them in two pieces.
+ */
 static int send_some(struct weir_tcp *conn, bool gathered, size_t sent, size_t len,
 		     uint64_t deadline)
 {
@@ -162,7 +164,7 @@ static int send_some(struct weir_tcp *conn, bool gathered, size_t sent, size_t l
 			: weir_tcp_send_until(conn, out, len, deadline);
 }
 
-/* Send, until a whole wait was in vain. How many bytes went out. */
+/* Sends until a send times out without progress. Returns how many bytes were sent in all. */
 static size_t send_until_full(struct weir_tcp *conn, bool gathered, size_t sent)
 {
 	uint64_t deadline;
@@ -182,7 +184,7 @@ static size_t send_until_full(struct weir_tcp *conn, bool gathered, size_t sent)
 	return sent;
 }
 
-/* Each byte that a send has reported arrives, and no other. */
+/* Every byte that the sends report arrives, and no other. */
 CASE(plain_and_gathered_sends_time_out, 0)
 {
 	struct weir_tcp *one, *other;
@@ -197,7 +199,7 @@ CASE(plain_and_gathered_sends_time_out, 0)
 		rc = send_some(one, i % 2, sent, 100, weir_deadline_in(testing_hang_ns()));
 		ck_assert_int_gt(rc, 0);
 		sent += (size_t)rc;
-		/* In the past: at once, or not at all. */
+		/* A past deadline: the send succeeds at once, or sends nothing. */
 		rc = send_some(one, i % 2, sent, 100, (uint64_t)i);
 		ck_assert(rc > 0 || rc == -ETIMEDOUT);
 		sent += rc > 0 ? (size_t)rc : 0;
@@ -211,7 +213,7 @@ CASE(plain_and_gathered_sends_time_out, 0)
 	return 0;
 }
 
-/* The lease is given back, sent or not. */
+/* The lease is returned whether or not its bytes were sent. */
 CASE(a_leased_send_times_out, WEIR_CAP_LEASE)
 {
 	struct weir_tcp *one, *other, *third, *fourth;
@@ -260,7 +262,7 @@ CASE(the_other_receives_time_out, 0)
 	return 0;
 }
 
-/* Sends of one piece, when nothing goes any more: each says that nothing went. */
+/* When the stream accepts no more bytes, each single send reports that it sent none. */
 CASE(single_sends_time_out, 0)
 {
 	struct weir_tcp *one, *other;
@@ -272,7 +274,7 @@ CASE(single_sends_time_out, 0)
 	if (sends_wait_for_the_peer())
 		return 0;
 	connected(&one, &other);
-	/* A system may find room once more when nobody expects it. */
+	/* The kernel may make a little more room after the stream seemed full. */
 	do {
 		rc[0] = weir_tcp_send_until(one, buf, 65536, weir_deadline_in(SHORT_NS));
 		sent += rc[0] > 0 ? (size_t)rc[0] : 0;
@@ -293,7 +295,7 @@ CASE(single_sends_time_out, 0)
 	return 0;
 }
 
-/* A deadline in the past, for each call: nothing waits, nothing is lost. */
+/* Each call with a past deadline: none waits, and nothing is lost. */
 CASE(a_past_deadline_ends_each_call, 0)
 {
 	struct weir_addr addr;
@@ -322,7 +324,7 @@ CASE(a_past_deadline_ends_each_call, 0)
 	return 0;
 }
 
-/* A deadline in the past: what can be had at once is had, and nothing waits. */
+/* With a past deadline a call takes what is available at once, and does not wait. */
 CASE(a_past_deadline_takes_what_is_there, 0)
 {
 	struct weir_tcp *one, *other;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * end.c: a stream ends, in order or by a reset, in every state: before a receive,
- * under one, behind bytes, under a send; for each way to receive. And half-closes
- * from this side.
+ * end.c: the peer ends a stream, in order or by a reset, in every state: before a receive, during
+ * one, after bytes, and during a send; for each way to receive. Also half-closes from this side.
  */
 #include "tests/conformance/scene.h"
 
@@ -10,7 +9,7 @@ enum end {
 	BY_SHUTDOWN,
 	BY_CLOSE,
 	BY_RESET,
-	BY_UNREAD,			/* closed with bytes that nobody received: a reset too */
+	BY_UNREAD,			/* a close with unread bytes: the kernel resets */
 	ENDS
 };
 
@@ -19,7 +18,7 @@ static int answer(enum end end)
 	return end >= BY_RESET ? -ECONNRESET : 0;
 }
 
-/* The peer ends its stream; it stays half open after a shutdown. */
+/* Ends the stream from the peer's side. After a shutdown it is half open. */
 static void end_stream(struct scene *s, enum end end)
 {
 	char byte;
@@ -41,7 +40,10 @@ static void end_stream(struct scene *s, enum end end)
 	s->other = NULL;
 }
 
-/* The bytes that an operation took, checked; what was peeked at is received too. */
+/*
+ * Checks the bytes that an operation received, and receives those that it peeked at. Returns how
+ * many.
+ */
 static size_t took(struct scene *s, int rc, size_t at)
 {
 	size_t n = s->kind == SCENE_EXACT ? scene_done(s) : rc > 0 ? (size_t)rc : 0;
@@ -62,7 +64,7 @@ static void ended_with(enum scene_kind kind, enum end end, int rc, int expected)
 		      ends[end], rc, expected);
 }
 
-/* Receive to the end: the bytes that were sent, then the answer. */
+/* Receives to the end: first all bytes that were sent, then the end or the reset. */
 static void receives_to_the_end(struct scene *s, size_t sent, enum end end)
 {
 	struct waiter waiter;
@@ -78,7 +80,7 @@ static void receives_to_the_end(struct scene *s, size_t sent, enum end end)
 	ck_assert_uint_eq(at, sent);
 }
 
-/* Where it has ended it stays so, and a shutdown has ended one direction only. */
+/* Further receives give the same result; after a shutdown the other direction still works. */
 static void stays_ended(struct scene *s, enum end end)
 {
 	char byte;
@@ -137,7 +139,7 @@ static void end_behind(enum scene_kind kind, enum end end)
 	scene_fini(&s);
 }
 
-/* An exact receive that has some bytes already, and gets no more. */
+/* The stream ends when an exact receive has only a part of its bytes. */
 static void end_within(enum scene_kind kind, enum end end)
 {
 	struct waiter waiter;
@@ -183,9 +185,9 @@ CASE(an_end_within_an_exact_receive, 0)
 	return 0;
 }
 
-/* ---- under a send ---- */
+/* ---- during a send ---- */
 
-/* The peer has nothing more to say, but goes on listening. */
+/* The peer has shut its sending side down, but goes on receiving. */
 CASE(an_end_does_not_disturb_a_send, 0)
 {
 	static const enum scene_kind kinds[] = { SCENE_SEND, SCENE_SENDV };
@@ -217,7 +219,7 @@ CASE(a_reset_ends_each_send, 0)
 	for (int i = 0; i < 4; i++) {
 		begin(&waiter, scene_open(&s, kinds[i % 2]));
 		pending(&waiter);
-		/* Closing resets as well: there is something that was not received. */
+		/* The peer has unread bytes, so that closing resets, too. */
 		ck_assert_int_eq(weir_tcp_peek(s.other, &byte, 1), 1);
 		if (i < 2)
 			weir_tcp_reset(s.other);
@@ -234,7 +236,7 @@ CASE(a_reset_ends_each_send, 0)
 	return 0;
 }
 
-/* ---- by this side, under its own operations ---- */
+/* ---- a shutdown by this side, during its own operations ---- */
 
 CASE(shutting_down_ends_what_waits, 0)
 {
@@ -243,7 +245,7 @@ CASE(shutting_down_ends_what_waits, 0)
 	char byte;
 
 	for (enum scene_kind kind = SCENE_RECV; kind <= SCENE_SENDV; kind++) {
-		/* A send without copying ends when its peer has the bytes, or by a close. */
+		/* A zero-copy send ends only when its peer has the bytes, or by a close. */
 		if (!scene_possible(kind) || (kind == SCENE_SEND && env.zero_copy))
 			continue;
 		begin(&waiter, scene_open(&s, kind));
@@ -251,7 +253,7 @@ CASE(shutting_down_ends_what_waits, 0)
 		OK(weir_tcp_shutdown(s.one, scene_sends(kind) ? SHUT_WR : SHUT_RD));
 		ck_assert_int_eq(ended(&waiter), scene_sends(kind) ? -EPIPE : 0);
 		if (scene_sends(kind)) {
-			/* What it had sent before arrives, and the end behind it. */
+			/* The bytes that it had sent before arrive, then the end. */
 			pattern_recv(s.other, SCENE_OUT, 0, scene_done(&s));
 			ck_assert_int_eq(weir_tcp_recv(s.other, &byte, 1), 0);
 			pattern_send(s.other, SCENE_IN, 0, 1000);
@@ -274,7 +276,7 @@ static int send_and_end(void *arg)
 	return weir_tcp_shutdown(arg, SHUT_WR);
 }
 
-/* Both sides talk and end at the same time; neither end cuts the other direction short. */
+/* Both sides send and end at the same time; neither end cuts the other direction short. */
 CASE(both_sides_end_at_once, 0)
 {
 	struct weir_tcp *side[2];
@@ -296,7 +298,7 @@ CASE(both_sides_end_at_once, 0)
 	return 0;
 }
 
-/* What was sent before the close arrives, however much it is, and then the end. */
+/* All bytes sent before the close arrive, however many they are, and then the end. */
 CASE(closing_delivers_what_was_sent, 0)
 {
 	struct weir_tcp *one, *other;
@@ -320,8 +322,9 @@ CASE(closing_delivers_what_was_sent, 0)
 }
 
 /*
- * A backend may fetch the bytes of a stream that has been asked for some again and again: they are
- * unread all the same, so closing resets. With and without a receive that waits.
+ * A backend may receive ahead on a stream that has often been received from. Bytes that it fetched
+ * but the program did not receive are unread: closing must reset, with and without a pending
+ * receive.
  */
 static void fetched_and_unread(bool waits, uint64_t pause)
 {
@@ -359,7 +362,7 @@ CASE(closing_with_fetched_bytes_resets, WEIR_CAP_LEASE)
 	return 0;
 }
 
-/* Bytes that wait to be received while this side sends: closing is a reset still. */
+/* With unread bytes, closing resets even while this side has a send pending. */
 CASE(closing_under_a_send_with_unread_bytes_resets, 0)
 {
 	uint8_t *buf = malloc(65536);

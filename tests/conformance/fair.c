@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fair.c: hot streams beside quiet ones. What counts is how often the hot ones were
- * served before a quiet one had its turn, not how long that took. Where there are
- * sockets, threads of their own flood them, faster than they can be read.
+ * fair.c: a few busy ("hot") streams must not starve quiet ones. The tests count how often the hot
+ * streams are served before a quiet one has its turn; they measure no time. Where the backend has
+ * sockets, separate threads flood the hot streams faster than they can be read.
  */
 #include <pthread.h>
 #include <unistd.h>
@@ -13,20 +13,20 @@
 #define QUIET 50
 #define ROUNDS 3
 /*
- * What the hot ones together may be served while one that is quiet waits for its turn: about a
- * thousand with the budget, five thousand without. Several workers go on while the system has
- * put one of them aside: there it is the middle one that counts.
+ * How often the hot streams together may be served while a quiet one waits. With the budget it is
+ * about a thousand times, without it five thousand. With several workers the kernel may suspend the
+ * quiet one's worker while the others run on; there the limit is larger, and applies to the median.
  */
 #define HOT_MAX 3500
 #define HOT_MAX_SHARED 32768
 #define HOT_BYTES 65536
-/* At a time, so that the reader is the slower one. */
+/* Bytes per receive: few, so that the reader is slower than the sender. */
 #define HOT_READ 512
 
 static atomic_bool hot_stop;
 static atomic_uint hot_served;
 
-/* ---- the hot ones ---- */
+/* ---- the hot streams ---- */
 
 static int hot_send(void *arg)
 {
@@ -60,7 +60,7 @@ static int hot_lease(void *arg)
 	return rc;
 }
 
-/* The same as hot_send, from outside. */
+/* Like hot_send, but on a thread outside the runtime. */
 static void *hot_thread(void *arg)
 {
 	const struct weir_addr *addr = arg;
@@ -126,13 +126,13 @@ static void flood_end(struct flood *f)
 	}
 }
 
-/* ---- the quiet ones ---- */
+/* ---- the quiet streams ---- */
 
 struct quiet {
 	struct weir_tcp *near, *far;
 	struct weir_task *task;
-	atomic_uint asked;		/* hot_served when its byte was sent */
-	unsigned waited;		/* the most services between that and its turn */
+	atomic_uint asked;		/* the value of hot_served when its byte was sent */
+	unsigned waited;		/* the largest increase of hot_served until its turn */
 };
 
 static void had_its_turn(struct quiet *q)
@@ -232,7 +232,7 @@ CASE(hot_streams_do_not_starve_a_listener, 0)
 		close_both(one, other);
 	}
 	flood_end(&flood);
-	/* A connect, and an accept. */
+	/* Twice the limit: the turn includes a connect and an accept. */
 	ck_assert_uint_le(waited_most(turns, 10), 2 * hot_max());
 	return 0;
 }

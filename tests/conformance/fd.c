@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fd.c: waiting for descriptors that are not weir's: pipes, event counters, sockets
- * of a library's; several at a time, several waiters on one.
+ * fd.c: waiting for descriptors that weir did not open: pipes, eventfds, sockets of other
+ * libraries; for several at a time, and with several waiters on one.
  */
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -59,7 +59,7 @@ CASE(a_pipe_becomes_readable, WEIR_CAP_FD)
 		pending(&waiter);
 		ck_assert_int_eq((int)write(f.ends[1], "x", 1), 1);
 		ck_assert_int_eq(ended(&waiter), WEIR_READABLE);
-		/* It is the level that counts: readable until it has been read. */
+		/* Waiting is level-triggered: the pipe is readable until it has been read. */
 		ck_assert_int_eq(weir_fd_wait(f.fd[0], WEIR_READABLE, WEIR_FOREVER), WEIR_READABLE);
 		empty_pipe(f.ends[0]);
 	}
@@ -127,7 +127,7 @@ CASE(waiting_for_a_descriptor_ends, WEIR_CAP_FD)
 	f.fd[0] = NULL;
 	ck_assert_int_eq(ended(&waiter), -ECANCELED);
 
-	/* It is its owner's, and as good as before. */
+	/* The descriptor belongs to the test, and still works. */
 	ck_assert_int_eq((int)write(f.ends[1], "x", 1), 1);
 	OK(weir_fd_open(f.ends[0], &f.fd[0]));
 	ck_assert_int_eq(weir_fd_wait(f.fd[0], WEIR_READABLE, WEIR_FOREVER), WEIR_READABLE);
@@ -154,7 +154,7 @@ CASE(two_wait_for_one_descriptor, WEIR_CAP_FD)
 	return 0;
 }
 
-/* Each is told what it asked for, and the others go on waiting. */
+/* Each waiter gets the event that it asked for, and the others go on waiting. */
 CASE(waiters_want_different_things, WEIR_CAP_FD)
 {
 	struct waiter waiter[4];
@@ -180,7 +180,7 @@ CASE(waiters_want_different_things, WEIR_CAP_FD)
 	ck_assert_int_eq(aborted(&waiter[3]), -ECANCELED);
 	empty_pipe(ends[1]);
 	ck_assert_int_eq(ended(&waiter[2]), WEIR_WRITABLE);
-	/* Both at once, for one who asks for both. */
+	/* A waiter that asks for both events gets both at once. */
 	ck_assert_int_eq(weir_fd_wait(fd, WEIR_READABLE | WEIR_WRITABLE, WEIR_FOREVER),
 			 WEIR_READABLE | WEIR_WRITABLE);
 	close(ends[1]);
@@ -190,7 +190,7 @@ CASE(waiters_want_different_things, WEIR_CAP_FD)
 	return 0;
 }
 
-/* ---- event counters ---- */
+/* ---- eventfds ---- */
 
 #define COUNTERS 100
 #define TICKS 30
@@ -201,7 +201,7 @@ struct counter {
 	unsigned seen;
 };
 
-/* Reads what it is told of, and waits for more. */
+/* Reads its counter whenever it is readable. */
 static int count_ticks(void *arg)
 {
 	struct counter *c = arg;
@@ -242,7 +242,7 @@ CASE(many_counters_are_waited_for, WEIR_CAP_FD)
 	return 0;
 }
 
-/* A number that is used again stands for something new: no event of the old one is told. */
+/* A reused descriptor number is a new object: no event of the old one may be reported for it. */
 CASE(a_number_is_used_again, WEIR_CAP_FD)
 {
 	struct waiter waiter;
@@ -271,9 +271,9 @@ CASE(a_number_is_used_again, WEIR_CAP_FD)
 	return 0;
 }
 
-/* ---- what can be waited for ---- */
+/* ---- kinds of files ---- */
 
-/* What opening answers; if it opens, a wait for each of these, in turn. */
+/* What weir_fd_open must return for each kind. If it opens, each kind of wait must succeed. */
 static const struct kind {
 	const char *path;
 	int flags, opens;
@@ -313,7 +313,7 @@ CASE(a_file_is_refused_and_a_device_is_ready, WEIR_CAP_FD)
 	return 0;
 }
 
-/* Each has a life of its own. */
+/* The two objects are independent. */
 CASE(one_descriptor_is_opened_twice, WEIR_CAP_FD)
 {
 	struct waiter waiter[2];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* file.c: operations on files, in a folder of the case's own. */
+/* file.c: operations on files, in a temporary folder. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -7,7 +7,7 @@
 
 #include "tests/conformance/conformance.h"
 
-/* A new folder, the working directory meanwhile. */
+/* Makes a folder and changes to it. */
 static void enter_folder(char *folder, int *ret_before)
 {
 	strcpy(folder, "/tmp/weir-conformance-XXXXXX");
@@ -23,7 +23,7 @@ static void leave_folder(const char *folder, int before)
 	ck_assert_int_eq(rmdir(folder), 0);
 }
 
-/* Await an operation as the round's body does; its result. */
+/* Awaits an operation on a fiber or in a stackless task. Returns its result. */
 static int run(struct weir_op *op)
 {
 	struct waiter waiter;
@@ -69,7 +69,7 @@ CASE(a_file_is_written_and_read, WEIR_CAP_FILE)
 	weir_op_init_read(&op, fd, text, sizeof(text), 1);
 	ck_assert_int_eq(run(&op), 4);
 	ck_assert_int_eq(memcmp(text, "ello", 4), 0);
-	/* Where the descriptor is, and on from there. */
+	/* Reads at the descriptor's position, and advances it. */
 	weir_op_init_read(&op, fd, text, 2, WEIR_FILE_POSITION);
 	ck_assert_int_eq(run(&op), 2);
 	ck_assert_int_eq(memcmp(text, "Je", 2), 0);
@@ -134,7 +134,7 @@ CASE(what_fails_says_why, WEIR_CAP_FILE)
 	return 0;
 }
 
-/* A read that nothing answers is cancelled; an open that its task does not live to see is closed. */
+/* A pending read can be cancelled. An open that finishes after its task was aborted is closed. */
 CASE(file_operations_are_cancelled, WEIR_CAP_FILE)
 {
 	struct waiter waiter;
@@ -156,7 +156,8 @@ CASE(file_operations_are_cancelled, WEIR_CAP_FILE)
 	pending(&waiter);
 	fifo = open("fifo", O_RDWR | O_CLOEXEC);
 	ck_assert_int_ge(fifo, 0);
-	/* A fiber is told what won against the abort; a stackless task's is closed. */
+	/* If the open wins against the abort, a fiber gets the descriptor. For a stackless task
+	 * weir closes it. */
 	rc = aborted(&waiter);
 	if (rc >= 0)
 		close(rc);
@@ -166,7 +167,7 @@ CASE(file_operations_are_cancelled, WEIR_CAP_FILE)
 	return 0;
 }
 
-/* Such a close may wait, for a server or a daemon: so it is not the worker that makes it. */
+/* Closing a file may block, for example on a network file system, so the worker must not do it. */
 CASE(a_discarded_open_is_closed_by_the_pool, WEIR_CAP_FILE)
 {
 	struct weir_metrics m = WEIR_METRICS_INIT;
@@ -184,7 +185,7 @@ CASE(a_discarded_open_is_closed_by_the_pool, WEIR_CAP_FILE)
 	return 0;
 }
 
-/* ---- the other end is gone ---- */
+/* ---- writing when the other end is closed ---- */
 
 static atomic_int raised;
 
@@ -194,7 +195,7 @@ static void count_signal(int signo)
 	atomic_fetch_add(&raised, 1);
 }
 
-/* Two ends, from the second to the first: a pipe, a FIFO, or sockets. */
+/* Opens a pipe, a FIFO or a socket pair. Bytes go from ends[1] to ends[0]. */
 static void open_ends(int kind, int *ret_ends)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET };
@@ -237,7 +238,7 @@ static void close_with_reset(int fd)
 	close(fd);
 }
 
-/* The first may still be taken, or be told of the reset; in the end there is nobody. */
+/* The first writes may succeed or report the reset; in the end the result is -EPIPE. */
 static void write_to_nobody(int fd)
 {
 	struct weir_op op;
@@ -252,7 +253,7 @@ static void write_to_nobody(int fd)
 	ck_assert_int_eq(run(&op), -EPIPE);
 }
 
-/* One that waits for room meanwhile. */
+/* The other end is closed while a write waits for room. */
 static void leave_a_write(int kind, bool give_up)
 {
 	uint8_t *much = calloc(1, LARGE_BYTES);

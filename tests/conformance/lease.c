@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lease.c: buffers that the backend lends: they run out and come back, from
- * anywhere; those who only wait hold none; they mix with every other way to
- * receive on one stream.
+ * lease.c: buffers that the backend lends (leases). They may run out; they may be returned from any
+ * worker; a waiting receive holds none; and one stream may mix them with all other ways to receive.
  */
 #include <pthread.h>
 
@@ -10,7 +9,7 @@
 
 /* ---- running out ---- */
 
-/* More than a backend lends, or so many that it does not seem to run out. */
+/* More leases than a backend has, unless it allocates them without limit. */
 #define LEASES_MAX 2500
 #define WAITERS 8
 
@@ -20,7 +19,7 @@ struct hoard {
 	struct weir_tcp *one, *other;
 };
 
-/* Take one after the other, a byte in each, until there is none. */
+/* Takes leases with one byte each until there are no more. */
 static void hoard_all(struct hoard *h)
 {
 	int rc = 1;
@@ -39,7 +38,7 @@ static void hoard_all(struct hoard *h)
 	ck_assert_uint_ge(h->count, 16);
 }
 
-/* All the bytes are still there; then they are given back. */
+/* Checks the bytes of all leases, and returns the leases. */
 static void hoard_return(struct hoard *h)
 {
 	for (unsigned i = 0; i < h->count; i++) {
@@ -77,7 +76,7 @@ CASE(leases_run_out_and_come_back, WEIR_CAP_LEASE)
 			pattern_recv(far[i], 2, leases[i].len, 100 - leases[i].len);
 			weir_lease_return(&leases[i]);
 		}
-		/* The byte for which there was no lease has waited. */
+		/* The byte for which there was no lease is still in the stream. */
 		if (!all)
 			pattern_recv(h->other, 1, h->count, 1);
 		close_both(h->one, h->other);
@@ -88,7 +87,10 @@ CASE(leases_run_out_and_come_back, WEIR_CAP_LEASE)
 	return 0;
 }
 
-/* Without a lease to be had, other ways to receive go on, and a waiting one can be given up. */
+/*
+ * When no lease is left, other ways to receive still work, and a waiting leased one can be
+ * cancelled.
+ */
 CASE(running_out_stops_leases_only, WEIR_CAP_LEASE)
 {
 	struct hoard *h = malloc(sizeof(*h));
@@ -108,7 +110,9 @@ CASE(running_out_stops_leases_only, WEIR_CAP_LEASE)
 	weir_task_abort(waiter.task);
 	rc = ended(&waiter);
 	if (rc > 0) {
-		/* It had one, from another worker's store or from one without a bottom. */
+		/*
+		 * It got a lease after all: from another worker's pool, or from one without limit.
+		 */
 		pattern_recv(other, 2, lease.len, 100 - lease.len);
 		weir_lease_return(&lease);
 	} else if (op.res <= 0) {
@@ -123,7 +127,7 @@ CASE(running_out_stops_leases_only, WEIR_CAP_LEASE)
 	return 0;
 }
 
-/* ---- who waits holds nothing ---- */
+/* ---- a waiting receive holds no lease ---- */
 
 #define IDLE 400
 
@@ -158,7 +162,7 @@ CASE(idle_streams_hold_no_lease, WEIR_CAP_LEASE)
 	OK(weir_tcp_shutdown(one, SHUT_WR));
 	ck_assert_int_eq(finish(echo), 0);
 	close_both(one, other);
-	/* And each of them is served at once, though they all come together. */
+	/* Bytes arrive on all of them together, and each gets a lease. */
 	for (int i = 0; i < IDLE; i++)
 		pattern_send(near[i], 2, 0, 10);
 	for (int i = 0; i < IDLE; i++) {
@@ -170,7 +174,7 @@ CASE(idle_streams_hold_no_lease, WEIR_CAP_LEASE)
 	return 0;
 }
 
-/* ---- given back from anywhere ---- */
+/* ---- returned from anywhere ---- */
 
 static int return_here(void *arg)
 {
@@ -184,7 +188,7 @@ static void *return_in_thread(void *arg)
 	return NULL;
 }
 
-/* The stream they came by may be long gone. */
+/* The stream by which they came may be closed already. */
 CASE(leases_come_back_from_anywhere, WEIR_CAP_LEASE)
 {
 	struct weir_lease leases[40];
@@ -222,7 +226,7 @@ CASE(leases_come_back_from_anywhere, WEIR_CAP_LEASE)
 	return 0;
 }
 
-/* What is lent stays as it is while the stream, and others, go on. */
+/* The bytes of a lease do not change while its stream, and other streams, go on receiving. */
 CASE(a_lease_is_its_holders_alone, WEIR_CAP_LEASE)
 {
 	struct weir_lease held[10], lease;
@@ -293,7 +297,7 @@ static int lease_and_check(struct weir_tcp *conn, size_t at)
 	return rc;
 }
 
-/* The bytes that were taken from the stream; 0 at its end. */
+/* Receives in one of several ways. Returns the number of bytes; 0 at the end. */
 static int receive_mixed(struct weir_tcp *conn, uint64_t how, size_t at, uint8_t *buf, size_t len)
 {
 	struct iovec iov[2] = { { buf, len / 2 }, { buf + len / 2, len - len / 2 } };
@@ -350,7 +354,7 @@ CASE(every_way_to_receive_mixes, WEIR_CAP_LEASE)
 	return 0;
 }
 
-/* A lease goes out by another stream, and another worker; a relay by hand. */
+/* Sends each received lease on another stream, from another worker: a relay written by hand. */
 struct passage {
 	struct weir_tcp *from, *to;
 };

@@ -93,7 +93,7 @@ CASE(nobody_listens_to_an_operation, 0)
 	return 0;
 }
 
-/* An operation each, on a handle that was made before. */
+/* Connects and accepts with operations, on handles that were made before. */
 CASE(connect_and_accept_as_operations, 0)
 {
 	struct weir_addr addr;
@@ -165,7 +165,7 @@ CASE(closing_a_listener_ends_its_accepts, 0)
 	return 0;
 }
 
-/* A connection that nobody accepted is reset with its listener, and not left hanging. */
+/* Closing a listener resets the connections that nobody accepted: their clients do not hang. */
 CASE(closing_a_listener_resets_its_queue, 0)
 {
 	struct weir_addr addr;
@@ -182,7 +182,9 @@ CASE(closing_a_listener_resets_its_queue, 0)
 
 #define IN_QUEUE 40
 
-/* Some of a queue wait for a byte already, some come to look later. */
+/*
+ * Half of the queued clients wait for a byte when the listener is closed; the others receive later.
+ */
 static void reset_a_crowd(struct weir_listener *listener, const struct weir_addr *addr)
 {
 	struct weir_tcp *conns[IN_QUEUE];
@@ -217,7 +219,7 @@ CASE(closing_a_listener_resets_a_crowd, 0)
 	return 0;
 }
 
-/* The same when there has been an accept, after which a backend may accept on its own account. */
+/* The same after an accept: a backend may then accept further connections ahead (multishot). */
 CASE(closing_a_listener_in_use_resets_a_crowd, 0)
 {
 	struct weir_addr addr;
@@ -238,7 +240,7 @@ CASE(closing_a_listener_in_use_resets_a_crowd, 0)
 	return 0;
 }
 
-/* ---- accepts that are given up while connections come ---- */
+/* ---- accepts that are cancelled while connections arrive ---- */
 
 #define CALLERS 60
 
@@ -275,7 +277,7 @@ static bool all_complete(struct weir_task **tasks, unsigned count)
 	return true;
 }
 
-/* Who was accepted by a task that is being aborted is served, or told; nobody is left to wait. */
+/* A client whose accept is aborted is served or sees the close; no client waits for ever. */
 CASE(aborted_accepts_leave_nobody_waiting, 0)
 {
 	uint64_t random = env.seed;
@@ -289,7 +291,7 @@ CASE(aborted_accepts_leave_nobody_waiting, 0)
 		callers[i] = spawn(be_served, &addr);
 	while (!all_complete(callers, CALLERS)) {
 		server = spawn(serve_one, listener);
-		/* Where time is simulated it passes only when nobody has anything to do. */
+		/* Simulated time passes only when no task can run. */
 		if (draw(&random, 2))
 			turns(draw(&random, 6));
 		else
@@ -347,10 +349,7 @@ CASE(an_abstract_unix_name, WEIR_CAP_UNIX)
 
 /* ---- no descriptors ---- */
 
-/*
- * No descriptor is left: the accept waits, and when there is one again it has the connection
- * that stood in the queue.
- */
+/* With no descriptor left the accept waits. Once one is free, it returns the queued connection. */
 CASE(out_of_descriptors, WEIR_CAP_FD)
 {
 	struct weir_addr addr;
@@ -382,8 +381,8 @@ CASE(out_of_descriptors, WEIR_CAP_FD)
 #define MORE_THAN_FILES 20
 
 /*
- * A few are left: as many connections as there are descriptors, and the others one by one as
- * each is closed; every one of them is served.
+ * With a few descriptors left, as many connections are accepted. The others follow one by one as
+ * connections are closed, until all have been served.
  */
 CASE(descriptors_come_back_one_by_one, WEIR_CAP_FD)
 {
@@ -418,7 +417,7 @@ CASE(descriptors_come_back_one_by_one, WEIR_CAP_FD)
 	return 0;
 }
 
-/* Given up while it pauses for want of descriptors: nothing is lost, nobody waits for ever. */
+/* An accept that waits for a descriptor can be cancelled, and no connection is lost. */
 CASE(an_accept_without_descriptors_is_given_up, WEIR_CAP_FD)
 {
 	struct weir_addr addr;
@@ -462,8 +461,8 @@ static int come(const struct weir_addr *addr)
 }
 
 /*
- * All that have come are found, wherever they wait: in the kernel, or where a backend has put those
- * that it accepts on its own account.
+ * Accepting without waiting finds every connection, whether it waits in the kernel's queue or the
+ * backend has accepted it ahead.
  */
 CASE(a_try_finds_all_that_have_come, WEIR_CAP_FD)
 {
@@ -482,7 +481,7 @@ CASE(a_try_finds_all_that_have_come, WEIR_CAP_FD)
 			close(fds[i]);
 		}
 		ck_assert_int_eq(weir_listener_accept_try(listener, &conn), -EAGAIN);
-		/* From now on there is an accept that a backend may have gone on with. */
+		/* From now on the backend may accept ahead. */
 		ck_assert_int_eq(weir_listener_accept_until(listener, weir_deadline_in(WEIR_MSEC),
 							    &conn),
 				 -ETIMEDOUT);
@@ -508,7 +507,7 @@ CASE(a_try_without_descriptors_says_so, WEIR_CAP_FD)
 	return 0;
 }
 
-/* What a backend does not declare it refuses, and the core before it. */
+/* An operation whose capability the backend does not declare is refused. */
 CASE(what_is_not_declared_is_refused, 0)
 {
 	struct weir_tcp *one, *other;

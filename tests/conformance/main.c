@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main.c: the runner of the conformance suite: which backend and in which of its
- * modes, which scheduler, what is skipped. See conformance.h.
+ * main.c: runs the conformance suite on one backend, in one of its modes, on one scheduler, and
+ * skips the cases for which the backend lacks a capability. See conformance.h.
  *
- * The simulated backend, which completes operations late and in another order,
- * runs each case with several seeds: with the current-thread scheduler in virtual
- * time. Its world must be empty at the end.
+ * The simulated backend completes operations late and in another order. Each case runs on it with
+ * several seeds; on the current-thread scheduler time is simulated, too. Its world must be empty at
+ * the end.
  */
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ struct conformance_env env;
 static const char *backend, *options;
 static unsigned seeds = 1;
 static bool homed;
-static struct weir_sim_world *world;	/* the simulated one's, of this round */
+static struct weir_sim_world *world;	/* of this round, if the backend is the simulated one */
 static struct weir_clock *clock_of_round;
 
 static bool is_sim(void)
@@ -73,7 +73,7 @@ static void world_end(void)
 		report.streams, report.listeners, report.leases, report.ops, report.violations);
 }
 
-/* What the backend declares is what its instances say. */
+/* Reads the capabilities from an instance, on a worker. */
 static int read_caps(void *arg)
 {
 	struct weir_listener *listener;
@@ -110,10 +110,7 @@ static void skip_for(uint32_t missing)
 		     cap_name(missing & ~(missing - 1)));
 }
 
-/*
- * Which backend, in which mode. The one place where --options takes effect: they go behind the
- * backend's name, as a user would write them.
- */
+/* The backend with its --options behind the name, as in weir_rt_config. */
 static const char *backend_text(void)
 {
 	static char text[256];
@@ -172,7 +169,7 @@ void conformance_run(int (*body)(void *), uint32_t caps, int round)
 
 /* ---- the command line ---- */
 
-/* The first backend that this build has and that can run here. */
+/* Returns the first backend of this build that can run here. */
 static const char *default_backend(void)
 {
 	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
@@ -200,13 +197,13 @@ static int usage(const char *what)
 	return 99;
 }
 
-/* What came of making a runtime on the backend, in this mode. */
+/* The result of making a runtime on the backend, in this mode. */
 struct attempt {
 	int rc;
 	char why[512];
 };
 
-/* In a process of its own, for a backend may leave things in it that no fork survives. */
+/* Tries in a process of its own: a backend may leave state in a process that breaks later forks. */
 static void try_backend(struct attempt *attempt)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
@@ -225,12 +222,12 @@ static void try_backend(struct attempt *attempt)
 	}
 	close(ends[1]);
 	if (read(ends[0], attempt, sizeof(*attempt)) != sizeof(*attempt))
-		attempt->rc = 0;	/* it died; the cases will show how */
+		attempt->rc = 0;	/* the process died; the cases will show how */
 	close(ends[0]);
 	wait(NULL);
 }
 
-/* NULL, or what is wrong; what is left for testing_main is in words. */
+/* Returns NULL, or the argument that is wrong. The arguments for testing_main go to words. */
 static const char *read_arguments(int argc, char **argv, char **words, int *count)
 {
 	for (int i = 1; i < argc; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * many.c: many connections at a time, and many operations in one go.
+ * many.c: many connections at a time, and many operations in one turn.
  */
 #include "tests/conformance/conformance.h"
 
@@ -102,7 +102,10 @@ static int call(void *arg)
 	return 0;
 }
 
-/* As many as there are descriptors for. They come in any order: each says which it is. */
+/*
+ * Opens as many connections as there are descriptors. They are accepted in any order: each sends
+ * its index.
+ */
 static void multitude_open(struct multitude *m)
 {
 	struct weir_addr addr;
@@ -130,7 +133,7 @@ static void multitude_open(struct multitude *m)
 	weir_listener_close(listener);
 }
 
-/* All of them have a receive in flight; all their bytes come in one go, three times. */
+/* All connections have a receive in flight. Three times bytes arrive on all of them at once. */
 CASE(thousands_of_connections, 0)
 {
 	struct multitude *m = calloc(1, sizeof(*m));
@@ -159,8 +162,8 @@ CASE(thousands_of_connections, 0)
 }
 
 /*
- * One task starts more operations in one poll than any queue to a system has room for, all of
- * them end at once, and the others are given up at once.
+ * One task starts more operations in one poll than a submission queue holds. Those that finish do
+ * so together, and the others are cancelled together.
  */
 CASE(more_operations_than_a_queue_takes, 0)
 {

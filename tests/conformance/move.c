@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * move.c: tasks that move between workers while their operations are in flight, and
- * tasks that stay where they are while their stream has its ends elsewhere.
+ * move.c: tasks that move between workers while their operations are in flight, and pinned tasks
+ * that use one stream from different workers.
  */
 #include "tests/conformance/conformance.h"
 
 /* ---- moved in flight ---- */
 
-/* A future that makes its task be queued, and so perhaps stolen, so many times. */
+/* A future that requeues its task a number of times, so that other workers may steal it. */
 struct storm {
 	struct weir_future future;
 	struct weir_yield_future yield;
@@ -45,8 +45,8 @@ struct mover {
 };
 
 /*
- * Wait for a byte while being moved about. Every other time the storm may win: then the receive is
- * cancelled wherever the task happens to be.
+ * Receives a byte while the task moves between workers. At random it awaits both futures, or
+ * selects: then the storm may win, and the receive is cancelled on whichever worker the task is.
  */
 static int receive_in_a_storm(struct weir_tcp *conn, uint64_t *random, char *ret_byte)
 {
@@ -107,7 +107,7 @@ CASE(tasks_move_while_they_wait, 0)
 	return 0;
 }
 
-/* ---- pinned, each to another worker ---- */
+/* ---- pinned tasks on different workers ---- */
 
 struct pair {
 	struct weir_tcp *side[2];
@@ -149,7 +149,7 @@ static int pair_close(void *arg)
 	return 0;
 }
 
-/* Opened here, written on one worker, read on another, closed on a third. */
+/* One worker opens the stream, one writes to it, another reads from it, and a third closes it. */
 CASE(pinned_tasks_share_a_stream, 0)
 {
 	struct pair pairs[16];
@@ -168,7 +168,7 @@ CASE(pinned_tasks_share_a_stream, 0)
 	return 0;
 }
 
-/* A task on each worker waits on a stream; all are closed, or aborted, from here. */
+/* A task on each worker waits on a stream. This task closes the streams or aborts the tasks. */
 static int wait_pinned(void *arg)
 {
 	char byte;
@@ -208,7 +208,7 @@ CASE(pinned_tasks_are_ended_from_elsewhere, 0)
 
 /* ---- started on one worker, finished on another ---- */
 
-/* Keeps its worker from its queue, so that others take what is in it. */
+/* Occupies its worker, so that other workers steal from its queue. */
 static int hog(void *arg)
 {
 	atomic_uint *moved = arg;
@@ -226,7 +226,9 @@ struct traveller {
 	bool leased;
 };
 
-/* Wait for a byte, and see whether this is still the same worker; 0: the end. */
+/*
+ * Waits for a byte and counts whether the task has moved to another worker. Returns 0 at the end.
+ */
 static int travel(struct traveller *t)
 {
 	int from = weir_rt_worker_index(), rc;
@@ -255,7 +257,7 @@ static int traveller(void *arg)
 
 #define TRAVELLERS 8
 
-/* Until enough have really moved; the watchdog ends it if none ever does. */
+/* Repeats until enough tasks have moved. If none ever moves, the watchdog ends the test. */
 static void journeys(bool leased)
 {
 	struct traveller travellers[TRAVELLERS];

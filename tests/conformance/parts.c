@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * parts.c: what the cases are made of; see conformance.h. Everything runs on a
- * fiber and asserts that it works.
+ * parts.c: helpers for cases; see conformance.h. All run on a fiber and assert that they succeed.
  */
 #include <unistd.h>
 
@@ -18,7 +17,7 @@ struct weir_listener *open_listener(struct weir_addr *ret_addr)
 	return listener;
 }
 
-/* The simulated backend has no say in that: its buffers are small. */
+/* Makes the socket's buffers small. Those of the simulated backend already are. */
 static void small_buffer(struct weir_tcp *conn)
 {
 	struct weir_backend *be = weir_tcp_handle(conn)->backend;
@@ -47,7 +46,7 @@ void close_both(struct weir_tcp *one, struct weir_tcp *other)
 	weir_tcp_close(other);
 }
 
-/* A backend may take its time to let go of a closed listener; what gets in until then is reset. */
+/* A backend may close a listener with delay. Connections that get in until then are reset. */
 void refused(const struct weir_addr *addr)
 {
 	struct weir_tcp *conn;
@@ -69,7 +68,7 @@ void nobodys_addr(struct weir_addr *ret_addr)
 bool sends_wait_for_the_peer(void)
 {
 	if (env.zero_copy)
-		testing_skip("a send without copying ends when its peer has the bytes");
+		testing_skip("a zero-copy send ends only when its peer has received the bytes");
 	return env.zero_copy;
 }
 
@@ -169,7 +168,7 @@ int finish(struct weir_task *task)
 
 /* ---- bytes ---- */
 
-/* The eight bytes of a stream that at is among. */
+/* The eight bytes of the stream around offset `at`. */
 static uint64_t pattern_word(uint64_t seed, size_t at)
 {
 	uint64_t x = (seed + 1) * 0x9e3779b97f4a7c15ull + at / 8 * 0xbf58476d1ce4e5b9ull;
@@ -178,7 +177,7 @@ static uint64_t pattern_word(uint64_t seed, size_t at)
 	return x * 0x94d049bb133111ebull;
 }
 
-/* Some of them, from at on: to, and how many. */
+/* Copies bytes from offset `at` on, up to the end of its eight bytes. Returns how many. */
 static size_t pattern_copy(uint64_t seed, size_t at, uint8_t *to, size_t len)
 {
 	uint64_t word = pattern_word(seed, at);
@@ -197,7 +196,7 @@ void pattern_fill(uint64_t seed, size_t at, void *buf, size_t len)
 		i += pattern_copy(seed, at + i, (uint8_t *)buf + i, len - i);
 }
 
-/* One assertion at the most: libcheck writes to a file at each. */
+/* Asserts only on a mismatch, because libcheck writes to a file at each assertion. */
 void pattern_check(uint64_t seed, size_t at, const void *buf, size_t len)
 {
 	uint8_t want[8];
@@ -276,7 +275,7 @@ static int await_fiber(void *arg)
 	struct waiter *waiter = arg;
 	int rc = weir_await(&waiter->future);
 
-	tell(waiter); /* aborted before it began */
+	tell(waiter); /* in case the task was aborted before it began */
 	return rc;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * program.c: see program.h. What each end must see is kept beside the connection:
- * bytes under way, ends, resets. A step is drawn, skipped where its outcome would
- * be a matter of timing, and its result written down; whether the bytes are the
- * right ones is part of the result.
+ * program.c: see program.h. A program is a series of random steps. Each connection has a model of
+ * what its ends must see: bytes in flight, ends, resets. A step whose outcome would depend on
+ * timing is skipped. Otherwise the step runs, and its result is written to the transcript; part of
+ * the result is whether the bytes were right.
  */
 #include <stdarg.h>
 
@@ -14,19 +14,19 @@
 #define HELD 4
 #define SOON_NS WEIR_MSEC
 
-/* One direction of a connection, named by who sends. */
+/* One direction of a connection, with the index of the side that sends. */
 struct way {
 	uint64_t seed;
 	size_t sent, got;
-	bool ended;			/* the sender's FIN is under way, or there */
+	bool ended;			/* the sender has sent its FIN */
 };
 
 struct conn {
 	struct weir_tcp *side[2];	/* NULL: closed */
-	struct way way[2];		/* by who sends */
-	bool open;			/* has been, since both were closed */
-	bool reset[2];			/* this side will hear of a reset, or has */
-	bool told[2];			/* it has */
+	struct way way[2];		/* by the side that sends */
+	bool open;			/* connected, and not yet closed by both sides */
+	bool reset[2];			/* the other side has reset the connection */
+	bool told[2];			/* a call of this side has reported the reset */
 };
 
 struct held {
@@ -40,9 +40,9 @@ struct run {
 	uint64_t random;
 	struct conn conns[CONNS];
 	struct held held[HELD];
-	/* Of this step. */
+	/* The connection and the side of this step. */
 	struct conn *c;
-	int s;				/* whose turn it is */
+	int s;
 	uint8_t buf[PROGRAM_BYTES + 100];
 };
 
@@ -107,7 +107,7 @@ static bool undisturbed(struct run *r)
 	return mine(r) && theirs(r) && !r->c->reset[0] && !r->c->reset[1];
 }
 
-/* Nothing is there to be received, and more may come. */
+/* Whether a receive would wait: nothing to receive, no end, no reset. */
 static bool would_wait(struct run *r)
 {
 	return undisturbed(r) && unread(in(r)) == 0 && !in(r)->ended;
@@ -160,7 +160,7 @@ static void step_send(struct run *r)
 	note_result(r, send_to(r, mine(r), out(r), n, draw(&r->random, 2)));
 }
 
-/* After this side's own end, or after a reset that it has heard of. */
+/* Sends after this side's own end, or after a reset that was reported to it. */
 static void step_send_in_vain(struct run *r)
 {
 	bool ended = undisturbed(r) && out(r)->ended;
@@ -173,7 +173,7 @@ static void step_send_in_vain(struct run *r)
 
 /* ---- receiving ---- */
 
-/* Part of n bytes, by one of the ways; checked, counted. */
+/* Receives up to n bytes in one of several ways, checks them and counts them. */
 static int receive_part(struct run *r, uint64_t how, size_t n, bool *right)
 {
 	struct iovec iov[2] = { { r->buf, n / 2 }, { r->buf + n / 2, n - n / 2 } };
@@ -208,7 +208,7 @@ static int receive_part(struct run *r, uint64_t how, size_t n, bool *right)
 	return rc;
 }
 
-/* A lease takes what there is, so it is for all of it. */
+/* Receives n bytes. A lease takes whatever has arrived, so it is used only to receive all of it. */
 static int receive(struct run *r, uint64_t how, size_t n)
 {
 	size_t end = in(r)->got + n;
@@ -232,7 +232,7 @@ static void step_receive(struct run *r)
 	note_result(r, receive(r, how, n));
 }
 
-/* Behind the last byte: the end, or once the reset; and more than there is. */
+/* Receives behind the last byte: the end, or the reset. */
 static void step_receive_the_end(struct run *r)
 {
 	size_t left = unread(in(r)), done = 0;
@@ -266,7 +266,10 @@ static void give_back(struct run *r, struct held *h)
 	weir_lease_return(&h->lease);
 }
 
-/* Keep a lease for some steps. How much it has is the backend's choice: the rest follows it. */
+/*
+ * Keeps a lease for some steps. The backend chooses how many bytes are in it; the rest are
+ * received.
+ */
 static void step_hold(struct run *r)
 {
 	struct held *h = &r->held[draw(&r->random, HELD)];
@@ -296,7 +299,9 @@ struct wait {
 	uint8_t buf[4000];
 };
 
-/* A receive that waits, in a task of its own; n: of exactly so many bytes. */
+/*
+ * Starts a receive that waits, in a task of its own. If n is not 0, it waits for exactly n bytes.
+ */
 static void wait_begin(struct run *r, struct wait *w, size_t n)
 {
 	env.stackless = draw(&r->random, 2);
@@ -332,7 +337,7 @@ static void step_wait_for_bytes(struct run *r)
 	note_result(r, rc);
 }
 
-/* Given up with part of its bytes: the others are there for the next. */
+/* Cancels a receive that has a part of its bytes. The next receive gets the others. */
 static void step_cancel(struct run *r)
 {
 	size_t n = draw(&r->random, 2) ? 100 + upto(r, 3000) : 0, part = n ? upto(r, 50) : 0;
@@ -389,7 +394,7 @@ static void step_shut_down(struct run *r)
 	out(r)->ended = true;
 }
 
-/* What the other side will hear when this one closes. */
+/* Closes this side, and records in the model what the other side will see. */
 static void close_mine(struct run *r, bool reset)
 {
 	reset |= unread(in(r)) > 0;
@@ -408,12 +413,12 @@ static void step_close(struct run *r)
 {
 	bool reset = draw(&r->random, 3) == 0, over = in(r)->ended || r->c->reset[r->s];
 
-	/* Rarely, where it is not over yet. */
+	/* Rarely closes a connection that the other side has not ended. */
 	if (!mine(r) || draw(&r->random, over ? 2 : 6))
 		return;
 	note_call(r, reset ? "reset" : "close", unread(in(r)));
 	if (draw(&r->random, 2) && !reset && unread(in(r)) > 0) {
-		/* A close with unread bytes, instead of what stands for it. */
+		/* A close with unread bytes is a reset for the other side. */
 		weir_tcp_close(mine(r));
 		r->c->side[r->s] = NULL;
 		r->c->reset[!r->s] = true;
@@ -447,7 +452,7 @@ static void step_end_under_a_wait(struct run *r)
 	note_result(r, rc);
 }
 
-/* Closed by its own side. */
+/* The waiting side closes its own stream. */
 static void step_close_under_a_wait(struct run *r)
 {
 	struct wait w;
@@ -534,7 +539,7 @@ static void step_refused(struct run *r)
 	note_result(r, weir_tcp_connect_addr(&addr, WEIR_FOREVER, &conn));
 }
 
-/* An accept that is given up, that has its listener closed, or that runs out of time. */
+/* An accept that is aborted, that has its listener closed, or that times out. */
 static void step_accept(struct run *r)
 {
 	struct weir_listener *listener;
@@ -568,7 +573,7 @@ static void step_accept(struct run *r)
 
 /* ---- a program ---- */
 
-/* How often each is drawn, of all of them together. */
+/* The steps and their weights. */
 static const struct {
 	void (*run)(struct run *);
 	unsigned weight;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * program.h: programs of operations, drawn from a seed, whose visible result does
- * not depend on the backend, nor on the scheduler: each step is awaited, and what
- * could come in parts is put together before it is written down.
+ * program.h: random programs of operations whose visible result does not depend on the
+ * backend or the scheduler: each step is awaited, and bytes that may arrive in parts are
+ * collected before they are recorded.
  *
  *	seed ──► program_run, on a fiber ──► transcript: a line per step
  *
@@ -13,7 +13,7 @@
 
 #include "tests/conformance/conformance.h"
 
-/* No direction of a connection has more on its way: every backend holds that much. */
+/* The most bytes in flight in one direction: every backend can buffer as many. */
 #define PROGRAM_BYTES 12000
 
 struct program {
@@ -22,7 +22,7 @@ struct program {
 	size_t len, cap;
 };
 
-/* The body of a fiber: runs the program of its seed. Leaves nothing open. */
+/* The body of a fiber: runs the program for its seed, and closes everything. */
 int program_run(void *program);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * race.c: the cancel and the result meet, for each kind of operation, many times:
- * the event first, the cancel first, or both at once from two tasks. Either the
- * operation has what came, or it was cancelled and the next one has it; never
- * both, never neither. And a cancelled operation leaves its memory alone.
+ * race.c: races between the cancel of an operation and its result, many times for each kind: the
+ * event comes first, the cancel comes first, or two tasks cause them at once. Either the operation
+ * gets the bytes (or the connection), or it is cancelled and the next operation gets them; never
+ * both, and never neither. A cancelled operation does not touch its memory afterwards.
  */
 #include <unistd.h>
 
@@ -22,8 +22,8 @@ enum order {
 
 struct race {
 	struct scene s;
-	struct weir_tcp *near;		/* ACCEPT: who connects; CONNECT: who was accepted */
-	size_t sent, taken;		/* of the stream that the operation is about */
+	struct weir_tcp *near;		/* the other end for ACCEPT and CONNECT */
+	size_t sent, taken;		/* bytes sent and received in the operation's direction */
 	uint64_t random;
 	struct weir_notify stop;
 	struct weir_notified_future stopped;
@@ -49,7 +49,7 @@ static void race_open(struct race *r, enum scene_kind kind)
 	}
 }
 
-/* Fill a stream until it takes no more, or, where that goes on, nearly none. */
+/* Fills a stream until it takes no more bytes, or only very few at a time. */
 static void fill(struct race *r)
 {
 	int rc;
@@ -80,7 +80,7 @@ static void race_begin(struct race *r)
 	pending(&r->waiter);
 }
 
-/* What the operation waits for. */
+/* Causes the event for which the operation waits. */
 static int event(void *arg)
 {
 	struct race *r = arg;
@@ -128,9 +128,9 @@ static int race_run(struct race *r, enum order order)
 	return r->results[0];
 }
 
-/* ---- what became of it ---- */
+/* ---- checking the outcome ---- */
 
-/* The bytes that the operation took, checked. */
+/* Checks the bytes that the operation received. Returns how many it took from the stream. */
 static size_t received(struct race *r, int rc)
 {
 	struct scene *s = &r->s;
@@ -146,7 +146,10 @@ static size_t received(struct race *r, int rc)
 	return s->kind == SCENE_PEEK ? 0 : n;
 }
 
-/* The others, by another call: of the same kind, where a backend serves such streams by habit. */
+/*
+ * Receives the remaining bytes; with leases, if the operation was leased, as backends have a path
+ * for it.
+ */
 static void receive_the_rest(struct race *r)
 {
 	struct scene *s = &r->s;
@@ -161,7 +164,7 @@ static void receive_the_rest(struct race *r)
 	r->taken = r->sent;
 }
 
-/* A buffer that was given back stays as it is. */
+/* The backend must not write to the buffer after the operation has ended. */
 static void settle_receive(struct race *r, int rc)
 {
 	struct scene *s = &r->s;
@@ -171,7 +174,7 @@ static void settle_receive(struct race *r, int rc)
 	receive_the_rest(r);
 	for (size_t i = 0; i < s->len; i++)
 		if (s->buf[i] != CANARY)
-			ck_abort_msg("byte %zu of a buffer that was given back has changed", i);
+			ck_abort_msg("byte %zu of the buffer changed after the operation ended", i);
 }
 
 static void settle_send(struct race *r, int rc)
@@ -196,12 +199,12 @@ static void settle_accept(struct race *r, int rc)
 	pattern_recv(r->near, 3, 0, 100);
 	close_both(s->one, r->near);
 	s->one = NULL;
-	/* It was the only one. */
+	/* There must not be a second connection. */
 	rc = weir_listener_accept_until(s->listener, 0, &s->one);
 	ck_assert_int_eq(rc, -ETIMEDOUT);
 }
 
-/* Of a cancelled connect nobody knows whether it stands in the queue. */
+/* After a cancelled connect, the connection may or may not be in the listener's queue. */
 static void settle_connect(struct race *r, int rc)
 {
 	struct scene *s = &r->s;

@@ -12,7 +12,7 @@ struct line {
 	struct waiter waiter;
 };
 
-/* Set up, and not started. */
+/* Makes the streams and the relay, without starting it. */
 static void line_connect(struct line *line, uint64_t idle_ns, uint64_t half_ns)
 {
 	struct weir_relay_config cfg = WEIR_RELAY_CONFIG_INIT;
@@ -30,7 +30,7 @@ static void line_open(struct line *line, uint64_t idle_ns, uint64_t half_ns)
 	begin(&line->waiter, &line->relay.future);
 }
 
-/* The relay has ended by itself: with this result, and for this reason. */
+/* Asserts that the relay has ended by itself with this result and for this reason. */
 static struct weir_relay_stats line_end(struct line *line, int result, enum weir_relay_end end)
 {
 	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
@@ -156,7 +156,7 @@ CASE(a_relay_carries_a_megabyte_each_way, WEIR_CAP_LEASE)
 	return 0;
 }
 
-/* One that does not read stops the one that writes, through the relay. */
+/* If the right side does not read, the left side has to stop writing. */
 CASE(a_relay_passes_back_pressure_on, WEIR_CAP_LEASE)
 {
 	uint8_t *out;
@@ -206,7 +206,7 @@ CASE(an_aborted_relay_lets_go, WEIR_CAP_LEASE)
 	return 0;
 }
 
-/* ---- the rule of ends (weir/relay.h): who broke it, how, and in which state ---- */
+/* ---- the rule of ends (weir/relay.h), for each cause of the break in each state ---- */
 
 enum state {
 	QUIET,
@@ -221,7 +221,7 @@ static const char *const state_names[] = { "quiet", "left has ended", "right has
 enum cause {
 	LEFT_RESETS,
 	RIGHT_RESETS,
-	LEFT_IS_GONE,			/* and a send has heard of it before the relay began */
+	LEFT_IS_GONE,			/* a send reported it before the relay began */
 	RIGHT_IS_GONE,
 	IDLE_LIMIT,
 	HALF_LIMIT,
@@ -254,7 +254,7 @@ struct trial {
 	enum state state;
 	enum cause cause;
 	struct weir_timeout_future deadline;
-	struct waiter sender;		/* from left, BLOCKED */
+	struct waiter sender;		/* sends from left, if BLOCKED */
 	struct weir_op send;
 	uint8_t *data;
 };
@@ -264,7 +264,7 @@ static bool side_broke(const struct trial *t)
 	return t->cause <= RIGHT_IS_GONE;
 }
 
-/* A reset that the relay has to hear of by a receive: its sends have been told. */
+/* Resets a side, and lets a send report it, so that the relay learns of it only from a receive. */
 static void side_goes(struct weir_tcp **side, struct weir_tcp *far)
 {
 	int rc;
@@ -299,7 +299,7 @@ static void trial_prepare(struct trial *t)
 		side_goes(&line->right, line->b);
 }
 
-/* Start the relay, and let it come to the state. */
+/* Starts the relay and brings it into the state. */
 static void trial_start(struct trial *t)
 {
 	struct line *line = &t->line;
@@ -317,7 +317,7 @@ static void trial_start(struct trial *t)
 		pending(&line->waiter);
 }
 
-/* Of a side that had ended before it reset the relay hears when it sends there. */
+/* If a side has ended before it resets, the relay learns of the reset only when it sends there. */
 static void trial_break(struct trial *t)
 {
 	struct line *line = &t->line;
@@ -336,7 +336,7 @@ static void trial_break(struct trial *t)
 	}
 }
 
-/* All that is left there; then the end, or the error. */
+/* Receives all bytes. Returns 0 at the end, or the error. */
 static int next_end(void *arg)
 {
 	uint8_t *buf = malloc(65536);
@@ -349,7 +349,10 @@ static int next_end(void *arg)
 	return rc;
 }
 
-/* finished: the stream to it had ended before; then only its own direction shows a reset. */
+/*
+ * Checks what a remaining side sees. finished: the relay had already passed the other side's end to
+ * it, so that only its own sends fail.
+ */
 static void trial_hears(struct trial *t, struct weir_tcp *conn, struct weir_task *reader,
 			bool finished)
 {
@@ -361,7 +364,7 @@ static void trial_hears(struct trial *t, struct weir_tcp *conn, struct weir_task
 	if (finished && side_broke(t))
 		while (weir_tcp_send(conn, "x", 1) >= 0)
 			OK(weir_sleep(WEIR_MSEC));
-	else if (finished)	/* nobody is there, but it was not told so before */
+	else if (finished)	/* the relay's end is closed, but the first send still succeeds */
 		OK(weir_tcp_send(conn, "x", 1));
 }
 
@@ -380,7 +383,7 @@ static void trial_close(struct trial *t)
 	weir_relay_close(&t->line.relay);
 }
 
-/* Read on both sides, where that is not done yet. */
+/* Starts a reader on each side that has none yet. */
 static void trial_listen(struct trial *t, struct weir_task **reader)
 {
 	struct weir_tcp *side[] = { t->line.left, t->line.right };
@@ -401,7 +404,9 @@ static void trial(enum state state, enum cause cause)
 	trial_break(&t);
 	side[0] = t.line.left;
 	side[1] = t.line.right;
-	/* With one that does not read the limit comes first; a reset is behind what the relay holds. */
+	/*
+	 * If right does not read, a limit must strike first. A reset is only seen once right reads.
+	 */
 	if (state != BLOCKED || side_broke(&t))
 		trial_listen(&t, reader);
 	trial_close(&t);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scene.c: see scene.h. A send waits because nobody reads and it has more than the
- * backend holds.
+ * scene.c: see scene.h. A send waits because it has more bytes than the connection buffers, and
+ * nobody reads.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -133,7 +133,7 @@ size_t scene_done(const struct scene *s)
 	}
 }
 
-/* Bytes that were sent before the operation ended are where they belong. */
+/* Checks that the bytes sent before the operation ended arrive, and that the stream works. */
 static void check_stream(struct scene *s)
 {
 	size_t done = scene_done(s);

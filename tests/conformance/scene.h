@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scene.h: an operation that waits, of each kind there is, and the object that it
- * waits on, so that a case can be written once for all of them.
+ * scene.h: a waiting operation of any kind, with the object it waits on. A case that is
+ * written with scenes tests all kinds of operations.
  *
- *	scene_open ──► begin, pending ──► it is ended somehow ──► scene_check ──► scene_fini
- *	                  ▲                                            │
- *	                  └──────────────── scene_start ◄──────────────┘
+ *	scene_open ──► begin, pending ──► the case ends it ──► scene_check ──► scene_fini
+ *	                  ▲                                         │
+ *	                  └────────────── scene_start ◄─────────────┘
  */
 #ifndef WEIR_TESTS_CONFORMANCE_SCENE_H
 #define WEIR_TESTS_CONFORMANCE_SCENE_H
@@ -26,13 +26,13 @@ enum scene_kind {
 	SCENE_KINDS
 };
 
-/* The bytes of the two directions: from the operation's end, and to it. */
+/* The pattern seeds of the two directions: sent and received by `one`. */
 #define SCENE_OUT 1u
 #define SCENE_IN 2u
 
 struct scene {
 	enum scene_kind kind;
-	struct weir_tcp *one, *other;	/* the operation is on one */
+	struct weir_tcp *one, *other;	/* the operation is on `one` */
 	struct weir_listener *listener;
 	struct weir_addr addr;
 	struct crowd crowd;
@@ -43,14 +43,14 @@ struct scene {
 	struct weir_lease lease;
 	struct iovec iov[2];
 	uint8_t *buf;
-	size_t len;			/* to be moved at the most */
-	unsigned flags;			/* of a send */
+	size_t len;			/* the most bytes to transfer */
+	unsigned flags;			/* of the send */
 };
 
-/* What a backend must declare for it, besides streams; and whether this one does. */
+/* The capabilities that a kind needs besides streams; and whether this backend declares them. */
 uint32_t scene_caps(enum scene_kind kind);
 bool scene_possible(enum scene_kind kind);
-/* For messages. */
+/* The name of a kind, for messages. */
 const char *scene_name(enum scene_kind kind);
 static inline bool scene_receives(enum scene_kind kind)
 {
@@ -61,14 +61,17 @@ static inline bool scene_sends(enum scene_kind kind)
 	return kind == SCENE_SEND || kind == SCENE_SENDV;
 }
 
-/* The object, and the operation on it, which will wait; start: the next one. */
+/*
+ * scene_open makes the object and an operation on it that will wait; scene_start makes the next
+ * one.
+ */
 struct weir_future *scene_open(struct scene *s, enum scene_kind kind);
 struct weir_future *scene_start(struct scene *s);
-/* The bytes that the operation has moved into or out of its own buffers. */
+/* How many bytes the operation has transferred into or out of its own buffers. */
 size_t scene_done(const struct scene *s);
-/* After an operation that has given up: the object still works, and no byte is lost. */
+/* After a cancelled operation, checks that the object still works and no byte is lost. */
 void scene_check(struct scene *s);
-/* Close the object, as its owner would, or with a reset; its peer stays. */
+/* Close the object, or reset it. Its peer stays open. */
 void scene_close(struct scene *s);
 void scene_reset(struct scene *s);
 void scene_fini(struct scene *s);

@@ -4,12 +4,12 @@
  *
  *	sequences [--seed FIRST [--count N]] [--backend NAME[:OPTIONS]]...
  *
- * Each seed's program (program.h) runs on every backend that this build has and that
- * can run here, and on the simulated one, with the current-thread scheduler and with
- * two workers; the transcripts are compared. With --backend only that one, in that
- * mode, is compared with the simulated one. WEIR_TEST_SEEDS=N: so many seeds.
+ * The program of each seed (program.h) runs on every backend of this build that can run
+ * here and on the simulated one, each with the current-thread scheduler and with two
+ * workers. The transcripts are compared. With --backend, only that backend in that mode
+ * is compared with the simulated one. WEIR_TEST_SEEDS=N sets the number of seeds.
  *
- * A seed that fails is named, with the first line that differs; --seed runs it alone.
+ * A failure names the seed and the first line that differs; --seed runs that seed alone.
  */
 #include "tests/conformance/program.h"
 #include "tests/sim/sim_backend.h"
@@ -18,9 +18,9 @@
 #define SEEDS 300
 #define SEEDS_PER_CASE 20
 
-/* Where a program runs. */
+/* A backend and a scheduler on which programs run. */
 struct place {
-	char backend[96];		/* its options behind a colon; "sim" */
+	char backend[96];		/* NAME or NAME:OPTIONS; "sim" is the simulated one */
 	unsigned workers;
 	bool homed;
 };
@@ -55,7 +55,7 @@ static void add_all_places(void)
 			add_place(info.name, 0, false);
 			add_place(info.name, 2, false);
 		} else if (info.err != -ENOENT) {
-			fprintf(stderr, "# without %s: %s\n", info.name, info.reason);
+			fprintf(stderr, "# backend %s is left out: %s\n", info.name, info.reason);
 		}
 }
 
@@ -95,13 +95,13 @@ static void world_end(struct weir_sim_world *world)
 	ck_assert_uint_eq(report.streams + report.listeners + report.leases + report.ops, 0);
 }
 
-/* A program that hangs is given up, so that its transcript can be shown. */
+/* Aborts a program that hangs, so that its transcript can be shown. */
 static int watch_program(void *arg)
 {
 	struct weir_task *task = spawn(program_run, arg);
 	int result, rc;
 
-	/* A simulated hour, where time is simulated. */
+	/* With the current-thread scheduler, where time may be simulated, an hour. */
 	rc = weir_task_join_until(task, weir_deadline_in(env.workers ? 15 * WEIR_SEC
 								     : 3600 * WEIR_SEC),
 				  &result);
@@ -140,14 +140,14 @@ static void run_at(const struct place *place, struct program *program)
 		world_end(world);
 }
 
-/* ---- and another, compared ---- */
+/* ---- comparing two runs ---- */
 
 static int line_length(const char *text)
 {
 	return (int)strcspn(text, "\n");
 }
 
-/* The first line in which two transcripts differ, and which one it is. */
+/* Moves a and b to the first line in which the transcripts differ. Returns its number. */
 static unsigned first_difference(const char **a, const char **b)
 {
 	unsigned line = 1;
@@ -205,7 +205,7 @@ START_TEST(every_backend_gives_the_same_result)
 	uint64_t seed = first_seed + (uint64_t)_i * SEEDS_PER_CASE;
 	uint64_t end = first_seed + seed_count;
 
-	/* Here, for what a backend's probe leaves in a process may not survive a fork. */
+	/* Probed here in the test's process, because a probe may leave state that breaks forks. */
 	if (place_count == 0)
 		add_all_places();
 	for (int i = 0; i < SEEDS_PER_CASE && seed < end; i++, seed++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shards.c: listeners with a socket for each group of workers, and serving them:
- * who gets which connection, and that each is got once.
+ * shards.c: listeners with a socket (shard) for each group of workers, and serving them: which
+ * worker gets which connection, and that each connection is delivered once.
  */
 #include <unistd.h>
 
@@ -30,8 +30,8 @@ static struct weir_listener *open_shards(enum weir_shards shards, struct weir_ad
 }
 
 /*
- * Each socket is let go of on its own worker, when that has its turn; whoever gets in until then
- * is reset, some before they know that they were in.
+ * Each worker closes its own shard when it has its turn. Clients that get in until then are reset,
+ * some of them before their connect has returned.
  */
 static void closed_soon(const struct weir_addr *addr)
 {
@@ -66,7 +66,7 @@ CASE_IN_GROUPS(a_shard_for_each_group, 0)
 	return 0;
 }
 
-/* Shards let each other in and nobody else, however he asks. */
+/* The shards of a listener share a port. Other listeners cannot join, with or without shards. */
 CASE_IN_GROUPS(shards_have_the_port_for_themselves, 0)
 {
 	struct weir_listener_config cfg = WEIR_LISTENER_CONFIG_INIT;
@@ -118,8 +118,8 @@ CASE_IN_GROUPS(a_unix_listener_has_one_socket, WEIR_CAP_UNIX)
 }
 
 /*
- * A port on which nobody listens and which nobody is given, who asks for any. By the system's own
- * means: what the backend closes may count as a descriptor for a while.
+ * Binds a port without listening, so that the kernel does not assign it to others. Not through
+ * weir: a socket that the backend closes may count as an open descriptor for a while.
  */
 static int hold_port(struct weir_addr *ret_addr)
 {
@@ -134,8 +134,8 @@ static int hold_port(struct weir_addr *ret_addr)
 }
 
 /*
- * Descriptors for all shards but the last: none is left open, and the port is free; in the end, for
- * a socket that is being closed refuses a client before it has left its port.
+ * If descriptors run out before the last shard, no shard stays open and the port becomes free. It
+ * may take a moment: a closed socket refuses clients before it has released its port.
  */
 CASE_IN_GROUPS(all_shards_are_opened_or_none, WEIR_CAP_FD)
 {
@@ -187,7 +187,7 @@ CASE_IN_GROUPS(several_shards_are_opened_on_a_fiber, 0)
 struct acceptor {
 	struct weir_listener *listener;
 	atomic_uint *accepted;
-	int wrong;			/* connections of another group's shard */
+	int wrong;			/* connections that came to another group's shard */
 };
 
 static int accept_all(void *arg)
@@ -208,7 +208,7 @@ static int accept_all(void *arg)
 
 #define CLIENTS 40
 
-/* Each connection arrives once, at a task of the group whose shard it came to. */
+/* Each connection is delivered once, to a task of the group whose shard it came to. */
 CASE_IN_GROUPS(each_connection_arrives_once, 0)
 {
 	struct weir_addr addr;
@@ -230,7 +230,7 @@ CASE_IN_GROUPS(each_connection_arrives_once, 0)
 		weir_tcp_close(conn);
 	}
 	ck_assert_uint_eq(atomic_load(&accepted), CLIENTS);
-	/* The loops are idle: each has an accept pending when the listener is closed. */
+	/* Lets every task reach its next accept, so that all are pending when they are aborted. */
 	turns(10);
 	for (unsigned i = 0; i < workers(); i++)
 		weir_task_abort(tasks[i]);
@@ -268,9 +268,9 @@ struct service {
 	struct weir_listener *listener;
 	struct weir_serve_config cfg;
 	atomic_uint begun, served;
-	atomic_uint by[8];		/* connections of each worker */
+	atomic_uint by[8];		/* connections served by each worker */
 	struct weir_tcp *conns[CLIENTS];
-	atomic_int room;		/* what admit has left */
+	atomic_int room;		/* how many more connections admit lets in */
 	struct weir_notify change;
 };
 
@@ -284,7 +284,7 @@ static void service_init(struct service *s, struct weir_listener *listener,
 	weir_notify_init(&s->change);
 }
 
-/* Connections stay open: they are the load. */
+/* Keeps the connection open, so that it counts as the worker's load. */
 static void take_conn(struct weir_tcp *conn, void *arg)
 {
 	struct service *s = arg;
@@ -308,7 +308,7 @@ static void wait_served(struct service *s, unsigned count)
 		OK(weir_notify_wait(&s->change));
 }
 
-/* How many workers have been given one, and the most and the fewest that one in the group has. */
+/* Finds the most and the fewest connections that a worker of the group has. */
 static void spread(struct service *s, unsigned group, unsigned *ret_most, unsigned *ret_fewest)
 {
 	*ret_most = 0;
@@ -333,7 +333,7 @@ static void service_end(struct service *s, struct weir_task *task)
 	weir_notify_fini(&s->change);
 }
 
-/* Given to the least loaded: while none ends, each worker of a group has as many as the others. */
+/* With least-loaded dispatch and no connection ending, the workers of a group get equally many. */
 CASE_IN_GROUPS(the_least_loaded_gets_the_next, 0)
 {
 	struct weir_tcp *conns[CLIENTS];
@@ -353,7 +353,7 @@ CASE_IN_GROUPS(the_least_loaded_gets_the_next, 0)
 		ck_assert_uint_le(most - fewest, 1);
 		ones += most > 0;
 	}
-	/* The hash of forty connections leaves no group without any. */
+	/* The kernel's hash gives each group some of the forty connections. */
 	ck_assert_uint_eq(ones, groups());
 	for (unsigned i = 0; i < CLIENTS; i++)
 		weir_tcp_close(conns[i]);
@@ -361,7 +361,7 @@ CASE_IN_GROUPS(the_least_loaded_gets_the_next, 0)
 	return 0;
 }
 
-/* What is closed counts no more: one after the other, they all stay where they were accepted. */
+/* Closed connections are no load: connections one after the other stay on the accepting worker. */
 CASE_IN_GROUPS(who_is_idle_keeps_what_it_accepts, 0)
 {
 	struct weir_addr addr;
@@ -399,7 +399,7 @@ static int hold_worker(void *arg)
 	return 0;
 }
 
-/* All of it stays on one worker, for what is under way on the stuck one's ring goes on later. */
+/* All tasks are on one worker, because operations on the stuck worker's ring do not progress. */
 static int serve_beside_a_stuck_worker(void *arg)
 {
 	unsigned here = (unsigned)weir_rt_worker_index(), stuck = (here + 1) % workers();
@@ -419,7 +419,7 @@ static int serve_beside_a_stuck_worker(void *arg)
 		OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &conns[i]));
 		wait_served(&s, i > 0 ? i : 1);
 	}
-	/* It was given one, and has not begun: the others took what came after that. */
+	/* It was assigned one, which it has not begun to serve. The others got the rest. */
 	ck_assert_uint_eq(atomic_load(&s.by[stuck]), 0);
 	wait_served(&s, 9);
 	atomic_store(&hog.stop, true);
@@ -439,7 +439,7 @@ CASE(a_stuck_worker_gets_one_and_no_more, 0)
 	return 0;
 }
 
-/* Nobody has accepted yet; serving is called off at once, and still they are all served. */
+/* The clients are in the queue when serving begins. It is aborted at once, and serves them all. */
 static void serve_what_is_queued(enum weir_dispatch dispatch)
 {
 	struct weir_tcp *conns[CLIENTS];
@@ -514,7 +514,7 @@ CASE_IN_GROUPS(without_room_a_connection_is_reset, 0)
 		OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &conns[i]));
 		wait_served(&s, i + 1);
 	}
-	/* The reset may come before the connect has returned. */
+	/* The third is not admitted: it is reset, perhaps before its connect has returned. */
 	rc = weir_tcp_connect_addr(&addr, WEIR_FOREVER, &conns[2]);
 	if (rc == 0) {
 		rc = weir_tcp_recv(conns[2], &byte, 1);

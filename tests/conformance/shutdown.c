@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shutdown.c: a runtime that shuts down with everything in flight: each kind of
- * operation, in both bodies, with a lease in hand, in a relay. The runner then
- * finds that nothing is left.
+ * shutdown.c: a runtime shuts down with operations of every kind in flight, in both kinds of tasks,
+ * with leases held and relays running. The runner then checks that nothing is left.
  */
 #include "tests/conformance/scene.h"
 
-/* Tasks that own what they wait on, and that nobody but the shutdown ends. */
+/* A task that owns the object on which it waits. Only the shutdown ends it. */
 struct forsaken {
 	struct scene scene;
 	enum scene_kind kind;
@@ -86,13 +85,13 @@ CASE(a_shutdown_ends_everything, 0)
 		return 0;
 	for (int round = 0; round < 6; round++)
 		for (enum scene_kind kind = 0; kind < SCENE_KINDS; kind++)
-			/* Filling a listener's queue takes its time. */
+			/* Filling a listener's queue takes long, so there are fewer of these. */
 			if (scene_possible(kind) && (kind != SCENE_CONNECT || round < 2))
 				forsake(kind, round % 2);
 	return 0;
 }
 
-/* The same under traffic: streams that echo to each other as fast as they can. */
+/* The same under load: streams echo to each other as fast as they can. */
 static int echo_for_ever(void *arg)
 {
 	struct weir_tcp *conn = arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream.c: bytes on a stream that nothing disturbs: every way to send and to
- * receive, half-closes, the end, back-pressure.
+ * stream.c: bytes on a stream without errors or cancels: every way to send and to receive,
+ * half-closes, the end, back-pressure.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -42,7 +42,7 @@ static int echo_lease(void *arg)
 	return rc;
 }
 
-/* Three pieces, one of them empty; the answer goes out in one iovec with what is left of each. */
+/* Receives into three pieces, one of them empty, and sends back the filled parts of all three. */
 static int echo_vectored(void *arg)
 {
 	struct weir_tcp *conn = arg;
@@ -75,7 +75,7 @@ static int echo_vectored(void *arg)
 	return rc;
 }
 
-/* A stackless one: a poll function that sends back what came in a lease. */
+/* A stackless server: a poll function that sends back each lease. */
 struct echo_state {
 	struct weir_tcp *conn;
 	struct weir_lease lease;
@@ -218,7 +218,7 @@ CASE(peek_leaves_the_bytes, 0)
 	return 0;
 }
 
-/* Trying answers at once; what it could not have is there for the next. */
+/* The _try calls return at once. They lose no bytes: the next call gets them. */
 CASE(trying_never_waits, 0)
 {
 	struct weir_tcp *one, *other;
@@ -320,7 +320,7 @@ CASE(one_direction_goes_on_after_the_other_ended, 0)
 	return 0;
 }
 
-/* An end that arrives while a read waits for it. */
+/* The end arrives while a read is pending. */
 CASE(a_waiting_read_sees_the_end, 0)
 {
 	struct weir_tcp *one, *other;
@@ -368,9 +368,9 @@ CASE(a_writer_waits_for_its_reader, 0)
 	return 0;
 }
 
-/* ---- sockets of somebody else's making ---- */
+/* ---- adopted sockets ---- */
 
-/* A socket that blocks, or does not, as a library or a parent made it: weir waits without a thread. */
+/* The adopted socket may be blocking or not. weir waits for it without blocking a thread. */
 CASE(adopted_sockets_wait_like_any, WEIR_CAP_FD | WEIR_CAP_UNIX)
 {
 	struct weir_tcp *one, *other;
@@ -402,7 +402,10 @@ CASE(adopted_sockets_wait_like_any, WEIR_CAP_FD | WEIR_CAP_UNIX)
 	return 0;
 }
 
-/* Closed while somebody has the original, and adopted again: under the same number, if it is free by now. */
+/*
+ * Copies of one socket are adopted and closed in turn, while the original stays open. Each copy may
+ * get the descriptor number of the one before.
+ */
 CASE(a_copy_is_adopted_again_and_again, WEIR_CAP_FD | WEIR_CAP_UNIX)
 {
 	struct weir_listener *listener;
@@ -437,7 +440,9 @@ CASE(a_copy_is_adopted_again_and_again, WEIR_CAP_FD | WEIR_CAP_UNIX)
 		weir_accept_init(&accept, listener, &conn);
 		begin(&waiter, &accept.future);
 		pending(&waiter);
-		/* The request of the copy before, which is being given up, may take some. */
+		/*
+		 * The accept of the previous copy may still be in the kernel and take a connection.
+		 */
 		while (!weir_task_is_complete(waiter.task)) {
 			OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &client));
 			OK(weir_sleep(WEIR_MSEC));

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread.c: operations and the threads around them: foreign ones that wake a
- * sleeping worker, calls of the program's own that must not be interrupted, a
- * thread that starts operations and goes away, a fork, and that waiting costs no
- * threads.
+ * thread.c: operations and threads. Threads outside the runtime wake a sleeping worker; the
+ * program's own system calls are not interrupted; operations survive the thread that started them,
+ * and a fork; and waiting takes no threads.
  */
 #include <dirent.h>
 #include <poll.h>
@@ -33,7 +32,7 @@ static int be_poked(void *arg)
 	return 0;
 }
 
-/* One wake at a time, each from a thread of no runtime to a runtime that may be asleep. */
+/* Runs outside the runtime, and wakes a task on it again and again. The runtime may be asleep. */
 static void *poke(void *arg)
 {
 	struct poker *p = arg;
@@ -58,7 +57,7 @@ CASE(a_sleeping_worker_hears_every_wake, 0)
 	pthread_t thread;
 	char byte;
 
-	/* Something is in flight all the time. */
+	/* Keeps an operation in flight all the time. */
 	connected(&one, &other);
 	weir_op_init_recv(&op, weir_tcp_handle(one), &byte, 1, 0);
 	begin(&waiter, &op.future);
@@ -100,7 +99,7 @@ static int listen_in(void *arg)
 	return 0;
 }
 
-/* Completions that land meanwhile are no reason for EINTR. */
+/* Completions that arrive during a system call of the program must not make it fail with EINTR. */
 CASE(calls_of_the_program_are_not_interrupted, 0)
 {
 	const struct timespec ms = { 0, 1000000 };
@@ -166,8 +165,9 @@ CASE(waiting_costs_no_threads, 0)
 }
 
 /*
- * With the current-thread scheduler the thread in block_on is the worker. One starts
- * operations and ends; they go on with the next one. A static: it outlives both.
+ * With the current-thread scheduler, the thread in block_on is the worker. A thread starts
+ * operations and ends; they finish when another thread runs block_on. Static, because it outlives
+ * both threads.
  */
 static struct {
 	struct weir_tcp *near, *far;
@@ -218,7 +218,7 @@ END_TEST
 
 /* ---- fork ---- */
 
-/* A child that has nothing to do with weir takes nothing along, and leaves nothing behind. */
+/* A forked child that does not use weir does not disturb the parent's operations. */
 CASE(a_fork_leaves_operations_alone, 0)
 {
 	struct weir_tcp *one, *other;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vector.c: transfers that do not go in one piece: vectors that are cut anywhere,
- * everything-or-nothing calls through small buffers, more pieces than a call takes.
+ * vector.c: transfers in several pieces: iovecs cut at any place, calls that transfer everything
+ * through small buffers, and more pieces than one system call takes.
  */
 #include "tests/conformance/conformance.h"
 
-/* Much more than such buffers hold. */
+/* Many times the size of the socket buffers. */
 #define BYTES 2000000
 #define PIECES 40
 
-/* Cut [buf, buf + len) into pieces, some of them empty; how many. */
+/* Cuts [buf, buf + len) into pieces, some of them empty. Returns how many. */
 static unsigned cut(uint64_t *random, uint8_t *buf, size_t len, struct iovec *iov)
 {
 	unsigned count = 1 + (unsigned)draw(random, PIECES);
@@ -23,7 +23,10 @@ static unsigned cut(uint64_t *random, uint8_t *buf, size_t len, struct iovec *io
 	return count;
 }
 
-/* One vectored send of everything, then of as much as goes; the iovec stays as it was. */
+/*
+ * Sends everything with WEIR_OP_ALL, then as much as possible without it. The iovecs must not
+ * change.
+ */
 static int send_vectors(void *arg)
 {
 	struct weir_tcp *conn = arg;
@@ -74,7 +77,7 @@ CASE(vectors_are_cut_anywhere, 0)
 		rc = weir_tcp_recvv(other, iov, count);
 		OK(rc);
 		ck_assert_uint_le((size_t)rc, len);
-		/* The pieces lie one behind the other, so the bytes do too. */
+		/* The pieces are adjacent in memory, so all bytes can be checked at once. */
 		pattern_check(1, at, buf, (size_t)rc);
 		at += (size_t)rc;
 	} while (rc > 0);
@@ -85,7 +88,7 @@ CASE(vectors_are_cut_anywhere, 0)
 	return 0;
 }
 
-/* ---- more pieces than the system takes in a call ---- */
+/* ---- more pieces than one system call takes ---- */
 
 #define MANY_PIECES 3000
 
@@ -139,7 +142,7 @@ CASE(more_pieces_than_a_call_takes, 0)
 
 /* ---- empty pieces, and no room at all ---- */
 
-/* So many empty pieces before, between and behind the halves of the bytes. */
+/* Puts `empty` empty pieces before, between and behind the two halves of the bytes. */
 static unsigned among_empty(struct iovec *iov, unsigned empty, uint8_t *buf, size_t len)
 {
 	memset(iov, 0, (3 * empty + 2) * sizeof(*iov));
@@ -156,7 +159,7 @@ static int await_now(struct weir_op *op)
 	return ended(&waiter);
 }
 
-/* Around the most that are copied for a call, and the most that one takes. */
+/* Around the two limits: iovecs copied per operation (16), and iovecs per system call (1024). */
 static const unsigned emptiness[] = { 0, 1, 16, 17, 1023, 1024, 1025, 3000 };
 #define EMPTIEST 3000
 
@@ -194,7 +197,7 @@ CASE(empty_pieces_are_no_end, 0)
 	return 0;
 }
 
-/* A receive that has no room could not be told from one that met the end. */
+/* A receive without room is refused: its result 0 would look like the end of the stream. */
 static void receive_nothing(struct weir_tcp *conn, struct iovec *empty)
 {
 	struct weir_op op;
@@ -234,9 +237,9 @@ CASE(no_room_is_no_end, 0)
 	return 0;
 }
 
-/* ---- more than a result can tell ---- */
+/* ---- more bytes than fit into a result, an int ---- */
 
-/* The same memory again and again, so that it takes little. */
+/* All pieces are the same memory, so that the test needs little. */
 #define AGAIN_BYTES ((size_t)1 << 20)
 
 static unsigned again(struct iovec *iov, uint8_t *buf, size_t sum)
@@ -283,7 +286,7 @@ CASE(all_of_more_than_a_result_can_tell_is_refused, 0)
 	return 0;
 }
 
-/* What comes may be less, so room may be more. */
+/* More room is allowed, because fewer bytes may arrive. */
 CASE(more_room_than_a_result_can_tell_is_allowed, 0)
 {
 	struct iovec *iov = calloc(MOST_PIECES, sizeof(*iov));
@@ -370,7 +373,7 @@ CASE(all_of_it_through_little_room, 0)
 	return 0;
 }
 
-/* An exact receive that is fed a byte at a time waits as often. */
+/* The exact receive gets one byte at a time, and has to wait for each. */
 CASE(an_exact_receive_is_fed_in_bits, 0)
 {
 	struct weir_tcp *one, *other;
