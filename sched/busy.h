@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * busy.h: how long a worker has been busy, which is: had a thread, and was not in
- * worker_park. The clock is read where that begins and ends, and by who asks.
+ * busy.h: how long a worker has been busy: it had a thread and was not in
+ * worker_park. The owner reads the clock when a busy stretch begins and ends;
+ * others read it when they ask.
  */
 #ifndef WEIR_SCHED_BUSY_H
 #define WEIR_SCHED_BUSY_H
@@ -12,15 +13,15 @@
 
 struct busy {
 	struct seqlock lock;
-	uint64_t since_ns;		/* 0: it is not busy; atomic */
-	uint64_t total_ns;		/* of the stretches that are over; atomic */
+	uint64_t since_ns;		/* 0: not busy; atomic */
+	uint64_t total_ns;		/* the sum of the stretches that are over; atomic */
 };
 
 /* [owner] */
 static inline void busy_begin(struct busy *b)
 {
 	if (b->since_ns)
-		return;			/* its thread has changed: it was busy all along */
+		return;			/* only its thread has changed: it was busy all along */
 	seqlock_write_begin(&b->lock);
 	weir__store(&b->since_ns, weir__clock_system(), WEIR_RELAXED);
 	seqlock_write_end(&b->lock);
@@ -39,7 +40,7 @@ static inline void busy_end(struct busy *b)
 	seqlock_write_end(&b->lock);
 }
 
-/* The stretch that has not ended counts as far as it has come. [any] */
+/* The time so far, including the current stretch. [any] */
 static inline uint64_t busy_ns(const struct busy *b)
 {
 	uint64_t now = weir__clock_system(), since, total;

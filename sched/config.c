@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config.c: what a runtime is asked for: defaults, and the sentence that says which
- * value is out of range. What the machine has to say to it is runtime.c's.
+ * config.c: the configuration of a runtime: fills in the defaults, and says which
+ * value is out of range. runtime.c applies it to the machine.
  */
 #include <errno.h>
 #include <signal.h>
@@ -87,8 +87,9 @@ static int fill_defaults(struct weir_rt_config *c)
 	DEFAULT(c->tick_ns, WEIR_MSEC);
 	DEFAULT(c->stack_bytes, WEIR__STACK_BYTES_DEFAULT);
 	/*
-	 * A read that leaves room has emptied the socket and needs no second one to see that: with
-	 * messages of 16 KiB this saves a proxy 7 % of the CPU time against leases of 16 KiB.
+	 * A read that does not fill its buffer has emptied the socket, so no second read is needed
+	 * to find that out. With messages of 16 KiB this saves a proxy 7 % of its CPU time against
+	 * leases of 16 KiB.
 	 */
 	DEFAULT(c->lease_bytes, 32 * 1024);
 	DEFAULT(c->blocking_max, 512);
@@ -122,12 +123,12 @@ static int check(const struct weir_rt_config *c)
 			      (int)c->sched);
 	if (c->sched == WEIR_SCHED_CURRENT && c->workers != 1)
 		return weir__runtime_refuse(-EINVAL,
-				      "workers %u with the current-thread scheduler: it has 1",
+				      "workers is %u, but the current-thread scheduler has 1",
 				      c->workers);
 	if (c->steal > WEIR_STEAL_OFF)
 		return weir__runtime_refuse(-EINVAL,
 			      "steal %d is none of WEIR_STEAL_ALL, WEIR_STEAL_NODE, "
-			      "WEIR_STEAL_GROUP and WEIR_STEAL_OFF",
+			      "WEIR_STEAL_GROUP, WEIR_STEAL_OFF",
 			      (int)c->steal);
 	if ((rc = check_range("workers", c->workers, 0, WORKERS_MAX)) < 0 ||
 	    (rc = check_range("event_interval", c->event_interval, 1, 1u << 20)) < 0 ||

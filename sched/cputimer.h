@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cputimer.h: a signal to the calling thread for each stretch of CPU time that it
- * has used. A thread that sleeps, or that waits for a CPU, gets none.
+ * cputimer.h: sends the calling thread a signal each time it has used a certain
+ * CPU time. A thread that sleeps, or waits for a CPU, gets none.
  *
- * The timer is the thread's: made when it is first armed, and gone with the thread,
- * or in a forked child. One file per system implements this.
+ * The timer belongs to the thread: it is made when it is first armed, and is gone
+ * when the thread ends, or in a forked child. One file per system implements
+ * this.
  */
 #ifndef WEIR_SCHED_CPUTIMER_H
 #define WEIR_SCHED_CPUTIMER_H
@@ -14,15 +15,15 @@
 #include <stdint.h>
 
 /*
- * From now on, every period_ns. Costs nothing where it is armed so already. 0; -EAGAIN when the
- * system has no timer left; -ENOTSUP where there is no such thing. [any]
+ * Arms the timer: a signal every period_ns. Does nothing if it is already armed with that period.
+ * 0; -EAGAIN if the system has no timer left; -ENOTSUP if it has no such timers. [any]
  */
 int weir__cputimer_arm(int signo, uint64_t period_ns);
 
-/* No more. [any], async-signal-safe */
+/* Stops the timer. [any], async-signal-safe */
 void weir__cputimer_disarm(void);
 
-/* Whether a signal comes from such a timer. [any], async-signal-safe */
+/* True if a signal comes from such a timer. [any], async-signal-safe */
 bool weir__cputimer_sent(const siginfo_t *info);
 
 /* The CPU time that the calling thread has used, in ns. [any], async-signal-safe */

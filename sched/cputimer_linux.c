@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cputimer_linux.c: sched/cputimer.h on Linux, by POSIX timers on the thread's CPU
- * clock. The kernel looks at them in its tick: one expires up to a tick late (4 ms
- * with HZ=250), and the tick of a nohz_full CPU goes on while one is armed.
+ * cputimer_linux.c: sched/cputimer.h on Linux, with POSIX timers on the thread's
+ * CPU clock. The kernel checks them in its tick: a timer expires up to a tick
+ * late (4 ms with HZ=250), and a nohz_full CPU keeps its tick while one is armed.
  */
 #include "sched/cputimer.h"
 
@@ -20,13 +20,13 @@
 struct cputimer {
 	timer_t id;
 	bool made;
-	unsigned fork_generation;	/* a child has no timers */
+	unsigned fork_generation;	/* a forked child has no timers */
 	int signo;
 	uint64_t period_ns;		/* 0: not armed */
 };
 
 static _Thread_local struct cputimer mine;
-static const char mark;			/* its address tells our signals from others */
+static const char mark;			/* its address marks weir's own signals */
 static pthread_key_t at_thread_end;
 
 static void delete_timer(void *arg)

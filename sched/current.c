@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * current.c: the current-thread scheduler. There is one worker and no thread of
- * its own: whoever is in block_on takes the turn and is the worker until its
- * root function has returned. Others in block_on meanwhile wait for their own
- * root to return, or for the turn.
+ * current.c: the current-thread scheduler. It has one worker and no thread of its
+ * own: one thread in block_on takes the turn and is the worker until its root
+ * function has returned. Other threads in block_on wait until their root returns
+ * or the turn is free.
  */
 #include <stdlib.h>
 
@@ -13,8 +13,8 @@
 #include "sched/worker.h"
 
 /*
- * A function that block_on runs. The caller and the task share it: after a shutdown that timed
- * out the caller is gone, and the task may still come to its end.
+ * A function that block_on runs. The caller and the task share it: after a shutdown that ran out
+ * of time the caller is gone, but the task may still finish.
  */
 struct root {
 	struct runtime *rt;
@@ -68,7 +68,7 @@ static struct root *root_new(struct runtime *rt, int (*fn)(void *), void *arg, i
 	return NULL;
 }
 
-/* The caller's end of it, with turn_lock held. */
+/* Ends the caller's part, with turn_lock held. */
 static int root_leave(struct root *root)
 {
 	int result = root->result;
@@ -86,7 +86,10 @@ static int root_leave(struct root *root)
 	return result;
 }
 
-/* Be the worker until until(arg) says so. Called and left with turn_lock held. */
+/*
+ * Makes this thread the worker until until(arg) is true. Called with turn_lock held, and returns
+ * with it held.
+ */
 static void take_turn(struct runtime *rt, bool (*until)(void *), void *arg)
 {
 	WEIR_ASSERT(!rt->turn_taken && rt->base.workers == 1);
@@ -132,7 +135,7 @@ void weir__current_drain(struct runtime *rt, uint64_t deadline)
 	struct weir_rt *entered = weir__context()->rt;
 
 	pthread_mutex_lock(&rt->turn_lock);
-	/* A thread in block_on may be the worker now. */
+	/* A thread in block_on may be the worker now, and must see the deadline. */
 	weir__store(&rt->drain_deadline, deadline, WEIR_RELAXED);
 	while (!drained(rt)) {
 		if (!rt->turn_taken)
@@ -145,8 +148,8 @@ void weir__current_drain(struct runtime *rt, uint64_t deadline)
 }
 
 /*
- * Wait for the thread that is the worker to give its turn back. Nobody need be in block_on when
- * the runtime stops: then the worker ends here.
+ * Waits until no thread is the worker. When the runtime stops, nobody may be in block_on, so the
+ * worker's end is done here.
  */
 int weir__current_stop(struct runtime *rt, uint64_t deadline)
 {

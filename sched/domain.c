@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* domain.c: see domain.h. Groups and domains from the plan, and the group of a foreign thread. */
+/*
+ * domain.c: see domain.h. Makes groups and domains from the plan, and finds the
+ * group of a thread that is no worker.
+ */
 #include "sched/domain.h"
 
 #include <errno.h>
@@ -14,9 +17,9 @@
 
 #define NO_GROUP UINT16_MAX
 
-/* ---- making them ---- */
+/* ---- groups and domains ---- */
 
-/* Groups with the same number are of one domain. */
+/* Groups with the same key are in one domain. */
 static unsigned domain_key(const struct runtime *rt, unsigned group)
 {
 	switch (rt->cfg.steal) {
@@ -39,7 +42,7 @@ static struct domain *domain_of(struct runtime *rt, unsigned group)
 	return &rt->domains[rt->domains_len++];
 }
 
-/* Those of the plan's near groups that are in the domain. */
+/* Takes the plan's near groups that are in the group's domain. */
 static int find_near(struct runtime *rt, struct group *g, const struct weir_plan_group *plan)
 {
 	unsigned k;
@@ -60,7 +63,7 @@ static int find_near(struct runtime *rt, struct group *g, const struct weir_plan
 	return 0;
 }
 
-/* By P#, for threads that are no workers. */
+/* Maps CPUs, by the kernel's number, to groups, for threads that are no workers. */
 static int map_cpus(struct runtime *rt)
 {
 	unsigned cpu, k;
@@ -145,7 +148,7 @@ struct group *weir__domains_group_of(struct runtime *rt, unsigned worker)
 
 /* ---- threads that are no workers ---- */
 
-/* One after another, so that many producers share the queues out among themselves. */
+/* Gives threads their home groups in turn, so that many producers spread over all groups. */
 static unsigned next_home(void)
 {
 	static uint32_t last;

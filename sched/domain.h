@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * domain.h: who shares what with whom. The plan (weir/topo.h) puts workers into
+ * domain.h: which workers share what. The plan (weir/topo.h) puts workers into
  * groups; weir_rt_config.steal puts groups into domains.
  *
  *	group	workers that share a cache: an inject queue, a word of sleepers
- *	domain	workers that steal from each other: all, those of a node, those of a group;
- *		the idle protocol (sched/idle.h), the watch (sched/watch.h)
+ *	domain	workers that steal from each other: all, those of a node, or those of a
+ *		group; the idle protocol (sched/idle.h), the watch (sched/watch.h)
  *
- * What is ready in a domain is run there, and announced to its sleepers only. A task
- * changes domains in one way: whoever wakes it is on a worker of another one, or is no
- * worker and pushes to the group that is near.
+ * A task that is ready in a domain runs there, and is announced only to the
+ * domain's sleepers. It changes its domain only through its waker: a worker of
+ * another domain, or a thread that is no worker and pushes to its nearest group.
  */
 #ifndef WEIR_SCHED_DOMAIN_H
 #define WEIR_SCHED_DOMAIN_H
@@ -24,15 +24,16 @@ struct domain {
 	struct idle idle;
 	struct watch watch;
 	unsigned workers;
-	bool stealing;			/* it has several workers, which steal */
+	bool stealing;			/* it has several workers, and they steal */
 };
 
 struct group {
-	struct inject inject;		/* what other threads made ready */
-	struct idle_group idle;		/* also says which groups of the domain are near */
+	struct inject inject;		/* tasks that other threads made ready */
+	struct idle_group idle;		/* also lists the near groups of the domain */
 	struct domain *domain;
 	uint16_t node;
-	uint16_t on_node;		/* so many of idle.near, the first ones, are on this node */
+	/* how many of idle.near, from the first on, are on this node */
+	uint16_t on_node;
 };
 
 static inline struct group *group_near(struct group *g, unsigned k)
@@ -40,7 +41,10 @@ static inline struct group *group_near(struct group *g, unsigned k)
 	return WEIR_CONTAINER_OF(g->idle.near[k], struct group, idle);
 }
 
-/* Make them by the plan. 0 or -ENOMEM; weir__domains_fini frees what there is all the same. [setup] */
+/*
+ * Makes groups and domains by the plan. 0 or -ENOMEM; weir__domains_fini frees them even then.
+ * [setup]
+ */
 int weir__domains_init(struct runtime *rt);
 void weir__domains_fini(struct runtime *rt);
 
@@ -48,12 +52,12 @@ void weir__domains_fini(struct runtime *rt);
 struct group *weir__domains_group_of(struct runtime *rt, unsigned worker);
 
 /*
- * Where a thread that is no worker puts what it makes ready: to the group of the CPU that it
- * runs on; where that says nothing, to the same one each time. [any]
+ * The group to which a thread that is no worker pushes ready tasks: the group of its CPU; if that
+ * is unknown, the same group each time. [any]
  */
 struct group *weir__domains_group_here(struct runtime *rt);
 
-/* This thread was a worker of the group, and what it makes ready goes there; NULL: no more. */
+/* This thread was a worker of the group, and pushes to it from now on; NULL: not any longer. */
 void weir__domains_stay_near(struct runtime *rt, struct group *group);
 
 #endif

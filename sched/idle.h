@@ -1,68 +1,74 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * idle.h: who sleeps, how many search, and whom to wake: without a lock.
+ * idle.h: which workers sleep, how many search, and which one to wake; without a
+ * lock.
  *
- * Workers that steal from each other are a domain; they share an inject queue, and
- * a word of sleepers, with those of their group.
+ * Workers that steal from each other are a domain. The workers of a group within
+ * it share an inject queue and a word of sleepers.
  *
- *	searching	of a domain: how many workers look for work (or were woken to look)
- *	asleep		of a group: a bit per worker that has parked and that nobody has
+ *	searching	of a domain: how many workers search for work (or were woken to search)
+ *	asleep		of a group: a bit for each worker that has parked and that nobody has
  *			claimed yet
  *
- * Each domain is a world of its own: work is published to it, found in it, and
- * announced to its sleepers. A counter for two of them would lose wake-ups: the
- * searcher of one hides work of the other from those who could take it.
+ * Each domain is separate: work is published in it, found in it, and announced to
+ * its sleepers. A counter for two domains would lose wake-ups, because a searcher
+ * of one would suppress the wake-up for work of the other.
  *
- * The life of a worker, as the runtime writes it
+ * What a worker does, as the runtime calls it
  *
  *	no local work
- *	searching = idle_begin_search(i)		refused: enough others do
- *	if searching: steal, look into the inject queues; near ones first, far ones if that
- *		was in vain
+ *	searching = idle_begin_search(i)		refused: enough others search
+ *	if searching: steal, check the inject queues; near ones first, far ones if that was
+ *		in vain
  *		found: if (idle_end_search(i)) wake_one(); run
- *	if (idle_park(i, g, me, searching)) look into EVERY queue of the domain, far ones too
+ *	if (idle_park(i, g, me, searching)) check EVERY queue of the domain, far ones too
  *		found: if (idle_unpark_self(g, me) || idle_end_search(i)) wake_one(); run
- *	look into the inbox
+ *	check the inbox
  *	if (weir__parkword_prepare(pw)) { wait; weir__parkword_finish(pw); }
  *	searching = !idle_unpark_self(g, me)
  *
  *	wake_one, after work was made visible: w = idle_pick(i, g, near);
- *		if (w >= 0 && weir__parkword_notify(pw of w)) ring the backend of w
+ *		if (w >= 0 && weir__parkword_notify(pw of w)) wake the backend of w
  *
- * The rules, from Tokio: half of the workers may search; one is woken only if
- * nobody searches; it wakes up as a searcher; the last searcher that finds work
- * wakes the next. One is stricter: EVERY worker that parks while nobody
- * searches looks again, not only the last searcher (a worker whose search was
- * refused may otherwise go to sleep on work that came after the searcher had
- * found something else). How a searcher goes about it does not matter to the rest: one
- * that keeps to its node, and finds nothing there, parks like any other, and then has to
- * look everywhere.
+ * The rules, from Tokio: half of the workers may search. A worker is woken only
+ * if nobody searches, and it wakes up as a searcher. The last searcher that finds
+ * work wakes the next worker. One rule is stricter here: EVERY worker that parks
+ * while nobody searches checks the queues again, not only the last searcher.
+ * Otherwise a worker whose search was refused could sleep although work came
+ * after the searcher had found something else. How a searcher searches does not
+ * matter: one that checks only its node, and finds nothing, parks like any other,
+ * and then must check everywhere.
  *
- * Why no wake-up is lost: work that a producer has published in a domain is found, or a
- * worker of that domain is awake that will look for it before it sleeps. Every step has
- * the shape "write; fence; read", the fences are totally ordered, and of two such
- * steps one reads what the other wrote. All words of sleepers of the domain are read
- * behind the one fence, and so are all its queues; so it does not matter in how many
- * groups they lie, nor in which order they are read:
+ * Why no wake-up is lost: when a producer has published work in a domain, either
+ * the work is found, or a worker of that domain is awake and will check for it
+ * before it sleeps. Every step has the form "write; fence; read", and the fences
+ * are totally ordered. So of any two such steps, one reads what the other wrote.
+ * Each step reads all words of sleepers, or all queues, of the domain after its
+ * one fence. So it does not matter in how many groups they are, nor in which
+ * order they are read:
  *
  *	P	pick:	publish work	| fence |	read searching, every asleep
  *	W	park:	set asleep bit, searching - 1	| fence |	read searching, every queue
  *	E	last searcher found work: searching - 1, then pick: | fence | read every asleep
  *
- * 1. P finds nobody searching and nobody asleep. Then each worker's W comes
- *    after P. It finds the work; or it finds a searcher: case 2 with W for P.
- * 2. P finds a searcher. Searching returns to 0 later, by a step after P: a W,
- *    whose maker reads the queues and finds the work; or an E, which wakes a
- *    sleeper if there is one (and that one is a searcher now: case 2 again), and
- *    if there is none each worker's next W comes after E: case 1 with E for P.
- * 3. P claims a sleeper, of whatever group. It is counted as searching before it is
- *    claimed, so it is a searcher for all others: case 2. Its parkword wakes it.
+ * 1. P finds nobody searching and nobody asleep. Then each worker's W comes after
+ * P. That
+ *    worker finds the work; or it finds a searcher, which is case 2 with W in place of P.
+ * 2. P finds a searcher. Later searching returns to 0 by a step after P. If that
+ * step is a
+ *    W, its worker reads the queues and finds the work. If it is an E, it wakes a sleeper,
+ *    which is a searcher now: case 2 again. If there is no sleeper, each worker's next W
+ *    comes after E: case 1 with E in place of P.
+ * 3. P claims a sleeper of any group. The sleeper is counted as searching before
+ * it is
+ *    claimed, so all others see a searcher: case 2. Its parkword wakes it.
  * 4. P has counted a searcher for its claim, but the sleepers woke by themselves.
- *    Others may have relied on that searcher, so P takes the count back and
- *    starts again from its fence: it is an E.
+ * Others
+ *    may have relied on that searcher. So P takes the count back and starts again from its
+ *    fence: it is an E.
  *
- * Who is asleep twice is woken once: a bit is cleared by one thread only, the
- * claimer or the sleeper itself, and idle_unpark_self says which it was.
+ * A sleeper is woken once: only one thread clears its bit, the claimer or the
+ * sleeper itself, and idle_unpark_self says which one it was.
  */
 #ifndef WEIR_SCHED_IDLE_H
 #define WEIR_SCHED_IDLE_H
@@ -74,7 +80,7 @@
 #include "core/atomic.h"
 #include "weir/base.h"
 
-#define IDLE_GROUP_MAX 64u	/* workers of a group */
+#define IDLE_GROUP_MAX 64u	/* the most workers of a group */
 
 #ifndef IDLE_PICK_FENCE
 #define IDLE_PICK_FENCE WEIR_SEQ_CST
@@ -82,7 +88,7 @@
 #ifndef IDLE_PARK_FENCE
 #define IDLE_PARK_FENCE WEIR_SEQ_CST
 #endif
-/* Switches for the model's mutants; 1 in the real thing. */
+/* Switches for the model's mutants; always 1 in production. */
 #ifndef IDLE_PARK_SETS_BIT_FIRST
 #define IDLE_PARK_SETS_BIT_FIRST 1
 #endif
@@ -96,19 +102,20 @@
 #define IDLE_PICK_ALL_GROUPS 1
 #endif
 
-/* Of a domain. */
+/* The state of a domain. */
 struct idle {
 	WEIR_ATOMIC(uint32_t) searching WEIR_ALIGNED(64);
-	uint32_t searchers;		/* so many may search at a time; set before it runs */
+	/* how many may search at a time; set before the domain runs */
+	uint32_t searchers;
 };
 
-/* Of a group. */
+/* The state of a group. */
 struct idle_group {
 	WEIR_ATOMIC(uint64_t) asleep WEIR_ALIGNED(64);
 	struct idle_group *
-		*near; /* the domain's groups: this one, then the nearest; by its owner */
+		*near; /* the domain's groups: this one, then the nearest; the owner frees it */
 	uint16_t near_len;
-	uint16_t first, workers;	/* the worker of bit 0, and how many there are */
+	uint16_t first, workers;	/* the index of bit 0's worker, and the number of workers */
 };
 
 /* [setup] Nobody searches. */
@@ -133,7 +140,9 @@ static inline uint64_t idle_bit(struct idle_group *g, unsigned worker)
 	return (uint64_t)1 << (worker - g->first);
 }
 
-/* [owner] False: enough others search. The limit is against contention, so it may be sloppy. */
+/*
+ * [owner] False: enough others search. The limit only reduces contention, so it need not be exact.
+ */
 static inline bool idle_begin_search(struct idle *i)
 {
 	if (weir__load(&i->searching, WEIR_RELAXED) >= i->searchers)
@@ -142,7 +151,7 @@ static inline bool idle_begin_search(struct idle *i)
 	return true;
 }
 
-/* [owner] The searcher found work. True: it was the last one, it must call idle_pick now (an E). */
+/* [owner] The searcher found work. True: it was the last one and must call idle_pick now (an E). */
 static inline bool idle_end_search(struct idle *i)
 {
 	uint32_t before = weir__fetch_sub(&i->searching, 1u, WEIR_RELAXED);
@@ -152,9 +161,9 @@ static inline bool idle_end_search(struct idle *i)
 }
 
 /*
- * [owner] Marks the worker asleep; from here on it may be claimed and notified.
- * True: nobody searches, the caller MUST look into all queues of its domain before it
- * waits (a W). If it finds work there it takes itself out with idle_unpark_self.
+ * [owner] Marks the worker asleep; from here on it may be claimed and notified. True: nobody
+ * searches, and the caller MUST check all queues of its domain before it waits (a W). If it finds
+ * work there, it calls idle_unpark_self.
  */
 static inline bool idle_park(struct idle *i, struct idle_group *g, unsigned worker,
 			     bool was_searching)
@@ -175,9 +184,8 @@ static inline bool idle_park(struct idle *i, struct idle_group *g, unsigned work
 }
 
 /*
- * [owner] The worker is awake again. True: by itself (a timer, I/O, its inbox);
- * it is not searching. False: somebody had claimed it, and it is counted as a
- * searcher.
+ * [owner] The worker is awake again. True: it woke by itself (a timer, I/O, its inbox) and is not
+ * searching. False: somebody had claimed it, and it is counted as a searcher.
  */
 static inline bool idle_unpark_self(struct idle_group *g, unsigned worker)
 {
@@ -205,8 +213,8 @@ static inline int idle_nearest_bit(uint64_t bits, int near)
 }
 
 /*
- * The group of the nearest sleeper, or NULL: the asker's own, then by near. *ret_worker is that
- * one of them whose index is nearest to near.
+ * Returns the group of the nearest sleeper, or NULL: first the group from, then its near groups.
+ * *ret_worker is the sleeper of that group whose index is nearest to near.
  */
 static inline struct idle_group *idle_nearest(struct idle_group *from, int near,
 					      unsigned *ret_worker)
@@ -225,7 +233,7 @@ static inline struct idle_group *idle_nearest(struct idle_group *from, int near,
 	return NULL;
 }
 
-/* Takes the nearest sleeper out, or returns -1 when all have woken up. */
+/* Claims the nearest sleeper; -1 if all have woken up. */
 static inline int idle_claim(struct idle_group *from, int near)
 {
 	struct idle_group *g;
@@ -238,11 +246,11 @@ static inline int idle_claim(struct idle_group *from, int near)
 }
 
 /*
- * [any] After work was made visible in the domain: the worker to notify, or -1 when somebody
- * searches or nobody sleeps. The one returned is counted as a searcher already.
- * from is the group where the work is, near the worker that asks, or -1.
- * When all are busy this is a fence and loads from lines that nobody writes, one for the domain
- * and one for each group.
+ * [any] Called after work was made visible in the domain. Returns the worker to notify, which is
+ * then already counted as a searcher; or -1 if somebody searches or nobody sleeps. from is the
+ * group that has the work. near is the index of the calling worker, or -1. When all workers are
+ * busy this costs a fence, and loads from cache lines that nobody writes: one for the domain and
+ * one for each group.
  */
 static inline int idle_pick(struct idle *i, struct idle_group *from, int near)
 {

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * in_place.c: block in place: the fiber keeps its thread, and the worker, with
- * its queues and drivers, goes on on a thread of the blocking pool.
+ * its queues and drivers, moves to a thread of the blocking pool.
  *
- *	old thread	fiber: hand over ─► fn ─► suspend ─► weir__worker_run returns, thread ends
- *	pool thread	          └► weir__worker_run (as the worker) ……… ─► runs the fiber on
+ *	old thread	fiber: hand off ─► fn ─► suspend ─► weir__worker_run returns, thread ends
+ *	pool thread	          └► weir__worker_run (as the worker) ……… ─► resumes the fiber
  *
- * The pool's thread is bound to the worker's CPUs, the old one to none any more; what the old one
- * makes ready, the fiber in the end, goes to the worker's group.
+ * The pool thread is bound to the worker's CPUs, and the old thread is unbound.
+ * What the old thread makes ready, at the end the fiber itself, is pushed to the
+ * worker's group.
  *
- * A backend that belongs to its thread (WEIR_CAP_BOUND) cannot be handed over: then fn runs on
- * the pool's thread, and the worker stays where it is.
+ * A backend that is bound to its thread (WEIR_CAP_BOUND) cannot move. Then fn
+ * runs on the pool thread, and the worker stays where it is.
  */
 #include "core/assert.h"
 #include "core/coop.h"
@@ -21,9 +22,11 @@
 #include "weir/blocking.h"
 #include "weir/future.h"
 
-/* ---- a driver that cannot be handed over ---- */
+/* ---- a driver that cannot move ---- */
 
-/* A call on a thread of the pool. It ends when fn does: no leaf, so nothing cancels it. */
+/*
+ * A call on a pool thread. It is pending until fn returns. It has no leaf, so nothing cancels it.
+ */
 struct elsewhere {
 	struct weir_future future;
 	struct pool *pool;
@@ -62,7 +65,7 @@ static int elsewhere_poll(struct weir_future *future, struct weir_cx *cx)
 	call->waker = weir_waker_clone(&cx->waker);
 	if (weir__pool_run_now(call->pool, run_elsewhere, call) == 0)
 		return WEIR_PENDING;
-	weir_waker_drop(&call->waker);	/* no thread to be had: here after all */
+	weir_waker_drop(&call->waker);	/* no thread available: block the worker */
 	call->rc = call->fn(call->arg);
 	return 0;
 }
@@ -78,11 +81,11 @@ static int call_elsewhere(struct worker *w, int (*fn)(void *), void *arg)
 	return call.rc;
 }
 
-/* ---- one that can ---- */
+/* ---- a driver that can move ---- */
 
 /*
- * A thread is bound as long as it is a worker. Should the system refuse (a CPU has gone), it stays
- * where it is: that costs speed only.
+ * A thread is bound while it is a worker. If the system refuses (a CPU has gone), the thread stays
+ * as it is, which only costs speed.
  */
 static void bind_thread(struct worker *w, bool is_worker)
 {
@@ -103,7 +106,7 @@ static int take_over(void *arg)
 	return 0;
 }
 
-/* Not inlined: the context is another thread's after the suspend. */
+/* Not inlined: after the suspend the context is another thread's. */
 static WEIR_NOINLINE void leave_worker(struct worker *w)
 {
 	struct weir__context *c = weir__context();
@@ -141,7 +144,7 @@ int weir_block_in_place(int (*fn)(void *), void *arg)
 	weir__coop_wake_late(base);
 	leave_worker(w);
 	rc = weir__pool_run_now(&w->rt->pool, take_over, w);
-	if (rc < 0) {		/* no thread to be had: block the worker after all */
+	if (rc < 0) {		/* no thread available: block the worker */
 		return_to_worker(w);
 		return fn(arg);
 	}
@@ -149,7 +152,10 @@ int weir_block_in_place(int (*fn)(void *), void *arg)
 	weir__domains_stay_near(w->rt, w->group);
 	rc = fn(arg);
 	weir__context()->task = NULL;
-	/* Back to weir__worker_run of this thread, which finds that it is no worker and queues the task. */
+	/*
+	 * Back to weir__worker_run on this thread, which sees that it is no worker any more and
+	 * queues the task.
+	 */
 	weir__fiber_suspend(task->fiber);
 	return rc;
 }

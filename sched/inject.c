@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inject.c: the locked list behind inject.h.
+ * inject.c: the locked list of inject.h.
  *
- * Invariants, under the lock: len is the number of links; first is NULL exactly
- * when len is 0; last->next is NULL. The length is stored inside the lock and
- * read outside, relaxed: it only says whether the lock is worth taking, and all
- * data changes hands by the lock.
+ * Invariants under the lock: len is the number of links; first is NULL exactly
+ * when len is 0; last->next is NULL. The length is stored under the lock and read
+ * without it, relaxed: it only tells whether the lock is worth taking. The lock
+ * orders all data.
  */
 #include "sched/inject.h"
 

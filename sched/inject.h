@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inject.h: a first-in first-out list of links under a lock, with a length that
- * is read without it. It is the inject queue that a group of workers shares, and
- * each worker's ordered overflow list.
+ * inject.h: a first-in, first-out list of links under a lock, with a length that
+ * is read without the lock. It serves as the inject queue that the workers of a
+ * group share, and as each worker's overflow list.
  *
- * Owns nothing: a link belongs to the queue from push until pop. An object is
- * in one queue at a time. Unbounded, so push fails only when the queue is closed.
- * Does not do: wake-ups (the caller's, after push: idle_pick).
+ * It owns nothing: a link belongs to the queue from push until pop. An object is
+ * in one queue at a time. The queue is unbounded, so push fails only when it is
+ * closed. It does not wake anybody: the caller does, after the push (idle_pick).
  */
 #ifndef WEIR_SCHED_INJECT_H
 #define WEIR_SCHED_INJECT_H
@@ -30,32 +30,32 @@ struct inject {
 /* [setup] */
 void weir__inject_init(struct inject *q);
 
-/* [any] False: the queue is closed, and the link is still the caller's. */
+/* [any] False: the queue is closed, and the caller still owns the link. */
 bool weir__inject_push(struct inject *q, struct weir__link *link);
 
-/* [any] n links from first to last, linked by next; all or, when closed, none. */
+/* [any] Pushes n links from first to last, linked by next. All of them; or none if closed. */
 bool weir__inject_push_chain(struct inject *q, struct weir__link *first, struct weir__link *last,
 			     size_t n);
 
-/* [any] The oldest link, or NULL; also from a closed queue. */
+/* [any] Pops the oldest link; NULL if empty. Works on a closed queue, too. */
 struct weir__link *weir__inject_pop(struct inject *q);
 
-/* [any] Up to max of the oldest, as a chain that ends in NULL; returns how many. */
+/* [any] Pops up to max of the oldest links as a chain that ends in NULL; returns their number. */
 unsigned weir__inject_pop_chain(struct inject *q, unsigned max, struct weir__link **ret_first);
 
-/* [any] Every push that returned before a fence is counted by a read behind it. */
+/* [any] A read after a fence counts every push that returned before the fence. */
 static inline size_t inject_len(struct inject *q)
 {
 	return weir__load(&q->len, WEIR_RELAXED);
 }
 
-/* [any] Whether it moves: changes with every pop. */
+/* [any] A count that changes with every pop; shows whether the queue moves. */
 static inline uint32_t inject_taken(struct inject *q)
 {
 	return weir__load(&q->taken, WEIR_RELAXED);
 }
 
-/* [any] No push succeeds after this has returned; what is in stays until popped. */
+/* [any] No push succeeds after this has returned; queued links stay until popped. */
 void weir__inject_close(struct inject *q);
 
 #endif

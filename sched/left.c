@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * left.c: what a shutdown that ran out of time has left behind, as the sentence of weir_rt_why:
- * how many tasks and blocking jobs, and the first few tasks by name.
+ * left.c: says what a shutdown that ran out of time has left behind, for
+ * weir_rt_why: the number of tasks and blocking jobs, and the first few tasks by
+ * name.
  *
- * A task may still be running: of such a one only what is static is read, its id and where it was
- * spawned. Once no thread runs tasks any more, its name and what it waits for are read as well.
- * Nothing is spawned any more, so a block that holds a task will hold no other.
+ * A task may still be running. Of such a task only constant fields are read: its
+ * id and where it was spawned. Once no thread runs tasks any more, its name and
+ * what it waits for are read as well. Nothing is spawned any more, so a block
+ * that holds a task will not hold another one.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,7 +21,8 @@
 #define NAMED_LEAVES 3u			/* of one task that waits for several things */
 
 struct left {
-	struct weir_task *task[NAMED_TASKS];	/* running ones first: the others may wait for them */
+	/* running ones first: the others may wait for them */
+	struct weir_task *task[NAMED_TASKS];
 	unsigned named, tasks;
 };
 
@@ -27,7 +30,7 @@ static void look(void *block, void *arg)
 {
 	struct weir_task *task = block;
 	struct left *left = arg;
-	/* Pairs with the store in spawn: the fields are there. */
+	/* Pairs with the store in spawn, which publishes the fields. */
 	uint64_t state = weir__load(&task->state, WEIR_ACQUIRE);
 	bool running = state & TASK_RUNNING;
 
@@ -56,7 +59,7 @@ static bool threads_are_over(struct runtime *rt)
 	return over;
 }
 
-/* A sentence in the making, cut off where it is full. */
+/* A sentence that is being built; cut off when full. */
 struct text {
 	char at[900];
 	size_t len;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.c: on which node the memory of each worker is placed, if on any.
+ * memory.c: chooses the NUMA node on which each worker's memory is placed, if
+ * any.
  *
- * It is where that has a meaning: this machine has several nodes, and the thread is bound to CPUs of
- * one, so that it stays near its memory. What floats is left to the kernel, which moves pages after
- * threads as long as nobody has a say in it. So is a process that was given a policy of its own.
+ * Memory is placed if the machine has several nodes and the thread is bound to
+ * CPUs of one node, so that it stays near its memory. For other threads the
+ * kernel decides; it moves pages to threads as long as no policy is set. The
+ * kernel also decides if the process was started with a memory policy of its own.
  */
 #include "sched/runtime.h"
 
@@ -30,7 +32,10 @@ static bool any_stays(const struct weir_plan *plan, const struct weir_topo *topo
 	return false;
 }
 
-/* Workers of a node are neighbours in a plan: each node is tried once, and the first refusal told. */
+/*
+ * Workers of one node are adjacent in a plan, so each node is tried once. Only the first refusal
+ * is noted.
+ */
 static void choose_nodes(struct runtime *rt, const struct weir_topo *topo)
 {
 	int tried = -1, rc = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * metrics.c: reading the figures, see weir/metrics.h. They are written where the
- * things happen, by weir__count (core/worker.h) most of them.
+ * metrics.c: reads the metrics, see weir/metrics.h. They are counted where the
+ * events happen, mostly by weir__count (core/worker.h).
  */
 #include "weir/metrics.h"
 
@@ -46,7 +46,7 @@ int weir_metrics_get(const struct weir_rt *base, struct weir_metrics *ret_metric
 	return 0;
 }
 
-/* The counters of a struct, between size and end, all of them words with one writer. */
+/* Copies the counters, all of them words with one writer, up to the members that are computed. */
 static void copy_counters(const struct weir_worker_metrics *counted,
 			  struct weir_worker_metrics *ret_metrics)
 {
@@ -74,7 +74,7 @@ int weir_metrics_worker(const struct weir_rt *rt, unsigned worker,
 	return 0;
 }
 
-/* The samples of a worker, or NULL with *ret_err. */
+/* Returns the samples of a worker, or NULL with *ret_err. */
 static struct samples *samples_of(const struct weir_rt *rt, unsigned worker,
 				  const struct weir_histogram *into, int *ret_err)
 {

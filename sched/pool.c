@@ -72,10 +72,11 @@ static void dequeue(struct pool *pool, struct weir_blocking_future *job)
 
 /* ---- a thread of the pool ---- */
 
-/* On its own stack. */
+/* Lies on the thread's own stack. */
 struct pool_thread {
-	struct pool_thread *next;	/* on the idle list */
-	uint32_t called;		/* atomic: it is off the list, look at the queue; futex */
+	struct pool_thread *next;	/* link in the idle list */
+	/* set when it is taken off the idle list; atomic, a futex */
+	uint32_t called;
 };
 
 static struct weir_blocking_future *next_job(struct pool *pool)
@@ -99,7 +100,7 @@ static bool leave_idle_list(struct pool *pool, struct pool_thread *me)
 	return true;
 }
 
-/* Sleep until called; false when the time is over. Comes back with the lock. */
+/* Sleeps until called; false when the time is over. Returns with the lock held. */
 static bool stay_idle(struct pool *pool, struct pool_thread *me)
 {
 	uint64_t until = weir__clock_add(weir__clock_system(), pool->keep_ns);
@@ -115,7 +116,10 @@ static bool stay_idle(struct pool *pool, struct pool_thread *me)
 	return true;
 }
 
-/* Ends under the lock; the thread before is joined, so that none is left behind. */
+/*
+ * Called under the lock, which it drops. Each thread joins the one that ended before it, so that
+ * none is left unjoined.
+ */
 static void thread_end(struct pool *pool)
 {
 	pthread_t before = pool->last_exit;
@@ -162,7 +166,7 @@ static void *thread_main(void *arg)
 			break;
 		pool->done += job != NULL;
 		if (!idle && !job)
-			break;		/* closed, and nothing left */
+			break;		/* closed, and no job is left */
 	}
 	thread_end(pool);
 	return NULL;
@@ -186,8 +190,8 @@ static int add_thread(struct pool *pool)
 }
 
 /*
- * Take a thread off the idle list. The caller wakes it when it has dropped the lock, or it
- * would wake up only to wait for that; by then it may even have ended, which does not matter.
+ * Takes a thread off the idle list. The caller wakes it after dropping the lock, otherwise it
+ * would only wake to wait for the lock. By then the thread may have ended, which does no harm.
  */
 static struct pool_thread *call_idle(struct pool *pool)
 {
@@ -207,18 +211,18 @@ static void wake(struct pool_thread *thread)
 		weir__futex_wake(&thread->called, 1);
 }
 
-/* Somebody must run one more job. 0, with the thread to wake if there is one; or -EAGAIN. */
+/* Finds or makes a thread for one more job. 0, with the idle thread to wake, if any; or -EAGAIN. */
 static int provide_thread(struct pool *pool, bool above_limit, struct pool_thread **ret_wake)
 {
 	*ret_wake = call_idle(pool);
 	if (*ret_wake || (pool->threads - pool->lent >= pool->max_threads && !above_limit))
-		return 0;		/* or one that is busy will come to it */
+		return 0;		/* or a busy thread will run it later */
 	return add_thread(pool) < 0 ? -EAGAIN : 0;
 }
 
 /* ---- what others call ---- */
 
-/* now: before all others and above the limits; its thread is lent to it. */
+/* now: before all other jobs and above the limits; the thread is lent for it. */
 static int push(struct pool *pool, struct weir_blocking_future *job, bool now)
 {
 	struct pool_thread *thread = NULL;
@@ -260,7 +264,7 @@ bool weir__pool_remove(struct pool *pool, struct weir_blocking_future *job)
 	return queued;
 }
 
-/* What weir__pool_run_now runs; freed as its job. */
+/* The job of weir__pool_run_now; freed as a detached job. */
 struct lent_call {
 	struct weir_blocking_future job;
 	struct pool *pool;
@@ -298,7 +302,9 @@ int weir__pool_run_now(struct pool *pool, int (*fn)(void *), void *arg)
 	return rc;
 }
 
-/* The jobs that have not started; their futures learn it. All at once, before a thread is free. */
+/*
+ * Refuses all queued jobs and tells their futures. All are taken at once, before a thread is free.
+ */
 static void refuse_queued(struct pool *pool)
 {
 	struct weir_blocking_future *job, *refused = NULL;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.c: the ready queues of a worker, see worker.h for what they are and in
- * which order they are taken.
+ * queue.c: the ready queues of a worker. worker.h says what they are and in which
+ * order tasks are taken from them.
  *
- * Order is kept across ring and overflow by one rule: while the overflow list
- * holds anything, new tasks go behind it.
+ * One rule keeps the order across ring and overflow: while the overflow list is
+ * not empty, new tasks go behind it.
  */
 #include "sched/worker.h"
 
 #include "core/assert.h"
 
-#define REFILL 128u		/* tasks that move up from the overflow list at a time */
+#define REFILL 128u		/* tasks that move from the overflow list at a time */
 #define REFILL_BELOW 64u
 
 static struct weir_task *task_of(struct weir__link *link)
@@ -54,7 +54,7 @@ static void overflow_push(struct worker *w, struct weir__link *first, struct wei
 	weir__inject_push_chain(&w->overflow, first, last, n);
 }
 
-/* Behind all that is ready here. */
+/* Puts a task behind all that are ready here. */
 static void enqueue(struct worker *w, struct weir_task *task)
 {
 	WEIR_ASSERT(&w->base == weir__worker_current());
@@ -65,7 +65,7 @@ static void enqueue(struct worker *w, struct weir_task *task)
 		overflow_push(w, &task->link, &task->link, 1);
 }
 
-/* The same for those that were ready elsewhere. */
+/* The same for a chain of tasks that were ready elsewhere. */
 static void enqueue_chain(struct worker *w, struct weir__link *link)
 {
 	struct weir__link *next;
@@ -93,13 +93,15 @@ void weir__worker_push_chain(struct worker *w, struct weir__link *first, struct 
 	enqueue_chain(w, first);
 }
 
-/* The task that was in the slot goes to the queue: what is woken last runs first. */
+/* The task that was in the slot goes to the queue: the task that was woken last runs first. */
 void weir__worker_push_lifo(struct worker *w, struct weir_task *task)
 {
 	struct weir_task *old = weir__load(&w->lifo, WEIR_RELAXED);
 
 	WEIR_ASSERT(&w->base == weir__worker_current() && !w->rt->cfg.no_lifo);
-	/* Only the owner fills the slot; a thief may empty it. Pairs with weir__worker_take_lifo. */
+	/*
+	 * Only the owner fills the slot; a thief may empty it. Pairs with weir__worker_take_lifo.
+	 */
 	if (!w->stealing || !old)
 		weir__store(&w->lifo, task, WEIR_RELEASE);
 	else
@@ -124,14 +126,14 @@ struct weir_task *weir__worker_take_lifo(struct worker *w)
 		return NULL;
 	if (w->stealing)
 		task = weir__xchg(&w->lifo, (struct weir_task *)NULL, WEIR_ACQUIRE);
-	else	/* atomic for weir__worker_queue_len, which anybody may call */
+	else	/* atomic for weir__worker_queue_len, which any thread may call */
 		weir__store(&w->lifo, (struct weir_task *)NULL, WEIR_RELAXED);
 	if (task)
 		w->lifo_left--;
 	return task;
 }
 
-/* Move the oldest of the overflow list up into the ring. */
+/* Moves the oldest tasks of the overflow list into the ring. */
 static void refill(struct worker *w)
 {
 	unsigned room = ring_room(&w->ring), n;
@@ -173,7 +175,10 @@ struct weir_task *weir__worker_next_local(struct worker *w)
 	struct weir_task *task = take_shared_or_own(w);
 
 	w->lifo_left = w->rt->cfg.lifo_max;
-	/* The slot was passed over because it had had its share; with nothing else ready it goes on. */
+	/*
+	 * The slot was skipped because it had used up its share; with nothing else ready it may go
+	 * on.
+	 */
 	return task ? task : worker_next_lifo(w);
 }
 
@@ -210,7 +215,7 @@ size_t weir__worker_queue_len(struct worker *w)
 
 /* ---- steal ---- */
 
-/* Half of its overflow list; *ret_first is the one to run. How many. */
+/* Steals half of the victim's overflow list; *ret_first is the task to run. Returns how many. */
 static unsigned steal_overflow(struct worker *w, struct worker *victim,
 			       struct weir_task **ret_first)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ring.h: a worker's run queue: the owner pushes and pops, anybody steals half.
+ * ring.h: a worker's run queue: the owner pushes and pops, any worker steals
+ * half.
  *
  * The algorithm is the bounded queue of Tokio's multi-thread scheduler (after
- * Go's): one producer, a head of two counters packed in 64 bits.
+ * Go's): one producer, and a head of two counters packed in 64 bits.
  *
  *	      steal      real                 tail
  *	        |          |                    |
@@ -12,22 +13,25 @@
  *	         copied by   popped or stolen
  *	         one thief
  *
- * - steal == real: no thief. A thief claims items by moving real; only after it
- *   has copied them does it move steal up to real. The owner may not write
- *   beyond steal + RING_CAP, so it cannot overwrite what is being copied.
- * - steal != real: a second thief leaves at once.
- * - Counters are 32 bits wide and only ever grow, so that a full ring differs
- *   from an empty one and a sleeping thief cannot mistake an old head for a new.
+ *  - steal == real: no thief. A thief claims items by moving real. Only after it
+ *    has
+ *    copied them does it move steal up to real. The owner must not write beyond steal +
+ *    RING_CAP, so it cannot overwrite items that are being copied.
+ *  - steal != real: a second thief leaves at once.
+ *  - Counters are 32 bits wide and only grow. So a full ring differs from an
+ *    empty one, and
+ *    a delayed thief cannot mistake an old head for a new one.
  *
- * Orders. Two hand-overs, nothing else:
+ * Memory orders. There are only two transfers:
  *	A	slot contents: tail, released by push and steal (into), acquired by steal
  *	B	slot reuse: head, released by a thief that is done, acquired by push
  *		and by steal (into); the exchanges in between are read-modify-writes
- *		and carry the release on
- * Pop and the claim need none. A thief may therefore see a head newer than the
- * tail it sees; it then counts more than RING_CAP items and leaves.
+ *		and continue the release sequence
+ * Pop and the claim need no order. So a thief may see a head that is newer than
+ * the tail it sees. Then it counts more than RING_CAP items and leaves.
  *
- * Does not do: overflow, wake-ups, anything with what an item points to.
+ * It does not handle overflow or wake-ups, and never touches what an item points
+ * to.
  */
 #ifndef WEIR_SCHED_RING_H
 #define WEIR_SCHED_RING_H
@@ -63,7 +67,7 @@
 #ifndef RING_INTO_HEAD_ACQUIRE
 #define RING_INTO_HEAD_ACQUIRE WEIR_ACQUIRE	/* B */
 #endif
-/* Switches for the model's mutants; all 1 in the real thing. */
+/* Switches for the model's mutants; always 1 in production. */
 #ifndef RING_ONE_THIEF
 #define RING_ONE_THIEF 1
 #endif
@@ -111,14 +115,14 @@ static inline uint32_t ring_free_slots(uint64_t head, uint32_t tail)
 	return RING_CAP - (tail - (RING_ROOM_BY_STEAL ? ring_steal_of(head) : ring_real_of(head)));
 }
 
-/* [owner] How many pushes are certain to succeed. */
+/* [owner] How many pushes are sure to succeed. */
 static inline unsigned ring_room(struct ring *r)
 {
 	return ring_free_slots(weir__load(&r->head, WEIR_RELAXED),
 			       weir__load(&r->tail, WEIR_RELAXED));
 }
 
-/* [any] How many items wait; out of date at once. 0 is to be trusted only behind a fence. */
+/* [any] The number of items; outdated at once. A result of 0 is reliable only after a fence. */
 static inline unsigned ring_len(struct ring *r)
 {
 	uint64_t head = weir__load(&r->head, WEIR_RELAXED);
@@ -129,7 +133,7 @@ static inline unsigned ring_len(struct ring *r)
 	return n < RING_CAP ? n : RING_CAP;
 }
 
-/* [owner] False when the ring is full (or would be, but for a thief that still copies). */
+/* [owner] False if the ring is full, or if a thief still copies from the slot. */
 static inline bool ring_push(struct ring *r, void *item)
 {
 	uint64_t head = weir__load(&r->head, RING_HEAD_ACQUIRE);
@@ -143,7 +147,7 @@ static inline bool ring_push(struct ring *r, void *item)
 	return true;
 }
 
-/* [owner] The oldest item, or NULL. */
+/* [owner] Pops the oldest item; NULL if empty. */
 static inline void *ring_pop(struct ring *r)
 {
 	uint64_t head = weir__load(&r->head, WEIR_RELAXED), next;
@@ -159,7 +163,7 @@ static inline void *ring_pop(struct ring *r)
 	return WEIR_RD(r->slots[real & RING_MASK]);
 }
 
-/* Puts the older half of victim, rounded up, aside; returns how many, and the head it left. */
+/* Claims the older half of victim, rounded up; returns the number and the new head. */
 static inline uint32_t ring_claim(struct ring *victim, uint64_t *ret_head)
 {
 	uint64_t head = weir__load(&victim->head, WEIR_RELAXED), next;
@@ -178,7 +182,10 @@ static inline uint32_t ring_claim(struct ring *victim, uint64_t *ret_head)
 	return n;
 }
 
-/* The copy is done: let the owner use the slots again. It may have popped meanwhile. */
+/*
+ * Ends a claim after the copy, so that the owner may reuse the slots. The owner may have popped
+ * meanwhile.
+ */
 static inline void ring_unclaim(struct ring *victim, uint64_t head)
 {
 	uint32_t real;
@@ -190,10 +197,9 @@ static inline void ring_unclaim(struct ring *victim, uint64_t head)
 }
 
 /*
- * [owner of into] Moves the older half of victim, rounded up, to into, except
- * the last one, which is the thief's to run: *ret_one. Returns the count with
- * that one; 0 when there is nothing, another thief is at work there, or into is
- * more than half full.
+ * [owner of into] Moves the older half of victim, rounded up, to into, except the last item, which
+ * the thief runs: *ret_one. Returns the number including that one; 0 if there is nothing, another
+ * thief is at work, or into is more than half full.
  */
 static inline unsigned ring_steal(struct ring *victim, struct ring *into, void **ret_one)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * runtime.c: putting a runtime together: check the configuration, choose the
- * backend, make the workers, start their threads. How it ends is shutdown.c.
+ * runtime.c: builds a runtime: checks the configuration, chooses the backend,
+ * makes the workers and starts their threads. shutdown.c ends it.
  */
 #include "sched/runtime.h"
 
@@ -38,7 +38,7 @@ static void forked_in_child(void)
 
 	weir__fork_generation++;
 	*weir__context() = (struct weir__context){ .forked = w != NULL };
-	/* For the futures that a poll which this may be in goes on to poll. */
+	/* For futures that the interrupted poll goes on to poll in the child. */
 	if (w)
 		w->cx.worker = NULL;
 }
@@ -54,7 +54,7 @@ static struct weir__stack_user running_task(void)
 	return user;
 }
 
-/* Once per process, before the first worker. */
+/* Called once per process, before the first worker. */
 static void prepare_process(void)
 {
 	pthread_atfork(NULL, forked_in_parent, forked_in_child);
@@ -75,8 +75,8 @@ void weir__runtime_note(struct runtime *rt, const char *fmt, ...)
 }
 
 /*
- * With a quota there are no more workers than it feeds; who polls without end spends it all on
- * that; and who is bound cannot dodge.
+ * Adapts the configuration to a CPU quota. The quota limits the number of workers. Busy polling
+ * would consume it. Workers bound to one CPU each could not avoid a CPU that another process uses.
  */
 static void obey_quota(struct runtime *rt, const struct weir_topo *topo,
 		       const struct weir_place_config *asked)
@@ -92,32 +92,39 @@ static void obey_quota(struct runtime *rt, const struct weir_topo *topo,
 				   plan->workers_len == 1 ? "" : "s", quota);
 	if (asked->bind > WEIR_BIND_GROUP && plan->bind < asked->bind)
 		weir__runtime_note(
-			rt, "workers are not bound to one %s each: a quota of %s CPUs for %u",
+			rt, "workers are not bound to one %s each: the quota is %s CPUs of %u",
 			asked->bind == WEIR_BIND_CPU ? "CPU" : "core", quota, plan->cpus_used);
 	if (rt->cfg.spin_ns == WEIR_FOREVER) {
 		rt->cfg.spin_ns = 0;
-		weir__runtime_note(rt,
-				   "idle workers sleep, and do not poll: a quota of %s CPUs for %u",
-				   quota, plan->cpus_used);
+		weir__runtime_note(
+			rt, "idle workers sleep instead of polling: the quota is %s CPUs of %u",
+			quota, plan->cpus_used);
 	}
 }
 
-/* A sandbox may forbid it. What is the default then does without; what was asked for does not. */
+/*
+ * A sandbox may forbid binding. Then the default is not to bind; a binding that was asked for
+ * fails.
+ */
 static int do_without_binding(struct runtime *rt, enum weir_bind asked, int rc)
 {
 	if (asked != WEIR_BIND_AUTO)
 		return weir__runtime_refuse(
-			rc, "no thread can be bound to CPUs here: %s; leave bind 0", strerror(-rc));
+			rc, "threads cannot be bound to CPUs here: %s; leave bind 0",
+			strerror(-rc));
 	for (unsigned i = 0; i < rt->base.plan->workers_len; i++)
 		rt->base.plan->workers[i].bound = false;
 	rt->base.plan->bind = WEIR_BIND_NONE;
 	rt->binds = false;
-	weir__runtime_note(rt, "workers are not bound: no thread can be bound to CPUs here: %s",
+	weir__runtime_note(rt, "workers are not bound: threads cannot be bound to CPUs here: %s",
 			   strerror(-rc));
 	return 0;
 }
 
-/* A thread inherits its maker's CPUs: all but the workers get those that this one has. */
+/*
+ * A thread inherits the CPUs of its creator, so all threads but the workers are given this
+ * thread's.
+ */
 static int note_unbound(struct runtime *rt, enum weir_bind asked)
 {
 	unsigned i;
@@ -132,7 +139,7 @@ static int note_unbound(struct runtime *rt, enum weir_bind asked)
 	if (rc < 0)
 		return weir__runtime_refuse(rc, "the affinity mask cannot be read: %s",
 					    strerror(-rc));
-	/* To the CPUs that it has: whether that may be done at all. */
+	/* Binds the thread to the CPUs that it has, only to find out whether binding is allowed. */
 	rc = weir__cpus_bind_self(&rt->unbound);
 	return rc < 0 ? do_without_binding(rt, asked, rc) : 0;
 }
@@ -172,9 +179,9 @@ static int plan_workers(struct runtime *rt)
 	if (rc < 0)
 		return rc;
 	if (rt->cfg.workers && place.workers && place.workers != rt->cfg.workers)
-		return weir__runtime_refuse(-EINVAL,
-					    "workers %u, but %u in place: leave one of them 0",
-					    rt->cfg.workers, place.workers);
+		return weir__runtime_refuse(
+			-EINVAL, "workers is %u, but place.workers is %u: leave one of them 0",
+			rt->cfg.workers, place.workers);
 	if (!place.workers)
 		place.workers = rt->cfg.workers;
 	if (!rt->cfg.topo)
@@ -197,7 +204,7 @@ static int detect_stalls(const struct weir_rt_config *c)
 
 	if (rc == -EBUSY)
 		return weir__runtime_refuse(
-			rc, "stall_signal %d: another runtime of this process uses %d",
+			rc, "stall_signal %d: another runtime of this process already uses %d",
 			c->stall_signal, weir__signal_of_stalls);
 	return rc < 0 ? weir__runtime_refuse(rc, "stall_signal %d cannot be handled",
 					     c->stall_signal)
@@ -305,7 +312,7 @@ static int try_workers(struct runtime *rt)
 	for (i = 0; i < rt->base.workers; i++) {
 		rc = weir__worker_new(rt, i, &w);
 		if (rc < 0) {
-			weir__runtime_refuse(rc, "worker %u with backend '%s': %s", i,
+			weir__runtime_refuse(rc, "cannot make worker %u with backend '%s': %s", i,
 					     rt->backend ? rt->backend->name : "none",
 					     weir_strerror(rc));
 			close_workers(rt);
@@ -317,7 +324,10 @@ static int try_workers(struct runtime *rt)
 	return 0;
 }
 
-/* What a probe has found possible may not be so for as many workers: a limit, most often. */
+/*
+ * A probe may succeed and the same backend may fail for as many workers, usually because of a
+ * limit.
+ */
 static int make_workers(struct runtime *rt, struct weir__backend_choice *choice)
 {
 	int rc;
@@ -361,13 +371,16 @@ static int start_threads(struct runtime *rt)
 	for (i = 0; i < rt->base.workers; i++) {
 		rc = start_thread(rt, i);
 		if (rc < 0)
-			return weir__runtime_refuse(rc, "thread of worker %u: %s", i,
-						    weir_strerror(rc));
+			return weir__runtime_refuse(rc, "cannot start the thread of worker %u: %s",
+						    i, weir_strerror(rc));
 	}
 	return 0;
 }
 
-/* All that a waker does not touch which outlives the runtime: that is the tasks' memory and its owners. */
+/*
+ * Frees all but the tasks' memory and its owners, which a waker may touch that outlives the
+ * runtime.
+ */
 static void runtime_release(struct runtime *rt)
 {
 	weir__live_remove(&rt->base);
@@ -404,8 +417,9 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 
 	weir__runtime_forget_why();
 	if (weir__worker_current())
-		return weir__runtime_refuse(-EPERM,
-			      "a task does not make a runtime: do it on a thread of your own");
+		return weir__runtime_refuse(
+			-EPERM,
+			"a task cannot create a runtime: create it on a thread of your own");
 	rc = read_config(&full, cfg, "WEIR_RT_CONFIG_INIT");
 	if (rc < 0)
 		return rc;
@@ -438,7 +452,7 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 	if (rc == 0 && rt->cfg.sched == WEIR_SCHED_MULTI)
 		rc = start_threads(rt);
 	if (rc < 0) {
-		/* Threads that will not end, for a hook holds them, keep what they need. */
+		/* If a hook keeps the threads from ending, what they need is not freed. */
 		if (!rt->base.worker || !rt->base.worker[rt->base.workers - 1] ||
 		    weir__runtime_shutdown(rt, WEIR_SEC) == 0)
 			runtime_release(rt);
@@ -482,7 +496,10 @@ void weir_rt_free(struct weir_rt *base)
 
 /* ---- running ---- */
 
-/* All that it needs is there before fn starts: a caller that left early would take arg with it. */
+/*
+ * Everything is allocated before fn starts: if the caller had to return early, arg might be freed
+ * while fn uses it.
+ */
 static int spawn_and_join(struct weir_rt *rt, int (*fn)(void *), void *arg)
 {
 	struct weir__parker *parker = weir__parker_new();
@@ -524,7 +541,7 @@ int weir_rt_run(const struct weir_rt_config *cfg, int (*fn)(void *), void *arg)
 	if (rc < 0)
 		return rc;
 	rc = weir_rt_block_on(rt, fn, arg);
-	(void)weir_rt_shutdown(rt, WEIR_SEC);	/* weir_rt_why has what it left behind */
+	(void)weir_rt_shutdown(rt, WEIR_SEC);	/* weir_rt_why says what it left behind */
 	weir_rt_free(rt);
 	return rc;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * runtime.h: the policy half of a runtime: its workers, who of them shares
- * what, the blocking pool, and how it ends.
+ * runtime.h: the policy part of a runtime: its workers, which of them share what,
+ * the blocking pool, and the shutdown.
  */
 #ifndef WEIR_SCHED_RUNTIME_H
 #define WEIR_SCHED_RUNTIME_H
@@ -20,48 +20,58 @@ struct worker;
 
 #define WORKERS_MAX 256u
 
-/* How far shutdown has come; atomic. A second shutdown, after one that timed out, starts over. */
+/* The phase of a shutdown; atomic. After one that timed out, a second shutdown starts over. */
 enum rt_phase {
 	RT_RUNNING = 0,
-	RT_ABORTING,		/* every worker cancels its tasks, and goes on until none is left */
+	RT_ABORTING,		/* every worker aborts its tasks and runs until none is left */
 	RT_STOPPING,		/* workers leave their loops */
 	RT_STOPPED,
 };
 
 struct runtime {
 	struct weir_rt base;
-	struct weir_rt_config cfg;	/* with the defaults filled in */
+	struct weir_rt_config cfg;	/* with the defaults */
 	char name[12];
 	const struct weir_backend_ops *backend;
-	const char *backend_options;	/* while the workers are made */
-	char backend_note[320];		/* what "auto" has passed over, and why */
+	const char *backend_options;	/* valid while the workers are made */
+	char backend_note[320];		/* which backends "auto" has skipped, and why */
 	uint32_t phase;			/* enum rt_phase; atomic */
-	uint32_t drained;		/* bumped by workers while aborting: look again; futex */
-	char note[4][160];		/* what a quota or a sandbox has changed, memory not placed */
+	/* a worker without work increments it while aborting; futex */
+	uint32_t drained;
+	/* what a quota or a sandbox has changed, and memory that is not placed */
+	char note[4][160];
 	unsigned notes_len;
-	bool here;			/* the plan is for this machine: its CPUs mean something */
-	struct sampler wake_sampler;	/* of wakes by threads that are no workers */
-	uint32_t remote_wakes;		/* they; atomic */
-	int stall_error;		/* why stalls of some worker are not seen; atomic */
-	int io_error;			/* why some worker's backend could not wait; atomic */
-	bool binds;			/* some workers are bound, and unbound is for all other threads */
+	bool here;			/* the plan is for this machine */
+	struct sampler wake_sampler;	/* samples wakes by threads that are no workers */
+	uint32_t remote_wakes;		/* the number of these wakes; atomic */
+	/* the errno why stalls of some worker are not detected; atomic */
+	int stall_error;
+	/* the errno why some worker's backend cannot wait; atomic */
+	int io_error;
+	/* some workers are bound; all other threads get the CPUs in unbound */
+	bool binds;
 	struct weir_cpuset unbound;
 
 	struct group *groups;		/* as in the plan */
 	struct domain *domains;
 	unsigned groups_len, domains_len;
-	uint16_t *group_of_cpu;		/* by P#; NULL with one group, or on another machine */
+	/* by the kernel's CPU number; NULL with one group, or for another machine */
+	uint16_t *group_of_cpu;
 	struct pool pool;
 
-	/* The current-thread scheduler: who is the worker. */
+	/* For the current-thread scheduler: which thread is the worker. */
 	pthread_mutex_t turn_lock;
-	pthread_cond_t turn_free;	/* the turn was given back, or a root function returned */
+	/* the turn is free again, or a root function has returned */
+	pthread_cond_t turn_free;
 	bool turn_taken;
-	bool in_shutdown;		/* a thread is in weir__runtime_shutdown; by turn_lock and turn_free too */
+	/* a thread is in weir__runtime_shutdown; also under turn_lock */
+	bool in_shutdown;
 	uint64_t
-		drain_deadline; /* no wait lasts longer; WEIR_FOREVER unless shutting down; atomic */
+		/* no wait lasts longer; WEIR_FOREVER unless shutting down; atomic */
+		drain_deadline;
 
-	int *node;			/* per worker: where its memory lies; see core/node.h */
+	/* for each worker the node of its memory; see core/node.h */
+	int *node;
 	pthread_t *threads;		/* one per worker; multi-thread scheduler */
 	bool *started;
 };
@@ -76,7 +86,7 @@ static inline enum rt_phase runtime_phase(struct runtime *rt)
 	return (enum rt_phase)weir__load(&rt->phase, WEIR_ACQUIRE);
 }
 
-/* In config.c: fill in the defaults and check; and the sentence that weir_rt_why returns. */
+/* In config.c: fills in the defaults and checks them; and stores the sentence of weir_rt_why. */
 int weir__runtime_check_config(struct weir_rt_config *c);
 int WEIR_PRINTF(2, 3) weir__runtime_refuse(int rc, const char *fmt, ...);
 void weir__runtime_forget_why(void);
@@ -84,32 +94,32 @@ void weir__runtime_forget_why(void);
 /* In schedule.c: where ready tasks go. */
 extern const struct weir__sched_ops weir__schedule_ops;
 /*
- * There is work in the group: wake one sleeper of its domain if nobody searches there. near is
- * the index of the worker that asks, or -1. [any]
+ * Called when there is work in the group: wakes one sleeper of its domain if nobody searches
+ * there. near is the index of the calling worker, or -1. [any]
  */
 void weir__schedule_wake_one(struct runtime *rt, struct group *group, int near);
-/* Wake every worker. [any] */
+/* Wakes every worker. [any] */
 void weir__schedule_wake_all(struct runtime *rt);
 
 /* In shutdown.c. */
 int weir__runtime_shutdown(struct runtime *rt, uint64_t timeout_ns);
 void weir__runtime_deliver_late(struct runtime *rt);
-/* weir_rt_why says what a shutdown that ran out of time has left behind. In left.c. */
+/* In left.c: makes weir_rt_why say what a shutdown that ran out of time has left behind. */
 void weir__runtime_say_left(struct runtime *rt);
-/* Tasks that have not finished. [any] */
+/* The number of tasks that have not finished. [any] */
 uint64_t weir__runtime_alive(struct runtime *rt);
 
-/* In runtime.c: one more line for weir_rt_note. [setup] */
+/* In runtime.c: adds a line for weir_rt_note. [setup] */
 void WEIR_PRINTF(2, 3) weir__runtime_note(struct runtime *rt, const char *fmt, ...);
-/* In runtime.c: what is left of a runtime that weir_rt_free has taken down. */
+/* In runtime.c: frees what weir_rt_free has left of a runtime. */
 void weir__runtime_free_memory(struct weir_rt *rt);
-/* In memory.c: fill in .node, by the plan for that topology. 0; -ENOMEM. [setup] */
+/* In memory.c: fills in .node from the plan for that topology. 0; -ENOMEM. [setup] */
 int weir__runtime_place_memory(struct runtime *rt, const struct weir_topo *topo);
 
 /* In current.c: the current-thread scheduler. */
 int weir__current_block_on(struct runtime *rt, int (*fn)(void *), void *arg);
 void weir__current_drain(struct runtime *rt, uint64_t deadline);
-/* 0; -ETIMEDOUT when a thread would not stop being the worker. */
+/* 0; -ETIMEDOUT if a thread did not stop being the worker. */
 int weir__current_stop(struct runtime *rt, uint64_t deadline);
 
 #endif

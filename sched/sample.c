@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sample.c: see sample.h. What happens for the few that are sampled. */
+/* sample.c: see sample.h. What is done for the few events that are sampled. */
 #include "sched/sample.h"
 
 #include <sys/mman.h>
@@ -31,7 +31,7 @@ void weir__samples_fini(struct worker *w)
 		munmap(w->samples, sizeof *w->samples);
 }
 
-/* Never: so far off that nobody gets there between two draws. */
+/* A distance that is never reached between two draws. */
 #define NEVER 0x40000000u
 
 void weir__sampler_init(struct sampler *s, unsigned every, uint32_t seed)
@@ -56,7 +56,7 @@ void weir__sampler_next(struct sampler *s, uint32_t count)
 void weir__sample_wake(struct sampler *s, uint32_t count, struct weir_task *task)
 {
 	weir__sampler_next(s, count);
-	/* One that is being unwound keeps its result where the stamp would go. */
+	/* A task that is being unwound has its result in the place of the stamp. */
 	if (!s->every || (task->flags & WEIR__TASK_UNWINDING))
 		return;
 	task->flags |= WEIR__TASK_STAMPED;
@@ -80,7 +80,7 @@ bool weir__sample_run(struct worker *w, struct weir_task *task)
 	if (stamped && w->samples && from >= task->woken_ns)
 		weir_histogram_add(&w->samples->latency_ns, from - task->woken_ns);
 	stays = weir__task_run(&w->base, task);
-	/* Where it has blocked in place, the worker is another thread's by now. */
+	/* If the task has blocked in place, another thread is the worker by now. */
 	if (stays && poll && w->samples)
 		weir_histogram_add(&w->samples->poll_ns, weir__clock_system() - from);
 	return stays;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * schedule.c: where a ready task goes, and whom that wakes.
+ * schedule.c: which queue a ready task goes to, and which worker that wakes.
  *
  *	woken or spawned by			goes to
  *	a task on a worker of the runtime	that worker's LIFO slot
@@ -44,7 +44,7 @@ static void post_to(struct worker *to, struct weir__link *tagged)
 		notify_worker(to);
 }
 
-/* The task is nobody else's yet: what is counted is sampled. */
+/* Counts and perhaps samples a wake; nobody else has the task yet. */
 static void count_local(struct worker *here, struct weir_task *task)
 {
 	uint64_t count = here->base.metrics.local_schedules;
@@ -54,7 +54,10 @@ static void count_local(struct worker *here, struct weir_task *task)
 		weir__sample_wake(&here->wake_sampler, (uint32_t)count, task);
 }
 
-/* Of threads that count at the same time some are not counted, which does no harm. */
+/*
+ * Counts without a locked instruction: threads at the same time may lose a count, which does no
+ * harm.
+ */
 static void count_remote(struct runtime *rt, struct weir_task *task)
 {
 	uint32_t count = weir__load(&rt->remote_wakes, WEIR_RELAXED);
@@ -104,7 +107,10 @@ static void schedule_here(struct worker *w, struct weir_task *task)
 		displaced = weir__load(&w->lifo, WEIR_RELAXED) != NULL;
 		weir__worker_push_lifo(w, task);
 	}
-	/* The drivers' batch is shared when it is complete; a lone task in the slot stays. */
+	/*
+	 * Tasks that the drivers wake are shared when their batch is complete. A single task in
+	 * the slot is not worth waking anybody.
+	 */
 	if (displaced && w->stealing)
 		weir__schedule_wake_one(w->rt, w->group, w->base.index);
 }
@@ -115,7 +121,10 @@ static void schedule(struct weir_task *task)
 	struct weir__worker *base = weir__worker_current();
 	struct worker *here = base && base->rt == task->rt ? worker_of(base) : NULL;
 
-	/* A child has none of the parent's workers, and perhaps a queue's lock that nobody gives back. */
+	/*
+	 * A forked child has none of the parent's workers, and may have a copy of a lock that is
+	 * never dropped.
+	 */
 	if (WEIR_UNLIKELY(!here && weir__rt_is_inherited(task->rt)))
 		return;
 	if (WEIR_UNLIKELY(task->flags & WEIR__TASK_PINNED))

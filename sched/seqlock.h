@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * seqlock.h: a few words that one writer changes together, read by others without
- * making it wait. The words themselves are stored and loaded one by one, relaxed.
+ * seqlock.h: a few words that one writer changes together, and that others read
+ * without making the writer wait. The words themselves are stored and loaded one
+ * by one, relaxed.
  *
  *	writer	begin; stores; end
  *	reader	do { seq = begin; loads } while (retry(seq))
  *
  * The number is odd while the writer writes. A reader that has loaded a word of a
- * later write finds, behind its fence, the number of that write or a later one.
+ * later write finds, after its fence, the number of that write or a later one.
  */
 #ifndef WEIR_SCHED_SEQLOCK_H
 #define WEIR_SCHED_SEQLOCK_H
@@ -45,7 +46,7 @@ static inline uint32_t seqlock_read_begin(const struct seqlock *s)
 	return number;
 }
 
-/* [any] True: the words are not of one write. */
+/* [any] True: the words are not all from one write. */
 static inline bool seqlock_read_retry(const struct seqlock *s, uint32_t number)
 {
 	weir__fence(WEIR_ACQUIRE);

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shutdown.c: how a runtime ends. The steps, in order; a deadline cuts each of
- * the waits short, and what would not stop is then left behind and reported.
+ * shutdown.c: ends a runtime, in these steps. A deadline cuts each wait short;
+ * what does not stop by then is left behind and reported.
  *
- *	1 close		no task is spawned any more (-ESHUTDOWN), from anywhere
- *	2 abort		every worker cancels the tasks of its slab, this thread those that
+ *	1 close		no task can be spawned any more, from anywhere (-ESHUTDOWN)
+ *	2 abort		every worker aborts the tasks of its slab, this thread those that
  *			foreign threads have spawned
- *	3 drain		workers go on until no task is left: operations are waited for here
+ *	3 drain		workers run until no task is left; this waits for operations, too
  *	4 stop		workers leave their loops, threads are joined
- *	5 pool		waiting jobs are refused, running ones are waited for, and with them the
+ *	5 pool		queued jobs are refused, running ones are waited for, and so are the
  *			threads that a block in place has made workers
- *	6 wakes		threads that are no workers, and that have woken a task or moved the clock,
- *			are through with that; see core/outside.h
+ *	6 wakes		waits for threads that are no workers and are still waking a task or
+ *			moving the clock; see core/outside.h
  *	7 late		mail that no worker will take is delivered
- *	8 detach	signals do not look for this runtime any more
+ *	8 detach	signals do not wake this runtime any more
  *
- * Memory is given back by weir_rt_free, which runs after 8 whatever came of it.
+ * weir_rt_free frees the memory after step 8.
  */
 
 #include "core/assert.h"
@@ -26,14 +26,14 @@
 #include "sched/worker.h"
 
 #define LOOK_AGAIN_NS (10 * WEIR_MSEC)
-#define GRACE_NS (50 * WEIR_MSEC)	/* what stops at once has stopped, however short the time */
+#define GRACE_NS (50 * WEIR_MSEC)	/* the least time that each wait gets */
 
 uint64_t weir__runtime_alive(struct runtime *rt)
 {
 	uint64_t alive, finished = 0;
 	unsigned i;
 
-	/* Finished first: a task that ends in between is counted as alive, never the reverse. */
+	/* Read finished first: a task that ends in between counts as alive, never the reverse. */
 	for (i = 0; i < rt->base.workers; i++)
 		finished += weir__load(&rt->base.worker[i]->metrics.finished, WEIR_ACQUIRE);
 	alive = weir__load(&rt->base.foreign_spawned, WEIR_RELAXED);
@@ -48,7 +48,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* The deadline, or a moment from now if that is later. */
+/* The deadline, but at least GRACE_NS from now. */
 static uint64_t with_grace(uint64_t deadline)
 {
 	uint64_t least = weir__clock_system() + GRACE_NS;
@@ -81,7 +81,7 @@ static void set_phase(struct runtime *rt, enum rt_phase phase)
 	weir__schedule_wake_all(rt);
 }
 
-/* 3, for workers with threads: they say when they run dry. */
+/* Step 3 for workers with threads. A worker without work increments rt->drained. */
 static void drain(struct runtime *rt, uint64_t deadline)
 {
 	uint32_t drained;
@@ -99,7 +99,7 @@ static void drain(struct runtime *rt, uint64_t deadline)
 	}
 }
 
-/* Not pthread_clockjoin_np, which race detectors do not know: to them nothing would ever be joined. */
+/* Race detectors do not know pthread_clockjoin_np, and would take the thread for never joined. */
 static bool thread_is_over(struct worker *w, uint64_t deadline)
 {
 	while (!weir__load(&w->thread_over, WEIR_ACQUIRE))
@@ -109,8 +109,8 @@ static bool thread_is_over(struct worker *w, uint64_t deadline)
 }
 
 /*
- * 4. A thread that is stuck in a task gets the rest of the time; even past the deadline one that is
- * on its way out is waited for.
+ * Step 4. A thread that is stuck in a task gets the rest of the time. Even after the deadline this
+ * waits a moment for a thread that is about to end.
  */
 static int join_threads(struct runtime *rt, uint64_t deadline)
 {
@@ -130,7 +130,7 @@ static int join_threads(struct runtime *rt, uint64_t deadline)
 	return rc;
 }
 
-/* 6. No task is left to be woken, so it takes as long as a thread needs for its last instructions. */
+/* Step 6. No task is left to be woken, so this takes only the last few instructions of a thread. */
 static void wait_for_wakes(struct runtime *rt)
 {
 	unsigned spins = 0;
@@ -141,11 +141,11 @@ static void wait_for_wakes(struct runtime *rt)
 }
 
 /*
- * 7. What one worker's last task has sent to another that had left its loop: handles to be closed
- * at their home, and after a shutdown that ran out of time all the rest, of which only the closes are
- * made (core/io/io.h). This thread stands in for the workers, none of which runs any more. A connection
- * that was given away and is closed here may have its home at another one: hence until all is empty.
- * What is closed after that waits for weir_rt_free, which delivers once more.
+ * Step 7. Delivers mail to workers that had already left their loops: handles to be closed at
+ * their home, and after a shutdown that ran out of time everything else. Of that only the closes
+ * are executed (core/io/io.h). This thread stands in for the workers, which no longer run. Closing
+ * a connection that was given to a worker may send mail to its home, so this repeats until all
+ * inboxes are empty. weir_rt_free calls it once more, for what is closed later.
  */
 void weir__runtime_deliver_late(struct runtime *rt)
 {
@@ -162,7 +162,7 @@ void weir__runtime_deliver_late(struct runtime *rt)
 	} while (any);
 }
 
-/* One at a time: threads are joined once. */
+/* Lets one shutdown run at a time, because a thread can be joined only once. */
 static int begin(struct runtime *rt, uint64_t deadline)
 {
 	int rc = 0;
@@ -224,7 +224,10 @@ int weir__runtime_shutdown(struct runtime *rt, uint64_t timeout_ns)
 
 	if (rc < 0)
 		return rc;
-	/* What is called on the way (a hook, a drop) is told that it would wait for itself. */
+	/*
+	 * A hook or drop function that calls a shutdown meanwhile gets an error: it would wait for
+	 * itself.
+	 */
 	weir__context()->part_of = &rt->base;
 	if (runtime_phase(rt) != RT_STOPPED)
 		rc = take_steps(rt, deadline);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stall.c: see stall.h. What runs in the handler is async-signal-safe: no lock, no
- * allocation, no stdio; the backtrace has been warmed up before.
+ * stall.c: see stall.h. What runs in the handler is async-signal-safe: no lock,
+ * no allocation, no stdio. A first backtrace, which allocates, is taken before.
  *
- * Does not help those who wait for the worker: that is sched/watch.c's, which goes
- * by turns of the drivers, so that it also sees a task that sleeps in a system call.
+ * It does not help the tasks that wait for the worker. sched/watch.c does, and it
+ * goes by turns of the drivers, so it also sees a task that blocks in a system
+ * call.
  */
 #include "sched/stall.h"
 
@@ -18,11 +19,11 @@
 #include "sched/worker.h"
 
 #define REPORTS_A_MINUTE 5u
-/* Of a backtrace: the handler and what the system puts around it. */
+/* The frames of the handler and of what the system puts around it. */
 #define FRAMES_OF_HANDLER 8
 
 static struct sigaction previous;
-static bool can_backtrace;		/* set before the handler is */
+static bool can_backtrace;		/* set before the handler is installed */
 
 /* ---- the record ---- */
 
@@ -64,7 +65,7 @@ static void change_record(struct stall *s, uint64_t cpu_ns, bool over)
 
 /* ---- the handler ---- */
 
-/* From the interrupted instruction on; where that is not found, all of it. */
+/* Takes the frames from the interrupted instruction on; all of them if that is not found. */
 static void take_backtrace(struct weir_stall *stall, void *interrupted)
 {
 	void *frames[WEIR_STALL_FRAMES + FRAMES_OF_HANDLER];
@@ -99,10 +100,13 @@ static void note(struct worker *w, struct weir_task *task, uint64_t cpu_ns, void
 		stall.task_name[i] = name[i];
 	take_backtrace(&stall, weir__os_interrupted(ucontext));
 	store_record(&w->stall, &stall);
-	/* Pairs with the load in weir_metrics_last_stall: where one is counted there is a record. */
+	/*
+	 * Pairs with the load in weir_metrics_last_stall: if a stall is counted, its record is
+	 * there.
+	 */
 	weir__store(&w->base.metrics.stalls, stall.number, WEIR_RELEASE);
 	w->stall.noted = w->stall.pending = true;
-	/* The loop's next look is now, and delivers it. */
+	/* Makes the main loop turn its drivers next, which delivers this. */
 	weir__store(&w->turn_at, worker_tick(w), WEIR_RELAXED);
 	weir__store(&w->look_at, worker_tick(w), WEIR_RELAXED);
 }
@@ -131,7 +135,7 @@ static bool does_nothing_by_default(int signo)
 	return signo == SIGURG || signo == SIGCHLD || signo == SIGWINCH || signo == SIGCONT;
 }
 
-/* A signal that is not ours, as if this handler had never been there. */
+/* Handles a signal of another origin as if this handler were not installed. */
 static void chain(int signo, siginfo_t *info, void *ucontext)
 {
 	if (previous.sa_flags & SA_SIGINFO) {
@@ -169,11 +173,13 @@ int weir__stall_prepare(int signo)
 	int rc = 0;
 
 	if (signo == SIGSEGV || signo == SIGBUS || signo == SIGFPE || signo == SIGILL)
-		return -EINVAL;		/* by which the processor reports a fault */
+		return -EINVAL;		/* signals that report a fault of the program */
 	weir__lock_take(&lock);
 	if (!weir__signal_of_stalls) {
 		sigfillset(&sa.sa_mask);
-		/* The first one allocates. So does each where the unwinder cannot be loaded. */
+		/*
+		 * The first backtrace allocates. If the unwinder cannot be loaded, every one does.
+		 */
 		can_backtrace = weir__os_backtrace(frames, 4) > 0;
 		if (sigaction(signo, NULL, &previous) < 0 || sigaction(signo, &sa, NULL) < 0)
 			rc = -errno;
@@ -186,7 +192,7 @@ int weir__stall_prepare(int signo)
 	return rc;
 }
 
-/* A thread of our own may have been born with all signals blocked. */
+/* A worker thread may have inherited a mask that blocks all signals. */
 static void unblock(int signo)
 {
 	sigset_t set;
@@ -203,7 +209,10 @@ void weir__stall_arm(struct worker *w, bool has_altstack)
 
 	if (cfg->stall_ns == WEIR_FOREVER)
 		return;
-	/* Without one the handler would run on a fiber's stack, which may be nearly full. */
+	/*
+	 * Without an alternate stack the handler would run on a fiber's stack, which may be nearly
+	 * full.
+	 */
 	rc = has_altstack ? weir__cputimer_arm(cfg->stall_signal, cfg->stall_ns / 2) : -ENOMEM;
 	if (rc < 0)
 		weir__store(&w->rt->stall_error, rc, WEIR_RELAXED);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * steal.c: see steal.h. A search goes by distance: first all that is on the node,
- * several times over (weir_rt_config.remote_after), then, once, what is further away;
- * and not even then while something on the node could be had. A search may fail
- * although there is work, because another thief was at it: that is why it must be
- * looked for once more before a worker sleeps (sched/idle.h, step W).
+ * steal.c: see steal.h. A search goes by distance. First it checks everything on
+ * the node, several times (weir_rt_config.remote_after). Then it checks once what
+ * is farther away, but not while there is something left on the node. A search
+ * may fail although there is work, because another thief was taking it. That is
+ * why a worker checks once more before it sleeps (sched/idle.h, step W).
  */
 #include "sched/steal.h"
 
@@ -15,7 +15,10 @@
 #include "sched/worker.h"
 #include "weir/topo.h"
 
-/* Looks at a queue in which nothing moves, an inject interval (200 us) apart, before it is neglected. */
+/*
+ * After this many checks, an inject interval (200 us) apart, a queue that does not move is
+ * neglected.
+ */
 #define NEGLECTED_LOOKS 4u
 
 /* ---- the order ---- */
@@ -29,7 +32,7 @@ static unsigned tier_of(const struct weir_plan_worker *plan, unsigned k)
 	return tier;
 }
 
-/* A run ends where the tier does, and, far away, where the node does. */
+/* A run ends where the tier ends; in the remote tier also where the node ends. */
 static bool begins_run(struct worker *w, unsigned tier, unsigned victim)
 {
 	const struct steal_order *order = &w->order;
@@ -84,7 +87,7 @@ static uint32_t random_start(struct worker *w)
 	return w->rng;
 }
 
-/* From victims[from] to the end of the run, beginning anywhere. */
+/* Tries the victims from victims[from] to the end of the run, beginning with a random one. */
 static struct weir_task *steal_from_run(struct worker *w, unsigned from, struct steal_run run)
 {
 	unsigned n = run.end - from, i, start = random_start(w) % n;
@@ -205,7 +208,7 @@ struct weir_task *weir__steal_work(struct worker *w)
 	return task;
 }
 
-/* ---- queues of groups that do not get round to it ---- */
+/* ---- neglected inject queues ---- */
 
 struct weir_task *weir__steal_neglected(struct worker *w)
 {

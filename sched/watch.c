@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* watch.c: see watch.h. Looking after workers that are stuck in a task. */
+/* watch.c: see watch.h. Takes care of workers that are stuck in a task. */
 #include "sched/watch.h"
 
 #include "core/assert.h"
@@ -17,13 +17,13 @@ static struct watch *watch_of(struct worker *w)
 	return &w->group->domain->watch;
 }
 
-/* The siblings: the other workers of the domain. */
+/* A sibling: one of the other workers of the domain. */
 static struct worker *sibling(struct worker *w, unsigned i)
 {
 	return worker_at(w->rt, w->order.victims[i]);
 }
 
-/* Whether nobody else is awake and nothing has turned since the last look. */
+/* True if no sibling is awake and no drivers have turned since the last check. */
 static bool all_quiet(struct worker *w)
 {
 	bool quiet = true;
@@ -84,7 +84,7 @@ uint64_t weir__watch_begin(struct worker *w)
 	return weir__clock_add(weir__clock_system(), every);
 }
 
-/* What has yielded on the stuck worker; a pinned task only comes to that worker's inbox. */
+/* Takes the tasks that yielded on the stuck worker. A pinned task goes to that worker's inbox. */
 static int take_deferred(struct worker *v)
 {
 	struct weir__link *link, *next, *last;
@@ -100,7 +100,7 @@ static int take_deferred(struct worker *v)
 	return n;
 }
 
-/* A worker that is awake and has not turned since the last look. */
+/* Rescues v if it is awake and has not turned its drivers since the last check. */
 static int rescue(struct worker *w, struct worker *v)
 {
 	struct weir_task *task;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * watch_state.h: who watches, and that somebody does; sched/watch.h is what for.
+ * watch_state.h: which worker watches, and that one does; sched/watch.h says what
+ * for.
  *
- * The promise: where a worker is awake and another sleeps, one that sleeps does
- * so with a limit, or is on its way to that. Nothing that a stuck worker would
- * have to do itself may be needed for it, so all is done before the first task.
+ * The promise: while a worker is awake and another sleeps, some sleeping worker
+ * sleeps with a limit, or is about to. A stuck worker cannot help to fulfil it,
+ * so every worker does its part before its first task.
  *
  *	to sleep	awake = 0	| fence |	claim: nobody watches?	(no: no limit)
  *	go deep		deep = 1	| fence |	read who is awake	(somebody: a limit)
@@ -13,12 +14,13 @@
  *							read watcher, if there is work
  *							(nobody: wake any that sleeps)
  *
- * Of two such steps one reads what the other wrote. So a worker that is awake
- * with work has woken a deep watcher; or it has found one with a limit; or it has
- * found none, and woken a sleeper if there was one. Whoever that wakes goes back to
- * sleep and claims, or has work itself and passes it on in turn. One that gets its
- * work later, by searching, was or wakes the last searcher (sched/idle.h), and
- * that one sleeps at the end.
+ * Of two such steps, one reads what the other wrote. So a worker that is awake
+ * with work has done one of three things: it has woken a deep watcher; it has
+ * found a watcher with a limit; or it has found no watcher, and has woken a
+ * sleeper if there was one. The worker that it wakes goes back to sleep and
+ * claims the watch, or has work itself and passes the watch on in turn. A worker
+ * that gets its work later, by searching, was the last searcher or wakes the last
+ * one (sched/idle.h), and that one sleeps in the end.
  */
 #ifndef WEIR_SCHED_WATCH_STATE_H
 #define WEIR_SCHED_WATCH_STATE_H
@@ -43,7 +45,7 @@
 #endif
 
 struct watch {
-	WEIR_ATOMIC(uint32_t) watcher;	/* 1 + index of the watching worker, 0 nobody */
+	WEIR_ATOMIC(uint32_t) watcher;	/* 1 + index of the watching worker; 0: nobody */
 	WEIR_ATOMIC(uint32_t) deep;	/* the watcher sleeps without a limit */
 };
 
@@ -61,7 +63,7 @@ static inline void watch_set_asleep(WEIR_ATOMIC(uint32_t) *awake)
 	weir__fence(WATCH_ASLEEP_FENCE);
 }
 
-/* [about to sleep] True: it is the watcher. */
+/* [about to sleep] True: this worker is the watcher now. */
 static inline bool watch_claim(struct watch *watch, unsigned me)
 {
 	uint32_t nobody = 0;
@@ -70,8 +72,8 @@ static inline bool watch_claim(struct watch *watch, unsigned me)
 }
 
 /*
- * [watcher] It must look who is awake after this. Release: who takes deep back before that look
- * must find out whom to wake; pairs with the exchange in watch_disturb.
+ * [watcher] The caller must check who is awake after this. The release pairs with the exchange in
+ * watch_disturb: a worker that clears deep before that check must see whom to wake.
  */
 static inline void watch_go_deep(struct watch *watch)
 {
@@ -85,13 +87,19 @@ static inline void watch_come_up(struct watch *watch)
 	weir__store(&watch->deep, 0u, WEIR_RELAXED);
 }
 
-/* [watcher] It is awake and has looked. Pairs with watch_claim; watch_set_awake comes next. */
+/*
+ * [watcher] Called when it is awake and has checked the others. Pairs with watch_claim;
+ * watch_set_awake comes next.
+ */
 static inline void watch_leave(struct watch *watch)
 {
 	weir__store(&watch->watcher, 0u, WEIR_RELEASE);
 }
 
-/* [awake] 1 + the watcher, if it is in deep sleep; the caller must wake it, nobody else does. */
+/*
+ * [awake] Returns 1 + the watcher if it is in deep sleep; then the caller must wake it, and nobody
+ * else does.
+ */
 static inline uint32_t watch_disturb(struct watch *watch)
 {
 	if (WEIR_LIKELY(!weir__load(&watch->deep, WEIR_RELAXED)) ||
@@ -100,7 +108,7 @@ static inline uint32_t watch_disturb(struct watch *watch)
 	return weir__load(&watch->watcher, WEIR_RELAXED);
 }
 
-/* [awake, with work] The caller must wake one that sleeps. */
+/* [awake, with work] True: nobody watches, and the caller must wake a sleeper. */
 static inline bool watch_vacant(struct watch *watch)
 {
 	return weir__load(&watch->watcher, WEIR_RELAXED) == 0;

@@ -47,7 +47,7 @@ START_TEST(workers_are_counted_in_one_place)
 	cfg.place = &place;
 	place.workers = 3;
 	cfg.workers = 2;
-	refused(&cfg, "workers 2, but 3 in place");
+	refused(&cfg, "workers is 2, but place.workers is 3");
 	cfg.workers = 3;
 	rt = runtime_new(&cfg);
 	ck_assert_uint_eq(weir_rt_workers(rt), 3);
@@ -177,9 +177,9 @@ START_TEST(a_quota_limits_workers_polling_and_binding_and_says_so)
 	ck_assert_uint_eq(weir_rt_workers(rt), 2);
 	ck_assert_str_eq(weir_rt_note(rt, 0), "2 workers: a quota of 1.5 CPUs");
 	ck_assert_str_eq(weir_rt_note(rt, 1),
-			 "workers are not bound to one CPU each: a quota of 1.5 CPUs for 4");
+			 "workers are not bound to one CPU each: the quota is 1.5 CPUs of 4");
 	ck_assert_str_eq(weir_rt_note(rt, 2),
-			 "idle workers sleep, and do not poll: a quota of 1.5 CPUs for 4");
+			 "idle workers sleep instead of polling: the quota is 1.5 CPUs of 4");
 	ck_assert_ptr_null(weir_rt_note(rt, 3));
 	use_for_a_while(rt);
 	ck_assert_uint_gt(parks(rt), 0);

@@ -81,7 +81,7 @@ START_TEST(what_does_not_go_together)
 
 	cfg.sched = WEIR_SCHED_CURRENT;
 	cfg.workers = 2;
-	refused(&cfg, -EINVAL, "workers 2");
+	refused(&cfg, -EINVAL, "workers is 2");
 	cfg = (struct weir_rt_config)WEIR_RT_CONFIG_INIT;
 	ck_assert_int_eq(weir_clock_new(&clock), 0);
 	cfg.clock = clock;

@@ -449,7 +449,7 @@ START_TEST(who_may_not_bind_starts_unbound)
 	rt = runtime_new(&cfg);
 	ck_assert_int_eq(weir_rt_plan(rt)->bind, WEIR_BIND_NONE);
 	ck_assert(!weir_rt_plan(rt)->workers[0].bound);
-	ck_assert_ptr_nonnull(strstr(weir_rt_note(rt, 0), "not bound: no thread can be bound"));
+	ck_assert_ptr_nonnull(strstr(weir_rt_note(rt, 0), "not bound: threads cannot be bound"));
 	runtime_end(rt);
 	place.bind = WEIR_BIND_CPU;
 	ck_assert_int_eq(weir_rt_new(&cfg, &rt), -EPERM);
