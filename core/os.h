@@ -32,14 +32,16 @@ void weir__os_want_huge(void *at, size_t bytes);
  * Which memory node pages come from. Nodes have the kernel's numbers. A container may forbid these
  * calls, and not every system has them. 0 or a negative errno. [any]
  *
- * place: pages of this memory that are not there yet come from the node while it has free memory,
- * and from other nodes after that. A remote page is slow, but a strict policy would end the
- * process. prefer: the same for every page that the calling thread touches first, also inside the
- * kernel. With -1, back to the default: the node that the thread runs on. move_stack: moves the
- * pages that the calling thread's stack and thread-locals already have. Another thread may have
- * touched them: the creator, or an earlier thread with the same stack. Later pages follow the
- * thread's policy. has_policy: true if this thread has a memory policy already (numactl). of: the
- * node that a page is on; -ENOENT or -EFAULT if there is no page yet.
+ *  - place: pages of this memory that are not there yet come from the node while it has free
+ *    memory, and from other nodes after that. A remote page is slow, but a strict policy would end
+ *    the process.
+ *  - prefer: the same for every page that the calling thread touches first, also inside the kernel.
+ *    With -1, back to the default: the node that the thread runs on.
+ *  - move_stack: moves the pages that the calling thread's stack and thread-locals already have.
+ *    Another thread may have touched them: the creator, or an earlier thread with the same stack.
+ *    Later pages follow the thread's policy.
+ *  - has_policy: true if this thread has a memory policy already (numactl).
+ *  - of: the node that a page is on; -ENOENT or -EFAULT if there is no page yet.
  */
 int weir__os_node_place(void *at, size_t bytes, int node);
 int weir__os_node_prefer(int node);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker.c: THE main loop. weir__worker_run reads as the policy; each line of it is
- * one function below.
+ * worker.c: THE main loop. weir__worker_run reads as the policy; each line of it
+ * is one function below.
  *
- * Sleeping loses no wake-up: the order of the steps in worker_park is the one
- * that sched/idle.h proves.
+ * Sleeping loses no wake-up: worker_park follows the order of steps that
+ * sched/idle.h proves.
  */
 #include "sched/worker.h"
 
@@ -18,16 +18,17 @@
 #include "core/task/run.h"
 #include "core/time/clock.h"
 
-#define YIELD_POLL_TICKS 8u		/* yields of lone tasks per look at the drivers */
+/* yields per poll of the drivers when nothing else is ready */
+#define YIELD_POLL_TICKS 8u
 
 static bool worker_done(struct worker *w, bool (*until)(void *), void *arg)
 {
 	return (until && until(arg)) || runtime_phase(w->rt) >= RT_STOPPING;
 }
 
-/* ---- the looks to the side that a busy worker takes ---- */
+/* ---- maintenance by a busy worker ---- */
 
-/* Polls are as long as they were lately; so many fit between two looks. */
+/* Sets the intervals, assuming that polls stay as long as they were lately. */
 static void tune_intervals(struct worker *w)
 {
 	uint32_t tick = worker_tick(w);
@@ -54,7 +55,7 @@ static void abort_own_tasks(struct worker *w)
 	weir__task_queue_all(weir__task_abort_all(&w->base.slab));
 }
 
-/* Tell a shutdown that waits for the tasks to end. */
+/* Tells a shutdown that waits for the tasks to end. */
 static void report_drained(struct worker *w)
 {
 	if (runtime_phase(w->rt) != RT_ABORTING)
@@ -93,14 +94,14 @@ void weir__worker_take_mail(struct worker *w)
 	}
 }
 
-/* What others have sent here. */
+/* Takes what others have sent here. */
 static void take_in(struct worker *w)
 {
 	weir__worker_take_mail(w);
 	abort_own_tasks(w);
 }
 
-/* The tasks that yielded go behind what the drivers have just made ready. */
+/* Tasks that yielded go behind those that the drivers have just made ready. */
 static void requeue_deferred(struct worker *w)
 {
 	struct weir__link *first, *last;
@@ -119,7 +120,7 @@ static void share_backlog(struct worker *w)
 		weir__schedule_wake_one(w->rt, w->group, w->base.index);
 }
 
-/* Look at the drivers without waiting. */
+/* Polls the drivers without waiting. */
 static void poll_drivers(struct worker *w)
 {
 	weir__driver_poll(&w->base.driver, &w->base, weir__worker_has_local(w));
@@ -140,13 +141,17 @@ static WEIR_NOINLINE void turn_drivers(struct worker *w)
 
 /* ---- where the next task comes from ---- */
 
-/* Whatever else is ready: at times the others are asked first. */
+/*
+ * Fairness: checks the inject queue, and neglected queues of other groups, before local work, once
+ * per interval.
+ */
 static WEIR_NOINLINE struct weir_task *next_in_turn(struct worker *w)
 {
 	struct weir_task *task;
 
 	w->inject_at = worker_tick(w) + w->inject_interval;
-	WEIR_ASSERT(!w->searching);	/* it has looked here at this tick before it began to */
+	/* it has checked the inject queue at this tick before searching */
+	WEIR_ASSERT(!w->searching);
 	task = weir__worker_next_injected(w, w->group);
 	return task || w->group->idle.near_len == 1 ? task : weir__steal_neglected(w);
 }
@@ -165,7 +170,7 @@ static struct weir_task *next_ready(struct worker *w)
 	return task ? task : next_injected(w);
 }
 
-/* The tasks that yielded are all there is: the drivers first, though not before every one. */
+/* Only tasks that yielded are ready: polls the drivers first, though not before each of them. */
 static struct weir_task *next_deferred(struct worker *w)
 {
 	unsigned n = weir__load(&w->base.deferred.len, WEIR_RELAXED);
@@ -184,7 +189,10 @@ static uint32_t sooner(uint32_t tick, uint32_t a, uint32_t b)
 	return (int32_t)(a - tick) < (int32_t)(b - tick) ? a : b;
 }
 
-/* The tick is over: time this poll if its turn has come, and note when the next look is due. */
+/*
+ * Ends a tick with maintenance: times this poll if it is to be sampled, and sets the next such
+ * tick.
+ */
 static WEIR_NOINLINE void end_look(struct worker *w, uint32_t tick, struct weir_task *task)
 {
 	if (task && sampler_is_due(&w->poll_sampler, tick))
@@ -201,7 +209,7 @@ static bool anything_arrived(struct worker *w, bool (*until)(void *), void *arg)
 	       (runtime_phase(w->rt) == RT_ABORTING && !w->aborted_all);
 }
 
-/* How long it may sleep; who asks takes part in the watch. */
+/* How long the worker may sleep. Calling this takes part in the watch. */
 static uint64_t sleep_limit(struct worker *w)
 {
 	uint64_t limit = weir__watch_begin(w),
@@ -212,15 +220,15 @@ static uint64_t sleep_limit(struct worker *w)
 	return weir__clock_from_system(w->rt->cfg.clock, drain);
 }
 
-/* A clock that stands still goes on only when the worker waits. */
+/* Not with a paused clock, which moves only when the worker waits. */
 static bool polls_without_end(struct worker *w)
 {
 	return w->rt->cfg.spin_ns == WEIR_FOREVER && !weir__clock_paused(w->rt->cfg.clock);
 }
 
 /*
- * Sleep with open eyes. Others take the worker for asleep, claim it and notify it; only that it has
- * not prepared its parkword, so that nobody needs to ring its backend: it sees the notify itself.
+ * Polls instead of sleeping. Others regard the worker as asleep, claim it and notify it. But it
+ * has not prepared its parkword, so nobody needs to wake its backend: it sees the notify itself.
  */
 static void poll_for_events(struct worker *w, bool (*until)(void *), void *arg)
 {
@@ -279,8 +287,8 @@ static void park_shared(struct worker *w, bool (*until)(void *), void *arg)
 }
 
 /*
- * Look around for a while before going to sleep, if the configuration says so. Others see a worker
- * that is awake; one that searches goes on searching. True: there is something to do.
+ * Spins for a while before sleeping, if the configuration says so. Others see a worker that is
+ * awake; a searcher goes on searching. True: there is something to do.
  */
 static bool spin(struct worker *w, bool (*until)(void *), void *arg)
 {
@@ -326,17 +334,21 @@ static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
 	share_backlog(w);
 	if (w->stealing && weir__worker_has_local(w))
 		weir__watch_pass_on(w);
-	/* Not if work came before it looked at the drivers, of the hook's or others': it may, each time. */
+	/*
+	 * Not if work came before the drivers were polled, from the hook or from others: that may
+	 * happen each time, and the drivers must still get their turn.
+	 */
 	if (w->base.driver.turns != turns) {
 		w->polled_at = worker_tick(w);
 		w->turn_at = worker_tick(w) + w->turn_interval;
 	}
-	w->stats_from_ns = 0;		/* the stretch ended: what was slept is no poll time */
+	/* the busy stretch has ended: time asleep is no poll time */
+	w->stats_from_ns = 0;
 }
 
 /* ---- the loop ---- */
 
-/* False: it has blocked in place. In line, for the reasons of core/fiber/resume.h. */
+/* False if the task has blocked in place. Inline, for the reasons in core/fiber/resume.h. */
 __attribute__((always_inline)) static inline bool run(struct worker *w, struct weir_task *task)
 {
 	if (w->searching)
@@ -347,8 +359,8 @@ __attribute__((always_inline)) static inline bool run(struct worker *w, struct w
 }
 
 /*
- * A tick is a poll. Once in many the worker looks to the side: at the drivers, at what others have
- * put into the inject queues. Then comes the next task, from the first place that has one.
+ * A tick is a poll. Once in many ticks the worker does maintenance: it polls the drivers and
+ * checks the inject queues. Then it runs the next task, from the first queue that has one.
  */
 void weir__worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 {
@@ -377,7 +389,8 @@ void weir__worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 		if (!task)
 			worker_park(w, until, arg);
 		else if (WEIR_UNLIKELY(!run(w, task)))
-			return;		/* it has blocked in place: another thread is the worker now */
+			/* it has blocked in place: another thread is the worker now */
+			return;
 	}
 }
 
@@ -411,7 +424,7 @@ void weir__worker_stopped(struct worker *w)
 		w->rt->cfg.on_worker_stop(w->rt->cfg.hook_arg, w->base.index);
 }
 
-/* The thread is the worker up to here, or was until a task blocked in place. */
+/* The thread is the worker up to here, unless a task has blocked in place. */
 static WEIR_NOINLINE void leave(struct worker *w)
 {
 	struct weir__context *c = weir__context();
@@ -432,7 +445,10 @@ void weir__worker_serve(struct worker *w, bool (*until)(void *arg), void *arg)
 	bool has_alt = weir__stack_altstack_init(&alt) == 0;
 
 	enter(w);
-	/* A timer that an earlier turn has left armed stops when it finds no worker: not from here on. */
+	/*
+	 * A timer that is still armed from an earlier turn disarms itself if it finds no worker.
+	 * From here on it finds one.
+	 */
 	weir__stall_arm(w, has_alt);
 	call_start_hook(w);
 	weir__worker_run(w, until, arg);

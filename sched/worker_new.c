@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker_new.c: a worker is made, with its backend, its stacks and its queues, on its
- * memory node; and what becomes of them at the end.
+ * worker_new.c: makes a worker with its backend, stacks and queues on its memory
+ * node, and frees them.
  */
 #include <stdlib.h>
 
@@ -83,7 +83,10 @@ fail:
 	return rc;
 }
 
-/* Not yet on the worker's thread: what the kernel keeps for its rings is to come from its node too. */
+/*
+ * Called before the worker's thread exists, so this thread's policy makes the kernel's memory for
+ * the rings come from the worker's node, too.
+ */
 int weir__worker_new(struct runtime *rt, unsigned index, struct worker **ret_worker)
 {
 	int node = rt->node[index], rc;

@@ -87,7 +87,7 @@ START_TEST(what_does_not_go_together)
 	cfg.clock = clock;
 	refused(&cfg, -EINVAL, "clock");
 	weir_clock_free(clock);
-	refused(NULL, -EINVAL, "no config");
+	refused(NULL, -EINVAL, "the config is NULL");
 	cfg = (struct weir_rt_config)WEIR_RT_CONFIG_INIT;
 	cfg.size = 0;
 	refused(&cfg, -EINVAL, "config.size is 0");

@@ -490,7 +490,8 @@ START_TEST(another_signal_does_as_well)
 	ck_assert_uint_eq(told.times, 1);
 	ck_assert_int_eq(weir_rt_new(&other, &rt), -EBUSY);
 	snprintf(sentence, sizeof sentence,
-		 "stall_signal %d: another runtime of this process already uses %d", SIGURG, SIGRTMIN + 3);
+		 "stall_signal %d: another runtime of this process already uses %d", SIGURG,
+		 SIGRTMIN + 3);
 	ck_assert_str_eq(weir_rt_why(), sentence);
 }
 END_TEST
