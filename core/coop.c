@@ -39,23 +39,27 @@ void weir__coop_wake_late(struct weir__worker *w)
 	w->late.len = 0;
 }
 
-/* For a future between the task and the leaf, which must be woken itself. */
-static WEIR_NOINLINE void yield_between(struct weir__worker *w, const struct weir_waker *waker)
+/* A future between the task and the leaf must be woken itself. */
+void weir__coop_yield_between(struct weir_cx *cx)
 {
+	const struct weir_waker *waker = &cx->waker;
+
+	if (!cx->worker) {
+		weir_waker_wake(waker);
+		return;
+	}
 	if (waker->ops == &weir__branch_waker_ops)
 		waker = weir__branch_yield(waker->data);
 	if (waker->ops != &weir__own_waker_ops)
-		wake_late(&w->late, waker);
+		wake_late(&cx->worker->late, waker);
+	cx->worker->yielded = true;
 }
 
-void weir__coop_yield(struct weir_cx *cx)
+static WEIR_NOINLINE void out_of_budget(struct weir_cx *cx)
 {
-	if (!cx->worker)
-		weir_waker_wake(&cx->waker);
-	else if (!weir__cx_is_own(cx))
-		yield_between(cx->worker, &cx->waker);
-	if (cx->worker)
-		cx->worker->yielded = true;
+	if (!cx->worker->yielded)
+		weir__count(&cx->worker->metrics.budget_yields, 1);
+	weir__coop_yield(cx);
 }
 
 bool weir_coop_take(struct weir_cx *cx)
@@ -68,9 +72,7 @@ bool weir_coop_take(struct weir_cx *cx)
 		w->budget--;
 		return true;
 	}
-	if (!w->yielded)
-		weir__count(&w->metrics.budget_yields, 1);
-	weir__coop_yield(cx);
+	out_of_budget(cx);
 	return false;
 }
 

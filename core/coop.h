@@ -6,10 +6,8 @@
 #ifndef WEIR_CORE_COOP_H
 #define WEIR_CORE_COOP_H
 
-#include <stdbool.h>
-
-struct weir_cx;
-struct weir__worker;
+#include "core/leaf.h"
+#include "core/worker.h"
 
 /*
  * Takes one unit of the running fiber's budget. False if none is left, if the task was aborted, or
@@ -17,11 +15,20 @@ struct weir__worker;
  */
 bool weir__coop_fast(void);
 
+/* weir__coop_yield for a future that another future polls, or the caller by hand. */
+void weir__coop_yield_between(struct weir_cx *cx);
+
 /*
  * Wakes the polling future again, but after others: the task is queued behind the drivers, and a
  * future with a waker of its own is woken when the poll is over. [polling]
  */
-void weir__coop_yield(struct weir_cx *cx);
+static inline void weir__coop_yield(struct weir_cx *cx)
+{
+	if (WEIR_LIKELY(weir__cx_is_own(cx)))
+		cx->worker->yielded = true;
+	else
+		weir__coop_yield_between(cx);
+}
 
 /* Calls the wakers in worker.late. [owner], right after the end of a poll */
 void weir__coop_wake_late(struct weir__worker *w);

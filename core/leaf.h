@@ -61,7 +61,7 @@ struct weir__wakeup {
 /* True if the poll uses the waker of the task, and not that of a future in between. */
 static inline bool weir__cx_is_own(const struct weir_cx *cx)
 {
-	return cx->task && cx->waker.ops == &weir__task_waker_ops && cx->waker.data == cx->task;
+	return cx->waker.ops == &weir__task_waker_ops && cx->waker.data == cx->task;
 }
 
 /*

@@ -369,10 +369,12 @@ void weir__worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 		bool looks = worker_is_due(tick, w->look_at);
 		struct weir_task *task = NULL;
 
-		if (WEIR_UNLIKELY(looks) && worker_is_due(tick, w->turn_at))
-			turn_drivers(w);
-		if (WEIR_UNLIKELY(looks) && worker_is_due(tick, w->inject_at))
-			task = next_in_turn(w);
+		if (WEIR_UNLIKELY(looks)) {
+			if (worker_is_due(tick, w->turn_at))
+				turn_drivers(w);
+			if (worker_is_due(tick, w->inject_at))
+				task = next_in_turn(w);
+		}
 		if (!task)
 			task = worker_next_lifo(w);
 		if (!task)

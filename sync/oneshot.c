@@ -97,7 +97,7 @@ bool weir_oneshot_is_closed(const struct weir_oneshot *oneshot)
 }
 
 /* The sender has spoken and left. Takes the value, if any; the receiver leaves with this. */
-static int take(struct weir_oneshot *ch, enum weir__oneshot_rx spoken, void *ret_value)
+static inline int take(struct weir_oneshot *ch, enum weir__oneshot_rx spoken, void *ret_value)
 {
 	int rc = spoken == WEIR__ONESHOT_RX_VALUE ? 0 : -EPIPE;
 

@@ -112,10 +112,8 @@ static int spawn_check(const struct weir_rt *rt, const struct weir_task_config *
 		return -EINVAL;
 	if (cfg->fn ? cfg->state_bytes || cfg->fini : cfg->drop != NULL)
 		return -EINVAL;
-	if (cfg->state_bytes > STATE_BYTES_MAX || cfg->worker < 0)
-		return -EINVAL;
-	if ((unsigned)cfg->worker > rt->workers)
-		return -EINVAL;
+	if (cfg->state_bytes > STATE_BYTES_MAX || (unsigned)cfg->worker > rt->workers)
+		return -EINVAL;		/* a negative worker is a huge one */
 	return 0;
 }
 
@@ -166,6 +164,8 @@ static void task_init_body(struct weir_task *task, const struct weir_task_config
 		task->flags |= WEIR__TASK_STACKFUL;
 		task->body.fn = cfg->fn;
 		task->extra.arg = cfg->arg;
+		if (!task->fiber)
+			task->drop = cfg->drop;
 		return;
 	}
 	task->body.poll = cfg->poll;
@@ -200,8 +200,17 @@ static void abort_if_closed(struct weir_task *task)
 		weir_task_abort(task);
 }
 
-static int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
-		 struct weir_task **ret_task)
+/* While memory for stacks is short, a spawn makes the fiber itself, so that it can fail. */
+static WEIR_NOINLINE struct weir__fiber *early_fiber(struct weir__worker *w,
+						     const struct weir_task_config *cfg)
+{
+	struct weir__fiber *fiber;
+
+	return weir__fiber_new(&w->stacks, cfg->fn, cfg->arg, &fiber) < 0 ? NULL : fiber;
+}
+
+static inline int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
+			struct weir_task **ret_task)
 {
 	struct weir__context *c = weir__context();
 	struct weir__worker *w = c->worker;
@@ -228,8 +237,7 @@ static int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 		return -EINVAL;
 
 	rc = -ENOMEM;
-	if (WEIR_UNLIKELY(w && w->stacks.reason) && cfg->fn &&
-	    weir__fiber_new(&w->stacks, cfg->fn, cfg->arg, &fiber) < 0)
+	if (WEIR_UNLIKELY(w && w->stacks.reason) && cfg->fn && !(fiber = early_fiber(w, cfg)))
 		return rc;
 	if (cfg->join_set && !(member = weir__join_set_enter(cfg->join_set)))
 		goto fail;
@@ -244,8 +252,6 @@ static int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 	task->where = cfg->where;
 	task->member = member;
 	task->locals = NULL;
-	if (cfg->fn && !fiber)
-		task->drop = cfg->drop;
 	task->home = w ? w->index : WEIR__TASK_NO_HOME;
 	task->locals_depth = 0;
 	task->pinned_to = (uint8_t)(cfg->worker ? cfg->worker - 1 : w ? w->index : 0);
@@ -273,16 +279,6 @@ fail:
 	return rc;
 }
 
-static inline int spawn_or_drop(struct weir_rt *rt, const struct weir_task_config *cfg,
-				struct weir_task **ret_task)
-{
-	int rc = spawn(rt, cfg, ret_task);
-
-	if (WEIR_UNLIKELY(rc < 0) && cfg->drop)
-		cfg->drop(cfg->arg);
-	return rc;
-}
-
 /* For a program that was compiled against another version of the struct. */
 static WEIR_NOINLINE int spawn_resized(struct weir_rt *rt, const struct weir_task_config *cfg,
 				       struct weir_task **ret_task)
@@ -291,7 +287,7 @@ static WEIR_NOINLINE int spawn_resized(struct weir_rt *rt, const struct weir_tas
 	int rc = weir__sized_read(&full, cfg);
 
 	if (rc == 0)
-		return spawn_or_drop(rt, &full, ret_task);
+		return weir_task_spawn(rt, &full, ret_task);
 	if (rc == -E2BIG && full.drop)
 		full.drop(full.arg);
 	return rc;
@@ -300,9 +296,14 @@ static WEIR_NOINLINE int spawn_resized(struct weir_rt *rt, const struct weir_tas
 int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 		    struct weir_task **ret_task)
 {
+	int rc;
+
 	if (WEIR_UNLIKELY(!cfg || cfg->size != sizeof *cfg))
 		return spawn_resized(rt, cfg, ret_task);
-	return spawn_or_drop(rt, cfg, ret_task);
+	rc = spawn(rt, cfg, ret_task);
+	if (WEIR_UNLIKELY(rc < 0) && cfg->drop)
+		cfg->drop(cfg->arg);
+	return rc;
 }
 
 static inline int spawn_fn(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *),
@@ -314,7 +315,7 @@ static inline int spawn_fn(struct weir_rt *rt, int (*fn)(void *), void *arg, voi
 	cfg.arg = arg;
 	cfg.drop = drop;
 	cfg.where = where;
-	return spawn_or_drop(rt, &cfg, ret_task);
+	return weir_task_spawn(rt, &cfg, ret_task);
 }
 
 int weir_spawn_or_drop_at(struct weir_rt *rt, int (*fn)(void *), void *arg, void (*drop)(void *),
