@@ -181,8 +181,8 @@ static int await_request(struct request *r, uint64_t deadline, struct weir_addr 
 	return rc;
 }
 
-int weir_resolve(const char *host_port, uint64_t deadline, struct weir_addr *ret_addrs,
-		 unsigned max)
+int weir_resolve(const char *host_port, unsigned max, uint64_t deadline,
+		 struct weir_addr *ret_addrs)
 {
 	struct request *r;
 	int rc;

@@ -152,7 +152,7 @@ static int connect_name(const char *name, uint64_t deadline, struct weir_tcp **r
 {
 	struct weir_addr addrs[WEIR_CONNECT_ADDRS];
 	struct weir_connect_future connect;
-	int n = weir_resolve(name, deadline, addrs, WEIR_CONNECT_ADDRS);
+	int n = weir_resolve(name, WEIR_CONNECT_ADDRS, deadline, addrs);
 
 	if (n < 0)
 		return n;
@@ -254,8 +254,8 @@ int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, uint64_t d
 	return rc < 0 ? rc : (int)done;
 }
 
-int weir_tcp_recv_lease_until(struct weir_tcp *conn, struct weir_lease *ret_lease,
-			      uint64_t deadline)
+int weir_tcp_recv_lease_until(struct weir_tcp *conn, uint64_t deadline,
+			      struct weir_lease *ret_lease)
 {
 	struct weir_op op;
 

@@ -238,6 +238,12 @@ struct weir_select_future {
 	struct weir_leaf holder;	/* weir's own: results of which the task has not heard */
 };
 
+/**
+ * Set a select up. Set its member fair after this, if it should not prefer lower indices.
+ *
+ * Thread:   [any]
+ * Since:    0.1
+ */
 WEIR_API void weir_select_init(struct weir_select_future *select, struct weir_future **futures,
 			       int *results, unsigned count);
 
@@ -262,6 +268,7 @@ struct weir_join_all_future {
 	struct weir_leaf holder;	/* as in a select */
 };
 
+/** Set a join-all up. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_join_all_init(struct weir_join_all_future *all, struct weir_future **futures,
 				 int *results, unsigned count);
 

@@ -143,8 +143,8 @@ WEIR_API void weir_addr_set_port(struct weir_addr *addr, uint16_t port);
  *           -ESHUTDOWN; -ENOMEM
  * Since:    0.1
  */
-WEIR_API int weir_resolve(const char *host_port, uint64_t deadline, struct weir_addr *ret_addrs,
-			  unsigned max);
+WEIR_API int weir_resolve(const char *host_port, unsigned max, uint64_t deadline,
+			  struct weir_addr *ret_addrs);
 
 /* ---- listeners ---- */
 
@@ -555,8 +555,8 @@ WEIR_API int weir_tcp_recv_exact(struct weir_tcp *conn, void *buf, size_t len, u
  * Since:    0.1
  */
 WEIR_API int weir_tcp_recv_lease(struct weir_tcp *conn, struct weir_lease *ret_lease);
-WEIR_API int weir_tcp_recv_lease_until(struct weir_tcp *conn, struct weir_lease *ret_lease,
-				       uint64_t deadline);
+WEIR_API int weir_tcp_recv_lease_until(struct weir_tcp *conn, uint64_t deadline,
+				       struct weir_lease *ret_lease);
 
 /**
  * Send up to len bytes, from a buffer or an iovec. _until: up to a deadline.

@@ -142,7 +142,13 @@ WEIR_API int weir_spawn_or_drop_at(struct weir_rt *rt, int (*fn)(void *), void *
  */
 WEIR_API int weir_task_join(struct weir_task *task, int *ret_result);
 
-/** The same up to a deadline; -ETIMEDOUT leaves the handle with the caller. Since: 0.1 */
+/**
+ * The same, up to a deadline. After -ETIMEDOUT the caller still has the handle.
+ *
+ * Thread:   as weir_task_join
+ * Waits:    up to the deadline
+ * Since:    0.1
+ */
 WEIR_API int weir_task_join_until(struct weir_task *task, uint64_t deadline, int *ret_result);
 
 /** Give the handle up; the task runs on. NULL is allowed. Thread: [any]. Since: 0.1 */
@@ -266,8 +272,8 @@ WEIR_API void *weir_local_get(const struct weir_local_key *key);
  */
 WEIR_API int weir_join_set_new(struct weir_rt *rt, struct weir_join_set **ret_set);
 /**
- * The same, of a set that forgets its tasks as they end, their results too: weir_join_set_next
- * waits until all have ended, and answers 0. Since: 0.1
+ * The same, but the set forgets each task and its result when the task ends. weir_join_set_next
+ * waits until all have ended, and returns 0. Thread: [any]. Since: 0.1
  */
 WEIR_API int weir_join_set_new_discarding(struct weir_rt *rt, struct weir_join_set **ret_set);
 /** Spawn fn(arg) into the set. As weir_spawn. Thread: [any]. Since: 0.1 */
@@ -287,7 +293,13 @@ WEIR_API int weir_join_set_spawn_at(struct weir_join_set *set, int (*fn)(void *)
  * Since:    0.1
  */
 WEIR_API int weir_join_set_next(struct weir_join_set *set, uint64_t *ret_id, int *ret_result);
-/** The same up to a deadline; -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1 */
+/**
+ * The same, up to a deadline. It also returns -ETIMEDOUT and -ENODEV, as weir_await_until does.
+ *
+ * Thread:   as weir_join_set_next
+ * Waits:    up to the deadline
+ * Since:    0.1
+ */
 WEIR_API int weir_join_set_next_until(struct weir_join_set *set, uint64_t deadline,
 				      uint64_t *ret_id, int *ret_result);
 /** Abort every task of the set; they are still to be joined. Thread: [any]. Since: 0.1 */

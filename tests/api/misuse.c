@@ -158,7 +158,7 @@ CALL(signal_open, struct weir_signal s; int rc = weir_signal_open(&s, SIGUSR2);
 CALL(signal_wait, return weir_signal_wait(on.listening, soon());)
 CALL(ctrl_c, return weir_ctrl_c();)
 
-CALL(resolve, struct weir_addr a; return weir_resolve("localhost:80", soon(), &a, 1);)
+CALL(resolve, struct weir_addr a; return weir_resolve("localhost:80", 1, soon(), &a);)
 CALL(listener_open, struct weir_listener *l; int rc = weir_listener_open("127.0.0.1:0", NULL, &l);
      if (rc == 0) weir_listener_close(l); return rc;)
 CALL(listener_adopt, struct weir_listener *l; return weir_listener_adopt(on.pipe[0], NULL, &l);)
@@ -183,7 +183,7 @@ CALL(tcp_recv_try, return weir_tcp_recv_try(on.conn, buf, 1);)
 CALL(tcp_recv_exact, return weir_tcp_recv_exact(on.conn, buf, 1, soon(), NULL);)
 CALL(tcp_recv_lease, struct weir_lease l; return weir_tcp_recv_lease(on.conn, &l);)
 CALL(tcp_recv_lease_until, struct weir_lease l;
-     return weir_tcp_recv_lease_until(on.conn, &l, soon());)
+     return weir_tcp_recv_lease_until(on.conn, soon(), &l);)
 CALL(tcp_send, return weir_tcp_send(on.conn, buf, 1);)
 CALL(tcp_send_until, return weir_tcp_send_until(on.conn, buf, 1, soon());)
 CALL(tcp_sendv, return weir_tcp_sendv(on.conn, &iov, 1);)
@@ -258,7 +258,7 @@ CALL(select_set_finish, return weir_select_set_finish(no_branches());)
 CALL(join_set_next_empty, return weir_join_set_next(on.no_tasks, NULL, NULL);)
 CALL(sleep_past, return weir_sleep_until(0);)
 CALL(blocking_run_until_past, return weir_blocking_run_until(nothing, NULL, 0);)
-CALL(resolve_numeric, struct weir_addr a; return weir_resolve("127.0.0.1:80", soon(), &a, 1);)
+CALL(resolve_numeric, struct weir_addr a; return weir_resolve("127.0.0.1:80", 1, soon(), &a);)
 CALL(recv_exact_nothing, return weir_tcp_recv_exact(on.conn, buf, 0, soon(), NULL);)
 CALL(send_all_nothing, return weir_tcp_send_all(on.conn, buf, 0, soon(), NULL);)
 CALL(listener_accept_try, struct weir_tcp *c; return weir_listener_accept_try(on.listener, &c);)
@@ -661,8 +661,8 @@ CALL(null_join_all_futures, struct weir_join_all_future a; int results[2];
 CALL(null_join_all_results, struct weir_yield_future y; struct weir_future *f = &y.future;
      struct weir_join_all_future a; weir_yield_init(&y); weir_join_all_init(&a, &f, NULL, 1);
      weir_cancel(&a.future); return weir_await(&a.future);)
-CALL(null_resolve, return weir_resolve("localhost:80", soon(), NULL, 4);)
-CALL(null_resolve_numeric, return weir_resolve("127.0.0.1:80", soon(), NULL, 4);)
+CALL(null_resolve, return weir_resolve("localhost:80", 4, soon(), NULL);)
+CALL(null_resolve_numeric, return weir_resolve("127.0.0.1:80", 4, soon(), NULL);)
 CALL(null_addr_format, return weir_addr_format(&on.addr, NULL, 64);)
 CALL(null_cpuset_print, struct weir_cpuset set; weir_cpuset_parse("0-3", &set, NULL);
      return weir_cpuset_print(&set, NULL, 64) == 0 ? -EINVAL : 0;)
@@ -872,7 +872,7 @@ static int without_io(void *arg UNUSED)
 	ck_assert_int_eq(weir_tcp_new(AF_INET, &c), -ENODEV);
 	ck_assert_int_eq(weir_tcp_connect("127.0.0.1:9", soon(), &c), -ENODEV);
 	ck_assert_int_eq(weir_fd_open(0, &f), -ENODEV);
-	ck_assert_int_eq(weir_resolve("127.0.0.1:9", WEIR_FOREVER, &addr, 1), 1);
+	ck_assert_int_eq(weir_resolve("127.0.0.1:9", 1, WEIR_FOREVER, &addr), 1);
 	ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
 	return 0;
 }

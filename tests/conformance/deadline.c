@@ -114,10 +114,10 @@ CASE(a_leased_receive_times_out, WEIR_CAP_LEASE)
 	struct weir_lease lease;
 
 	connected(&one, &other);
-	TIMES_OUT(end, weir_tcp_recv_lease_until(other, &lease, end));
+	TIMES_OUT(end, weir_tcp_recv_lease_until(other, end, &lease));
 	ck_assert_ptr_null(lease.data);
 	ck_assert_int_eq(weir_tcp_send_all(one, "abc", 3, WEIR_FOREVER, NULL), 3);
-	OK(weir_tcp_recv_lease_until(other, &lease, weir_deadline_in(testing_hang_ns())));
+	OK(weir_tcp_recv_lease_until(other, weir_deadline_in(testing_hang_ns()), &lease));
 	ck_assert_int_eq(lease.data[0], 'a');
 	weir_lease_return(&lease);
 	close_both(one, other);
@@ -314,7 +314,7 @@ CASE(a_past_deadline_ends_each_call, 0)
 	ck_assert_int_eq(weir_tcp_recv_exact(other, buf, 10, 1, &done), -ETIMEDOUT);
 	ck_assert_uint_eq(done, 0);
 	if (env.caps & WEIR_CAP_LEASE) {
-		ck_assert_int_eq(weir_tcp_recv_lease_until(other, &lease, 1), -ETIMEDOUT);
+		ck_assert_int_eq(weir_tcp_recv_lease_until(other, 1, &lease), -ETIMEDOUT);
 		ck_assert_ptr_null(lease.data);
 	}
 	pattern_send(one, 1, 0, 10);

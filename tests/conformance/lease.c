@@ -28,8 +28,8 @@ static void hoard_all(struct hoard *h)
 	connected(&h->one, &h->other);
 	while (h->count < LEASES_MAX) {
 		pattern_send(h->one, 1, h->count, 1);
-		rc = weir_tcp_recv_lease_until(h->other, &h->leases[h->count],
-					       weir_deadline_in(SHORT_NS));
+		rc = weir_tcp_recv_lease_until(h->other, weir_deadline_in(SHORT_NS),
+					       &h->leases[h->count]);
 		if (rc != 1)
 			break;
 		h->count++;

@@ -379,7 +379,7 @@ static void step_time_out(struct run *r)
 		note_result(r, weir_tcp_recv_exact(mine(r), r->buf, 100, end, NULL));
 		break;
 	default:
-		note_result(r, weir_tcp_recv_lease_until(mine(r), &lease, end));
+		note_result(r, weir_tcp_recv_lease_until(mine(r), end, &lease));
 	}
 }
 

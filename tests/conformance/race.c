@@ -312,7 +312,7 @@ static int receive_in_time(struct weir_tcp *conn, unsigned how, uint8_t *buf)
 		rc = weir_tcp_recv_exact(conn, buf, 10, deadline, &done);
 		return done > 0 ? (int)done : rc == -EPIPE ? 0 : rc;
 	}
-	rc = weir_tcp_recv_lease_until(conn, &lease, deadline);
+	rc = weir_tcp_recv_lease_until(conn, deadline, &lease);
 	if (rc > 0)
 		memcpy(buf, lease.data, (size_t)rc);
 	weir_lease_return(&lease);

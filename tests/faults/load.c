@@ -313,7 +313,7 @@ static int resolver(void *arg)
 	uint64_t deadline = soon();
 
 	(void)arg;
-	answered("resolve", deadline, weir_resolve("localhost:80", deadline, found, 4));
+	answered("resolve", deadline, weir_resolve("localhost:80", 4, deadline, found));
 	return 0;
 }
 

@@ -108,10 +108,10 @@ FIBER_CASE(a_number_asks_nobody)
 {
 	struct weir_addr addr;
 
-	ck_assert_int_eq(weir_resolve("127.0.0.1:80", WEIR_FOREVER, &addr, 1), 1);
-	ck_assert_int_eq(weir_resolve("[::1]:80", 0, &addr, 1), 1);
+	ck_assert_int_eq(weir_resolve("127.0.0.1:80", 1, WEIR_FOREVER, &addr), 1);
+	ck_assert_int_eq(weir_resolve("[::1]:80", 1, 0, &addr), 1);
 	ck_assert_int_eq(addr.u.sa.sa_family, AF_INET6);
-	ck_assert_int_eq(weir_resolve("unix:/a", 0, &addr, 1), 1);
+	ck_assert_int_eq(weir_resolve("unix:/a", 1, 0, &addr), 1);
 	ck_assert_int_eq(entered, 0);
 	return 0;
 }
@@ -120,10 +120,10 @@ FIBER_CASE(what_is_not_asked_for)
 {
 	struct weir_addr addr;
 
-	ck_assert_int_eq(weir_resolve(NULL, WEIR_FOREVER, &addr, 1), -EINVAL);
-	ck_assert_int_eq(weir_resolve("localhost", WEIR_FOREVER, &addr, 1), -EINVAL);
-	ck_assert_int_eq(weir_resolve("127.1:80", WEIR_FOREVER, &addr, 1), -EINVAL);
-	ck_assert_int_eq(weir_resolve("localhost:80", WEIR_FOREVER, &addr, 0), -EINVAL);
+	ck_assert_int_eq(weir_resolve(NULL, 1, WEIR_FOREVER, &addr), -EINVAL);
+	ck_assert_int_eq(weir_resolve("localhost", 1, WEIR_FOREVER, &addr), -EINVAL);
+	ck_assert_int_eq(weir_resolve("127.1:80", 1, WEIR_FOREVER, &addr), -EINVAL);
+	ck_assert_int_eq(weir_resolve("localhost:80", 0, WEIR_FOREVER, &addr), -EINVAL);
 	ck_assert_int_eq(entered, 0);
 	return 0;
 }
@@ -134,7 +134,7 @@ FIBER_CASE(all_addresses_in_order_with_the_port)
 	char buf[64];
 
 	answers = 3;
-	ck_assert_int_eq(weir_resolve("name:443", WEIR_FOREVER, addrs, 40), 3);
+	ck_assert_int_eq(weir_resolve("name:443", 40, WEIR_FOREVER, addrs), 3);
 	for (int i = 0; i < 3; i++) {
 		char want[] = "10.0.0.0:443";
 
@@ -142,9 +142,9 @@ FIBER_CASE(all_addresses_in_order_with_the_port)
 		weir_addr_format(&addrs[i], buf, sizeof(buf));
 		ck_assert_str_eq(buf, want);
 	}
-	ck_assert_int_eq(weir_resolve("name:443", WEIR_FOREVER, addrs, 2), 2);
+	ck_assert_int_eq(weir_resolve("name:443", 2, WEIR_FOREVER, addrs), 2);
 	answers = 100;
-	ck_assert_int_eq(weir_resolve("name:443", WEIR_FOREVER, addrs, 40), 32);
+	ck_assert_int_eq(weir_resolve("name:443", 40, WEIR_FOREVER, addrs), 32);
 	return 0;
 }
 
@@ -160,11 +160,11 @@ FIBER_CASE(what_the_resolver_says)
 
 	for (unsigned i = 0; i < TESTING_COUNT(table); i++) {
 		failure = table[i].eai;
-		ck_assert_int_eq(weir_resolve("name:1", WEIR_FOREVER, &addr, 1), table[i].result);
+		ck_assert_int_eq(weir_resolve("name:1", 1, WEIR_FOREVER, &addr), table[i].result);
 	}
 	failure = 0;
 	answers = 0;
-	ck_assert_int_eq(weir_resolve("name:1", WEIR_FOREVER, &addr, 1), -ENOENT);
+	ck_assert_int_eq(weir_resolve("name:1", 1, WEIR_FOREVER, &addr), -ENOENT);
 	return 0;
 }
 
@@ -174,12 +174,12 @@ FIBER_CASE(a_deadline_does_not_wait_for_the_resolver)
 
 	answers = 1;
 	hang(true);
-	ck_assert_int_eq(weir_resolve("name:1", weir_deadline_in(20 * WEIR_MSEC), &addr, 1),
+	ck_assert_int_eq(weir_resolve("name:1", 1, weir_deadline_in(20 * WEIR_MSEC), &addr),
 			 -ETIMEDOUT);
 	wait_entered(1);
 	ck_assert_int_eq(left, 0);
 	hang(false);
-	ck_assert_int_eq(weir_resolve("name:1", WEIR_FOREVER, &addr, 1), 1);
+	ck_assert_int_eq(weir_resolve("name:1", 1, WEIR_FOREVER, &addr), 1);
 	return 0;
 }
 
@@ -188,7 +188,7 @@ static int resolve_for_ever(void *arg)
 	struct weir_addr addr;
 
 	(void)arg;
-	return weir_resolve("name:1", WEIR_FOREVER, &addr, 1);
+	return weir_resolve("name:1", 1, WEIR_FOREVER, &addr);
 }
 
 FIBER_CASE(an_abort_does_not_wait_for_the_resolver)
@@ -216,8 +216,8 @@ FIBER_CASE(answers_that_race_with_deadlines)
 
 	answers = 1;
 	for (int i = 0; i < 300; i++) {
-		int rc = weir_resolve("name:1", weir_deadline_in((uint64_t)(i % 30) * 10000), &addr,
-				      1);
+		int rc = weir_resolve("name:1", 1, weir_deadline_in((uint64_t)(i % 30) * 10000),
+				      &addr);
 
 		ck_assert(rc == 1 || rc == -ETIMEDOUT);
 	}
@@ -244,8 +244,8 @@ START_TEST(outside_a_runtime)
 {
 	struct weir_addr addr;
 
-	ck_assert_int_eq(weir_resolve("name:1", WEIR_FOREVER, &addr, 1), -EPERM);
-	ck_assert_int_eq(weir_resolve("1.2.3.4:1", WEIR_FOREVER, &addr, 1), -EPERM);
+	ck_assert_int_eq(weir_resolve("name:1", 1, WEIR_FOREVER, &addr), -EPERM);
+	ck_assert_int_eq(weir_resolve("1.2.3.4:1", 1, WEIR_FOREVER, &addr), -EPERM);
 }
 END_TEST
 

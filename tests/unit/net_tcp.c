@@ -164,7 +164,7 @@ FIBER_CASE(a_receive_may_time_out)
 	pair(&one, &other);
 	ck_assert_int_eq(weir_tcp_recv_until(one, buf, 8, weir_deadline_in(5 * WEIR_MSEC)),
 			 -ETIMEDOUT);
-	ck_assert_int_eq(weir_tcp_recv_lease_until(one, &lease, weir_deadline_in(5 * WEIR_MSEC)),
+	ck_assert_int_eq(weir_tcp_recv_lease_until(one, weir_deadline_in(5 * WEIR_MSEC), &lease),
 			 -ETIMEDOUT);
 	ck_assert_ptr_null(lease.data);
 	ck_assert_int_eq(weir_tcp_send(other, "abc", 3), 3);

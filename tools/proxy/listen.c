@@ -32,7 +32,7 @@ static int refuse_address(const char *text, int rc)
 
 int proxy_listen_resolve(struct proxy *px)
 {
-	int rc = weir_resolve(px->cfg->listen, weir_deadline_in(RESOLVE_NS), &px->addr, 1);
+	int rc = weir_resolve(px->cfg->listen, 1, weir_deadline_in(RESOLVE_NS), &px->addr);
 
 	if (rc >= 0)
 		rc = px->addr.u.sa.sa_family == AF_UNIX ? -EAFNOSUPPORT : 0;

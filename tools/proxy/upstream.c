@@ -50,7 +50,7 @@ static int open_one(struct proxy *px, const char *text)
 	struct upstream *up = &px->upstreams[px->upstreams_len];
 	int n;
 
-	n = *text ? weir_resolve(text, weir_deadline_in(RESOLVE_NS), up->addrs, UPSTREAM_ADDRS)
+	n = *text ? weir_resolve(text, UPSTREAM_ADDRS, weir_deadline_in(RESOLVE_NS), up->addrs)
 		  : -EINVAL;
 	if (n > 0 && up->addrs[0].u.sa.sa_family != AF_UNIX && weir_addr_port(&up->addrs[0]) == 0)
 		n = -EINVAL;

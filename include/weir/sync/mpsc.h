@@ -92,7 +92,13 @@ WEIR_API void weir_mpsc_close(struct weir_mpsc *mpsc);
  */
 WEIR_API int weir_mpsc_send(struct weir_mpsc *mpsc, const void *message);
 
-/** The same up to a deadline; -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1 */
+/**
+ * The same, up to a deadline. It also returns -ETIMEDOUT and -ENODEV, as weir_await_until does.
+ *
+ * Thread:   [worker] on a fiber, with a sender
+ * Waits:    up to the deadline
+ * Since:    0.1
+ */
 WEIR_API int weir_mpsc_send_until(struct weir_mpsc *mpsc, const void *message, uint64_t deadline);
 
 /** The same without waiting: 0; -EAGAIN if it is full; -EPIPE. Thread: [any]. Since: 0.1 */
@@ -110,7 +116,13 @@ WEIR_API int weir_mpsc_send_try(struct weir_mpsc *mpsc, const void *message);
  */
 WEIR_API int weir_mpsc_recv(struct weir_mpsc *mpsc, void *ret_message);
 
-/** The same up to a deadline; -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1 */
+/**
+ * The same, up to a deadline. It also returns -ETIMEDOUT and -ENODEV, as weir_await_until does.
+ *
+ * Thread:   [worker] on a fiber, the receiver
+ * Waits:    up to the deadline
+ * Since:    0.1
+ */
 WEIR_API int weir_mpsc_recv_until(struct weir_mpsc *mpsc, uint64_t deadline, void *ret_message);
 
 /** The same without waiting: 1; 0 at the end; -EAGAIN. Thread: [any]. Since: 0.1 */
@@ -125,7 +137,13 @@ WEIR_API int weir_mpsc_recv_try(struct weir_mpsc *mpsc, void *ret_message);
  */
 WEIR_API int weir_mpsc_recv_many(struct weir_mpsc *mpsc, size_t max, void *ret_messages);
 
-/** The same up to a deadline; -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1 */
+/**
+ * The same, up to a deadline. It also returns -ETIMEDOUT and -ENODEV, as weir_await_until does.
+ *
+ * Thread:   [worker] on a fiber, the receiver
+ * Waits:    up to the deadline
+ * Since:    0.1
+ */
 WEIR_API int weir_mpsc_recv_many_until(struct weir_mpsc *mpsc, size_t max, uint64_t deadline,
 				       void *ret_messages);
 

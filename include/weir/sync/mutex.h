@@ -51,7 +51,13 @@ WEIR_API void weir_mutex_fini(struct weir_mutex *mutex);
  */
 WEIR_API int weir_mutex_lock(struct weir_mutex *mutex) WEIR_MUST_CHECK;
 
-/** The same up to a deadline; -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1 */
+/**
+ * The same, up to a deadline. It also returns -ETIMEDOUT and -ENODEV, as weir_await_until does.
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    up to the deadline
+ * Since:    0.1
+ */
 WEIR_API int weir_mutex_lock_until(struct weir_mutex *mutex, uint64_t deadline) WEIR_MUST_CHECK;
 
 /**

@@ -56,7 +56,13 @@ WEIR_API void weir_notify_fini(struct weir_notify *notify);
  */
 WEIR_API int weir_notify_wait(struct weir_notify *notify);
 
-/** The same up to a deadline; -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1 */
+/**
+ * The same, up to a deadline. It also returns -ETIMEDOUT and -ENODEV, as weir_await_until does.
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    up to the deadline
+ * Since:    0.1
+ */
 WEIR_API int weir_notify_wait_until(struct weir_notify *notify, uint64_t deadline);
 
 /** Notify the first in line, or keep a permit. Thread: [any]. Waits: never. Since: 0.1 */

@@ -97,7 +97,13 @@ WEIR_API bool weir_oneshot_is_closed(const struct weir_oneshot *oneshot);
  */
 WEIR_API int weir_oneshot_recv(struct weir_oneshot *oneshot, void *ret_value) WEIR_MUST_CHECK;
 
-/** The same up to a deadline; -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1 */
+/**
+ * The same, up to a deadline. It also returns -ETIMEDOUT and -ENODEV, as weir_await_until does.
+ *
+ * Thread:   [worker] on a fiber, the receiver
+ * Waits:    up to the deadline
+ * Since:    0.1
+ */
 WEIR_API int weir_oneshot_recv_until(struct weir_oneshot *oneshot, uint64_t deadline,
 				     void *ret_value) WEIR_MUST_CHECK;
 

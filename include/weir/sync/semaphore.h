@@ -59,7 +59,13 @@ WEIR_API void weir_sem_fini(struct weir_sem *sem);
  */
 WEIR_API int weir_sem_acquire(struct weir_sem *sem, size_t count) WEIR_MUST_CHECK;
 
-/** The same up to a deadline; -ETIMEDOUT, -ENODEV as weir_await_until. Since: 0.1 */
+/**
+ * The same, up to a deadline. It also returns -ETIMEDOUT and -ENODEV, as weir_await_until does.
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    up to the deadline
+ * Since:    0.1
+ */
 WEIR_API int weir_sem_acquire_until(struct weir_sem *sem, size_t count,
 				    uint64_t deadline) WEIR_MUST_CHECK;
 
