@@ -21,8 +21,8 @@ import sys
 from xml.etree import ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FOLDERS = ["include", "core", "topo", "sched", "backends", "net", "os", "sync", "tools", "examples",
-           "bench", "tests"]
+FOLDERS = ["include", "core", "topo", "sched", "stack", "backends", "net", "os", "sync", "tools",
+           "examples", "bench", "tests"]
 SKIPPED = ("bench/peers/",)
 BLANKS = re.compile(r"[ \t]+(/\*|\\$)")
 POINTER_TO_MACRO = re.compile(r"\) \* (?=\w)")     # clang-format sees a product in WEIR_ATOMIC(T) *x

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * counters.h: what an instance counts: Linux's SNMP names where there are such (/proc/net/snmp and
+ * /proc/net/netstat), ours, in the same manner, where there are none. Every dropped frame is
+ * counted under one reason.
+ *
+ * One list makes the struct and the table of names.
+ */
+#ifndef WEIR_STACK_COUNTERS_H
+#define WEIR_STACK_COUNTERS_H
+
+#include "stack/base.h"
+
+/* X(member, name) */
+#define WEIR_NETSTACK_COUNTERS(X) \
+	/* the link */ \
+	X(link_in, "LinkInFrames") \
+	X(link_out, "LinkOutFrames") \
+	X(link_in_short, "LinkInShort") \
+	X(link_in_other_host, "LinkInOtherHost") \
+	X(link_in_unknown_type, "LinkInUnknownType") \
+	/* ARP */ \
+	X(arp_in_errors, "ArpInErrors") \
+	X(arp_in_unsolicited, "ArpInUnsolicited") \
+	X(arp_in_conflicts, "ArpInConflicts") \
+	X(arp_out_requests, "ArpOutRequests") \
+	X(arp_out_replies, "ArpOutReplies") \
+	X(arp_failed, "ArpFailed") \
+	X(arp_queue_drops, "ArpQueueDrops") \
+	X(arp_table_full, "ArpTableFull") \
+	/* IP */ \
+	X(ip_in_receives, "IpInReceives") \
+	X(ip_in_truncated, "IpExtInTruncatedPkts") \
+	X(ip_in_header_errors, "IpInHdrErrors") \
+	X(ip_in_checksum_errors, "IpExtInCsumErrors") \
+	X(ip_in_address_errors, "IpInAddrErrors") \
+	X(ip_in_martians, "IpInMartians") \
+	X(ip_in_source_routed, "IpInSourceRouted") \
+	X(ip_in_unknown_protocols, "IpInUnknownProtos") \
+	X(ip_in_delivers, "IpInDelivers") \
+	X(ip_out_requests, "IpOutRequests") \
+	X(ip_out_no_routes, "IpOutNoRoutes") \
+	X(ip_out_discards, "IpOutDiscards") \
+	X(ip_reassembly_timeouts, "IpReasmTimeout") \
+	X(ip_reassembly_required, "IpReasmReqds") \
+	X(ip_reassembly_oks, "IpReasmOKs") \
+	X(ip_reassembly_fails, "IpReasmFails") \
+	X(ip_reassembly_overlaps, "IpReasmOverlaps") \
+	X(ip_fragment_oks, "IpFragOKs") \
+	X(ip_fragment_fails, "IpFragFails") \
+	X(ip_fragment_creates, "IpFragCreates") \
+	X(ip_path_mtu_lowered, "IpPathMtuLowered") \
+	/* ICMP */ \
+	X(icmp_in_messages, "IcmpInMsgs") \
+	X(icmp_in_errors, "IcmpInErrors") \
+	X(icmp_in_checksum_errors, "IcmpInCsumErrors") \
+	X(icmp_in_unreachables, "IcmpInDestUnreachs") \
+	X(icmp_in_time_exceeds, "IcmpInTimeExcds") \
+	X(icmp_in_parameter_problems, "IcmpInParmProbs") \
+	X(icmp_in_echos, "IcmpInEchos") \
+	X(icmp_in_unbelieved, "IcmpInUnbelieved") \
+	X(icmp_out_messages, "IcmpOutMsgs") \
+	X(icmp_out_unreachables, "IcmpOutDestUnreachs") \
+	X(icmp_out_time_exceeds, "IcmpOutTimeExcds") \
+	X(icmp_out_echo_replies, "IcmpOutEchoReps") \
+	X(icmp_out_rate_limited, "IcmpOutRateLimitGlobal") \
+	/* UDP */ \
+	X(udp_in_datagrams, "UdpInDatagrams") \
+	X(udp_no_ports, "UdpNoPorts") \
+	X(udp_in_errors, "UdpInErrors") \
+	X(udp_in_checksum_errors, "UdpInCsumErrors") \
+	X(udp_receive_buffer_errors, "UdpRcvbufErrors") \
+	X(udp_memory_errors, "UdpMemErrors") \
+	X(udp_out_datagrams, "UdpOutDatagrams") \
+	/* TCP: the list grows with tcp*.c */ \
+	X(tcp_in_segments, "TcpInSegs") \
+	X(tcp_in_errors, "TcpInErrs") \
+	X(tcp_in_checksum_errors, "TcpInCsumErrors") \
+	X(tcp_out_segments, "TcpOutSegs") \
+	X(tcp_out_resets, "TcpOutRsts") \
+	X(tcp_retransmitted_segments, "TcpRetransSegs") \
+	X(tcp_active_opens, "TcpActiveOpens") \
+	X(tcp_passive_opens, "TcpPassiveOpens") \
+	X(tcp_attempt_fails, "TcpAttemptFails") \
+	X(tcp_established_resets, "TcpEstabResets") \
+	/* the instance */ \
+	X(memory_refused, "MemoryRefused") \
+	X(frames_refused, "FramesRefused")
+
+struct weir__netstack_counters {
+#define WEIR_NETSTACK_COUNTER(member, name) uint64_t member;
+	WEIR_NETSTACK_COUNTERS(WEIR_NETSTACK_COUNTER)
+#undef WEIR_NETSTACK_COUNTER
+};
+
+/* The names, in the order of the struct, which is an array of uint64_t. NULL behind the last. */
+extern const char *const weir__netstack_counter_names[];
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * frame.h: frames as chains of pieces, each a view over a counted block of memory.
+ *
+ *	 frame (its first piece)          next                 next
+ *	+----------------------+     +------------+       +------------+
+ *	| total, flags, control|---->| data, len  |------>| data, len  |----> NULL
+ *	| data, len            |     +-----|------+       +-----|------+
+ *	+-----|----------------+           |                    |
+ *	      v                            v                    v
+ *	 block (refs 1)               block (refs 2: another frame views it as well)
+ *	[headroom|bytes.....|room]   [......|bytes...|.......................]
+ *
+ * - A frame is known by its first piece, whatever is pushed to, pulled from or appended to it. The
+ *   first piece may be empty; the others never are.
+ * - Bytes that more than one piece views are never written. A piece may grow to the front if its
+ *   block has no other view, and to the back, into bytes that no piece has viewed yet (block.used).
+ * - Every block holds the memory of its first view, so that a frame of one block costs one
+ *   allocation. Further views come from a list that each weir__frame_memory keeps.
+ * - A block says what its owner spent on it (true_bytes). That is what is charged to whoever makes
+ *   the frame wait, so that small frames in large blocks cannot take more memory than was granted.
+ * - A piece may carry the sum of its bytes (WEIR_FRAME_SUMMED), which every function here keeps
+ *   right or drops. Who writes into bytes that a piece has clears the flag.
+ *
+ * The life of a block:
+ *
+ *	block_new -> refs 1 --[clone, split]--> refs n --[free of every view]--> block->release()
+ *
+ * Nothing here is locked: a frame and all clones of it belong to one thread at a time. A function
+ * that can fail has changed nothing when it did.
+ */
+#ifndef WEIR_STACK_FRAME_H
+#define WEIR_STACK_FRAME_H
+
+#include "stack/base.h"
+
+struct weir__block;
+struct weir__netstack_owner;
+
+/* Room in front of a frame that is made here: Ethernet, a VLAN tag, IPv6 with room to spare. */
+#define WEIR_FRAME_HEADROOM 128u
+#define WEIR_FRAME_CONTROL_BYTES 72u
+
+enum weir_frame_flag {
+	/* Received: the owner, or the sender in this process, vouches for all checksums in it. */
+	WEIR_FRAME_CHECKED = 1u << 0,
+	/* To be sent: the sum from checksum_start to the end is to be put at checksum_start +
+	 * checksum_offset, where the sum of the pseudo-header already stands (not inverted). */
+	WEIR_FRAME_CHECKSUM = 1u << 1,
+	/* piece: sum holds the sum of its bytes. */
+	WEIR_FRAME_SUMMED = 1u << 2,
+	/* Received as a broadcast or multicast of the link. */
+	WEIR_FRAME_BROADCAST = 1u << 3,
+	/* Sent by this instance to itself. */
+	WEIR_FRAME_LOOPED = 1u << 4,
+};
+
+struct weir__frame {
+	struct weir__frame *next;	/* the next piece */
+	struct weir__frame *queued;	/* first piece: the next frame, of whoever queues it */
+	struct weir__block *block;
+	unsigned char *data;
+	uint32_t len;			/* bytes at data */
+	uint32_t total;			/* first piece: bytes of all pieces */
+	uint32_t sum;			/* with WEIR_FRAME_SUMMED */
+	uint32_t charged;		/* first piece: what weir__netstack_charge has counted */
+	uint16_t flags;			/* weir_frame_flag; all but SUMMED on the first piece */
+	/* First piece. A super-frame carries several segments of so many bytes of payload (sent:
+	 * the owner cuts it up; received: the owner has put it together); 0: an ordinary frame. */
+	uint16_t segment_bytes;
+	uint16_t checksum_start;	/* from data of the first piece */
+	uint16_t checksum_offset;
+	/* First piece: belongs to the layer that keeps the frame; see WEIR_FRAME_CONTROL. */
+	union {
+		unsigned char control[WEIR_FRAME_CONTROL_BYTES];
+		uint64_t control_aligns;
+	};
+};
+
+/* The control bytes of a frame as a struct of the layer that keeps it. */
+#define WEIR_FRAME_CONTROL(frame, type) \
+	((type *)(void *)((frame)->control + \
+			  0 * sizeof(char[sizeof(type) <= WEIR_FRAME_CONTROL_BYTES ? 1 : -1])))
+
+/*
+ * Memory of frames, embedded in whatever its owner has: a packet buffer of DPDK, memory that a
+ * program lends for a send. Initialised by weir__block_init.
+ */
+struct weir__block {
+	unsigned char *base;
+	uint32_t size;			/* bytes at base */
+	uint32_t true_bytes;		/* what it takes in all */
+	uint32_t refs;			/* views */
+	uint32_t used;			/* bytes from base on that some piece may view */
+	/* Called once, when the last view is gone. */
+	void (*release)(struct weir__block *block);
+	struct weir__frame first;	/* the first view */
+};
+
+/*
+ * Makes a block of memory that somebody owns, and returns its first view: all of it. release is
+ * called when the last view is gone. true_bytes is at least size + sizeof(struct weir__block).
+ */
+struct weir__frame *weir__block_init(struct weir__block *block, unsigned char *base, uint32_t size,
+				     uint32_t true_bytes, void (*release)(struct weir__block *));
+
+/* ---- where frames come from -------------------------------------------------------------- */
+
+/* The frame memory of an instance: the owner's blocks, and the list of further views. */
+struct weir__frame_memory {
+	struct weir__netstack_owner *owner;
+	uint32_t block_bytes;		/* what the owner's block_alloc can give at most */
+	struct weir__frame *views;	/* free ones, by next */
+	struct weir__frame_views *chunks;
+	size_t views_used;		/* for the leak check at the end */
+};
+
+void weir__frame_memory_init(struct weir__frame_memory *mem, struct weir__netstack_owner *owner,
+			     uint32_t block_bytes);
+/* All views have been freed. */
+void weir__frame_memory_fini(struct weir__frame_memory *mem);
+
+/*
+ * An empty frame with headroom in front and at least room bytes behind; NULL without memory, or if
+ * both are together more than the owner's block_bytes.
+ */
+struct weir__frame *weir__frame_new(struct weir__frame_memory *mem, uint32_t headroom,
+				    uint32_t room);
+/* Gives every piece back; NULL is nothing. The frame is in no queue and not charged. */
+void weir__frame_free(struct weir__frame_memory *mem, struct weir__frame *frame);
+
+/* ---- looking ------------------------------------------------------------------------------ */
+
+/*
+ * len bytes from offset on, as one stretch: in place where one piece has them, else copied to
+ * scratch, which has room for len. NULL if the frame is too short.
+ */
+const unsigned char *weir__frame_peek(const struct weir__frame *frame, uint32_t offset,
+				      uint32_t len, void *scratch);
+/* Copies up to len bytes from offset on; returns how many there were. */
+uint32_t weir__frame_copy_out(const struct weir__frame *frame, uint32_t offset, void *to,
+			      uint32_t len);
+/* What its pieces cost: true_bytes of every block it views. */
+uint32_t weir__frame_true_bytes(const struct weir__frame *frame);
+unsigned weir__frame_pieces(const struct weir__frame *frame);
+/*
+ * The sum (checksum.h) of the bytes from offset on. Sums that pieces carry are used, so that what
+ * was summed while it was copied is not read again.
+ */
+uint32_t weir__frame_sum(const struct weir__frame *frame, uint32_t offset);
+/* Sums each whole piece and keeps the result with it, for frames that are sent by reference. */
+void weir__frame_sum_pieces(struct weir__frame *frame);
+
+/* ---- changing ------------------------------------------------------------------------------ */
+
+/* len more bytes in front, whose content is the caller's to write; NULL if there is no headroom
+ * or if another frame views the block. */
+unsigned char *weir__frame_push(struct weir__frame *frame, uint32_t len);
+/* len more bytes behind, likewise; NULL if there is no room that only the last piece can have. */
+unsigned char *weir__frame_extend(struct weir__frame *frame, uint32_t len);
+/* Takes len bytes off the front, at most all; pieces that become empty are freed. */
+void weir__frame_pull(struct weir__frame_memory *mem, struct weir__frame *frame, uint32_t len);
+/* Cuts the frame to len bytes, if it is longer. */
+void weir__frame_trim(struct weir__frame_memory *mem, struct weir__frame *frame, uint32_t len);
+/* Joins: tail's pieces go to the end of frame, tail as a frame is gone. */
+void weir__frame_append(struct weir__frame_memory *mem, struct weir__frame *frame,
+			struct weir__frame *tail);
+/* Cuts in two: the frame keeps `at` bytes, the rest is a new frame; 0 < at < total. What the frame
+ * was charged stays with the front. -ENOMEM. */
+int weir__frame_split(struct weir__frame_memory *mem, struct weir__frame *frame, uint32_t at,
+		      struct weir__frame **ret_tail);
+/* A new frame that views len bytes of this one, from offset on, and copies none. -ENOMEM; -EINVAL
+ * if the frame is too short or len is 0. Control bytes and flags of the frame are not taken over.
+ * */
+int weir__frame_clone(struct weir__frame_memory *mem, const struct weir__frame *frame,
+		      uint32_t offset, uint32_t len, struct weir__frame **ret_clone);
+/*
+ * Appends a copy of len bytes, summed as they are copied: the one copy there is when a program
+ * sends from memory of its own. Room in the last piece is used first. -ENOMEM.
+ */
+int weir__frame_copy_in(struct weir__frame_memory *mem, struct weir__frame *frame, const void *from,
+			uint32_t len);
+/*
+ * A copy of the whole frame in one block of the owner's general memory, of just its size: what a
+ * layer keeps instead of the frame when the frame memory becomes scarce. -ENOMEM.
+ */
+int weir__frame_copy(struct weir__frame_memory *mem, const struct weir__frame *frame,
+		     struct weir__frame **ret_copy);
+
+/* ---- queues of frames ---------------------------------------------------------------------- */
+
+struct weir__frame_queue {
+	struct weir__frame *first, *last;
+};
+
+static inline void weir__frame_queue_push(struct weir__frame_queue *queue,
+					  struct weir__frame *frame)
+{
+	frame->queued = NULL;
+	if (queue->first == NULL)
+		queue->first = frame;
+	else
+		queue->last->queued = frame;
+	queue->last = frame;
+}
+
+static inline struct weir__frame *weir__frame_queue_pop(struct weir__frame_queue *queue)
+{
+	struct weir__frame *frame = queue->first;
+
+	if (frame != NULL) {
+		queue->first = frame->queued;
+		frame->queued = NULL;
+	}
+	return frame;
+}
+
+#endif

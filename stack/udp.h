@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * udp.h: UDP sockets (RFC 768, RFC 1122 4.1), connected or not.
+ *
+ *	weir__udp_open -> [weir__udp_connect] -> send, receive ... -> weir__udp_close
+ *
+ * A datagram goes to the most specific socket: connected to its source; bound to its destination;
+ * bound to any address. One socket has a local address, port and peer for itself. Datagrams wait in
+ * a queue that is bounded by their true size; what does not fit is dropped and counted. They are
+ * lent: see weir__netstack_give_back.
+ *
+ * ICMP errors reach the socket whose flow is quoted. A connected socket gets them once, as
+ * weir__udp_error, with WEIR_NETSTACK_FAILED; one that is not connected does not, as in Linux.
+ */
+#ifndef WEIR_STACK_UDP_H
+#define WEIR_STACK_UDP_H
+
+#include "stack/stack.h"
+
+struct weir__udp;
+
+/*
+ * Opens a socket. local NULL, its address any, or its port 0: any, or one is chosen (RFC 6056:
+ * at random). user comes with the events.
+ *
+ * Returns: 0; -EADDRNOTAVAIL if the address is not the instance's, or no port is free;
+ *          -EADDRINUSE; -ENOBUFS if there are as many sockets as the config allows; -ENOMEM.
+ */
+int weir__udp_open(struct weir__netstack *net, const struct weir__endpoint *local,
+		   struct weir__netstack_user *user, struct weir__udp **ret_udp);
+/* Closes it; datagrams that wait are dropped. */
+void weir__udp_close(struct weir__udp *udp);
+/*
+ * Fixes the peer: only its datagrams come, and a send may go without an address.
+ * Returns: 0; -ENETUNREACH; -EINVAL for an address that is no host's; -EADDRINUSE; -EISCONN.
+ */
+int weir__udp_connect(struct weir__udp *udp, const struct weir__endpoint *peer);
+
+/*
+ * Sends a datagram, of at most 65507 bytes over IPv4, in fragments if it must. to is NULL on a
+ * connected socket. Owns the frame in every case; its bytes are not copied.
+ *
+ * Returns: the bytes; -EDESTADDRREQ; -EISCONN if to is given on a connected socket; -EMSGSIZE;
+ *          -EINVAL for port 0; what weir__ip_output says; an error that came before, once.
+ */
+int weir__udp_send(struct weir__udp *udp, const struct weir__endpoint *to,
+		   struct weir__frame *frame);
+/* The same with a copy, which is summed as it is made. */
+int weir__udp_send_copy(struct weir__udp *udp, const struct weir__endpoint *to,
+			const void *bytes, uint32_t len);
+/*
+ * The next datagram, lent, and where it is from (may be NULL). An empty one is an empty frame.
+ * Returns: its bytes; -EAGAIN if there is none; an error that came before, once.
+ */
+int weir__udp_receive(struct weir__udp *udp, struct weir__frame **ret_frame,
+		      struct weir__endpoint *ret_from);
+/* The error that waits, or 0; it is gone afterwards. */
+int weir__udp_error(struct weir__udp *udp);
+
+void weir__udp_set_ttl(struct weir__udp *udp, uint8_t ttl);
+void weir__udp_set_tos(struct weir__udp *udp, uint8_t tos);
+void weir__udp_allow_broadcast(struct weir__udp *udp, bool allow);
+/* Never fragment: a datagram that is too large for the path is -EMSGSIZE. */
+void weir__udp_dont_fragment(struct weir__udp *udp, bool dont);
+/* Limit of the datagrams that wait, in true size; 212992 as in Linux. */
+void weir__udp_set_receive_bytes(struct weir__udp *udp, uint32_t bytes);
+struct weir__endpoint weir__udp_local(const struct weir__udp *udp);
+
+struct weir__netstack_source *weir__udp_source(struct weir__udp *udp);
+
+#endif
