@@ -7,16 +7,16 @@
 #include <sys/syscall.h>
 
 /* Reasons that several share. */
-#define OF_TESTS "the tests make it, the library does not"
-#define OF_START "the C library makes it when the process or a thread starts"
-#define OF_SIGNAL "it cannot fail as weir makes it, and its manual page has no error for that"
-#define OF_SYNC "the C library's locks and threads abort where it fails"
+#define OF_TESTS "only the tests make this call, not the library"
+#define OF_START "the C library makes this call when the process or a thread starts"
+#define OF_SIGNAL "the way weir makes this call, its manual page names no error"
+#define OF_SYNC "the C library's locks and threads abort when this call fails"
 
 #define CALL(call, ...) { .name = #call, .number = SYS_##call, __VA_ARGS__ }
 
 const struct faults_call faults_calls[] = {
-	/* EAGAIN is left out where readiness was reported: such an answer would be a lie, and what comes
-	 * of it no fault. So is EINTR where the call goes on nevertheless. */
+	/* Errors that the kernel never returns in these places are left out: EAGAIN after
+	 * readiness was reported, and EINTR where the call takes effect nevertheless. */
 	CALL(accept4, .errors = { EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM,
 				  EPROTO }),
 #ifdef SYS_access
@@ -27,15 +27,14 @@ const struct faults_call faults_calls[] = {
 #endif
 	CALL(bind, .errors = { EADDRINUSE, EADDRNOTAVAIL, EACCES, EPERM, ENOMEM }),
 	CALL(brk,
-	     .why_not = "the C library's allocator goes on with mmap; memory is failed above it"),
+	     .why_not = "the C library falls back to mmap; allocations fail separately"),
 	CALL(chdir, .why_not = OF_TESTS),
 	CALL(clock_gettime, .why_not = OF_SIGNAL),
 	CALL(clock_nanosleep, .why_not = OF_TESTS),
 	CALL(clone, .why_not = OF_TESTS),
 	CALL(clone3, .errors = { EAGAIN, ENOMEM, EPERM }),
-	CALL(close, .why_not =
-			    "Linux closes the descriptor whatever it answers: one that stayed open "
-			    "would be the injector's leak"),
+	CALL(close, .why_not = "Linux closes the descriptor even if it reports an error; a "
+			       "descriptor that stays open would be a leak of this test"),
 	CALL(connect, .errors = { ECONNREFUSED, ETIMEDOUT, ENETUNREACH, EADDRNOTAVAIL, EAGAIN,
 				  EACCES, EPERM, ENOBUFS }),
 	CALL(dup, .why_not = OF_TESTS),
@@ -80,7 +79,7 @@ const struct faults_call faults_calls[] = {
 	CALL(mknodat, .why_not = OF_TESTS),
 	CALL(mmap, .errors = { ENOMEM, EAGAIN, EPERM }),
 	CALL(mprotect, .errors = { ENOMEM }),
-	CALL(munmap, .why_not = "memory that stayed mapped would be the injector's leak"),
+	CALL(munmap, .why_not = "memory that stays mapped would be a leak of this test"),
 	CALL(newfstatat, .errors = { ENOMEM, EACCES }, .hwloc_leaks = true),
 	CALL(openat, .errors = { EMFILE, ENFILE, ENOMEM, EACCES, EINTR }),
 	CALL(pipe2, .errors = { EMFILE, ENFILE }),
@@ -119,7 +118,7 @@ const struct faults_call faults_calls[] = {
 	CALL(sysinfo, .why_not = OF_START),
 	CALL(tgkill, .errors = { EAGAIN }),
 	CALL(timer_create, .errors = { EAGAIN, ENOMEM, EPERM }),
-	CALL(timer_delete, .why_not = "a timer that stayed would be the injector's leak"),
+	CALL(timer_delete, .why_not = "a timer that stays would be a leak of this test"),
 	CALL(timer_settime, .errors = { EPERM }),
 	CALL(uname, .why_not = OF_START),
 #ifdef SYS_unlink

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * faults.c: each system call that weir makes, each operation of io_uring and each allocation fails,
- * one at a time and for good, under the load of load.c, on one backend and scheduler:
+ * faults.c: fault injection. Makes system calls, operations of io_uring and allocations fail under
+ * the load of load.c, on one backend and scheduler:
  *
  *	faults --backend io_uring --workers 2 [CALL]
  *
- * A run is a process. It must not crash, hang, spin (call what fails without end), leak, break a
- * rule of the load, or be told wrong by a sanitizer. A test is a kind of
- * call; what fails in it is named, and repeated alone by
+ * There is one test per system call. It runs the load many times, each in a process of its own: in
+ * each run the nth call fails with one error, only once or from then on (for good). A run must not
+ * crash, hang, spin (repeat the failing call without end), leak, break a rule of the load, or
+ * provoke a sanitizer. A failure prints the arguments that repeat that run alone, such as
  *
  *	faults --backend epoll --workers 2 --one accept4,EMFILE,3[,for-good]
  */
@@ -28,21 +29,21 @@
 #include "tests/support/testing.h"
 #include "weir/topo.h"
 
-/* More failures of one call in a run are a loop that has no bound. */
+/* A call that fails more often in one run is repeated in an endless loop. */
 #define FAILURES_MAX 20000
-/* Of the times that the load makes a call, which ones fail. */
+/* How many different nths of one call are tried. */
 #define NTHS_MAX 8
 #define LIMIT_S 60
 
-/* One run: what fails in it, and what came of it. In memory that its process shares. */
+/* One run: what fails in it, and its outcome. In memory that the run's process shares. */
 struct run {
 	struct load load;
 	const struct faults_call *call;
 	bool in_ring;
 	int error;
-	unsigned nth;			/* 0: nothing fails, the calls are counted */
+	unsigned nth;			/* which call fails; 0: calls are only counted */
 	bool for_good;
-	unsigned one_in, seed;		/* one allocation in so many fails, or none */
+	unsigned one_in, seed;		/* one allocation in one_in fails; 0: none */
 	atomic_bool armed;
 	atomic_uint made, failed;
 };
@@ -72,7 +73,7 @@ static int body(void *arg)
 	(void)arg;
 	testing_leaks_begin();
 	if (run->call && run->call->hwloc_leaks && weir_topo_new(NULL, &topo, NULL) < 0)
-		return say("the machine cannot be read");
+		return say("cannot read the machine's topology");
 	run->load.topo = topo;
 	if (run->in_ring)
 		rings_fail(run->call->number, run->error, run->nth, run->for_good);
@@ -85,7 +86,8 @@ static int body(void *arg)
 		atomic_store(&run->made, rings_submitted());
 	rings_fail(-1, 0, 0, false);
 	if (rings_unlisted() >= 0)
-		broken += say("operation %d is not on the list", rings_unlisted());
+		broken += say("io_uring operation %d is not in the list of rings.c",
+			      rings_unlisted());
 	weir_topo_free(topo);
 	if (testing_leaks_found(0, left, sizeof left))
 		broken += say("%s", left);
@@ -112,17 +114,18 @@ static const char *outcome(int status, char *text, size_t len)
 	if (status == -ETIMEDOUT)
 		snprintf(text, len, "hangs");
 	else if (status == -EOVERFLOW)
-		snprintf(text, len, "spins: the call failed %d times", FAILURES_MAX);
+		snprintf(text, len, "the run spins: the call failed %d times", FAILURES_MAX);
 	else if (status < 0)
-		snprintf(text, len, "could not be run: %s", strerror(-status));
+		snprintf(text, len, "the run could not start: %s", strerror(-status));
 	else if (WIFSIGNALED(status))
-		snprintf(text, len, "ends by signal %d", WTERMSIG(status));
+		snprintf(text, len, "the run ended by signal %d", WTERMSIG(status));
 	else
-		snprintf(text, len, "breaks a rule or leaks (status %d)", WEXITSTATUS(status));
+		snprintf(text, len, "the run broke a rule or leaked (status %d)",
+			 WEXITSTATUS(status));
 	return text;
 }
 
-/* What went wrong in the run that is set up, or NULL. */
+/* Makes the run that is set up. Returns NULL, or what went wrong. */
 static const char *run_now(char *text, size_t len)
 {
 	struct notify_calls calls = { run->call ? &run->call->number : NULL,
@@ -136,7 +139,7 @@ static const char *run_now(char *text, size_t len)
 		       len);
 }
 
-/* ---- all the runs of a test: how many went wrong ---- */
+/* ---- all the runs of a test; each function returns how many went wrong ---- */
 
 static unsigned check_run(unsigned nth, bool for_good, int error)
 {
@@ -154,7 +157,7 @@ static unsigned check_run(unsigned nth, bool for_good, int error)
 	return wrong != NULL;
 }
 
-/* Which of made times fail: the first ones, and some that are spread over the rest. */
+/* Chooses which of the calls fail: the first ones, and some spread over the rest. */
 static unsigned choose_nths(unsigned made, unsigned nths[NTHS_MAX])
 {
 	unsigned len = 0;
@@ -170,7 +173,7 @@ static unsigned choose_nths(unsigned made, unsigned nths[NTHS_MAX])
 	return len;
 }
 
-/* For good only what is not said to pass. */
+/* Errors that are temporary by definition, so they do not happen for good. */
 static bool passes(int error)
 {
 	return error == EINTR || error == EAGAIN;
@@ -185,7 +188,7 @@ static unsigned check_error(int error, const unsigned *nths, unsigned len)
 	return wrong + (passes(error) ? 0 : check_run(nths[0], true, error));
 }
 
-/* One line of TAP. */
+/* Runs the test of one call, and writes its line of TAP. */
 static unsigned check_call(const struct faults_call *call, bool in_ring, unsigned number)
 {
 	unsigned nths[NTHS_MAX], len, wrong = 0;
@@ -193,12 +196,13 @@ static unsigned check_call(const struct faults_call *call, bool in_ring, unsigne
 
 	*run = (struct run){ .call = call, .in_ring = in_ring };
 	if (run_now(text, sizeof text)) {
-		printf("not ok %u - %s # without a fault it %s\n", number, call->name, text);
+		printf("not ok %u - %s # even without a fault: %s\n", number, call->name, text);
 		return 1;
 	}
 	len = choose_nths(atomic_load(&run->made), nths);
 	if (len == 0) {
-		printf("ok %u - %s # SKIP the load does not make it here\n", number, call->name);
+		printf("ok %u - %s # SKIP the load does not make this call here\n", number,
+		       call->name);
 		return 0;
 	}
 	for (const int *error = call->errors; *error; error++)
@@ -233,7 +237,7 @@ static unsigned check_memory(unsigned number)
 	return wrong;
 }
 
-/* ---- which of them ---- */
+/* ---- selecting and running the tests ---- */
 
 static unsigned count_failed(const struct faults_call *calls, size_t len)
 {
@@ -286,7 +290,7 @@ static int check_named(const char *name)
 	const struct faults_call *call = call_or_operation(name, &in_ring);
 
 	if (!call || call->why_not)
-		return say("%s: %s", name, call ? call->why_not : "not on the list"), 2;
+		return say("%s: %s", name, call ? call->why_not : "not in the list of calls"), 2;
 	printf("1..1\n");
 	return check_call(call, in_ring, 1) ? 1 : 0;
 }
@@ -307,12 +311,12 @@ static int check_one(char *text)
 	const struct faults_call *call = name ? call_or_operation(name, &in_ring) : NULL;
 
 	if (!call || !nth || !errno_named(error))
-		return say("--one CALL,ERRNO,NTH[,for-good]"), 2;
+		return say("expected --one CALL,ERRNO,NTH[,for-good]"), 2;
 	*run = (struct run){ .call = call, .in_ring = in_ring };
 	if (check_run((unsigned)atoi(nth), for_good, errno_named(error)))
 		return 1;
-	say("# made %u times, failed %u times: as it should be", atomic_load(&run->made),
-	    atomic_load(&run->failed));
+	say("# the call was made %u times and failed %u times; the run is correct",
+	    atomic_load(&run->made), atomic_load(&run->failed));
 	return 0;
 }
 
@@ -323,8 +327,8 @@ static int check_one_memory(char *text)
 
 	*run = (struct run){ 0 };
 	if (sscanf(text, "%u,%u", &run->one_in, &run->seed) != 2)
-		return say("--memory ONE_IN,SEED"), 2;
-	return run_now(why, sizeof why) ? (say("# it %s", why), 1) : 0;
+		return say("expected --memory ONE_IN,SEED"), 2;
+	return run_now(why, sizeof why) ? (say("# %s", why), 1) : 0;
 }
 
 int main(int argc, char **argv)

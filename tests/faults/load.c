@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* load.c: see load.h. Each part is a task of one set; none looks at another's outcome. */
+/*
+ * load.c: see load.h. Each part is a task of one join set, and ignores the outcome of the others.
+ */
 #include "tests/faults/load.h"
 
 #include <errno.h>
@@ -15,7 +17,7 @@
 #include "tests/support/testing.h"
 #include "weir/weir.h"
 
-/* What accepts, connects and other things that are tried again may fail in a row. */
+/* How often in a row an accept, a connect and the like may fail before the task gives up. */
 #define TRIES 20
 #define CLIENTS 3
 #define MESSAGES 4
@@ -42,15 +44,18 @@ static uint64_t soon(void)
 							 testing_hang_ns());
 }
 
-/* A wait's result: it has to be an answer. A system call may fail with ETIMEDOUT, too, but early. */
+/*
+ * Checks that a wait did not run into its deadline, and returns its result. Before the deadline
+ * -ETIMEDOUT is allowed: a system call may fail with that error.
+ */
 static int answered(const char *what, uint64_t deadline, int rc)
 {
 	if (rc == -ETIMEDOUT && weir_now() >= deadline && !load->failing_for_good)
-		break_rule("%s: no answer", what);
+		break_rule("%s: hangs until its deadline", what);
 	return rc;
 }
 
-/* ---- what streams carry ---- */
+/* ---- the bytes on streams ---- */
 
 static uint8_t pattern(size_t at)
 {
@@ -64,7 +69,7 @@ static size_t message_bytes(unsigned i)
 	return bytes[i % MESSAGES];
 }
 
-/* Sends a message that begins at offset, whole or until an error. */
+/* Sends a message, whose bytes depend on its offset, completely or until an error. */
 static int send_message(struct weir_tcp *conn, size_t offset, size_t bytes)
 {
 	uint8_t data[2048];
@@ -86,17 +91,17 @@ static int send_message(struct weir_tcp *conn, size_t offset, size_t bytes)
 	return 0;
 }
 
-/* A Unix stream has no reset: there an end may be all that is left to tell of an error. */
+/* Complains of an early end. A Unix stream has no reset, so there an end may stand for an error. */
 static int ended_early(struct weir_tcp *conn, size_t bytes)
 {
 	struct weir_addr addr;
 
 	if (weir_tcp_local_addr(conn, &addr) < 0 || addr.u.sa.sa_family != AF_UNIX)
-		break_rule("an end of stream %zu bytes early", bytes);
+		break_rule("the stream ended %zu bytes early", bytes);
 	return -EIO;
 }
 
-/* Receives it back. */
+/* Receives and checks a message that send_message has sent. */
 static int receive_message(struct weir_tcp *conn, size_t offset, size_t bytes)
 {
 	uint8_t data[2048];
@@ -141,7 +146,7 @@ static int converse(struct weir_tcp *conn)
 		rc = answered("the last receive", deadline,
 			      weir_tcp_recv_until(conn, &byte, 1, deadline));
 	if (rc > 0)
-		break_rule("a byte too many");
+		break_rule("received a byte after the last one");
 	return rc;
 }
 
@@ -179,7 +184,7 @@ static int echo(void *arg)
 	return 0;
 }
 
-/* The same with a copy, in parts, for the vectored calls. */
+/* The same with a copy in parts, to use the vectored calls. */
 static int echo_in_parts(void *arg)
 {
 	struct weir_tcp *conn = arg;
@@ -262,7 +267,7 @@ static int server(void *arg)
 	return 0;
 }
 
-/* A server at addr, a text; its address, or one with no length where it could not be opened. */
+/* Starts a server at addr. Stores its address, with length 0 if it could not be opened. */
 static void server_start(struct server *s, struct weir_join_set *set, const char *addr,
 			 int (*serve)(void *), struct weir_addr *ret_addr)
 {
@@ -277,7 +282,7 @@ static void server_start(struct server *s, struct weir_join_set *set, const char
 	}
 }
 
-/* ---- the rest ---- */
+/* ---- the other parts ---- */
 
 static int sleeper(void *arg)
 {
@@ -302,7 +307,7 @@ static int blocking(void *arg)
 
 	(void)arg;
 	if (rc >= 0 && rc != 42)
-		break_rule("a blocking job answered %d", rc);
+		break_rule("a blocking job returned %d", rc);
 	weir_block_in_place(job, NULL);
 	return 0;
 }
@@ -329,7 +334,7 @@ static int signalled(void *arg)
 	if (kill(getpid(), SIGUSR2) == 0) {
 		rc = answered("a signal", deadline, weir_signal_wait(&listener, deadline));
 		if (rc >= 0 && rc != SIGUSR2)
-			break_rule("a signal answered %d", rc);
+			break_rule("waiting for a signal returned %d", rc);
 	}
 	weir_signal_close(&listener);
 	return 0;
@@ -354,7 +359,7 @@ static int pipe_waiter(void *arg)
 	return 0;
 }
 
-/* A file that has no name: what one backend has, and the others refuse. */
+/* Uses an unnamed file. Only io_uring has file operations; the other backends refuse them. */
 static int filer(void *arg)
 {
 	char text[8] = "";
@@ -372,13 +377,13 @@ static int filer(void *arg)
 		weir_await(&op.future);
 		weir_op_init_read(&op, fd, text, 4, 0);
 		if (weir_await(&op.future) == 4 && strcmp(text, "weir") != 0)
-			break_rule("a file says \"%s\"", text);
+			break_rule("the file contains \"%s\"", text);
 	}
 	close(fd);
 	return 0;
 }
 
-/* Receives that nothing will end but an abort. */
+/* A receive that only an abort ends. */
 static int waits_for_ever(void *arg)
 {
 	struct weir_tcp *conn;
@@ -407,7 +412,7 @@ static void start_parts(struct weir_join_set *set)
 			weir_join_set_spawn(set, client, to[i], NULL);
 }
 
-/* Every task of the set has ended, and what became of each is no matter. */
+/* Waits until every task of the set has ended. Their results do not matter. */
 static void finish(struct weir_join_set *set, const char *what)
 {
 	uint64_t id,
@@ -417,7 +422,8 @@ static void finish(struct weir_join_set *set, const char *what)
 	while ((rc = weir_join_set_next_until(set, end, &id, &result)) == 1)
 		;
 	if (rc < 0 && !load->failing_for_good)
-		break_rule("%s: %s, %zu are left", what, weir_strerror(rc), weir_join_set_len(set));
+		break_rule("%s: %s, %zu tasks are left", what, weir_strerror(rc),
+			   weir_join_set_len(set));
 }
 
 static int root(void *arg)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* no_rings.c: rings.h where io_uring is not built. */
+/* no_rings.c: implements rings.h for builds without io_uring. */
 #include "tests/faults/rings.h"
 
 const struct faults_call rings_operations[1];

@@ -2,10 +2,10 @@
 /*
  * notify.c: see notify.h.
  *
- * The child installs the filter on itself and leaves the number of the listening descriptor in a
- * shared page, without a system call, since the first one that is asked about would wait for a
- * parent that cannot answer yet. The parent takes the descriptor from it (pidfd_getfd), and the
- * child, which has spun meanwhile, closes its own and goes on.
+ * The child installs the filter on itself and stores the number of the listening descriptor in a
+ * shared page. It must make no system call then: the filter would stop it until the parent decides,
+ * and the parent does not have the descriptor yet. The child spins until the parent has copied the
+ * descriptor (pidfd_getfd), then closes its own and runs the body.
  */
 #include "tests/faults/notify.h"
 
@@ -30,7 +30,7 @@
 #define CALLS_MAX 200
 
 struct handshake {
-	_Atomic int listener;		/* the child's descriptor; 0: not yet; negative: errno */
+	_Atomic int listener;		/* the child's descriptor; 0: unknown; negative: errno */
 	_Atomic bool taken;
 };
 
@@ -74,7 +74,7 @@ static void run_child(struct handshake *shake, const struct notify_calls *calls,
 	exit(body(arg));
 }
 
-/* The child's listener as a descriptor of ours. */
+/* Copies the child's listening descriptor into this process. */
 static int take_listener(struct handshake *shake, pid_t child)
 {
 	int number, pidfd, listener;
@@ -93,7 +93,10 @@ static int take_listener(struct handshake *shake, pid_t child)
 	return listener;
 }
 
-/* One call; 0, or -EOVERFLOW from decide. A caller that is gone meanwhile needs no answer. */
+/*
+ * Decides on one call. Returns 0, or -EOVERFLOW from decide. A caller that has died needs no
+ * answer.
+ */
 static int answer(int listener, notify_fn decide, void *arg)
 {
 	struct seccomp_notif call;
@@ -124,7 +127,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Until nobody is left who could ask; 0, -ETIMEDOUT or -EOVERFLOW. */
+/* Decides on calls until the last filtered process is gone. Returns 0, -ETIMEDOUT or -EOVERFLOW. */
 static int serve(int listener, notify_fn decide, void *arg, unsigned limit_s)
 {
 	uint64_t end = now_ms() + (uint64_t)limit_s * 1000;
@@ -148,7 +151,9 @@ static int serve(int listener, notify_fn decide, void *arg, unsigned limit_s)
 	}
 }
 
-/* The child's stacks are the core's, or the sanitizer's report of SIGABRT. */
+/*
+ * Ends the child by SIGABRT, for the sake of a core dump or a sanitizer's report with its stacks.
+ */
 static int end_child(pid_t child, int rc)
 {
 	int status = 0;

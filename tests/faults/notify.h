@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * notify.h: run a function in a process of its own and have a say in each of its system calls.
+ * notify.h: runs a function in a child process and decides on its system calls.
  *
- * A seccomp filter asks the parent about the calls of that process (and of its threads and
- * children): it hears of them before they are made, and lets each go on or makes it fail. That
- * works for what the C library calls, for liburing's own calls and under every sanitizer, and costs
- * the other calls nothing.
+ * A seccomp filter reports system calls of the child, its threads and its children to the parent
+ * before they are made. The parent lets each call proceed or makes it fail. This works for calls of
+ * the C library and of liburing and under every sanitizer, and costs nothing for the other calls.
  * Source: seccomp_unotify(2), Linux 5.6.
  */
 #ifndef WEIR_TESTS_FAULTS_NOTIFY_H
@@ -14,21 +13,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Which calls are asked about: those on the list, or those that are not. */
+/* Which calls the filter reports: those in the list, or those that are not in it. */
 struct notify_calls {
 	const int *numbers;
 	size_t len;
 	bool others;
 };
 
-/* An errno with which the call is to fail, or 0. */
+/* Returns the errno with which the call fails; 0 lets it proceed; -EOVERFLOW ends the run. */
 typedef int (*notify_fn)(void *arg, int number);
 
 /*
- * Runs body(arg), whose result is the child's exit status; the child's standard streams are the
- * caller's. Returns what waitpid says; -ETIMEDOUT after limit_s, and the child was sent SIGABRT;
- * -EOVERFLOW when decide answered -EOVERFLOW, likewise; another negative errno where the kernel
- * does not offer it.
+ * Runs body(arg) in a child with the caller's standard streams; its result is the child's exit
+ * status. Returns the status from waitpid. Returns -ETIMEDOUT after limit_s, or -EOVERFLOW if
+ * decide returned that; in both cases the child is ended by SIGABRT. Returns another negative errno
+ * if the kernel does not support such filters.
  */
 int notify_run(const struct notify_calls *calls, int (*body)(void *), void *body_arg,
 	       notify_fn decide, void *decide_arg, unsigned limit_s);

@@ -7,13 +7,13 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* Of newer kernels' headers. */
+/* Only newer kernel headers define it. */
 #define NOP_INJECT_RESULT (1u << 0)
 
 #define OPERATION(op, ...) { .name = #op, .number = IORING_OP_##op, __VA_ARGS__ }
 
 const struct faults_call rings_operations[] = {
-	OPERATION(NOP, .why_not = "it is what a failing one is replaced with"),
+	OPERATION(NOP, .why_not = "it replaces the operation that fails"),
 	OPERATION(ACCEPT, .errors = { EAGAIN, EINTR, ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM,
 				      EPERM, EINVAL }),
 	OPERATION(CONNECT, .errors = { ECONNREFUSED, ETIMEDOUT, ENETUNREACH, EADDRNOTAVAIL, EAGAIN,
@@ -23,11 +23,11 @@ const struct faults_call rings_operations[] = {
 	OPERATION(SEND, .errors = { EINTR, EAGAIN, ENOBUFS, ENOMEM, ECONNRESET, EPIPE }),
 	OPERATION(SENDMSG, .errors = { EINTR, EAGAIN, ENOBUFS, ENOMEM, ECONNRESET, EPIPE }),
 	OPERATION(POLL_ADD, .errors = { EINTR, EAGAIN, ENOMEM, EBADF }),
-	OPERATION(POLL_REMOVE, .why_not = "weir does not take a poll back so"),
+	OPERATION(POLL_REMOVE, .why_not = "weir cancels polls in another way"),
 	OPERATION(ASYNC_CANCEL,
-		  .why_not = "the kernel's only answers are that it cancels, and that there is "
-			     "nothing to cancel any more"),
-	OPERATION(TIMEOUT, .why_not = "liburing's own, where the kernel cannot wait with a limit"),
+		  .why_not = "its only results are that it cancels, and that there is nothing to "
+			     "cancel any more"),
+	OPERATION(TIMEOUT, .why_not = "only liburing submits it, on kernels without timed waits"),
 	OPERATION(OPENAT, .errors = { EMFILE, ENFILE, ENOMEM, EACCES, EINTR, EAGAIN }),
 	OPERATION(READ, .errors = { EIO, EINTR, EAGAIN, ENOMEM }),
 	OPERATION(WRITE, .errors = { EIO, ENOSPC, EINTR, EAGAIN, ENOMEM }),
@@ -89,7 +89,7 @@ static void look_at(struct io_uring_sqe *sqe)
 		make_fail(sqe);
 }
 
-/* What was prepared and not yet handed to the kernel's side of the ring. */
+/* Looks at the entries that were prepared but not yet made visible to the kernel. */
 static void look_through(struct io_uring *ring)
 {
 	struct io_uring_sq *sq = &ring->sq;

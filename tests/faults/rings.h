@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rings.h: operations of io_uring that fail. What the kernel answers in a ring is no system call's
- * result, so this takes an entry that is about to be submitted and puts a no-op with the wanted
- * result in its place. The functions of liburing that submit are wrapped (-Wl,--wrap=).
+ * rings.h: makes operations of io_uring fail. Their results are not results of system calls, so
+ * seccomp cannot change them. Instead, the liburing functions that submit are wrapped
+ * (-Wl,--wrap=), and an entry that is about to be submitted is replaced by a no-op with the desired
+ * result.
  */
 #ifndef WEIR_TESTS_FAULTS_RINGS_H
 #define WEIR_TESTS_FAULTS_RINGS_H
@@ -15,16 +16,16 @@
 extern const struct faults_call rings_operations[];
 extern const size_t rings_operations_len;
 
-/* Whether this kernel lets a no-op have a result (Linux 6.10). */
+/* Whether this kernel can give a no-op a result (Linux 6.10). */
 bool rings_can_fail(void);
 
-/* The nth operation of that number from now on fails with this errno, and with for_good all that
- * follow; nth 0: none does. */
+/* Makes the nth operation with that opcode fail with this errno, counted from now on; with for_good
+ * all later ones fail too. nth 0: none fails. */
 void rings_fail(int operation, int error, unsigned nth, bool for_good);
 
-/* How many of that operation were submitted since rings_fail, and one that is not on the list;
- * -1: there was none. */
+/* How many such operations were submitted since rings_fail. */
 unsigned rings_submitted(void);
+/* The opcode of a submitted operation that is not in the list of rings.c, or -1. */
 int rings_unlisted(void);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * traced.c: the list of calls.c is whole: run a program, the conformance suite, and fail if it or a
- * child of its makes a system call that is not on the list.
+ * traced.c: checks that the list in calls.c is complete. Runs a program (the conformance suite),
+ * and fails if it or one of its children makes a system call that is not in the list.
  *
  *	traced PROGRAM [ARGUMENT...]
  *
- * The calls on the list are let through without being asked about.
+ * The calls in the list are not reported to this process, so they cost nothing.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 #include "tests/faults/notify.h"
 
 #define NUMBERS_MAX 1024
-/* meson's own limit comes first. */
+/* Longer than meson's own limit. */
 #define LIMIT_S 3600
 
 static unsigned seen[NUMBERS_MAX];

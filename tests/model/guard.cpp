@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guard.cpp: the model of core/guard_state.h, with membarrier(2) as the kernel
- * does it. A thread that is asked executes a full fence between two of its steps,
- * wherever it is, and the caller of the barrier waits for that; nobody executes a
- * fence otherwise. The request itself passes between the threads of the model
- * without an order, so that it proves nothing by accident.
+ * guard.cpp: the model of core/guard_state.h, including membarrier(2). The caller of membarrier
+ * waits until each other thread has executed a full fence between two of its steps; no other fences
+ * are executed. The model passes the request to the threads without any memory order, so that it
+ * does not order anything by accident.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -21,7 +20,7 @@ static unsigned self()
 	return rl::ctx().threadx_->index_;
 }
 
-/* Before each step of a thread: the interrupt, if there is one. */
+/* Runs before each step of a thread: executes the fence, if a membarrier requested one. */
 static void step()
 {
 	if (!fence_wanted[self()])
@@ -32,7 +31,7 @@ static void step()
 
 static void end_thread()
 {
-	weir__fence(WEIR_SEQ_CST);	/* it is switched out */
+	weir__fence(WEIR_SEQ_CST);	/* a thread that is switched out executes a fence */
 	fence_wanted[self()] = false;
 	ended[self()] = true;
 }
@@ -110,9 +109,9 @@ static void fence_everywhere()
 }
 
 /*
- * Each thread takes the guard so often; the last to leave sets it up again, takes
- * it twice, and lets in who still comes. A thread below `workers` may own;
- * the last one of the others uses try first.
+ * Each thread takes the guard `times` times. The last thread to finish initializes it again, takes
+ * it twice, and those that still run take it once more. Threads below `workers` may own the guard;
+ * the last of the others tries before it takes.
  */
 template<int count, int workers, int times>
 struct users : rl::test_suite<users<count, workers, times>, count> {
@@ -162,7 +161,7 @@ struct users : rl::test_suite<users<count, workers, times>, count> {
 		if (!trying || !try_take(me, &as_owner))
 			as_owner = take(me);
 		WEIR_WR(cell, WEIR_RD(cell) + 1);
-		weir__load(&left, WEIR_RELAXED);	/* a place to be interrupted at */
+		weir__load(&left, WEIR_RELAXED);	/* a step, so that a fence may come here */
 		WEIR_WR(cell, WEIR_RD(cell) + 1);
 		taken[me] += 2;
 		weir__guard_drop(&guard, as_owner);

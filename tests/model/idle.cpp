@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * idle.cpp: the model of sched/idle.h with core/parkword.h, over queues that
- * carry no order of their own, one for each group. Each item keeps the worker that took it busy
- * until all items are taken, so it does not suffice that somebody is awake: a
- * worker that sleeps on an item is a deadlock. A search looks no further than the own group, the
- * look that parking asks for sees all groups of the domain: the least that a searcher may do.
+ * idle.cpp: the model of sched/idle.h with core/parkword.h. Each group has a queue whose accesses
+ * have no memory order. An item keeps the worker that took it busy until all items are taken, so
+ * one worker that is awake is not enough: if a worker sleeps while an item is queued, the model
+ * deadlocks. A searching worker looks only at its own group, and before it parks at all groups of
+ * its domain, which is the least that idle.h demands.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -32,10 +32,10 @@ static const char *const mutants[] = {
 };
 
 /*
- * Workers, of which each gets one item. The first `split` of them are group 0, the others group 1,
- * which is a domain of its own with apart. each: so many items are put into the queue of group 0
- * by each producer, and as many into that of group 1 with apart. children: items that the first
- * worker to run adds to its own group's. timers: wake-ups without a cause per worker.
+ * Each worker gets one item. The first `split` workers are group 0, the others group 1; with
+ * `apart`, group 1 is a domain of its own. Each producer puts `each` items into the queue of group
+ * 0 and, with `apart`, as many into that of group 1. The first worker to run puts `children` items
+ * into the queue of its group. Each worker has `timers` wake-ups without a cause.
  */
 template<int workers, int split, bool apart, int producers, int each, int children, int timers>
 struct pool : rl::test_suite<pool<workers, split, apart, producers, each, children, timers>,
@@ -94,7 +94,7 @@ struct pool : rl::test_suite<pool<workers, split, apart, producers, each, childr
 		wake_one(g, near_to);
 	}
 
-	/* From the queues of so many groups, its own first. */
+	/* Takes an item from one of the `groups` nearest groups, its own first. */
 	bool take(int me, unsigned groups)
 	{
 		struct idle_group *from = &group[group_of(me)];
@@ -110,7 +110,7 @@ struct pool : rl::test_suite<pool<workers, split, apart, producers, each, childr
 		return false;
 	}
 
-	/* Busy until everything is taken; the taker of the last item ends the test. */
+	/* Counts an item as taken. The worker that takes the last one ends the test. */
 	void busy(int me)
 	{
 		unsigned k = weir__fetch_add(&taken, 1u, WEIR_ACQ_REL);
@@ -126,7 +126,7 @@ struct pool : rl::test_suite<pool<workers, split, apart, producers, each, childr
 				notify(w);
 	}
 
-	/* Parks until there is something to look for; true: counted as a searcher. */
+	/* Parks until there may be work. Returns whether the worker counts as a searcher. */
 	bool park(int me, bool searching, bool *ret_found)
 	{
 		int g = group_of(me);
@@ -190,7 +190,7 @@ struct pool : rl::test_suite<pool<workers, split, apart, producers, each, childr
 	}
 };
 
-/* Workers that took an item are gone, so as many items as workers leave nobody over. */
+/* There are as many items as workers: each worker takes one and ends. */
 typedef pool<2, 2, false, 1, 2, 0, 0> two;
 typedef pool<2, 2, false, 1, 2, 0, 1> two_with_timers;
 typedef pool<2, 2, false, 2, 1, 0, 1> two_producers;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inbox.cpp: the model of core/inbox.h. Two producers, one owner: everything
- * arrives once, in each producer's order, with its contents, and the inbox is
- * said to have been empty exactly once per batch.
+ * inbox.cpp: the model of core/inbox.h, with two producers and one owner. Checked: everything
+ * arrives once, in each producer's order, with its contents; and exactly one push per batch reports
+ * that the inbox was empty before.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -19,7 +19,7 @@ static const char *const mutants[] = {
 enum { PRODUCERS = 2, EACH = 2 };
 
 struct letter {
-	struct weir__link link;		/* first, so that a link is its letter */
+	struct weir__link link;		/* must be first: a link is cast to its letter */
 	rl::var<unsigned> body;
 };
 

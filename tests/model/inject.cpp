@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inject.cpp: the model of sched/inject.h with the lock of core/lock.h. Two
- * producers, one of chains, and two consumers: everything is handed over once, with
- * its contents and in each producer's order; what a closed queue refused stays out.
+ * inject.cpp: the model of sched/inject.h with the lock of core/lock.h, with two producers, one of
+ * which pushes chains, and two consumers. Checked: everything is delivered once, with its contents
+ * and in each producer's order; and what a closed queue refused is not delivered.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -20,7 +20,7 @@ static const char *const mutants[] = {
 enum { PRODUCERS = 2, CONSUMERS = 2, EACH = 2 };
 
 struct parcel {
-	struct weir__link link;		/* first, so that a link is its parcel */
+	struct weir__link link;		/* must be first: a link is cast to its parcel */
 	rl::var<unsigned> body;
 };
 
@@ -61,7 +61,7 @@ struct post : rl::test_suite<post, PRODUCERS + CONSUMERS> {
 
 		for (unsigned i = 0; i < EACH; i++)
 			WEIR_WR(parcels[k + i].body, k + i);
-		if (id == 0) {		/* one by one, then nobody may any more */
+		if (id == 0) {		/* pushes one by one, then closes the queue */
 			weir__inject_push(&queue, &parcels[k].link);
 			weir__inject_push(&queue, &parcels[k + 1].link);
 			weir__inject_close(&queue);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mailbox.cpp: the model of core/mailbox.h: a handle, two workers, the second of
- * which may make itself the handle's home at any time, and a task on a thread of
- * its own, which starts ops on the handle and may cancel them.
+ * mailbox.cpp: the model of core/mailbox.h. There are a handle and two workers, the second of which
+ * may become the handle's home at any time. A task on a thread of its own starts ops on the handle
+ * and may cancel them. Two scenarios:
  *
  *	one home	the task closes the handle when it has its ops back
  *	a new home	the second worker closes it as soon as the ops are started
  *
- * An op is freed when its task has it back, the handle when it is detached and no
- * op refers to it; each use after that is an error. So is an op that is submitted
- * twice or of a handle that is detached, and a detach away from the home.
+ * An op is freed when its task has it back; the handle is freed when it is detached and no op
+ * refers to it. Each use after that is an error, and so is an op that is submitted twice or on a
+ * detached handle, and a detach on a worker that is not the home.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -65,7 +65,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 	struct weir__inbox inbox[WORKERS];
 	model_handle h;
 	model_op ops[OPS];
-	model_op *held[WORKERS][OPS];	/* in flight there; each worker's own */
+	model_op *held[WORKERS][OPS];	/* the ops in flight on each worker */
 	rl::atomic<unsigned> started, ended, freed;
 	bool first_waits;
 
@@ -150,7 +150,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 		drop();
 	}
 
-	/* ---- what core/io/io.c and core/io/op.c do with what has come ---- */
+	/* ---- what core/io/io.c and core/io/op.c do with arriving links ---- */
 
 	void handle_arrived(unsigned me)
 	{
@@ -270,7 +270,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 		weir__store(&ended, 1u, WEIR_RELEASE);
 	}
 
-	/* ---- the second worker, and who runs on it ---- */
+	/* ---- the second worker, and the code that runs on it ---- */
 
 	void adopt()
 	{

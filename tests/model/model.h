@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model.h: what every model shares: the choice of a mutant at run time, and a
- * main that prints TAP.
+ * model.h: the frame of every model: the selection of a mutant at run time, and a main that prints
+ * TAP.
  *
- * A header under test takes its orders and switches from macros; a model
- * defines each as MUT(number, right, wrong) before it includes the header. So
- * one binary holds the right version (number 0) and all mutants. main runs each
- * in a process of its own: version 0 must pass every scenario, by random
- * schedules and by all schedules within a context bound; each mutant must fail
- * at least once. A mutant that passes shows that the model is too weak, or that
- * the header asks for more order than it needs.
+ * A header under test takes its memory orders and switches from macros. A model defines each of
+ * them as MUT(number, right, wrong) before it includes the header, so one program contains the
+ * header as it is (version 0) and all mutants. main runs each version in a process of its own.
+ * Version 0 must pass every scenario, with random schedules and with all schedules up to a number
+ * of context switches. Each mutant must fail at least once. If a mutant passes, the model is too
+ * weak, or the header uses a stronger order than it needs.
  *
- *	./ring		all versions, as TAP
- *	./ring 3	version 3 alone, with the interleaving that breaks it
- *	./ring 0 20	the right version, with 20 times the random schedules
+ *	./ring		runs all versions, prints TAP
+ *	./ring 3	runs version 3 alone, and prints the interleaving that breaks it
+ *	./ring 0 20	runs version 0 with 20 times as many random schedules
  */
 #ifndef WEIR_MODEL_H
 #define WEIR_MODEL_H
@@ -31,7 +30,7 @@ static unsigned model_factor = 1;
 
 #define MUT(number, right, wrong) (model_version == (number) ? (wrong) : (right))
 
-/* A cell that may be freed: after model_free every further use is an error. */
+/* For cells that are freed: after model_free every further use is an error. */
 static const unsigned model_poison = 0xdeadu;
 
 template <typename Cell> static unsigned model_use(Cell &cell)
@@ -48,7 +47,10 @@ template <typename Cell> static void model_free(Cell &cell)
 	WEIR_WR(cell, model_poison);
 }
 
-/* The operating system's part of sleeping: a wake that comes early is remembered. */
+/*
+ * Sleeping and waking, as the operating system does it: a ring before the wait ends the wait at
+ * once.
+ */
 struct model_bell {
 	rl::generic_event event;
 
@@ -74,7 +76,7 @@ struct model_scenario {
 	const char *name;
 	bool (*simulate)(rl::test_params &);
 	unsigned random_runs;	/* 0: no random search */
-	unsigned bound;		/* of context switches, searched to the end; 0: none */
+	unsigned bound;		/* context switches in the exhaustive search; 0: no such search */
 };
 
 struct model_null_buf : std::streambuf {
@@ -112,7 +114,7 @@ static bool model_run_all(const model_scenario *s, unsigned n, bool verbose)
 	return true;
 }
 
-/* Exit status 0: passed, 1: a model error was found, others: it hung or crashed. */
+/* Returns the exit status: 0, passed; 1, the model found an error; others, it hung or crashed. */
 static int model_fork(const model_scenario *s, unsigned n)
 {
 	int status = 0;
@@ -120,7 +122,7 @@ static int model_fork(const model_scenario *s, unsigned n)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		/* Of processor time: a busy machine is no fault. */
+		/* Limits CPU time, so that a busy machine makes no difference. */
 		struct rlimit seconds = { 60, 60 };
 
 		setrlimit(RLIMIT_CPU, &seconds);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model_atomic.h: core/atomic.h's names over the Relacy race detector. Included
- * by core/atomic.h when WEIR_MODEL is defined; C++ only. Every atomic cell may
- * then give out stale values as far as its order allows, and every plain cell
- * reports accesses that nothing orders.
+ * model_atomic.h: implements core/atomic.h over relacy, a race detector. core/atomic.h includes it
+ * when WEIR_MODEL is defined; C++ only. Loads of an atomic cell may then return stale values, as
+ * far as their memory order allows, and unordered accesses to a plain cell are reported.
  */
 #ifndef WEIR_MODEL_ATOMIC_H
 #define WEIR_MODEL_ATOMIC_H
@@ -33,7 +32,7 @@
 #define weir__fetch_or(p, v, order) ((p)->fetch_or((v), (order), $))
 #define weir__fetch_and(p, v, order) ((p)->fetch_and((v), (order), $))
 #define weir__fence(order) rl::atomic_thread_fence((order), $)
-/* In place of a pause in a loop that waits for another thread. */
+/* Replaces the pause in a loop that waits for another thread. */
 #define weir__model_yield() rl::yield(1, $)
 
 #endif

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mpsc.cpp: the model of sync/mpsc_state.h and sync/queue_state.h, with the lock of
- * core/lock.h for a guard. Senders that wait or give up, a receiver that does too, a
- * close from either side: every message that was sent is received once, in its
- * sender's order, or still in when the channel is freed; one that was not sent is
- * not seen; nobody waits for ever; a wait that is over is not touched; and the
- * channel is freed once, when nobody uses it.
+ * mpsc.cpp: the model of sync/mpsc_state.h and sync/queue_state.h, with the lock of core/lock.h as
+ * the guard. Senders and the receiver wait or cancel their waits, and either side closes. Checked:
+ * every message that was sent is received once, in its sender's order, or is still queued when the
+ * channel is freed; a message that was not sent is not received; nobody waits for ever; a finished
+ * wait is not touched; and the channel is freed once, when nobody uses it.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -55,7 +54,9 @@ enum { EACH = 2, CAPACITY_MAX = 2 };
 
 typedef rl::var<unsigned> cell;
 
-/* A task's state word: whoever runs after a wake has seen what came before it, an early one too. */
+/*
+ * A task, whose state word orders a wake before the task's next run, even if the wake comes early.
+ */
 struct task {
 	model_bell bell;
 	rl::atomic<unsigned> woken;
@@ -99,7 +100,7 @@ struct weir__wait {
 	WEIR_ATOMIC(uint32_t) state;
 	WEIR_PLAIN(uint32_t) round;
 	WEIR_PLAIN(int) result;
-	cell waker;			/* which task; poison once the wait is gone */
+	cell waker;			/* the task; poisoned once the wait is gone */
 	const void *message;
 
 	void init(unsigned who)
@@ -132,7 +133,7 @@ static const void *mpsc_message_of(struct weir__wait *w)
 
 #include "sync/mpsc_state.h"
 
-/* The thread behind the senders receives; with `leaves`, it may close before the end. */
+/* The last thread is the receiver. With `leaves`, it may close the channel before the end. */
 template<int senders, int capacity, bool leaves>
 struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1> {
 	struct weir_mpsc ch;
@@ -159,7 +160,7 @@ struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1>
 		}
 	}
 
-	/* As weir__wait_finish. */
+	/* Like weir__wait_finish. */
 	void finish(struct weir__wait *w, int result)
 	{
 		unsigned who;
@@ -201,7 +202,7 @@ struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1>
 		model_free(memory);
 	}
 
-	/* Until it is not QUEUED any more. */
+	/* Sleeps until the wait is not QUEUED any more. */
 	uint32_t sleep(struct weir__wait *w, unsigned me)
 	{
 		uint32_t state;
@@ -281,7 +282,7 @@ struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1>
 		return rc;
 	}
 
-	/* As the future of a receive, which may be cancelled when it waits. */
+	/* Like the future of a receive, which may be cancelled while it waits. */
 	int recv(unsigned max, struct weir__wait *w, bool cancel)
 	{
 		bool cancelled = false;

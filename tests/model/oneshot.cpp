@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * oneshot.cpp: the model of sync/oneshot_state.h. The value arrives or goes
- * back, a receiver that waits is woken, the channel is freed exactly once and
- * nobody touches it after that.
+ * oneshot.cpp: the model of sync/oneshot_state.h. Checked: the value arrives or is returned to the
+ * sender; a waiting receiver is woken; the channel is freed exactly once and not used after that.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -79,7 +78,7 @@ struct channel : rl::test_suite<channel, 2> {
 		}
 	}
 
-	/* True when the receiver is out. */
+	/* Returns true when the receiver has finished. */
 	bool take()
 	{
 		enum weir__oneshot_rx rx = weir__oneshot_poll(&word);
@@ -108,7 +107,7 @@ struct channel : rl::test_suite<channel, 2> {
 		if (take())
 			return;
 		if (plan == 0) {
-			model_use(waker);	/* any use of the channel before it leaves */
+			model_use(waker);	/* stands for any use of the channel */
 			if (weir__oneshot_rx_cancel(&word))
 				return;
 		}
@@ -122,7 +121,7 @@ struct channel : rl::test_suite<channel, 2> {
 					return;
 				}
 			}
-			/* The sender may have spoken, and not yet rung. */
+			/* The sender may have sent its value, and not yet woken the receiver. */
 			if (plan == 3 && take())
 				return;
 			bells[who].wait();

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outside.cpp: the model of core/outside.h. A task waits for a leaf, which one thread finishes,
- * and for a call of its waker, of which another has a clone. When it has both it is complete, and
- * its thread takes the runtime down. Nobody uses what was freed, and all is freed once.
+ * outside.cpp: the model of core/outside.h. A task waits for a leaf, which one thread finishes, and
+ * for a wake from another thread, which has a clone of its waker. When both have happened the task
+ * completes, and its thread frees the runtime. Checked: nothing is used after it was freed, and all
+ * is freed once.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -25,8 +26,8 @@ static const char *const mutants[] = {
 
 struct ending : rl::test_suite<ending, 3> {
 	weir__outside outside;
-	rl::var<unsigned> queues;	/* what a call uses, from the queue to the backend's wake */
-	rl::var<unsigned> tasks;	/* the memory of tasks */
+	rl::var<unsigned> queues;	/* stands for all that a wake uses */
+	rl::var<unsigned> tasks;	/* stands for the memory of tasks */
 	rl::atomic<unsigned> published, queued;
 	unsigned freed;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * parkword.cpp: the model of core/parkword.h, with flags that carry no order of
- * their own and with the inbox. A wake-up that is lost is a deadlock. The owner
- * may also wake up by itself, as by a timer.
+ * parkword.cpp: the model of core/parkword.h, with flags that are accessed without a memory order,
+ * and with the inbox. If a wake-up is lost, the model deadlocks. The owner may also wake up by
+ * itself, as from a timer.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -25,7 +25,7 @@ enum { PRODUCERS = 2 };
 struct sleeper {
 	struct weir__parkword pw;
 	model_bell bell;
-	unsigned timers;	/* wake-ups by itself that are left */
+	unsigned timers;	/* how often the owner may still wake up by itself */
 
 	void init(unsigned with_timers)
 	{
@@ -43,7 +43,7 @@ struct sleeper {
 			bell.ring();
 	}
 
-	/* The owner has looked around before, and does so after. */
+	/* The owner has looked for work before it parks, and looks again afterwards. */
 	void park()
 	{
 		if (!weir__parkword_prepare(&pw))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ring.cpp: the model of sched/ring.h. Every item is taken exactly once, with
- * its contents, by the owner or by one of two thieves, one of whom also steals
- * from the other; the counters wrap on the way.
+ * ring.cpp: the model of sched/ring.h. Checked: every item is taken exactly once, with its
+ * contents, by the owner or by one of two thieves, one of which also steals from the other. The
+ * counters wrap around during the test.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -146,7 +146,7 @@ struct two_thieves : rl::test_suite<two_thieves, 3> {
 	}
 };
 
-/* A thief's own ring is stolen from while the thief fills it beyond one lap. */
+/* A thief fills its own ring beyond one lap while another thread steals from that ring. */
 struct stolen_thief : rl::test_suite<stolen_thief, 2> {
 	struct ring full, mine, other;
 	items it;
@@ -194,7 +194,7 @@ struct stolen_thief : rl::test_suite<stolen_thief, 2> {
 	}
 };
 
-/* Smaller, and without waiting, so that all schedules can be tried. */
+/* A smaller model without waiting, so that all schedules can be tried. */
 struct short_queue : rl::test_suite<short_queue, 3> {
 	struct ring owner, first, second;
 	items it;

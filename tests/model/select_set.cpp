@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * select_set.cpp: the model of core/select_marks.h. Two branches are finished by a thread each, and
- * a task polls those that were marked, until both are delivered; then the set is gone. No wake is
- * lost, and nobody uses the set after that.
+ * select_set.cpp: the model of core/select_marks.h. Two threads finish a branch each. A task polls
+ * the marked branches until both are delivered; then the set is gone. Checked: no wake is lost, and
+ * the set is not used after that.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -20,8 +20,8 @@ struct rounds : rl::test_suite<rounds, BRANCHES + 1> {
 	rl::atomic<uint64_t> woken;
 	rl::atomic<unsigned> done[BRANCHES];
 	rl::var<unsigned> result[BRANCHES];
-	rl::var<unsigned> set[BRANCHES];	/* its memory, as each branch's waker uses it */
-	rl::atomic<unsigned> wakes;	/* the task's word: a wake always writes it */
+	rl::var<unsigned> set[BRANCHES];	/* the set's memory; each waker uses its part */
+	rl::atomic<unsigned> wakes;	/* the task's state word, to which every wake writes */
 	model_bell bell;
 
 	void before()

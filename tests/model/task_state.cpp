@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * task_state.cpp: the model of core/task/state.h. The thread that a wake or a
- * cancel tells to schedule the task runs it on the spot. Checked: no wake is
- * lost, the task completes exactly once, its body is never in two hands, the
- * joiner is woken and reads the result, the slot is freed exactly once and
- * nobody touches what was freed, and a stale wake does no harm.
+ * task_state.cpp: the model of core/task/state.h. If a wake or a cancel says that the task must be
+ * scheduled, the calling thread runs the task at once. Checked: no wake is lost; the task completes
+ * exactly once; two threads never run its body at the same time; the joiner is woken and reads the
+ * result; the slot is freed exactly once and not used afterwards; a stale wake does no harm.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -47,11 +46,11 @@ static const char *const mutants[] = {
 	"complete drops the references that guard the join waker",
 };
 
-/* The slot; home is a field that is set once, by spawn. */
+/* A task's slot. home stands for the fields that only spawn sets. */
 struct task {
 	rl::atomic<uint64_t> word;
 	rl::var<unsigned> home, body, result, join_waker;
-	rl::atomic<unsigned> pooled;	/* times the slot went back to the allocator */
+	rl::atomic<unsigned> pooled;	/* how often the slot was freed */
 	unsigned completed, freed;
 
 	void init()
@@ -82,7 +81,7 @@ struct task {
 		weir__store(&pooled, freed, WEIR_RELEASE);
 	}
 
-	/* Runs what is queued until it is idle or complete; test->poll says which. */
+	/* Runs the queued task until it is idle or complete; test->poll decides which. */
 	template<typename Test> void run(Test *test)
 	{
 		for (;;) {
@@ -116,12 +115,12 @@ struct task {
 
 	template<typename Test> void schedule(Test *test)
 	{
-		model_use(home);	/* which queue: read before start */
+		model_use(home);	/* read before start, to find the queue */
 		run(test);
 	}
 };
 
-/* Two wakers hand over a flag each, with no order but the wake's. */
+/* Two threads set a flag each and wake the task. Only the wake orders the flag. */
 struct wakes : rl::test_suite<wakes, 3> {
 	task t;
 	rl::atomic<unsigned> flag[2];
@@ -155,7 +154,7 @@ struct wakes : rl::test_suite<wakes, 3> {
 	void after() { RL_ASSERT(t.completed == 1 && t.freed == 1); }
 };
 
-/* A runner, a joiner who may change its mind, and an abort handle. */
+/* A thread that runs the task, one that joins it or gives up joining, and one that aborts it. */
 struct join : rl::test_suite<join, 3> {
 	task t;
 	model_bell bells[2];
@@ -241,7 +240,7 @@ struct join : rl::test_suite<join, 3> {
 	}
 };
 
-/* Stale pointers to a slot that is freed and used again. */
+/* Stale wakers of a slot that was freed and is used again. */
 struct stale : rl::test_suite<stale, 3> {
 	task t;
 	unsigned spawned;
@@ -252,7 +251,9 @@ struct stale : rl::test_suite<stale, 3> {
 		spawned = 0;
 	}
 
-	/* Pending once, so that a stale wake may find it idle; the last wake is its spawner's. */
+	/*
+	 * Pending at the first poll, so that a stale wake may find it idle. The spawner wakes it.
+	 */
 	bool poll(uint64_t) { return model_use(t.body) > 1; }
 	void wake_joiner(unsigned) { RL_ASSERT(false); }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * watch.cpp: the model of sched/watch_state.h with core/parkword.h. A worker that
- * is woken by its own event gets stuck until a watcher has turned its drivers; a
- * watcher with a limit looks at once, again and again. Who is stuck unseen is a
- * deadlock. An event without work comes, too: it costs its worker the watch.
+ * watch.cpp: the model of sched/watch_state.h with core/parkword.h. A worker that its own event
+ * wakes gets stuck until a watcher has run its drivers. A watcher whose sleep has a limit looks
+ * again and again. If no watcher notices a stuck worker, the model deadlocks. Some events bring no
+ * work; they only take the watch from the worker that they wake.
  */
 #define WEIR_MODEL
 #include "model.h"
@@ -30,7 +30,7 @@ static const char *const mutants[] = {
 
 enum event { NOTHING, EMPTY, WORK };
 
-/* So many workers, of which `stuck` get work and `woken` an event without. */
+/* Of the workers, `stuck` get an event with work and `woken` an event without. */
 template<int workers, int stuck, int woken>
 struct watching : rl::test_suite<watching<workers, stuck, woken>, workers + 1> {
 	struct watch watch;
@@ -70,7 +70,7 @@ struct watching : rl::test_suite<watching<workers, stuck, woken>, workers + 1> {
 		return -1;
 	}
 
-	/* Whether it sleeps without a limit; always tries to go deep. */
+	/* Returns whether the worker sleeps without a limit. The watcher always tries to. */
 	bool begin(unsigned me)
 	{
 		if (!watch_claim(&watch, me))
@@ -113,7 +113,7 @@ struct watching : rl::test_suite<watching<workers, stuck, woken>, workers + 1> {
 				wake(w);
 	}
 
-	/* True: it was the watcher. */
+	/* Sleeps. Returns whether this worker was the watcher. */
 	bool sleep(unsigned me)
 	{
 		bool watched = false;
@@ -139,7 +139,7 @@ struct watching : rl::test_suite<watching<workers, stuck, woken>, workers + 1> {
 		while (!over()) {
 			watch_set_asleep(&awake[me]);
 			watched = sleep(me);
-			/* What the kernel has to say is never of the past. */
+			/* Atomic, because the kernel never reports an old state of events. */
 			found = weir__xchg(&event[me], (unsigned)NOTHING, WEIR_RELAXED);
 			mine = found == WORK && MUT(6, true, false) && (watched || MUT(7, true, false));
 			if (mine && MUT(8, false, true))
@@ -155,7 +155,7 @@ struct watching : rl::test_suite<watching<workers, stuck, woken>, workers + 1> {
 		}
 	}
 
-	/* I/O does not ask the parkword. */
+	/* The last thread is the I/O: it wakes workers without the parkword. */
 	void thread(unsigned id)
 	{
 		if (id < workers) {

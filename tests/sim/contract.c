@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * contract.c: the simulated backend alone, driven by hand through its ops: no
- * runtime is linked. What the core would supply (complete, now, the clock) is a
- * few lines here.
+ * contract.c: tests the simulated backend alone, by calling its ops without a runtime. The
+ * functions that the core would supply (complete, now, the clock) are replaced here.
  */
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 #include "tests/support/testing.h"
 #include "weir/time.h"
 
-/* ---- the core's side ---- */
+/* ---- the core's functions ---- */
 
 static uint64_t now_ns;
 static bool polling, completed_outside_poll;
@@ -80,7 +79,7 @@ static void poll_for(uint64_t ns)
 	polling = false;
 }
 
-/* Let time pass until the op is done; its result. */
+/* Lets time pass until the op is done. Returns its result. */
 static int run(struct weir_op *op)
 {
 	uint64_t until = now_ns + WEIR_SEC;
@@ -522,7 +521,7 @@ START_TEST(try_answers_at_once)
 	ck_assert_int_eq(send_some(&client, "abc", 3), 3);
 	op_submit(&op, WEIR_OP_RECV, &server);
 	ck_assert_int_eq(op.res, 3);
-	/* What only a transfer has set says nothing of an accept. */
+	/* An accept must not read the fields that only transfers use. */
 	memset(&op.u, 0xff, sizeof(op.u));
 	memset(&spare, 0, sizeof(spare));
 	op.u.accept.handle = &spare;
@@ -554,7 +553,7 @@ START_TEST(the_room_of_a_recv_is_poisoned)
 END_TEST
 #endif
 
-/* The watch must see what it is there for. */
+/* The backend must detect a caller that changes its bytes while the operation is in flight. */
 START_TEST(touching_an_op_in_flight_is_a_violation)
 {
 	char out[4] = "abc";

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * programs.c: whole programs over the simulated network, for sweep.c: an echo
- * server and its clients, a relaying proxy, waits that time out, groups that are
- * aborted, a shutdown with everything in flight, accepting without descriptors.
+ * programs.c: programs over the simulated network, for sweep.c: an echo server with clients, a
+ * relaying proxy, waits that time out, join sets that are aborted, a shutdown with everything in
+ * flight, and accepting without descriptors.
  *
- * A client knows every byte that it must get, so a lost, doubled or misplaced
- * one is seen at once. Where no errors are injected every client must succeed.
+ * A client knows every byte that it must receive, so it notices lost, repeated and misplaced bytes.
+ * If no errors are injected, every client must succeed.
  *
- * Whoever accepts gives the connection to a task, and that task closes it,
- * aborted or not; sweep.c looks for what is left.
+ * Each accepted connection belongs to a task that closes it, even if it is aborted. sweep.c checks
+ * that nothing is left.
  */
 #include <pthread.h>
 #include <stdarg.h>
@@ -37,7 +37,9 @@ void run_complain(struct run *run, const char *fmt, ...)
 	va_end(args);
 }
 
-/* Only for the root: tasks get their numbers from it. */
+/*
+ * Only the root task draws: the order of other tasks' draws would vary. They get numbers from it.
+ */
 static uint64_t draw(struct run *run, uint64_t below)
 {
 	run->random = run->random * 6364136223846793005ull + 1442695040888963407ull;
@@ -59,7 +61,7 @@ static void fill(const struct client *c, size_t at, uint8_t *buf, size_t len)
 		buf[i] = byte_at(c, at + i);
 }
 
-/* 0; -EBADMSG, with a complaint, for a byte that is not the one at its place. */
+/* Returns 0; or -EBADMSG, and reports it, if a byte is wrong. */
 static int check(const struct client *c, size_t at, const uint8_t *buf, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -71,21 +73,21 @@ static int check(const struct client *c, size_t at, const uint8_t *buf, size_t l
 	return 0;
 }
 
-/* ---- the server: accept, and give each connection to a task ---- */
+/* ---- the server: accepts, and spawns a task for each connection ---- */
 
 struct server {
 	struct run *run;
 	struct weir_listener *listener;
 	struct weir_addr addr;
-	struct weir_addr upstream;	/* of a proxy */
-	struct weir_join_set *set;	/* the connections' tasks; NULL: detached */
+	struct weir_addr upstream;	/* if it is a proxy */
+	struct weir_join_set *set;	/* of the connections' tasks; NULL: they are detached */
 	struct weir_task *task;
-	bool drip;			/* sends instead of echoing */
-	bool timed;			/* gives up accepting now and then */
-	bool owns;			/* its task closes the listener */
+	bool drip;			/* sends bytes with pauses, instead of echoing */
+	bool timed;			/* accepts with deadlines, some of which pass */
+	bool owns;			/* the server's task closes the listener */
 };
 
-/* What a connection's fiber is given; it frees it. */
+/* The argument of a connection's fiber, which frees it. */
 struct guest {
 	struct server *server;
 	struct weir_tcp *conn;
@@ -128,7 +130,7 @@ static int relay_up(struct server *server, struct weir_tcp *conn)
 	return rc;
 }
 
-/* Send a client its bytes with pauses in between; it says who it is and how many it wants. */
+/* Sends a client its bytes with pauses. The client sends its index and how many it expects. */
 static int drip(struct server *server, struct weir_tcp *conn)
 {
 	uint32_t ask[2];
@@ -339,7 +341,7 @@ static int serve_fiber(void *arg)
 	}
 	if (rc != -ECANCELED)
 		run_complain(server->run, "accept: %s", weir_strerror(rc));
-	/* Aborted, and still all of its tasks are over when this returns. */
+	/* Waits until all of the set's tasks have ended, even though this task is aborted. */
 	weir_join_set_free(server->set);
 	server->set = NULL;
 	if (server->owns)
@@ -347,7 +349,7 @@ static int serve_fiber(void *arg)
 	return rc;
 }
 
-/* The same without a stack. */
+/* The same as a stackless task. */
 struct serve {
 	struct server *server;
 	struct weir_tcp *conn;
@@ -424,7 +426,7 @@ static int server_start(struct server *server, bool grouped)
 	const char *addr = where[draw(server->run, 3)];
 	int rc;
 
-	if (addr == where[2]) {		/* a proxy has two */
+	if (addr == where[2]) {		/* a path; a proxy and its upstream need different ones */
 		snprintf(path, sizeof(path), "%s%d", addr, server->upstream.len != 0);
 		addr = path;
 	}
@@ -459,7 +461,7 @@ static void server_stop(struct server *server)
 
 /* ---- clients ---- */
 
-/* An error that is the network's, and not ours. */
+/* Whether an error comes from the network, so that it is no bug of weir. */
 static bool is_broken(int rc)
 {
 	switch (rc) {
@@ -606,7 +608,7 @@ static int duplex_recv(struct duplex *d, struct weir_cx *cx)
 	}
 }
 
-/* Both ways at once; the first error cancels the other way, and waits for it. */
+/* Both directions at once. The first error cancels the other direction and waits for it. */
 static int duplex_run(struct duplex *d, struct weir_cx *cx)
 {
 	int sent = duplex_send(d, cx);
@@ -654,7 +656,7 @@ static void duplex_fini(void *state)
 	weir_tcp_close(d->conn);
 }
 
-/* ---- a client that does not like to wait ---- */
+/* ---- a client whose receives time out ---- */
 
 static int hasty_ask(struct client *c, struct weir_tcp **ret_conn)
 {
@@ -669,7 +671,7 @@ static int hasty_ask(struct client *c, struct weir_tcp **ret_conn)
 	return rc;
 }
 
-/* By turns a plain receive and an exact one; each gives up soon and loses nothing. */
+/* Plain and exact receives in turn, with short deadlines. They must lose no byte. */
 static int hasty_recv(struct client *c, struct weir_tcp *conn, size_t at, size_t *ret_got)
 {
 	uint8_t in[100];
@@ -756,7 +758,9 @@ static void clients_spawn(struct run *run, struct weir_join_set *set)
 		client_spawn(&run->client[i], set, run->stackless ? NULL : client_fiber);
 }
 
-/* Join every client; aborted ones may say -ECANCELED, and meet what aborted others left. */
+/*
+ * Joins every client. Aborted ones may end with -ECANCELED or with errors that other aborts caused.
+ */
 static void clients_join(struct run *run, struct weir_join_set *set, bool aborted)
 {
 	int result, rc;
@@ -805,7 +809,7 @@ static int echo(void *arg)
 	return echo_with(arg, 0);
 }
 
-/* Accepts fail for want of descriptors, connections die in the queue: all are served in the end. */
+/* Accepts run out of descriptors, and connections break in the queue. The others are all served. */
 static int out_of_descriptors(void *arg)
 {
 	return echo_with(arg, 50);
@@ -856,7 +860,7 @@ static int timeouts(void *arg)
 	return rc;
 }
 
-/* In the middle of it all the clients are aborted; sometimes the served connections first. */
+/* Aborts all clients while they run, sometimes after the server's connections. */
 static int abort_group(void *arg)
 {
 	struct run *run = arg;
@@ -881,7 +885,7 @@ static int abort_group(void *arg)
 	return rc;
 }
 
-/* The root leaves while everything is under way: the shutdown has to end it. */
+/* The root task ends while everything is in flight, so that the shutdown has to end the rest. */
 static int walk_away(void *arg)
 {
 	static struct server server;

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_backend.c: operations in time. An operation stands in the line of its
- * stream's direction (or listener); the first of a line tries when a delay drawn
- * from the seed has passed, and either finishes, or waits until the network says
- * that something changed (sim_ready).
+ * sim_backend.c: when operations run. Each direction of a stream, and each listener, has a queue of
+ * operations. The first of a queue is tried after a random delay. It then finishes, or it waits
+ * until the network reports a change (sim_ready).
  *
- *	submit ──► in line ──► due ──► try ──► result ──► complete, from poll
- *	              ▲                 │
- *	              └── sim_ready ◄───┘ SIM_AGAIN        cancel: due with -ECANCELED
+ *	submit ──► queued ──► due ──► try ──► result ──► complete, from poll
+ *	              ▲                │
+ *	              └── sim_ready ◄──┘ SIM_AGAIN        cancel: due with -ECANCELED
  *
- * Invariants: a record exists exactly while its op is the backend's; it is on
- * its instance's due list exactly while due_ns is not WEIR_FOREVER; completions
- * are delivered without the world's lock. wake only posts a semaphore, so a
- * signal handler may.
+ * Invariants: a record exists exactly while its op belongs to the backend. It is on its instance's
+ * due list exactly while due_ns is not WEIR_FOREVER. Completions are delivered without the world's
+ * lock. wake only posts a semaphore, so a signal handler may call it.
  *
- * It keeps no network state (sim_net.c) and moves no bytes (sim_op.c), and never
- * looks into the core.
+ * This file keeps no network state (sim_net.c), moves no bytes (sim_op.c), and includes nothing of
+ * the core.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +25,7 @@
 #include "weir/net.h"
 #include "weir/time.h"
 
-#define CONNECT_RETRY_NS (10 * WEIR_MSEC)	/* a SYN that found the backlog full */
+#define CONNECT_RETRY_NS (10 * WEIR_MSEC)	/* between tries, while the backlog is full */
 
 static struct sim_instance *instance_of(struct weir_backend *be)
 {
@@ -44,9 +42,9 @@ static struct sim_object *object_of(const struct weir_handle *h)
 	return (struct sim_object *)(uintptr_t)h->state[0];
 }
 
-/* ---- chance ---- */
+/* ---- random numbers ---- */
 
-/* splitmix64: every seed is good, 0 too. */
+/* splitmix64: works with every seed, even 0. */
 uint64_t sim_random(struct weir_sim_world *world)
 {
 	uint64_t z = world->random += 0x9e3779b97f4a7c15ull;
@@ -102,7 +100,7 @@ void sim_violation(struct weir_sim_world *world, const char *what, uint64_t numb
 		(unsigned long long)number);
 }
 
-/* The owner's calls exclude each other. */
+/* Asserts that calls of the owning worker do not overlap. */
 static void owner_enter(struct sim_instance *sim)
 {
 	if (__atomic_exchange_n(&sim->inside, true, __ATOMIC_ACQUIRE))
@@ -116,7 +114,7 @@ static void owner_leave(struct sim_instance *sim)
 
 /* ---- leases ---- */
 
-/* Mapped: few of them are ever lent, and a debugging allocator would fill them all. */
+/* Mapped, because few of the blocks are ever used, and a debugging allocator would write to all. */
 static void *map_blocks(size_t bytes)
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -160,9 +158,9 @@ static void feed(struct sim_rec *rec)
 	rec->starved = false;
 }
 
-/* ---- when ---- */
+/* ---- due times ---- */
 
-/* File the record anew by the earlier of its two times. */
+/* Puts the record into the due list by the earlier of its two times. */
 static void file(struct sim_rec *rec)
 {
 	struct sim_instance *sim = rec->home;
@@ -196,11 +194,11 @@ void sim_ready(struct sim_line *line)
 		return;
 	feed(rec);
 	try_in(rec, draw_delay(rec->home->world));
-	/* Its home may be asleep without a deadline, on another thread. */
+	/* The thread of its home may be asleep without a deadline. */
 	sem_post(&rec->home->bell);
 }
 
-/* Let the first of a line try. The result, or SIM_AGAIN with the record filed or waiting. */
+/* Tries the first operation of a queue. Returns the result; or SIM_AGAIN if it has to wait. */
 static int attempt(struct sim_rec *rec)
 {
 	struct weir_sim_world *world = rec->home->world;
@@ -219,7 +217,7 @@ static int attempt(struct sim_rec *rec)
 	return SIM_AGAIN;
 }
 
-/* Nothing is in flight on a handle that is being detached: its home may say so soon. */
+/* A handle that is being detached has no more operations: its home reports that after a delay. */
 static void leave(struct sim_object *object)
 {
 	struct sim_instance *home = object->home;
@@ -229,7 +227,7 @@ static void leave(struct sim_object *object)
 	sem_post(&home->bell);
 }
 
-/* The end of a record: the op is about to be the caller's again. */
+/* Frees the record. Its op is about to be given back to the caller. */
 static struct weir_op *finish(struct sim_rec *rec, int res)
 {
 	struct sim_instance *sim = rec->home;
@@ -258,7 +256,7 @@ static struct weir_op *finish(struct sim_rec *rec, int res)
 	return op;
 }
 
-/* ---- hot ---- */
+/* ---- submit, cancel, poll ---- */
 
 static struct sim_line *line_of(struct weir_op *op)
 {
@@ -287,7 +285,9 @@ static struct sim_rec *rec_new(struct sim_instance *sim, struct weir_op *op, str
 	rec->number = ++sim->world->ops;
 	rec->object = object_of(op->handle);
 	rec->object->inflight++;
-	/* Atomic: where the op was sent here, its task may be cancelling it elsewhere by now. */
+	/*
+	 * Atomic: if the op was sent here from another worker, its task may be cancelling it there.
+	 */
 	rec->flags = __atomic_load_n(&op->flags, __ATOMIC_RELAXED);
 	rec->check = sim_op_check(op);
 	op->next = (struct weir_op *)(void *)rec;
@@ -297,7 +297,7 @@ static struct sim_rec *rec_new(struct sim_instance *sim, struct weir_op *op, str
 	return rec;
 }
 
-/* The result when it is there at once, else SIM_AGAIN and the op is in flight. */
+/* Returns the result if the op finishes at once; else SIM_AGAIN, and the op is in flight. */
 static int submit_locked(struct sim_instance *sim, struct weir_op *op)
 {
 	struct weir_sim_world *world = sim->world;
@@ -350,8 +350,8 @@ static void sim_submit(struct weir_backend *be, struct weir_op *op)
 }
 
 /*
- * The cancel takes effect some time later, and what finishes before is not undone.
- * Where a result is on its way, cancel_lose_permille puts the cancel behind it.
+ * The cancel takes effect after a delay. If the op finishes before that, the cancel has no effect;
+ * cancel_lose_permille is the probability that a result which is due soon comes first.
  */
 static void cancel_rec(struct sim_rec *rec)
 {
@@ -396,7 +396,7 @@ static void sim_cancel(struct weir_backend *be, struct weir_op *op)
 	owner_leave(sim);
 }
 
-/* Go on with what is due until an op has finished; NULL when nothing is due any more. */
+/* Processes due records until an op has finished, and returns it. NULL if nothing more is due. */
 static struct weir_op *turn(struct sim_instance *sim, uint64_t now, int *ret_res)
 {
 	struct sim_rec *rec;
@@ -412,7 +412,7 @@ static struct weir_op *turn(struct sim_instance *sim, uint64_t now, int *ret_res
 	return NULL;
 }
 
-/* Take the object out of the world; the handle that stood for it. */
+/* Removes the object from the world. Returns its handle. */
 static struct weir_handle *object_free(struct sim_object *object)
 {
 	struct weir_handle *h = object->detaching;
@@ -469,7 +469,7 @@ static int deliver(struct sim_instance *sim, unsigned limit)
 	return (int)n;
 }
 
-/* Sleep in real time until the bell rings or so much time has passed. */
+/* Sleeps in real time until the semaphore is posted or ns have passed. */
 static void doze(struct sim_instance *sim, uint64_t ns)
 {
 	struct timespec ts;
@@ -487,7 +487,7 @@ static void doze(struct sim_instance *sim, uint64_t ns)
 	sem_timedwait(&sim->bell, &ts);
 }
 
-/* Nothing is due: let time pass, up to the next event or the deadline. */
+/* When nothing is due, lets time pass until the next event or the deadline. */
 static void pass_time(struct sim_instance *sim, uint64_t deadline)
 {
 	uint64_t now = weir_backend_now(&sim->base);
@@ -517,7 +517,9 @@ static int sim_poll(struct weir_backend *be, uint64_t deadline, bool busy)
 	int n;
 
 	for (;;) {
-		/* Empty the bell before looking: who rings after the look is heard. */
+		/*
+		 * Drain the semaphore before checking: a post after the check then ends the sleep.
+		 */
 		while (sem_trywait(&sim->bell) == 0)
 			;
 		woken = __atomic_exchange_n(&sim->woken, false, __ATOMIC_ACQ_REL);
@@ -552,7 +554,7 @@ static void sim_lease_return(struct weir_backend *be, struct weir_lease *lease)
 		world->report.leases--;
 		sim_blocks_poison(lease->data, sim->block_bytes);
 	}
-	/* All of them: the first may be cancelled before its turn. */
+	/* Retries all of them: the first may be cancelled before its turn. */
 	while ((rec = TAILQ_FIRST(&sim->starved)) != NULL) {
 		feed(rec);
 		try_in(rec, draw_delay(world));
@@ -561,7 +563,7 @@ static void sim_lease_return(struct weir_backend *be, struct weir_lease *lease)
 	pthread_mutex_unlock(&world->lock);
 }
 
-/* ---- cold ---- */
+/* ---- probe, init, attach, detach ---- */
 
 static int sim_probe(const char *options, char *reason, size_t len)
 {
@@ -665,7 +667,7 @@ static int sim_attach(struct weir_backend *be, struct weir_handle *h,
 	return rc;
 }
 
-/* At once where nothing is in flight and chance has it so, else later from poll. */
+/* Detaches at once if nothing is in flight, at random; otherwise later, from poll. */
 static struct weir_handle *detach_locked(struct sim_instance *sim, struct weir_handle *h)
 {
 	struct sim_object *object = object_of(h);

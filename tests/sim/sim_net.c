@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_net.c: the network of a simulated world: who listens where, and what is
- * on its way between two streams. Results follow Linux TCP where a program can
- * tell the difference: closing with unread bytes resets, the first send after
- * the peer's close succeeds and the next ones fail, received bytes come before
- * the reset behind them.
+ * sim_net.c: the network of a simulated world: listeners, and the bytes in flight between streams.
+ * It behaves like Linux TCP as far as a program can tell: closing with unread bytes resets; the
+ * first send after the peer's close succeeds and the next ones fail; received bytes are delivered
+ * before a reset that came after them.
  *
- * All of it runs under the world's lock. It does not know time, completions or
- * injected errors: sim_backend.c has those.
+ * All functions run under the world's lock. Time, completions and injected errors are in
+ * sim_backend.c and sim_op.c.
  */
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -58,7 +57,7 @@ static bool addr_is_any(const struct sim_addr *a)
 	return false;
 }
 
-/* Same family, same host; ports and paths are looked at by addr_matches. */
+/* Whether family and host are the same. addr_matches compares ports and paths. */
 static bool addr_same_host(const struct sim_addr *a, const struct sim_addr *b)
 {
 	if (a->ss.ss_family == AF_INET)
@@ -68,7 +67,7 @@ static bool addr_same_host(const struct sim_addr *a, const struct sim_addr *b)
 		       &((const struct sockaddr_in6 *)&b->ss)->sin6_addr, sizeof(struct in6_addr));
 }
 
-/* Whether what is sent to one address arrives at a listener. */
+/* Whether a connect to the address arrives at the listener. */
 static bool addr_matches(struct sim_listener *listener, struct sim_addr *to)
 {
 	struct sim_addr *at = &listener->addr;
@@ -177,7 +176,7 @@ int sim_accept(struct sim_listener *listener, struct sim_stream **ret_stream)
 	return 0;
 }
 
-/* Where a connection goes: of several listeners on one port, any. */
+/* Chooses the listener for a connection: if several listen on the port, at random. */
 static struct sim_listener *find_listener(struct weir_sim_world *world, struct sim_addr *to)
 {
 	struct sim_listener *l, *found = NULL;
@@ -228,7 +227,7 @@ static void stream_changed(struct sim_stream *stream)
 	sim_ready(&stream->sends);
 }
 
-/* A RST arrives. After a FIN only the senders hear of it. */
+/* A RST arrives. If a FIN came before, only sends report it. */
 static void got_reset(struct sim_stream *stream)
 {
 	if (stream->dead)
@@ -267,7 +266,7 @@ void sim_stream_close(struct sim_stream *stream)
 	free(stream);
 }
 
-/* The client's own address: the host it talks to, and a port of its own. */
+/* Gives the client an address: the host it connects to, and a new port. */
 static void name_client(struct sim_stream *stream, const struct sim_addr *to)
 {
 	if (stream->bound)
@@ -328,7 +327,9 @@ int sim_readable(struct sim_stream *stream)
 		return -ENOTCONN;
 	if (stream->rx_len > 0)
 		return (int)stream->rx_len;
-	/* Of a break behind the peer's end only the senders are told; after that it is no end. */
+	/*
+	 * If the peer had ended, only a send reports a reset. Once one has, receives fail as well.
+	 */
 	if (stream->rx_fin && (!stream->dead || stream->error || stream->wr_shut))
 		return 0;
 	if (stream->rd_shut && !stream->dead)
@@ -385,7 +386,7 @@ void sim_write(struct sim_stream *stream, const void *buf, size_t n)
 	to->rx_len += n;
 }
 
-/* Nobody there any more: the bytes are lost and a RST comes back. */
+/* After a send: if the peer is gone, the bytes are lost and a RST comes back. */
 void sim_sent(struct sim_stream *stream, size_t n)
 {
 	stream->object.world->report.bytes += n;

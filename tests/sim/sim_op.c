@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim_op.c: what an operation does when it is its turn: move bytes, accept,
- * connect, or fail with an error drawn from the seed; and the watch over the
- * memory that is the backend's meanwhile.
+ * sim_op.c: what an operation does when it is tried: move bytes, accept, connect, or fail with an
+ * injected error. Also checks that the caller leaves the memory of operations in flight alone.
  *
- * It knows no time: sim_backend.c says when, and what SIM_AGAIN, SIM_MORE and
- * SIM_LATER lead to.
+ * sim_backend.c decides when an operation is tried, and handles SIM_AGAIN, SIM_MORE and SIM_LATER.
  */
 #include <string.h>
 
@@ -26,7 +24,7 @@ void __asan_unpoison_memory_region(void const volatile *addr, size_t size);
 #define UNPOISON(p, n) ((void)(p), (void)(n))
 #endif
 
-/* The error that an operation is to fail with now, or 0. */
+/* Draws the error with which the operation fails now, or 0. */
 static int draw_error(struct weir_sim_world *world, int code)
 {
 	static const int of_accept[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED };
@@ -57,7 +55,7 @@ static size_t draw_length(struct weir_sim_world *world, size_t n)
 	return 1 + sim_random(world) % (n - 1);
 }
 
-/* ---- what belongs to the backend while an op is in flight ---- */
+/* ---- the memory that belongs to the backend while an op is in flight ---- */
 
 static bool is_recv(const struct weir_op *op)
 {
@@ -69,7 +67,7 @@ bool sim_op_sends(const struct weir_op *op)
 	return op->code == WEIR_OP_SEND || op->code == WEIR_OP_SENDV;
 }
 
-/* The i-th piece of an op's buffer; false behind the last, or for an op without one. */
+/* Finds the i-th piece of an op's buffer. Returns false if there is none. */
 static bool piece(const struct weir_op *op, unsigned i, uint8_t **ret_at, size_t *ret_len)
 {
 	if (op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND) {
@@ -225,7 +223,7 @@ static int try_connect(struct sim_rec *rec)
 	return sim_connect(stream_of(op->handle), op->u.connect.addr, op->u.connect.len);
 }
 
-/* Move n bytes at the op's place, piece by piece. */
+/* Moves n bytes, from where the op has got to, piece by piece. */
 static void transfer(struct weir_op *op, struct sim_stream *stream, size_t n)
 {
 	size_t skip = *sim_op_done(op), moved = 0, len, part;
@@ -244,7 +242,7 @@ static void transfer(struct weir_op *op, struct sim_stream *stream, size_t n)
 		moved += part;
 		skip = 0;
 	}
-	/* Others may look at it meanwhile: a relay measures its progress. */
+	/* Atomic: a relay reads it from another worker, to measure its progress. */
 	__atomic_fetch_add(sim_op_done(op), (uint32_t)n, __ATOMIC_RELAXED);
 }
 

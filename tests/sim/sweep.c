@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sweep.c: every program of programs.c, with both bodies, over a range of seeds.
+ * sweep.c: runs every program of programs.c, as fibers and as stackless tasks, for a range of
+ * seeds.
  *
  *	sweep [--multi] [--trace] [FIRST [COUNT [PROGRAM]]]
  *
- * A seed decides delays, buffer sizes, how many blocks there are to lend, which
- * errors are injected. On the current-thread scheduler time is virtual, each run
- * is made twice, and both must leave the same trace; --multi runs on worker
- * threads in real time instead. After each run nothing may be left in the world:
- * no stream, listener, lease or operation.
+ * The seed determines delays, buffer sizes, the number of blocks to lend, and the injected errors.
+ * On the current-thread scheduler time is simulated; each run is made twice, and both must give the
+ * same trace. --multi uses worker threads and real time instead. After each run nothing may be left
+ * in the world: no stream, listener, lease or operation.
  *
- * A run that does not end in an hour of virtual time is a hang; one that does not
- * end in real time is stopped by an alarm that names it. To look at a failure:
- * sweep --trace SEED 1 PROGRAM.
+ * A run that does not end within an hour of simulated time counts as a hang. An alarm stops one
+ * that hangs in real time, and names it. To look at a failure: sweep --trace SEED 1 PROGRAM.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -32,7 +31,7 @@
 
 static bool multi, trace;
 static const struct program *program;
-static char running[128];		/* for the alarm */
+static char running[128];		/* the message of the alarm */
 
 /* ---- one run ---- */
 
@@ -59,7 +58,10 @@ static uint64_t draw(struct run *run, uint64_t below)
 	return (run->random >> 33) % below;
 }
 
-/* What the seed says. A third of the seeds injects no errors, so that everything must succeed. */
+/*
+ * Sets the run up from the seed. With a third of the seeds no errors are injected: all must
+ * succeed.
+ */
 static void plan(struct run *run, uint64_t seed, bool stackless, struct weir_sim_config *ret_cfg)
 {
 	struct weir_sim_config cfg = WEIR_SIM_CONFIG_INIT;
@@ -94,7 +96,7 @@ static void plan(struct run *run, uint64_t seed, bool stackless, struct weir_sim
 	*ret_cfg = cfg;
 }
 
-/* Run the program as a task of its own, to see when it hangs. */
+/* Runs the program as a task of its own, to notice when it hangs. */
 static int root(void *arg)
 {
 	struct run *run = arg;
@@ -182,7 +184,7 @@ static int run_once(struct run *run, uint64_t seed, bool stackless, struct weir_
 
 /* ---- all of them ---- */
 
-/* What the sweep has met; a sweep that met nothing has shown nothing. */
+/* Counts over the whole sweep, so that the report shows that the interesting events happened. */
 static struct {
 	unsigned runs, failed;
 	unsigned ok, broken, timeouts;

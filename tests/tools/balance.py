@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Which upstream a connection gets, and what an upstream that fails does to the others.
+"""Balancing of weir proxy: which upstream a connection gets, also when upstreams fail.
 
 Usage: balance.py WEIR [--backend NAME] [TEST...]
 """
@@ -24,7 +24,7 @@ def serve(proxy, count):
 
 
 def test_round_robin_asks_a_dead_upstream_in_its_turn():
-    """1 of N asks it first: what goes on to the next upstream does not move the turn."""
+    """Every Nth connection tries it first: falling back does not advance the rotation."""
     for live in (1, 2, 3):
         upstreams = [Upstream(echo) for _ in range(live)]
         down = f"tcp://127.0.0.1:{refused_port()}"
@@ -38,13 +38,13 @@ def test_round_robin_asks_a_dead_upstream_in_its_turn():
 
 
 def hang_up(conn):
-    """Accept, and close without an answer."""
+    """Closes without an answer."""
     conn.recv(1)
     conn.close()
 
 
 def test_least_connections_does_not_prefer_what_fails():
-    """Who refuses, or accepts and closes, never has many connections; it gets its turn only."""
+    """An upstream that fails never has many connections, but must not attract them all."""
     for broken in (Upstream(hang_up).url, f"tcp://127.0.0.1:{refused_port()}"):
         fine = [Upstream(echo), Upstream(echo)]
         proxy = Proxy(broken, *fine, options=["--balance", "leastconn"])
@@ -97,7 +97,7 @@ def test_least_connections_takes_back_who_recovers():
 
 
 def test_a_socket_that_cannot_be_made_goes_on_to_the_next():
-    """A network without IPv6, say: the first upstream's family is missing."""
+    """The first upstream's address family is not available, as in a network without IPv6."""
     upstream = Upstream(echo)
     proxy = Proxy("tcp://[::1]:9", upstream,
                   preexec_fn=harness.failing("socket", errno.EAFNOSUPPORT, socket.AF_INET6))
@@ -107,7 +107,7 @@ def test_a_socket_that_cannot_be_made_goes_on_to_the_next():
 
 
 def with_hosts(text):
-    """A preexec_fn: names of one's own, for this process only; root may."""
+    """Returns a preexec_fn that gives the process its own /etc/hosts. Needs root."""
     file = tempfile.NamedTemporaryFile("w", encoding="ascii")       # pylint: disable=consider-using-with
     file.write(text)
     file.flush()
@@ -124,9 +124,9 @@ def with_hosts(text):
 
 
 def test_an_address_that_is_silent_is_not_waited_for():
-    """The next address of the name is tried beside it; there is no limit of time."""
+    """The proxy tries the name's next address meanwhile, although there is no connect timeout."""
     if os.geteuid() != 0:
-        raise Skip("it takes root to have names of one's own")
+        raise Skip("only root can replace /etc/hosts for a process")
     silent = ends.blackhole("127.0.0.2")
     upstream = Upstream(echo, at=("127.0.0.3", silent.port))
     hosts = with_hosts("127.0.0.2 many.test\n127.0.0.3 many.test\n")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""weir bench: every workload in short, its JSON against docs/bench-json.md and Google Benchmark's
-own reader, and what it refuses.
+"""weir bench: short runs of every workload; its JSON, checked against docs/bench-json.md and with
+Google Benchmark's reader; and the arguments that it refuses.
 
 Usage: bench.py WEIR [TEST...]
 """
@@ -32,15 +32,15 @@ AGGREGATES = {"mean", "median", "stddev", "cv", "mad", "min", "max"}
 # ---- running it ----
 
 def bench(*arguments, **options):
-    """A run that must go well: (the JSON, stdout)."""
+    """Runs weir bench, which must succeed. Returns (the JSON, stdout)."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "out.json")
-        for _ in range(10):     # a machine that has no time for it is asked again
+        for _ in range(10):     # on a busy machine a run may fail for want of CPU time: try again
             code, out, err = run_weir("bench", *arguments, "--json", path, **options)
             if code == 0 or "behind each measurement" not in err:
                 break
         check(code == 0, f"{arguments}: exit code {code}, stderr: {err}")
-        check(err == "", f"{arguments}: stderr: {err}")     # no progress off a terminal
+        check(err == "", f"{arguments}: stderr: {err}")     # progress is only shown on a terminal
         with open(path, encoding="utf-8") as file:
             return parse(file.read()), out
 
@@ -109,7 +109,7 @@ def check_median(entry, plan, backend):
         check(low <= entry[key] <= high, key, entry)
     versus = {"versus", "difference_pct", "p_value", "verdict"} & weir.keys()
     check(len(versus) == (0 if backend == plan["reference"] else 4), weir)
-    keys = weir["verdict"].keys() if versus else ()     # of what the reference knows as well
+    keys = weir["verdict"].keys() if versus else ()     # figures that the reference has as well
     check(not versus or "cpu_time" in keys, weir)
     for key in keys:
         check(0 <= weir["p_value"][key] <= 1 and key in weir["difference_pct"], weir)
@@ -146,7 +146,7 @@ def run_name(plan, backend, metric, closed_too):
 
 
 def check_file(data):
-    """All of it; the plan is returned."""
+    """Checks the whole document. Returns the plan."""
     plan, ready = check_context(data["context"])
     families = {}
     for entry in data["benchmarks"]:
@@ -216,7 +216,7 @@ def test_connect():
 
 
 def test_timer():
-    for _ in range(10):     # as often as they are due, in those runs in which the server had a CPU
+    for _ in range(10):     # until a run in which the server got enough CPU time
         plan, data = run_workload("timer", "--rate", "2000")
         check(plan["transport"] == "none", plan)
         rates = [e["items_per_second"] for e in data["benchmarks"]
@@ -264,7 +264,7 @@ def test_json_on_stdout():
 
 
 def test_json_into_a_fifo():
-    """Without a reader it is refused, not waited for; the reader gets all of it and one end."""
+    """A FIFO without a reader is refused. A reader gets everything, and then the end."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "fifo")
         os.mkfifo(path)
@@ -400,8 +400,8 @@ WARMUP = 2.0
 
 
 class Warming(subprocess.Popen):
-    """A measurement of a tenth of a second, in the warm-up before it: its main thread sleeps until
-    that is over. Whatever a test has stopped goes on when it ends."""
+    """A measurement of a tenth of a second that is still in its warm-up, during which the main
+    thread sleeps. Processes that a test has stopped continue when it ends."""
 
     def __init__(self, folder):
         if not CLOCK_NANOSLEEP or not os.path.exists("/proc/self/syscall"):
@@ -428,7 +428,7 @@ class Warming(subprocess.Popen):
             return file.read()
 
     def loads(self):
-        """Its threads besides the main one: the load's, and perhaps a sanitizer's own."""
+        """The number of threads besides the main one: the load's, and perhaps a sanitizer's."""
         return len(os.listdir(f"/proc/{self.pid}/task")) - 1
 
     def end(self):
@@ -439,7 +439,7 @@ class Warming(subprocess.Popen):
 def test_a_load_that_does_not_run_is_measured_again():
     with tempfile.TemporaryDirectory() as folder, Warming(folder) as run:
         run.send_signal(signal.SIGSTOP)
-        time.sleep(WARMUP + 0.2)        # the time of the measurement is to pass without it
+        time.sleep(WARMUP + 0.2)        # the measurement must end while it is stopped
         run.send_signal(signal.SIGCONT)
         code, _, err = run.end()
         check(code == 0 and err == "", code, err)
@@ -453,13 +453,13 @@ def test_a_server_that_hangs_is_not_measured_again():
         os.kill(run.server, signal.SIGSTOP)
         end = time.monotonic() + harness.PATIENCE
         loads = run.loads()
-        while run.loads() == loads:     # until they have waited for answers in vain
+        while run.loads() == loads:     # until the load's threads have given up
             check(time.monotonic() < end, "the load waits for ever")
-        with contextlib.suppress(ProcessLookupError):   # it may have been ended by now
+        with contextlib.suppress(ProcessLookupError):   # it may have been killed already
             os.kill(run.server, signal.SIGCONT)
         code, out, err = run.end()
         check(code == 1 and out == "", code, out)
-        # It is asked what it has done, too, and may have been stopped for longer than that waits.
+        # weir bench also asks the server for its counters; if that times out, the message differs.
         check(err.startswith(("weir bench: epoll: no request was answered",
                               "weir bench: epoll: the server is gone")), err)
         check(err.count("\n") == 1, err)

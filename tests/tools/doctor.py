@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""weir doctor on this machine, and in surroundings made for it: seccomp filters, low limits, one
-CPU. What it says of a machine with this or that setting is tests/unit/tools_doctor.c.
+"""weir doctor on this machine, also with seccomp filters, low limits and a single CPU.
+tests/unit/tools_doctor*.c test what it says about described machines.
 
 Usage: doctor.py WEIR [TEST...]
 """
@@ -28,7 +28,7 @@ IO_URING_SETUP = 425
 
 
 def examined(*arguments, **options):
-    """The findings by id, and the exit code, which must fit them."""
+    """Returns the findings by id and the exit code, which must match them."""
     code, out, err = run_weir("doctor", "--json", *arguments, **options)
     check(err == "", "stderr:", err)
     report = json.loads(out)
@@ -41,7 +41,7 @@ def examined(*arguments, **options):
 
 
 def deny(call, error):
-    """A preexec_fn: from then on, and in every child, that system call answers that error."""
+    """Returns a preexec_fn that makes a system call fail with an error, in all children too."""
     def statement(code, jump_true, jump_false, value):
         return struct.pack("HBBI", code, jump_true, jump_false, value)
 
@@ -65,7 +65,7 @@ def test_lines():
     check(re.fullmatch(r"weir [0-9.]+ doctor, for proxy", blocks[0]), blocks[0])
     check([b.split("\n")[0] for b in blocks[1:-1]] == GROUPS, blocks)
     lines = [line for block in blocks[1:-1] for line in block.split("\n")[1:]
-             if not line.startswith(" " * 30)]      # what goes on, and commands
+             if not line.startswith(" " * 30)]      # continued lines, and commands
     for line in lines:
         check(LINE.fullmatch(line), "not a line of a check:", repr(line))
     counts = [sum(line.startswith(level) for line in lines)
@@ -190,7 +190,7 @@ def test_few_descriptors():
 
 
 def unprivileged(memlock):
-    """Options to run as nobody, with a limit of locked memory."""
+    """Options that run a program as the user nobody with a limit of locked memory."""
     if os.geteuid() != 0:
         raise Skip("needs root, to become somebody without capabilities")
     options = {"user": 65534, "group": 65534, "extra_groups": []}
@@ -252,7 +252,7 @@ def test_a_full_disk_is_no_success():
 
 
 def test_lines_end_where_columns_say():
-    """All but the commands, which are to be copied whole."""
+    """Lines are wrapped, except for the commands, which users copy."""
     def lines(columns):
         _, out, _ = run_weir("doctor", env={"COLUMNS": str(columns)})
         return [l for l in out.split("\n") if not l.lstrip().startswith("→")]

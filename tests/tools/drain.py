@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Signals, drain, counters, balancing and the limit of weir proxy.
+"""weir proxy: signals, draining, counters, balancing and --max-connections.
 
 Usage: drain.py WEIR [TEST...]
 """
@@ -19,7 +19,7 @@ from harness import (PATIENCE, SCALE, Proxy, Upstream, ask, check, check_reset, 
 
 
 def test_signals_from_the_first_moment():
-    """Before there is a runtime to take them: they neither end the process nor are they lost."""
+    """Signals that arrive before the runtime exists neither kill the process nor get lost."""
     number, early = signal.SIGTERM, 0
     for _ in range(10):
         process = harness.Quiet("--workers", "4", "--access-log", "off", "tcp://127.0.0.1:0",
@@ -31,15 +31,15 @@ def test_signals_from_the_first_moment():
             if int(status["SigCgt"], 16) >> (number - 1) & 1:
                 break
             check(time.monotonic() < end, "SIGTERM is not caught")
-        early += int(status["Threads"]) <= 2     # it, and who writes standard error
+        early += int(status["Threads"]) <= 2     # the main thread and the one that writes stderr
         process.process.send_signal(signal.SIGHUP)
         process.process.send_signal(signal.SIGUSR1)
         check(process.stop() == 0, process.process.returncode)
-    check(early, "it is caught only when there are workers")
+    check(early, "signals are only caught once the workers run")
 
 
 def test_signals_while_a_name_is_looked_up():
-    """Which may take as long as it likes: nobody is served yet."""
+    """The look-up may never end; the signal must end the process nevertheless."""
     for addresses in (("tcp://127.0.0.1:0", "tcp://slow.example:80"),
                       ("tcp://slow.example:0", "tcp://127.0.0.1:80")):
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -49,9 +49,9 @@ def test_signals_while_a_name_is_looked_up():
             end = time.monotonic() + PATIENCE
             while not harness.has_asked_it(process.pid):
                 if process.process.poll() == harness.NO_NAMESPACES:
-                    raise Skip("no network of its own to be had")
+                    raise Skip("cannot make a network namespace")
                 check(process.process.poll() is None, process.process.returncode)
-                check(time.monotonic() < end, "it asks nobody")
+                check(time.monotonic() < end, "the process does not ask the name server")
                 time.sleep(0.01)
             process.process.send_signal(number)
             code = process.process.wait(PATIENCE)
@@ -127,7 +127,7 @@ def test_second_signal():
 
 
 def test_signal_while_connecting():
-    """A connection that has not reached its upstream is cut off like the others."""
+    """A connection that is still connecting to its upstream is cut off like the others."""
     proxy = Proxy(ends.blackhole(), options=["--drain-timeout", "200ms", "--connect-timeout", "0"])
     client = proxy.connect()
     proxy.wait_for("accepted", 1)
@@ -167,7 +167,7 @@ def test_quiet():
         stderr=harness.subprocess.STDOUT)
     try:
         end = time.monotonic() + PATIENCE
-        while refuses(port):    # it says nothing, so there is nothing to wait for
+        while refuses(port):    # with --quiet there is no message to wait for
             check(time.monotonic() < end, "it does not listen")
         with connect(port) as client:
             ask(client)
@@ -198,7 +198,7 @@ def test_least_connections():
         clients.append(proxy.connect())
         ask(clients[-1])
     check((one.accepted, two.accepted) == (3, 3), one.accepted, two.accepted)
-    for i in (0, 2, 4):         # those of the first upstream
+    for i in (0, 2, 4):         # the connections of the first upstream
         clients[i].close()
     proxy.ends(count=3)
     for _ in range(3):
@@ -233,7 +233,7 @@ def test_limit_pauses_accepting():
 
 
 def test_limit_is_said_once():
-    """Whichever workers meet it: it is news again after 10 seconds in which nobody did."""
+    """The limit is reported once, whichever workers reach it, and again only after 10 quiet s."""
     proxy = Proxy(Upstream(echo), options=["--max-connections", "1", "--workers", "4"])
     begin = time.monotonic()
     for _ in range(3):
@@ -246,14 +246,14 @@ def test_limit_is_said_once():
 
 
 def answer_all(clients, text=b"x"):
-    """All in turn: whoever has had its answer makes room."""
+    """Expects an answer for every client, in any order: each one that is answered makes room."""
     left = list(clients)
     for client in left:
         client.settimeout(PATIENCE)
         client.sendall(text)
     while left:
         ready, _, _ = select.select(left, [], [], PATIENCE)
-        check(ready, "nobody is served of", len(left))
+        check(ready, "clients that are never served:", len(left))
         for client in ready:
             check(client.recv(1) == b"x")
             client.close()
@@ -261,7 +261,7 @@ def answer_all(clients, text=b"x"):
 
 
 def test_drain_serves_who_waits_at_the_limit():
-    """They were accepted, by the proxy or the kernel, before it was told to stop."""
+    """Clients that the proxy or the kernel accepted before the SIGTERM are served."""
     for dispatch in ("local", "least-loaded"):
         upstream = Upstream(echo)
         proxy = Proxy(upstream, options=["--max-connections", "2", "--workers", "2",
@@ -282,7 +282,7 @@ def test_drain_serves_who_waits_at_the_limit():
 
 
 def test_limit_of_descriptors():
-    """Nobody is turned away where they are the limit, whatever is accepted ahead."""
+    """When descriptors are the limit, no client is refused, even if the backend accepts ahead."""
     upstream = Upstream(echo)
     for files in (80, 200):
         proxy = Proxy(upstream, options=["--workers", "1"], preexec_fn=lambda most=files:

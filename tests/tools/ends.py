@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""How connections through weir proxy end, what the other side sees, and what the log says.
+"""How connections through weir proxy end: what the other side sees, and what the access log says.
 
 Usage: ends.py WEIR [TEST...]
 """
@@ -65,7 +65,7 @@ def test_every_upstream_down():
     try:
         check_reset(proxy.connect())
     except ConnectionResetError:
-        pass  # so soon that connect has seen it
+        pass  # the reset came before connect returned
     check(proxy.ends(pattern=r" upstream=(\S+) up_bytes=0 ") == ["-"])
     check(proxy.ends() == ["connect-failed:ECONNREFUSED"])
     check(proxy.counters()["connect-failures"] == 2, "each upstream is tried once")
@@ -93,7 +93,7 @@ def test_unix_upstream():
 
 
 def blackhole(host="127.0.0.1"):
-    """A port that answers no SYN: its queue is full."""
+    """Returns a port that answers no SYN, because its queue is full."""
     upstream = Upstream(backlog=0, at=(host, 0))
     sockets = []
     for _ in range(8):
@@ -191,7 +191,7 @@ def test_access_log_line():
 
 
 def test_access_log_of_a_client_that_has_reset():
-    """It has reset before it is accepted, as probes do: it has an address all the same."""
+    """A client resets before it is accepted, as port scanners do. The log still has its address."""
     proxy = Proxy(Upstream(echo))
     os.kill(proxy.process.pid, signal.SIGSTOP)
     client = proxy.connect()
@@ -203,9 +203,9 @@ def test_access_log_of_a_client_that_has_reset():
 
 
 def keepalive_ms(near, far):
-    """When the kernel probes a connection next, by its own list; None where it does not.
+    """Returns when the kernel sends the next keepalive probe, from /proc; None if it sends none.
 
-    The timer is 02 while it is keepalive's.
+    Timer 02 in that file is the keepalive timer.
     """
     def text(address):
         host = struct.unpack("=I", socket.inet_aton(address[0]))[0]
@@ -267,7 +267,7 @@ def lines_of(path):
 
 
 def wait_for_lines(path, count):
-    """A file has no condition to wait on: looked at until it is so."""
+    """Reads a file again and again until a condition holds."""
     end = time.monotonic() + PATIENCE
     while not os.path.exists(path) or len(lines_of(path)) < count:
         check(time.monotonic() < end, f"{path}: {count} lines are missing")

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What the end-to-end tests of the weir command share: the proxy as a process, upstreams as
+"""The frame of the end-to-end tests of the weir command: the proxy as a process, upstreams as
 threads, and a runner that prints TAP.
 
-A test is a function whose name begins with test_. It gets no arguments, raises to fail, and may
-raise Skip. Every process and socket that it makes through this file is ended behind it. Nothing
-here sleeps to wait for something: lines are waited for on a condition, sockets by their timeout.
+A test is a function whose name begins with test_. It takes no arguments, raises an exception to
+fail, and may raise Skip. All processes and sockets that it makes through this file are ended when
+it returns. Waiting is not done by sleeping: lines are waited for with a condition variable, and
+sockets with timeouts.
 """
 
 import ctypes
@@ -24,9 +25,9 @@ import traceback
 
 SCALE = int(os.environ.get("WEIR_TEST_SCALE", "1"))
 SANITIZED = SCALE > 1
-PATIENCE = 60.0 * SCALE         # until something that must happen counts as missing
+PATIENCE = 60.0 * SCALE         # seconds; what must happen and takes longer counts as missing
 WEIR = None                     # the program under test; set by main
-_open = []                      # what the running test has to end
+_open = []                      # things to close when the running test returns
 
 
 class Skip(Exception):
@@ -39,7 +40,7 @@ def check(condition, *what):
 
 
 class Lines:
-    """The lines of a pipe, as they come."""
+    """Collects the lines of a pipe as they arrive."""
 
     def __init__(self, pipe):
         self.lines = []
@@ -59,7 +60,7 @@ class Lines:
             self.changed.notify_all()
 
     def find(self, pattern, after=0, count=1):
-        """The matches of the first count lines that fit, waited for."""
+        """Waits for count lines that match, and returns their matches."""
         def found():
             return [m for m in (re.search(pattern, l) for l in self.lines[after:]) if m]
 
@@ -94,7 +95,7 @@ class Proxy:
         self.process.send_signal(number)
 
     def wait(self, patience=None):
-        """The exit code; the pipes have been read to their ends."""
+        """Waits for the end of the process and of its pipes. Returns the exit code."""
         code = self.process.wait(patience or PATIENCE)
         for lines in (self.err, self.log):
             if lines:
@@ -102,23 +103,23 @@ class Proxy:
         return code
 
     def stop(self):
-        """SIGTERM; the exit code."""
+        """Sends SIGTERM. Returns the exit code."""
         self.signal(signal.SIGTERM)
         return self.wait()
 
     def ends(self, count=1, pattern=r" end=(\S+)$"):
-        """What the access log says of the first so many connections."""
+        """Returns the end= fields of the first count connections in the access log."""
         return [m[1] for m in self.log.find(pattern, count=count)]
 
     def counters(self):
-        """Everything that SIGUSR1 prints, as a dictionary; upstreams as 'upstream URL key'."""
+        """Returns the counters that SIGUSR1 prints; those of an upstream as 'upstream URL key'."""
         before = len(self.err.lines)
         self.signal(signal.SIGUSR1)
         self.err.find(rf"^weir proxy: worker {self.workers - 1} ", after=before)
         return parse_counters(self.err.lines[before:])
 
     def wait_for(self, key, value):
-        """Ask until a counter has a value; each answer is waited for."""
+        """Asks for the counters until one has the value."""
         end = time.monotonic() + PATIENCE
         while (counters := self.counters()).get(key) != value:
             check(time.monotonic() < end, f"{key} is not {value}:", counters)
@@ -135,7 +136,7 @@ class Proxy:
 
 
 class Quiet:
-    """A `weir proxy` of which no output is read; PATIENCE bounds what it waits for."""
+    """A `weir proxy` whose output is not read."""
 
     def __init__(self, *arguments, **how):
         how.setdefault("stderr", subprocess.DEVNULL)
@@ -144,7 +145,7 @@ class Quiet:
         _open.append(self)
 
     def wait_for_port(self, port):
-        """It says nothing, so there is nothing else to wait on."""
+        """Connects until the port answers: there is no output to wait for."""
         end = time.monotonic() + PATIENCE
         while True:
             check(self.process.poll() is None, "it has ended:", self.process.returncode)
@@ -156,7 +157,7 @@ class Quiet:
                 time.sleep(0.01)
 
     def stop(self):
-        """SIGTERM; the exit code."""
+        """Sends SIGTERM. Returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
 
@@ -214,7 +215,7 @@ class Upstream:
             self.errors.append(error)
 
     def accept(self):
-        """The next connection, of an upstream without a handler."""
+        """Accepts the next connection. For upstreams without a handler."""
         conn, _ = self.socket.accept()
         conn.settimeout(PATIENCE)
         _open.append(conn)
@@ -244,7 +245,7 @@ def connect(port, receive_buffer=0):
 
 
 def receive(sock, size):
-    """Exactly size bytes."""
+    """Receives exactly size bytes."""
     data = bytearray()
     while len(data) < size:
         piece = sock.recv(min(65536, size - len(data)))
@@ -254,7 +255,7 @@ def receive(sock, size):
 
 
 def receive_all(sock):
-    """Everything up to the end of the stream."""
+    """Receives everything up to the end of the stream."""
     data = bytearray()
     while piece := sock.recv(65536):
         data += piece
@@ -262,20 +263,20 @@ def receive_all(sock):
 
 
 def ask(sock, text=b"x"):
-    """Send through an echo, and check the answer."""
+    """Sends a text to an echo server and checks the answer."""
     sock.sendall(text)
     answer = receive(sock, len(text))
     check(answer == text, f"sent {text!r}, got {answer!r}")
 
 
 def reset(sock):
-    """Close with a RST."""
+    """Closes the socket with a RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
 
 def check_reset(sock):
-    """The peer's end must be a reset, not an orderly end."""
+    """Checks that the peer has reset the connection."""
     try:
         data = sock.recv(65536)
     except ConnectionResetError:
@@ -284,13 +285,13 @@ def check_reset(sock):
 
 
 def pattern_bytes(size, seed):
-    """Bytes that repeat only after a prime number, so that a shift shows."""
+    """Returns bytes that repeat with a prime period, so that shifted bytes do not match."""
     block = b"".join(hashlib.sha256(struct.pack("II", seed, i)).digest() for i in range(2053))
     return (block * (size // len(block) + 1))[:size]
 
 
 def run_weir(*arguments, env=None, **options):
-    """Run weir to its end: (exit code, stdout, stderr)."""
+    """Runs weir to its end. Returns (exit code, stdout, stderr)."""
     done = subprocess.run([WEIR, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=PATIENCE, env={**os.environ, **(env or {})},
                           check=False, **options)
@@ -298,7 +299,7 @@ def run_weir(*arguments, env=None, **options):
 
 
 def refused(arguments, *wanted, env=None, **options):
-    """weir with these arguments must exit with 2 and say these words in one line."""
+    """Checks that weir exits with 2 and prints one line with these words."""
     code, out, err = run_weir(*arguments, env=env, **options)
     check(code == 2, f"{arguments}: exit code {code}, stderr: {err}")
     check(out == "", f"{arguments}: stdout: {out}")
@@ -308,7 +309,7 @@ def refused(arguments, *wanted, env=None, **options):
 
 
 def refused_port():
-    """A port on which nobody listens: bound, and never listening."""
+    """Returns a port that refuses connections: it is bound, but nobody listens."""
     sock = socket.socket()
     _open.append(sock)
     sock.bind(("127.0.0.1", 0))
@@ -316,7 +317,7 @@ def refused_port():
 
 
 def free_port():
-    """A port that is free just now."""
+    """Returns a port that is free at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return sock.getsockname()[1]
 
@@ -329,15 +330,15 @@ CALLS = {
 
 
 def failing(call, error, argument=None):
-    """A preexec_fn: from here on the system call fails with error (where its first argument is this).
+    """Returns a preexec_fn that makes a system call fail (only with this first argument, if given).
 
-    By seccomp, which needs no rights and no tools, and which the program cannot tell from a system
-    without the thing.
+    It uses seccomp, which needs no privileges. For the program it looks like a kernel without the
+    call.
     """
     numbers = CALLS.get(os.uname().machine)
     if not numbers:
         raise Skip("the numbers of its system calls are not known here")
-    # load nr; is it the one? load args[0]; is it the one? then fail, else allow
+    # load nr and compare it; load args[0] and compare it; fail if both match, else allow
     checks = [(0x20, 0, 0, 0), (0x15, 0, 3 if argument is not None else 1, numbers[call])]
     if argument is not None:
         checks += [(0x20, 0, 0, 16), (0x15, 0, 1, argument)]
@@ -360,9 +361,9 @@ NO_NAMESPACES = 77
 
 
 def with_a_mute_name_server():
-    """A preexec_fn: in a network of its own, whose name server takes questions and never answers.
+    """A preexec_fn: the process gets a network namespace whose name server never answers.
 
-    That is a socket which the program inherits.
+    The name server is a bound socket, which the process inherits.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     new_user = 0x10000000 if os.geteuid() else 0
@@ -385,14 +386,14 @@ def with_a_mute_name_server():
 
 
 def has_asked_it(pid):
-    """Whether a question waits at the name server of that process."""
+    """Whether the process has sent a question to its name server."""
     with open(f"/proc/{pid}/net/udp", encoding="ascii") as file:
         rows = [line.split() for line in file][1:]
     return any(row[1].endswith(":0035") and row[4].split(":")[1].strip("0") for row in rows)
 
 
 def keep(thing):
-    """Something with a close, for the rest of the test."""
+    """Closes the thing when the test returns."""
     _open.append(thing)
 
 
@@ -402,13 +403,13 @@ def clean_up():
 
 
 def end_early(signo, _frame):
-    """Told to stop (a timeout of meson's): leave no process behind."""
+    """Handles SIGTERM, which meson sends at a timeout: leaves no process behind."""
     clean_up()
     os._exit(128 + signo)
 
 
 def tell_why():
-    """On stderr, which meson prints of a test that failed; of its TAP it shows the results alone."""
+    """Reports a failure on stderr: meson shows it, but of the TAP only the results."""
     print("# " + traceback.format_exc().replace("\n", "\n# "), file=sys.stderr)
     for thing in _open:
         if isinstance(thing, Proxy):
@@ -420,14 +421,14 @@ def tell_why():
 def main(tests):
     """Usage: TEST_FILE WEIR [--backend NAME] [TEST...]; runs the tests of a module, prints TAP.
 
-    The backend is what WEIR_BACKEND says to the programs under test, and strict.
+    --backend sets WEIR_BACKEND for the programs under test, without falling back to another.
     """
     global WEIR                         # pylint: disable=global-statement
     WEIR = os.path.abspath(sys.argv[1])
     if sys.argv[2:3] == ["--backend"]:
         os.environ["WEIR_BACKEND"] = sys.argv[3]
         del sys.argv[2:4]
-    os.environ.pop("COLUMNS", None)     # text is as wide as the tests know it
+    os.environ.pop("COLUMNS", None)     # the tests expect the default width
     signal.signal(signal.SIGTERM, end_early)
     signal.signal(signal.SIGINT, end_early)
     names = sys.argv[2:] or [n for n in tests if n.startswith("test_")]

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Where weir proxy writes may be closed, full, or stand still: it serves, says so, and ends in time.
+"""weir proxy with closed, full or blocked outputs: it serves, reports that, and ends in time.
 
 Usage: outlets.py WEIR [--backend NAME] [TEST...]
 """
@@ -20,7 +20,7 @@ from harness import Proxy, Skip, Upstream, ask, check, echo
 
 
 def test_closed_standard_descriptors():
-    """They are not left for a ring or a socket to get: what is said would go there."""
+    """Descriptors 0 to 2 must not be reused for sockets, or messages would be written to those."""
     def close_them():
         for fd in range(3):
             os.close(fd)
@@ -45,7 +45,7 @@ def serve(proxy, count=1):
 
 
 def serve_until(proxy, pattern, count=1):
-    """Until that has been said so many times, and not once more."""
+    """Serves clients until the message was printed count times, and checks that it was not more."""
     def said():
         return sum(1 for l in proxy.err.lines if re.search(pattern, l))
 
@@ -62,10 +62,10 @@ def lines_of(path):
 
 
 def test_full_file():
-    """What finds no room is dropped as whole lines, said, and said again; it is no SIGXFSZ."""
+    """Whole lines are dropped, and that is reported each time it begins. SIGXFSZ does not kill."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "log")
-        tight = (250, resource.RLIM_INFINITY)       # one line, and a part of the next
+        tight = (250, resource.RLIM_INFINITY)       # room for one line and a part of the next
         proxy = Proxy(Upstream(echo), options=["--access-log", path],
                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, tight))
 
@@ -83,9 +83,9 @@ def test_full_file():
         check(proxy.stop() == 0)
         counters = harness.parse_counters(proxy.err.lines)
         lines = lines_of(path)
-        check(lines.pop() == "", "the last line is torn")
+        check(lines.pop() == "", "the last line is incomplete")
         for line in lines:
-            check(LINE.match(line), "torn:", line)
+            check(LINE.match(line), "incomplete line:", line)
         check(len(lines) == counters["written"], len(lines), counters)
         check(counters["written"] + counters["dropped"] == counters["accepted"], counters)
 
@@ -102,15 +102,15 @@ def test_fifo_that_nobody_reads():
         os.set_blocking(reader, True)
         with open(reader, encoding="ascii") as fifo:
             check(LINE.match(fifo.readline().rstrip("\n")))
-        serve(proxy, 3)                 # into the empty air
-        proxy.signal(signal.SIGHUP)     # and to be opened, which nobody reads
+        serve(proxy, 3)                 # the FIFO has no reader any more
+        proxy.signal(signal.SIGHUP)     # reopens the log, which fails without a reader
         proxy.err.find("nobody reads it; the old file is kept")
         serve(proxy, 3)
         check(proxy.stop() == 0)
 
 
 def test_fifo_whose_reader_sleeps():
-    """It takes some lines; the end does not wait for it, nor does opening it anew."""
+    """A FIFO takes only some lines. Neither reopening it nor the end of the proxy waits for it."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "fifo")
         os.mkfifo(path)
@@ -130,7 +130,7 @@ def test_fifo_whose_reader_sleeps():
 
 
 def stuck_proxy(*options):
-    """A proxy whose standard error is a pipe that is full: (process, port, the pipe's read end)."""
+    """Starts a proxy whose stderr is a full pipe. Returns (process, port, the pipe's read end)."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     port = harness.free_port()
@@ -155,14 +155,14 @@ def stuck_proxy(*options):
 
 
 def test_stuck_standard_error():
-    """Whatever there is to say: it serves, and SIGTERM ends it."""
+    """Whatever messages are due, the proxy serves, and SIGTERM ends it."""
     proxy, port, reader = stuck_proxy("--drain-timeout", "300ms", "--max-connections", "2")
-    for _ in range(300):        # more lines than may wait
+    for _ in range(300):        # more lines than the proxy queues
         proxy.process.send_signal(signal.SIGUSR1)
     held = [harness.connect(port) for _ in range(4)]
     for client in held[:2]:
         ask(client)
-    for client in held[:2]:     # at the limit, which is said; then there is room
+    for client in held[:2]:     # the limit was reached, which is a message; this makes room
         client.close()
     for client in held[2:]:
         ask(client)
@@ -171,7 +171,7 @@ def test_stuck_standard_error():
 
 
 def test_standard_error_that_moves_again():
-    """What was dropped is counted, and said."""
+    """Dropped messages are counted and reported."""
     proxy, port, reader = stuck_proxy()
     for _ in range(400):
         proxy.process.send_signal(signal.SIGUSR1)
@@ -183,7 +183,7 @@ def test_standard_error_that_moves_again():
 
 
 def limit_processes(pid, user=None, group=None):
-    """As that user: root without CAP_SYS_RESOURCE may not."""
+    """Limits the process to one thread. Done as its user: root may lack CAP_SYS_RESOURCE."""
     child = os.fork()
     if child == 0:
         try:
@@ -198,13 +198,13 @@ def limit_processes(pid, user=None, group=None):
 
 
 def test_no_further_thread():
-    """Where no thread can be made, as by a limit of processes, the log and the counters go on."""
+    """If no thread can be started, as with a limit of processes, log and counters still work."""
     how = {}
     if os.geteuid() == 0:
         how = {"user": 65534, "group": 65534}
         if not usage.reachable(how):
             raise Skip("another user cannot run the program from this folder")
-    # The leak check of a sanitized build makes a thread of its own at the end.
+    # The leak check of a sanitized build starts a thread at the end.
     proxy = Proxy(Upstream(echo), env={"ASAN_OPTIONS": "detect_leaks=0"}, **how)
     limit_processes(proxy.process.pid, **how)
     serve(proxy, 3)

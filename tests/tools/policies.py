@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""bench/policies.py --load ends with what the proxy says it does not do, instead of a figure. The
-load and the echo are made up here: nothing is measured.
+"""If the proxy warns that it cannot do something, bench/policies.py --load ends with that warning
+instead of a figure. The load and the echo are fakes: nothing is measured.
 
 Usage: policies.py WEIR [TEST...]
 """

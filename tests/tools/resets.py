@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The rule of ends of weir proxy: a stream that was not finished ends in a reset, whoever broke it,
-however and in which state, on every backend.
+"""The rule of ends of weir proxy: a stream that did not finish ends with a reset, whoever broke it,
+how, and in which state, on every backend.
 
 Usage: resets.py WEIR [TEST...]
 """
@@ -26,7 +26,7 @@ def backends():
 
 
 class Pair:
-    """A client and its upstream, with the proxy in between, in one of the states."""
+    """A client and an upstream, connected through the proxy, in one of the states."""
 
     def __init__(self, proxy, upstream, state):
         self.state = state
@@ -61,10 +61,10 @@ class Pair:
             self.server.settimeout(PATIENCE)
 
     def check(self, side, broke):
-        """What a side finds: its end where the stream to it was finished, else a reset."""
+        """Checks what a side sees: the end, if the stream to it had finished, else a reset."""
         sock = self.client if side == "client" else self.server
         finished = self.state == ("answer_ended" if side == "client" else "request_ended")
-        if broke and finished:  # it has its end: only its own direction can show more
+        if broke and finished:  # it has seen its end: only its own sends can fail
             found = until_it_fails(lambda: sock.send(b"x"))
         else:
             found = until_it_fails(lambda: sock.recv(65536))
@@ -85,7 +85,7 @@ STATES = ["quiet", "answering", "request_ended", "answer_ended", "blocked"]
 
 
 def each_backend(options, cause, end, states=None, broke=None):
-    """One proxy for each backend; a pair in each state. Then cause(proxy, pair) for each."""
+    """For each backend: starts a proxy with a pair in each state, and calls cause(proxy, pair)."""
     for backend in backends():
         upstream = Upstream()
         proxy = Proxy(upstream, options=["--backend", backend, *options])
@@ -138,7 +138,7 @@ def test_a_second_signal():
 
 
 def test_a_unix_upstream():
-    """Unix sockets have no reset: the upstream finds an end, the client of one all the same."""
+    """Unix sockets have no reset, so the upstream sees an end. The client still sees a reset."""
     for backend in backends():
         with tempfile.TemporaryDirectory() as folder:
             listener = socket.socket(socket.AF_UNIX)

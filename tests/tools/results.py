@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""weir bench report and weir bench diff: the page, the verdicts, and files that are not what they should be.
+"""weir bench report and weir bench diff: the page, the verdicts, and bad files.
 
 Usage: results.py WEIR [TEST...]
 """
@@ -32,7 +32,7 @@ def path_of(name):
 
 
 def put(name, content):
-    """A file with this text, these bytes, or this as JSON; its path."""
+    """Writes a file with this text, these bytes, or this value as JSON. Returns its path."""
     if not isinstance(content, (str, bytes)):
         content = json.dumps(content, indent=1)
     if isinstance(content, str):
@@ -48,7 +48,7 @@ def median(values):
 
 
 def entries(backend, times, family=0):
-    """A backend's entries: real_time as given, p99 the triple, CPU a tenth."""
+    """Makes a backend's entries: real_time as given, p99 three times and CPU a tenth of it."""
     found = []
     for metric, factor in (("real_time", 1), ("p99", 3)):
         name = f"BM_echo/backend:{backend}/conns:4/size:64/{metric}"
@@ -72,7 +72,7 @@ def entries(backend, times, family=0):
 
 
 def result(weir=None, **backends):
-    """A result file of weir bench; the repetitions of each backend as a list."""
+    """Makes a result file of weir bench, with a list of repetitions per backend."""
     backends = backends or {"epoll": spread(1000), "io_uring": spread(800)}
     setup = {"format": 1, "workload": "echo", "transport": "tcp", "loop": "open",
              "arrivals": "poisson", "rate_per_s": 50000, "rate_from": "option", "conns": 4,
@@ -88,7 +88,7 @@ def result(weir=None, **backends):
 
 
 def google(factor=1.0, repetitions=5):
-    """A result file of Google Benchmark."""
+    """Makes a result file of Google Benchmark."""
     return {"context": {"date": "now", "num_cpus": 2, "library_build_type": "release"},
             "benchmarks": [{"name": f"spawn_join/{variant}/real_time", "family_index": family,
                             "run_name": f"spawn_join/{variant}/real_time", "run_type": "iteration",
@@ -106,7 +106,7 @@ def spread(middle, count=7):
 # ---- the page ----
 
 class Page(html.parser.HTMLParser):
-    """What a page holds; every element must be closed by its own end."""
+    """Collects the contents of a page, and checks that every element is closed."""
 
     VOID = ("meta", "br")
 
@@ -137,7 +137,7 @@ class Page(html.parser.HTMLParser):
 
 
 def report(*paths):
-    """The page of these files: its text, and what is in it."""
+    """Makes a page of these files. Returns its text and its parsed contents."""
     out = path_of("report.html")
     code, printed, err = run_weir("bench", "report", *paths, "-o", out)
     check(code == 0 and printed == "" and err == "", code, printed, err)
@@ -148,7 +148,7 @@ def report(*paths):
 
 
 def check_pictures(text):
-    """Each picture is XML, and nothing is drawn outside it."""
+    """Checks that each picture is XML, and that nothing lies outside its area."""
     pictures = re.findall(r"<svg.*?</svg>", text, re.S)
     check(pictures, "no picture")
     for picture in pictures:
@@ -319,7 +319,7 @@ def test_bad_input_leaves_an_older_report_as_it_was():
         check(handle.read() == "old")
 
 
-# ---- what is refused, and where ----
+# ---- files that are refused, and the place that the message names ----
 
 def changed(change):
     made = copy.deepcopy(result())
@@ -328,7 +328,7 @@ def changed(change):
 
 
 def set_in(*keys):
-    """A change: the last of keys into the place that the others name."""
+    """Returns a change that sets the place named by the first keys to the last one."""
     def change(made):
         for key in keys[:-2]:
             made = made[key]
@@ -411,7 +411,7 @@ def diff(old, new, *options):
 
 
 def line(out, backend, title):
-    """The line of one figure."""
+    """Returns the line of one figure."""
     part = out[out.index("backend:" + backend + "/"):]
     return re.search(rf"^  {re.escape(title)} .*$", part, re.M)[0]
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Listener shards of weir proxy: who gets which connection, steering, and a drain of several.
+"""Listener shards of weir proxy: which worker gets which connection, steering, and draining.
 
 Usage: shards.py WEIR [TEST...]
 """
@@ -16,7 +16,7 @@ import harness
 from harness import Proxy, Skip, Upstream, ask, check, connect, echo
 
 GROUPS = ["--workers", "2", "--group-workers", "1"]
-BACKENDS = (["--backend", "epoll"], [])         # and the best
+BACKENDS = (["--backend", "epoll"], [])         # epoll, and the default
 
 
 def shards_of(proxy):
@@ -24,7 +24,7 @@ def shards_of(proxy):
 
 
 def accepted(proxy):
-    """How many connections each worker has been given."""
+    """Returns how many connections each worker got."""
     counters = proxy.counters()
     return [counters[f"worker {i} accepted"] for i in range(proxy.workers)]
 
@@ -64,7 +64,7 @@ def test_nobody_else_gets_in():
 
 
 def test_least_loaded():
-    """Of connections that last each worker has as many."""
+    """Connections that stay open are spread evenly over the workers."""
     for backend in BACKENDS:
         proxy = Proxy(Upstream(echo), options=["--workers", "3", "--shards", "one", "--dispatch",
                                                "least-loaded", *backend])
@@ -80,7 +80,7 @@ def test_least_loaded():
 
 
 def call_from(cpu, proxy, count):
-    """From a thread that is bound to a CPU."""
+    """Connects from a thread that is bound to a CPU."""
     failed = []
 
     def run():
@@ -124,7 +124,7 @@ def test_steering_that_does_nothing_is_said():
 
 
 def test_drain_serves_what_waits_in_every_shard():
-    """Stopped in every sense: clients have come meanwhile, and it is to end when it goes on."""
+    """The proxy is suspended while clients arrive, and gets SIGTERM before it continues."""
     for dispatch in ("local", "least-loaded"):
         for backend in BACKENDS:
             proxy = Proxy(Upstream(echo), options=[*GROUPS, "--dispatch", dispatch, *backend])
@@ -150,7 +150,7 @@ def test_drain_of_shards_refuses_the_next():
     check(harness.receive(server, 1) == b"x")
     proxy.signal(signal.SIGTERM)
     proxy.err.find("stopped accepting, 1 connections")
-    while True:                 # the shard of the other worker is closed by that worker
+    while True:                 # each worker closes its own shard, so one may stay open a moment
         try:
             connect(proxy.port).close()
         except (ConnectionRefusedError, ConnectionResetError):
@@ -173,7 +173,7 @@ def test_limit_with_shards():
     check(proxy.counters()["active"] == 2)
     proxy.signal(signal.SIGTERM)
     proxy.err.find("stopped accepting, 8 connections")
-    for client in served:       # there is room now, for who has waited
+    for client in served:       # makes room for the waiting clients
         client.close()
     drain.answer_all(waiting, b"")
     check(proxy.wait() == 0)

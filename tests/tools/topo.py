@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""weir topo as its users see it: on this machine, on others, of a process that runs, and what it
-says of bad input. What it prints of which machine is tests/unit/tools_topo_text.c.
+"""weir topo from outside: on this machine, with descriptions of others, for running processes, and
+with bad input. tests/unit/tools_topo_text.c tests what it prints about which machine.
 
 Usage: topo.py WEIR [TEST...]
 """
@@ -44,7 +44,7 @@ def needs_hwloc():
 
 
 def cpus_of(text):
-    """'0-2,5' as a set."""
+    """Returns '0-2,5' as a set."""
     found = set()
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
@@ -53,7 +53,7 @@ def cpus_of(text):
 
 
 def cpu_lines(text):
-    """(P#, L#, worker or None, group or None) of every line of a CPU."""
+    """Returns (P#, L#, worker or None, group or None) for each line about a CPU."""
     pattern = re.compile(r" {4}(?:core \d+)? +(\d+) +(\d+) +(\d+(?:\+\d+)?|-) +(\d+|-)  ")
     number = lambda word: None if word == "-" else int(word.partition("+")[0])
     return [(int(m[1]), int(m[2]), number(m[3]), number(m[4]))
@@ -61,7 +61,7 @@ def cpu_lines(text):
 
 
 def agree(*arguments, **options):
-    """The text with --all and the JSON tell the same machine and plan. Both."""
+    """Checks that the text with --all and the JSON agree. Returns both."""
     text, data = topo("--all", *arguments, **options), topo_json(*arguments, **options)
     workers = data["plan"]["workers"]
     told = [(cpu["os"], cpu["logical"], cpu["workers"][0] if cpu["workers"] else None,
@@ -72,13 +72,13 @@ def agree(*arguments, **options):
     for why in data["plan"]["why"]:
         check(why.split()[0] in text, why, text)
     for line in text.split("\n"):
-        # Of a card's interrupts each is one line.
+        # The lines of a network card's interrupts may be longer.
         check(len(line) <= 80 or re.match(r"  (rx|tx|-)", line), "too long:", line)
     return text, data
 
 
 def check_plan(data):
-    """What must hold of any plan."""
+    """Checks what must hold for every plan."""
     plan = data["plan"]
     workers, groups = plan["workers"], plan["groups"]
     check(sum(group["workers"] for group in groups) == len(workers), groups)
@@ -120,7 +120,7 @@ def widest(text):
 
 
 def on_a_terminal(columns, *arguments):
-    """What weir topo prints on a terminal that is so wide."""
+    """Returns what weir topo prints on a terminal of this width."""
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
@@ -130,7 +130,7 @@ def on_a_terminal(columns, *arguments):
         try:
             while piece := os.read(ours, 65536):
                 out += piece
-        except OSError:                 # how the end of a terminal shows
+        except OSError:                 # the end of a terminal is reported as an error
             pass
         os.close(ours)
         check(process.wait(harness.PATIENCE) == 0, out)
@@ -183,7 +183,7 @@ def test_half_a_cpu_is_one_worker_and_says_why():
 
 
 def half_a_cpu():
-    """A cgroup with half a CPU, of whichever version there is: (folder, its file of members)."""
+    """Makes a cgroup with half a CPU, version 1 or 2. Returns (folder, its file of members)."""
     for root, file, text, members in (
             ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "50000", "tasks"),
             ("/sys/fs/cgroup", "cpu.max", "50000 100000", "cgroup.procs")):
@@ -336,18 +336,18 @@ def test_a_process():
 
 
 def named(arguments):
-    """What is told, as soon as both workers have taken their names, which they do themselves."""
+    """Waits until both workers have named themselves. Returns the JSON and its workers."""
     end = time.monotonic() + harness.PATIENCE
     while True:
         data = topo_json(*arguments)
         workers = [thread for thread in data["threads"] if "worker" in thread]
         if [worker["name"] for worker in workers] == ["proxy-w0", "proxy-w1"]:
             return data, workers
-        check(time.monotonic() < end, "workers without their names:", data["threads"])
+        check(time.monotonic() < end, "workers without names:", data["threads"])
 
 
 def stray(proxy, workers, arguments):
-    """A worker that somebody has bound elsewhere is told."""
+    """Binds a worker elsewhere, and checks that weir topo reports it."""
     everywhere = os.sched_getaffinity(0)
     if len(everywhere) < 2:
         return
@@ -361,7 +361,7 @@ def stray(proxy, workers, arguments):
 def test_a_process_of_somebody_else():
     options = {"user": 65534, "group": 65534}
     if os.geteuid() != 0 or not reachable(options):
-        raise Skip("there is no other user here who can run the program")
+        raise Skip("no other user can run the program here")
     proxy = Proxy(Upstream(echo), options=["--workers", "1"])
     code, out, err = run_weir("topo", "--pid", str(proxy.process.pid), **options)
     check(code == 1 and "Permission denied" in err and err.count("\n") == 1, code, err)
@@ -391,7 +391,7 @@ def test_bad_input():
     for workers in ("0", "257", "many"):
         refused(["topo", "--workers", workers], f"--workers '{workers}'", "1 to 256")
     refused(["topo"], "WEIR_WORKERS", "'lots'", env={"WEIR_WORKERS": "lots"})
-    check(topo(env={"WEIR_WORKERS": ""}), "no value is none, as for a runtime")
+    check(topo(env={"WEIR_WORKERS": ""}), "an empty value counts as unset, as for a runtime")
     refused(["topo", "--wat"], "--wat", "no such option")
     refused(["topo", "now"], "'now'")
     refused(["topo", "--json", "--svg"], "--json and --svg")
@@ -403,7 +403,7 @@ def test_bad_input():
 
 
 def test_a_mask_outside_the_cpuset_or_unknown():
-    """Of CPUs that there are and that are offline, the usable ones count; one that is nowhere does not."""
+    """Offline CPUs in a mask are ignored; CPUs that do not exist are refused."""
     needs_hwloc()
     machine = ("--input", os.path.join(MACHINES, "offline.xml"))
     cpus = topo_json(*machine)["cpus"]
@@ -440,7 +440,7 @@ def test_a_full_disk_is_no_success():
 
 
 def test_names_of_others_stay_text():
-    """A thread may be called anything: neither the terminal nor the table minds."""
+    """Odd characters in a thread's name must not damage the terminal or the table."""
     code = ("import sys; open('/proc/self/comm', 'w').write('a\\nb) \\x1b[2J\\x9bx'); "
             "print(flush=True); sys.stdin.read()")
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE,

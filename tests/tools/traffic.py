@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Bytes through weir proxy: complete and in order, whoever is slow or ends first.
+"""Bytes through weir proxy arrive completely and in order, whichever side is slow or ends first.
 
 Usage: traffic.py WEIR [TEST...]
 WEIR_TEST_MIB: the size of the large transfers, WEIR_TEST_IDLE: the number of idle connections.
@@ -24,7 +24,7 @@ BLOCK = pattern_bytes(MIB, 7)
 
 
 def send_large(sock):
-    """Send LARGE bytes and end the stream; their checksum."""
+    """Sends LARGE bytes and ends the stream. Returns their checksum."""
     digest = hashlib.sha256()
     for _ in range(LARGE // MIB):
         sock.sendall(BLOCK)
@@ -42,7 +42,7 @@ def receive_large(sock):
 
 
 def both_ways(a, b):
-    """LARGE bytes from a to b and from b to a at a time."""
+    """Sends LARGE bytes from a to b and from b to a at the same time."""
     results = {}
 
     def run(name, work, sock):
@@ -104,7 +104,7 @@ def test_idle_connections():
     upstream = Upstream(backlog=4096)
     proxy = Proxy(upstream, options=["--access-log", "off"])
     pairs = []
-    for _ in range(20):         # so that what is allocated once is there before
+    for _ in range(20):         # so that one-time allocations happen before the measurement
         pairs.append((proxy.connect(), upstream.accept()))
     before = proxy.rss_kib()
     for _ in range(IDLE):
@@ -127,7 +127,7 @@ def test_idle_connections():
 
 
 def fill(sock, data):
-    """Send until the other side stops reading; how many bytes that took."""
+    """Sends until the other side stops reading. Returns how many bytes that took."""
     sent = 0
     sock.setblocking(False)
     while sent < len(data) and select.select([], [sock], [], 1.0 * SCALE)[1]:
@@ -157,7 +157,7 @@ def test_slow_reader():
 
 
 def ask_other_way(client, server):
-    """One blocked direction does not block the other."""
+    """Checks that one blocked direction does not block the other."""
     client.sendall(b"still there?")
     check(receive(server, 12) == b"still there?")
 

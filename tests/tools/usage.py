@@ -91,7 +91,7 @@ def test_addresses():
 
 
 def test_unknown_host():
-    """Which a resolver knows, if one answers here: a name, not a socket, is what is wrong."""
+    """The error must be about the name. A resolver, if there is one, knows no such name."""
     bad = "tcp://nowhere.invalid:80"
     for what, addresses in ("upstream", (OK[0], bad)), ("listen", (bad, OK[1])):
         code, _, err = run_weir("proxy", *addresses)
@@ -129,7 +129,7 @@ def test_privileged_port():
 
 
 def test_what_fails_is_named():
-    """And not told as what the same number means elsewhere: no privileged port, no missing runtime."""
+    """The message names the call that failed, and not the usual cause of that errno."""
     for error, text in ((errno.EPERM, "Operation not permitted"), (errno.EACCES, "Permission denied"),
                         (errno.ENXIO, "No such device or address")):
         code, _, err = run_weir("proxy", "tcp://127.0.0.1:18080", OK[1],
