@@ -33,6 +33,7 @@
 #define FEW_CORES 4u
 #define KINDS_MAX 256u
 #define FILE_MAX (1u << 28)
+#define INDEX_MAX 65535u	/* of a description: hwloc allocates sets for its indexes */
 
 /* Objects that CPUs have in common, numbered in the order of their first appearance. */
 struct domains {
@@ -547,15 +548,20 @@ static int load_file(hwloc_topology_t hw, const char *input, struct weir_why *wh
 	return rc;
 }
 
-/* True if the numbers in "(indexes=0,2,1,3)" are plausible: hwloc allocates sets for them. */
-static bool indexes_are_small(const char *text)
+/* The largest number in a "(indexes=0,2,1,3)". */
+static unsigned long largest_index(const char *text)
 {
+	unsigned long largest = 0, n;
+	char *end;
+
 	for (text = strstr(text, "indexes="); text; text = strstr(text, "indexes=")) {
-		for (; *text && *text != ' ' && *text != ')'; text++)
-			if (*text >= '0' && *text <= '9' && strtoul(text, NULL, 10) > UINT16_MAX)
-				return false;
+		while (*text && *text != ' ' && *text != ')') {
+			n = strtoul(text, &end, 10);
+			largest = n > largest ? n : largest;
+			text = end > text ? end : text + 1;
+		}
 	}
-	return true;
+	return largest;
 }
 
 /*
@@ -580,8 +586,18 @@ static unsigned long described_cpus(const char *text)
 
 static int load_description(hwloc_topology_t hw, const char *input, struct weir_why *why)
 {
-	if (described_cpus(input) > WEIR_CPUS_MAX || !indexes_are_small(input))
+	unsigned long index = largest_index(input);
+
+	if (described_cpus(input) > WEIR_CPUS_MAX) {
+		snprintf(why->text, sizeof why->text, "'%s' has more than %u CPUs", input,
+			 WEIR_CPUS_MAX);
 		return -E2BIG;
+	}
+	if (index > INDEX_MAX) {
+		snprintf(why->text, sizeof why->text,
+			 "'%s' has the index %lu: expected at most %u", input, index, INDEX_MAX);
+		return -E2BIG;
+	}
 	if (hwloc_topology_set_synthetic(hw, input) == 0 && hwloc_topology_load(hw) == 0)
 		return 0;
 	snprintf(why->text, sizeof why->text,
@@ -610,12 +626,11 @@ int weir__topo_read_input(const char *input, struct weir_topo *topo, struct weir
 	rc = configure(hw);
 	if (rc == 0)
 		rc = file ? load_file(hw, input, why) : load_description(hw, input, why);
-	if (rc == 0)
-		rc = read_all(hw, NULL, topo);
+	if (rc == 0 && (rc = read_all(hw, NULL, topo)) == -E2BIG)
+		snprintf(why->text, sizeof why->text,
+			 "'%s' has a CPU with a number above %u, the largest that weir can use",
+			 input, WEIR_CPUS_MAX - 1);
 	hwloc_topology_destroy(hw);
-	if (rc == -E2BIG)
-		snprintf(why->text, sizeof why->text, "'%s' has more than %u CPUs", input,
-			 WEIR_CPUS_MAX);
 	snprintf(topo->source, sizeof topo->source, file ? "file %s" : "synthetic %s", input);
 	return rc;
 }

@@ -253,6 +253,7 @@ START_TEST(as_many_cpus_as_a_set_holds)
 	ck_assert_int_eq(weir_topo_new("pack:4 [numa] l3:8 core:16 pu:3", &other, &why), -E2BIG);
 	ck_assert_msg(strstr(why.text, "1024 CPUs") != NULL, "%s", why.text);
 	ck_assert_int_eq(weir_topo_new("pu:2(indexes=0,1024)", &other, &why), -E2BIG);
+	ck_assert_msg(strstr(why.text, "a CPU with a number above 1023") != NULL, "%s", why.text);
 	ck_assert_ptr_eq(other, topo);
 	weir_topo_free(topo);
 }
@@ -279,7 +280,8 @@ START_TEST(an_input_that_is_none_is_named)
 		{ "2 999999999 1", -E2BIG, "has more than 1024 CPUs" },
 		{ "pack:2 [numa(memory=4GiB)] core:99999(indexes=0,1) pu:1", -E2BIG, "1024 CPUs" },
 		{ "[numa(memory=4294967296 indexes=0)] pu:2(indexes=0,4294967294)", -E2BIG,
-		  "1024 CPUs" },
+		  "has the index 4294967294: expected at most 65535" },
+		{ "[numa(indexes=70000)] pu:2", -E2BIG, "has the index 70000: expected at most" },
 	};
 	struct weir_topo *topo = NULL;
 	struct rusage used;
