@@ -11,6 +11,7 @@
  * connections see that, close and log (connection.c).
  */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,8 +60,11 @@ void proxy_fini(struct proxy *px)
 /* ---- signals ---- */
 
 static const int signal_numbers[SIGNALS] = { SIGTERM, SIGINT, SIGUSR1, SIGHUP };
-/* Those that came before a task could listen to them; a bit each, as of wait_events. */
-static volatile sig_atomic_t early_events;
+/*
+ * Those that came before a task could listen to them; a bit each, as of wait_events. Several threads
+ * may take them at once.
+ */
+static atomic_uint early_events;
 
 /* Nobody is served yet: what ends the proxy ends it at once, also while a name is looked up. */
 static void note_early(int signo)
@@ -69,15 +73,14 @@ static void note_early(int signo)
 		_exit(EXIT_DONE);
 	for (unsigned i = 0; i < SIGNALS; i++)
 		if (signal_numbers[i] == signo)
-			early_events |= 1 << i;
+			atomic_fetch_or(&early_events, 1u << i);
 }
 
-/* Until the names are resolved. With a mask of all: one changes the bits at a time. */
+/* Until the names are resolved. */
 static void catch_early_signals(void)
 {
 	struct sigaction action = { .sa_handler = note_early, .sa_flags = SA_RESTART };
 
-	sigfillset(&action.sa_mask);
 	for (unsigned i = 0; i < SIGNALS; i++)
 		sigaction(signal_numbers[i], &action, NULL);
 }
@@ -222,7 +225,7 @@ static int serve(void *arg)
 	int rc = 0;
 
 	s->code = start(s);
-	if (s->code == 0 && !react(s, (unsigned)early_events))
+	if (s->code == 0 && !react(s, atomic_load(&early_events)))
 		while ((rc = wait_events(s, &events)) == 0 && !react(s, events))
 			continue;
 	if (rc < 0)
