@@ -5,6 +5,7 @@
 Usage: drain.py WEIR [TEST...]
 """
 
+import os
 import resource
 import select
 import signal
@@ -14,7 +15,7 @@ import time
 
 import ends
 import harness
-from harness import (PATIENCE, SCALE, Proxy, Upstream, ask, check, check_reset, connect, echo,
+from harness import (PATIENCE, SCALE, Proxy, Skip, Upstream, ask, check, check_reset, connect, echo,
                      pattern_bytes, receive, receive_all)
 
 
@@ -290,6 +291,24 @@ def test_limit_of_descriptors():
         answer_all([proxy.connect() for _ in range(300)])
         check(set(proxy.ends(count=300)) == {"done"})
         check(proxy.stop() == 0)
+
+
+def test_soft_limit_is_raised_before_there_is_a_backend():
+    """It looks at the limit, and accepts ahead only where there are many descriptors."""
+    if os.environ.get("WEIR_BACKEND") != "io_uring":
+        raise Skip("only io_uring accepts ahead")
+    if tuple(int(n) for n in os.uname().release.split(".")[:2]) < (5, 19):
+        raise Skip("no multishot accept before Linux 5.19")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    proxy = Proxy(Upstream(echo), options=["--max-connections", "1", "--workers", "1"],
+                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard)))
+    clients = [proxy.connect() for _ in range(40)]
+    end = time.monotonic() + PATIENCE
+    while len(os.listdir(f"/proc/{proxy.process.pid}/fd")) < len(clients):
+        check(time.monotonic() < end, "they are accepted one by one")
+        time.sleep(0.01)
+    answer_all(clients)
+    check(proxy.stop() == 0)
 
 
 def answers(client):

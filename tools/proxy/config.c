@@ -130,19 +130,23 @@ int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg)
 	return 0;
 }
 
-/* The descriptors that this process may have; the soft limit is raised to the hard one. */
+void proxy_config_raise_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* The descriptors that this process may have. */
 static uint64_t descriptors(void)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return 1024;
-	if (limit.rlim_cur < limit.rlim_max) {
-		struct rlimit raised = { limit.rlim_max, limit.rlim_max };
-
-		if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-			limit = raised;
-	}
 	return limit.rlim_cur > UINT32_MAX ? UINT32_MAX : limit.rlim_cur;
 }
 

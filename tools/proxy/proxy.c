@@ -357,6 +357,7 @@ int proxy_main(int argc, char **argv)
 		proxy_say("no thread for standard error: %s", strerror(-rc));
 		return EXIT_FAILED;
 	}
+	proxy_config_raise_files();
 	code = make_runtime(&cfg, &rt);
 	if (code == 0) {
 		proxy_init(&px, &cfg, rt);

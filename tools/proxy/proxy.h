@@ -141,6 +141,8 @@ struct proxy {
 
 /* Read the command line. 0; a value above 0 is the exit code + 1 to end with. */
 int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg);
+/* Raise the soft limit of descriptors to the hard one: before the runtime, whose backend looks at it. */
+void proxy_config_raise_files(void);
 /* The number of connections that descriptors allow; says what is wrong. 0 or an exit code. */
 int proxy_config_limit(const struct proxy_config *cfg, unsigned workers, uint64_t *ret_limit);
 /* How a silent peer is probed. */
