@@ -324,8 +324,8 @@ def free_port():
 
 # The numbers of a few system calls.
 CALLS = {
-    "x86_64": {"socket": 41, "bind": 49, "clone": 56, "clone3": 435},
-    "aarch64": {"socket": 198, "bind": 200, "clone": 220, "clone3": 435},
+    "x86_64": {"socket": 41, "bind": 49, "clone": 56, "clone3": 435, "epoll_create1": 291},
+    "aarch64": {"socket": 198, "bind": 200, "clone": 220, "clone3": 435, "epoll_create1": 20},
 }
 
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 import harness
-from harness import Skip, Upstream, check, echo, refused, run_weir
+from harness import Skip, Upstream, check, echo, failing, refused, run_weir
 
 OK = ("tcp://127.0.0.1:0", "tcp://127.0.0.1:9")
 
@@ -71,6 +71,16 @@ def test_backend():
     refused(["proxy", "--backend", "kpoll", *OK], "kpoll", "epoll")
     refused(["proxy", *OK], "kpoll", env={"WEIR_BACKEND": "kpoll"})
     refused(["proxy", *OK], "WEIR_WORKERS", "'lots'", env={"WEIR_WORKERS": "lots"})
+
+
+def test_a_backend_that_the_system_refuses():
+    """Is no mistake of the command line, whoever has named it."""
+    for options, env in ([["--backend", "epoll"], None], [[], {"WEIR_BACKEND": "epoll"}]):
+        code, out, err = run_weir("proxy", *options, *OK, env=env,
+                                  preexec_fn=failing("epoll_create1", errno.EMFILE))
+        check(code == 1 and out == "", options, code, out, err)
+        check("epoll" in err and os.strerror(errno.EMFILE) in err, err)
+        check(err.count("\n") == 1, err)
 
 
 def test_addresses():
@@ -133,7 +143,7 @@ def test_what_fails_is_named():
     for error, text in ((errno.EPERM, "Operation not permitted"), (errno.EACCES, "Permission denied"),
                         (errno.ENXIO, "No such device or address")):
         code, _, err = run_weir("proxy", "tcp://127.0.0.1:18080", OK[1],
-                                preexec_fn=harness.failing("bind", error))
+                                preexec_fn=failing("bind", error))
         check(code == 1 and f"bind or listen: {text}" in err, code, err)
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as sock:
         path = os.path.join(folder, "socket")

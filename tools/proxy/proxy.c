@@ -277,7 +277,7 @@ static int make_runtime(const struct proxy_config *cfg, struct weir_rt **ret_rt)
 	if (rc == 0)
 		return 0;
 	proxy_say("%s", *weir_rt_why() ? weir_rt_why() : weir_strerror(rc));
-	return rc == -EINVAL || rc == -ENOENT || cfg->backend ? EXIT_USAGE : EXIT_FAILED;
+	return rc == -EINVAL || rc == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
 }
 
 static int open_log(struct proxy *px)
