@@ -384,7 +384,7 @@ def test_bad_input():
     refused(["topo", "--mask", ""], "--mask ''")
     refused(["topo", "--mask", "0,1000"], "--mask '0,1000': there is no CPU 1000",
             "the machine has 0")
-    refused(["topo", "--cpus", "0-99999"], "'0-99999': '99999' is higher", "the machine has 0")
+    refused(["topo", "--cpus", "0-99999"], "'0-99999': '99999' is too large", "the machine has 0")
     refused(["topo", "--cpus", "1-0"], "'1-0' ends before it begins", "the machine has 0")
     for quota in ("x", "-1", "0", "0.0001", "1e3", "1.2.3", "99999", ".", "nan"):
         refused(["topo", "--quota", quota], f"--quota '{quota}'", "0.5 or 2")
