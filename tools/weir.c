@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weir.c: the `weir` command: finds the subcommand and hands over. Knows no
- * option of any of them.
+ * weir.c: the `weir` command: finds the subcommand and calls it. Each subcommand
+ * parses its own options.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +16,11 @@
 
 static const struct command commands[] = {
 	{ "proxy", "relay TCP connections to one of several upstreams", proxy_main, proxy_help },
-	{ "bench", "one workload on several I/O backends, compared", bench_main, bench_help },
-	{ "demo", "the proxy before an echo server, under load, every byte checked", demo_main,
-	  demo_help },
-	{ "topo", "the machine, and where the workers go on it, and why", topo_main, topo_help },
-	{ "doctor", "what this machine lacks for weir, and the commands that mend it", doctor_main,
+	{ "bench", "compare I/O backends under one workload", bench_main, bench_help },
+	{ "demo", "run the proxy in front of an echo server, under load, and check every byte",
+	  demo_main, demo_help },
+	{ "topo", "show the machine, where the workers go, and why", topo_main, topo_help },
+	{ "doctor", "check what this machine lacks for weir, and how to fix it", doctor_main,
 	  doctor_help },
 };
 
@@ -39,9 +39,9 @@ static void help(void)
 	puts("usage: weir COMMAND [OPTION...] [ARGUMENT...]\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-	puts("  help     what a command takes: weir help COMMAND\n\n"
+	puts("  help     describe a command: weir help COMMAND\n\n"
 	     "  --help, --version\n\n"
-	     "exit code: 0 done, 1 it failed while running, 2 bad usage or input");
+	     "exit code: 0 done, 1 failed while running, 2 invalid usage or input");
 }
 
 /* "weir: unknown command 'x'; expected proxy, demo or help" */

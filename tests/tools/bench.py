@@ -333,7 +333,7 @@ def test_refused():
     refused(["bench", "timer", "--closed"], "--closed")
     refused(["bench", "spawn", "--transport", "unix"], "--transport")
     refused(["bench", "connect", "--depth", "2"], "--depth")
-    refused(["bench", "echo", "--bakends", "epoll"], "is --backends meant?")
+    refused(["bench", "echo", "--bakends", "epoll"], "did you mean --backends?")
     for pin in ("0", "0:", ":0", "a:b", "0:99999", "1-0:0", "0,:1", "0:1x"):
         refused(["bench", "echo", "--pin", pin], f"--pin '{pin}'", "SERVER:CLIENT")
     refused(["bench", "echo", "--policy", "fastest"], "--policy 'fastest'", "performance, none,")

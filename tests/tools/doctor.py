@@ -113,7 +113,7 @@ def test_script_is_only_printed():
 
 def test_usage():
     refused(["doctor", "--wat"], "weir doctor: --wat", "--for, --json, --fix-script")
-    refused(["doctor", "--jsn"], "is --json meant?")
+    refused(["doctor", "--jsn"], "did you mean --json?")
     refused(["doctor", "--for", "dpdk"], "--for 'dpdk'", "proxy or bench")
     refused(["doctor", "--for"], "expected USE")
     refused(["doctor", "now"], "'now'", "no argument")

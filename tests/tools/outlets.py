@@ -78,7 +78,7 @@ def test_full_file():
             limit(os.path.getsize(path) + 250)
             serve_until(proxy, "access log .*: File too large; lines are dropped", count)
             limit(1 << 20)
-            serve_until(proxy, r"access log .*: written again; [1-9]\d* lines were dropped",
+            serve_until(proxy, r"access log .*: writing works again; [1-9]\d* lines were dropped",
                         count)
         check(proxy.stop() == 0)
         counters = harness.parse_counters(proxy.err.lines)
@@ -95,16 +95,16 @@ def test_fifo_that_nobody_reads():
         path = os.path.join(folder, "fifo")
         os.mkfifo(path)
         proxy = Proxy(Upstream(echo), options=["--access-log", path])
-        proxy.err.find("access log .*fifo: nobody reads it; lines are dropped")
+        proxy.err.find("access log .*fifo: it has no reader; lines are dropped")
         serve(proxy)
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        serve_until(proxy, "written again")
+        serve_until(proxy, "writing works again")
         os.set_blocking(reader, True)
         with open(reader, encoding="ascii") as fifo:
             check(LINE.match(fifo.readline().rstrip("\n")))
         serve(proxy, 3)                 # the FIFO has no reader any more
         proxy.signal(signal.SIGHUP)     # reopens the log, which fails without a reader
-        proxy.err.find("nobody reads it; the old file is kept")
+        proxy.err.find("it has no reader; the old file stays in use")
         serve(proxy, 3)
         check(proxy.stop() == 0)
 
@@ -178,7 +178,7 @@ def test_standard_error_that_moves_again():
         with harness.connect(port) as client:
             ask(client)
     said = harness.Lines(os.fdopen(reader, encoding="ascii"))
-    said.find(r"weir proxy: standard error: too slow; [1-9]\d* lines were dropped")
+    said.find(r"weir proxy: standard error: writing is too slow; [1-9]\d* lines were dropped")
     check(proxy.stop() == 0)
 
 

@@ -52,7 +52,7 @@ def test_a_table():
 def test_an_option_that_does_nothing_ends_the_run():
     code, out, err = policies("groups, bind cpu, steer")
     check(code == 1 and "groups, bind cpu, steer |" not in out, code, out)
-    check("weir proxy: --steer has nothing to do: there is one shard" in err, err)
+    check("weir proxy: --steer has no effect: there is only one shard" in err, err)
     check("proxy tcp://" in err and " --steer" in err, "which proxy:", err)
 
 

@@ -393,7 +393,7 @@ def test_bad_usage():
     refused(["bench", "report", EXAMPLE, "-o"], "expected FILE")
     refused(["bench", "report", EXAMPLE, "-o", ""], "expected FILE")
     refused(["bench", "report", *[EXAMPLE] * 17, "-o", "x"], "17 files")
-    refused(["bench", "report", EXAMPLE, "--outptu", "x"], "is --output meant?")
+    refused(["bench", "report", EXAMPLE, "--outptu", "x"], "did you mean --output?")
     refused(["bench", "diff", EXAMPLE], "1 files", "expected two")
     for value in ("much", "-1", "", "5%%", "nan", "inf", "5 %"):
         refused(["bench", "diff", EXAMPLE, EXAMPLE, "--fail-above", value], "--fail-above")

@@ -392,7 +392,7 @@ def test_bad_input():
         refused(["topo", "--workers", workers], f"--workers '{workers}'", "1 to 256")
     refused(["topo"], "WEIR_WORKERS", "'lots'", env={"WEIR_WORKERS": "lots"})
     check(topo(env={"WEIR_WORKERS": ""}), "an empty value counts as unset, as for a runtime")
-    refused(["topo", "--wat"], "--wat", "no such option")
+    refused(["topo", "--wat"], "--wat", "unknown option")
     refused(["topo", "now"], "'now'")
     refused(["topo", "--json", "--svg"], "--json and --svg")
     for number in ("0", "-1", "x", "99999999999"):

@@ -49,8 +49,8 @@ def test_durations():
 
 
 def test_options():
-    refused(["proxy", "--wrokers", "1", *OK], "--wrokers", "is --workers meant?")
-    refused(["proxy", "--colour", *OK], "--colour", "no such option")
+    refused(["proxy", "--wrokers", "1", *OK], "--wrokers", "did you mean --workers?")
+    refused(["proxy", "--colour", *OK], "--colour", "unknown option")
     refused(["proxy", "-w", *OK], "-w", "two dashes")
     refused(["proxy", *OK, "--workers"], "--workers", "expected N")
     refused(["proxy", "--quiet=yes", *OK], "--quiet 'yes'", "no value")
@@ -59,7 +59,7 @@ def test_options():
     refused(["proxy", "--bind", "node", *OK], "--bind 'node'", "auto, none, group, core or cpu")
     refused(["proxy", "--threads-per-core", "0", *OK], "--threads-per-core '0'", "1 to 8")
     refused(["proxy", "--group-workers", "65", *OK], "--group-workers '65'", "1 to 64")
-    refused(["proxy", "--pin", *OK], "--pin", "no such option")
+    refused(["proxy", "--pin", *OK], "--pin", "unknown option")
     refused(["proxy", "--balance", "random", *OK], "--balance 'random'", "roundrobin or leastconn")
     refused(["proxy", "--shards", "thread", *OK], "--shards 'thread'", "one, group or worker")
     refused(["proxy", "--dispatch", "fair", *OK], "--dispatch 'fair'", "local or least-loaded")
@@ -105,7 +105,7 @@ def test_unknown_host():
     bad = "tcp://nowhere.invalid:80"
     for what, addresses in ("upstream", (OK[0], bad)), ("listen", (bad, OK[1])):
         code, _, err = run_weir("proxy", *addresses)
-        check((code, err) in ((2, f"weir proxy: {what} '{bad}': there is no host of that name\n"),
+        check((code, err) in ((2, f"weir proxy: {what} '{bad}': no host has this name\n"),
                               (1, f"weir proxy: {what} '{bad}': no name server answers\n")), code, err)
 
 

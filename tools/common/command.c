@@ -21,8 +21,7 @@ int command_options(const struct option_spec *specs, size_t count, void (*help)(
 	default:
 		if (!arguments)
 			return 0;
-		snprintf(why, sizeof(why), "'%.100s': it takes no argument; --help has its options",
-			 argv[1]);
+		snprintf(why, sizeof(why), "'%.100s': expected no argument; see --help", argv[1]);
 	}
 	fprintf(stderr, "weir %s: %s\n", argv[0], why);
 	return 1 + EXIT_USAGE;

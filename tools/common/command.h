@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * command.h: what the subcommands of `weir` have in common: how one is declared,
- * and how the program ends.
+ * command.h: what the subcommands of `weir` share: their declaration and the exit
+ * codes.
  *
  * A subcommand is one line in the table of weir.c. It parses its own options
- * (options.h), says what is wrong in one line on stderr that begins with its
- * name, and returns an exit code.
+ * (options.h), reports an error in one line on stderr that begins with its name,
+ * and returns an exit code.
  */
 #ifndef TOOLS_COMMON_COMMAND_H
 #define TOOLS_COMMON_COMMAND_H
@@ -16,8 +16,8 @@ struct option_spec;
 
 enum exit_code {
 	EXIT_DONE = 0,
-	EXIT_FAILED = 1,	/* it ran, and something went wrong */
-	EXIT_USAGE = 2,		/* what it was given cannot be meant */
+	EXIT_FAILED = 1,	/* it failed while it ran */
+	EXIT_USAGE = 2,		/* an argument or input is invalid */
 };
 
 struct command {
@@ -28,8 +28,8 @@ struct command {
 };
 
 /*
- * Read the options of a subcommand that takes no argument; says what is wrong, and prints the help
- * where that is asked for. 0; a value above 0 is the exit code + 1 to end with.
+ * Read the options of a subcommand that takes no argument; prints errors, and the help for --help.
+ * Returns 0 to go on; otherwise 1 + the exit code to end with.
  */
 int command_options(const struct option_spec *specs, size_t count, void (*help)(void), int argc,
 		    char **argv, void *config);

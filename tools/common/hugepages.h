@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hugepages.h: the huge pages of a memory node, by size; of the whole machine where
- * the kernel knows no nodes.
+ * hugepages.h: the huge pages of a memory node, by size; or of the whole machine, if
+ * the kernel has no NUMA support.
  */
 #ifndef TOOLS_COMMON_HUGEPAGES_H
 #define TOOLS_COMMON_HUGEPAGES_H
@@ -16,7 +16,7 @@ struct hugepages {
 	uint64_t total, free;
 };
 
-/* node: the kernel's number, or -1 for the whole machine. How many sizes there are. */
+/* node: the kernel's number, or -1 for the whole machine. Returns the number of sizes. */
 unsigned hugepages_read(const char *root, int node, struct hugepages sizes[HUGEPAGES_SIZES_MAX]);
 
 #endif

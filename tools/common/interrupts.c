@@ -25,7 +25,7 @@ unsigned interrupts_parse_head(const char *line, uint16_t cpus[WEIR_CPUS_MAX])
 	return len;
 }
 
-/* The last word, which is what the driver has called it. */
+/* The last word of the line is the name that the driver gave. */
 static void take_name(const char *text, char *name, size_t len)
 {
 	size_t end = strlen(text), begin;
@@ -74,7 +74,7 @@ static bool add(struct interrupts *interrupts, const struct interrupt *interrupt
 {
 	struct interrupt *more;
 
-	/* At powers of two the room is used up. */
+	/* The capacity is a power of two, so the list is full when its length is one. */
 	if ((interrupts->len & (interrupts->len - 1)) == 0) {
 		more = realloc(interrupts->list, (interrupts->len ? 2 * interrupts->len : 1) *
 							 sizeof(*more));

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * interrupts.h: /proc/interrupts: which interrupts there are, what they are called,
- * how often each was taken and by which CPU most. The parsers are given a line and
- * survive any.
+ * interrupts.h: reads /proc/interrupts: the number and name of each interrupt, how often
+ * it occurred, and which CPU handled it most. The parsers accept any line without crashing.
  */
 #ifndef TOOLS_COMMON_INTERRUPTS_H
 #define TOOLS_COMMON_INTERRUPTS_H
@@ -15,8 +14,8 @@
 struct interrupt {
 	unsigned number;
 	uint64_t count;			/* since boot, on all CPUs */
-	uint16_t cpu;			/* P#: that took most of them; meaningless when count is 0 */
-	char name[48];			/* of the action: "virtio2-input.0" */
+	uint16_t cpu;			/* P# that handled most of them; undefined if count is 0 */
+	char name[48];			/* the driver's: "virtio2-input.0" */
 };
 
 struct interrupts {
@@ -24,13 +23,13 @@ struct interrupts {
 	unsigned len;
 };
 
-/* The first line: the CPUs of the columns. How many there are. */
+/* Parse the first line: the CPUs of the columns. Returns their number. */
 unsigned interrupts_parse_head(const char *line, uint16_t cpus[WEIR_CPUS_MAX]);
-/* Any other. False for one that is no device's ("NMI: …"), or that makes no sense. */
+/* Parse another line. False if it belongs to no device ("NMI: …") or is invalid. */
 bool interrupts_parse_line(const char *line, const uint16_t *cpus, unsigned cpus_len,
 			   struct interrupt *ret_interrupt);
 
-/* None when the file cannot be read, or memory is short. */
+/* The list is empty if the file cannot be read or memory runs out. */
 void interrupts_read(const char *root, struct interrupts *ret_interrupts);
 void interrupts_free(struct interrupts *interrupts);
 const struct interrupt *interrupts_find(const struct interrupts *interrupts, unsigned number);

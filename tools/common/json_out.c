@@ -7,7 +7,7 @@
 
 /* ---- values ---- */
 
-/* The length of the UTF-8 character at s; 0 when there is none. */
+/* The length of the UTF-8 character at s; 0 if it is invalid. */
 static size_t utf8_len(const unsigned char *s)
 {
 	size_t len = 0;

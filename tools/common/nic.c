@@ -20,7 +20,7 @@ static bool has(const char *name, const char *word)
 	return strcasestr(name, word) != NULL;
 }
 
-/* The last number in front of an '@', behind which drivers put an address. */
+/* The last number before an '@'; drivers append an address after that. */
 static bool last_number(const char *name, unsigned *ret_number)
 {
 	size_t end = strcspn(name, "@"), begin;
@@ -51,7 +51,7 @@ enum nic_irq_use nic_irq_use(const char *name, unsigned *ret_queue)
 		return NIC_IRQ_OTHER;
 	if (rx != tx)
 		return rx ? NIC_IRQ_RX : NIC_IRQ_TX;
-	/* "mlx5_comp3": a queue's; but "eth0" alone is the whole card's. */
+	/* "mlx5_comp3" belongs to a queue; "eth0" alone belongs to the whole card. */
 	return rx || has(name, "comp") || has(name, "-") ? NIC_IRQ_BOTH : NIC_IRQ_OTHER;
 }
 
@@ -79,7 +79,7 @@ static void add_irq(const char *root, struct nic *nic, const struct interrupt *i
 	read_set(root, path, &irq->effective);
 }
 
-/* Whether a name speaks of the card: "eth0-TxRx-3", but not "eth01". */
+/* Whether an interrupt's name contains the card's: for eth0, "eth0-TxRx-3" but not "eth01". */
 static bool names_card(const char *name, const char *card)
 {
 	size_t len = strlen(card);
@@ -91,7 +91,7 @@ static bool names_card(const char *name, const char *card)
 	return false;
 }
 
-/* Those that its device (or the one that is behind a virtio device) has; else those with its name. */
+/* The numbers in the folder of the card's device, or of the PCI device of a virtio device. */
 static unsigned own_irqs(const char *root, const char *name, char (**ret_names)[SYSFILE_NAME])
 {
 	static const char *const folders[] = { "device/msi_irqs", "device/../msi_irqs" };
@@ -148,7 +148,7 @@ static void read_irqs(const char *root, const struct interrupts *all, struct nic
 
 /* ---- queues ---- */
 
-/* "00000000,0000000f", the lowest word last; 32 bits each. */
+/* A mask such as "00000000,0000000f": words of 32 bits, the lowest last. */
 static void read_mask(const char *root, const char *path, struct weir_cpuset *ret_set)
 {
 	char text[LIST_LEN];

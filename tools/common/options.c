@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * options.c: see options.h. Pure: reads the strings it is given and writes where
- * it is told, so that it can be fuzzed.
+ * options.c: see options.h. It reads only the given strings and writes only to the
+ * given memory, so it can be fuzzed.
  */
 #include <stdarg.h>
 #include <stdbool.h>
@@ -33,7 +33,7 @@ static enum options_result WEIR_PRINTF(2, 3) bad(struct parser *p, const char *f
 
 /* ---- values ---- */
 
-/* The digits at the head of text; their number is returned, 0 when there are none or too many. */
+/* Read the leading digits. Returns their count; 0 if there are none or the number is too large. */
 static size_t read_digits(const char *text, uint64_t *ret_value)
 {
 	uint64_t value = 0;
@@ -88,7 +88,7 @@ int options_duration(const char *text, uint64_t *ret_ns)
 	return OPTIONS_BAD;
 }
 
-/* What stands before the i-th choice of a list. */
+/* The text before the i-th choice in a list of choices. */
 static const char *separator(const struct option_spec *spec, size_t i)
 {
 	if (i == 0)
@@ -130,7 +130,7 @@ static enum options_result set_duration(struct parser *p, const struct option_sp
 	if (options_duration(text, &ns) < 0 || (spec->max && ns > spec->max))
 		return bad(p,
 			   "--%s '%s': expected a time such as 500ms, 10s or 2m, or 0 for none%s",
-			   spec->name, text, spec->max ? ", and not that long" : "");
+			   spec->name, text, spec->max ? "; this is too long" : "");
 	memcpy(p->config + spec->offset, &ns, sizeof(ns));
 	return OPTIONS_OK;
 }
@@ -162,7 +162,7 @@ static enum options_result set_value(struct parser *p, const struct option_spec 
 
 /* ---- names ---- */
 
-/* Levenshtein's distance, in one row. */
+/* The Levenshtein distance, computed with a single row. */
 static size_t distance(const char *a, const char *b)
 {
 	size_t row[NAME_MAX_LEN + 1], len = strlen(b);
@@ -186,7 +186,7 @@ static size_t distance(const char *a, const char *b)
 	return row[len];
 }
 
-/* Every option's name, when they are few. */
+/* List the names of all options; false if they do not fit. */
 static bool list_names(const struct parser *p, char *list, size_t len)
 {
 	size_t used = 0;
@@ -213,10 +213,10 @@ static enum options_result unknown(struct parser *p, const char *given, size_t l
 		}
 	}
 	if (nearest)
-		return bad(p, "--%s: there is no such option; is --%s meant?", name, nearest);
+		return bad(p, "--%s: unknown option; did you mean --%s?", name, nearest);
 	if (list_names(p, list, sizeof(list)))
-		return bad(p, "--%s: there is no such option; there are %s", name, list);
-	return bad(p, "--%s: there is no such option; --help lists them", name);
+		return bad(p, "--%s: unknown option; expected one of %s", name, list);
+	return bad(p, "--%s: unknown option; --help lists the options", name);
 }
 
 static const struct option_spec *find(const struct parser *p, const char *name, size_t len)
@@ -229,7 +229,7 @@ static const struct option_spec *find(const struct parser *p, const char *name, 
 
 /* ---- the line ---- */
 
-/* One "--name"; next is the word behind it, or NULL. *ret_used: whether that was the value. */
+/* Parse one option. next is the following word or NULL; *ret_used: whether it was the value. */
 static enum options_result option(struct parser *p, const char *word, const char *next,
 				  bool *ret_used)
 {
@@ -243,14 +243,14 @@ static enum options_result option(struct parser *p, const char *word, const char
 		return unknown(p, word, len);
 	if (spec->kind == OPTION_FLAG) {
 		if (equals)
-			return bad(p, "--%s '%s': it takes no value", spec->name, equals + 1);
+			return bad(p, "--%s '%s': expected no value", spec->name, equals + 1);
 		memcpy(p->config + spec->offset, &on, sizeof(on));
 		return OPTIONS_OK;
 	}
 	if (equals)
 		return set_value(p, spec, equals + 1);
 	if (!next)
-		return bad(p, "--%s: expected %s behind it", spec->name, spec->value);
+		return bad(p, "--%s: expected %s after it", spec->name, spec->value);
 	*ret_used = true;
 	return set_value(p, spec, next);
 }
@@ -273,8 +273,7 @@ enum options_result options_parse(const struct option_spec *specs, size_t count,
 		} else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
 			return OPTIONS_HELP;
 		} else if (word[1] != '-') {
-			return bad(&p, "%s: options begin with two dashes; --help lists them",
-				   word);
+			return bad(&p, "%s: expected an option with two dashes; see --help", word);
 		} else {
 			if (option(&p, word + 2, i + 1 < argc ? argv[i + 1] : NULL, &used) < 0)
 				return OPTIONS_BAD;

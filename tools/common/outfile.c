@@ -9,13 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Links of root's, as /dev/stdout is one, and of one's own. */
+/* Follow links that root owns, such as /dev/stdout, and the user's own. */
 static bool is_trusted(const struct stat *link)
 {
 	return link->st_uid == geteuid() || link->st_uid == 0;
 }
 
-/* What is to be written, behind links; *ret_in_place: it is there, and no regular file. */
+/* Resolve the path. *ret_in_place: it exists and is not a regular file, so write it directly. */
 static int find(struct outfile *file, const char *path, bool *ret_in_place)
 {
 	struct stat st;
@@ -29,7 +29,7 @@ static int find(struct outfile *file, const char *path, bool *ret_in_place)
 	if (S_ISLNK(st.st_mode)) {
 		if (!is_trusted(&st))
 			return OUTFILE_OTHERS_LINK;
-		/* What /proc/self/fd names need have no path: it is opened through the link. */
+		/* A pipe in /proc/self/fd has no path of its own: open it through the link. */
 		if (stat(path, &st) < 0)
 			return -errno;
 		if (S_ISREG(st.st_mode) && !realpath(path, file->path))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* place_options.c: see place_options.h. The policies are known by the names that the library has. */
+/* place_options.c: see place_options.h. The names of the policies come from the library. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * quantity.c: see quantity.h. Each quantity is a list of units, the largest first,
- * and the last one is for everything smaller.
+ * quantity.c: see quantity.h. Each quantity has a list of units, the largest first. The
+ * last unit is used for all smaller values.
  */
 #include <math.h>
 #include <stdio.h>
@@ -49,7 +49,7 @@ static const struct unit *unit_for(enum quantity quantity, double value)
 	return unit;
 }
 
-/* How many digits behind the point leave so many that count. */
+/* How many digits after the decimal point give this many significant digits. */
 static int behind_point(double value, int digits)
 {
 	double limit = pow(10, digits - 1) * (1 - 0.5 * pow(10, -digits));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * svg.c: see svg.h. Every number that is printed has gone through svg_at or is a
- * constant, so that no inf or nan gets into the picture.
+ * svg.c: see svg.h. Every printed coordinate comes from svg_at or is a constant, so the
+ * output contains no inf or nan.
  */
 #include <math.h>
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 #include "tools/common/svg.h"
 
 #define TICKS_MAX 24
-#define TICK_GAP_X 52.0		/* pixels between labels side by side, at the least */
+#define TICK_GAP_X 52.0		/* the least distance of labels, in pixels */
 #define TICK_GAP_Y 26.0
 
 /* ---- text ---- */
@@ -43,7 +43,7 @@ double svg_text_width(const char *text)
 
 /* ---- scales ---- */
 
-/* 1, 2 or 5 times a power of ten, and not below. */
+/* The smallest 1, 2 or 5 times a power of ten that is not below least. */
 static double round_up(double least)
 {
 	double power = pow(10, floor(log10(least)));
@@ -120,7 +120,7 @@ static unsigned linear_ticks(const struct svg_scale *s, double gap, struct tick 
 	return n;
 }
 
-/* 1, 2 and 5 of each decade; or only 1; or that of every so many decades: as there is room. */
+/* As there is room: 1, 2 and 5 of each decade, or only 1, or 1 of every second decade and so on. */
 static unsigned log_ticks(const struct svg_scale *s, double gap, struct tick *ticks)
 {
 	double decades = log10(s->high / s->low), room = fabs(s->to - s->from) / gap;
@@ -143,7 +143,7 @@ static unsigned log_ticks(const struct svg_scale *s, double gap, struct tick *ti
 	return n;
 }
 
-/* 0, 50, 90, 99, 99.9 % and on. */
+/* 0, 50, 90, 99, 99.9 % and so on. */
 static unsigned nines_ticks(const struct svg_scale *s, struct tick *ticks)
 {
 	unsigned n = 2;
@@ -217,7 +217,7 @@ void svg_text(FILE *out, double x, double y, const char *anchor, const char *css
 	fputs("</text>\n", out);
 }
 
-/* How many bytes of text are so many characters, or all of it. */
+/* The number of bytes of the first chars characters. */
 static size_t bytes_of(const char *text, size_t chars)
 {
 	size_t n = 0;

@@ -10,7 +10,7 @@
 
 #define TEXT_LEN 2048
 
-/* Columns of the first so many bytes, which may be UTF-8. */
+/* The columns of the first bytes of a text, which may be UTF-8. */
 static unsigned columns(const char *text, size_t bytes)
 {
 	unsigned count = 0;
@@ -21,8 +21,9 @@ static unsigned columns(const char *text, size_t bytes)
 }
 
 /*
- * A word ends at a blank. One that is longer than a line, which is a list of CPUs, is cut behind
- * the last comma that fits into what is left of this line, or else of the next.
+ * The length of the next piece. A word ends at a blank. A word longer than a line, such as a list
+ * of CPUs, is cut after the last comma that fits into the rest of this line, or else into a whole
+ * line.
  */
 static size_t piece_len(const char *text, unsigned left, unsigned line)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * demo.c: `weir demo`: an echo server, `weir proxy` in front of it and a load
- * through it, in one process and over real sockets, and a short table.
+ * demo.c: `weir demo`: an echo server, `weir proxy` in front of it and clients that send
+ * load through it, in one process and over real sockets; then a short table.
  *
- * Two runtimes, so that the proxy's CPU time can be told from that of the load: a
- * hook of the proxy's workers notes their CPU clocks.
+ * The proxy and the load run on two runtimes, so that the proxy's CPU time can be
+ * measured by itself: a hook of the proxy's workers stores their CPU clocks.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -40,13 +40,13 @@ struct demo {
 
 static const struct option_spec specs[] = {
 	{ "connections", OPTION_COUNT, offsetof(struct demo_config, connections), 1, 4096, NULL,
-	  "N", "clients at a time [64]" },
+	  "N", "number of concurrent clients [64]" },
 	{ "time", OPTION_DURATION, offsetof(struct demo_config, run_ns), 0, 3600 * WEIR_SEC, NULL,
-	  "TIME", "for each message size [1s]" },
+	  "TIME", "how long each message size is measured [1s]" },
 	{ "workers", OPTION_COUNT, offsetof(struct demo_config, workers), 1, WORKERS_MAX, NULL, "N",
-	  "of the proxy, and of the load [every CPU the process may use]" },
+	  "workers of the proxy, and of the load [one for each usable CPU]" },
 	{ "backend", OPTION_TEXT, offsetof(struct demo_config, backend), 0, 0, NULL, "NAME",
-	  "I/O backend, and no other [the best there is]" },
+	  "use this I/O backend [the best one that runs here]" },
 };
 
 #define SPECS (sizeof(specs) / sizeof(specs[0]))
@@ -54,10 +54,11 @@ static const struct option_spec specs[] = {
 void demo_help(void)
 {
 	puts("usage: weir demo [OPTION...]\n\n"
-	     "Runs weir proxy in front of an echo server, sends real load through it, checks\n"
-	     "every byte, and prints what it took. Nothing leaves this machine.\n");
+	     "Runs weir proxy in front of an echo server, sends load through it, checks every\n"
+	     "byte, and prints rates, latencies and CPU time. Nothing leaves this machine.\n");
 	options_help(specs, SPECS);
-	puts("\nexit code: 0 every byte was right, 1 not, 2 bad usage");
+	puts("\nexit code: 0 every byte was right, 1 a byte was wrong or it failed, "
+	     "2 invalid usage");
 }
 
 static int complain(const char *what, int rc)
@@ -111,7 +112,7 @@ static int start_proxy(void *arg)
 
 	if (proxy_upstreams_open(&demo->px) || proxy_listen_resolve(&demo->px) ||
 	    proxy_listen(&demo->px))
-		return -EIO;		/* it has said why */
+		return -EIO;		/* the failed function has printed why */
 	return proxy_accept_start(&demo->px);
 }
 
@@ -241,7 +242,7 @@ static int run_demo(struct demo *demo)
 		if (code == 0)
 			code = run(demo);
 	}
-	/* The load first: with its clients gone the proxy has nothing left to do. */
+	/* The load first: when its clients have closed, the proxy's connections end too. */
 	if (demo->load_rt && weir_rt_shutdown(demo->load_rt, WEIR_SEC) < 0)
 		code = EXIT_FAILED;
 	if (demo->proxy_rt && weir_rt_shutdown(demo->proxy_rt, WEIR_SEC) < 0)

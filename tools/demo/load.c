@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * load.c: the echo server and the clients of the demo, as plain as a user
- * would write them: fibers. Each client waits for its answer before it sends again;
- * no message is like another, so that a byte that comes late or twice is seen.
+ * load.c: the echo server and the clients of the demo, written with fibers as a user
+ * would write them. Each client waits for its answer before it sends again. All messages
+ * differ, so that a late or repeated byte is detected.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +62,7 @@ struct client {
 	uint64_t requests, bytes, wrong;
 };
 
-/* Numbers that look random: Vigna's splitmix64. */
+/* Pseudo-random numbers: Vigna's splitmix64. */
 static uint64_t next_number(uint64_t *seed)
 {
 	uint64_t z = *seed += 0x9e3779b97f4a7c15u;
@@ -108,7 +108,7 @@ static int talk(struct client *c, struct weir_tcp *conn)
 
 	while (rc == 0 && c->wrong == 0 && weir_now() < c->deadline)
 		rc = request(c, conn, len);
-	/* Nothing may follow the last answer. */
+	/* No byte may follow the last answer. */
 	if (rc == 0)
 		rc = weir_tcp_shutdown(conn, SHUT_WR);
 	if (rc == 0)
@@ -158,7 +158,7 @@ static void collect(struct load *load, const struct client *c, int rc)
 		load->first_error = rc;
 }
 
-/* Start them all, wait for all: no task outlives the arrays. */
+/* Start all clients and wait for all of them, so that no task outlives the arrays. */
 static void run_clients(struct load *load, struct client **clients, struct weir_task **tasks)
 {
 	int rc;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config.c: the options of `weir proxy`, its help, and how many connections
- * the process may have. Every mistake is one line that names the value and says
- * what would be right.
+ * config.c: the options of `weir proxy`, its help, and the limit of connections. An
+ * error message is one line that names the value and says what is expected.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -13,13 +12,14 @@
 #include "tools/common/options.h"
 #include "tools/proxy/proxy.h"
 
-/* Descriptors that are no connection's: listeners, the backend's, the log, the standard ones. */
+/* Descriptors for everything else: listeners, the backend, the log, the standard descriptors. */
 #define FDS_RESERVED 32
 #define FDS_PER_WORKER 8
 /*
- * What a worker may hold at the limit without serving it: the one that waits for room, and those
- * that io_uring has accepted ahead. It may be more for a moment; who then lacks a descriptor waits
- * for one (connection.c). Where there are few descriptors a quarter of them has to do.
+ * Connections that a worker may hold at the limit without serving them: one that waits for room,
+ * and those that io_uring has accepted ahead of demand. There may be more for a moment; a
+ * connection that then gets no descriptor waits for one (connection.c). At most a quarter of all
+ * descriptors is set aside for this.
  */
 #define FDS_AHEAD 128
 
@@ -31,36 +31,36 @@ static const char *const dispatches[] = { "local", "least-loaded", NULL }; /* en
 
 static const struct option_spec specs[] = {
 	{ "workers", OPTION_COUNT, FIELD(workers), 1, 256, NULL, "N",
-	  "worker threads [every CPU the process may use]" },
+	  "number of worker threads [one for each usable CPU]" },
 	{ "backend", OPTION_TEXT, FIELD(backend), 0, 0, NULL, "NAME",
-	  "I/O backend, and no other [the best there is]" },
+	  "use this I/O backend [the best one that runs here]" },
 	PLACE_OPTIONS(struct proxy_config, where),
 	{ "connect-timeout", OPTION_DURATION, FIELD(connect_ns), 0, 0, NULL, "TIME",
-	  "for an upstream to answer [5s]" },
+	  "limit for connecting to an upstream [5s]" },
 	{ "idle-timeout", OPTION_DURATION, FIELD(idle_ns), 0, 0, NULL, "TIME",
-	  "without a byte either way [5m]" },
+	  "reset after this long without a byte in either direction [5m]" },
 	{ "half-close-timeout", OPTION_DURATION, FIELD(half_close_ns), 0, 0, NULL, "TIME",
-	  "the same once one side has ended [30s]" },
+	  "the same after one side has ended its stream [30s]" },
 	{ "keepalive", OPTION_DURATION, FIELD(keepalive_ns), 0, 7200 * WEIR_SEC, NULL, "TIME",
-	  "probe a peer that was silent for so long, both sides [1m]" },
+	  "probe peers that were silent for this long, on both sides [1m]" },
 	{ "drain-timeout", OPTION_DURATION, FIELD(drain_ns), 0, 0, NULL, "TIME",
-	  "for connections to end after SIGTERM [30s]" },
+	  "how long connections may continue after SIGTERM [30s]" },
 	{ "max-connections", OPTION_COUNT, FIELD(max_connections), 1, 100000000, NULL, "N",
-	  "at a time [half of what RLIMIT_NOFILE allows]" },
+	  "served at the same time [about half of RLIMIT_NOFILE]" },
 	{ "balance", OPTION_CHOICE, FIELD(balance), 0, 0, balances, "HOW",
 	  "roundrobin or leastconn [roundrobin]" },
 	{ "access-log", OPTION_TEXT, FIELD(access_log), 0, 0, NULL, "PATH",
 	  "a file, - for standard output, or off [-]" },
 	{ "backlog", OPTION_COUNT, FIELD(backlog), 1, 65535, NULL, "N",
-	  "of each listener [4096]" },
+	  "queue length of each listening socket [4096]" },
 	{ "shards", OPTION_CHOICE, FIELD(shards), 0, 0, shards, "EACH",
-	  "a listening socket for each group or worker, or one [group]" },
+	  "listening sockets: one, or one for each group or worker [group]" },
 	{ "dispatch", OPTION_CHOICE, FIELD(dispatch), 0, 0, dispatches, "HOW",
-	  "a connection to who accepts it: local, or least-loaded [local]" },
+	  "local: the accepting worker serves; or least-loaded [local]" },
 	{ "steer", OPTION_FLAG, FIELD(steer), 0, 0, NULL, NULL,
-	  "a connection to the shard of the CPU that takes in its packets" },
+	  "use the shard of the CPU that receives a connection's packets" },
 	{ "quiet", OPTION_FLAG, FIELD(quiet), 0, 0, NULL, NULL,
-	  "say nothing on standard error but errors and what is asked for" },
+	  "print only errors and requested counters on standard error" },
 };
 
 #define SPECS (sizeof(specs) / sizeof(specs[0]))
@@ -68,16 +68,16 @@ static const struct option_spec specs[] = {
 void proxy_help(void)
 {
 	puts("usage: weir proxy [OPTION...] tcp://LISTEN tcp://UPSTREAM[,tcp://UPSTREAM...]\n\n"
-	     "Relays TCP connections. Each goes to one upstream; when that does not answer, to\n"
-	     "the next, each tried once.\n\n"
+	     "Relays TCP connections. Each goes to one upstream. If that does not answer, the\n"
+	     "others are tried, each once.\n\n"
 	     "  LISTEN    127.0.0.1:8080, [::1]:8080, *:8080 (any IPv4), [::]:8080 (any)\n"
 	     "  UPSTREAM  the same, or a name: example.org:80; or unix:/path\n");
 	options_help(specs, SPECS);
-	puts("\nA TIME is 500ms, 10s, 2m, 1h; 0 is no limit.\n\n"
-	     "signals:  SIGTERM, SIGINT  stop accepting, let connections end; twice: stop now\n"
+	puts("\nA TIME is 500ms, 10s, 2m, 1h; 0 means no limit.\n\n"
+	     "signals:  SIGTERM, SIGINT  stop accepting, let connections finish; twice: stop now\n"
 	     "          SIGUSR1          print the counters on standard error\n"
-	     "          SIGHUP           open the access log anew\n\n"
-	     "exit code: 0 drained, 1 failed or stopped at once, 2 bad usage or input\n"
+	     "          SIGHUP           reopen the access log\n\n"
+	     "exit code: 0 drained, 1 failed or stopped at once, 2 invalid usage or input\n"
 	     "See weir-proxy(1).");
 }
 
@@ -116,11 +116,11 @@ int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg)
 	if (arguments < 2)
 		return usage(
 			arguments ? "the upstream is missing: expected tcp://LISTEN tcp://UPSTREAM"
-				  : "expected tcp://LISTEN tcp://UPSTREAM; --help has the rest");
+				  : "expected tcp://LISTEN tcp://UPSTREAM; see --help");
 	if (arguments > 2) {
 		snprintf(why, sizeof(why),
-			 "'%.100s' is one address too many: several upstreams are "
-			 "joined with commas",
+			 "'%.100s' is one address too many; expected several upstreams to be "
+			 "separated by commas",
 			 argv[3]);
 		return usage(why);
 	}
@@ -140,7 +140,7 @@ void proxy_config_raise_files(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* The descriptors that this process may have. */
+/* The soft limit of descriptors. */
 static uint64_t descriptors(void)
 {
 	struct rlimit limit;
@@ -165,17 +165,17 @@ int proxy_config_limit(const struct proxy_config *cfg, unsigned workers, uint64_
 		return EXIT_USAGE;
 	}
 	if (cfg->max_connections > most) {
-		proxy_say("--max-connections '%llu': RLIMIT_NOFILE %llu allows %llu (two "
-			  "descriptors each)",
-			  (unsigned long long)cfg->max_connections, (unsigned long long)have,
-			  (unsigned long long)most);
+		proxy_say("--max-connections '%llu': expected at most %llu, because RLIMIT_NOFILE "
+			  "is %llu and a connection needs two descriptors",
+			  (unsigned long long)cfg->max_connections, (unsigned long long)most,
+			  (unsigned long long)have);
 		return EXIT_USAGE;
 	}
 	*ret_limit = cfg->max_connections ? cfg->max_connections : most;
 	return 0;
 }
 
-/* Four probes, a quarter of the time apart, in whole seconds: who is gone is noticed after twice it. */
+/* Four probes, a quarter of the time apart: a dead peer is noticed after twice the time. */
 struct weir_keepalive proxy_config_keepalive(const struct proxy_config *cfg)
 {
 	int seconds = (int)((cfg->keepalive_ns + WEIR_SEC - 1) / WEIR_SEC);

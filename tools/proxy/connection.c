@@ -4,19 +4,18 @@
  *
  *	(ROOM) ──► CHOOSE ──► CONNECT ──► RELAY ──► (fini)
  *	              ▲          │  ▲
- *	              │          ▼  └── PAUSE ◄── out of descriptors: the same again
- *	              └── refused or too late: the next upstream
+ *	              │          ▼  └── PAUSE ◄── out of descriptors: try the same upstream again
+ *	              └── refused or timed out: the next upstream
  *
- * ROOM is for those that were accepted at the end, beyond the limit: they are
- * served when others have ended. Its state is all that an idle pair costs beside the
- * two streams, so what it waits for shares its room, and buffers are the relay's leases.
+ * ROOM is for connections that were accepted at shutdown, beyond the limit: they are
+ * served when others have ended. An idle pair costs this state and two streams. To keep
+ * it small, the futures of the phases share memory, and buffers are the relay's leases.
  *
- * Everything that has to happen at the end happens in fini, which also runs when
- * the task is aborted in mid-flight: bytes counted, one line logged, both streams
- * closed by the relay's rule of ends (weir/relay.h), room given back. Where there
- * was no relay yet both are reset: a client whose upstreams all failed does not take
- * nothing for an empty answer, nor an upstream a client that was cut off for an empty
- * request.
+ * fini does all the work at the end, and also runs when the task is aborted: it counts
+ * bytes, logs a line, closes both streams by the relay's rules (weir/relay.h) and
+ * releases the room. If the relay has not started, both streams are reset. So a client
+ * whose upstreams all failed does not see an empty answer, and an upstream does not see
+ * an empty request.
  */
 #include <string.h>
 #include <time.h>
@@ -32,23 +31,23 @@ enum phase {
 };
 
 #define NO_UPSTREAM 0xff
-/* Between two looks for a descriptor. */
+/* The pause before the next try when no descriptor was free. */
 #define PAUSE_NS (20 * WEIR_MSEC)
 
 struct connection {
 	struct proxy *px;
-	struct weir_tcp *client;	/* both are the relay's in RELAY */
-	struct weir_tcp *server;	/* where the connect leaves it, which is not moved any more */
+	struct weir_tcp *client;	/* in RELAY, both streams belong to the relay */
+	struct weir_tcp *server;	/* the connect future stores it here: must not move */
 	uint64_t start_ns;
-	uint64_t give_up_ns;		/* without a descriptor; 0: there was none missing */
+	uint64_t give_up_ns;		/* when to stop waiting for a descriptor; 0: not waiting */
 	uint64_t tried;			/* a bit per upstream */
 	uint32_t connect_us;		/* from accept to the upstream's answer */
 	int16_t error;			/* of the last attempt */
 	uint8_t phase;
 	uint8_t upstream;
-	bool has_room;			/* of proxy.room, to be given back */
-	bool over;			/* the end is known: not aborted */
-	bool timed_out;			/* the last attempt */
+	bool has_room;			/* holds a permit of proxy.room */
+	bool over;			/* it ended by itself and was not aborted */
+	bool timed_out;			/* the last attempt did */
 	struct small_addr peer;
 	union {
 		struct weir_sem_acquire_future room;
@@ -61,11 +60,11 @@ struct connection {
 	} u;
 };
 
-_Static_assert(sizeof(struct connection) <= 496, "with its task it fits a block of 640 bytes");
+_Static_assert(sizeof(struct connection) <= 496, "task and state must fit a block of 640 bytes");
 
 /* ---- connect ---- */
 
-/* Give the upstream up; its figures have to be right before the next is chosen. */
+/* Stop using the upstream; before the next choice, which reads the upstreams' figures. */
 static void leave_upstream(struct connection *c, enum upstream_news news, uint64_t up,
 			   uint64_t down)
 {
@@ -89,7 +88,7 @@ static bool next_upstream(struct connection *c)
 	return true;
 }
 
-/* Begin to connect to the upstream, with the address that answered last. */
+/* Start to connect to the upstream, first to the address that answered last. */
 static void start_connect(struct connection *c)
 {
 	struct upstream *up = &c->px->upstreams[c->upstream];
@@ -104,13 +103,13 @@ static void start_connect(struct connection *c)
 	c->phase = CONNECT;
 }
 
-/* Out of descriptors, which no other upstream would mend. */
+/* Out of descriptors: another upstream would fail in the same way. */
 static bool is_shortage(int rc)
 {
 	return rc == -EMFILE || rc == -ENFILE;
 }
 
-/* Wait for a descriptor, for as long as an upstream may take; false when that is over. */
+/* Wait for a descriptor, for up to the connect timeout in all; false if that has passed. */
 static bool start_pause(struct connection *c)
 {
 	uint64_t limit = c->px->cfg->connect_ns;
@@ -124,7 +123,7 @@ static bool start_pause(struct connection *c)
 	return true;
 }
 
-/* The connect has failed: what comes next. 0; a negative errno when that is the end. */
+/* The connect has failed: set the next phase. Returns a negative errno to end the connection. */
 static int after_failure(struct connection *c, int rc)
 {
 	c->timed_out = rc == -ETIMEDOUT;
@@ -147,7 +146,7 @@ static void start_relay(struct connection *c)
 		up->good = chosen;
 		pthread_mutex_unlock(&c->px->lock);
 	}
-	/* The client has its probes from the listener. */
+	/* The listener has set the client's keep-alive options. */
 	if (keepalive.idle_s && up->addrs[chosen].u.sa.sa_family != AF_UNIX)
 		weir_tcp_set_keepalive(c->server, &keepalive);
 	c->connect_us = (uint32_t)((weir_now() - c->start_ns) / WEIR_USEC);
@@ -172,7 +171,7 @@ static struct weir_future *awaited(struct connection *c)
 	}
 }
 
-/* It has finished with rc: the next phase. 0; a negative errno when that is the end. */
+/* The awaited future returned rc: set the next phase. A negative errno ends the connection. */
 static int advance(struct connection *c, int rc)
 {
 	if (c->phase == CONNECT && rc < 0)
@@ -248,7 +247,7 @@ static enum end_reason reason_of_connect(const struct connection *c)
 	return c->timed_out ? END_CONNECT_TIMEOUT : END_CONNECT_FAILED;
 }
 
-/* Close what is open; fills in how it went. */
+/* Close both streams, and fill in the reason, the error and the bytes. */
 static void close_both(struct connection *c, struct log_record *record)
 {
 	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
@@ -270,7 +269,10 @@ static void close_both(struct connection *c, struct log_record *record)
 	weir_relay_close(&c->u.relay);
 }
 
-/* A client that leaves without a word may look like an upstream that is silent: until the next. */
+/*
+ * A client that closes without a request makes its upstream look silent; the upstream's next answer
+ * corrects this.
+ */
 static enum upstream_news news_of(const struct connection *c, const struct log_record *record)
 {
 	if (c->phase != RELAY)

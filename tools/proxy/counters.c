@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * counters.c: names and figures as text. The figures are copied under the
- * lock and said without it.
+ * lock and printed without it.
  */
 #include <stdio.h>
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * listen.c: the listener and its shards, accepting, and who serves what is
- * accepted; the library does most of it (weir_listener_serve).
+ * listen.c: the listener with its shards, and accepting. The library does most of it
+ * (weir_listener_serve).
  *
- * The limit: a connection is served only when there is room for it. A loop that
- * accepted one and finds no room waits with it, and accepts no other meanwhile:
- * so at the limit one connection per loop waits here, the rest in the kernel's
- * queues, and beyond those the kernel does not answer. Nobody is turned away.
+ * A connection is served only when there is room for it. An accept loop that finds no
+ * room for its connection waits, and accepts no other one. So at the limit one connection
+ * per loop waits here and the others wait in the kernel's queues. When those are full, the
+ * kernel does not answer new clients. No client is refused.
  */
 #include <string.h>
 
@@ -14,7 +14,7 @@
 #include "tools/proxy/proxy.h"
 
 #define RESOLVE_NS (10 * WEIR_SEC)
-/* The limit is news again when nobody had to wait for so long. */
+/* The message about the limit is repeated if no connection had to wait for this long. */
 #define EPISODE_NS (10 * WEIR_SEC)
 
 /* ---- opening ---- */
@@ -23,9 +23,8 @@ static int refuse_address(const char *text, int rc)
 {
 	if (rc != -EINVAL && rc != -ENAMETOOLONG && rc != -EAFNOSUPPORT)
 		return proxy_refuse_name("listen", text, rc);
-	proxy_say("listen '%s': expected an address such as tcp://127.0.0.1:8080, tcp://[::1]:8080 "
-		  "or "
-		  "tcp://*:8080",
+	proxy_say("listen '%s': expected an address such as tcp://127.0.0.1:8080, "
+		  "tcp://[::1]:8080 or tcp://*:8080",
 		  text);
 	return EXIT_USAGE;
 }
@@ -50,10 +49,10 @@ static int refuse(struct proxy *px, int rc)
 	case -EACCES:
 		if (weir_addr_port(&px->addr) >= 1024)
 			break;
-		proxy_say("listen '%s': port %u is for root or CAP_NET_BIND_SERVICE; expected one "
-			  "from "
-			  "1024 on",
-			  text, weir_addr_port(&px->addr));
+		proxy_say(
+			"listen '%s': port %u needs root or CAP_NET_BIND_SERVICE; expected a port "
+			"from 1024 on",
+			text, weir_addr_port(&px->addr));
 		return EXIT_USAGE;
 	case -EADDRNOTAVAIL:
 		proxy_say("listen '%s': not an address of this machine", text);
@@ -89,12 +88,13 @@ static void say_steering(struct proxy *px)
 	else if (!px->cfg->steer)
 		return;
 	else if (weir_listener_shards(px->listener) == 1)
-		proxy_say("--steer has nothing to do: there is one shard");
+		proxy_say("--steer has no effect: there is only one shard");
 	else if (error == -EOPNOTSUPP && px->cfg->shards == WEIR_SHARDS_WORKER)
-		proxy_say("--steer does nothing, connections are shared out evenly: with "
-			  "--shards worker, it needs --bind cpu");
+		proxy_say("--steer has no effect, each shard gets an equal share of the "
+			  "connections: with --shards worker, it needs --bind cpu");
 	else if (error < 0)
-		proxy_say("--steer does nothing, connections are shared out evenly: %s",
+		proxy_say("--steer has no effect, each shard gets an equal share of the "
+			  "connections: %s",
 			  weir_strerror(error));
 }
 
@@ -111,7 +111,7 @@ int proxy_listen(struct proxy *px)
 
 /* ---- accepting ---- */
 
-/* Note that the limit was met; true when that has not been so for a while. */
+/* Note that the limit was reached; true if this has not happened for EPISODE_NS. */
 static bool note_full(struct proxy *px)
 {
 	uint64_t now;
@@ -125,7 +125,10 @@ static bool note_full(struct proxy *px)
 	return news;
 }
 
-/* Whoever the kernel has accepted is served: at the end without room, which it waits for itself. */
+/*
+ * At shutdown, a connection that the kernel has already accepted is admitted without room. The
+ * connection's task then waits for room itself.
+ */
 static int owe(struct proxy *px)
 {
 	pthread_mutex_lock(&px->lock);
@@ -134,7 +137,7 @@ static int owe(struct proxy *px)
 	return 0;
 }
 
-/* Take room for one connection. */
+/* Take room for one connection: the admit function of weir_listener_serve. */
 static int enter(void *arg, bool may_wait)
 {
 	struct proxy *px = arg;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * log.c: the access log: one line per connection, through an outlet, so that a
- * slow disk or a reader that sleeps stops no worker. A worker leaves a record, the
- * outlet's thread makes the line.
+ * log.c: the access log, with one line per connection. It goes through an outlet, so
+ * that a slow disk or a sleeping reader never stops a worker. A worker queues a record,
+ * and the outlet's thread formats the line.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -144,7 +144,7 @@ void access_log_end(struct access_log *log)
 
 void access_log_free(struct access_log *log)
 {
-	/* A thread that hangs in a write keeps what it uses; the process is about to end. */
+	/* A thread that is stuck in a write still uses the log. The process is about to end. */
 	if (!log || !log->ended)
 		return;
 	outlet_free(log->outlet);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outlet.c: see outlet.h. Two arrays take turns: one is filled under the lock while
- * the thread writes the other.
+ * outlet.c: see outlet.h. There are two arrays: one is filled under the lock while the
+ * thread writes the other; then they are swapped.
  *
  *	put ──► items[filling] ──(swap)──► the thread: text ──► file
  *
- * What only the thread uses needs no lock. At the end a thread that is stuck in the
- * kernel is left behind with the outlet; the process is about to end.
+ * Fields that only the thread uses need no lock. If the thread is stuck in the kernel at
+ * the end, it is left behind together with the outlet; the process is about to end.
  */
 #include "tools/proxy/outlet.h"
 
@@ -26,19 +26,19 @@
 
 #include "weir/time.h"
 
-#define POLL_MS 100		/* how often a wait for the reader looks at the clock */
-#define TELL_NS (10 * WEIR_SEC)	/* between two pieces of news about what the queue dropped */
+#define POLL_MS 100		/* how often a wait for the reader checks the time */
+#define TELL_NS (10 * WEIR_SEC)	/* at least this long between two messages about a full queue */
 
 struct outlet {
 	struct outlet_config cfg;
 	pthread_t thread;
 
-	/* The thread's. */
+	/* Used only by the thread. */
 	int fd;				/* -1: not open yet */
 	bool regular;
-	bool failing;			/* and that was said */
-	uint64_t told;			/* of the dropped */
-	uint64_t tell_ns;		/* not again before */
+	bool failing;			/* the last write failed, which was reported */
+	uint64_t told;			/* how many dropped lines were reported */
+	uint64_t tell_ns;		/* the next report of a full queue, at the earliest */
 	size_t text_len;
 	char text[32 * 1024];
 
@@ -48,8 +48,8 @@ struct outlet {
 	unsigned len[2];
 	unsigned filling;
 	bool reopen;
-	bool ending;			/* nothing is put any more */
-	bool ended;			/* the thread has */
+	bool ending;			/* outlet_put drops items from now on */
+	bool ended;			/* the thread has returned */
 	uint64_t give_up_ns;		/* when the thread stops waiting for the reader */
 	uint64_t written, dropped;
 };
@@ -73,16 +73,16 @@ static const char *text_of(int rc)
 {
 	switch (rc) {
 	case -ETIMEDOUT:
-		return "its reader does not read";
+		return "its reader is not reading";
 	case -EPIPE:
 	case -ENXIO:
-		return "nobody reads it";
+		return "it has no reader";
 	default:
 		return strerror(-rc);
 	}
 }
 
-/* What was dropped, and not told yet. */
+/* How many lines were dropped since the last report. */
 static unsigned long long take_dropped(struct outlet *o)
 {
 	uint64_t dropped;
@@ -96,17 +96,20 @@ static unsigned long long take_dropped(struct outlet *o)
 	return dropped;
 }
 
-/* A write has failed or succeeded. */
+/* Report when writing starts to fail, and when it works again. */
 static void take_note(struct outlet *o, int rc)
 {
 	if (rc < 0 && !o->failing)
 		tell(o, "%s; lines are dropped", text_of(rc));
 	else if (rc == 0 && o->failing)
-		tell(o, "written again; %llu lines were dropped", take_dropped(o));
+		tell(o, "writing works again; %llu lines were dropped", take_dropped(o));
 	o->failing = rc < 0;
 }
 
-/* The queue was full, and moves again. It has room now, should the news go through it. */
+/*
+ * Report lines that were dropped because the queue was full. It is called when the queue has room
+ * again, because the report itself may go through it.
+ */
 static void tell_dropped(struct outlet *o)
 {
 	unsigned long long dropped;
@@ -115,7 +118,7 @@ static void tell_dropped(struct outlet *o)
 		return;
 	dropped = take_dropped(o);
 	if (dropped)
-		tell(o, "too slow; %llu lines were dropped", dropped);
+		tell(o, "writing is too slow; %llu lines were dropped", dropped);
 }
 
 /* ---- the file ---- */
@@ -127,7 +130,7 @@ static bool is_fifo(const char *path)
 	return stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-/* Never waits for a reader: what cannot be opened without one answers -ENXIO. */
+/* Opening never waits for a reader: a FIFO without one returns -ENXIO. */
 static int open_file(struct outlet *o)
 {
 	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
@@ -148,10 +151,10 @@ static void reopen_file(struct outlet *o)
 	int rc = open_file(o);
 
 	if (rc < 0)
-		tell(o, "%s; the old file is kept", text_of(rc));
+		tell(o, "%s; the old file stays in use", text_of(rc));
 }
 
-/* Whether the thread may still wait for a reader that does not read. */
+/* Whether the thread may still wait for the reader. */
 static bool has_time(struct outlet *o)
 {
 	uint64_t give_up_ns;
@@ -162,7 +165,7 @@ static bool has_time(struct outlet *o)
 	return weir_now() < give_up_ns;
 }
 
-/* 0 when it can be written; -ETIMEDOUT when nobody reads and time is up. */
+/* Wait until the descriptor is writable: 0; -ETIMEDOUT after give_up_ns. */
 static int wait_writable(struct outlet *o)
 {
 	struct pollfd ready = { .fd = o->fd, .events = POLLOUT };
@@ -173,7 +176,7 @@ static int wait_writable(struct outlet *o)
 	return 0;
 }
 
-/* So many bytes that are whole lines and that a pipe which polls writable takes without waiting. */
+/* The length of whole lines that a pipe accepts without blocking after poll says it is writable. */
 static size_t piece_of(const char *data, size_t len)
 {
 	size_t piece = len < PIPE_BUF ? len : PIPE_BUF;
@@ -183,7 +186,7 @@ static size_t piece_of(const char *data, size_t len)
 	return piece;
 }
 
-/* 0 with the bytes added to *ret_done, or a negative errno. */
+/* Returns 0 and adds the bytes to *ret_done, or returns a negative errno. */
 static int write_piece(struct outlet *o, const char *data, size_t len, size_t *ret_done)
 {
 	ssize_t n;
@@ -202,15 +205,15 @@ static int write_piece(struct outlet *o, const char *data, size_t len, size_t *r
 	return 0;
 }
 
-/* The file's last bytes are the beginning of a line: take them back, if nobody wrote behind them. */
-static void mend(struct outlet *o, size_t torn)
+/* Remove the partial line at the end of the file, unless another process has appended to it. */
+static void remove_partial_line(struct outlet *o, size_t partial)
 {
 	off_t end = lseek(o->fd, 0, SEEK_CUR);
 	struct stat st;
 
-	if (!torn || !o->regular || fstat(o->fd, &st) < 0 || st.st_size != end)
+	if (!partial || !o->regular || fstat(o->fd, &st) < 0 || st.st_size != end)
 		return;
-	end -= (off_t)torn;
+	end -= (off_t)partial;
 	if (ftruncate(o->fd, end) == 0)
 		lseek(o->fd, end, SEEK_SET);
 }
@@ -238,7 +241,7 @@ static void flush_text(struct outlet *o)
 		rc = write_piece(o, o->text + done, o->text_len - done, &done);
 	lines = count_lines(o->text, done, &whole);
 	of = count_lines(o->text, o->text_len, &all);
-	mend(o, done - whole);
+	remove_partial_line(o, done - whole);
 	pthread_mutex_lock(&o->lock);
 	o->written += lines;
 	o->dropped += of - lines;
@@ -263,7 +266,7 @@ static void write_items(struct outlet *o, unsigned which)
 		flush_text(o);
 }
 
-/* Wait for something to do, and take it; false at the end. */
+/* Wait for work, and take the filled array; false when there is none and the outlet ends. */
 static bool take_turn(struct outlet *o, unsigned *ret_which, bool *ret_reopen)
 {
 	bool work;
@@ -300,7 +303,7 @@ static void *run(void *arg)
 	return NULL;
 }
 
-/* With every signal blocked: they are for threads that can do something about them. */
+/* The thread blocks every signal: other threads must receive them. */
 static int start_thread(struct outlet *o)
 {
 	sigset_t all, before;
@@ -313,7 +316,7 @@ static int start_thread(struct outlet *o)
 	return rc;
 }
 
-/* ---- for everybody ---- */
+/* ---- for any thread ---- */
 
 void outlet_put(struct outlet *o, const void *item)
 {
@@ -403,7 +406,7 @@ static bool has_ended(struct outlet *o)
 
 bool outlet_end(struct outlet *o, uint64_t limit_ns)
 {
-	/* A moment more than the thread gives its reader: it has to see that time is up. */
+	/* A little longer than give_up_ns, so that the thread notices that its time is up. */
 	uint64_t deadline = weir_deadline_in(limit_ns + 3 * POLL_MS * WEIR_MSEC);
 	struct timespec pause = { 0, 1000000 };
 	bool ended;

@@ -3,12 +3,12 @@
  * proxy.c: `weir proxy` from start to exit code. Its root task opens everything,
  * then waits for signals:
  *
- *	SERVING ──(SIGTERM, SIGINT)──► DRAINING ──(none left, or too late)──► exit 0
- *	   │                              └──(the second)──► stop now, exit 1
+ *	SERVING ──(SIGTERM, SIGINT)──► DRAINING ──(no connection left, or deadline)──► exit 0
+ *	   │                              └──(second signal)──► stop now, exit 1
  *	   └──(a listener fails)──► DRAINING, exit 1
  *
- * What is left when the root task returns is aborted by the runtime's shutdown:
- * connections see that, close and log (connection.c).
+ * When the root task returns, the runtime's shutdown aborts the remaining connections,
+ * which close their streams and write their log lines (connection.c).
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -31,7 +31,7 @@ enum {
 	EVENTS
 };
 
-/* The root task's. */
+/* The state of the root task. */
 struct server {
 	struct proxy *px;
 	struct weir_signal signals[SIGNALS];
@@ -61,12 +61,12 @@ void proxy_fini(struct proxy *px)
 
 static const int signal_numbers[SIGNALS] = { SIGTERM, SIGINT, SIGUSR1, SIGHUP };
 /*
- * Those that came before a task could listen to them; a bit each, as of wait_events. Several threads
- * may take them at once.
+ * Signals that came before a task could wait for them; bits as in wait_events. Several threads may
+ * handle signals at the same time.
  */
 static atomic_uint early_events;
 
-/* Nobody is served yet: what ends the proxy ends it at once, also while a name is looked up. */
+/* No client is served yet, so SIGTERM and SIGINT exit at once, also while a name is resolved. */
 static void note_early(int signo)
 {
 	if (signo == SIGTERM || signo == SIGINT)
@@ -76,7 +76,7 @@ static void note_early(int signo)
 			atomic_fetch_or(&early_events, 1u << i);
 }
 
-/* Until the names are resolved. */
+/* Handle signals until the names are resolved. */
 static void catch_early_signals(void)
 {
 	struct sigaction action = { .sa_handler = note_early, .sa_flags = SA_RESTART };
@@ -102,7 +102,7 @@ static void close_signals(struct server *s)
 		weir_signal_close(&s->signals[--s->opened]);
 }
 
-/* Wait for something to happen: a bit per event, none when the deadline passed. */
+/* Wait for events; *ret_events has a bit for each, and is 0 if the deadline passed. */
 static int wait_events(struct server *s, unsigned *ret_events)
 {
 	struct weir_future *futures[EVENTS];
@@ -190,11 +190,12 @@ static void start_draining(struct server *s)
 		s->deadline = weir_deadline_in(px->cfg->drain_ns);
 	left = active(px, &broken);
 	if (left && !px->cfg->quiet)
-		proxy_say("stopped accepting, %llu connections may end; a second signal stops them",
+		proxy_say("stopped accepting, %llu connections may finish; a second signal stops "
+			  "them",
 			  (unsigned long long)left);
 }
 
-/* Take in what happened; true when the root task is to return. */
+/* React to events; returns true if the root task should return. */
 static bool react(struct server *s, unsigned events)
 {
 	struct proxy *px = s->px;
@@ -235,9 +236,9 @@ static int serve(void *arg)
 	return 0;
 }
 
-/* ---- the runtime around it ---- */
+/* ---- the runtime ---- */
 
-/* On a worker, between tasks. Where the program was, for addr2line, as far as it fits. */
+/* Called on a worker, between tasks. Prints as many frames as fit in a line, for addr2line. */
 static void say_stall(void *arg, const struct weir_stall *stall)
 {
 	char at[WEIR_STALL_FRAMES * 19 + 1] = "";
@@ -256,10 +257,10 @@ static void say_io_error(void *arg, unsigned worker, int err)
 {
 	(void)arg;
 	if (err)
-		proxy_say("worker %u cannot wait for I/O: %s; its connections stand still",
+		proxy_say("worker %u cannot wait for I/O: %s; its connections are stalled",
 			  worker, weir_strerror(err));
 	else
-		proxy_say("worker %u waits for I/O again", worker);
+		proxy_say("worker %u can wait for I/O again", worker);
 }
 
 static int make_runtime(const struct proxy_config *cfg, struct weir_rt **ret_rt)
@@ -287,15 +288,15 @@ static int open_log(struct proxy *px)
 	if (rc == 0)
 		return 0;
 	if (rc == -ENOMEM || rc == -EAGAIN) {
-		proxy_say("no thread for the access log: %s", strerror(-rc));
+		proxy_say("cannot start a thread for the access log: %s", strerror(-rc));
 		return EXIT_FAILED;
 	}
-	proxy_say("--access-log '%s': open: %s; expected a file that can be written",
+	proxy_say("--access-log '%s': open: %s; expected a writable file",
 		  px->cfg->access_log, strerror(-rc));
 	return EXIT_USAGE;
 }
 
-/* This thread only waits: leave the signals to the workers, who can do something about them. */
+/* This thread only waits for the runtime, so the workers must receive the signals. */
 static void block_signals(void)
 {
 	sigset_t all;
@@ -316,7 +317,7 @@ static int run(struct proxy *px)
 	if (rc == 0)
 		rc = weir_rt_shutdown(px->rt, SHUTDOWN_NS);
 	if (rc < 0) {
-		proxy_say("the runtime would not stop: %s",
+		proxy_say("the runtime did not stop: %s",
 			  *weir_rt_why() ? weir_rt_why() : weir_strerror(rc));
 		server.code = EXIT_FAILED;
 	}
@@ -326,7 +327,6 @@ static int run(struct proxy *px)
 	return server.code;
 }
 
-/* Everything after the runtime was made. */
 static int run_proxy(struct proxy *px)
 {
 	int code = proxy_config_limit(px->cfg, weir_rt_workers(px->rt), &px->limit);
@@ -343,7 +343,7 @@ static int run_proxy(struct proxy *px)
 
 int proxy_main(int argc, char **argv)
 {
-	static struct proxy px;		/* outlives a task that would not stop */
+	static struct proxy px;		/* static: a task that did not stop may still use it */
 	struct proxy_config cfg;
 	struct weir_rt *rt;
 	int code, rc;
@@ -354,7 +354,7 @@ int proxy_main(int argc, char **argv)
 		return code - 1;
 	rc = proxy_say_start();
 	if (rc < 0) {
-		proxy_say("no thread for standard error: %s", strerror(-rc));
+		proxy_say("cannot start a thread for standard error: %s", strerror(-rc));
 		return EXIT_FAILED;
 	}
 	proxy_config_raise_files();

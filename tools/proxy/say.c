@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * say.c: what the proxy says on standard error. From the start of serving to
- * the end of the process that goes through an outlet, for nobody who serves may
- * wait for whoever reads it; before, there is nobody to wait for.
+ * say.c: messages on standard error. While the proxy serves, they go through an outlet,
+ * because a worker must never wait for the reader of standard error. Before that, they
+ * are written directly.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #define LINES 1024			/* the counters of 256 workers, twice */
 #define END_NS WEIR_SEC
 
-static struct outlet *voice;		/* for good: whoever is late may still speak */
+static struct outlet *voice;		/* never freed: a late thread may still use it */
 
 static size_t format_text(void *arg, const void *item, char *buf, size_t len)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * upstream.c: the upstreams: from text to addresses, once at the start, and
- * which of them is next.
+ * upstream.c: resolves the upstreams once, at the start, and chooses the upstream of
+ * each connection.
  *
- * A name may have several addresses; they are one upstream. Within it the address
- * that answered last is tried first, which connections see to.
+ * A name with several addresses is one upstream. A connection first tries the address
+ * that answered last (connection.c).
  *
- * No health checks: an upstream that fails is asked again by the next connection.
+ * There are no health checks: an upstream that failed is tried again in its turn.
  */
 #include <stdio.h>
 #include <string.h>
@@ -20,14 +20,14 @@ int proxy_refuse_name(const char *what, const char *text, int rc)
 {
 	switch (rc) {
 	case -ENOENT:
-		proxy_say("%s '%s': there is no host of that name", what, text);
+		proxy_say("%s '%s': no host has this name", what, text);
 		return EXIT_USAGE;
 	case -EAGAIN:
 	case -ETIMEDOUT:
 		proxy_say("%s '%s': no name server answers", what, text);
 		break;
 	default:
-		proxy_say("%s '%s': looking the name up: %s", what, text, strerror(-rc));
+		proxy_say("%s '%s': cannot resolve the name: %s", what, text, strerror(-rc));
 		break;
 	}
 	return EXIT_FAILED;
@@ -37,8 +37,7 @@ static int refuse(const char *text, int rc)
 {
 	if (rc == -EINVAL || rc == -ENAMETOOLONG) {
 		proxy_say("upstream '%s': expected an address such as tcp://127.0.0.1:8080, "
-			  "tcp://[::1]:8080, "
-			  "tcp://example.org:80 or unix:/path",
+			  "tcp://[::1]:8080, tcp://example.org:80 or unix:/path",
 			  text);
 		return EXIT_USAGE;
 	}
@@ -81,7 +80,7 @@ int proxy_upstreams_open(struct proxy *px)
 	return 0;
 }
 
-/* The upstream whose turn it is, of those that are not tried; -1 when there is none. */
+/* The next untried upstream from turn on; -1 if there is none. */
 static int in_turn(const struct proxy *px, unsigned turn, uint64_t tried)
 {
 	for (unsigned k = 0; k < px->upstreams_len; k++) {
@@ -94,8 +93,8 @@ static int in_turn(const struct proxy *px, unsigned turn, uint64_t tried)
 }
 
 /*
- * Of those not tried, the one with the fewest connections; the nearest in turn among equals. One
- * that failed last has always the fewest: it gets its turn, as by round robin, and nothing else.
+ * The untried upstream with the fewest connections; among equals, the next in turn. A failing
+ * upstream always has the fewest, so it is chosen only when it is next in turn.
  */
 static int with_fewest(const struct proxy *px, unsigned turn, uint64_t tried)
 {
