@@ -114,7 +114,7 @@ def test_steering_follows_the_cpu():
 
 
 def test_steering_that_does_nothing_is_said():
-    for options, words in ((["--workers", "1"], "there is one shard"),
+    for options, words in ((["--workers", "1"], "there is only one shard"),
                            (["--workers", "2", "--shards", "worker", "--bind", "none"],
                             "it needs --bind cpu")):
         proxy = Proxy(Upstream(echo), options=[*options, "--steer"])

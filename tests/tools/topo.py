@@ -354,7 +354,7 @@ def stray(proxy, workers, arguments):
     os.sched_setaffinity(workers[1]["tid"], everywhere)
     threads = topo_json(*arguments)["threads"]
     told = [thread["verdict"] for thread in threads if "worker" in thread]
-    check(told == ["as planned", "bound otherwise"], told)
+    check(told == ["as planned", "bound differently"], told)
     check("planned: " in topo(*arguments), proxy.process.pid)
 
 
@@ -365,7 +365,7 @@ def test_a_process_of_somebody_else():
     proxy = Proxy(Upstream(echo), options=["--workers", "1"])
     code, out, err = run_weir("topo", "--pid", str(proxy.process.pid), **options)
     check(code == 1 and "Permission denied" in err and err.count("\n") == 1, code, err)
-    check("not to be seen" in out and "proxy-w0" in out, out)
+    check("cannot be read" in out and "proxy-w0" in out, out)
     check(proxy.stop() == 0)
 
 
@@ -382,7 +382,7 @@ def test_bad_input():
     for mask in ("x", "-1", "0-", "1-0", "99999"):
         refused(["topo", "--mask", mask], f"--mask '{mask}'", "the machine has 0")
     refused(["topo", "--mask", ""], "--mask ''")
-    refused(["topo", "--mask", "0,1000"], "--mask '0,1000': there is no CPU 1000",
+    refused(["topo", "--mask", "0,1000"], "--mask '0,1000': CPU 1000 does not exist",
             "the machine has 0")
     refused(["topo", "--cpus", "0-99999"], "'0-99999': '99999' is too large", "the machine has 0")
     refused(["topo", "--cpus", "1-0"], "'1-0' ends before it begins", "the machine has 0")
@@ -413,7 +413,7 @@ def test_a_mask_outside_the_cpuset_or_unknown():
     both = topo_json(*machine, "--mask", f"{usable[0]},{offline[0]}")["usable"]
     check(cpus_of(both["cpus"]) == {usable[0]}, both)
     refused(["topo", *machine, "--mask", str(offline[0])], "none of these CPUs")
-    refused(["topo", *machine, "--mask", f"{usable[0]},999"], "there is no CPU 999")
+    refused(["topo", *machine, "--mask", f"{usable[0]},999"], "CPU 999 does not exist")
 
 
 def test_files_that_are_none():

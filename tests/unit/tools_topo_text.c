@@ -225,7 +225,7 @@ START_TEST(what_binds_is_said_where_it_does)
 	cfg.bind = WEIR_BIND_NONE;
 	cfg.cpus = "0-2";
 	rig_plan(&cfg);
-	HAS(rig_printed(topo_print_text), "; bound to the CPUs that are used\n");
+	HAS(rig_printed(topo_print_text), "; bound to the CPUs in use\n");
 	rig_fini();
 	rig_topo((struct topo_rig){ 1, 1, 1, 1, 1 });
 	cfg.bind = WEIR_BIND_CPU;

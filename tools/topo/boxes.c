@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* boxes.c: see boxes.h. Sizes come from inside out, places from outside in. */
+/* boxes.c: see boxes.h. Sizes are computed from inside out, positions from outside in. */
 #include "tools/topo/boxes.h"
 
 #include <errno.h>
@@ -7,11 +7,11 @@
 #include <stdlib.h>
 
 #define COMPACT_FROM 65
-#define ASPECT 2.4		/* of an L3: so much wider than high */
+#define ASPECT 2.4		/* width of an L3 divided by its height */
 
 struct style {
 	double pad, gap, label;		/* around children, between them, and above them */
-	double least;			/* width: what is written there wants some */
+	double least;			/* the least width: room for the label */
 };
 
 static const struct style styles[2][TOPO_BOX_LEVELS] = {
@@ -35,7 +35,7 @@ static const double cell[2][2] = { { 58, 44 }, { 33, 30 } };
 
 /* ---- the tree ---- */
 
-/* The last child of a box, or a new one behind it when that is another. */
+/* The last child of a box if it has this id; otherwise a new child. */
 static struct topo_box *child_of(struct topo_boxes *boxes, struct topo_box *parent,
 				 enum topo_box_level level, unsigned id, unsigned domain)
 {
@@ -67,7 +67,7 @@ static void add_cpu(struct topo_boxes *boxes, const struct topo_view *view, unsi
 
 /* ---- sizes ---- */
 
-/* Children in rows no wider than width, unless one is by itself; the box becomes as large as they need. */
+/* Lay children out in rows of at most width, or of a single child, and set the box's size. */
 static void flow(struct topo_box *box, const struct style *style, double width)
 {
 	double x = 0, y = 0, row = 0, widest = 0;
@@ -90,7 +90,7 @@ static void flow(struct topo_box *box, const struct style *style, double width)
 	box->height = y + row + 2 * style->pad + style->label;
 }
 
-/* How wide the rows of an L3's cores are to be, so that it is ASPECT times as wide as high. */
+/* The width of an L3's rows of cores that makes the L3 about ASPECT times as wide as high. */
 static double row_width(const struct topo_box *box, const struct style *style)
 {
 	double sum = 0, height = 0, widest = 0, columns, rows;
@@ -101,7 +101,7 @@ static double row_width(const struct topo_box *box, const struct style *style)
 		widest = fmax(widest, child->width + style->gap);
 	}
 	columns = ceil(sqrt(sum * height * ASPECT) / widest);
-	/* As few as fill so many rows: 4 and 4 rather than 5 and 3. */
+	/* Balance the rows: 4 and 4 rather than 5 and 3. */
 	rows = ceil(sum / widest / columns);
 	columns = ceil(sum / widest / rows);
 	return columns * widest - style->gap;
@@ -137,7 +137,7 @@ static void place(const struct topo_boxes *boxes, struct topo_box *box, double x
 int topo_boxes_init(struct topo_boxes *boxes, const struct topo_view *view, double width)
 {
 	*boxes = (struct topo_boxes){ .compact = view->topo->cpus_len >= COMPACT_FROM };
-	/* A CPU has no more boxes around it than it would have alone. */
+	/* Each CPU needs at most one box per level. */
 	boxes->list = calloc(view->topo->cpus_len * (size_t)TOPO_BOX_LEVELS + 1,
 			     sizeof(*boxes->list));
 	if (!boxes->list)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boxes.h: a machine as nested boxes, each with its place in a picture: package,
- * node, L3, core, CPU. Children stand in rows, as many to a row as there is room.
+ * boxes.h: a machine as nested boxes (package, node, L3, core, CPU), each with its
+ * position in a picture. Children are laid out in rows that fill the width.
  */
 #ifndef TOOLS_TOPO_BOXES_H
 #define TOOLS_TOPO_BOXES_H
@@ -21,8 +21,8 @@ enum topo_box_level {
 struct topo_box {
 	enum topo_box_level level;
 	unsigned id;			/* index of package, node, L3, core or CPU in its topology */
-	unsigned domain;		/* of an L3 and what is in it: its index in the view */
-	unsigned kind;			/* of a core; another kind begins a row */
+	unsigned domain;		/* of an L3 and the boxes in it: the index in the view */
+	unsigned kind;			/* of a core; each kind begins a new row */
 	struct topo_box *child, *next;	/* first child, next sibling; NULL: none */
 	double x, y, width, height;
 };
@@ -33,7 +33,10 @@ struct topo_boxes {
 	bool compact;			/* too many CPUs for large cells with all labels */
 };
 
-/* 0 or -ENOMEM. The machine's corner is at 0, 0, and it is no wider than width if its L3s are not. */
+/*
+ * Returns 0 or -ENOMEM. The machine's corner is at 0, 0. It is not wider than width, unless an L3
+ * is.
+ */
 int topo_boxes_init(struct topo_boxes *boxes, const struct topo_view *view, double width);
 void topo_boxes_fini(struct topo_boxes *boxes);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* host.c: what this machine says of itself beside its topology; see topo.h. */
+/* host.c: data about this machine that is not in its topology; see topo.h. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

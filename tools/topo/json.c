@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * json.c: a topology and a plan for programs; weir-topo(1) has the names, which
- * stay. CPUs are P# wherever they are a set in a string; indices are L#.
+ * json.c: prints a topology and a plan as JSON. weir-topo(1) documents the names, which
+ * must not change. Sets of CPUs, which are strings, use P#; indices use L#.
  */
 #include <string.h>
 

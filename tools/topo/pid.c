@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pid.c: see pid.h. A thread that ends while it is looked at is left out. */
+/* pid.c: see pid.h. A thread that ends while it is being read is left out. */
 #include "tools/topo/pid.h"
 
 #include <errno.h>
@@ -13,8 +13,10 @@
 
 /* ---- lines ---- */
 
-/* The fields behind the name, which may hold anything itself, brackets and newlines too, are
- * counted from 3. */
+/*
+ * The name may contain any character, also brackets and newlines, so the fields after its last
+ * bracket are counted, from 3.
+ */
 bool topo_parse_stat(const char *line, struct topo_thread *ret_thread)
 {
 	const char *open = strchr(line, '('), *close = strrchr(line, ')'), *at;

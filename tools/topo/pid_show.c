@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pid_show.c: a process for people and for programs; see pid.h. */
+/* pid_show.c: prints a process as text and as JSON; see pid.h. */
 #include <unistd.h>
 
 #include "tools/common/json_out.h"
@@ -14,7 +14,7 @@ static const char *const policies[] = { "other", "fifo", "rr",	     "batch",
 					"4",	 "idle", "deadline", "ext" };
 static const char *const verdicts[] = {
 	[TOPO_AS_PLANNED] = "as planned",
-	[TOPO_OTHER_BINDING] = "bound otherwise",
+	[TOPO_OTHER_BINDING] = "bound differently",
 	[TOPO_ELSEWHERE] = "elsewhere",
 	[TOPO_NOT_PLANNED] = "not planned",
 };
@@ -26,14 +26,14 @@ static double seconds(const struct topo_thread *thread)
 	return (double)thread->ticks / (double)(rate > 0 ? rate : 100);
 }
 
-/* ---- for people ---- */
+/* ---- text ---- */
 
 static void print_memory(const struct topo_process *process, FILE *out)
 {
 	char all[QUANTITY_LEN], files[QUANTITY_LEN];
 
 	if (process->memory_error)
-		text_entry(out, "memory", "not to be seen: %s; the same user or root may",
+		text_entry(out, "memory", "cannot be read: %s; only the same user or root may",
 			   weir_strerror(process->memory_error));
 	for (unsigned i = 0; i < process->memory_len; i++) {
 		const struct topo_node_memory *memory = &process->memory[i];
@@ -43,7 +43,7 @@ static void print_memory(const struct topo_process *process, FILE *out)
 		quantity_format(QUANTITY_BYTES, (double)memory->bytes, 3, all, sizeof(all));
 		quantity_format(QUANTITY_BYTES, (double)memory->file_bytes, 3, files,
 				sizeof(files));
-		text_entry(out, "memory", "node %u: %s, of which %s are of files", i, all, files);
+		text_entry(out, "memory", "node %u: %s, including %s of files", i, all, files);
 	}
 }
 
@@ -76,7 +76,7 @@ static void print_plan(const struct topo_process *process, const struct weir_pla
 	unsigned strays = 0;
 
 	if (!process->workers_len) {
-		text_entry(out, "workers", "none: no thread is called NAME-w0");
+		text_entry(out, "workers", "none: no thread has a name such as NAME-w0");
 		return;
 	}
 	for (unsigned i = 0; i < process->threads_len; i++)
@@ -84,8 +84,8 @@ static void print_plan(const struct topo_process *process, const struct weir_pla
 			process->threads[i].worker >= 0 &&
 			topo_thread_verdict(process, &process->threads[i], plan) != TOPO_AS_PLANNED;
 	text_entry(out, "workers",
-		   "%u; a plan with policy %s has %u, bound to: %s; as planned: %u, otherwise: %u",
-		   process->workers_len, weir_place_policy_name(plan->policy), plan->workers_len,
+		   "%u; planned: %u, policy %s, bind %s; as planned: %u, differently: %u",
+		   process->workers_len, plan->workers_len, weir_place_policy_name(plan->policy),
 		   topo_bind_name(plan->bind), process->workers_len - strays, strays);
 }
 
@@ -105,7 +105,7 @@ void topo_print_process_text(const struct topo_process *process, const struct we
 		print_thread(process, &process->threads[i], plan, out);
 }
 
-/* ---- for programs ---- */
+/* ---- JSON ---- */
 
 static void put_thread(struct json_out *j, const struct topo_process *process,
 		       const struct topo_thread *thread,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * svg.c: a topology and a plan as a picture that stands by itself: nested boxes,
- * a cell for each CPU in the colour of its worker's group, hatched where it has none
- * and why, and what the plan was made from. With --what-if there are two of these, one
- * below the other, in which the CPUs are framed that have a worker in one only. Light or
- * dark as the reader has it.
+ * svg.c: draws a topology and a plan as a self-contained picture. It has nested boxes with
+ * a cell for each CPU, in the colour of its worker's group, or hatched if it has no worker;
+ * a legend with the reasons; and the input of the plan. With --what-if there are two such
+ * pictures, one below the other; a CPU that has a worker in only one of them has a frame.
+ * The colours follow the reader's light or dark mode.
  */
 #include <string.h>
 
@@ -54,13 +54,13 @@ struct picture {
 	const struct topo_view *view;
 	FILE *out;
 	struct topo_boxes boxes;
-	const char *when;		/* "now: ", "then: "; "" for the only one */
-	double width;			/* of all of it */
+	const char *when;		/* "now: ", "then: "; "" if there is only one picture */
+	double width;			/* of the whole picture */
 	double group_width;		/* of a group's entry in the legend */
-	struct weir_cpuset spare;	/* CPUs that the plan takes from, and no worker is counted on */
-	struct weir_cpuset marked;	/* CPUs that have a worker here, and not in the other one */
-	const char *mark;		/* what that means */
-	char letters[WEIR_CPU_OUT_LEN];	/* by reason, of those that there are */
+	struct weir_cpuset spare;	/* usable CPUs without a worker */
+	struct weir_cpuset marked;	/* CPUs with a worker here, but not in the other picture */
+	const char *mark;		/* the legend's text for them */
+	char letters[WEIR_CPU_OUT_LEN];	/* the letter of each reason that occurs */
 };
 
 static const char *group_css(unsigned group, char *buf, size_t len)
@@ -112,7 +112,7 @@ static void draw_frame(const struct picture *p, const struct topo_box *box, cons
 			  box->width - 14);
 }
 
-/* In percent of the fastest. */
+/* In percent of the fastest CPU. */
 static unsigned speed(const struct weir_topo_cpu *cpu)
 {
 	return (cpu->capacity * 100u + 512) / 1024;
@@ -129,7 +129,7 @@ static void list_workers(const struct picture *p, unsigned cpu, char *buf, size_
 	weir_cpuset_print(&workers, buf, len);
 }
 
-/* What is known of a CPU, for those who point at it. */
+/* The tooltip of a CPU. */
 static void describe_cpu(const struct picture *p, unsigned i, unsigned worker, unsigned workers,
 			 char *buf, size_t len)
 {
@@ -152,7 +152,7 @@ static void describe_cpu(const struct picture *p, unsigned i, unsigned worker, u
 					       : "no worker is counted on it");
 }
 
-/* What there is room for in its cell. */
+/* The CPU's number, and its speed if there is room. */
 static void name_cpu(const struct picture *p, const struct weir_topo_cpu *cpu, char *buf,
 		     size_t len)
 {
@@ -162,7 +162,7 @@ static void name_cpu(const struct picture *p, const struct weir_topo_cpu *cpu, c
 		snprintf(buf, len, p->boxes.compact && cpu->os > 999 ? "%u" : "P#%u", cpu->os);
 }
 
-/* What there is room for in its cell: "w0,8", or "×3" where that is too long. */
+/* The workers in a cell: "w0,8", or "×3" if that is too long. */
 static void name_workers(const struct picture *p, const struct topo_box *box, unsigned workers,
 			 char *buf, size_t len)
 {
@@ -236,7 +236,7 @@ static void draw(const struct picture *p, const struct topo_box *box)
 		draw(p, child);
 }
 
-/* ---- words ---- */
+/* ---- text ---- */
 
 static double line(const struct picture *p, double y, const char *css, const char *text)
 {
@@ -244,7 +244,7 @@ static double line(const struct picture *p, double y, const char *css, const cha
 	return y + LINE;
 }
 
-/* The machine, and what changes. */
+/* The machine, and the CPUs that gain or lose a worker. */
 static double write_head(const struct picture *p)
 {
 	const struct weir_topo *topo = p->view->topo;
@@ -292,7 +292,7 @@ static void describe_group(const struct picture *p, unsigned i, char *buf, size_
 		 group->first + group->workers - 1u, node, cpus);
 }
 
-/* That of the longest entry, as far as there is room. */
+/* The width of the longest entry, limited by the width of the picture. */
 static double measure_groups(const struct picture *p)
 {
 	char text[SET_LEN + 96];
@@ -306,7 +306,7 @@ static double measure_groups(const struct picture *p)
 	return widest < p->width - 2 * MARGIN ? widest : p->width - 2 * MARGIN;
 }
 
-/* The legend's groups stand in columns where there is room. */
+/* The legend's groups are in several columns if there is room. */
 static unsigned group_columns(const struct picture *p)
 {
 	return (unsigned)((p->width - 2 * MARGIN) / p->group_width);
@@ -321,7 +321,7 @@ static void write_group(const struct picture *p, unsigned i, double x, double y)
 	svg_label(p->out, x + SWATCH, y, "start", "text", text, p->group_width - SWATCH);
 }
 
-/* A box with a letter, and the CPUs that it stands for. */
+/* A legend entry: a box with a letter, and the CPUs that it stands for. */
 static double write_set(const struct picture *p, const char *css, const char *letter,
 			const char *what, const struct weir_cpuset *set, double y)
 {
@@ -392,7 +392,7 @@ static double write_why(const struct picture *p, double y)
 	return y;
 }
 
-/* ---- all of it ---- */
+/* ---- the whole picture ---- */
 
 static double lines_below(const struct picture *p)
 {
@@ -430,7 +430,7 @@ static void begin(const struct picture *p, double height)
 	svg_rect(p->out, 0, 0, p->width, height, "paper");
 }
 
-/* 0 or -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 static int prepare(struct picture *p)
 {
 	int rc = topo_boxes_init(&p->boxes, p->view, WIDTH);
@@ -450,7 +450,7 @@ static double placement_height(const struct picture *p)
 	return LINE + p->boxes.list[0].height + lines_below(p);
 }
 
-/* From a line at y on; what is below it. */
+/* Draw everything from y on; returns the y below it. */
 static double draw_placement(const struct picture *p, double y)
 {
 	double top = write_workers(p, y);
@@ -469,7 +469,7 @@ static void draw_one(struct picture *p)
 	svg_end(p->out);
 }
 
-/* What a runtime has now above what it would have. */
+/* Draw the current plan above the new one. */
 static int draw_both(struct picture *then)
 {
 	struct topo_view view;

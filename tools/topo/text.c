@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * text.c: a topology and a plan for people, 80 columns wide: the machine, what of
- * it may be used, the workers, then node by node what is there. Where a machine is
- * large, L3 domains that are alike are one entry.
+ * text.c: prints a topology and a plan as text, 80 columns wide: the machine, the usable
+ * CPUs, the workers, then the CPUs of each node. On a large machine, identical L3 domains
+ * are combined into one entry.
  */
 #include <stdarg.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "tools/common/text.h"
 #include "tools/topo/topo.h"
 
-/* So many CPUs are shown one by one; more are folded, unless --all is given. */
+/* A machine with more CPUs than this is folded, unless --all is given. */
 #define CPUS_LISTED 32
 #define IRQS_LISTED 8
 #define SET_LEN 1024
@@ -42,7 +42,7 @@ static const char *bytes(uint64_t value, char *buf, size_t len)
 	return buf;
 }
 
-/* Caches have round sizes: two digits, or all there are of more. */
+/* Caches have round sizes, so two digits are enough. */
 static const char *cache_bytes(uint64_t value, char *buf, size_t len)
 {
 	quantity_format(QUANTITY_BYTES, (double)value, 2, buf, len);
@@ -81,7 +81,7 @@ static void print_workers(const struct weir_plan *plan, const char *label, FILE 
 	text_entry(out, label, "%u in %u group%s; policy %s; %s%s", plan->workers_len,
 		   plan->groups_len, plural(plan->groups_len), weir_place_policy_name(plan->policy),
 		   topo_describe_binding(plan),
-		   plan->throttled ? "; a quota throttles them: no busy polling" : "");
+		   plan->throttled ? "; throttled by a quota, so no busy polling" : "");
 }
 
 /* ---- --what-if ---- */
@@ -115,7 +115,7 @@ static void print_speed(const struct weir_topo_cpu *cpu, FILE *out)
 		fprintf(out, "kind %-2u ", cpu->kind);
 }
 
-/* begins: the first of its core. */
+/* begins: whether it is the first CPU of its core. */
 static void print_cpu(const struct topo_view *view, unsigned i, bool begins, FILE *out)
 {
 	const struct weir_topo_cpu *cpu = &view->topo->cpus[i];
@@ -168,7 +168,7 @@ static void print_l3_name(const struct topo_view *view, const struct topo_domain
 		plural(domain->len), count > 1 ? " each" : "");
 }
 
-/* Why CPUs of a domain have no worker, as far as they have none. */
+/* Why CPUs of a domain have no worker. */
 static void print_reasons(const struct topo_view *view, const struct topo_domain *domain,
 			  const char *each, FILE *out)
 {
@@ -183,7 +183,7 @@ static void print_reasons(const struct topo_view *view, const struct topo_domain
 				  plural(domain->out[why]), each, weir_cpu_out_text(why));
 }
 
-/* count domains that are alike, as one. */
+/* Print a number of identical domains as one entry. */
 static void print_folded(const struct topo_view *view, const struct topo_domain *domain,
 			 unsigned count, FILE *out)
 {
@@ -224,7 +224,7 @@ static void print_pages(const struct topo_view *view, unsigned node, FILE *out)
 				(unsigned long long)host->pages[node][i].total);
 }
 
-/* fresh: the one before was another node, not just another package of the same. */
+/* fresh: this is a new node, and not only another package of the previous one. */
 static void print_node(const struct topo_view *view, const struct topo_domain *domain, bool fresh,
 		       FILE *out)
 {
@@ -244,8 +244,8 @@ static void print_node(const struct topo_view *view, const struct topo_domain *d
 	fputc('\n', out);
 }
 
-/* Node's memory is what its own file says; the machine's total may say something else. */
-static void print_memory_dispute(const struct topo_view *view, FILE *out)
+/* The nodes' memory and MemTotal come from different files and may disagree. */
+static void print_memory_mismatch(const struct topo_view *view, FILE *out)
 {
 	uint64_t total = 0, mine = view->host ? view->host->memory_bytes : 0;
 	char nodes[QUANTITY_LEN], machine[QUANTITY_LEN];
@@ -254,7 +254,7 @@ static void print_memory_dispute(const struct topo_view *view, FILE *out)
 		total += view->topo->nodes[i].memory_bytes;
 	if (!total || !mine || (total < mine + mine / 8 && mine < total + total / 8))
 		return;
-	text_entry(out, "memory", "the nodes have %s, but MemTotal is %s: they disagree",
+	text_entry(out, "memory", "the nodes have %s, but MemTotal is %s",
 		   bytes(total, nodes, sizeof(nodes)), bytes(mine, machine, sizeof(machine)));
 }
 
@@ -320,7 +320,7 @@ static bool meet(const struct weir_cpuset *a, const struct weir_cpuset *b)
 	return false;
 }
 
-/* The groups on whose CPUs an interrupt is taken: "0,2", or "-". */
+/* The groups whose CPUs handle an interrupt: "0,2", or "-". */
 static void groups_of(const struct topo_view *view, const struct weir_cpuset *cpus, char *buf)
 {
 	struct weir_cpuset groups = { { 0 } };
@@ -366,7 +366,7 @@ static void print_nic(const struct topo_view *view, const struct nic *nic, FILE 
 		fprintf(out, "  %-9s %5s  %-20s %-16s %-8s %s\n", "queue", "irq", "name",
 			"may run on", "runs on", "group");
 	else
-		fputs("  its interrupts are not to be seen from here\n", out);
+		fputs("  its interrupts are not visible here\n", out);
 	for (unsigned i = 0; i < listed; i++)
 		print_irq(view, &nic->irqs[i], out);
 	if (listed < nic->irqs_len)
@@ -400,7 +400,7 @@ static void print_why(const struct topo_view *view, FILE *out)
 		text_item(out, 2, "%s", view->plan->why[i]);
 }
 
-/* Cards of a machine that is not here: no more is known. */
+/* The network cards of another machine: only their nodes are known. */
 static void print_nic_places(const struct weir_topo *topo, FILE *out)
 {
 	if (topo->nics_len)
@@ -417,7 +417,7 @@ void topo_print_text(const struct topo_view *view, FILE *out)
 {
 	print_machine(view, out);
 	print_usable(view, out);
-	print_memory_dispute(view, out);
+	print_memory_mismatch(view, out);
 	print_workers(view->plan, view->now ? "then" : "workers", out);
 	print_change(view, out);
 	print_tree(view, out);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topo.c: `weir topo`: the machine, and where the workers of a runtime go on it. It
- * reads the topology and makes the plan with the functions that a runtime calls
- * when it starts, and shows both; it starts nothing and changes nothing.
+ * topo.c: `weir topo` shows the machine and where a runtime places its workers on it.
+ * It reads the topology and makes the plan with the functions that a runtime calls
+ * when it starts. It starts nothing and changes nothing.
  */
 #include "tools/topo/topo.h"
 
@@ -26,20 +26,20 @@ struct topo_config {
 static const struct option_spec specs[] = {
 	PLACE_OPTIONS(struct topo_config, where),
 	{ "workers", OPTION_COUNT, FIELD(workers), 1, 256, NULL, "N",
-	  "so many [WEIR_WORKERS, else what the CPUs and the quota allow]" },
+	  "number of workers [WEIR_WORKERS, or as CPUs and quota allow]" },
 	{ "input", OPTION_TEXT, FIELD(input), 0, 0, NULL, "MACHINE",
-	  "another: an hwloc XML file, or such as 'pack:2 l3:8 core:8 pu:2'" },
+	  "another machine: an hwloc XML file or 'pack:2 l3:8 core:8 pu:2'" },
 	{ "mask", OPTION_TEXT, FIELD(mask), 0, 0, NULL, "LIST",
-	  "as if the process were confined to these CPUs: 0-3,8" },
+	  "plan as if the process were confined to these CPUs: 0-3,8" },
 	{ "quota", OPTION_TEXT, FIELD(quota), 0, 0, NULL, "CPUS",
-	  "as if it had a quota of so many: 0.5, 2; none for no quota" },
+	  "plan as if the CPU quota were this: 0.5, 2, or none" },
 	{ "pid", OPTION_COUNT, FIELD(pid), 1, INT32_MAX, NULL, "N",
-	  "a process that runs: its threads, where they are, and its memory" },
+	  "show a running process: its threads, their CPUs, its memory" },
 	{ "what-if", OPTION_FLAG, FIELD(what_if), 0, 0, NULL, NULL,
-	  "compare with what a runtime gets without these options" },
-	{ "all", OPTION_FLAG, FIELD(all), 0, 0, NULL, NULL, "every CPU, however many there are" },
-	{ "json", OPTION_FLAG, FIELD(json), 0, 0, NULL, NULL, "the same as JSON" },
-	{ "svg", OPTION_FLAG, FIELD(svg), 0, 0, NULL, NULL, "a picture, as an SVG file" },
+	  "compare with the plan without these options" },
+	{ "all", OPTION_FLAG, FIELD(all), 0, 0, NULL, NULL, "list every CPU and interrupt" },
+	{ "json", OPTION_FLAG, FIELD(json), 0, 0, NULL, NULL, "print JSON" },
+	{ "svg", OPTION_FLAG, FIELD(svg), 0, 0, NULL, NULL, "print a picture as SVG" },
 };
 
 #define SPECS (sizeof(specs) / sizeof(specs[0]))
@@ -48,10 +48,10 @@ static const struct option_spec specs[] = {
 void topo_help(void)
 {
 	puts("usage: weir topo [OPTION...]\n\n"
-	     "Shows the machine and where the workers of a runtime go on it, and why: for the\n"
-	     "defaults, or for what weir proxy is given in the same options. Starts nothing.\n");
+	     "Shows the machine, where a runtime places its workers on it, and why. The options\n"
+	     "are those of weir proxy. Starts nothing and changes nothing.\n");
 	options_help(specs, SPECS);
-	puts("\nexit code: 0 shown, 1 it could not be, 2 bad usage or input\n"
+	puts("\nexit code: 0 shown, 1 not everything was shown, 2 invalid usage or input\n"
 	     "See weir-topo(1).");
 }
 
@@ -61,7 +61,7 @@ static int usage(const char *why)
 	return EXIT_USAGE;
 }
 
-/* As a library call has failed: -EINVAL and -EOPNOTSUPP are about what it was given. */
+/* Report a failed library call. Its errors other than -ENOMEM are about the input. */
 static int failed(int rc, const struct weir_why *why)
 {
 	fprintf(stderr, "weir topo: %s\n", *why->text ? why->text : weir_strerror(rc));
@@ -70,7 +70,7 @@ static int failed(int rc, const struct weir_why *why)
 
 /* ---- what if ---- */
 
-/* "0.5", "2", "none": thousandths of a CPU. */
+/* Parse "0.5", "2" or "none" into thousandths of a CPU. */
 static bool parse_quota(const char *text, unsigned *ret_milli)
 {
 	char *end;
@@ -89,7 +89,7 @@ static bool parse_quota(const char *text, unsigned *ret_milli)
 	return true;
 }
 
-/* A CPU that is nowhere is a slip, or meant for another machine. */
+/* A CPU that the machine does not have is an error. */
 static int parse_mask(const struct topo_config *cfg, const struct weir_topo *topo,
 		      struct weir_cpuset *ret_mask)
 {
@@ -106,16 +106,16 @@ static int parse_mask(const struct topo_config *cfg, const struct weir_topo *top
 			i++;
 		if (i == WEIR_CPUS_MAX)
 			return EXIT_DONE;
-		snprintf(reason.text, sizeof(reason.text), "there is no CPU %u", i);
+		snprintf(reason.text, sizeof(reason.text), "CPU %u does not exist", i);
 	}
 	weir_cpuset_print(&there, cpus, sizeof(cpus));
 	snprintf(why, sizeof(why),
-		 "--mask '%.60s': %.120s; expected CPUs such as 0-3,8, and the machine has %s",
+		 "--mask '%.60s': %.120s; expected CPUs such as 0-3,8; the machine has %s",
 		 cfg->mask, reason.text, cpus);
 	return usage(why);
 }
 
-/* The topology as if the process were confined as the options say. */
+/* Apply --mask and --quota to the topology. */
 static int cut(const struct topo_config *cfg, struct weir_topo *topo)
 {
 	unsigned milli = topo->quota_milli;
@@ -136,15 +136,15 @@ static int cut(const struct topo_config *cfg, struct weir_topo *topo)
 		return EXIT_DONE;
 	if (weir_topo_cut(topo, cfg->mask ? &mask : NULL, milli) == 0)
 		return EXIT_DONE;
-	snprintf(why, sizeof(why), "--mask '%.100s': none of these CPUs may be used here",
+	snprintf(why, sizeof(why), "--mask '%.100s': this process may use none of these CPUs",
 		 cfg->mask);
 	return usage(why);
 }
 
 /* ---- the plan ---- */
 
-/* As a runtime does. */
-static int workers_wanted(const struct topo_config *cfg, unsigned *ret_workers)
+/* The number of workers: --workers, or else WEIR_WORKERS, as for a runtime. */
+static int read_workers(const struct topo_config *cfg, unsigned *ret_workers)
 {
 	const char *text = getenv("WEIR_WORKERS");
 	uint64_t value = cfg->workers;
@@ -169,14 +169,14 @@ static int make_plan(const struct topo_config *cfg, const struct weir_topo *topo
 
 	if (place_options_read(&cfg->where, &place, why, sizeof(why)) < 0)
 		return usage(why);
-	code = workers_wanted(cfg, &place.workers);
+	code = read_workers(cfg, &place.workers);
 	if (code)
 		return code;
 	rc = weir_plan_new(topo, &place, ret_plan, &reason);
 	return rc < 0 ? failed(rc, &reason) : EXIT_DONE;
 }
 
-/* What a runtime has that is given nothing, on the machine as it is. */
+/* The plan without options, on the machine without --mask and --quota. */
 static int make_plan_now(const struct topo_config *cfg, struct weir_plan **ret_plan)
 {
 	struct topo_config plain = { .input = cfg->input };
@@ -240,7 +240,7 @@ static int view_plan(const struct topo_config *cfg, const struct weir_topo *topo
 
 /* ---- a process ---- */
 
-/* The plan that a runtime in that process would have: in its first thread's mask, as many workers. */
+/* The plan for that process: with its first thread's mask and its number of workers. */
 static int plan_process(const struct topo_config *cfg, const struct topo_process *process,
 			struct weir_plan **ret_plan)
 {
@@ -251,7 +251,7 @@ static int plan_process(const struct topo_config *cfg, const struct topo_process
 
 	if (rc < 0)
 		return failed(rc, &why);
-	/* Where nothing is left of our own CPUs, they stand as they are. */
+	/* If the process's mask has none of our CPUs, the cut fails and all of ours are used. */
 	weir_topo_cut(topo, &process->threads[0].allowed, topo->quota_milli);
 	if (!its.workers && process->workers_len <= 256)
 		its.workers = process->workers_len;
@@ -268,8 +268,7 @@ static int show_process(const struct topo_config *cfg)
 	char why[WHY_LEN];
 
 	if (rc == -ESRCH) {
-		snprintf(why, sizeof(why), "--pid '%d': there is no such process here",
-			 (int)cfg->pid);
+		snprintf(why, sizeof(why), "--pid '%d': no such process", (int)cfg->pid);
 		return usage(why);
 	}
 	if (rc < 0) {
@@ -282,8 +281,8 @@ static int show_process(const struct topo_config *cfg)
 	else if (code == EXIT_DONE)
 		topo_print_process_text(&process, plan, stdout);
 	if (code == EXIT_DONE && process.memory_error) {
-		snprintf(why, sizeof(why), "the memory of %d: %s", (int)cfg->pid,
-			 weir_strerror(process.memory_error));
+		snprintf(why, sizeof(why), "cannot read the memory nodes of process %d: %s",
+			 (int)cfg->pid, weir_strerror(process.memory_error));
 		usage(why);
 		code = EXIT_FAILED;
 	}
@@ -319,11 +318,11 @@ int topo_main(int argc, char **argv)
 	if (end)
 		return end - 1;
 	if (cfg.json && cfg.svg)
-		return usage("--json and --svg: expected one of them");
+		return usage("--json and --svg: expected only one of them");
 	if (cfg.pid && cfg.svg)
-		return usage("--pid: there is no picture of a process; expected without --svg");
+		return usage("--pid cannot be combined with --svg");
 	if (cfg.pid && (cfg.input || cfg.mask || cfg.quota || cfg.what_if))
-		return usage("--pid: a process that runs has its machine, mask and quota; "
-			     "expected without --input, --mask, --quota and --what-if");
+		return usage("--pid cannot be combined with --input, --mask, --quota or "
+			     "--what-if: the running process determines them");
 	return cfg.pid ? show_process(&cfg) : run(&cfg);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* view.c: what every way to show a topology and a plan needs to know of them; see topo.h. */
+/* view.c: derived data about a topology and a plan that all output formats use; see topo.h. */
 #include "tools/topo/topo.h"
 
 #include <stdlib.h>
@@ -16,10 +16,10 @@ const char *topo_describe_binding(const struct weir_plan *plan)
 {
 	static const char *const to[] = {
 		[WEIR_BIND_AUTO] = "",
-		[WEIR_BIND_NONE] = "bound to the CPUs that are used",
+		[WEIR_BIND_NONE] = "bound to the CPUs in use",
 		[WEIR_BIND_GROUP] = "bound to the CPUs of their group",
-		[WEIR_BIND_CORE] = "bound to a core each",
-		[WEIR_BIND_CPU] = "bound to a CPU each",
+		[WEIR_BIND_CORE] = "each bound to a core",
+		[WEIR_BIND_CPU] = "each bound to a CPU",
 	};
 	unsigned i = 0;
 
@@ -147,7 +147,7 @@ static bool is_known(const struct topo_view *view, const struct weir_topo_cpu *c
 	return false;
 }
 
-/* A domain and all of its CPUs, which begins with this one. */
+/* Add the domain that begins with this CPU, and all of its CPUs. */
 static void add_domain(struct topo_view *view, unsigned begin, unsigned *order_len)
 {
 	const struct weir_topo_cpu *first = &view->topo->cpus[begin], *cpu, *previous = NULL;
