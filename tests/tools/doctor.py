@@ -137,7 +137,7 @@ def filtered(error, word):
     setup = findings["uring.setup"]
     check(setup["level"] == "warn", setup)
     check(f"io_uring_setup: {word}: a seccomp filter denies it" in setup["found"], setup)
-    for name in ("io_uring_setup", "io_uring_enter", "io_uring_register", "epoll serves"):
+    for name in ("io_uring_setup", "io_uring_enter", "io_uring_register", "weir uses epoll"):
         check(name in setup["advice"], name, setup)
     check("uring.napi" not in findings, "features of a ring that cannot be made")
     code, out, _ = run_weir("doctor", preexec_fn=deny(IO_URING_SETUP, error))

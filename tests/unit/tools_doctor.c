@@ -76,7 +76,7 @@ START_TEST(a_runtime_that_does_not_start)
 	expect_now("runtime.start", DOCTOR_FAIL,
 		   "does not start: unknown backend 'foo'; this build has: epoll",
 		   "unset WEIR_BACKEND");
-	HAS(got("runtime.start")->advice, "the environment asks for it: WEIR_BACKEND is 'foo'");
+	HAS(got("runtime.start")->advice, "the environment sets it: WEIR_BACKEND is 'foo'");
 	expect("cpu.allowed", DOCTOR_PASS, "weir does not start", "");
 	/* Both are set, and one is refused first. */
 	says.env_workers = "abc";
@@ -168,7 +168,7 @@ START_TEST(fixes_as_a_script)
 	doctor_fix(&doctor, "sysctl -w x=1");
 	doctor_add(&doctor, DOCTOR_WARN, "g", "not so optional");
 	doctor_fix(&doctor, "sysctl -w y=1");
-	HAS(printed(doctor_print_script), "reboot; settings that shall go into /etc/sysctl.d.\n"
+	HAS(printed(doctor_print_script), "write them to /etc/sysctl.d.\n"
 					  "\n# WARN b: two lines\nsysctl -w x=1\n"
 					  "\n# INFO c: so so\n# optional: sysctl -w y=1\n"
 					  "\n# FAIL d: bad\n# pray\n"

@@ -74,10 +74,10 @@ END_TEST
 START_TEST(isolated_cpus)
 {
 	put("/sys/devices/system/cpu/isolated", "4-7\n");
-	expect_now("cpu.isolated", DOCTOR_INFO, "none of them in our mask 0-3",
+	expect_now("cpu.isolated", DOCTOR_INFO, "none of them in this process's mask 0-3",
 		   "taskset -pc 4-7 $$");
 	put(STATUS, "Cpus_allowed_list:\t2-5\n");
-	expect_now("cpu.isolated", DOCTOR_WARN, "4-7, among them 2 of our 4 CPUs",
+	expect_now("cpu.isolated", DOCTOR_WARN, "4-7, including 2 of this process's 4 CPUs",
 		   "taskset -pc 4-7 $$");
 	HAS(got("cpu.isolated")->advice, "--bind cpu");
 	put("/sys/devices/system/cpu/nohz_full", "4-7\n");
@@ -104,7 +104,7 @@ END_TEST
 START_TEST(cpus_without_deferred_work)
 {
 	put("/proc/cmdline", "quiet rcu_nocbs=4-7 nohz_full=4-7\n");
-	expect_now("cpu.rcu_nocbs", DOCTOR_INFO, "4-7: the kernel's", "");
+	expect_now("cpu.rcu_nocbs", DOCTOR_INFO, "4-7: RCU callbacks", "");
 	put("/proc/cmdline", "quiet\n");
 	examine(DOCTOR_PROXY);
 	ck_assert_ptr_null(find("cpu.rcu_nocbs"));
@@ -113,7 +113,7 @@ END_TEST
 
 START_TEST(governors)
 {
-	expect_now("cpu.governor", DOCTOR_INFO, "none to be seen", "");
+	expect_now("cpu.governor", DOCTOR_INFO, "not visible here", "");
 	put(GOVERNOR("0"), "performance\n");
 	put(GOVERNOR("2"), "performance\n");
 	expect_now("cpu.governor", DOCTOR_PASS, "performance on all 2", "");
@@ -173,16 +173,16 @@ START_TEST(locked_memory)
 	says.memlock = 2 << 20;
 	expect_now("limits.memlock", DOCTOR_PASS, "2048 KiB", "");
 	says.memlock--;
-	expect_now("limits.memlock", DOCTOR_WARN, "4 workers want 2048", fix);
+	expect_now("limits.memlock", DOCTOR_WARN, "4 workers need 2048", fix);
 	says.cpus.mask_cpus = 64;
 	says.memlock = 8 << 20;
-	expect_now("limits.memlock", DOCTOR_WARN, "64 workers want 32768", fix);
+	expect_now("limits.memlock", DOCTOR_WARN, "64 workers need 32768", fix);
 	quota(1000, "/c/cpu.max");
 	expect_now("limits.memlock", DOCTOR_PASS, "8192 KiB", "");
 	says.memlock = 64 << 10;
 	expect_now("limits.memlock", DOCTOR_WARN, "64 KiB for the io_uring rings", fix);
 	put(STATUS, "CapEff:\t0000000000004000\n");
-	expect_now("limits.memlock", DOCTOR_PASS, "64 KiB, of which CAP_IPC_LOCK exempts", "");
+	expect_now("limits.memlock", DOCTOR_PASS, "64 KiB, but CAP_IPC_LOCK lifts the limit", "");
 }
 END_TEST
 

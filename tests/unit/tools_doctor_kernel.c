@@ -56,7 +56,7 @@ END_TEST
 
 START_TEST(where_the_kernel_runs)
 {
-	expect_now("kernel.runs_on", DOCTOR_INFO, "no virtual machine", "");
+	expect_now("kernel.runs_on", DOCTOR_INFO, "no sign of a virtual machine", "");
 	put("/proc/cpuinfo", "flags\t: fpu hypervisor lm\n");
 	put("/.dockerenv", "");
 	expect_now("kernel.runs_on", DOCTOR_INFO, "a virtual machine, in a container", "");
@@ -122,7 +122,7 @@ START_TEST(clock_sources)
 	const char *fix = "echo tsc >" CLOCKS "current_clocksource";
 
 	put(CLOCKS "current_clocksource", "hpet\n");
-	expect_now("clock.source", DOCTOR_WARN, "hpet (of: tsc hpet )", fix);
+	expect_now("clock.source", DOCTOR_WARN, "hpet (available: tsc hpet )", fix);
 	put(CLOCKS "current_clocksource", "kvm-clock\n");
 	expect_now("clock.source", DOCTOR_WARN, "kvm-clock", fix);
 	put(CLOCKS "available_clocksource", "kvm-clock acpi_pm \n");

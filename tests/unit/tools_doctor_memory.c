@@ -69,7 +69,7 @@ START_TEST(transparent_huge_pages)
 	put(THP "defrag", "[always] defer defer+madvise madvise never\n");
 	expect_now("memory.transparent", DOCTOR_PASS, "madvise, defrag always", "");
 	put(THP "enabled", "[always] madvise never\n");
-	expect_now("memory.transparent", DOCTOR_WARN, "wait until memory has been compacted",
+	expect_now("memory.transparent", DOCTOR_WARN, "wait for memory compaction",
 		   "echo madvise >" THP "defrag");
 	put(THP "defrag", "always defer defer+madvise [madvise] never\n");
 	expect_now("memory.transparent", DOCTOR_PASS, "always, defrag madvise", "");

@@ -62,10 +62,10 @@ START_TEST(a_good_card)
 {
 	examine(DOCTOR_PROXY);
 	expect("nic.queues.eth0", DOCTOR_PASS, "ixgbe: 4 receive queues for 4 workers", "");
-	expect("nic.irqs.eth0", DOCTOR_PASS, "4 of its queues, taken on CPUs 0-3", "");
+	expect("nic.irqs.eth0", DOCTOR_PASS, "interrupts of 4 queues run on CPUs 0-3", "");
 	expect("nic.offload.eth0", DOCTOR_PASS, "GRO on, TSO on", "");
 	expect("nic.steering.eth0", DOCTOR_INFO, "RPS off, RFS off, XPS on 0 of 4", "");
-	expect("nic.irqbalance", DOCTOR_PASS, "does not run", "");
+	expect("nic.irqbalance", DOCTOR_PASS, "is not running", "");
 	ck_assert_ptr_null(find("nic.ring.eth0"));
 	ck_assert_ptr_null(find("nic.queues.lo"));
 	for (unsigned i = 0; i < doctor.len; i++)
@@ -76,7 +76,7 @@ END_TEST
 START_TEST(a_card_that_is_down)
 {
 	put(ETH "operstate", "down\n");
-	expect_now("nic.none", DOCTOR_INFO, "none that is up", "");
+	expect_now("nic.none", DOCTOR_INFO, "no network card is up", "");
 	ck_assert_ptr_null(find("nic.queues.eth0"));
 }
 END_TEST
@@ -84,7 +84,7 @@ END_TEST
 START_TEST(fewer_queues_than_workers)
 {
 	says.cpus.mask_cpus = 8;
-	expect_now("nic.queues.eth0", DOCTOR_INFO, "4 receive queues, and no more to be had", "");
+	expect_now("nic.queues.eth0", DOCTOR_INFO, "4 receive queues, which is the maximum", "");
 	says.nic.queues = 4;
 	says.nic.queues_max = 16;
 	says.nic.combined = true;
@@ -115,7 +115,7 @@ START_TEST(all_interrupts_on_one_cpu)
 	for (unsigned irq = 40; irq < 44; irq++)
 		put_irq_cpus(irq, "2\n");
 	expect_now(
-		"nic.irqs.eth0", DOCTOR_WARN, "all 4 of its queues are taken on CPU 2",
+		"nic.irqs.eth0", DOCTOR_WARN, "all interrupts of its 4 queues run on CPU 2",
 		"echo 0 >/proc/irq/40/smp_affinity_list; echo 1 >/proc/irq/41/smp_affinity_list; "
 		"echo 2 >/proc/irq/42/smp_affinity_list; echo 3 >/proc/irq/43/smp_affinity_list");
 	says.cpus.mask_cpus = 1;
@@ -130,11 +130,11 @@ START_TEST(interrupts_on_another_node)
 	says.nodes = says.packages = 2;
 	says.node_bytes[1] = 8ull << 30;
 	examine(DOCTOR_PROXY);
-	expect("nic.node.eth0", DOCTOR_WARN, "on node 0, and 2 of 4", "");
+	expect("nic.node.eth0", DOCTOR_WARN, "on node 0; 2 of its 4", "");
 	HAS(got("nic.node.eth0")->advice, "CPUs of node 0");
 	put_irq_cpus(42, "0-1\n");
 	put_irq_cpus(43, "1-2\n");
-	expect_now("nic.node.eth0", DOCTOR_PASS, "0 of 4", "");
+	expect_now("nic.node.eth0", DOCTOR_PASS, "0 of its 4", "");
 	put(ETH "device/numa_node", "-1\n");
 	examine(DOCTOR_PROXY);
 	ck_assert_ptr_null(find("nic.node.eth0"));
@@ -162,10 +162,10 @@ START_TEST(irqbalance_against_bound_workers)
 {
 	put("/proc/1/comm", "systemd\n");
 	put("/proc/812/comm", "irqbalance\n");
-	expect_now("nic.irqbalance", DOCTOR_PASS, "runs, and the workers are not bound", "");
+	expect_now("nic.irqbalance", DOCTOR_PASS, "runs, but the workers are not bound", "");
 	says.nodes = says.packages = 2;
 	says.node_bytes[1] = 8ull << 30;
-	expect_now("nic.irqbalance", DOCTOR_WARN, "moves interrupts onto CPUs",
+	expect_now("nic.irqbalance", DOCTOR_WARN, "moves interrupts to CPUs",
 		   "systemctl stop irqbalance");
 }
 END_TEST
@@ -175,7 +175,7 @@ START_TEST(busy_polling_under_a_quota)
 	put("/proc/sys/net/core/busy_poll", "50\n");
 	expect_now("nic.busy_poll", DOCTOR_INFO, "busy_poll 50 us, busy_read 0 us", "");
 	quota(2000, "/c/cpu.max");
-	expect_now("nic.busy_poll", DOCTOR_WARN, "burns the CPU quota",
+	expect_now("nic.busy_poll", DOCTOR_WARN, "uses up the CPU quota",
 		   "sysctl -w net.core.busy_poll=0 net.core.busy_read=0");
 }
 END_TEST

@@ -64,7 +64,7 @@ START_TEST(uring_denied_by_seccomp)
 	HAS(got("uring.setup")->advice, "io_uring_enter");
 	HAS(got("uring.setup")->advice, "seccomp=");
 	put(STATUS, UNFILTERED);
-	expect_now("uring.setup", DOCTOR_WARN, "by neither sysctl nor seccomp", "");
+	expect_now("uring.setup", DOCTOR_WARN, "neither a sysctl nor seccomp forbids it", "");
 }
 END_TEST
 
@@ -125,10 +125,10 @@ START_TEST(uring_features_that_are_missing)
 	says.uring.bounded = 8;
 	says.uring.unbounded = 1000;
 	examine(DOCTOR_PROXY);
-	expect("uring.setup", DOCTOR_PASS, "a ring was made", "");
+	expect("uring.setup", DOCTOR_PASS, "a ring was created", "");
 	expect("uring.submit_all", DOCTOR_PASS, "works", "");
-	expect("uring.defer_taskrun", DOCTOR_WARN, "not here (EINVAL; Linux 6.1 has it)", "");
-	expect("uring.napi", DOCTOR_INFO, "not here (EINVAL; Linux 6.9 has it)", "");
+	expect("uring.defer_taskrun", DOCTOR_WARN, "not available (EINVAL; Linux 6.1 has it)", "");
+	expect("uring.napi", DOCTOR_INFO, "not available (EINVAL; Linux 6.9 has it)", "");
 	expect("uring.buf_ring", DOCTOR_WARN, "refused (ENOMEM; Linux 5.19 has it)", "");
 	expect("uring.direct", DOCTOR_INFO, "refused (EPERM; Linux 5.19 has it)", "");
 	HAS(got("uring.buf_ring")->advice, "memlock");

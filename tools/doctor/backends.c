@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends.c: the library's own answer to which of its backends can run
- * here, and what this kernel's epoll and kqueue have to offer.
+ * backends.c: which of the library's backends can run here, according to the library,
+ * and the features of this kernel's epoll.
  */
 #include <string.h>
 
@@ -15,7 +15,7 @@ static void add_backend(struct doctor *doctor, const struct weir_backend_info *i
 	snprintf(id, sizeof(id), "backend.%s", info->name);
 	if (info->err == 0) {
 		doctor_add(doctor, DOCTOR_PASS, id, "can run here%s",
-			   *any ? "" : "; what --backend auto takes");
+			   *any ? "" : "; --backend auto takes it");
 		*any = true;
 	} else {
 		doctor_add(doctor, info->err == -ENOENT ? DOCTOR_INFO : DOCTOR_WARN, id, "%s",
@@ -35,7 +35,7 @@ static void check_registry(struct doctor *doctor, bool *ret_kqueue)
 	}
 	if (!any) {
 		doctor_add(doctor, DOCTOR_FAIL, "backend.any", "no backend can run here");
-		doctor_advise(doctor, "without one there is no I/O: see the reasons above");
+		doctor_advise(doctor, "without a backend there is no I/O; see the reasons above");
 	}
 }
 
@@ -47,8 +47,8 @@ static void check_epoll(struct doctor *doctor)
 	if (epoll.create < 0) {
 		doctor_add(doctor, DOCTOR_FAIL, "epoll.create", "epoll_create1: %s",
 			   doctor_errno_name(epoll.create));
-		doctor_advise(doctor,
-			      "nothing is left to fall back to: a seccomp filter, or ulimit -n");
+		doctor_advise(doctor, "there is no other fallback; look for a seccomp filter, or "
+				      "check ulimit -n");
 		return;
 	}
 	if (epoll.exclusive == 0)
@@ -58,13 +58,13 @@ static void check_epoll(struct doctor *doctor)
 			   doctor_errno_name(epoll.exclusive));
 	if (epoll.wait2 == 0)
 		doctor_add(doctor, DOCTOR_PASS, "epoll.pwait2",
-			   "epoll_pwait2 works: waits in nanoseconds");
+			   "epoll_pwait2 works: timers have nanosecond precision");
 	else
 		doctor_add(doctor, DOCTOR_INFO, "epoll.pwait2",
-			   "no epoll_pwait2 (5.11): %s; waits in milliseconds",
+			   "no epoll_pwait2 (5.11): %s; timers have millisecond precision",
 			   doctor_errno_name(epoll.wait2));
 	doctor_add(doctor, DOCTOR_INFO, "epoll.busy_poll", "busy polling per epoll (6.9): %s",
-		   epoll.busy_poll == 0 ? "there" : doctor_errno_name(epoll.busy_poll));
+		   epoll.busy_poll == 0 ? "available" : doctor_errno_name(epoll.busy_poll));
 }
 
 void doctor_check_backends(struct doctor *doctor)
@@ -75,5 +75,6 @@ void doctor_check_backends(struct doctor *doctor)
 	check_registry(doctor, &kqueue);
 	check_epoll(doctor);
 	if (!kqueue)
-		doctor_add(doctor, DOCTOR_INFO, "backend.kqueue", "not a backend of this build");
+		doctor_add(doctor, DOCTOR_INFO, "backend.kqueue",
+			   "this build has no kqueue backend");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * checks.c: every check of `weir doctor`, in the order of the report. A
- * group more is a file more and a line here.
+ * checks.c: all groups of checks, in the order of the report. A new group needs a
+ * file and a line here.
  */
 #include "tools/doctor/doctor.h"
 

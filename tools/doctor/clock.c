@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * clock.c: where the time comes from, how fine it is, and what it costs
- * to ask. weir asks a few times per turn of a worker.
+ * clock.c: the clock source, its resolution, and the cost of reading it. A worker reads
+ * the clock a few times per turn.
  */
 #include <string.h>
 
 #include "tools/doctor/doctor.h"
 
 #define SOURCES "/sys/devices/system/clocksource/clocksource0/"
-/* Above that, asking is a system call. */
+/* Above this cost, reading the clock is a system call. */
 #define COST_GOOD_NS 100
 #define RESOLUTION_GOOD_NS 1000
 
-/* Read without a system call, if not all as cheaply. */
+/* Sources that are read without a system call. */
 static bool is_cheap(const char *source)
 {
 	return doctor_has_word(
@@ -34,7 +34,7 @@ static void check_source(struct doctor *doctor)
 	doctor_read(doctor, SOURCES "available_clocksource", others, sizeof(others));
 	doctor_add(doctor,
 		   is_cheap(source) && !doctor_has_word(others, "tsc") ? DOCTOR_INFO : DOCTOR_WARN,
-		   "clock.source", "%s (of: %s)", source, others);
+		   "clock.source", "%s (available: %s)", source, others);
 	if (doctor_has_word(others, "tsc"))
 		doctor_fix(doctor, "echo tsc >" SOURCES "current_clocksource");
 	else if (!is_cheap(source))
@@ -50,8 +50,8 @@ static void check_invariant(struct doctor *doctor)
 		return;
 	invariant = doctor_has_word(flags, "constant_tsc") && doctor_has_word(flags, "nonstop_tsc");
 	doctor_add(doctor, invariant ? DOCTOR_PASS : DOCTOR_INFO, "clock.invariant",
-		   invariant ? "the tsc runs evenly, and on in sleep"
-			     : "the tsc follows the CPU's speed or stops in sleep");
+		   invariant ? "the tsc has a constant rate and runs in sleep states"
+			     : "the tsc changes with the CPU's speed or stops in sleep states");
 }
 
 static void check_cost(struct doctor *doctor)
@@ -65,12 +65,14 @@ static void check_cost(struct doctor *doctor)
 	doctor_add(doctor, fine ? DOCTOR_PASS : DOCTOR_WARN, "clock.resolution", "%llu ns",
 		   (unsigned long long)clock.resolution_ns);
 	if (!fine)
-		doctor_advise(doctor, "boot without highres=off: timers are late by that much");
-	doctor_add(doctor, cheap ? DOCTOR_PASS : DOCTOR_WARN, "clock.cost", "%llu ns to ask%s",
+		doctor_advise(doctor,
+			      "boot without highres=off: timers are late by up to this time");
+	doctor_add(doctor, cheap ? DOCTOR_PASS : DOCTOR_WARN, "clock.cost", "%llu ns per reading%s",
 		   (unsigned long long)clock.cost_ns,
-		   cheap ? "" : ": asking is a system call, or emulated");
+		   cheap ? "" : ": each reading is a system call, or emulated");
 	if (!cheap)
-		doctor_advise(doctor, "a clock source that user space reads, see clock.source");
+		doctor_advise(doctor,
+			      "choose a clock source that user space can read; see clock.source");
 }
 
 void doctor_check_clock(struct doctor *doctor)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu.c: how much CPU this process may use, and whether it gets that:
- * affinity, quota and throttling, a hypervisor's share, isolation, clock speed.
+ * cpu.c: how much CPU this process may use and really gets: affinity, quota and
+ * throttling, a hypervisor's share, isolation, clock speed.
  */
 #include <string.h>
 
@@ -45,7 +45,7 @@ static void check_allowed(struct doctor *doctor, const struct weir_cpu_allowance
 		   starts);
 }
 
-/* A path goes into a command between single quotes. */
+/* Whether a path can be put into a command between single quotes. */
 static bool quotable(const char *path)
 {
 	for (; *path; path++)
@@ -73,12 +73,12 @@ static void check_quota(struct doctor *doctor, const struct weir_cpu_allowance *
 		doctor_add(doctor, DOCTOR_PASS, "cpu.quota", "none");
 		return;
 	}
-	/* Whole CPUs keep every worker busy without being throttled; a benchmark wants no bounds. */
+	/* A quota of one CPU per worker does not throttle, but still disturbs a benchmark. */
 	level = milli < workers * 1000 ? DOCTOR_WARN : doctor_warn_for(doctor, DOCTOR_BENCH);
 	if (milli > allowance->mask_cpus * 1000)
 		level = DOCTOR_INFO;
 	doctor_add(doctor, level, "cpu.quota",
-		   "%u.%02u CPUs for %u worker%s%s; neither pin them nor poll busily",
+		   "%u.%02u CPUs for %u worker%s%s; do not pin them, and do not busy-poll",
 		   milli / 1000, milli % 1000 / 10, workers, workers == 1 ? "" : "s",
 		   milli < workers * 1000 ? ", which are throttled when busy" : "");
 	if (level == DOCTOR_WARN)
@@ -95,14 +95,14 @@ static void check_throttled(struct doctor *doctor, const struct weir_cpu_allowan
 		return;
 	}
 	doctor_add(doctor, DOCTOR_WARN, "cpu.throttled",
-		   "in %llu of %llu periods, %.1f s in all: each is a pause of every worker",
+		   "in %llu of %llu periods, %.1f s in total; each time, all workers pause",
 		   (unsigned long long)allowance->throttled,
 		   (unsigned long long)allowance->periods,
 		   (double)allowance->throttled_ns / (double)WEIR_SEC);
 	fix_quota(doctor, allowance->quota_file);
 }
 
-/* ---- who else has it ---- */
+/* ---- other users of the CPUs ---- */
 
 static void check_steal(struct doctor *doctor)
 {
@@ -121,10 +121,11 @@ static void check_steal(struct doctor *doctor)
 		   "cpu.steal", "%.2f%% of the CPU time since boot went to other virtual machines",
 		   percent);
 	if (percent >= 1)
-		doctor_advise(doctor, "measure ratios, interleaved, or on a machine of your own");
+		doctor_advise(doctor,
+			      "measure ratios with interleaved runs, or use a dedicated machine");
 }
 
-/* The scheduler moves nothing onto or between isolated CPUs. */
+/* The kernel's scheduler moves no thread to or between isolated CPUs. */
 static void check_isolated(struct doctor *doctor)
 {
 	char isolated[256] = "", mine[256] = "";
@@ -141,21 +142,22 @@ static void check_isolated(struct doctor *doctor)
 	for (unsigned i = 0; i < DOCTOR_CPUS_MAX; i++)
 		both += out[i] && allowed[i];
 	if (!both) {
-		doctor_add(doctor, DOCTOR_INFO, "cpu.isolated", "%s, none of them in our mask %s",
-			   isolated, mine);
+		doctor_add(doctor, DOCTOR_INFO, "cpu.isolated",
+			   "%s, none of them in this process's mask %s", isolated, mine);
 		doctor_fix(doctor, "taskset -pc %s $$", isolated);
 		return;
 	}
 	doctor_add(doctor, DOCTOR_WARN, "cpu.isolated",
-		   "%s, among them %u of our %u CPUs: nothing is balanced there", isolated, both,
-		   mine_count);
+		   "%s, including %u of this process's %u CPUs: the kernel does not balance "
+		   "threads there",
+		   isolated, both, mine_count);
 	doctor_advise(
 		doctor,
-		"bind the workers (--bind cpu), and start them in this shell behind the command");
+		"bind the workers (--bind cpu), and start them in this shell after the command");
 	doctor_fix(doctor, "taskset -pc %s $$", isolated);
 }
 
-/* Of the kernel's command line. */
+/* Reads rcu_nocbs from the kernel's command line. */
 static void check_rcu(struct doctor *doctor)
 {
 	char line[2048], *at;
@@ -165,7 +167,7 @@ static void check_rcu(struct doctor *doctor)
 	at = strstr(line, "rcu_nocbs=");
 	if (at)
 		doctor_add(doctor, DOCTOR_INFO, "cpu.rcu_nocbs",
-			   "%.*s: the kernel's deferred work of those runs elsewhere",
+			   "%.*s: RCU callbacks of these CPUs run on other CPUs",
 			   (int)strcspn(at + 10, " "), at + 10);
 }
 
@@ -192,7 +194,7 @@ static void check_nohz(struct doctor *doctor)
 	if (doctor_read(doctor, CPU "/nohz_full", text, sizeof(text)) && *text >= '0' &&
 	    *text <= '9')
 		doctor_add(doctor, DOCTOR_INFO, "cpu.nohz_full",
-			   "%s: no tick there while one thread runs", text);
+			   "%s: these CPUs have no tick while they run a single thread", text);
 }
 
 /* ---- speed ---- */
@@ -215,12 +217,13 @@ static void check_governor(struct doctor *doctor)
 		snprintf(other, sizeof(other), "%s", governor);
 	}
 	if (!seen) {
-		doctor_add(doctor, DOCTOR_INFO, "cpu.governor", "none to be seen from here");
+		doctor_add(doctor, DOCTOR_INFO, "cpu.governor", "not visible here");
 	} else if (!differ) {
 		doctor_add(doctor, DOCTOR_PASS, "cpu.governor", "performance on all %u", seen);
 	} else {
 		doctor_add(doctor, doctor_warn_for(doctor, DOCTOR_BENCH), "cpu.governor",
-			   "%s on %u of %u CPUs: the clock follows the load", other, differ, seen);
+			   "%s on %u of %u CPUs: the clock speed follows the load", other, differ,
+			   seen);
 		doctor_fix(doctor, "%s", PERFORMANCE);
 	}
 }
@@ -246,7 +249,7 @@ static void check_turbo(struct doctor *doctor)
 		return;
 	}
 	doctor_add(doctor, DOCTOR_WARN, "cpu.turbo",
-		   "on: the speed depends on heat and on the neighbours");
+		   "on: the speed depends on temperature and on other cores");
 	doctor_fix(doctor, "%s", fix);
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * doctor.c: `weir doctor`: looks at what this machine gives a program on weir,
- * says what is not as it should be, and with which command it would be. It
- * changes nothing.
+ * doctor.c: `weir doctor` checks what this machine offers to a program that uses weir.
+ * It reports what is wrong and the command that fixes it. It changes nothing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +19,10 @@ struct doctor_config {
 
 static const struct option_spec specs[] = {
 	{ "for", OPTION_CHOICE, FIELD(use), 0, 0, doctor_uses, "USE",
-	  "proxy or bench: what counts as a warning [proxy]" },
-	{ "json", OPTION_FLAG, FIELD(json), 0, 0, NULL, NULL, "the findings as JSON" },
+	  "what the machine will be used for: proxy or bench [proxy]" },
+	{ "json", OPTION_FLAG, FIELD(json), 0, 0, NULL, NULL, "print the findings as JSON" },
 	{ "fix-script", OPTION_FLAG, FIELD(script), 0, 0, NULL, NULL,
-	  "print the commands as a shell script; runs none" },
+	  "print the commands as a shell script, without running it" },
 };
 
 #define SPECS (sizeof(specs) / sizeof(specs[0]))
@@ -31,11 +30,12 @@ static const struct option_spec specs[] = {
 void doctor_help(void)
 {
 	puts("usage: weir doctor [OPTION...]\n\n"
-	     "Tries what weir needs of this machine and says what is missing, a line a check:\n"
-	     "PASS, INFO, WARN or FAIL, what was found, and the command that mends it.\n"
-	     "Changes nothing.\n");
+	     "Tries what weir needs from this machine and reports what is missing. Each check\n"
+	     "has a line: PASS, INFO, WARN or FAIL, what was found, and the command that fixes\n"
+	     "it. Changes nothing.\n");
 	options_help(specs, SPECS);
-	puts("\nexit code: 0 no check failed (there may be warnings), 1 one did, 2 bad usage\n"
+	puts("\nexit code: 0 no check failed (there may be warnings), 1 a check failed,\n"
+	     "2 invalid usage\n"
 	     "See weir-doctor(1).");
 }
 
@@ -70,7 +70,7 @@ int doctor_main(int argc, char **argv)
 	if (end)
 		return end - 1;
 	if (cfg.json && cfg.script) {
-		fputs("weir doctor: --json and --fix-script: expected one of them\n", stderr);
+		fputs("weir doctor: --json and --fix-script: expected only one of them\n", stderr);
 		return EXIT_USAGE;
 	}
 	return examine(&cfg);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ethtool.c: what a network card's driver says of itself, asked as ethtool(8) does. */
+/* ethtool.c: what a network card's driver reports, by the ioctls of ethtool(8). */
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>

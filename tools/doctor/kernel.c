@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel.c: the kernel by its version, the faults that its version is
- * known for, what it runs on, and what its mitigations leave of a system call.
+ * kernel.c: the kernel's version and its known faults, whether it runs in a virtual
+ * machine or container, its mitigations, and guard pages.
  */
 #include <dirent.h>
 #include <limits.h>
@@ -12,7 +12,7 @@
 
 #define VULNERABILITIES "/sys/devices/system/cpu/vulnerabilities"
 
-/* From the first kernel that has it up to the first that has the remedy. */
+/* A fault of all kernels from .since on and below .below. */
 struct fault {
 	const char *id;
 	unsigned since, below;
@@ -21,14 +21,14 @@ struct fault {
 
 static const struct fault faults[] = {
 	{ "kernel.uring_sqpoll", DOCTOR_KERNEL(5u, 1, 0), DOCTOR_KERNEL(5u, 10, 186),
-	  "io_uring's SQPOLL thread never sleeps (weir has none, other programs may)",
+	  "io_uring's SQPOLL thread never sleeps (weir does not use it, other programs may)",
 	  "boot 5.10.186 or newer" },
 	{ "kernel.uring_enomem", DOCTOR_KERNEL(5u, 1, 0), DOCTOR_KERNEL(6u, 6, 86),
-	  "io_uring answers ENOMEM while there is memory", "boot 6.6.86 or newer" },
+	  "io_uring may return ENOMEM although there is memory", "boot 6.6.86 or newer" },
 	{ "kernel.uring_enomem", DOCTOR_KERNEL(6u, 7, 0), DOCTOR_KERNEL(6u, 12, 21),
-	  "io_uring answers ENOMEM while there is memory", "boot 6.12.21 or newer" },
+	  "io_uring may return ENOMEM although there is memory", "boot 6.12.21 or newer" },
 	{ "kernel.uring_enomem", DOCTOR_KERNEL(6u, 13, 0), DOCTOR_KERNEL(6u, 13, 9),
-	  "io_uring answers ENOMEM while there is memory", "boot 6.13.9 or newer" },
+	  "io_uring may return ENOMEM although there is memory", "boot 6.13.9 or newer" },
 };
 
 static unsigned parse_version(const char *release)
@@ -45,7 +45,7 @@ static void check_version(struct doctor *doctor)
 	struct utsname name;
 
 	if (doctor->machine->name(&name) < 0) {
-		doctor_add(doctor, DOCTOR_INFO, "kernel.version", "uname does not answer");
+		doctor_add(doctor, DOCTOR_INFO, "kernel.version", "uname failed");
 		return;
 	}
 	doctor->kernel = parse_version(name.release);
@@ -58,7 +58,7 @@ static void check_version(struct doctor *doctor)
 		return;
 	}
 	doctor->findings[doctor->len - 1].level = DOCTOR_WARN;
-	doctor_advise(doctor, "weir's io_uring wants 6.1; epoll serves before that");
+	doctor_advise(doctor, "weir's io_uring backend needs 6.1; until then weir uses epoll");
 }
 
 static void check_faults(struct doctor *doctor)
@@ -74,7 +74,7 @@ static void check_faults(struct doctor *doctor)
 	}
 	if (!found && doctor->kernel)
 		doctor_add(doctor, DOCTOR_PASS, "kernel.faults",
-			   "none that this version is known for");
+			   "no known faults in this version");
 }
 
 static void check_guests(struct doctor *doctor)
@@ -90,7 +90,7 @@ static void check_guests(struct doctor *doctor)
 		    doctor_exists(doctor, "/run/.containerenv") ||
 		    doctor_exists(doctor, "/run/systemd/container");
 	doctor_add(doctor, DOCTOR_INFO, "kernel.runs_on", "%s%s%s%s%s",
-		   guest ? "a virtual machine" : "no virtual machine that shows itself",
+		   guest ? "a virtual machine" : "no sign of a virtual machine",
 		   *vendor ? " (" : "", vendor, *vendor ? ")" : "",
 		   container ? ", in a container" : "");
 }
@@ -116,8 +116,9 @@ static void check_mitigations(struct doctor *doctor)
 		closedir(dir);
 	if (files)
 		doctor_add(doctor, DOCTOR_INFO, "kernel.mitigations",
-			   "%u of %u CPU faults mitigated in software, %u open: system calls cost "
-			   "accordingly",
+			   "%u of %u CPU faults mitigated in software, %u open: mitigations make "
+			   "system "
+			   "calls slower",
 			   active, files, open);
 }
 
@@ -132,9 +133,10 @@ static void check_guard(struct doctor *doctor)
 		return;
 	}
 	doctor_read_number(doctor, "/proc/sys/vm/max_map_count", &mappings);
-	doctor_add(doctor, DOCTOR_INFO, "kernel.guards",
-		   "no MADV_GUARD_INSTALL (%s): %lld fibers have guards, vm.max_map_count is %lld",
-		   doctor_errno_name(rc), mappings / 2, mappings);
+	doctor_add(
+		doctor, DOCTOR_INFO, "kernel.guards",
+		"no MADV_GUARD_INSTALL (%s): at most %lld fibers, because vm.max_map_count is %lld",
+		doctor_errno_name(rc), mappings / 2, mappings);
 	if (mappings < 1048576)
 		doctor_fix(doctor, "sysctl -w vm.max_map_count=1048576");
 }

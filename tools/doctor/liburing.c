@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * liburing.c: which liburing this build's header is of, and which library
- * would be loaded here. The library tells its version from 2.4 on; before that
- * the name of its file does.
+ * liburing.c: the versions of this build's liburing header and of the library that would
+ * be loaded here. From 2.4 on the library has a function for its version; before that,
+ * the version comes from the file's name.
  */
 #include <dlfcn.h>
 #include <limits.h>
@@ -15,7 +15,7 @@
 #define DOCTOR_LIBURING_HEADER "0.0"
 #endif
 
-/* "…/liburing.so.2.3" */
+/* The version in a name such as "…/liburing.so.2.3". */
 static void version_of_file(void *symbol, unsigned *ret_major, unsigned *ret_minor)
 {
 	char path[PATH_MAX], *at;

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * limits.c: what one process may hold: descriptors and locked memory.
- * weir proxy raises the soft limit of descriptors to the hard one by itself, so
- * the hard one is what is judged.
+ * limits.c: a process's limits of descriptors and locked memory. weir proxy raises
+ * the soft limit of descriptors to the hard one by itself, so the hard limit is judged.
  */
 #include <sys/resource.h>
 
 #include "tools/doctor/doctor.h"
 
-/* A proxied connection has two descriptors; a benchmark holds both ends of its own. */
+/* A proxied connection needs two descriptors; a benchmark has both ends of its connections. */
 #define NOFILE_GOOD 65536
 #define NOFILE_BENCH 8192
 #define NOFILE_LEAST 1024
 #define NOFILE_FIX 1048576
-/* A worker's ring with its buffer ring takes about a quarter of a MiB; others want some too. */
+/* A worker's ring and buffer ring take about 256 KiB; other processes of the user need some too. */
 #define MEMLOCK_WORKER (512ull << 10)
 #define MEMLOCK_LEAST (1ull << 20)
 
@@ -34,7 +33,7 @@ static void fix_nofile(struct doctor *doctor)
 	doctor_fix(doctor, "%sprlimit --pid $$ --nofile=%d:%d",
 		   most && most < NOFILE_FIX ? "sysctl -w fs.nr_open=1048576 && " : "", NOFILE_FIX,
 		   NOFILE_FIX);
-	doctor_advise(doctor, "in a service: LimitNOFILE=%d", NOFILE_FIX);
+	doctor_advise(doctor, "for a service: LimitNOFILE=%d", NOFILE_FIX);
 }
 
 static void check_nofile(struct doctor *doctor)
@@ -50,7 +49,7 @@ static void check_nofile(struct doctor *doctor)
 		: limit.rlim_max < good	      ? DOCTOR_WARN
 					      : DOCTOR_PASS;
 	doctor_add(doctor, level, "limits.nofile",
-		   "%s soft, %s hard: with the hard one about %s proxied connections",
+		   "%s soft, %s hard: the hard limit allows about %s proxied connections",
 		   amount(limit.rlim_cur, 1, soft, sizeof(soft)),
 		   amount(limit.rlim_max, 1, hard, sizeof(hard)),
 		   amount(limit.rlim_max == RLIM_INFINITY ? limit.rlim_max : limit.rlim_max / 2, 1,
@@ -92,16 +91,16 @@ static void check_memlock(struct doctor *doctor)
 	if (limit.rlim_cur >= good || exempt) {
 		doctor_add(doctor, DOCTOR_PASS, "limits.memlock", "%s%s%s", kib,
 			   limit.rlim_cur == RLIM_INFINITY ? "" : " KiB",
-			   exempt ? ", of which CAP_IPC_LOCK exempts" : "");
+			   exempt ? ", but CAP_IPC_LOCK lifts the limit" : "");
 		return;
 	}
-	doctor_add(
-		doctor, DOCTOR_WARN, "limits.memlock",
-		"%s KiB for the io_uring rings and registered memory of all that this user runs; "
-		"%u workers want %llu",
-		kib, doctor_workers(doctor), (unsigned long long)good / 1024);
+	doctor_add(doctor, DOCTOR_WARN, "limits.memlock",
+		   "%s KiB for the io_uring rings and registered memory of all processes of this "
+		   "user; "
+		   "%u workers need %llu",
+		   kib, doctor_workers(doctor), (unsigned long long)good / 1024);
 	doctor_fix(doctor, "prlimit --pid $$ --memlock=unlimited");
-	doctor_advise(doctor, "in a service: LimitMEMLOCK=infinity");
+	doctor_advise(doctor, "for a service: LimitMEMLOCK=infinity");
 }
 
 void doctor_check_limits(struct doctor *doctor)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * machine.c: this machine, as struct doctor_machine asks about it.
+ * machine.c: struct doctor_machine of the real machine.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@
 #define CLOCK_BATCHES 16
 #define CLOCK_CALLS 500
 
-/* What the kernel calls struct epoll_params. */
+/* The kernel's struct epoll_params. */
 struct busy_poll {
 	uint32_t usecs;
 	uint16_t budget;
@@ -132,7 +132,7 @@ static uint64_t ns_now(void)
 	return (uint64_t)ts.tv_sec * WEIR_SEC + (uint64_t)ts.tv_nsec;
 }
 
-/* The cheapest of some batches: the others were interrupted. */
+/* Take the cheapest of several batches, because the others may have been interrupted. */
 static void measure_clock(struct doctor_clock *ret_clock)
 {
 	struct timespec resolution = { 0, 0 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.c: how the kernel gives memory out: huge pages of both sorts, and what
- * it does behind a program's back with pages and nodes.
+ * memory.c: huge pages, reserved and transparent, and what the kernel does with pages and
+ * nodes without being asked.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static unsigned nodes(const struct doctor *doctor)
 
 /* ---- reserved huge pages ---- */
 
-/* Of one size: on which nodes they lie. */
+/* List the nodes of the huge pages of one size. */
 static void add_nodes(const struct doctor *doctor, uint64_t bytes, char *buf, size_t len)
 {
 	struct hugepages sizes[HUGEPAGES_SIZES_MAX];
@@ -73,18 +73,18 @@ static void check_huge(struct doctor *doctor)
 	}
 	if (count && !reserved)
 		doctor_add(doctor, DOCTOR_INFO, "memory.huge",
-			   "no huge pages are reserved; no backend of this version wants any");
+			   "no huge pages are reserved; no backend of this version uses any");
 	if (!reserved || is_mounted(doctor))
 		return;
 	doctor_add(doctor, DOCTOR_INFO, "memory.hugetlbfs",
-		   "huge pages are reserved, but no hugetlbfs is mounted for programs that want a "
+		   "huge pages are reserved, but no hugetlbfs is mounted for programs that need a "
 		   "file");
 	doctor_fix(doctor, "mkdir -p /dev/hugepages && mount -t hugetlbfs none /dev/hugepages");
 }
 
-/* ---- what happens behind a program's back ---- */
+/* ---- automatic behaviour of the kernel ---- */
 
-/* "always [madvise] never": the word in brackets. */
+/* The chosen word of a setting such as "always [madvise] never". */
 static bool chosen(const struct doctor *doctor, const char *path, char *buf, size_t len)
 {
 	char line[128], *open, *close;
@@ -110,7 +110,7 @@ static void check_transparent(struct doctor *doctor)
 	stalls = strcmp(enabled, "always") == 0 && strcmp(defrag, "always") == 0;
 	doctor_add(doctor, stalls ? DOCTOR_WARN : DOCTOR_PASS, "memory.transparent",
 		   "transparent huge pages %s, defrag %s%s", enabled, defrag,
-		   stalls ? ": any page fault may wait until memory has been compacted" : "");
+		   stalls ? ": any page fault may wait for memory compaction" : "");
 	if (stalls)
 		doctor_fix(doctor, "echo madvise >" THP "defrag");
 }
@@ -124,11 +124,12 @@ static void check_balancing(struct doctor *doctor)
 	    !doctor_read_number(doctor, "/proc/sys/kernel/numa_balancing", &value))
 		return;
 	moves = value != 0 && doctor_is_bound(doctor);
-	doctor_add(doctor, moves ? DOCTOR_WARN : DOCTOR_PASS, "memory.numa_balancing",
-		   value == 0 ? "off"
-		   : moves    ? "on, though workers are bound and their memory is on their nodes: "
-			     "it faults pages in vain"
-			   : "on, and the workers are not bound");
+	doctor_add(
+		doctor, moves ? DOCTOR_WARN : DOCTOR_PASS, "memory.numa_balancing",
+		value == 0 ? "off"
+		: moves ? "on, although the workers are bound and their memory is on their nodes: "
+			  "it causes useless page faults"
+			: "on, and the workers are not bound");
 	if (moves)
 		doctor_fix(doctor, "sysctl -w kernel.numa_balancing=0");
 }
@@ -141,14 +142,14 @@ static void check_reclaim(struct doctor *doctor)
 	    !doctor_read_number(doctor, "/proc/sys/vm/zone_reclaim_mode", &value))
 		return;
 	doctor_add(doctor, value ? DOCTOR_WARN : DOCTOR_PASS, "memory.zone_reclaim",
-		   value ? "on: a node that is full throws its page cache away before another is "
-			   "asked"
+		   value ? "on: a full node discards its page cache before memory comes from "
+			   "another node"
 			 : "off");
 	if (value)
 		doctor_fix(doctor, "sysctl -w vm.zone_reclaim_mode=0");
 }
 
-/* Node by node, and in all: a firmware or a hypervisor may tell two stories. */
+/* The memory of all nodes should add up to MemTotal; with some hypervisors it does not. */
 static void check_total(struct doctor *doctor)
 {
 	char text[64], by_node[QUANTITY_LEN], in_all[QUANTITY_LEN];
@@ -164,7 +165,7 @@ static void check_total(struct doctor *doctor)
 	quantity_format(QUANTITY_BYTES, (double)sum, 3, by_node, sizeof(by_node));
 	agree = !sum || (sum < total + total / 8 && total < sum + sum / 8);
 	doctor_add(doctor, agree ? DOCTOR_PASS : DOCTOR_INFO, "memory.total",
-		   agree ? "%s" : "MemTotal is %s, but the nodes have %s: they disagree", in_all,
+		   agree ? "%s" : "MemTotal is %s, but the nodes have %s", in_all,
 		   by_node);
 }
 

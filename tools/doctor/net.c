@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net.c: the kernel's settings for sockets, of the network namespace that
- * the process is in. A setting that cannot be seen from here is not judged.
+ * net.c: the kernel's settings for sockets, in the network namespace of this process.
+ * A setting that is not visible there is not judged.
  */
 #include <string.h>
 
@@ -10,19 +10,19 @@
 #define CORE "/proc/sys/net/core/"
 #define IPV4 "/proc/sys/net/ipv4/"
 
-/* A setting of which more is better. */
+/* A setting for which a higher value is better. */
 struct at_least {
-	const char *id, *path, *name;	/* the name that sysctl knows it by */
+	const char *id, *path, *name;	/* the name for sysctl */
 	long long good, fix;
-	enum doctor_use use;		/* the one that it is bad for */
+	enum doctor_use use;		/* the use for which a low value is bad */
 	const char *what;
 };
 
 static const struct at_least settings[] = {
 	{ "net.somaxconn", CORE "somaxconn", "net.core.somaxconn", 4096, 4096, DOCTOR_PROXY,
-	  "the longest queue a listener can have" },
+	  "the longest possible queue of a listener" },
 	{ "net.syn_backlog", IPV4 "tcp_max_syn_backlog", "net.ipv4.tcp_max_syn_backlog", 1024, 4096,
-	  DOCTOR_PROXY, "connections in mid-handshake" },
+	  DOCTOR_PROXY, "connections in the handshake" },
 };
 
 static void check_at_least(struct doctor *doctor, const struct at_least *setting)
@@ -47,17 +47,17 @@ static void check_syncookies(struct doctor *doctor)
 	if (!doctor_read_number(doctor, IPV4 "tcp_syncookies", &value))
 		return;
 	if (value == 1) {
-		doctor_add(doctor, DOCTOR_PASS, "net.syncookies", "when the queue overflows");
+		doctor_add(doctor, DOCTOR_PASS, "net.syncookies", "used when the queue overflows");
 		return;
 	}
 	doctor_add(doctor, value == 0 ? doctor_warn_for(doctor, DOCTOR_PROXY) : DOCTOR_WARN,
 		   "net.syncookies", "%s",
-		   value == 0 ? "never: a flood of SYNs keeps everybody out"
-			      : "always: every connection loses its TCP options");
+		   value == 0 ? "never used: a SYN flood blocks all clients"
+			      : "always used: every connection loses its TCP options");
 	doctor_fix(doctor, "sysctl -w net.ipv4.tcp_syncookies=1");
 }
 
-/* How many connections to one address there can be, which a proxy's upstream is. */
+/* How many connections to one address, such as a proxy's upstream, are possible. */
 static void check_ports(struct doctor *doctor)
 {
 	unsigned first, last, count;
@@ -73,24 +73,24 @@ static void check_ports(struct doctor *doctor)
 		return;
 	}
 	doctor_add(doctor, DOCTOR_WARN, "net.ports",
-		   "%u to %u: no more than %u connections to one address", first, last, count);
+		   "%u to %u: only %u connections to one address", first, last, count);
 	doctor_fix(doctor, "sysctl -w net.ipv4.ip_local_port_range='1024 65535'");
 }
 
 static void check_tw_reuse(struct doctor *doctor)
 {
-	static const char *const ways[] = { "never", "always", "on the loopback" };
+	static const char *const modes[] = { "never", "always", "on the loopback" };
 	long long value;
 
 	if (!doctor_read_number(doctor, IPV4 "tcp_tw_reuse", &value) || value < 0 || value > 2)
 		return;
 	doctor_add(doctor, value == 0 ? DOCTOR_WARN : DOCTOR_PASS, "net.tw_reuse",
-		   "a port in TIME_WAIT is used again: %s", ways[value]);
+		   "a port in TIME_WAIT is used again: %s", modes[value]);
 	if (value == 0)
 		doctor_fix(doctor, "sysctl -w net.ipv4.tcp_tw_reuse=1");
 }
 
-/* "4096 131072 6291456": least, default, most. */
+/* The setting has three numbers: least, default, most. */
 static void check_buffers(struct doctor *doctor, const char *id, const char *name)
 {
 	long long least, usual, most;
@@ -101,11 +101,11 @@ static void check_buffers(struct doctor *doctor, const char *id, const char *nam
 	    sscanf(line, "%lld %lld %lld", &least, &usual, &most) != 3)
 		return;
 	if (most >= 4 << 20) {
-		doctor_add(doctor, DOCTOR_PASS, id, "up to %lld KiB a socket", most / 1024);
+		doctor_add(doctor, DOCTOR_PASS, id, "up to %lld KiB per socket", most / 1024);
 		return;
 	}
 	doctor_add(doctor, DOCTOR_WARN, id,
-		   "up to %lld KiB a socket: far or fast peers do not fill the line", most / 1024);
+		   "up to %lld KiB per socket: too small for long or fast links", most / 1024);
 	doctor_fix(doctor, "sysctl -w net.ipv4.%s='%lld %lld 6291456'", name, least, usual);
 }
 
@@ -116,7 +116,7 @@ static void check_optmem(struct doctor *doctor)
 	if (!doctor_read_number(doctor, CORE "optmem_max", &value))
 		return;
 	doctor_add(doctor, value >= 131072 ? DOCTOR_PASS : DOCTOR_INFO, "net.optmem",
-		   "%lld KiB a socket for zero-copy sends under way", value / 1024);
+		   "%lld KiB per socket for zero-copy sends in flight", value / 1024);
 	if (value < 131072)
 		doctor_fix(doctor, "sysctl -w net.core.optmem_max=131072");
 }
@@ -128,8 +128,8 @@ static void check_migrate(struct doctor *doctor)
 	if (!doctor_read_number(doctor, IPV4 "tcp_migrate_req", &value))
 		return;
 	doctor_add(doctor, value ? DOCTOR_PASS : DOCTOR_INFO, "net.migrate_req",
-		   value ? "a listener that closes hands its queue to another of its port"
-			 : "off: a listener that closes resets what is in its queue");
+		   value ? "a closing listener passes its queue to another one on the same port"
+			 : "off: a closing listener resets the connections in its queue");
 	if (!value)
 		doctor_fix(doctor, "sysctl -w net.ipv4.tcp_migrate_req=1");
 }
@@ -151,7 +151,7 @@ static void check_conntrack(struct doctor *doctor)
 		   : percent >= 75 ? DOCTOR_WARN
 				   : DOCTOR_PASS,
 		   "net.conntrack", "%lld of %lld connections tracked%s", used, most,
-		   percent >= 75 ? ": new ones are dropped when it is full" : "");
+		   percent >= 75 ? ": new ones are dropped when the table is full" : "");
 	if (percent >= 75)
 		doctor_fix(doctor, "sysctl -w net.netfilter.nf_conntrack_max=%lld", most * 4);
 }

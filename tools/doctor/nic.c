@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nic.c: the network cards that are up: are there queues for all workers, which
- * CPUs take their interrupts, and what the kernel and the driver do with packets before
- * a program sees them.
+ * nic.c: the network cards that are up: whether there are queues for all workers, which
+ * CPUs handle their interrupts, and packet steering, offloads and ring sizes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@
 #define CORE "/proc/sys/net/core/"
 #define RING_GOOD 1024
 
-/* The id of a card's finding. */
+/* The id of a finding about a card: "nic.queues.eth0". */
 static const char *id_of(const char *check, const struct nic *nic, char *buf, size_t len)
 {
 	snprintf(buf, len, "nic.%s.%s", check, nic->name);
@@ -29,7 +28,7 @@ static void add_set(struct weir_cpuset *set, const struct weir_cpuset *more)
 		set->word[i] |= more->word[i];
 }
 
-/* Where an interrupt is taken now; where it may be when that is not known. */
+/* The CPUs that handle an interrupt now; if unknown, those that may. */
 static const struct weir_cpuset *irq_cpus(const struct nic_irq *irq)
 {
 	return weir_cpuset_count(&irq->effective) ? &irq->effective : &irq->allowed;
@@ -53,7 +52,7 @@ static void check_queues(struct doctor *doctor, const struct nic *nic,
 	more = workers < says->queues_max ? workers : says->queues_max;
 	if (more <= says->queues) {
 		doctor_add(doctor, DOCTOR_INFO, id,
-			   "%s: %u receive queue%s, and no more to be had, for %u workers",
+			   "%s: %u receive queue%s, which is the maximum, for %u workers",
 			   *nic->driver ? nic->driver : "driver unknown", nic->rx,
 			   nic->rx == 1 ? "" : "s", workers);
 		return;
@@ -65,7 +64,7 @@ static void check_queues(struct doctor *doctor, const struct nic *nic,
 		   more);
 }
 
-/* With one queue the kernel can still spread what comes after the interrupt. */
+/* With few queues, RPS can still spread the protocol work after the interrupt. */
 static void check_steering(struct doctor *doctor, const struct nic *nic)
 {
 	unsigned workers = doctor_workers(doctor);
@@ -83,7 +82,7 @@ static void check_steering(struct doctor *doctor, const struct nic *nic)
 		if (doctor->topo->cpus[i].out == WEIR_CPU_USABLE && doctor->topo->cpus[i].os < 64)
 			weir_cpuset_add(&usable, doctor->topo->cpus[i].os);
 	doctor_advise(doctor,
-		      "fewer queues than workers: RPS lets other CPUs do the protocol work");
+		      "there are fewer queues than workers: RPS moves protocol work to other CPUs");
 	doctor_fix(doctor,
 		   "for q in /sys/class/net/%s/queues/rx-*; do echo %llx >\"$q/rps_cpus\"; done",
 		   nic->name, (unsigned long long)usable.word[0]);
@@ -91,7 +90,7 @@ static void check_steering(struct doctor *doctor, const struct nic *nic)
 
 /* ---- interrupts ---- */
 
-/* One for each queue, over the CPUs of the mask, from the first on. */
+/* Assign each queue's interrupt to the next usable CPU. */
 static void fix_spread(struct doctor *doctor, const struct nic *nic)
 {
 	const struct weir_topo *topo = doctor->topo;
@@ -115,8 +114,10 @@ static void fix_spread(struct doctor *doctor, const struct nic *nic)
 	if (used > 0 && used < sizeof(commands))
 		doctor_fix(doctor, "%s", commands);
 	else
-		doctor_advise(doctor, "write one CPU for each into /proc/irq/N/smp_affinity_list; "
-				      "weir topo --all lists the interrupts");
+		doctor_advise(
+			doctor,
+			"write one CPU for each interrupt into /proc/irq/N/smp_affinity_list; "
+			"weir topo --all lists the interrupts");
 }
 
 static void check_irqs(struct doctor *doctor, const struct nic *nic)
@@ -136,14 +137,15 @@ static void check_irqs(struct doctor *doctor, const struct nic *nic)
 	id_of("irqs", nic, id, sizeof(id));
 	weir_cpuset_print(&all, cpus, sizeof(cpus));
 	if (weir_cpuset_count(&all) != 1 || queues == 1 || doctor_workers(doctor) == 1) {
-		doctor_add(doctor, DOCTOR_PASS, id, "%u of its queues, taken on CPU%s %s", queues,
-			   weir_cpuset_count(&all) == 1 ? "" : "s", cpus);
+		doctor_add(doctor, DOCTOR_PASS, id, "interrupts of %u queues run on CPU%s %s",
+			   queues, weir_cpuset_count(&all) == 1 ? "" : "s", cpus);
 		return;
 	}
-	doctor_add(doctor, DOCTOR_WARN, id,
-		   "all %u of its queues are taken on CPU %s: that is full before the others have "
-		   "work",
-		   queues, cpus);
+	doctor_add(
+		doctor, DOCTOR_WARN, id,
+		"all interrupts of its %u queues run on CPU %s: it is busy before the others have "
+		"work",
+		queues, cpus);
 	fix_spread(doctor, nic);
 }
 
@@ -171,7 +173,7 @@ static void check_locality(struct doctor *doctor, const struct nic *nic)
 		return;
 	id_of("node", nic, id, sizeof(id));
 	doctor_add(doctor, away ? DOCTOR_WARN : DOCTOR_PASS, id,
-		   "the card is on node %d, and %u of %u of its queues' interrupts are not",
+		   "the card is on node %d; %u of its %u queue interrupts run on other nodes",
 		   nic->node, away, queues);
 	if (away)
 		doctor_advise(doctor, "write CPUs of node %d into /proc/irq/N/smp_affinity_list",
@@ -190,7 +192,7 @@ static void check_driver(struct doctor *doctor, const struct nic *nic,
 		doctor_add(doctor, bad ? DOCTOR_WARN : DOCTOR_PASS,
 			   id_of("offload", nic, id, sizeof(id)), "GRO %s, TSO %s%s",
 			   says->gro ? "on" : "off", says->tso ? "on" : "off",
-			   bad ? ": streams cost a trip through the stack for each packet" : "");
+			   bad ? ": each packet passes through the network stack by itself" : "");
 		if (bad)
 			doctor_fix(doctor, "ethtool -K %s%s%s", nic->name,
 				   says->gro ? "" : " gro on", says->tso ? "" : " tso on");
@@ -206,7 +208,7 @@ static void check_driver(struct doctor *doctor, const struct nic *nic,
 			   says->ring_max < 4096 ? says->ring_max : 4096);
 }
 
-/* ---- all of them ---- */
+/* ---- all cards ---- */
 
 static bool is_running(const struct doctor *doctor, const char *program)
 {
@@ -230,9 +232,9 @@ static void check_balancer(struct doctor *doctor)
 	bool fights = running && doctor_is_bound(doctor);
 
 	doctor_add(doctor, fights ? DOCTOR_WARN : DOCTOR_PASS, "nic.irqbalance",
-		   fights    ? "irqbalance moves interrupts onto CPUs that workers are bound to"
-		   : running ? "irqbalance runs, and the workers are not bound"
-			     : "irqbalance does not run, or not where it is to be seen");
+		   fights    ? "irqbalance moves interrupts to CPUs that workers are bound to"
+		   : running ? "irqbalance runs, but the workers are not bound"
+			     : "irqbalance is not running, or not visible here");
 	if (fights)
 		doctor_fix(doctor, "systemctl stop irqbalance");
 }
@@ -248,12 +250,12 @@ static void check_busy_poll(struct doctor *doctor)
 	waste = (poll || read) && doctor->plan && doctor->plan->throttled;
 	doctor_add(doctor, waste ? DOCTOR_WARN : DOCTOR_INFO, "nic.busy_poll",
 		   "net.core.busy_poll %lld us, busy_read %lld us%s", poll, read,
-		   waste ? ": that burns the CPU quota" : "");
+		   waste ? ": this uses up the CPU quota" : "");
 	if (waste)
 		doctor_fix(doctor, "sysctl -w net.core.busy_poll=0 net.core.busy_read=0");
 }
 
-/* A name stands in commands: nothing in it may mean something to a shell. */
+/* Whether a name is safe in a command: no character has a meaning for the shell. */
 static bool is_plain(const char *name)
 {
 	return *name && *name != '-' &&
@@ -268,7 +270,7 @@ static void check_card(struct doctor *doctor, const struct nic *nic)
 
 	if (!is_plain(nic->name)) {
 		doctor_add(doctor, DOCTOR_INFO, "nic.name",
-			   "'%s' is not examined: its name is none for a command", nic->name);
+			   "'%s' is not checked: its name is not safe in a command", nic->name);
 		return;
 	}
 	doctor->machine->nic(nic->name, &says);
@@ -290,10 +292,10 @@ void doctor_check_nic(struct doctor *doctor)
 		if (nics.list[i].up && seen++ < NICS_MAX)
 			check_card(doctor, &nics.list[i]);
 	if (seen == 0)
-		doctor_add(doctor, DOCTOR_INFO, "nic.none", "none that is up and has a device");
+		doctor_add(doctor, DOCTOR_INFO, "nic.none", "no network card is up");
 	if (seen > NICS_MAX)
-		doctor_add(doctor, DOCTOR_INFO, "nic.more", "%u more that are up are not examined",
-			   seen - NICS_MAX);
+		doctor_add(doctor, DOCTOR_INFO, "nic.more",
+			   "%u more cards that are up are not checked", seen - NICS_MAX);
 	check_balancer(doctor);
 	check_busy_poll(doctor);
 	nics_free(&nics);

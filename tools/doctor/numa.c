@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * numa.c: the memory nodes: how many, how far from each other, what is on each,
- * and whether the workers have them to themselves.
+ * numa.c: the memory nodes: their number, their memory, the distances between them, and
+ * how many of them have workers.
  */
 #include <string.h>
 
@@ -26,10 +26,10 @@ static void check_nodes(struct doctor *doctor)
 		doctor_add(doctor, DOCTOR_INFO, "numa.nodes", "%u nodes with memory %s",
 			   topo->nodes_len, list);
 	else
-		doctor_add(doctor, DOCTOR_PASS, "numa.nodes", "1: all memory is equally near");
+		doctor_add(doctor, DOCTOR_PASS, "numa.nodes", "1 node: all memory is equally near");
 }
 
-/* A node with CPUs and no memory: whoever runs there has everything from elsewhere. */
+/* A node with CPUs and no memory: all memory accesses of these CPUs are remote. */
 static void check_memoryless(struct doctor *doctor)
 {
 	const struct weir_topo *topo = doctor->topo;
@@ -44,9 +44,9 @@ static void check_memoryless(struct doctor *doctor)
 		return;
 	weir_cpuset_print(&without, list, sizeof(list));
 	doctor_add(doctor, DOCTOR_WARN, "numa.memoryless",
-		   "node %s has CPUs and no memory: all that runs there waits for another's", list);
+		   "node %s has CPUs and no memory: all memory accesses there are remote", list);
 	doctor_advise(doctor,
-		      "put memory modules there, or leave it out: --cpus 'drop-node %s'", list);
+		      "install memory there, or leave the node out: --cpus 'drop-node %s'", list);
 }
 
 static void check_distances(struct doctor *doctor)
@@ -58,7 +58,7 @@ static void check_distances(struct doctor *doctor)
 		return;
 	if (!topo->distances) {
 		doctor_add(doctor, DOCTOR_INFO, "numa.distances",
-			   "not known: every other node is as far");
+			   "not known: all other nodes count as equally far");
 		return;
 	}
 	for (unsigned i = 0; i < n * n; i++) {
@@ -68,20 +68,21 @@ static void check_distances(struct doctor *doctor)
 		most = topo->distances[i] > most ? topo->distances[i] : most;
 	}
 	doctor_add(doctor, DOCTOR_INFO, "numa.distances",
-		   "%u to %u, where 10 is a node's own: stealing goes from near to far", least,
+		   "%u to %u, where 10 is local: workers steal from near nodes first", least,
 		   most);
 }
 
-/* Several sockets that look like one memory: interleaving in the firmware, or a hypervisor. */
+/* Several packages that appear as one node, because of interleaving or a hypervisor. */
 static void check_hidden(struct doctor *doctor)
 {
 	if (doctor->topo->packages < 2 || doctor->topo->nodes_len > 1 || doctor->topo->flat)
 		return;
 	doctor_add(doctor, DOCTOR_WARN, "numa.hidden",
-		   "%u packages, but one node: which memory is near is not to be seen",
+		   "%u packages, but one node: it is not visible which memory is near",
 		   doctor->topo->packages);
-	doctor_advise(doctor, "turn node interleaving off in the firmware; a virtual machine wants "
-			      "its host's nodes (numa settings of the hypervisor)");
+	doctor_advise(doctor,
+		      "turn node interleaving off in the firmware; in a virtual machine, pass "
+		      "on the host's nodes (the hypervisor's NUMA settings)");
 }
 
 static void check_workers(struct doctor *doctor)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * plan.c: the plan that a runtime has here (which has been tried), for the checks that ask how many
- * workers there are, where, and whether they are bound.
+ * plan.c: the plan that a runtime would make here, for the checks that need the number of
+ * workers, their CPUs, and whether they are bound.
  */
 #include "tools/doctor/doctor.h"
 #include "weir/topo.h"

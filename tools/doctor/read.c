@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * read.c: how the checks of `weir doctor` read /proc and /sys, below the
- * root of the machine in question, and the few formats that are found there.
+ * read.c: reads /proc and /sys, below the root of the machine, and parses their formats.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -39,7 +38,7 @@ bool doctor_has_cap(const struct doctor *doctor, unsigned cap)
 	       strtoull(caps, NULL, 16) >> cap & 1;
 }
 
-/* A number at *text, which moves behind it; DOCTOR_CPUS_MAX when there is none that counts. */
+/* Read a number and move *text after it; DOCTOR_CPUS_MAX if it is missing or too large. */
 static unsigned long read_cpu(const char **text)
 {
 	char *end;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report.c: the findings of `weir doctor`, and three ways to print them:
- * lines for people, JSON, and the commands as a script. The script is printed,
- * never run.
+ * report.c: the list of findings, and three ways to print it: text, JSON, and a script
+ * of the commands. The script is printed, never run.
  */
 #include <stdarg.h>
 #include <string.h>
@@ -39,7 +38,7 @@ void doctor_add(struct doctor *doctor, enum doctor_level level, const char *id, 
 	struct doctor_finding *finding;
 	va_list ap;
 
-	/* More than anybody can have: the last one's place is used again. */
+	/* No machine should have so many findings; if one does, overwrite the last. */
 	if (doctor->len == DOCTOR_FINDINGS_MAX)
 		doctor->len--;
 	finding = &doctor->findings[doctor->len++];
@@ -86,9 +85,9 @@ unsigned doctor_count(const struct doctor *doctor, enum doctor_level level)
 	return count;
 }
 
-/* ---- for people ---- */
+/* ---- text ---- */
 
-/* Behind the word and the name of a finding. */
+/* The column after the level and the name of a finding. */
 #define TEXT_COLUMN 30
 
 static void print_finding(const struct doctor_finding *finding, FILE *out)
@@ -99,7 +98,7 @@ static void print_finding(const struct doctor_finding *finding, FILE *out)
 		 finding->advice);
 	fprintf(out, "%s  %-22s  ", level_words[finding->level], finding->id);
 	text_rest(out, TEXT_COLUMN, text);
-	/* On a line of its own, whole: it is to be copied. */
+	/* A command is not wrapped, so that it can be copied. */
 	if (*finding->fix)
 		fprintf(out, "%*s→ %s\n", TEXT_COLUMN, "", finding->fix);
 }
@@ -156,14 +155,14 @@ void doctor_print_json(const struct doctor *doctor, FILE *out)
 
 /* ---- the script ---- */
 
-/* As a comment: whatever is in the text, the shell sees none of it. */
+/* Print text into a comment; it must not contain newlines. */
 static void print_comment(const char *text, FILE *out)
 {
 	for (; *text; text++)
 		fputc((unsigned char)*text < 0x20 ? ' ' : *text, out);
 }
 
-/* Whether a finding before this one that counts has the same command. */
+/* Whether an earlier warning or failure has the same command. */
 static bool is_fixed_before(const struct doctor *doctor, const struct doctor_finding *finding)
 {
 	for (const struct doctor_finding *f = doctor->findings; f < finding; f++)
@@ -194,9 +193,9 @@ void doctor_print_script(const struct doctor *doctor, FILE *out)
 {
 	fprintf(out,
 		"#!/bin/sh\n"
-		"# What weir doctor --for %s would change here. Read it, then source it as\n"
-		"# root: what prlimit sets is the limits of the shell that does. Nothing of\n"
-		"# this outlasts a reboot; settings that shall go into /etc/sysctl.d.\n",
+		"# What weir doctor --for %s would change here. Read it, then source it as root:\n"
+		"# prlimit sets the limits of the shell that runs it. Nothing of this outlasts a\n"
+		"# reboot; to make sysctl settings permanent, write them to /etc/sysctl.d.\n",
 		doctor_uses[doctor->use]);
 	for (unsigned i = 0; i < doctor->len; i++)
 		if (doctor->findings[i].level != DOCTOR_PASS)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * runtime.c: whether a program on weir starts here, with the environment as
- * it is. A runtime is really made and ended; it alone knows what it makes of
- * WEIR_BACKEND and WEIR_WORKERS.
+ * runtime.c: whether a program that uses weir starts in this environment. A runtime is
+ * created and freed, because only that tells how WEIR_BACKEND and WEIR_WORKERS work out.
  */
 #include <string.h>
 
 #include "tools/doctor/doctor.h"
 
-/* " (WEIR_BACKEND is 'epoll')", of those that are set. */
+/* The variables that are set, as "WEIR_BACKEND is 'epoll'". */
 static void describe_environment(const struct doctor *doctor, char *buf, size_t len)
 {
 	static const char *const names[] = { "WEIR_BACKEND", "WEIR_WORKERS" };
@@ -24,7 +23,7 @@ static void describe_environment(const struct doctor *doctor, char *buf, size_t 
 	}
 }
 
-/* The variable without which it would start, as far as that can be told; or NULL. */
+/* The variable that probably keeps the runtime from starting; or NULL. */
 static const char *variable_at_fault(const struct doctor *doctor)
 {
 	static const char workers[] = "WEIR_WORKERS";
@@ -55,7 +54,7 @@ void doctor_check_runtime(struct doctor *doctor)
 		   *start->why ? start->why : weir_strerror(start->err));
 	variable = variable_at_fault(doctor);
 	if (variable) {
-		doctor_advise(doctor, "the environment asks for it: %s", environment);
+		doctor_advise(doctor, "the environment sets it: %s", environment);
 		doctor_fix(doctor, "unset %s", variable);
 	}
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uring.c: io_uring as weir wants it: whether a ring can be made, who
- * forbids it if not, what each feature is for, and whether header, library and
- * kernel go together.
+ * uring.c: reports on io_uring: whether a ring can be created, or else what forbids it;
+ * each feature and its use; and the versions of header, library and kernel.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,38 +16,42 @@
 
 struct feature {
 	const char *id, *since, *use;
-	bool needed;			/* without it weir's backend does not run, or runs worse */
+	bool needed;			/* without it, weir's backend does not run or is slower */
 };
 
 static const struct feature table[URING_FEATURES] = {
-	[URING_SUBMIT_ALL] = { "submit_all", "5.18", "a bad request does not stop a batch", true },
-	[URING_TASKRUN_FLAG] = { "taskrun_flag", "5.19", "a turn without waiting skips the call",
-				 true },
-	[URING_SINGLE_ISSUER] = { "single_issuer", "6.0", "a ring per worker, no lock", true },
-	[URING_DEFER_TASKRUN] = { "defer_taskrun", "6.1", "completions run when the worker asks",
+	[URING_SUBMIT_ALL] = { "submit_all", "5.18", "a failed request does not stop a batch",
+			       true },
+	[URING_TASKRUN_FLAG] = { "taskrun_flag", "5.19",
+				 "a turn without completions needs no system call", true },
+	[URING_SINGLE_ISSUER] = { "single_issuer", "6.0", "one ring per worker, without a lock",
 				  true },
+	[URING_DEFER_TASKRUN] = { "defer_taskrun", "6.1",
+				  "completions are processed when the worker asks for them", true },
 	[URING_EXT_ARG] = { "ext_arg", "5.11", "waits with a deadline", true },
-	[URING_RING_FD] = { "ring_fd", "5.18", "registered ring: cheaper enter", true },
+	[URING_RING_FD] = { "ring_fd", "5.18", "a registered ring makes system calls cheaper",
+			    true },
 	[URING_BUF_RING] = { "buf_ring", "5.19", "leased buffers", true },
 	[URING_ACCEPT_MULTISHOT] = { "accept_multishot", "5.19", "one request for all connections",
 				     true },
 	[URING_RECV_MULTISHOT] = { "recv_multishot", "6.0", "one request for all receives", true },
 	[URING_OPS] = { "ops", "5.15", "network and file operations", true },
-	[URING_SEND_ZC] = { "send_zc", "6.0", "zero-copy send, an option", false },
+	[URING_SEND_ZC] = { "send_zc", "6.0", "zero-copy send (optional)", false },
 	[URING_MSG_RING] = { "msg_ring", "5.18", "wake another worker", false },
-	[URING_MSG_RING_BARE] = { "msg_ring_bare", "6.13", "the same without a ring", false },
-	[URING_DIRECT] = { "direct", "5.19", "direct descriptors, an option", false },
-	[URING_NAPI] = { "napi", "6.9", "busy polling, an option", false },
-	[URING_MIN_WAIT] = { "min_wait", "6.12", "wait for a batch, an option", false },
-	[URING_BUNDLE] = { "recv_bundle", "6.10", "several buffers a receive, an option", false },
-	[URING_BUF_INC] = { "buf_inc", "6.12", "buffers used up bit by bit, an option", false },
+	[URING_MSG_RING_BARE] = { "msg_ring_bare", "6.13",
+				  "wake a worker from a thread without a ring", false },
+	[URING_DIRECT] = { "direct", "5.19", "direct descriptors (optional)", false },
+	[URING_NAPI] = { "napi", "6.9", "busy polling (optional)", false },
+	[URING_MIN_WAIT] = { "min_wait", "6.12", "wait for a batch (optional)", false },
+	[URING_BUNDLE] = { "recv_bundle", "6.10", "several buffers per receive (optional)", false },
+	[URING_BUF_INC] = { "buf_inc", "6.12", "several messages per buffer (optional)", false },
 	[URING_NO_SQARRAY] = { "no_sqarray", "6.6", "a smaller ring (liburing 2.6 asks for it)",
 			       false },
 	[URING_RECV_ZC] = { "recv_zc", "6.15", "zero-copy receive, not used; depends on the NIC",
 			    false },
 };
 
-/* ---- a ring that cannot be made ---- */
+/* ---- io_uring_setup fails ---- */
 
 static bool filtered(const struct doctor *doctor)
 {
@@ -58,13 +61,13 @@ static bool filtered(const struct doctor *doctor)
 	       strcmp(mode, "2") == 0;
 }
 
-/* What opens a seccomp filter depends on who set it up; these are the usual ones. */
+/* How a seccomp filter is changed depends on the program that installed it; these are common. */
 static void advise_seccomp(struct doctor *doctor)
 {
 	doctor_advise(doctor,
 		      "allow io_uring_setup, io_uring_enter and io_uring_register in the filter "
 		      "(docker: --security-opt seccomp=PROFILE; systemd: "
-		      "SystemCallFilter=@aio); until then epoll serves");
+		      "SystemCallFilter=@aio); until then weir uses epoll");
 }
 
 static void add_denied(struct doctor *doctor)
@@ -74,8 +77,9 @@ static void add_denied(struct doctor *doctor)
 	doctor_read_number(doctor, DISABLED, &disabled);
 	doctor_read_number(doctor, "/proc/sys/kernel/io_uring_group", &group);
 	if (disabled == 2) {
-		doctor_add(doctor, DOCTOR_WARN, "uring.setup",
-			   "io_uring_setup: EPERM: kernel.io_uring_disabled is 2, nobody may");
+		doctor_add(
+			doctor, DOCTOR_WARN, "uring.setup",
+			"io_uring_setup: EPERM: kernel.io_uring_disabled is 2, so no process may");
 		doctor_fix(doctor, "sysctl -w kernel.io_uring_disabled=0");
 	} else if (disabled == 1 && !doctor_has_cap(doctor, DOCTOR_CAP_SYS_ADMIN)) {
 		doctor_add(doctor, DOCTOR_WARN, "uring.setup",
@@ -89,12 +93,12 @@ static void add_denied(struct doctor *doctor)
 		advise_seccomp(doctor);
 	} else {
 		doctor_add(doctor, DOCTOR_WARN, "uring.setup",
-			   "io_uring_setup: EPERM, by neither sysctl nor seccomp");
-		doctor_advise(doctor, "perhaps a security module: dmesg | grep -i denied");
+			   "io_uring_setup: EPERM, but neither a sysctl nor seccomp forbids it");
+		doctor_advise(doctor, "a security module may forbid it: dmesg | grep -i denied");
 	}
 }
 
-/* A kernel that has the sysctl has io_uring: then it is a filter that says otherwise. */
+/* A kernel that has the sysctl has io_uring, so the ENOSYS comes from a filter. */
 static void add_unknown_call(struct doctor *doctor)
 {
 	bool built_in = doctor_exists(doctor, DISABLED);
@@ -102,7 +106,7 @@ static void add_unknown_call(struct doctor *doctor)
 	if (doctor->kernel && doctor->kernel < DOCTOR_KERNEL(5u, 1, 0)) {
 		doctor_add(doctor, DOCTOR_WARN, "uring.setup",
 			   "io_uring_setup: ENOSYS: this kernel is older than io_uring (5.1)");
-		doctor_advise(doctor, "boot 6.1 or newer; until then epoll serves");
+		doctor_advise(doctor, "boot 6.1 or newer; until then weir uses epoll");
 	} else if (filtered(doctor)) {
 		doctor_add(doctor, DOCTOR_WARN, "uring.setup",
 			   "io_uring_setup: ENOSYS: a seccomp filter denies it%s",
@@ -111,16 +115,16 @@ static void add_unknown_call(struct doctor *doctor)
 	} else {
 		doctor_add(doctor, DOCTOR_WARN, "uring.setup",
 			   "io_uring_setup: ENOSYS: %s",
-			   built_in ? "something between here and the kernel denies it (gVisor, an "
+			   built_in ? "a sandbox denies it (gVisor, an "
 				      "emulator, a tracer)"
 				    : "the kernel is built without CONFIG_IO_URING");
-		doctor_advise(doctor, "epoll serves; io_uring needs another kernel or sandbox");
+		doctor_advise(doctor, "weir uses epoll; io_uring needs another kernel or sandbox");
 	}
 }
 
 /*
- * Rings counted as locked memory before 5.12, and again do in late kernels (seen in 6.18), for
- * all processes of a user together.
+ * Rings count as locked memory before 5.12 and again in recent kernels (seen in 6.18). The limit
+ * is shared by all processes of a user.
  */
 static void add_no_memory(struct doctor *doctor)
 {
@@ -136,10 +140,10 @@ static void add_no_memory(struct doctor *doctor)
 	}
 	doctor_add(doctor, DOCTOR_WARN, "uring.setup",
 		   "io_uring_setup: ENOMEM: rings count as locked memory, and RLIMIT_MEMLOCK is "
-		   "%llu KiB for all that this user runs",
+		   "%llu KiB for all processes of this user",
 		   (unsigned long long)memlock.rlim_cur / 1024);
 	doctor_fix(doctor, "prlimit --pid $$ --memlock=unlimited");
-	doctor_advise(doctor, "in a service: LimitMEMLOCK=infinity");
+	doctor_advise(doctor, "for a service: LimitMEMLOCK=infinity");
 }
 
 static void add_refused(struct doctor *doctor, int err)
@@ -157,20 +161,20 @@ static void add_refused(struct doctor *doctor, int err)
 	case EMFILE:
 	case ENFILE:
 		doctor_add(doctor, DOCTOR_WARN, "uring.setup",
-			   "io_uring_setup: %s: no descriptor is left", doctor_errno_name(err));
+			   "io_uring_setup: %s: no descriptors are left", doctor_errno_name(err));
 		doctor_fix(doctor, err == -EMFILE ? "ulimit -n 65536"
 						  : "sysctl -w fs.file-max=9223372036854775807");
 		break;
 	default:
 		doctor_add(doctor, DOCTOR_WARN, "uring.setup", "io_uring_setup: %s",
 			   doctor_errno_name(err));
-		doctor_advise(doctor, "no reason is known; epoll serves");
+		doctor_advise(doctor, "the reason is unknown; weir uses epoll");
 	}
 }
 
 /* ---- the table ---- */
 
-/* Whether the error is what a kernel answers that does not know what it is asked. */
+/* Whether the error means that the kernel does not know the feature. */
 static bool is_unknown(int err)
 {
 	return err == -EINVAL || err == -EOPNOTSUPP || err == -ENOSYS || err == -EBADF;
@@ -182,8 +186,8 @@ static void add_missing(struct doctor *doctor, const struct feature *feature, co
 	enum doctor_level level = feature->needed ? DOCTOR_WARN : DOCTOR_INFO;
 
 	doctor_add(doctor, level, id, "%s (%s; Linux %s has it): %s",
-		   is_unknown(err) ? "not here" : "refused", doctor_errno_name(err), feature->since,
-		   feature->use);
+		   is_unknown(err) ? "not available" : "refused", doctor_errno_name(err),
+		   feature->since, feature->use);
 	if (err == -ENOMEM)
 		doctor_advise(doctor, "see limits.memlock");
 }
@@ -196,13 +200,14 @@ static void add_feature(struct doctor *doctor, const struct doctor_uring *uring,
 
 	snprintf(id, sizeof(id), "uring.%s", feature->id);
 	if (i == URING_OPS && rc == 0)
-		doctor_add(doctor, DOCTOR_PASS, id, "%u operations, and all that weir uses",
+		doctor_add(doctor, DOCTOR_PASS, id, "%u operations, including all that weir uses",
 			   uring->ops);
 	else if (i == URING_OPS && *uring->lacking)
 		doctor_add(doctor, DOCTOR_WARN, id, "%u operations; these are missing: %s",
 			   uring->ops, uring->lacking);
 	else if (i == URING_RECV_ZC && rc == 0)
-		doctor_add(doctor, DOCTOR_INFO, id, "in the kernel, not tried: %s", feature->use);
+		doctor_add(doctor, DOCTOR_INFO, id, "the kernel has it, not tried: %s",
+			   feature->use);
 	else if (rc == 0)
 		doctor_add(doctor, DOCTOR_PASS, id, "works: %s", feature->use);
 	else
@@ -215,13 +220,13 @@ static void check_features(struct doctor *doctor, const struct doctor_uring *uri
 		add_feature(doctor, uring, i);
 	if (uring->bounded || uring->unbounded)
 		doctor_add(doctor, DOCTOR_INFO, "uring.iowq",
-			   "kernel threads behind a ring: up to %u bounded, %u unbounded",
+			   "kernel threads per ring: up to %u bounded, %u unbounded",
 			   uring->bounded, uring->unbounded);
 }
 
 /* ---- header, library, kernel ---- */
 
-/* What a liburing older than that has no function for. */
+/* The liburing version that first has a function. */
 static const struct {
 	unsigned minor;			/* of 2.x */
 	const char *what;
@@ -264,7 +269,8 @@ static void check_liburing(struct doctor *doctor)
 		   "header of this build %s, library here %s, kernel %u.%u%s", header, library,
 		   doctor->kernel >> 24, doctor->kernel >> 16 & 255, lacking);
 	if (older)
-		doctor_advise(doctor, "library older than header: install liburing %s or newer",
+		doctor_advise(doctor,
+			      "the library is older than the header: install liburing %s or newer",
 			      header);
 }
 
@@ -277,7 +283,7 @@ void doctor_check_uring(struct doctor *doctor)
 	if (uring.setup < 0) {
 		add_refused(doctor, uring.setup);
 	} else {
-		doctor_add(doctor, DOCTOR_PASS, "uring.setup", "io_uring_setup: a ring was made");
+		doctor_add(doctor, DOCTOR_PASS, "uring.setup", "a ring was created");
 		check_features(doctor, &uring);
 	}
 	check_liburing(doctor);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uring.h: what io_uring offers here, found out by trying each thing on a
- * real ring (uring_try.c) and judged in uring.c.
+ * uring.h: the io_uring features of this machine. uring_try.c tries each of them on a
+ * ring; uring.c reports the results.
  */
 #ifndef TOOLS_DOCTOR_URING_H
 #define TOOLS_DOCTOR_URING_H
@@ -29,20 +29,20 @@ enum doctor_uring_feature {
 	URING_BUNDLE,
 	URING_BUF_INC,
 	URING_NO_SQARRAY,
-	URING_RECV_ZC,			/* listed is all: without a NIC's queue it cannot be tried */
+	URING_RECV_ZC,			/* only looked up: trying it needs a card's queue */
 	URING_FEATURES
 };
 
 struct doctor_uring {
-	int setup;			/* the plainest ring: 0 or a negative errno */
-	int tried[URING_FEATURES];	/* 0: it works; else a negative errno */
+	int setup;			/* a ring without flags: 0 or a negative errno */
+	int tried[URING_FEATURES];	/* 0: it works; or a negative errno */
 	uint32_t features;		/* IORING_FEAT_* */
-	unsigned ops;			/* how many operations the kernel knows */
-	char lacking[160];		/* those of weir's that it does not; or "" */
-	unsigned bounded, unbounded;	/* kernel threads allowed; 0.0: unknown */
+	unsigned ops;			/* how many operations the kernel has */
+	char lacking[160];		/* the operations of weir that it lacks; or "" */
+	unsigned bounded, unbounded;	/* the limits of kernel threads; 0: unknown */
 };
 
-/* Try everything: makes rings and sockets, and closes them again. */
+/* Try every feature. It creates rings and sockets and closes them again. */
 void doctor_uring_try(struct doctor_uring *ret_uring);
 
 #endif

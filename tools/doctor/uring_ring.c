@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uring_ring.c: see uring_ring.h. Kernels before FEAT_SINGLE_MMAP
- * (5.4) are not served: nothing that weir uses was there yet.
+ * uring_ring.c: see uring_ring.h. Kernels without FEAT_SINGLE_MMAP (before 5.4) are not
+ * supported: they have no feature that weir uses.
  */
 #include <errno.h>
 #include <signal.h>

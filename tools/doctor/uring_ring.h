@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uring_ring.h: the kernel's io_uring interface, as far as trying its
- * features needs it: raw system calls and the constants and structs of their
- * ABI. weir doctor must tell what a kernel has whatever headers and library it
- * was built with, so it uses neither liburing nor <linux/io_uring.h>.
+ * uring_ring.h: the part of the kernel's io_uring interface that is needed to try its
+ * features: raw system calls, and the constants and structs of their ABI. weir doctor must
+ * find features that are newer than its build, so it uses neither liburing nor
+ * <linux/io_uring.h>.
  *
- * One ring, one request at a time, every wait has a time limit.
+ * A ring has one request at a time, and every wait has a time limit.
  */
 #ifndef TOOLS_DOCTOR_URING_RING_H
 #define TOOLS_DOCTOR_URING_RING_H
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* io_uring_setup: flags, and the features that it reports. */
+/* Flags of io_uring_setup, and the features that it reports. */
 #define SETUP_SUBMIT_ALL (1u << 7)
 #define SETUP_COOP_TASKRUN (1u << 8)
 #define SETUP_TASKRUN_FLAG (1u << 9)
@@ -117,18 +117,18 @@ struct doctor_ring {
 	size_t rings_bytes, sqes_bytes;
 };
 
-/* io_uring_setup alone: a descriptor, or a negative errno. */
+/* Only call io_uring_setup. Returns a descriptor or a negative errno. */
 int doctor_ring_setup(unsigned entries, struct uring_params *params);
 int doctor_ring_register(int fd, unsigned what, void *arg, unsigned args);
 
 int doctor_ring_open(struct doctor_ring *ring, uint32_t flags);
 void doctor_ring_close(struct doctor_ring *ring);
 
-/* Hand one request over. 0 or a negative errno. */
+/* Submit one request. Returns 0 or a negative errno. */
 int doctor_ring_submit(struct doctor_ring *ring, const struct uring_sqe *sqe);
-/* The next completion; waits up to a second: -ETIME. */
+/* Wait for the next completion, for up to a second, then -ETIME. */
 int doctor_ring_wait(struct doctor_ring *ring, struct uring_cqe *ret_cqe);
-/* Wait for one completion up to 1 ms, and for a batch of them before that. */
+/* Wait with a min-wait time of 100 us and a limit of 1 ms. */
 int doctor_ring_wait_min(struct doctor_ring *ring);
 
 #endif

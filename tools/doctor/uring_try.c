@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * uring_try.c: each feature of io_uring, tried: set-up flags by making a
- * ring with them, registrations by registering, multishot and buffers by moving
- * a byte over sockets of our own. What the kernel's version promises is not
- * asked. The ring of the trials is as a worker's would be, with as many of its
- * flags as can be had.
+ * uring_try.c: tries each feature of io_uring: set-up flags by creating a ring with them,
+ * registrations by registering, multishot and buffers by moving a byte over sockets of
+ * its own. The kernel's version is not used. The ring has the flags of a worker's ring, as
+ * far as the kernel accepts them.
  *
- * Rings may count as locked memory, which is given back some time after the
- * close: the fewer are made, the less a small limit is mistaken for a lack.
+ * Rings may count as locked memory, which is returned some time after the close. So this
+ * file creates few rings: with many, a small limit would look like a missing feature.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -30,13 +29,13 @@
 #define PROBE_OPS 256
 #define WORKER_FLAGS \
 	(SETUP_SUBMIT_ALL | SETUP_TASKRUN_FLAG | SETUP_SINGLE_ISSUER | SETUP_DEFER_TASKRUN)
-#define MULTISHOT 99		/* the user data of a request that may go on */
+#define MULTISHOT 99		/* the user data of a multishot request */
 
-/* An entry of a buffer ring, which is a page; its buffers are in the page behind it. */
+/* An entry of a buffer ring. The ring is a page; its buffers are in the next page. */
 struct buf_entry {
 	uint64_t addr;
 	uint32_t len;
-	uint16_t bid, tail;		/* the tail is the first entry's */
+	uint16_t bid, tail;		/* the first entry has the ring's tail */
 };
 
 struct buf_reg {
@@ -88,7 +87,7 @@ static int try_setup(uint32_t flags, uint32_t *ret_features)
 	return 0;
 }
 
-/* One by one, where a ring with all of them cannot be had. */
+/* Try the flags one by one, if a ring with all of them is refused. */
 static void try_flags(struct doctor_uring *uring)
 {
 	int *tried = uring->tried;
@@ -110,7 +109,7 @@ static uint32_t worker_flags(const struct doctor_uring *uring)
 	return flags;
 }
 
-/* A ring such as a worker has, or as much of one as can be had. */
+/* Open a ring with a worker's flags, or with as many of them as work. */
 static int open_ring(struct doctor_ring *ring, struct doctor_uring *uring)
 {
 	int *tried = uring->tried;
@@ -135,7 +134,7 @@ static int try_ring_fd(struct doctor_ring *ring)
 
 	if (rc < 0)
 		return rc;
-	/* It is the thread's, and would keep the ring alive behind its close. */
+	/* The registration belongs to the thread and would keep the ring alive after its close. */
 	doctor_ring_register(ring->fd, UNREGISTER_RING_FDS, &update, 1);
 	return rc == 1 ? 0 : -EINVAL;
 }
@@ -179,7 +178,7 @@ static int send_message(struct doctor_ring *ring, struct doctor_ring *other)
 	return rc < 0 ? rc : cqe.user_data == 42 && cqe.res == 3 ? 0 : -EBADMSG;
 }
 
-/* A message from one ring to another. */
+/* Send a message from one ring to another. */
 static int try_msg_ring(struct doctor_ring *ring, const struct doctor_uring *uring)
 {
 	struct doctor_ring other;
@@ -192,7 +191,7 @@ static int try_msg_ring(struct doctor_ring *ring, const struct doctor_uring *uri
 	return rc;
 }
 
-/* The same by a thread that has no ring. */
+/* Send a message to a ring without having a ring. */
 static int try_msg_ring_bare(struct doctor_ring *ring)
 {
 	struct uring_sqe sqe = { .opcode = OP_MSG_RING, .fd = ring->fd, .off = 43, .len = 4 };
@@ -245,7 +244,7 @@ static int try_ops(struct doctor_ring *ring, struct doctor_uring *uring)
 
 static void read_iowq(struct doctor_ring *ring, struct doctor_uring *uring)
 {
-	unsigned most[2] = { 0, 0 };	/* zero leaves it as it is, and tells */
+	unsigned most[2] = { 0, 0 };	/* zero reads the limits without changing them */
 
 	if (doctor_ring_register(ring->fd, REGISTER_IOWQ_MAX_WORKERS, most, 2) == 0) {
 		uring->bounded = most[0];
@@ -280,7 +279,7 @@ static int open_buffers(struct doctor_ring *ring, uint16_t flags, struct buf_ent
 		bufs[i].len = BUF_BYTES;
 		bufs[i].bid = i;
 	}
-	/* No request is under way: nobody reads the tail before the next system call. */
+	/* No request is in flight, so the kernel reads the tail only in the next system call. */
 	bufs[0].tail = BUFS;
 	*ret_bufs = bufs;
 	return 0;
@@ -304,7 +303,7 @@ static int try_buffers(struct doctor_ring *ring, uint16_t flags)
 	return rc;
 }
 
-/* Cancel a request that goes on; its last completion and the cancel's are taken. */
+/* Cancel a multishot request, and take its last completion and the cancel's. */
 static void end_multishot(struct doctor_ring *ring)
 {
 	struct uring_sqe sqe = { .opcode = OP_ASYNC_CANCEL, .fd = -1, .addr = MULTISHOT };
@@ -314,7 +313,7 @@ static void end_multishot(struct doctor_ring *ring)
 		doctor_ring_wait(ring, &cqe);
 }
 
-/* A receive into the ring's buffers of one byte that is sent here. */
+/* Send one byte over a socket pair and receive it into the ring's buffers. */
 static int receive(struct doctor_ring *ring, unsigned how, struct uring_cqe *ret_cqe)
 {
 	struct uring_sqe sqe = {
@@ -365,7 +364,7 @@ static int try_bundle(struct doctor_ring *ring)
 	return try_recv(ring, RECVSEND_BUNDLE, CQE_BUFFER);
 }
 
-/* A listener with a name that the kernel chooses, and its address. */
+/* Open a Unix listener; the kernel chooses its address. */
 static int listen_unix(struct sockaddr_un *ret_addr, socklen_t *ret_len)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), rc = 0;
@@ -422,7 +421,7 @@ static int try_accept(struct doctor_ring *ring)
 	return rc;
 }
 
-/* Two ends of a TCP connection over the loopback: zero copy is not for Unix sockets. */
+/* Make a TCP connection over loopback: Unix sockets have no zero-copy send. */
 static int tcp_pair(int ret_fds[2])
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET,
@@ -445,7 +444,7 @@ static int tcp_pair(int ret_fds[2])
 	return rc;
 }
 
-/* Sent when its first completion says so, done with the buffer when the second does. */
+/* The first completion has the result; the second says that the buffer is free again. */
 static int send_zc(struct doctor_ring *ring, int fd)
 {
 	static const char text[] = "x";
@@ -483,7 +482,7 @@ static int try_send_zc(struct doctor_ring *ring)
 	return rc;
 }
 
-/* ---- all of it ---- */
+/* ---- all features ---- */
 
 static void try_on(struct doctor_ring *ring, struct doctor_uring *uring)
 {

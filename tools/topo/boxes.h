@@ -20,7 +20,7 @@ enum topo_box_level {
 
 struct topo_box {
 	enum topo_box_level level;
-	unsigned id;			/* index of package, node, L3, core or CPU in its topology */
+	unsigned id;			/* index of the package, node, L3, core or CPU */
 	unsigned domain;		/* of an L3 and the boxes in it: the index in the view */
 	unsigned kind;			/* of a core; each kind begins a new row */
 	struct topo_box *child, *next;	/* first child, next sibling; NULL: none */

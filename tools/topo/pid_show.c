@@ -84,7 +84,7 @@ static void print_plan(const struct topo_process *process, const struct weir_pla
 			process->threads[i].worker >= 0 &&
 			topo_thread_verdict(process, &process->threads[i], plan) != TOPO_AS_PLANNED;
 	text_entry(out, "workers",
-		   "%u; planned: %u, policy %s, bind %s; as planned: %u, differently: %u",
+		   "%u; the plan has %u (policy %s, bind %s); %u run as planned, %u do not",
 		   process->workers_len, plan->workers_len, weir_place_policy_name(plan->policy),
 		   topo_bind_name(plan->bind), process->workers_len - strays, strays);
 }

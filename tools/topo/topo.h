@@ -57,7 +57,7 @@ struct topo_view {
 	const struct weir_plan *plan;
 	const struct topo_host *host;	/* NULL for another machine */
 	const struct weir_plan *now;	/* --what-if: the plan without the options; or NULL */
-	uint16_t *order;		/* L# of all CPUs, sorted by domain; offline CPUs are last */
+	uint16_t *order;		/* all L#, sorted by domain; offline CPUs are last */
 	struct topo_domain *domains;
 	unsigned domains_len;
 	unsigned threads_max;		/* the largest number of hardware threads of a core */
