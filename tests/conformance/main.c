@@ -227,8 +227,8 @@ static void try_backend(struct attempt *attempt)
 	wait(NULL);
 }
 
-/* Returns NULL, or the argument that is wrong. The arguments for testing_main go to words. */
-static const char *read_arguments(int argc, char **argv, char **words, int *count)
+/* Returns NULL, or the argument that is wrong. The arguments for testing_main stay in argv. */
+static const char *read_arguments(int argc, char **argv, int *count)
 {
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--backend") == 0 && i + 1 < argc)
@@ -239,11 +239,10 @@ static const char *read_arguments(int argc, char **argv, char **words, int *coun
 			env.workers = (unsigned)atoi(argv[++i]);
 		else if (strcmp(argv[i], "--homed") == 0)
 			homed = true;
-		else if (*count < 2)
-			words[(*count)++] = argv[i];
 		else
-			return "one case at a time";
+			argv[(*count)++] = argv[i];
 	}
+	argv[*count] = NULL;
 	backend = backend ? backend : default_backend();
 	env.zero_copy = options && strstr(options, "zero-copy=");
 	if (homed && !is_sim())
@@ -279,9 +278,8 @@ static void list_all(struct conformance_list *list)
 int main(int argc, char **argv)
 {
 	static struct conformance_list list;
-	char *words[3] = { argv[0], NULL, NULL };
 	int count = 1;
-	const char *why = read_arguments(argc, argv, words, &count);
+	const char *why = read_arguments(argc, argv, &count);
 	struct attempt attempt;
 
 	if (why)
@@ -296,5 +294,5 @@ int main(int argc, char **argv)
 	if (is_sim())
 		seeds = env.workers ? 2 : 4;
 	list_all(&list);
-	return testing_main(count, words, list.cases, list.count);
+	return testing_main(count, argv, list.cases, list.count);
 }

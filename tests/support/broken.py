@@ -44,6 +44,15 @@ def results(tap):
     return found
 
 
+def selection(command):
+    """Several names run these cases, and no others; a name that no case has is an error."""
+    two = subprocess.run(command + ["passes", "passes_each_round"], capture_output=True, text=True,
+                         check=False)
+    wrong = [] if two.returncode == 0 and len(results(two.stdout)) == 4 else [two.stdout]
+    one = subprocess.run(command + ["passes", "nothing"], capture_output=True, text=True, check=False)
+    return wrong + ([] if one.returncode == 99 and "nothing" in one.stderr else [one.stderr])
+
+
 def main():
     wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
     run = subprocess.run(wrapper + sys.argv[1:], capture_output=True, text=True, check=False,
@@ -59,6 +68,7 @@ def main():
         want_pass = pattern is None or pattern.startswith("SKIP")
         if passed != want_pass or (pattern and not re.search(pattern, text)):
             wrong.append(f"{name}: {'ok' if passed else 'not ok'} {text}")
+    wrong += selection(wrapper + sys.argv[1:])
     if "pause" not in run.stderr and not wrapper:
         wrong.append("the watchdog's stacks do not show pause(), in which the test hangs")
     if wrong:

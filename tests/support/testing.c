@@ -36,7 +36,7 @@ void (*testing_prepare)(void);
 
 static struct shared_page *shared;
 static const struct testing_case *running;
-static const char *selected;
+static char **selected;			/* names, and NULL; without any: all cases */
 static bool forks;
 
 /* ---- requirements: each function returns NULL if its requirement is met, else the reason --- */
@@ -50,7 +50,7 @@ static const char *need_slow(void)
 {
 	const char *slow = getenv("WEIR_TEST_SLOW");
 
-	return (slow && strcmp(slow, "1") == 0) || selected ? NULL : "WEIR_TEST_SLOW=1 not set";
+	return (slow && strcmp(slow, "1") == 0) || *selected ? NULL : "WEIR_TEST_SLOW=1 not set";
 }
 
 static const char *need_native(void)
@@ -274,7 +274,24 @@ static bool run_case(const struct testing_case *c)
 
 static bool is_selected(const struct testing_case *c)
 {
-	return !selected || strcmp(selected, c->test->name) == 0;
+	for (char **name = selected; *name; name++)
+		if (strcmp(*name, c->test->name) == 0)
+			return true;
+	return !*selected;
+}
+
+/* Returns the first name that no case has; NULL if there is none. */
+static const char *unknown_name(const struct testing_case *cases, size_t count)
+{
+	size_t i;
+
+	for (char **name = selected; *name; name++) {
+		for (i = 0; i < count && strcmp(*name, cases[i].test->name) != 0; i++)
+			continue;
+		if (i == count)
+			return *name;
+	}
+	return NULL;
 }
 
 static int list_cases(const struct testing_case *cases, size_t count)
@@ -287,12 +304,17 @@ static int list_cases(const struct testing_case *cases, size_t count)
 
 int testing_main(int argc, char **argv, const struct testing_case *cases, size_t count)
 {
+	char *by_env[] = { getenv("CK_RUN_CASE"), NULL };
+	const char *unknown;
 	unsigned planned = 0;
 	bool passed = true;
 
 	if (argc > 1 && strcmp(argv[1], "--list") == 0)
 		return list_cases(cases, count);
-	selected = argc > 1 ? argv[1] : getenv("CK_RUN_CASE");
+	selected = argc > 1 ? argv + 1 : by_env;
+	unknown = unknown_name(cases, count);
+	if (unknown)
+		return fprintf(stderr, "no test is named \"%s\"\n", unknown), 99;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	forks = testing__engine_forks();
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
@@ -302,8 +324,6 @@ int testing_main(int argc, char **argv, const struct testing_case *cases, size_t
 	for (size_t i = 0; i < count; i++)
 		if (is_selected(&cases[i]))
 			planned += cases[i].rounds ? cases[i].rounds : 1;
-	if (planned == 0)
-		return fprintf(stderr, "no test is named \"%s\"\n", selected ? selected : ""), 99;
 	printf("1..%u\n", planned);
 	for (size_t i = 0; i < count; i++)
 		if (is_selected(&cases[i]))

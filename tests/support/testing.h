@@ -30,7 +30,7 @@
  *	a watchdog	when the case's time is up, it prints the stack of every
  *			thread, and the case fails
  *
- * Run one:  ./dev test NAME, or the executable with NAME, or CK_RUN_CASE=NAME.
+ * Run one:  ./dev test NAME, or the executable with NAME..., or CK_RUN_CASE=NAME.
  * Debug:    CK_FORK=no gdb --args EXECUTABLE NAME (one process, no watchdog).
  * List:     EXECUTABLE --list
  *
