@@ -3,8 +3,8 @@
 #
 # soak.sh BUILD: runs the tests that take too long for CI, for hours, in a build folder with tests:
 #  - long sweeps over the simulated backend, and the cases that need "slow";
-#  - under a load on every CPU (stress-ng), the whole suite ten times, and each program that has
-#    failed at random before 300 times.
+#  - under a load on every CPU (stress-ng), the whole suite ten times, and each test that has failed
+#    at random before 300 times: of the programs that take long only the cases that have failed.
 # It stops at the first step that fails.
 #
 # WEIR_SOAK_RUNS and WEIR_SOAK_REPEATS replace 10 and 300. The last line says what was done; the
@@ -13,9 +13,22 @@ set -eu
 build=$1
 runs=${WEIR_SOAK_RUNS:-10}
 repeats=${WEIR_SOAK_REPEATS:-300}
-flaky='api_policies backends_lease_pool conformance_io_uring_zero-copy=4096_4 core_futex
-	core_futex_table core_task_join_set core_fiber_stack core_task core_time topo_hwloc tools_bench_load
-	weir_bench'
+# A meson test, and the cases of it that have failed; without any, the whole program.
+flaky='
+api_policies polling_without_end polling_alone polling_without_stealing
+backends_lease_pool
+conformance_io_uring_zero-copy=4096_4 a_send_is_closed closing_ends_both_directions shutting_down_ends_what_waits
+core_fiber_stack
+core_futex
+core_futex_table
+core_task
+core_task_join_set
+core_time
+tools_bench_load an_open_loop_sees_a_stall_in_all_it_delays a_closed_loop_hardly_sees_it
+topo_hwloc a_damaged_file_is_refused_or_read
+weir_bench test_a_against_a
+weir_drain_epoll test_limit_pauses_accepting
+'
 
 say() {
 	echo "==> soak: $*"
@@ -44,6 +57,7 @@ else
 	say 'no stress-ng (package stress-ng): the repeated runs have no load beside them'
 fi
 repeat "$runs" whole
-# shellcheck disable=SC2086 # the list must be split
-repeat "$repeats" flaky --setup everything $flaky
-say "passed: sweeps, slow cases, the whole suite $runs times, each flaky program $repeats times"
+echo "$flaky" | while read -r program cases; do
+	[ -z "$program" ] || repeat "$repeats" "$program" --setup everything --test-args "$cases" "$program"
+done
+say "passed: sweeps, slow cases, the whole suite $runs times, each flaky test $repeats times"
