@@ -34,7 +34,10 @@
 #define weir__load(p, order) __atomic_load_n((p), (order))
 #define weir__store(p, v, order) __atomic_store_n((p), (v), (order))
 #define weir__xchg(p, v, order) __atomic_exchange_n((p), (v), (order))
-/* expected: address of a local; holds what was found when the exchange failed. */
+/*
+ * expected: the address of a local variable, which receives the value found when the exchange
+ * fails.
+ */
 #define weir__cas(p, expected, desired, success, failure) \
 	__atomic_compare_exchange_n((p), (expected), (desired), 0, (success), (failure))
 #define weir__cas_weak(p, expected, desired, success, failure) \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* base.c: result texts and the version. */
+/* base.c: texts for results, and the version. */
 #include "weir/base.h"
 
 #include <stdio.h>

@@ -36,7 +36,7 @@ struct weir__worker;
 struct weir__wheel_home {
 	struct weir__guard guard;	/* nearly always owned by its worker */
 	bool enabled;
-	uint64_t next_ns;	/* no timer is due before; only lowered by insert; atomic */
+	uint64_t next_ns;	/* no timer is due before it; insert only lowers it; atomic */
 	uint64_t now_ns;	/* the time of the last turn; atomic */
 	struct weir__wheel wheel;
 } WEIR_ALIGNED(64);

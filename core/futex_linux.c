@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* futex_linux.c: the futexes of the kernel. */
+/* futex_linux.c: core/futex.h with the kernel's futexes. */
 #include "core/futex.h"
 
 #include <linux/futex.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guard.c: the slow ways into a guard: becoming its owner, and ending another
- * thread's ownership. See core/guard.h for the contract and core/guard_state.h
- * for the protocol.
+ * guard.c: the slow paths of a guard: becoming its owner, and ending another
+ * thread's ownership. core/guard.h has the contract, core/guard_state.h the
+ * protocol.
  */
 #include "core/guard.h"
 

@@ -65,8 +65,8 @@
 #ifndef MAILBOX_CLOSE_ORDER
 #define MAILBOX_CLOSE_ORDER WEIR_ACQ_REL
 #endif
-#ifndef MAILBOX_LOOK_ORDER
-#define MAILBOX_LOOK_ORDER WEIR_ACQUIRE
+#ifndef MAILBOX_READ_ORDER
+#define MAILBOX_READ_ORDER WEIR_ACQUIRE
 #endif
 #ifndef MAILBOX_DONE_ORDER
 #define MAILBOX_DONE_ORDER WEIR_RELEASE
@@ -152,9 +152,9 @@ static inline struct weir__link *weir__mail_ops(uintptr_t mail)
  * [where the link has arrived] Reads the requests. The caller then checks whether it is the home
  * (rule 4).
  */
-static inline uintptr_t weir__mail_look(WEIR_ATOMIC(uintptr_t) *mail)
+static inline uintptr_t weir__mail_read(WEIR_ATOMIC(uintptr_t) *mail)
 {
-	return weir__load(mail, MAILBOX_LOOK_ORDER);
+	return weir__load(mail, MAILBOX_READ_ORDER);
 }
 
 /*
@@ -162,7 +162,7 @@ static inline uintptr_t weir__mail_look(WEIR_ATOMIC(uintptr_t) *mail)
  */
 static inline bool weir__mail_take(WEIR_ATOMIC(uintptr_t) *mail, uintptr_t *seen)
 {
-	return weir__cas(mail, seen, MAIL_SERVED, MAILBOX_LOOK_ORDER, MAILBOX_LOOK_ORDER);
+	return weir__cas(mail, seen, MAIL_SERVED, MAILBOX_READ_ORDER, MAILBOX_READ_ORDER);
 }
 
 /*

@@ -242,7 +242,7 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 	struct weir_mpsc_recv_future *recv =
 		WEIR_CONTAINER_OF(future, struct weir_mpsc_recv_future, future);
 	struct weir__wait *w = &recv->wait;
-	uint32_t state = wait_look(w);
+	uint32_t state = wait_state(w);
 	int rc = 0;
 
 	if (state == WAIT_QUEUED || state == WAIT_CANCELLED)

@@ -154,7 +154,9 @@ static inline void mpsc_get(struct weir_mpsc *ch, void *ret_message)
 
 	WEIR_ASSERT(len < ch->capacity && head < ch->capacity);
 	mpsc_copy(ret_message, ch->ring + head * ch->bytes, ch->bytes);
-	/* An empty ring starts anew: a short queue stays in the same few cache lines. */
+	/*
+	 * An emptied ring restarts at index 0, so a short queue stays in the same few cache lines.
+	 */
 	WEIR_WR(ch->head, next == ch->capacity || len == 0 ? 0 : next);
 	weir__store(&ch->len, len, WEIR_RELAXED);
 }

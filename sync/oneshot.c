@@ -55,7 +55,7 @@ static void release(struct weir_oneshot *ch)
 		free(ch);
 }
 
-static int speak(struct weir_oneshot *ch, bool value)
+static int send_or_drop(struct weir_oneshot *ch, bool value)
 {
 	struct weir__wakeup wakeup;
 
@@ -78,17 +78,17 @@ static int speak(struct weir_oneshot *ch, bool value)
 int weir_oneshot_send(struct weir_oneshot *oneshot, const void *value)
 {
 	if (WEIR_UNLIKELY(!value && oneshot->value_bytes)) {
-		speak(oneshot, false);
+		send_or_drop(oneshot, false);
 		return -EINVAL;
 	}
 	copy_value(oneshot->value, value, oneshot->value_bytes);
-	return speak(oneshot, true);
+	return send_or_drop(oneshot, true);
 }
 
 void weir_oneshot_drop(struct weir_oneshot *oneshot)
 {
 	if (oneshot)
-		speak(oneshot, false);
+		send_or_drop(oneshot, false);
 }
 
 bool weir_oneshot_is_closed(const struct weir_oneshot *oneshot)
@@ -96,10 +96,13 @@ bool weir_oneshot_is_closed(const struct weir_oneshot *oneshot)
 	return weir__load(&oneshot->word, WEIR_RELAXED) & WEIR__ONESHOT_RX_CLOSED;
 }
 
-/* The sender has spoken and left. Takes the value, if any; the receiver leaves with this. */
-static inline int take(struct weir_oneshot *ch, enum weir__oneshot_rx spoken, void *ret_value)
+/*
+ * The sender has sent or dropped, and left. Takes the value, if any; the receiver leaves with
+ * this.
+ */
+static inline int take(struct weir_oneshot *ch, enum weir__oneshot_rx outcome, void *ret_value)
 {
-	int rc = spoken == WEIR__ONESHOT_RX_VALUE ? 0 : -EPIPE;
+	int rc = outcome == WEIR__ONESHOT_RX_VALUE ? 0 : -EPIPE;
 
 	if (rc == 0 && ret_value && ret_value != ch->value)
 		copy_value(ret_value, ch->value, ch->value_bytes);
@@ -110,9 +113,9 @@ static inline int take(struct weir_oneshot *ch, enum weir__oneshot_rx spoken, vo
 
 int weir_oneshot_recv_try(struct weir_oneshot *oneshot, void *ret_value)
 {
-	enum weir__oneshot_rx spoken = weir__oneshot_poll(&oneshot->word);
+	enum weir__oneshot_rx outcome = weir__oneshot_poll(&oneshot->word);
 
-	return spoken == WEIR__ONESHOT_RX_PENDING ? -EAGAIN : take(oneshot, spoken, ret_value);
+	return outcome == WEIR__ONESHOT_RX_PENDING ? -EAGAIN : take(oneshot, outcome, ret_value);
 }
 
 int weir_oneshot_close(struct weir_oneshot *oneshot, void *ret_value)
@@ -147,15 +150,15 @@ int weir_oneshot_recv_until(struct weir_oneshot *oneshot, uint64_t deadline, voi
 	return weir_await_until(&recv.future, deadline);
 }
 
-static int finish(struct weir_oneshot_recv_future *recv, enum weir__oneshot_rx spoken)
+static int finish(struct weir_oneshot_recv_future *recv, enum weir__oneshot_rx outcome)
 {
 	if (weir__leaf_is_armed(&recv->leaf))
 		weir__leaf_disarm(&recv->leaf);
-	return take(recv->oneshot, spoken, recv->ret_value);
+	return take(recv->oneshot, outcome, recv->ret_value);
 }
 
-/* The sender has not spoken. */
-static int wait_for_it(struct weir_oneshot_recv_future *recv, struct weir_cx *cx)
+/* The sender has neither sent nor dropped yet. */
+static int wait_for_sender(struct weir_oneshot_recv_future *recv, struct weir_cx *cx)
 {
 	struct weir_oneshot *ch = recv->oneshot;
 
@@ -180,17 +183,17 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 {
 	struct weir_oneshot_recv_future *recv =
 		WEIR_CONTAINER_OF(future, struct weir_oneshot_recv_future, future);
-	enum weir__oneshot_rx spoken;
+	enum weir__oneshot_rx outcome;
 
 	if (WEIR_UNLIKELY(recv->cancelled && !weir__leaf_is_armed(&recv->leaf)))
 		return -ECANCELED;
 	/* Pairs with the exchanges of weir__oneshot_send and weir__oneshot_tx_done. */
-	spoken = weir__oneshot_poll(&recv->oneshot->word);
-	if (spoken == WEIR__ONESHOT_RX_PENDING)
-		return wait_for_it(recv, cx);
+	outcome = weir__oneshot_poll(&recv->oneshot->word);
+	if (outcome == WEIR__ONESHOT_RX_PENDING)
+		return wait_for_sender(recv, cx);
 	if (!(weir__load(&recv->oneshot->word, WEIR_ACQUIRE) & WEIR__ONESHOT_TX_CLOSED))
 		return WEIR_PENDING;	/* the sender is about to wake us */
-	return weir_coop_take(cx) ? finish(recv, spoken) : WEIR_PENDING;
+	return weir_coop_take(cx) ? finish(recv, outcome) : WEIR_PENDING;
 }
 
 static void recv_cancel(struct weir_future *future)

@@ -3,8 +3,8 @@
  * oneshot_state.h: the state word of a oneshot channel: one sender, one receiver,
  * a plain value and a plain waker. The end that leaves last frees the channel.
  *
- *	VALUE_SENT	the sender has spoken: the value is there
- *	NO_VALUE	the sender has spoken: there will be no value
+ *	VALUE_SENT	the sender has sent: the value is there
+ *	NO_VALUE	the sender has dropped: there will be no value
  *	RX_WAITING	the receiver's waker is stored
  *	TX_CLOSED	the sender has left: it touches the channel no more
  *	RX_CLOSED	the receiver has left: it touches the channel no more
@@ -21,10 +21,10 @@
  *		PENDING		write the waker; weir__oneshot_rx_wait = false: poll again
  *	to replace the waker: weir__oneshot_rx_unwait (false: poll again), write, rx_wait
  *	to give up: weir__oneshot_rx_cancel = true: the receiver has left, the sender frees;
- *		false: the sender has spoken, so poll answers VALUE or NO_VALUE
+ *		false: too late, the sender has sent or dropped; poll says which
  *
  * The receiver may touch the waker while RX_WAITING is clear. Nobody may while it
- * is set, except the sender once it has spoken and found it set. What the waker
+ * is set, except a sender that has found it set in its send. What the waker
  * points to must survive the sender's late call (as with a join waker,
  * core/task/state.h).
  *
@@ -94,15 +94,15 @@ static inline void weir__oneshot_init(WEIR_ATOMIC(uint32_t) *word)
 /* [sender] Once. Releases the value to poll; acquires the waker from rx_wait. */
 static inline enum weir__oneshot_tx weir__oneshot_send(WEIR_ATOMIC(uint32_t) *word, bool value)
 {
-	uint32_t spoken = value ? WEIR__ONESHOT_VALUE_SENT : WEIR__ONESHOT_NO_VALUE;
-	uint32_t cur = 0, next = spoken | WEIR__ONESHOT_TX_CLOSED;	/* the likely case first */
+	uint32_t sent = value ? WEIR__ONESHOT_VALUE_SENT : WEIR__ONESHOT_NO_VALUE;
+	uint32_t cur = 0, next = sent | WEIR__ONESHOT_TX_CLOSED;	/* the likely case first */
 
 	while (!weir__cas_weak(word, &cur, next, ONESHOT_SEND_ORDER, ONESHOT_SEND_FAIL_ACQUIRE)) {
 		if (cur & WEIR__ONESHOT_RX_CLOSED)
 			return WEIR__ONESHOT_REFUSED;
-		next = cur | spoken | WEIR__ONESHOT_TX_CLOSED;
+		next = cur | sent | WEIR__ONESHOT_TX_CLOSED;
 		if (ONESHOT_TX_STAYS_FOR_WAKER && (cur & WEIR__ONESHOT_RX_WAITING))
-			next = cur | spoken;
+			next = cur | sent;
 	}
 	return cur & WEIR__ONESHOT_RX_WAITING ? WEIR__ONESHOT_SENT_WAKE : WEIR__ONESHOT_SENT;
 }
@@ -133,19 +133,24 @@ static inline bool weir__oneshot_rx_set(WEIR_ATOMIC(uint32_t) *word, uint32_t fr
 	return weir__cas(word, &from, to, ONESHOT_WAIT_RELEASE, WEIR_RELAXED);
 }
 
-/* [receiver] After the waker is written. False: the sender has spoken meanwhile, poll again. */
+/* [receiver] After the waker is written. False: the sender has sent or dropped, poll again. */
 static inline bool weir__oneshot_rx_wait(WEIR_ATOMIC(uint32_t) *word)
 {
 	return weir__oneshot_rx_set(word, 0u, WEIR__ONESHOT_RX_WAITING);
 }
 
-/* [receiver] Takes the waker back. False: the sender has spoken, leave the waker alone and poll. */
+/*
+ * [receiver] Takes the waker back. False: the sender has sent or dropped; leave the waker alone,
+ * poll.
+ */
 static inline bool weir__oneshot_rx_unwait(WEIR_ATOMIC(uint32_t) *word)
 {
 	return weir__oneshot_rx_set(word, WEIR__ONESHOT_RX_WAITING, 0u);
 }
 
-/* [receiver] After the sender has spoken and the value is taken. True: free the channel. */
+/*
+ * [receiver] After poll has said VALUE or NO_VALUE and the value is taken. True: free the channel.
+ */
 static inline bool weir__oneshot_rx_done(WEIR_ATOMIC(uint32_t) *word)
 {
 	if (weir__load(word, ONESHOT_POLL_ACQUIRE) & WEIR__ONESHOT_TX_CLOSED)
@@ -154,7 +159,10 @@ static inline bool weir__oneshot_rx_done(WEIR_ATOMIC(uint32_t) *word)
 	       WEIR__ONESHOT_TX_CLOSED;
 }
 
-/* [receiver] Gives up. True: it has left. False: the sender has spoken; poll, then rx_done. */
+/*
+ * [receiver] Gives up. True: it has left. False: the sender has sent or dropped; poll, then
+ * rx_done.
+ */
 static inline bool weir__oneshot_rx_cancel(WEIR_ATOMIC(uint32_t) *word)
 {
 	uint32_t cur = weir__load(word, WEIR_RELAXED);

@@ -20,7 +20,7 @@ void weir__wait_finish(struct weir__wait *w, int result)
 		return;
 	WEIR_ASSERT(state == WAIT_QUEUED);
 	weir__leaf_waker(&w->leaf, &wakeup);
-	wait_say_done(w);
+	wait_set_done(w);
 	weir__waker_fire(&wakeup);
 }
 
@@ -48,7 +48,7 @@ static int poll_enabled(struct weir__wait *w, struct weir_cx *cx)
 
 int weir__wait_begin(struct weir__wait *w, struct weir_cx *cx)
 {
-	switch (wait_look(w)) {
+	switch (wait_state(w)) {
 	case WAIT_QUEUED:
 		return WEIR_PENDING;
 	case WAIT_ENABLED:

@@ -36,8 +36,8 @@
 #ifndef WAIT_DONE_RELEASE
 #define WAIT_DONE_RELEASE WEIR_RELEASE
 #endif
-#ifndef WAIT_LOOK_ACQUIRE
-#define WAIT_LOOK_ACQUIRE WEIR_ACQUIRE
+#ifndef WAIT_STATE_ACQUIRE
+#define WAIT_STATE_ACQUIRE WEIR_ACQUIRE
 #endif
 /* Switches for the models' mutants; always 1 in production. */
 #ifndef WAIT_CANCEL_LOOKS
@@ -138,17 +138,17 @@ static inline bool queue_take_back(struct weir__wait_queue *q, struct weir__wait
 	return true;
 }
 
-/* [poller] Pairs with wait_say_done: the result, and everything before it. */
-static inline uint32_t wait_look(struct weir__wait *w)
+/* [poller] Pairs with wait_set_done: the result, and everything before it. */
+static inline uint32_t wait_state(struct weir__wait *w)
 {
-	return weir__load(&w->state, WAIT_LOOK_ACQUIRE);
+	return weir__load(&w->state, WAIT_STATE_ACQUIRE);
 }
 
 /*
  * [whoever unlinked w] The result is written and the waker copied. The wait may be gone after
  * this.
  */
-static inline void wait_say_done(struct weir__wait *w)
+static inline void wait_set_done(struct weir__wait *w)
 {
 	weir__store(&w->state, (uint32_t)WAIT_DONE, WAIT_DONE_RELEASE);
 }

@@ -55,11 +55,11 @@
 /* What sanitizers and valgrind are told */
 
 #if WEIR__ASAN
-/* On the resumer's stack, around the switch into f. */
+/* Called on the resumer's stack, around the switch into f. */
 #define asan_enter(f, fake) \
 	__sanitizer_start_switch_fiber((fake), (f)->stack.low, (f)->stack.bytes)
 #define asan_left(fake) __sanitizer_finish_switch_fiber((fake), NULL, NULL)
-/* On the fiber's. The resumer's bounds change when the fiber migrates. */
+/* Called on the fiber's stack. The resumer's bounds change when the fiber migrates. */
 #define asan_leave(f, fake) \
 	__sanitizer_start_switch_fiber((fake), (f)->asan_low, (f)->asan_bytes)
 #define asan_entered(f, fake) \

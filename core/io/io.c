@@ -149,7 +149,7 @@ static void serve(struct weir_backend *io, struct weir_handle *h, uintptr_t mail
 void weir__handle_arrived(struct weir__worker *w, struct weir_handle *h)
 {
 	struct weir_backend *io = w->driver.io, *home;
-	uintptr_t mail = weir__mail_look(&h->mail);
+	uintptr_t mail = weir__mail_read(&h->mail);
 
 	do {
 		home = weir__load(&h->backend, WEIR_RELAXED);

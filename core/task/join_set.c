@@ -329,7 +329,7 @@ static bool forget(struct weir_join_set *set, bool orphan)
 }
 
 /* Polls: there is no memory for a parker that could be woken. */
-static void wait_looking(struct weir_join_set *set)
+static void wait_by_polling(struct weir_join_set *set)
 {
 	uint32_t never = 0;
 
@@ -361,7 +361,7 @@ void weir_join_set_free(struct weir_join_set *set)
 	/* -EBUSY would mean that another task is in weir_join_set_next */
 	WEIR_ASSERT(rc == 0 || rc == -ENOMEM || rc == -EPERM || rc == -EDEADLK);
 	if (rc == -ENOMEM)
-		wait_looking(set);
+		wait_by_polling(set);
 	if (rc == 0 || rc == -ENOMEM || ((rc == -EPERM || rc == -EDEADLK) && forget(set, true)))
 		free(set);
 }

@@ -257,7 +257,7 @@ static inline int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 	task->pinned_to = (uint8_t)(cfg->worker ? cfg->worker - 1 : w ? w->index : 0);
 	WEIR_ASSERT(task->pinned_to < rt->workers);
 	task_init_body(task, cfg);
-	/* Release: pairs with the acquire of a wake on a stale pointer to this block. */
+	/* The release pairs with the acquire of a wake on a stale pointer to this block. */
 	weir__store(&task->state, task_state_init(ret_task || cfg->join_set), WEIR_RELEASE);
 	if (ret_task)
 		*ret_task = task;

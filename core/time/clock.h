@@ -15,7 +15,7 @@ static inline uint64_t weir__clock_add(uint64_t ns, uint64_t by_ns)
 	return by_ns > WEIR_FOREVER - ns ? WEIR_FOREVER : ns + by_ns;
 }
 
-/* The time of a test clock, or the system's for NULL. [any] */
+/* The time of a test clock; for NULL, of the system's clock. [any] */
 static inline uint64_t weir__clock_now(const struct weir_clock *clock)
 {
 	return WEIR_LIKELY(!clock) ? weir__clock_system() : weir_clock_now(clock);

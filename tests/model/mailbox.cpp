@@ -16,7 +16,7 @@
 
 #define MAILBOX_PUT_ORDER MUT(1, MUT(2, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
 #define MAILBOX_CLOSE_ORDER MUT(3, MUT(4, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
-#define MAILBOX_LOOK_ORDER MUT(5, WEIR_ACQUIRE, WEIR_RELAXED)
+#define MAILBOX_READ_ORDER MUT(5, WEIR_ACQUIRE, WEIR_RELAXED)
 #define MAILBOX_DONE_ORDER MUT(6, WEIR_RELEASE, WEIR_RELAXED)
 #define MAILBOX_CANCEL_ORDER MUT(7, WEIR_ACQUIRE, WEIR_RELAXED)
 #define MAILBOX_ASKED_ORDER MUT(8, WEIR_RELEASE, WEIR_RELAXED)
@@ -154,7 +154,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 
 	void handle_arrived(unsigned me)
 	{
-		uintptr_t mail = weir__mail_look(&h.mail);
+		uintptr_t mail = weir__mail_read(&h.mail);
 		struct weir__link *link, *next;
 		unsigned home;
 
@@ -166,7 +166,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 				return;
 			}
 			if (MUT(11, false, true)) {
-				mail = weir__xchg(&h.mail, MAIL_SERVED, MAILBOX_LOOK_ORDER);
+				mail = weir__xchg(&h.mail, MAIL_SERVED, MAILBOX_READ_ORDER);
 				break;
 			}
 		} while (!weir__mail_take(&h.mail, &mail));

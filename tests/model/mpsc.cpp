@@ -14,7 +14,7 @@
 #include "core/lock.h"
 
 #define WAIT_DONE_RELEASE MUT(3, WEIR_RELEASE, WEIR_RELAXED)
-#define WAIT_LOOK_ACQUIRE MUT(4, WEIR_ACQUIRE, WEIR_RELAXED)
+#define WAIT_STATE_ACQUIRE MUT(4, WEIR_ACQUIRE, WEIR_RELAXED)
 #define WAIT_CANCEL_LOOKS MUT(5, 1, 0)
 #define QUEUE_DETACH_ENDS_ROUND MUT(6, 1, 0)
 #define MPSC_SENDER_ORDER MUT(7, MUT(8, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
@@ -167,7 +167,7 @@ struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1>
 
 		WEIR_WR(w->result, result);
 		who = model_use(w->waker);
-		wait_say_done(w);
+		wait_set_done(w);
 		if (MUT(19, false, true))
 			who = model_use(w->waker);
 		tasks[who].wake();
@@ -207,7 +207,7 @@ struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1>
 	{
 		uint32_t state;
 
-		while ((state = wait_look(w)) == WAIT_QUEUED)
+		while ((state = wait_state(w)) == WAIT_QUEUED)
 			tasks[me].sleep();
 		return state;
 	}

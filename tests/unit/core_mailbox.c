@@ -22,7 +22,7 @@ START_TEST(ops_come_out_in_order_and_before_the_close)
 	ck_assert(!weir__mail_put(&mail, &ops[1]));
 	ck_assert(!weir__mail_put(&mail, &ops[2]));
 	ck_assert(!weir__mail_close(&mail));
-	seen = weir__mail_look(&mail);
+	seen = weir__mail_read(&mail);
 	ck_assert(weir__mail_take(&mail, &seen));
 	ck_assert_uint_eq(seen & MAIL_BITS, MAIL_CLOSE);
 	for (link = weir__mail_ops(seen); link; link = link->next)
@@ -37,7 +37,7 @@ START_TEST(what_is_asked_between_look_and_take_is_seen)
 	uintptr_t mail = 0, seen;
 
 	ck_assert(weir__mail_put(&mail, &op));
-	seen = weir__mail_look(&mail);
+	seen = weir__mail_read(&mail);
 	ck_assert(!weir__mail_close(&mail));
 	ck_assert(!weir__mail_take(&mail, &seen));
 	ck_assert_uint_eq(seen & MAIL_CLOSE, MAIL_CLOSE);
@@ -51,14 +51,14 @@ START_TEST(what_is_asked_while_the_home_serves_goes_round_again)
 	uintptr_t mail = 0, seen;
 
 	ck_assert(weir__mail_put(&mail, &ops[0]));
-	seen = weir__mail_look(&mail);
+	seen = weir__mail_read(&mail);
 	ck_assert(weir__mail_take(&mail, &seen));
 	/* The link is in no queue, and yet it is not who asks that queues it. */
 	ck_assert(!weir__mail_is_empty(&mail));
 	ck_assert(!weir__mail_put(&mail, &ops[1]));
 	ck_assert(!weir__mail_close(&mail));
 	ck_assert(!weir__mail_done(&mail));
-	seen = weir__mail_look(&mail);
+	seen = weir__mail_read(&mail);
 	ck_assert(weir__mail_take(&mail, &seen));
 	ck_assert_ptr_eq(weir__mail_ops(seen), &ops[1]);
 	ck_assert(weir__mail_done(&mail));
