@@ -7,6 +7,7 @@
  - weir/weir.h does not include weir/backend.h: programs do not see the backend's structs.
  - Each declaration has a comment that says Thread: and Since:. A comment covers the declarations
    that follow it without an empty line.
+ - No line has more than 100 columns, drawings and comments included.
  - A header is at least half prose: as many lines of comment as of code.
 
 Usage: public_surface.py INCLUDE_DIR     check the headers
@@ -17,7 +18,8 @@ import os
 import re
 import sys
 
-LEAST_PROSE = 0.3
+LEAST_PROSE = 0.5
+COLUMNS = 150
 # A list of includes, and parts of structs that users never name.
 NO_PROSE = ("weir/weir.h", "weir/sync/wait.h")
 
@@ -79,6 +81,9 @@ def check_file(path, text):
             yield f"{path}: {name}: {wrong}"
     if path not in NO_PROSE and prose_of(text) < LEAST_PROSE:
         yield f"{path}: {prose_of(text):.0%} of its lines are comments, expected {LEAST_PROSE:.0%}"
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line.expandtabs(8)) > COLUMNS:
+            yield f"{path}:{number}: {len(line.expandtabs(8))} columns, expected at most {COLUMNS}"
     described = set()
     for match in DECLARATIONS.finditer(text):
         names = [name for name, _ in FUNCTION.findall(COMMENT.sub("", match.group("code")))]
@@ -128,6 +133,7 @@ def self_test():
                ("weir_x_twice", "weir_x"),
                ("WEIR_API int weir_x_twice", "\nWEIR_API int weir_x_twice"),
                ("WEIR_API int weir_x_twice", "int a;\n" * 20 + "WEIR_API int weir_x_twice"),
+               ("/** Thread", "/** " + "x" * COLUMNS + " Thread"),
                ("\n/**", '\n#include "weir/backend.h"\n/**')]
     planted = "struct weir_x;\n" + PLANTED + "/*\n *\n *\n *\n */\n"
     headers = {"weir/weir.h": '#include "weir/x.h"\n', "weir/x.h": planted, "weir/backend.h": "/* */"}
