@@ -15,7 +15,7 @@ const char *weir_version(void)
 }
 
 /* These codes have one meaning throughout weir, so weir has its own words for them. */
-static const char *own_words(int result)
+static const char *own_text(int result)
 {
 	switch (result) {
 	case -ECANCELED:
@@ -38,7 +38,7 @@ const char *weir_strerror(int result)
 		return "pending";
 	if (result >= 0)
 		return "success";
-	text = own_words(result);
+	text = own_text(result);
 	if (!text)
 		text = weir__os_error_text(-result, buf, sizeof buf);
 	if (text)

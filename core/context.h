@@ -24,10 +24,7 @@ struct weir__context {
 	/* the task that blocks in place on this thread, off its worker; or NULL */
 	struct weir_task *task;
 	const struct weir_rt *part_of;	/* a runtime whose shutdown would wait for what runs here */
-	/*
-	 * for the scheduler: 1 + the index of the group that other threads' pushes go to; 0: none
-	 * yet
-	 */
+	/* for the scheduler: 1 + the index of the group that it pushes to; 0: none yet */
 	uint16_t home;
 };
 

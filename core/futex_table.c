@@ -102,7 +102,7 @@ static int sleep_at(int fd, uint64_t deadline)
 }
 
 /* Without descriptors there is only polling: look at the word once a millisecond. */
-static int sleep_blindly(uint64_t deadline)
+static int sleep_without_pipe(uint64_t deadline)
 {
 	static const struct timespec nap = { 0, 1000000 };
 
@@ -119,7 +119,8 @@ int weir__futex_wait(uint32_t *word, uint32_t expected, uint64_t deadline)
 	int rc = 0;
 
 	if (open_pipe(me.pipe) < 0)
-		return weir__load(word, WEIR_ACQUIRE) == expected ? sleep_blindly(deadline) : 0;
+		return weir__load(word, WEIR_ACQUIRE) == expected ? sleep_without_pipe(deadline)
+								  : 0;
 	b = bucket_lock(word, &mask);
 	asleep = weir__load(word, WEIR_ACQUIRE) == expected;
 	if (asleep)

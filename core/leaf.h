@@ -11,12 +11,11 @@
  * Arming links the leaf into its task's armed list, so that an abort finds it,
  * and stores the waker. There are three kinds of wakers:
  *  - The task's own waker is stored without a reference, and marked by ops of its
- *    own.
- *    That is safe because the leaf never outlives its task, and task memory stays task
- *    memory while any worker runs: a late wake is at worst a spurious one.
+ *    own. That is safe because the leaf never outlives its task, and task memory
+ *    stays task memory while any worker runs: a late wake is at worst a spurious
+ *    one.
  *  - The waker of a branch of a select set is stored as it is, too;
- *    core/select_set.c
- *    says why that is safe.
+ *    core/select_set.c says why that is safe.
  *  - Any other waker is cloned.
  *
  * Some futures are linked without being armed, so that an abort finds them

@@ -15,23 +15,23 @@
  *	handle	mail	ops to submit, then CLOSE	its home
  *	handle	mail	a receiver			the worker that it was given to
  *
- * The rules: 1 A queued object is neither returned to its owner nor freed. If an
- * op gets its
- *    result while it is QUEUED, the result waits until the link has arrived (op_poll).
+ * The rules:
+ *
+ * 1 A queued object is neither returned to its owner nor freed. If an op gets its
+ *   result while it is QUEUED, the result waits until the link has arrived
+ *   (op_poll).
  * 2 Ops that must be submitted at home queue in their handle. They are submitted
- * in
- *    the order in which they were started. CLOSE comes after all of them, and nothing
- *    is requested of a handle after its close.
+ *   in the order in which they were started. CLOSE comes after all of them, and
+ *   nothing is requested of a handle after its close.
  * 3 A cancel that finds its op QUEUED travels with it, so it never overtakes the
- *    submit. A cancel that finds the op in flight queues it.
+ *   submit. A cancel that finds the op in flight queues it.
  * 4 A home can change while the link is on its way to the old one. The old home
- * then
- *    passes the link on unchanged. To know that, a worker reads the word, checks
- *    whether it is the home, and takes the word only if it has not changed since the
- *    read: no request in such a word was made for a newer home.
+ *   then passes the link on unchanged. To know that, a worker reads the word,
+ *   checks whether it is the home, and takes the word only if it has not changed
+ *   since the read: no request in such a word was made for a newer home.
  * 5 While a home serves the requests that it took, the word says SERVED. A thread
- * that
- *    adds a request meanwhile does not queue the link; the home queues it again.
+ *   that adds a request meanwhile does not queue the link; the home queues it
+ *   again.
  *
  *	mail		put			close		the link arrives
  *	0		op, queue the link	CLOSE, queue	-

@@ -35,8 +35,8 @@ void weir__os_want_huge(void *at, size_t bytes);
  *  - place: pages of this memory that are not there yet come from the node while it has free
  *    memory, and from other nodes after that. A remote page is slow, but a strict policy would end
  *    the process.
- *  - prefer: the same for every page that the calling thread touches first, also inside the kernel.
- *    With -1, back to the default: the node that the thread runs on.
+ *  - prefer: the same for every page that the calling thread touches first, also inside the
+ *    kernel. With -1, back to the default: the node that the thread runs on.
  *  - move_stack: moves the pages that the calling thread's stack and thread-locals already have.
  *    Another thread may have touched them: the creator, or an earlier thread with the same stack.
  *    Later pages follow the thread's policy.

@@ -52,20 +52,17 @@
  *	E	last searcher found work: searching - 1, then pick: | fence | read every asleep
  *
  * 1. P finds nobody searching and nobody asleep. Then each worker's W comes after
- * P. That
- *    worker finds the work; or it finds a searcher, which is case 2 with W in place of P.
+ *    P. That worker finds the work; or it finds a searcher, which is case 2 with
+ *    W in place of P.
  * 2. P finds a searcher. Later searching returns to 0 by a step after P. If that
- * step is a
- *    W, its worker reads the queues and finds the work. If it is an E, it wakes a sleeper,
- *    which is a searcher now: case 2 again. If there is no sleeper, each worker's next W
- *    comes after E: case 1 with E in place of P.
+ *    step is a W, its worker reads the queues and finds the work. If it is an E,
+ *    it wakes a sleeper, which is a searcher now: case 2 again. If there is no
+ *    sleeper, each worker's next W comes after E: case 1 with E in place of P.
  * 3. P claims a sleeper of any group. The sleeper is counted as searching before
- * it is
- *    claimed, so all others see a searcher: case 2. Its parkword wakes it.
+ *    it is claimed, so all others see a searcher: case 2. Its parkword wakes it.
  * 4. P has counted a searcher for its claim, but the sleepers woke by themselves.
- * Others
- *    may have relied on that searcher. So P takes the count back and starts again from its
- *    fence: it is an E.
+ *    Others may have relied on that searcher. So P takes the count back and
+ *    starts again from its fence: it is an E.
  *
  * A sleeper is woken once: only one thread clears its bit, the claimer or the
  * sleeper itself, and idle_unpark_self says which one it was.

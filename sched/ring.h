@@ -14,13 +14,11 @@
  *	         one thief
  *
  *  - steal == real: no thief. A thief claims items by moving real. Only after it
- *    has
- *    copied them does it move steal up to real. The owner must not write beyond steal +
- *    RING_CAP, so it cannot overwrite items that are being copied.
+ *    has copied them does it move steal up to real. The owner must not write
+ *    beyond steal + RING_CAP, so it cannot overwrite items that are being copied.
  *  - steal != real: a second thief leaves at once.
  *  - Counters are 32 bits wide and only grow. So a full ring differs from an
- *    empty one, and
- *    a delayed thief cannot mistake an old head for a new one.
+ *    empty one, and a delayed thief cannot mistake an old head for a new one.
  *
  * Memory orders. There are only two transfers:
  *	A	slot contents: tail, released by push and steal (into), acquired by steal

@@ -78,8 +78,8 @@ void weir__runtime_note(struct runtime *rt, const char *fmt, ...)
  * Adapts the configuration to a CPU quota. The quota limits the number of workers. Busy polling
  * would consume it. Workers bound to one CPU each could not avoid a CPU that another process uses.
  */
-static void obey_quota(struct runtime *rt, const struct weir_topo *topo,
-		       const struct weir_place_config *asked)
+static void apply_quota(struct runtime *rt, const struct weir_topo *topo,
+			const struct weir_place_config *asked)
 {
 	const struct weir_plan *plan = rt->base.plan;
 	char quota[32];
@@ -151,7 +151,7 @@ static int use_plan(struct runtime *rt, const struct weir_topo *topo,
 
 	rt->cfg.workers = rt->base.plan->workers_len;
 	rt->here = topo->here;
-	obey_quota(rt, topo, asked);
+	apply_quota(rt, topo, asked);
 	rc = note_unbound(rt, asked->bind);
 	return rc < 0 ? rc : weir__runtime_place_memory(rt, topo);
 }
@@ -206,7 +206,7 @@ static int detect_stalls(const struct weir_rt_config *c)
 		return weir__runtime_refuse(
 			rc, "stall_signal %d: another runtime of this process already uses %d",
 			c->stall_signal, weir__signal_of_stalls);
-	return rc < 0 ? weir__runtime_refuse(rc, "stall_signal %d cannot be handled",
+	return rc < 0 ? weir__runtime_refuse(rc, "no handler can be installed for stall_signal %d",
 					     c->stall_signal)
 		      : 0;
 }

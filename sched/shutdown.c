@@ -99,7 +99,10 @@ static void drain(struct runtime *rt, uint64_t deadline)
 	}
 }
 
-/* Race detectors do not know pthread_clockjoin_np, and would take the thread for never joined. */
+/*
+ * pthread_clockjoin_np is not used: race detectors do not know it, and would believe that the
+ * thread was never joined.
+ */
 static bool thread_is_over(struct worker *w, uint64_t deadline)
 {
 	while (!weir__load(&w->thread_over, WEIR_ACQUIRE))
@@ -109,8 +112,8 @@ static bool thread_is_over(struct worker *w, uint64_t deadline)
 }
 
 /*
- * Step 4. A thread that is stuck in a task gets the rest of the time. Even after the deadline this
- * waits a moment for a thread that is about to end.
+ * Step 4. A thread that is stuck in a task gets the rest of the shutdown's time. Even after the
+ * deadline this waits a moment for a thread that is about to end.
  */
 static int join_threads(struct runtime *rt, uint64_t deadline)
 {

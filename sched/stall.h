@@ -9,10 +9,11 @@
  * shorter than the bound, and one of 1.5 bounds is never missed. Polls do no work
  * for this, and a sleeping worker costs nothing.
  *
- *	handler		task runs	compare; note: the record, the backtrace, look_at
- *			between tasks	forget
- *			no worker	disarm: the thread is not a worker any more
- *	turn_drivers	after the poll	deliver: call the hook, unless there were too many
+ *	handler		a task runs	compare polls; on a stall store the record and the
+ *					backtrace, and set look_at
+ *			between tasks	forget the last poll
+ *			not a worker	disarm the timer
+ *	turn_drivers	after the poll	call the hook, unless it was called too often
  *
  * look_at makes the worker turn its drivers as soon as the poll returns, which is
  * overdue anyway, and there it finds the note. So the main loop needs no check of

@@ -4,14 +4,11 @@
  *
  * Invariants:
  *  - f->side is the context of the side that is not running: the fiber's while it
- *    is
- *    parked, the resumer's while the fiber runs. A switch exchanges the two.
+ *    is parked, the resumer's while the fiber runs. A switch exchanges the two.
  *  - Nothing is accessed through f after the last switch of a finished fiber, and
- *    the
- *    stack may be reused only after resume has returned true.
+ *    the stack may be reused only after resume has returned true.
  *  - Sanitizers and valgrind are told about every switch before it happens; the
- *    address
- *    sanitizer again right after it, on the stack that was switched to.
+ *    address sanitizer again right after it, on the stack that was switched to.
  *
  * In ordinary builds resume and suspend end in the switch (a sibling call), so
  * that it returns straight to their callers. This file knows no tasks, wakers or

@@ -4,17 +4,14 @@
  *
  * Invariants:
  *  - A slot of a region is in exactly one place: the region's free bitmap, a
- *    pool's
- *    reserve, a pool's hot list, or in use. Only the bitmap is shared and needs the lock;
- *    no system call is made while the lock is held.
+ *    pool's reserve, a pool's hot list, or in use. Only the bitmap is shared and
+ *    needs the lock; no system call is made while the lock is held.
  *  - A slot in the free bitmap has no pages. A slot in a hot list has at least
- *    the page
- *    of its link, which is the topmost page of the stack.
+ *    the page of its link, which is the topmost page of the stack.
  *  - A guard, once installed, stays: MADV_DONTNEED removes neither the marker of
  *    MADV_GUARD_INSTALL nor the protection of mprotect.
  *  - The list of regions only grows and a header never moves, so the signal
- *    handler may
- *    walk the list without the lock.
+ *    handler may walk the list without the lock.
  *
  * It never unmaps a region, because the signal handler could be reading it. It
  * does not balance pools against each other except through the regions.

@@ -5,13 +5,11 @@
  * Invariants between calls:
  *  - an occupancy bit is set exactly when its slot's head is not NULL;
  *  - a timer on level l < 5 shares with elapsed all bits of the tick above the
- *    level's own
- *    group. So a level's slots lie ahead of elapsed without wrapping round, and every timer
- *    on a level expires before any on the level above;
+ *    level's own group. So a level's slots lie ahead of elapsed without wrapping
+ *    round, and every timer on a level expires before any on the level above;
  *  - on level 0 the slot of elapsed itself holds timers that were overdue when
- *    inserted. On
- *    the other levels the current slot is empty, except on level 5, where it holds timers
- *    that are due a whole turn or more from now;
+ *    inserted. On the other levels the current slot is empty, except on level 5,
+ *    where it holds timers that are due a whole turn or more from now;
  *  - no slot that starts at or before elapsed is occupied, except that one on
  *    level 0.
  *

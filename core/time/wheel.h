@@ -25,16 +25,14 @@
  *	    +-----------------------------------------------------------------+
  *
  *  - To extend a deadline, store the later deadline_ns and do nothing else. To
- *    shorten it,
- *    remove and insert: a plain store of an earlier deadline would be noticed only when the
- *    old slot opens, which is late, but never early.
+ *    shorten it, remove and insert: a plain store of an earlier deadline would be
+ *    noticed only when the old slot opens, which is late, but never early.
  *  - The wheel reads no clock, takes no lock, allocates nothing and calls nobody.
- *    All calls
- *    on one wheel, and stores to a linked timer, are made by one thread or under one lock
- *    of the caller.
+ *    All calls on one wheel, and stores to a linked timer, are made by one thread
+ *    or under one lock of the caller.
  *  - The chain that advance returns belongs to the caller. Its timers are
- *    unlinked, but
- *    hold the chain in ->next: read it before you insert the timer again.
+ *    unlinked, but hold the chain in ->next: read it before you insert the timer
+ *    again.
  *
  * Source: Varghese & Lauck, Hashed and Hierarchical Timing Wheels (SOSP 1987).
  */
