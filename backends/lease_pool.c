@@ -2,13 +2,14 @@
 /*
  * lease_pool.c: see lease_pool.h.
  *
- * Invariants: a block is on one list (hot, cold, remote), out, or fresh; the links
- * of hot and cold belong to the owner, those of remote to whoever pushes and then
- * to whoever took the whole stack, so there is no ABA. The link of one that is out
- * counts who holds it besides the first. A token names its block for
- * the life of the pool, so it can be given back without a look at the address.
+ * Invariants: a block is on one list (hot, cold, remote), lent out, or fresh. The owner
+ * writes the links of hot and cold. A link of remote is written by the thread that pushes
+ * the block and later by the thread that has taken the whole stack, so there is no ABA
+ * problem. The link of a block that is lent out counts its additional holders. A token
+ * identifies its block for the life of the pool, so a block is given back without its
+ * address.
  *
- * It does not know when time has passed: its user says when to trim.
+ * The pool does not measure time: its user calls trim.
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -19,7 +20,7 @@
 #include "core/os.h"
 #include "core/sanitizer.h"
 
-/* Which chunk a block is in, and its number there. */
+/* The chunk that contains a block, and the block's index in it. */
 static inline struct weir__lease_chunk *chunk_of(const struct weir__lease_pool *pool,
 						 uint32_t block, uint32_t *ret_at)
 {
@@ -69,7 +70,7 @@ void weir__lease_pool_fini(struct weir__lease_pool *pool)
 	*pool = (struct weir__lease_pool){ .bytes = pool->bytes, .node = pool->node };
 }
 
-/* One more chunk, as large as all before it and some. Caller holds the lock. */
+/* Add a chunk of twice the size of the last one. The caller holds the lock. */
 static int grow(struct weir__lease_pool *pool)
 {
 	unsigned i = 31 - (unsigned)__builtin_clz(pool->total / WEIR__LEASE_FIRST + 1);
@@ -79,7 +80,7 @@ static int grow(struct weir__lease_pool *pool)
 
 	if (i >= WEIR__LEASE_CHUNKS)
 		return -ENOMEM;
-	/* Sparse: a huge page would keep the memory of 128 blocks for the sake of one. */
+	/* Without huge pages: one used block would keep the memory of 128. */
 	at = weir__os_map_sparse(mapped);
 	if (!at)
 		return -ENOMEM;
@@ -91,7 +92,7 @@ static int grow(struct weir__lease_pool *pool)
 	return 0;
 }
 
-/* The number of a block that was never used, plus one; 0 when there is no memory. */
+/* The number of a block that was never used, plus one; 0 if there is no memory. */
 static uint32_t take_fresh(struct weir__lease_pool *pool)
 {
 	uint32_t first = 0;
@@ -103,7 +104,9 @@ static uint32_t take_fresh(struct weir__lease_pool *pool)
 	return first;
 }
 
-/* Everything that others have given. The acquire pairs with the release in push_remote. */
+/*
+ * Take all blocks that other threads gave back. The acquire pairs with the release in push_remote.
+ */
 static uint32_t take_remote(struct weir__lease_pool *pool)
 {
 	if (weir__load(&pool->remote, WEIR_RELAXED) == 0)
@@ -111,7 +114,7 @@ static uint32_t take_remote(struct weir__lease_pool *pool)
 	return weir__xchg(&pool->remote, 0u, WEIR_ACQUIRE);
 }
 
-/* Push the chain first … last. */
+/* Push the chain from first to last. The release pairs with the acquire in take_remote. */
 static void push_remote(struct weir__lease_pool *pool, uint32_t first, uint32_t last)
 {
 	uint32_t top = weir__load(&pool->remote, WEIR_RELAXED);
@@ -121,7 +124,7 @@ static void push_remote(struct weir__lease_pool *pool, uint32_t first, uint32_t 
 	while (!weir__cas_weak(&pool->remote, &top, first, WEIR_RELEASE, WEIR_RELAXED));
 }
 
-/* Take over what others have given. [owner] */
+/* Move all blocks that other threads gave back to the hot list. [owner] */
 static void drain_remote(struct weir__lease_pool *pool)
 {
 	uint32_t block = take_remote(pool), next;
@@ -155,7 +158,7 @@ static uint32_t take_owner(struct weir__lease_pool *pool)
 	return first;
 }
 
-/* For a sibling: keep the first of what was given, put the others back. */
+/* For another thread: take the first block that was given back, and put the others back. */
 static uint32_t take_other(struct weir__lease_pool *pool)
 {
 	uint32_t first = take_remote(pool), rest, last;
@@ -191,10 +194,10 @@ void weir__lease_pool_hold(struct weir__lease_pool *pool, uint32_t token)
 }
 
 /*
- * Whether nobody else holds the block any more. The acquires pair with the release of those who
- * held it: they have read what was in it.
+ * Drop one hold; true if it was the last. The acquires pair with the release of other holders'
+ * drops: they have finished reading the block.
  */
-static bool let_go(struct weir__lease_pool *pool, uint32_t token)
+static bool drop_hold(struct weir__lease_pool *pool, uint32_t token)
 {
 	uint32_t *others = next_of(pool, token);
 
@@ -204,7 +207,7 @@ static bool let_go(struct weir__lease_pool *pool, uint32_t token)
 
 void weir__lease_pool_give(struct weir__lease_pool *pool, bool owner, uint32_t token)
 {
-	if (!let_go(pool, token))
+	if (!drop_hold(pool, token))
 		return;
 	weir__asan_poison(data_of(pool, token), pool->bytes);
 	if (!owner) {
@@ -216,7 +219,7 @@ void weir__lease_pool_give(struct weir__lease_pool *pool, bool owner, uint32_t t
 	pool->hot_len++;
 }
 
-/* Return the memory of a chain of hot blocks, and make them cold. */
+/* Return the memory of a chain of hot blocks to the system, and move them to the cold list. */
 static void chill(struct weir__lease_pool *pool, uint32_t block)
 {
 	uint32_t next;
@@ -240,7 +243,7 @@ bool weir__lease_pool_trim(struct weir__lease_pool *pool, bool all, unsigned max
 	unused = unused > WEIR__LEASE_KEEP ? unused - WEIR__LEASE_KEEP : 0;
 	batch = unused < max ? unused : max;
 	if (batch > 0) {
-		/* The oldest are at the end. */
+		/* The blocks that were unused longest are at the end. */
 		for (uint32_t i = pool->hot_len - batch; i > 0; i--)
 			link = next_of(pool, *link - 1);
 		chill(pool, *link);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * plain_calls.h: the hot system calls without the C library's cancellation
- * points. In a process with threads each of those costs two atomic operations
- * per call (some 25 ns), for pthread_cancel, which weir's threads never see.
+ * plain_calls.h: hot system calls without the C library's cancellation points. In a
+ * process with threads, such a point costs two atomic operations per call (about 25 ns)
+ * to support pthread_cancel, which weir does not use.
  *
- * The sanitizers must see the calls, so they get the C library's.
+ * Sanitizers intercept the C library's functions, so sanitizer builds use those.
  */
 #ifndef WEIR_BACKENDS_PLAIN_CALLS_H
 #define WEIR_BACKENDS_PLAIN_CALLS_H

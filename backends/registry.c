@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * registry.c: see registry.h. Nothing registers itself: the table is the list in
- * backends/meson.build, and this file is all that knows a backend by name.
+ * registry.c: see registry.h. Backends do not register themselves: the table comes from
+ * the list in backends/meson.build. Only this file knows backends by name.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ const struct weir_backend_ops *weir__backend_at(unsigned i)
 	return i < sizeof(table) / sizeof(table[0]) ? table[i] : NULL;
 }
 
-/* Whether text is name, or name, a colon and options. */
+/* Whether text is the name, optionally followed by a colon and options. */
 static bool names(const char *text, const char *name)
 {
 	size_t len = strlen(name);
@@ -82,7 +82,7 @@ int weir_backend_info_get(unsigned i, struct weir_backend_info *ret_info)
 	return 0;
 }
 
-/* Add to a line that may be full. */
+/* Append to a line; what does not fit is cut off. */
 static void WEIR_PRINTF(3, 4) add(char *why, size_t len, const char *fmt, ...)
 {
 	size_t used = strlen(why);
@@ -124,7 +124,7 @@ static int choose_named(const char *name, struct weir__backend_choice *choice)
 	return 0;
 }
 
-/* The first behind after (NULL: of all) that can run. */
+/* Choose the first backend after this one (NULL: of all) that can run. */
 static int choose_auto(const struct weir_backend_ops *after, struct weir__backend_choice *choice)
 {
 	unsigned i = 0;

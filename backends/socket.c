@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * socket.c: see socket.h. Every function answers 0, a descriptor or a negative
- * errno, and leaves nothing open when it fails.
+ * socket.c: see socket.h. Functions return 0, a descriptor or a negative errno, and leave
+ * no descriptor open when they fail.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,11 +17,11 @@
 #include "core/atomic.h"
 #include "weir/net.h"
 
-/* In weir_handle.ends. */
+/* Bits of weir_handle.ends. */
 enum {
-	END_SENT = 1u << 0,		/* this side's */
-	BROKEN = 1u << 1,		/* an operation has heard of it */
-	LINGERS = 1u << 2,		/* closing it might wait; a listener has it for its streams */
+	END_SENT = 1u << 0,		/* this side has sent its end */
+	BROKEN = 1u << 1,		/* an operation has seen that the connection broke */
+	LINGERS = 1u << 2,		/* closing may wait; its streams inherit a listener's bit */
 };
 
 static int set_int(int fd, int level, int name, int value)
@@ -38,7 +38,7 @@ static int get_int(int fd, int level, int name, int *ret_value)
 
 void weir__socket_close(int fd)
 {
-	/* Never again on EINTR: Linux has closed it, and the number may be somebody else's. */
+	/* Not repeated on EINTR: Linux has closed it, and the number may be in use again. */
 	close(fd);
 }
 
@@ -60,9 +60,9 @@ static bool lingers(int fd)
 }
 
 /*
- * With seconds in SO_LINGER, close(2) waits so long for the peer to acknowledge everything, also of
- * a socket that does not block. All it is waited for is to know of it: switched off, the system
- * does the same behind the close. Seconds 0, which reset, stay.
+ * With a timeout in SO_LINGER, close(2) waits up to that long until the peer has acknowledged
+ * everything, even on a non-blocking socket. So SO_LINGER is switched off first; the kernel then
+ * delivers the same bytes after the close. A timeout of 0, which resets, is left as it is.
  */
 void weir__socket_close_handle(struct weir_handle *h)
 {
@@ -97,12 +97,12 @@ void weir__socket_reset(int fd)
 {
 	const struct sockaddr none = { .sa_family = AF_UNSPEC };
 
-	/* What cannot be disconnected, a Unix socket, can be shut down. */
+	/* A Unix socket cannot be disconnected, but it can be shut down. */
 	if (connect(fd, &none, sizeof(none)) < 0)
 		(void)shutdown(fd, SHUT_RDWR);
 }
 
-/* Make an inherited descriptor what one of ours is. */
+/* Set the flags of an adopted descriptor as for our own. */
 static int adopt(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -145,7 +145,7 @@ static int family_of(int fd, int *ret_family)
 	return 0;
 }
 
-/* For a file there is nothing to wait for; a device may be always ready, too, and says so. */
+/* Files cannot be waited for. A device that is always ready reports that itself. */
 static int check_foreign(int fd)
 {
 	struct stat st;
@@ -198,8 +198,9 @@ int weir__socket_open(const struct weir_handle_spec *spec, int *ret_fd, bool *re
 }
 
 /*
- * Errors of one connection in the queue, not of the listener: accept(2), "Error handling". EPERM
- * and EACCES are none: what forbids a call (a security module, a filter) forbids the next one too.
+ * Errors of one connection in the queue, and not of the listener: see "Error handling" in
+ * accept(2). EPERM and EACCES are not among them: a security module or filter forbids the next call
+ * too.
  */
 bool weir__socket_died(int err)
 {
@@ -236,7 +237,7 @@ int weir__socket_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	if (connect(fd, addr, len) == 0)
 		return 0;
-	/* An interrupted connect goes on by itself. */
+	/* An interrupted connect continues in the kernel. */
 	return errno == EINTR ? -EINPROGRESS : -errno;
 }
 
@@ -248,7 +249,7 @@ int weir__socket_connected(int fd)
 
 	if (err < 0 || failed)
 		return err < 0 ? err : -failed;
-	/* No error is not yet a connection: the event may be an old one. */
+	/* Without an error there may still be no connection: the event may be an old one. */
 	if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
 		return 0;
 	return errno == ENOTCONN ? -EINPROGRESS : -errno;
@@ -289,8 +290,8 @@ static int set_keepalive(int fd, const struct weir_keepalive *k)
 /* ---- how a stream ends ---- */
 
 /*
- * Noted first: the peer's answer may be received before shutdown returns. Of a connection that is
- * gone it is no end.
+ * The bit is set before the call, because the peer's answer may be received before shutdown
+ * returns. If the call fails, the connection was gone and no end was sent.
  */
 static int shut_down(struct weir_handle *h, int how)
 {
@@ -315,7 +316,7 @@ void weir__socket_adopted(struct weir_handle *h)
 		h->ends |= LINGERS;
 }
 
-/* Errors of the connection; after any other one may go on with it. */
+/* Whether the connection is broken; after other errors it can be used further. */
 static bool breaks(int err)
 {
 	switch (err) {
@@ -331,9 +332,9 @@ static bool breaks(int err)
 }
 
 /*
- * Whether the connection is still there; a Unix socket has its peer for good. Of one that is gone
- * an error that nobody has been told of is that of the sends, behind the peer's end: else the
- * receive would have got it.
+ * Whether an end of stream is real. It is, if the connection still exists (a Unix socket always has
+ * its peer). If the connection is gone, the end is real if a pending error is left: it belongs to
+ * the sends after the peer's end, because otherwise the receive would have got it.
  */
 static bool is_end(struct weir_handle *h)
 {

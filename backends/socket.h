@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * socket.h: the socket calls that kernel backends share: making, adopting and
- * accepting a descriptor, connecting it, its options. Nothing here waits, and
- * nothing knows how readiness or completion is told.
+ * socket.h: the socket calls that kernel backends share: creating, adopting, accepting and
+ * connecting a descriptor, and its options. No function waits, and none depends on how a
+ * backend reports readiness or completion.
  */
 #ifndef WEIR_BACKENDS_SOCKET_H
 #define WEIR_BACKENDS_SOCKET_H
@@ -12,60 +12,66 @@
 #include "weir/backend.h"
 
 /*
- * A call that does not wait, and fails for a reason that passes, is made again; so often at the
- * most, because a filter can let a call fail in any way, and for good. Then the reason is the answer.
+ * A non-blocking call that fails for a temporary reason is repeated, up to this many calls. There
+ * is a limit because a filter can make a call fail always. After the last try the error is
+ * returned.
  */
 #define WEIR__TRIES 16u
 
-/* After a call that failed: whether it was interrupted, and is to be made again. */
+/* After a failed call: whether it was interrupted and should be repeated. */
 static inline bool weir__socket_again(unsigned *tries)
 {
 	return errno == EINTR && ++*tries < WEIR__TRIES;
 }
 
 /*
- * What the spec asks for: a non-blocking, close-on-exec descriptor, bound and listening where
- * that was asked. An adopted one is the backend's only on success; a foreign one is only looked
- * at (-EPERM: a file or a directory). *ret_tcp: whether it is a TCP socket (a stream without message boundaries inside).
+ * Open or adopt the descriptor of a spec: non-blocking, close-on-exec, and bound and listening if
+ * requested. An adopted descriptor belongs to the backend only on success. A foreign one is only
+ * checked (-EPERM for a file or a directory). *ret_tcp: whether it is a TCP socket.
  */
 int weir__socket_open(const struct weir_handle_spec *spec, int *ret_fd, bool *ret_tcp);
 
-/* Whether an errno of accept is that of one connection in the queue, not of the listener. */
+/* Whether an errno of accept concerns one connection in the queue, and not the listener. */
 bool weir__socket_died(int err);
-/* The next connection that is alive, or -EAGAIN, or the error: of WEIR__TRIES in a row that died, too. */
+/*
+ * Accept the next live connection. Returns it, -EAGAIN, or an error, also after WEIR__TRIES dead
+ * ones.
+ */
 int weir__socket_accept(int fd);
 
-/* 0: connected. -EINPROGRESS: wait for writability, then weir__socket_connected. Else the error. */
+/*
+ * Returns 0: connected; -EINPROGRESS: wait until writable, then weir__socket_connected; or an
+ * error.
+ */
 int weir__socket_connect(int fd, const struct sockaddr *addr, socklen_t len);
-/* 0, -EINPROGRESS (wait on), or why the connection failed. */
+/* Returns 0, -EINPROGRESS to keep waiting, or the error of the connection. */
 int weir__socket_connected(int fd);
 
-/* enum weir_control on a handle's descriptor; -EINVAL when len is not that of the value. */
+/* Apply an enum weir_control to a handle's descriptor; -EINVAL if len does not match the value. */
 int weir__socket_control(struct weir_handle *h, enum weir_control what, void *value, size_t len);
 
 /*
- * What a stream's receive answers that got nothing, err being 0 (the end) or the negative errno;
- * or a send that failed. Whatever they get, they ask.
+ * The result of a stream's receive that got no bytes, where err is 0 (end of stream) or a negative
+ * errno, or of a send that failed. Every such operation calls this.
  *
- * The system tells of a broken connection once, to the call that comes first; those after it find
- * an end. So a receive behind a failed send, or beside one, would take a torn stream for a
- * complete one. Here an end is -ECONNRESET where the connection is gone, unless the peer's end
- * came first, or this side has ended as well: then the system forgets it in good order.
+ * The kernel reports a broken connection only once, to the first call; later calls see an end of
+ * stream. Without this function, a receive after or beside a failed send would take a truncated
+ * stream for a complete one. Here an end becomes -ECONNRESET if the connection is gone, unless the
+ * peer's end came first, or this side has sent its end too: then the connection ended normally.
  */
 int weir__socket_end(struct weir_handle *h, int err);
-/* Of a stream or a listener that is adopted: what it has sent before, and what its close would do. */
+/* After adopting a stream or listener: find out whether it has sent its end, and its SO_LINGER. */
 void weir__socket_adopted(struct weir_handle *h);
 
 void weir__socket_close(int fd);
-/* The same for a handle's own descriptor, which it has no more. Never waits, whatever SO_LINGER says. */
+/* Close a handle's descriptor and clear it. Never waits, also with SO_LINGER. */
 void weir__socket_close_handle(struct weir_handle *h);
 
-/*
- * Whether closing a stream resets it: there are bytes that nobody received, or it does not linger.
- * will_reset makes it so; reset does it at once, and what waits on the socket ends.
- */
+/* Whether closing a stream would reset it: because of unread bytes, or of SO_LINGER with 0. */
 bool weir__socket_resets(int fd);
+/* Make the close reset the stream. */
 void weir__socket_will_reset(int fd);
+/* Reset the stream now; operations that wait on the socket end. */
 void weir__socket_reset(int fd);
 
 #endif

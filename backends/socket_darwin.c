@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * socket_darwin.c: see socket_os.h. The flags are set one by one afterwards, so a process
- * that forks and executes meanwhile may inherit the descriptor.
+ * socket_darwin.c: see socket_os.h. macOS needs further calls to set the flags, so a child
+ * that is forked and executed in between may inherit the descriptor.
  */
 #include "backends/socket_os.h"
 
@@ -16,13 +16,13 @@ int weir__socket_no_signal(int fd)
 {
 	int on = 1;
 
-	/* Refused by what is no socket, or whose peer is gone. */
+	/* It fails if the descriptor is not a socket, or if the peer is gone. */
 	if (setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on)) < 0 && errno != ENOTSOCK)
 		return -errno;
 	return 0;
 }
 
-/* Make it what it is to be, or close it. */
+/* Set the flags of a new socket; if that fails, close it. */
 static int prepare(int fd)
 {
 	int err = 0;
@@ -51,7 +51,7 @@ int weir__socket_next(int fd)
 	if (conn < 0)
 		return -errno;
 	conn = prepare(conn);
-	/* Already reset by its peer. */
+	/* The peer has already reset it. */
 	return conn == -EINVAL ? -ECONNABORTED : conn;
 }
 
@@ -69,7 +69,7 @@ bool weir__socket_end_sent(int fd)
 	       (info.tcpi_state == TCPS_CLOSED || info.tcpi_state > TCPS_CLOSE_WAIT);
 }
 
-/* SO_REUSEPORT is there, but gives all connections to one of the listeners. */
+/* macOS has SO_REUSEPORT, but gives all connections to one of the listeners. */
 int weir__socket_share_port(int fd)
 {
 	(void)fd;

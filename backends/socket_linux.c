@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * socket_linux.c: see socket_os.h. The flags go with the call.
+ * socket_linux.c: see socket_os.h. Linux sets the flags in the creating call.
  *
- * Steering is a classic BPF program on the sockets that share a port: it looks at the
- * number of the CPU that it runs on, which is the one that took the packet in, and where
- * that decides nothing, at a random number. It runs once for a connection, at its first
- * packet (with SYN cookies at the third).
+ * Steering is a classic BPF program on the sockets that share a port. It chooses a shard by
+ * the number of the CPU that it runs on, which is the CPU that received the packet. If that
+ * CPU has no shard, it draws a random number. It runs once per connection, at the first
+ * packet (with SYN cookies, at the third).
  */
 #include "backends/socket_os.h"
 
@@ -30,8 +30,8 @@ int weir__socket_next(int fd)
 }
 
 /*
- * A socket that has been reset has no connection any more, but still the peer's name; the
- * option wants to be asked for as many bytes as the name has.
+ * A socket that was reset has no connection, but the kernel still knows the peer's address. The
+ * option must be read with exactly the length of that address.
  */
 int weir__socket_peer(int fd, struct sockaddr *ret_addr, socklen_t *len)
 {
@@ -48,7 +48,7 @@ int weir__socket_peer(int fd, struct sockaddr *ret_addr, socklen_t *len)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERNAME, ret_addr, len) < 0 ? -ENOTCONN : 0;
 }
 
-/* Each send says so. */
+/* Not needed: each send has MSG_NOSIGNAL. */
 int weir__socket_no_signal(int fd)
 {
 	(void)fd;
@@ -65,8 +65,8 @@ bool weir__socket_end_sent(int fd)
 }
 
 /*
- * Also on a socket that listens: those which come later with SO_REUSEPORT find it there. That
- * the first one was bound without is what keeps strangers out.
+ * It also works on a listening socket: sockets bound later with SO_REUSEPORT can then share its
+ * port. The first one is bound without it, so that no other program can bind to the port.
  */
 int weir__socket_share_port(int fd)
 {
@@ -81,7 +81,7 @@ static struct sock_filter load(int what)
 					    (unsigned)(SKF_AD_OFF + what));
 }
 
-/* "If A >= least", what stands behind: "return its shard", or "go to the lot". */
+/* "If A >= least, return the shard", or for WEIR_STEER_NOBODY "jump to the random draw". */
 static unsigned write_case(struct sock_filter *code, uint32_t least, uint16_t shard)
 {
 	code[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, least, 0, 1);
@@ -92,7 +92,7 @@ static unsigned write_case(struct sock_filter *code, uint32_t least, uint16_t sh
 	return 2;
 }
 
-/* The table as runs of CPUs of one shard, the last run first, so that one comparison each will do. */
+/* Runs of CPUs with the same shard, the last run first, so that each needs one comparison. */
 static unsigned write_table(struct sock_filter *code, const struct weir_steering *steering)
 {
 	unsigned n = 0, cpu = steering->cpus;
@@ -105,7 +105,9 @@ static unsigned write_table(struct sock_filter *code, const struct weir_steering
 	return n;
 }
 
-/* The 32 bits of a random number, cut into a range for each shard, the last shard first. */
+/*
+ * The range of a 32-bit random number is divided among the shards by weight, the last shard first.
+ */
 static unsigned write_lot(struct sock_filter *code, const struct weir_steering *steering)
 {
 	uint64_t all = 0, below;
@@ -123,7 +125,7 @@ static unsigned write_lot(struct sock_filter *code, const struct weir_steering *
 	return n;
 }
 
-/* Returns the length of the program. */
+/* Write the program, and return its length. */
 static unsigned write_program(struct sock_filter *code, const struct weir_steering *steering)
 {
 	unsigned lot = write_table(code, steering);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* transfer.c: see transfer.h. Interrupted calls are made again, WEIR__TRIES times in all. */
+/* transfer.c: see transfer.h. An interrupted call is repeated, up to WEIR__TRIES calls in all. */
 #include "backends/plain_calls.h"
 #include "backends/socket.h"
 #include "backends/socket_os.h"
@@ -26,7 +26,7 @@ unsigned weir__transfer_rest(const struct weir_op *op, struct iovec *part,
 	size_t skip = op->u.iov.done;
 	unsigned n = 0;
 
-	/* Also empty elements: a call of those alone would move nothing, which is how an end looks. */
+	/* Skip empty elements too: a call with only those returns 0, as at end of stream. */
 	for (; iov < end && skip >= iov->iov_len; iov++)
 		skip -= iov->iov_len;
 	if (skip == 0) {

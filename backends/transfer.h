@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * transfer.h: the operations that move bytes between a stream and memory of the
- * caller's (RECV, SEND and their iovec forms): how far one has come, and one
- * system call for it that never waits. Knows no backend's state.
+ * transfer.h: the operations that move bytes between a stream and the caller's memory
+ * (RECV, SEND and their iovec forms): their progress, and one non-blocking system call
+ * for them. It does not depend on a backend's state.
  */
 #ifndef WEIR_BACKENDS_TRANSFER_H
 #define WEIR_BACKENDS_TRANSFER_H
@@ -12,11 +12,11 @@
 #include "core/atomic.h"
 #include "weir/backend.h"
 
-/* Most bytes of one call, so that its result is an int. */
+/* The most bytes of one call, so that its result fits an int. */
 #define WEIR__TRANSFER_BYTES (1u << 30)
-/* Elements of an iovec that are copied when a call starts in the middle of one. */
+/* How many iovec elements are copied when a call starts in the middle of one. */
 #define WEIR__TRANSFER_PART 16
-/* Elements that one call takes. */
+/* How many elements one call takes. */
 #define WEIR__TRANSFER_IOV 1024
 
 static inline bool weir__transfer_is_single(const struct weir_op *op)
@@ -30,8 +30,8 @@ static inline uint32_t *weir__transfer_done(struct weir_op *op)
 }
 
 /*
- * So many bytes more have moved; less than none: they are taken back. Atomic, for a relay that
- * looks after its progress while its operation is under way on another worker.
+ * Add n to the moved bytes; n may be negative. Atomic, because a relay reads the progress while its
+ * operation is in flight on another worker.
  */
 static inline void weir__transfer_moved(struct weir_op *op, ssize_t n)
 {
@@ -40,7 +40,7 @@ static inline void weir__transfer_moved(struct weir_op *op, ssize_t n)
 	weir__store(done, *done + (uint32_t)n, WEIR_RELAXED);
 }
 
-/* Whether it is to go on after a call that moved less than everything. */
+/* Whether the op continues after a call that moved only a part. */
 static inline bool weir__transfer_wants_all(const struct weir_op *op)
 {
 	return op->flags & WEIR_OP_ALL && !(op->flags & WEIR_OP_PEEK);
@@ -49,7 +49,7 @@ static inline bool weir__transfer_wants_all(const struct weir_op *op)
 /* Whether every byte has moved. */
 bool weir__transfer_is_complete(const struct weir_op *op);
 
-/* The result of one that ends well: the bytes. */
+/* The result of a successful op: the number of bytes. */
 static inline int weir__transfer_result(struct weir_op *op)
 {
 	uint32_t done = *weir__transfer_done(op);
@@ -58,14 +58,14 @@ static inline int weir__transfer_result(struct weir_op *op)
 }
 
 /*
- * What is left of an iovec op, from an element that is not empty: the caller's own array where that
- * has not been begun, else (up to WEIR__TRANSFER_PART elements) a copy in part. Returns how many
- * elements; 0 if no byte is left.
+ * The rest of an iovec op, from a non-empty element on. It is part of the caller's array if the
+ * next element has not been started; otherwise up to WEIR__TRANSFER_PART elements are copied to
+ * part. Returns the number of elements; 0 if no byte is left.
  */
 unsigned weir__transfer_rest(const struct weir_op *op, struct iovec *part,
 			     const struct iovec **ret_iov);
 
-/* One call: the bytes, which are added to .done, 0 at the end, -EAGAIN or what else went wrong. */
+/* Make one call. Returns the bytes, which are added to .done; 0 at the end; or a negative errno. */
 ssize_t weir__transfer_call(struct weir_op *op, size_t *ret_asked);
 
 #endif

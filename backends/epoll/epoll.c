@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * epoll.c: the poller of Linux under the readiness adaptor (backends/readiness/readiness.c),
- * which has all the rest: queues, retries, cancelling, leases.
+ * epoll.c: the Linux poller for the readiness adaptor (backends/readiness/readiness.c),
+ * which does everything else: queues, retries, cancelling, leases.
  *
- * One epoll descriptor per worker, and one eventfd that wakes it. Descriptors are
- * registered once, for everything, edge-triggered; closing the last copy of one takes
- * it out. The eventfd is edge-triggered too: each write is an event, and it is never read.
+ * A worker has one epoll descriptor, and one eventfd that wakes it. A descriptor is
+ * registered once, for all events, edge-triggered; closing its last copy removes it. The
+ * eventfd is edge-triggered too: each write is an event, so it is never read.
  */
 #include <string.h>
 #include <stdio.h>
@@ -51,7 +51,7 @@ static int epoll_change(struct weir__readiness *r, int fd, uint64_t key, bool pr
 
 static void epoll_del(struct weir__readiness *r, int fd)
 {
-	/* The event is for kernels before 2.6.9, and for the checkers. */
+	/* Kernels before 2.6.9 and some checkers require an event for EPOLL_CTL_DEL too. */
 	control(r, EPOLL_CTL_DEL, fd, 0, false);
 }
 
@@ -73,7 +73,10 @@ static inline uint32_t from_epoll(uint32_t e)
 	return ready;
 }
 
-/* epoll_wait with nanoseconds where the kernel has it; else rounded up, never early. */
+/*
+ * Wait with nanosecond precision if the kernel supports it. Otherwise the timeout is rounded up to
+ * milliseconds, so that no timer fires early.
+ */
 static int wait_ns(struct epoll *ep, struct epoll_event *events, int max, int64_t timeout_ns)
 {
 	int64_t ms = (timeout_ns + (int64_t)WEIR_MSEC - 1) / (int64_t)WEIR_MSEC;
@@ -86,7 +89,7 @@ static int wait_ns(struct epoll *ep, struct epoll_event *events, int max, int64_
 		};
 		int n = (int)syscall(SYS_epoll_pwait2, ep->fd, events, max, &ts, NULL, (size_t)0);
 
-		/* Filters that do not know the call answer EPERM. */
+		/* A seccomp filter that does not know the call returns EPERM. */
 		if (n >= 0 || (errno != ENOSYS && errno != EPERM))
 			return n;
 		weir__store(&ep->no_ns, true, WEIR_RELAXED);
@@ -100,8 +103,8 @@ static int wait_ns(struct epoll *ep, struct epoll_event *events, int max, int64_
 }
 
 /*
- * The kernel's events are fetched into the room for ours, which are larger, and unpacked from
- * the last to the first.
+ * The kernel's events are fetched into the array of our events, which are larger, and converted in
+ * place, from the last to the first.
  */
 static int wait_events(struct weir__readiness *r, struct weir__event *events, int max,
 		       int64_t timeout_ns)
@@ -125,7 +128,7 @@ static void epoll_wake(struct weir__readiness *r)
 	unsigned tries = 0;
 	int saved = errno;
 
-	/* Fails only when the counter is full, which takes 2^64 wakes. */
+	/* It can fail only if the counter is full, which takes 2^64 wakes. */
 	while (write(epoll_of(r)->wake_fd, &one, sizeof(one)) < 0 && weir__socket_again(&tries))
 		continue;
 	errno = saved;

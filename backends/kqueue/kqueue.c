@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kqueue.c: the poller of macOS and the BSDs under the readiness adaptor
- * (backends/readiness/readiness.c), which has all the rest. On Linux it runs over libkqueue,
- * an emulation, so that it can be tested there.
+ * kqueue.c: the poller of macOS and the BSDs for the readiness adaptor
+ * (backends/readiness/readiness.c), which does everything else. On Linux it runs over
+ * libkqueue, an emulation, so that it can be tested there.
  *
- * One kqueue per worker. Descriptors are registered once, for EVFILT_READ and
- * EVFILT_WRITE with EV_CLEAR, and taken out before they are closed. What an event
- * says beyond "look again" is not believed: there are WRITE events without new
- * room, and ends of stream without EV_EOF, so that only a read tells.
+ * A worker has one kqueue. A descriptor is registered once, for EVFILT_READ and
+ * EVFILT_WRITE with EV_CLEAR, and unregistered before it is closed. An event only means
+ * "try again": there are WRITE events without new space, and ends of stream without
+ * EV_EOF, so only a call shows the true state.
  *
- * EVFILT_USER wakes a worker, or the read end of a pipe: where there is no such
- * filter, and where kevent takes locks (libkqueue), which a signal handler must not
- * run into.
+ * EVFILT_USER wakes a worker. A pipe is used instead where that filter does not exist, and
+ * where kevent takes locks (libkqueue), because a signal handler may call wake.
  *
- * EVFILT_TIMER, EVFILT_SIGNAL and EVFILT_PROC are not used: timers are the wheel's,
- * which bounds the wait; signals come by handler (docs/decisions/0007); and there
- * are no processes yet.
+ * EVFILT_TIMER, EVFILT_SIGNAL and EVFILT_PROC are not used: the timer wheel limits the
+ * wait, signals use handlers (docs/decisions/0007), and weir has no processes yet.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,9 +27,11 @@
 #include "backends/readiness/readiness.h"
 #include "backends/socket.h"
 
-/* Fetched by one call, on the stack. */
+/* The most events of one call; they are on the stack. */
 #define BATCH 128
-/* Systems refuse absurd timeouts; who is woken early looks at the clock and waits again. */
+/*
+ * Systems refuse very long timeouts. A caller that returns early checks the time and waits again.
+ */
 #define WAIT_MAX_NS (86400 * (int64_t)WEIR_SEC)
 /* Both directions and priority data. */
 #define FILTERS_MAX 3
@@ -56,7 +56,7 @@ static inline struct kq *kq_of(struct weir__readiness *r)
 
 /* ---- changes ------------------------------------------------------------------------------ */
 
-/* NetBSD's filter, flags and udata have types of their own. */
+/* The casts are for NetBSD, whose filter, flags and udata have other types. */
 static void prepare(struct kevent *change, int fd, int filter, unsigned flags, uint64_t key)
 {
 	_Static_assert(sizeof(change->udata) >= sizeof(key), "no room for a key");
@@ -69,9 +69,8 @@ static void prepare(struct kevent *change, int fd, int filter, unsigned flags, u
 }
 
 /*
- * Make the changes, each for itself; ret_errs: what became of each, 0 or an errno. There is room
- * for as many answers as there are changes and no more, so that no event is fetched here: it
- * would be lost.
+ * Make the changes independently; ret_errs has the result of each, 0 or an errno. There is room for
+ * exactly one receipt per change, so that no event is fetched here; it would be lost.
  */
 static void apply(int kq, struct kevent *changes, int n, int *ret_errs)
 {
@@ -112,11 +111,11 @@ static void kq_del(struct weir__readiness *r, int fd)
 	struct kevent changes[FILTERS_MAX];
 	int errs[FILTERS_MAX];
 
-	/* Not all of them need be there. */
+	/* Errors are ignored: not all filters need to be registered. */
 	apply(kq_of(r)->fd, changes, filters(changes, fd, EV_DELETE, 0, true), errs);
 }
 
-static bool can_tell(bool priority)
+static bool supports(bool priority)
 {
 #ifdef EVFILT_EXCEPT
 	(void)priority;
@@ -126,32 +125,32 @@ static bool can_tell(bool priority)
 #endif
 }
 
-/* The answer of a descriptor that has one direction only. */
-static bool one_way(int err)
+/* Whether the error means that the descriptor does not have this direction. */
+static bool lacks_direction(int err)
 {
 	return err == EINVAL || err == EPIPE || err == ENODEV;
 }
 
-/* Also to add priority data: what is there already is changed to what it was. */
+/* Also used to add priority data: existing filters are replaced by the same. */
 static int kq_add(struct weir__readiness *r, int fd, uint64_t key, bool priority)
 {
 	struct kevent changes[FILTERS_MAX];
-	int errs[FILTERS_MAX], n, err = 0, ways = 0;
+	int errs[FILTERS_MAX], n, err = 0, added = 0;
 
-	if (!can_tell(priority))
+	if (!supports(priority))
 		return -EOPNOTSUPP;
 	n = filters(changes, fd, EV_ADD | EV_CLEAR, key, priority);
 	apply(kq_of(r)->fd, changes, n, errs);
 	for (int i = 0; i < n; i++)
 		if (errs[i] == 0)
-			ways++;
-		else if (err == 0 || !one_way(errs[i]))
+			added++;
+		else if (err == 0 || !lacks_direction(errs[i]))
 			err = errs[i];
-	if (err == 0 || (ways > 0 && one_way(err)))
+	if (err == 0 || (added > 0 && lacks_direction(err)))
 		return 0;
 	kq_del(r, fd);
-	/* Neither way: it does not tell, as epoll says of it. */
-	return one_way(err) ? -EPERM : -err;
+	/* Neither direction can be registered: -EPERM, as from epoll. */
+	return lacks_direction(err) ? -EPERM : -err;
 }
 
 /* ---- events ------------------------------------------------------------------------------- */
@@ -167,7 +166,7 @@ static inline uint32_t from_kevent(const struct kevent *e)
 	return WEIR__READY_PRIORITY;
 }
 
-/* After that, the next byte is an event again. */
+/* Empty the pipe, so that the next byte is an event again. */
 static void drain_wakes(struct kq *kq)
 {
 	char bytes[256];
@@ -206,14 +205,14 @@ static void kq_wake(struct weir__readiness *r)
 	int saved = errno;
 
 	if (kq->wake_fds[1] >= 0) {
-		/* A pipe that is full has an event under way. */
+		/* If the pipe is full, an event is already pending. */
 		while (write(kq->wake_fds[1], "", 1) < 0 && weir__socket_again(&tries))
 			continue;
 	} else {
 #ifdef EVFILT_USER
 		struct kevent trigger;
 
-		/* A change replaces udata, whatever else it changes. */
+		/* Every change replaces udata, so it must contain the key. */
 		prepare(&trigger, 0, EVFILT_USER, 0, WEIR__WAKE_KEY);
 		trigger.fflags = NOTE_TRIGGER;
 		while (kevent(kq->fd, &trigger, 1, NULL, 0, NULL) < 0 &&
@@ -272,13 +271,13 @@ static int kq_open(void)
 {
 	int fd = kqueue();
 
-	/* It is not inherited by fork; exec might keep it. */
+	/* fork does not inherit it, but exec may. */
 	if (fd >= 0)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return fd >= 0 ? fd : -errno;
 }
 
-/* A look at libkqueue would start its threads, and they would stay: it is believed. */
+/* libkqueue is not probed: that would start its threads, which do not end. */
 static int kq_probe(const char *options, char *reason, size_t len)
 {
 	int fd;

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* What init makes an instance be woken by: a pipe, or EVFILT_USER where there is one. [setup] */
+/* Whether new instances are woken through a pipe instead of EVFILT_USER. [setup] */
 extern bool weir__kqueue_wakes_by_pipe;
 
 #endif

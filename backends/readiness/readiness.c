@@ -3,22 +3,22 @@
  * readiness.c: see readiness.h.
  *
  * Invariants, under the lock of the handle's home:
- *  - an op waits in the queue of its direction, and nowhere else; it leaves the
- *    queue before it completes, so cancel finds it or need not;
+ *  - a waiting op is in the queue of its direction and in no other; it leaves the queue
+ *    before it completes, so a cancel that does not find it has nothing to do;
  *  - an op that was given back to its task (weir_backend_retry) has itself as .next, and
- *    is counted in .handed until it comes again or is cancelled; a handle that is
- *    detached meanwhile is closed and released by the last of them;
- *  - a queue with an op in it and its ready bit set means that the handle is on
- *    the ready list, or being served;
- *  - a ready bit is cleared only by somebody who made a call that found nothing,
- *    and only if no event came since before that call: the tick tells;
- *  - an event names a slot and its generation, never a handle, so one that was
- *    fetched before the handle was detached finds nobody.
+ *    is counted in .retrying until it is submitted again or cancelled; if the handle is
+ *    detached in the meantime, the last such op closes and releases it;
+ *  - if a queue has an op and its ready bit is set, the handle is on the ready list or is
+ *    being served;
+ *  - a ready bit is cleared only after a call that found nothing to do, and only if no
+ *    event has come since before that call, which the tick shows;
+ *  - an event contains a slot and its generation, never a handle, so an event that was
+ *    fetched before a detach does not find the handle.
  *
- * The lock is held across one non-blocking call, and poll lets those who wait for
- * it in after each. It is never held while waiting for events.
+ * The lock is held across at most one non-blocking call; after each, poll lets waiting
+ * threads have it. It is never held while waiting for events.
  *
- * Without the lock a handle's state is read for hints only.
+ * Without the lock, a handle's state is read only as a hint.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,9 +33,9 @@
 
 #define END_SHIFT 3			/* from a direction's ready bit to its end bit */
 
-/* Completions of one handle in a row; the rest waits until the others had theirs. */
+/* Fairness: the most completions of one handle before the other handles are served. */
 #define FAIR 8
-/* What a sibling fetches, on its own stack. */
+/* How many events a sibling fetches, onto its stack. */
 #define SIBLING_EVENTS 64
 
 static inline struct weir__readiness *instance(struct weir_backend *be)
@@ -71,21 +71,21 @@ static inline void unlock(struct weir__readiness *r)
 	weir__guard_drop(&r->guard, r->as_owner);
 }
 
-static inline bool wanted(struct weir__readiness *r)
+static inline bool contended(struct weir__readiness *r)
 {
 	return WEIR_UNLIKELY(weir__load(&r->waiters, WEIR_RELAXED) != 0);
 }
 
-/* Let others have the lock for a moment; what was looked up before must be again. */
-static void let_in(struct weir__readiness *r)
+/* Release the lock for a moment, for waiting threads. Pointers into the state become invalid. */
+static void yield_lock(struct weir__readiness *r)
 {
 	unlock(r);
-	for (unsigned i = 0; i < 256 && wanted(r); i++)
+	for (unsigned i = 0; i < 256 && contended(r); i++)
 		weir__cpu_relax();
 	lock(r);
 }
 
-/* The home of a handle, locked. It can change until the lock is held. */
+/* Lock the home of a handle, which can change until its lock is held. */
 static struct weir__readiness *lock_home(struct weir_handle *h)
 {
 	for (;;) {
@@ -99,8 +99,8 @@ static struct weir__readiness *lock_home(struct weir_handle *h)
 }
 
 /*
- * The same for one who is about to register: a handle that is registered nowhere moves to r.
- * The release pairs with the acquire in lock_home.
+ * The same before registering: a handle that is not registered moves to r. The release pairs with
+ * the acquire in lock_home.
  */
 static struct weir__readiness *lock_new_home(struct weir__readiness *r, struct weir_handle *h)
 {
@@ -127,8 +127,9 @@ static inline bool same_tick(uint64_t a, uint64_t b)
 }
 
 /*
- * A call found nothing, or took all there was. Had it been the end, it would not have (.spent
- * says so); but an error that was told once, or urgent data, is over when a call finds nothing.
+ * A call found nothing, or drained the direction. A short transfer at end of stream never gets
+ * here: try.c leaves .drained false. The end bit is cleared too, because a call that finds nothing
+ * shows that a one-time error or urgent data is over.
  */
 static inline void clear_ready(struct weir__ready_handle *s, enum weir__queue q)
 {
@@ -150,7 +151,7 @@ static inline void append_op(struct weir__ready_handle *s, enum weir__queue q, s
 	weir__store(&s->tail[q], op, WEIR_RELAXED);
 }
 
-/* Take op out, whose predecessor is before (itself if it is alone). */
+/* Remove op; before is its predecessor, or op itself if it is alone. */
 static inline void remove_op(struct weir__ready_handle *s, enum weir__queue q,
 			     struct weir_op *before, struct weir_op *op)
 {
@@ -178,7 +179,7 @@ static int register_handle(struct weir__readiness *r, struct weir_handle *h, boo
 
 	if (r->poller->ends_hide)
 		set_ready(s, s->ready & ~(uint64_t)WEIR__READY_EXACT);
-	/* A short read may have stopped at urgent data; for TCP it costs nothing to be told. */
+	/* A short read may have stopped at urgent data. Watching for it costs nothing on TCP. */
 	priority |= (s->ready & WEIR__READY_EXACT) != 0;
 	if (slot)
 		err = r->poller->change(r, h->fd, weir__slots_key(&r->slots, slot), priority);
@@ -197,8 +198,8 @@ static int register_handle(struct weir__readiness *r, struct weir_handle *h, boo
 
 /* ---- submit and cancel -------------------------------------------------------------------- */
 
-/* Remember, if nobody holds the lock, that a call without it has emptied a direction. */
-static void note_spent(struct weir_handle *h, enum weir__queue q, uint64_t seen)
+/* A call without the lock has drained a direction: record it, if the lock is free. */
+static void note_drained(struct weir_handle *h, enum weir__queue q, uint64_t seen)
 {
 	struct weir__ready_handle *s = weir__ready_of(h);
 	struct weir_backend *be = weir__load(&h->backend, WEIR_ACQUIRE);
@@ -210,7 +211,9 @@ static void note_spent(struct weir_handle *h, enum weir__queue q, uint64_t seen)
 	unlock(instance(be));
 }
 
-/* Whether an op that is about to be queued must try once more, or for the first time. */
+/*
+ * Whether an op must make a call before it is queued: for the first time, or again after an event.
+ */
 static bool must_try(const struct weir__ready_handle *s, enum weir__queue q, uint64_t seen,
 		     bool tried)
 {
@@ -222,9 +225,9 @@ static bool must_try(const struct weir__ready_handle *s, enum weir__queue q, uin
 }
 
 /*
- * Queue an op; seen is what its handle's readiness was before it was tried. With the lock held
- * no event can be handled: what comes after the last try finds the op in its queue, and a
- * registration reports what came before it.
+ * Queue an op; seen is its handle's readiness before it was tried. While the lock is held, no event
+ * is handled. So an event after the last try finds the op in its queue, and registering reports
+ * what was ready before.
  */
 static void enqueue(struct weir__turn *t, struct weir_op *op, enum weir__queue q, uint64_t seen,
 		    bool tried)
@@ -241,7 +244,7 @@ static void enqueue(struct weir__turn *t, struct weir_op *op, enum weir__queue q
 			res = err;
 	} else if (must_try(s, q, seen, tried)) {
 		res = weir__try_op(t, op);
-		if (t->spent)
+		if (t->drained)
 			clear_ready(s, q);
 		tried = true;
 	}
@@ -257,8 +260,9 @@ static void enqueue(struct weir__turn *t, struct weir_op *op, enum weir__queue q
 }
 
 /*
- * Foreign ones are registered when they are opened. A number can be so once: another handle on it
- * goes by a copy. What cannot be registered at all is always ready, and each wait finds it so.
+ * A foreign descriptor is registered when it is attached. A number can be registered only once, so
+ * another handle on it uses a copy. A descriptor that cannot be registered at all is always ready,
+ * and each wait finds it ready.
  */
 static int register_foreign(struct weir__readiness *r, struct weir_handle *h)
 {
@@ -283,7 +287,7 @@ static int register_foreign(struct weir__readiness *r, struct weir_handle *h)
 	return err == -EPERM ? 0 : err;
 }
 
-/* POLL is told of what comes after it has looked; or of nothing, where it finds what it wants. */
+/* Register before a POLL checks the descriptor, so that later changes are reported. */
 static int prepare_watch(struct weir__readiness *r, struct weir_op *op)
 {
 	struct weir__ready_handle *s = weir__ready_of(op->handle);
@@ -314,16 +318,16 @@ static void close_handle(struct weir_handle *h)
 	weir_backend_detached(h);
 }
 
-/* An op that was given back is the backend's again, or done. True: its handle is to be closed. */
+/* A retrying op was submitted again or is done. True: the caller must close the handle. */
 static bool unpin(struct weir__ready_handle *s)
 {
-	s->handed--;
-	return s->closing && s->handed == 0;
+	s->retrying--;
+	return s->closing && s->retrying == 0;
 }
 
 /*
- * An op that was given back comes again. Only a registered handle gives back, so its home is
- * settled; and it is pinned, so it is there.
+ * A retrying op is submitted again. Ops are given back only by registered handles, so the home no
+ * longer changes; and the op pins the handle, so it still exists.
  */
 static void resubmit(struct weir__turn *t, struct weir_op *op)
 {
@@ -338,7 +342,7 @@ static void resubmit(struct weir__turn *t, struct weir_op *op)
 	op->next = NULL;
 	if (WEIR_UNLIKELY(res == WEIR_PENDING && s->closing))
 		res = -ECANCELED;
-	/* An event has come since. With the lock held, the next one finds the op in its queue. */
+	/* An event has come since, so try again. With the lock held, the next one finds the op. */
 	if (WEIR_UNLIKELY(res == WEIR_PENDING && !same_tick(seen, s->ready))) {
 		seen = s->ready;
 		res = weir__try_op(t, op);
@@ -347,7 +351,7 @@ static void resubmit(struct weir__turn *t, struct weir_op *op)
 		op->backend = &home->base;
 		append_op(s, q, op);
 		clear_ready(s, q);
-	} else if (t->spent && same_tick(seen, s->ready)) {
+	} else if (t->drained && same_tick(seen, s->ready)) {
 		clear_ready(s, q);
 	}
 	last = unpin(s);
@@ -358,7 +362,7 @@ static void resubmit(struct weir__turn *t, struct weir_op *op)
 		weir_backend_complete(op, res);
 }
 
-/* [owner] The common case, done at once, takes no lock. */
+/* In the common case the op is done at once, without a lock. [owner] */
 void weir__readiness_submit(struct weir_backend *be, struct weir_op *op)
 {
 	struct weir__turn t = { instance(be), be->worker, true, false };
@@ -376,14 +380,14 @@ void weir__readiness_submit(struct weir_backend *be, struct weir_op *op)
 		weir_backend_complete(op, res);
 		return;
 	}
-	/* Before the call: a later tick means that an event came after it began. */
+	/* Read before the call: a later tick means that an event came after the call began. */
 	seen = weir__load(&s->ready, WEIR_ACQUIRE);
 	if (q == WATCH || op->code == WEIR_OP_CONNECT ||
 	    (!weir__load(&s->tail[q], WEIR_RELAXED) && (try_only || seen & 1u << q))) {
 		res = weir__try_op(&t, op);
 		if (WEIR_LIKELY(res != WEIR_PENDING)) {
-			if (t.spent)
-				note_spent(op->handle, q, seen);
+			if (t.drained)
+				note_drained(op->handle, q, seen);
 			weir_backend_complete(op, res);
 			return;
 		}
@@ -396,8 +400,8 @@ void weir__readiness_submit(struct weir_backend *be, struct weir_op *op)
 }
 
 /*
- * [any] An op that is in no queue any more has completed, and its handle may be gone: that is
- * why the op knows its home, and why queued ops complete under the lock.
+ * If the op has left its queue, it has completed and its handle may be gone. That is why the op
+ * stores its home, and why queued ops complete under the lock. [any]
  */
 void weir__readiness_cancel(struct weir_backend *be, struct weir_op *op)
 {
@@ -422,7 +426,7 @@ void weir__readiness_cancel(struct weir_backend *be, struct weir_op *op)
 
 /* ---- poll --------------------------------------------------------------------------------- */
 
-/* POLLs all look at once; each gets what it asked for, and hang-ups. */
+/* One check serves all POLL ops; each gets the events that it asked for, and hang-ups. */
 static unsigned serve_watch(struct weir__turn *t, struct weir_handle *h)
 {
 	struct weir__ready_handle *s = weir__ready_of(h);
@@ -457,8 +461,8 @@ static unsigned serve_watch(struct weir__turn *t, struct weir_handle *h)
 }
 
 /*
- * A transfer that waits alone is made by its task, on its worker and into its cache: 64
- * messages of 16 KiB received here would be in no cache any more when their tasks run.
+ * A transfer that waits alone is made by its task, on the task's worker and into its cache. If poll
+ * received 64 messages of 16 KiB here, they would have left the cache before their tasks run.
  */
 static bool wants_retry(const struct weir__ready_handle *s, enum weir__queue q,
 			const struct weir_op *op)
@@ -470,7 +474,7 @@ static void hand_back(struct weir__ready_handle *s, enum weir__queue q, struct w
 {
 	remove_op(s, q, op, op);
 	op->next = op;
-	s->handed++;
+	s->retrying++;
 	weir_backend_retry(op);
 }
 
@@ -485,7 +489,7 @@ static unsigned serve(struct weir__turn *t, struct weir__readiness *home, struct
 		while ((op = first_op(s, q)) != NULL && s->ready & 1u << q) {
 			int res;
 
-			if (count == FAIR || (calls > 0 && wanted(home))) {
+			if (count == FAIR || (calls > 0 && contended(home))) {
 				weir__slots_list(&home->slots, s->slot);
 				return count;
 			}
@@ -501,13 +505,13 @@ static unsigned serve(struct weir__turn *t, struct weir__readiness *home, struct
 				break;
 			}
 			remove_op(s, q, s->tail[q], op);
-			if (t->spent)
+			if (t->drained)
 				clear_ready(s, q);
 			weir_backend_complete(op, res);
 			count++;
 		}
 	if (WEIR_UNLIKELY(s->ready & WEIR__READY_WATCH)) {
-		if (calls > 0 && wanted(home))
+		if (calls > 0 && contended(home))
 			weir__slots_list(&home->slots, s->slot);
 		else
 			count += serve_watch(t, h);
@@ -515,7 +519,7 @@ static unsigned serve(struct weir__turn *t, struct weir__readiness *home, struct
 	return count;
 }
 
-/* Those whose turn was cut short, in that order; not those that are cut short now. */
+/* Serve the handles that were listed before this call, in order. */
 static unsigned serve_listed(struct weir__turn *t, unsigned max)
 {
 	struct weir__readiness *r = t->r;
@@ -527,8 +531,8 @@ static unsigned serve_listed(struct weir__turn *t, unsigned max)
 
 		if (h)
 			count += serve(t, r, h);
-		if (wanted(r))
-			let_in(r);
+		if (contended(r))
+			yield_lock(r);
 	}
 	unlock(r);
 	return count;
@@ -536,7 +540,7 @@ static unsigned serve_listed(struct weir__turn *t, unsigned max)
 
 static void mark_ready(struct weir__ready_handle *s, uint32_t ready)
 {
-	/* Whether priority data stands between the reader and the rest, only reading can tell. */
+	/* Priority data may block the bytes after it; only a read finds out. */
 	if (WEIR_UNLIKELY(ready & WEIR__READY_PRIORITY))
 		ready |= WEIR__READY_READ | WEIR__READY_READ_END;
 	ready &= ~(uint32_t)WEIR__READY_PRIORITY;
@@ -564,17 +568,17 @@ static unsigned serve_events(struct weir__turn *t, const struct weir__event *eve
 			continue;
 		mark_ready(weir__ready_of(h), events[i].ready);
 		count += serve(t, r, h);
-		if (wanted(r))
-			let_in(r);
+		if (contended(r))
+			yield_lock(r);
 	}
 	unlock(r);
-	/* A sibling must not swallow a wake that was meant for the owner. */
+	/* A sibling must pass on a wake that was meant for the owner. */
 	if (woken && !t->owner)
 		r->poller->wake(r);
 	return count;
 }
 
-/* Another than the owner. What it leaves behind the owner must hear of. */
+/* Poll by another worker than the owner. The owner is woken if handles remain to be served. */
 static WEIR_NOINLINE int poll_sibling(struct weir__turn *t, uint64_t deadline)
 {
 	struct weir__event events[SIBLING_EVENTS];
@@ -661,13 +665,13 @@ void weir__readiness_detach(struct weir_backend *be, struct weir_handle *h)
 	if (s->slot) {
 		weir__slots_give(&home->slots, s->slot);
 		s->slot = 0;
-		/* Closing the last copy unregisters it, with most pollers. */
+		/* With most pollers, closing the last copy unregisters it. */
 		if (s->ready & WEIR__READY_SHARED || weir__load(&weir__forked, WEIR_RELAXED) ||
 		    home->poller->del_always)
 			home->poller->del(home, h->fd);
 	}
 	weir__store(&s->closing, true, WEIR_RELAXED);
-	pinned = s->handed > 0;
+	pinned = s->retrying > 0;
 	unlock(home);
 	if (!pinned)
 		close_handle(h);
@@ -690,7 +694,7 @@ void weir__readiness_lease_return(struct weir_backend *be, struct weir_lease *le
 
 int weir__readiness_no_options(const char *options, char *reason, size_t len)
 {
-	snprintf(reason, len, "it has no options, so not '%s'", options);
+	snprintf(reason, len, "expected no options, but got '%s'", options);
 	return -EINVAL;
 }
 

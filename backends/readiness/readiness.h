@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * readiness.h: operations over a kernel that tells only readiness. epoll uses it,
- * and kqueue can: what they supply is a poller, which registers descriptors
- * edge-triggered and waits.
+ * readiness.h: the readiness adaptor: implements operations over a kernel interface that
+ * reports only readiness. epoll and kqueue use it. They supply a poller, which registers
+ * descriptors edge-triggered and waits for events.
  *
  *	submit ──► system call ──► done: complete, nothing else happened
  *	              │ EAGAIN
  *	              ▼
- *	        register once, queue ◄── known not to be ready: no call at all
+ *	        register once, queue ◄── known not to be ready: no call
  *	              │ event
  *	              ▼
- *	        poll: a transfer that waits alone goes back to its task, which submits it
- *	        again; else the op at the head makes its call, and completes or stays
+ *	        poll: a transfer that is alone in its queue goes back to its task, which
+ *	        submits it again; otherwise the first op makes its call, and completes or stays
  *
- * A handle's home is the instance that registered its descriptor, at the first
- * EAGAIN. Until then any instance may become it; from then on events come there,
- * wherever the handle's task runs. The home's lock guards everything that weir
- * knows of the handle; an operation that completes at once takes no lock.
+ * A handle's home is the instance that registered its descriptor, at the first EAGAIN.
+ * Before that, any instance may become the home; afterwards all events of the handle
+ * arrive there, wherever its task runs. The home's lock guards the state of the handle.
+ * An operation that completes at once takes no lock.
  */
 #ifndef WEIR_BACKENDS_READINESS_READINESS_H
 #define WEIR_BACKENDS_READINESS_READINESS_H
@@ -31,13 +31,13 @@ struct weir__readiness;
 enum weir__ready {
 	WEIR__READY_READ = 1u << 0,
 	WEIR__READY_WRITE = 1u << 1,
-	WEIR__READY_WATCH = 1u << 2,	/* internal: a POLL has to look */
-	WEIR__READY_READ_END = 1u << 3,	/* no more will come: end of stream, error */
+	WEIR__READY_WATCH = 1u << 2,	/* internal: the POLL ops must check the descriptor */
+	WEIR__READY_READ_END = 1u << 3,	/* end of stream or error */
 	WEIR__READY_WRITE_END = 1u << 4,
 	WEIR__READY_PRIORITY = 1u << 5,
 };
 
-/* What a poller reports. The key is the one given to add; WEIR__WAKE_KEY: a wake. */
+/* An event. The key is the one given to add, or WEIR__WAKE_KEY for a wake. */
 struct weir__event {
 	uint64_t key;
 	uint32_t ready;			/* enum weir__ready */
@@ -45,22 +45,24 @@ struct weir__event {
 #define WEIR__WAKE_KEY 0ull
 
 struct weir__poller_ops {
-	/* Register both directions and the end, edge-triggered; priority data if asked. Must report
-	 * what is ready already. change: the same again, to add priority. */
+	/*
+	 * Register both directions and the end, edge-triggered, and priority data if requested.
+	 * Must report what is already ready. change does the same again, to add priority data.
+	 */
 	int (*add)(struct weir__readiness *r, int fd, uint64_t key, bool priority);
 	int (*change)(struct weir__readiness *r, int fd, uint64_t key, bool priority);
-	/* Only for descriptors that stay open somewhere, unless del_always says otherwise. */
+	/* Called only for descriptors that may stay open elsewhere, unless del_always is set. */
 	void (*del)(struct weir__readiness *r, int fd);
-	/* Up to max events, 0 after timeout_ns, or -errno. 0 never waits, -1 waits for ever. [any] */
+	/* Returns up to max events, 0 after timeout_ns, or -errno; -1 waits forever. [any] */
 	int (*wait)(struct weir__readiness *r, struct weir__event *events, int max,
 		    int64_t timeout_ns);
-	/* Make a wait return, the next one if none runs. [any], async-signal-safe */
+	/* Make the current wait return, or else the next one. [any], async-signal-safe */
 	void (*wake)(struct weir__readiness *r);
-	bool del_always;		/* closing a descriptor does not take it out: del comes first */
-	bool add_replaces;		/* adding it again does, where it should be -EEXIST */
+	bool del_always;		/* closing does not unregister: call del first */
+	bool add_replaces;		/* adding twice replaces, instead of -EEXIST */
 	/*
-	 * The end of a stream and urgent data may hide behind data that was told: a short read has
-	 * not emptied a socket, only one that finds nothing has.
+	 * An end of stream or urgent data may follow data without an event of its own. So a short
+	 * read does not prove that a socket is empty; only a read that finds nothing does.
 	 */
 	bool ends_hide;
 };
@@ -68,27 +70,27 @@ struct weir__poller_ops {
 struct weir__readiness {
 	struct weir_backend base;
 	const struct weir__poller_ops *poller;
-	struct weir__event *events;	/* the owner's, idle_events long */
+	struct weir__event *events;	/* for the owner's waits; idle_events long */
 	unsigned busy_events, idle_events;
-	uint32_t polls;			/* the owner's */
+	uint32_t polls;			/* by the owner */
 	bool trimming;			/* the last trim was not finished */
 	struct weir__lease_pool pool;
 
 	struct weir__guard guard WEIR_ALIGNED(64);	/* "the lock" */
-	uint32_t waiters;		/* threads that want the lock; atomic */
+	uint32_t waiters;		/* threads that wait for the lock; atomic */
 	bool as_owner;			/* how the lock was taken; under the lock */
 	struct weir__slots slots;	/* under the lock */
 };
 
-/* For a backend's init and fini. */
+/* Called by a backend's init and fini. */
 int weir__readiness_init(struct weir__readiness *r, const struct weir_backend_config *cfg,
 			 const struct weir__poller_ops *poller);
 void weir__readiness_fini(struct weir__readiness *r);
 
-/* For a probe that is given options: these backends have none. -EINVAL, and why. */
+/* Called by a probe that is given options: -EINVAL, because these backends have none. */
 int weir__readiness_no_options(const char *options, char *reason, size_t len);
 
-/* For a backend's table. */
+/* Entries for a backend's table. */
 #define WEIR__READINESS_CAPS                                                                       \
 	(WEIR_CAP_STREAM | WEIR_CAP_FD | WEIR_CAP_LEASE | WEIR_CAP_POLL_ANY | WEIR_CAP_UNIX)
 int weir__readiness_attach(struct weir_backend *be, struct weir_handle *h,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* slots.c: see slots.h. Free slots are linked by .next too; a slot is never on both lists. */
+/* slots.c: see slots.h. Free slots are linked by .next too; a slot is on at most one list. */
 #include "backends/readiness/slots.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * try.c: see try.h. Interrupted calls are made again, WEIR__TRIES times in all; EAGAIN becomes WEIR_PENDING,
- * and every other error is the op's result.
+ * try.c: see try.h. An interrupted call is repeated, up to WEIR__TRIES calls in all.
+ * EAGAIN becomes WEIR_PENDING; every other error is the op's result.
  */
 #include <poll.h>
 #include <string.h>
@@ -13,10 +13,10 @@
 #include "core/worker.h"
 
 /*
- * Whether a call that moved less than it was asked to has used up what there was, and an event
- * will tell when there is more.
+ * Whether a call that moved less than requested has drained its direction, so that an event will
+ * follow when more can be moved. At end of stream it has not: no further event comes.
  */
-static bool emptied(const struct weir_op *op)
+static bool has_drained(const struct weir_op *op)
 {
 	uint64_t ready = weir__load(&weir__ready_of(op->handle)->ready, WEIR_RELAXED);
 
@@ -42,15 +42,15 @@ static int try_bytes(struct weir__turn *t, struct weir_op *op)
 			n = weir__socket_end(op->handle, (int)n);
 		if (n < 0)
 			return (int)n;
-		t->spent = n > 0 && (size_t)n < asked && emptied(op);
+		t->drained = n > 0 && (size_t)n < asked && has_drained(op);
 		if (WEIR_LIKELY(!all || n == 0 || weir__transfer_is_complete(op)))
 			return weir__transfer_result(op);
-		if (t->spent)
+		if (t->drained)
 			return WEIR_PENDING;
 	}
 }
 
-/* A block is taken only for the call, and kept only if something came. */
+/* A block is taken for the call, and kept only if bytes were received. */
 static int try_lease(struct weir__turn *t, struct weir_op *op)
 {
 	struct weir_lease *lease = op->u.lease.lease;
@@ -70,7 +70,7 @@ static int try_lease(struct weir__turn *t, struct weir_op *op)
 	weir__count_syscalls(t->worker, 1);
 	if (n > 0) {
 		*lease = (struct weir_lease){ data, (uint32_t)n, token, &t->r->base };
-		t->spent = (size_t)n < len && emptied(op);
+		t->drained = (size_t)n < len && has_drained(op);
 		return (int)n;
 	}
 	n = n == 0 ? 0 : -errno;
@@ -88,7 +88,7 @@ void weir__try_make_handle(struct weir_handle *h, struct weir_backend *be, int f
 	h->backend = be;
 	h->fd = fd;
 	h->kind = (uint8_t)kind;
-	/* Until a call has found otherwise, everything is worth one. */
+	/* Assume that both directions are ready until a call finds otherwise. */
 	weir__ready_of(h)->ready =
 		WEIR__READY_READ | WEIR__READY_WRITE | (tcp ? WEIR__READY_EXACT : 0);
 }
@@ -159,7 +159,7 @@ static int try_poll(struct weir__turn *t, struct weir_op *op)
 
 int weir__try_op(struct weir__turn *t, struct weir_op *op)
 {
-	t->spent = false;
+	t->drained = false;
 	switch ((enum weir_op_code)op->code) {
 	case WEIR_OP_RECV:
 	case WEIR_OP_SEND:

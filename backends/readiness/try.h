@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * try.h: one operation, one system call that never waits: what the readiness
- * adaptor does first, and again after each event. Knows a handle's flags, and
- * nothing of queues, locks or events.
+ * try.h: makes one non-blocking system call for an operation. The readiness adaptor does
+ * this first, and again after each event. This file uses a handle's flags, but no queues,
+ * locks or events.
  */
 #ifndef WEIR_BACKENDS_READINESS_TRY_H
 #define WEIR_BACKENDS_READINESS_TRY_H
@@ -10,7 +10,7 @@
 #include "weir/backend.h"
 #include "backends/readiness/readiness.h"
 
-/* Directions, and the queues of operations that wait for them. */
+/* The directions; each has a queue of waiting operations. */
 enum weir__queue {
 	READ = 0,
 	WRITE = 1,
@@ -19,23 +19,23 @@ enum weir__queue {
 };
 
 /*
- * A handle's .ready: enum weir__ready, these, and a tick above them that counts events. A
- * direction's bits are those of READ shifted by enum weir__queue.
+ * A handle's .ready has the bits of enum weir__ready, these bits, and above them a tick that counts
+ * events. The bits of a direction are those of READ shifted by enum weir__queue.
  */
 #define WEIR__READY_REGISTERED (1u << 6)
 #define WEIR__READY_PRIORITY_TOO (1u << 7) /* registered for priority data as well */
-#define WEIR__READY_EXACT (1u << 8)	/* TCP: a short read has emptied it */
-#define WEIR__READY_SHARED (1u << 9)	/* others may have the descriptor, too: foreign, or adopted */
-#define WEIR__READY_OURS (1u << 10)	/* a copy of a foreign one, which is ours to close */
+#define WEIR__READY_EXACT (1u << 8)	/* TCP: after a short read the socket is empty */
+#define WEIR__READY_SHARED (1u << 9)	/* foreign or adopted: it may be open elsewhere too */
+#define WEIR__READY_OURS (1u << 10)	/* weir's own copy of a foreign descriptor */
 #define WEIR__READY_TICK (1ull << 16)
 
 /* In weir_handle.state. */
 struct weir__ready_handle {
 	uint64_t ready;			/* atomic */
-	struct weir_op *tail[QUEUES];	/* the last op, whose next is the first; atomic */
+	struct weir_op *tail[QUEUES];	/* the last op; its .next is the first; atomic */
 	uint32_t slot;			/* 0: not registered */
-	uint16_t handed;		/* ops given back that have not come again; they pin the handle */
-	bool closing;			/* detached, once nothing pins it; atomic */
+	uint16_t retrying;		/* ops given back to their tasks; they pin the handle */
+	bool closing;			/* to be released when nothing pins it; atomic */
 } __attribute__((may_alias));
 
 _Static_assert(sizeof(struct weir__ready_handle) <= sizeof(((struct weir_handle *)0)->state),
@@ -46,15 +46,15 @@ static inline struct weir__ready_handle *weir__ready_of(struct weir_handle *h)
 	return (struct weir__ready_handle *)h->state;
 }
 
-/* Who makes the calls: whose pool lends, and what the last call told beside its result. */
+/* The caller of try_op, and what the last call found out besides its result. */
 struct weir__turn {
-	struct weir__readiness *r;
-	struct weir__worker *worker;	/* whose thread this is: it counts the calls */
-	bool owner;			/* that is r's worker */
-	bool spent;			/* it moved less than it could have; not at the end */
+	struct weir__readiness *r;	/* its pool lends the buffers */
+	struct weir__worker *worker;	/* the worker of this thread; its metrics count the calls */
+	bool owner;			/* whether that is r's worker */
+	bool drained;			/* nothing is left to move; an event will tell of more */
 };
 
-/* Which direction an op waits for. */
+/* The direction that an op waits for. */
 static inline enum weir__queue weir__queue_of(const struct weir_op *op)
 {
 	switch (op->code) {
@@ -70,14 +70,14 @@ static inline enum weir__queue weir__queue_of(const struct weir_op *op)
 	}
 }
 
-/* Make an open descriptor a handle of be that is registered nowhere. */
+/* Initialize a handle of be for an open descriptor; it is not registered yet. */
 void weir__try_make_handle(struct weir_handle *h, struct weir_backend *be, int fd,
 			   enum weir_handle_kind kind, bool tcp);
 
-/* The op's result, or WEIR_PENDING when its call would have to wait. */
+/* Returns the op's result, or WEIR_PENDING if the call would block. */
 int weir__try_op(struct weir__turn *t, struct weir_op *op);
 
-/* Which of enum weir_poll_event are there now: the set, 0 for none, or -errno. */
+/* Check a descriptor now. Returns a set of enum weir_poll_event, 0 for none, or -errno. */
 int weir__try_look(int fd, unsigned events);
 
 #endif

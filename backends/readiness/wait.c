@@ -3,10 +3,10 @@
 #include "backends/readiness/wait.h"
 #include "core/worker.h"
 
-/* When to look whether leased memory may go back: after so long asleep, or so many polls. */
+/* The lease pool is trimmed after this long asleep, and after this many polls. */
 #define TRIM_NS (50 * WEIR_MSEC)
 #define TRIM_POLLS 1024
-/* Blocks at a time: each costs a call. */
+/* How many blocks are trimmed at a time: each costs a system call. */
 #define TRIM_BUSY 16
 #define TRIM_IDLE 64
 

@@ -142,7 +142,9 @@ struct proxy {
 
 /* Read the command line. Returns 0 to go on; otherwise 1 + the exit code to end with. */
 int proxy_config_parse(int argc, char **argv, struct proxy_config *ret_cfg);
-/* Raise the soft limit of descriptors to the hard one; before the runtime, whose backend reads it. */
+/*
+ * Raise the soft limit of descriptors to the hard one; before the runtime, whose backend reads it.
+ */
 void proxy_config_raise_files(void);
 /* The number of connections that the limits allow. Returns 0, or an exit code after a message. */
 int proxy_config_limit(const struct proxy_config *cfg, unsigned workers, uint64_t *ret_limit);
