@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * worker.c: THE main loop. weir__worker_run reads as the policy; each line of it
- * is one function below.
- *
- * Sleeping loses no wake-up: worker_park follows the order of steps that
- * sched/idle.h proves.
+ * is one function below, or in queue.c, steal.c and park.c.
  */
 #include "sched/worker.h"
 
 #include <limits.h>
 
 #include "core/assert.h"
-#include "core/fiber/overflow.h"
 #include "core/futex.h"
 #include "core/io/io.h"
 #include "core/mailbox.h"
@@ -20,11 +16,6 @@
 
 /* yields per poll of the drivers when nothing else is ready */
 #define YIELD_POLL_TICKS 8u
-
-static bool worker_done(struct worker *w, bool (*until)(void *), void *arg)
-{
-	return (until && until(arg)) || runtime_phase(w->rt) >= RT_STOPPING;
-}
 
 /* ---- maintenance by a busy worker ---- */
 
@@ -200,135 +191,17 @@ static WEIR_NOINLINE void end_look(struct worker *w, uint32_t tick, struct weir_
 	w->look_at = sooner(tick, w->turn_at, sooner(tick, w->inject_at, w->poll_sampler.at));
 }
 
-/* ---- sleeping ---- */
-
-static bool anything_arrived(struct worker *w, bool (*until)(void *), void *arg)
-{
-	return inject_len(&w->group->inject) || !weir__inbox_empty(&w->base.inbox) ||
-	       worker_done(w, until, arg) ||
-	       (runtime_phase(w->rt) == RT_ABORTING && !w->aborted_all);
-}
-
-/* How long the worker may sleep. Calling this takes part in the watch. */
-static uint64_t sleep_limit(struct worker *w)
-{
-	uint64_t limit = weir__watch_begin(w),
-		 drain = weir__load(&w->rt->drain_deadline, WEIR_RELAXED);
-
-	if (WEIR_LIKELY(drain >= limit))
-		return limit;
-	return weir__clock_from_system(w->rt->cfg.clock, drain);
-}
-
-/* Not with a paused clock, which moves only when the worker waits. */
-static bool polls_without_end(struct worker *w)
-{
-	return w->rt->cfg.spin_ns == WEIR_FOREVER && !weir__clock_paused(w->rt->cfg.clock);
-}
-
 /*
- * Polls instead of sleeping. Others regard the worker as asleep, claim it and notify it. But it
- * has not prepared its parkword, so nobody needs to wake its backend: it sees the notify itself.
+ * Nothing to run: sleep until something comes, and take it in. Out of line: it happens once in a
+ * busy stretch, and would cost the loop registers.
  */
-static void poll_for_events(struct worker *w, bool (*until)(void *), void *arg)
+static WEIR_NOINLINE void park(struct worker *w, bool (*until)(void *), void *arg)
 {
-	uint64_t limit = sleep_limit(w);
-	int n = 0;
-
-	while (n == 0 && !weir__parkword_notified(&w->base.driver.parked) &&
-	       !anything_arrived(w, until, arg) && weir__clock_now(w->rt->cfg.clock) < limit) {
-		weir__cpu_relax();
-		n = weir__driver_poll(&w->base.driver, &w->base, false);
-	}
-	weir__watch_end(w);
-	weir__parkword_finish(&w->base.driver.parked);
-}
-
-static void wait_for_events(struct worker *w, bool (*until)(void *), void *arg)
-{
-	struct weir_worker_metrics *counted = &w->base.metrics;
-	int n;
-
-	if (polls_without_end(w)) {
-		poll_for_events(w, until, arg);
-		return;
-	}
-	if (!weir__parkword_prepare(&w->base.driver.parked))
-		return;
-	if (!anything_arrived(w, until, arg)) {
-		weir__count(&counted->parks, 1);
-		n = weir__driver_wait(&w->base.driver, &w->base, sleep_limit(w));
-		n += weir__watch_end(w);
-		if (n == 0)
-			weir__count(&counted->noop_parks, 1);
-	}
-	weir__parkword_finish(&w->base.driver.parked);
-}
-
-static void leave_idle(struct worker *w)
-{
-	if (!idle_unpark_self(&w->group->idle, w->base.index))
-		w->searching = true;
-	watch_set_awake(&w->awake);
-	weir__watch_notice(w);
-}
-
-static void park_shared(struct worker *w, bool (*until)(void *), void *arg)
-{
-	bool look;
-
-	WEIR_ASSERT(weir__load(&w->awake, WEIR_RELAXED));
-	watch_set_asleep(&w->awake);
-	look = idle_park(&w->group->domain->idle, &w->group->idle, w->base.index, w->searching);
-	w->searching = false;
-	if (!look || !weir__steal_anything(w))
-		wait_for_events(w, until, arg);
-	leave_idle(w);
-}
-
-/*
- * Spins for a while before sleeping, if the configuration says so. Others see a worker that is
- * awake; a searcher goes on searching. True: there is something to do.
- */
-static bool spin(struct worker *w, bool (*until)(void *), void *arg)
-{
-	uint64_t most = w->rt->cfg.spin_ns, end;
-
-	if (WEIR_LIKELY(!most) || most == WEIR_FOREVER)
-		return false;
-	WEIR_ASSERT(w->spin_ns <= most);
-	end = weir__clock_system() + w->spin_ns;
-	do {
-		if (weir__driver_poll(&w->base.driver, &w->base, false) > 0 ||
-		    weir__worker_has_local(w) || anything_arrived(w, until, arg) ||
-		    (w->stealing && weir__steal_anything(w))) {
-			w->spin_ns = most;
-			return true;
-		}
-		weir__cpu_relax();
-	} while (weir__clock_system() < end);
-	w->spin_ns = w->spin_ns > most / 16 ? w->spin_ns / 2 : w->spin_ns;
-	return false;
-}
-
-static void worker_park(struct worker *w, bool (*until)(void *), void *arg)
-{
-	struct weir_rt_config *cfg = &w->rt->cfg;
 	uint32_t turns = w->base.driver.turns;
 
-	WEIR_ASSERT(&w->base == weir__worker_current() && !w->base.cx.task);
 	report_drained(w);
 	busy_end(&w->busy);
-	if (cfg->on_worker_park)
-		cfg->on_worker_park(cfg->hook_arg, w->base.index);
-	if (!weir__worker_has_local(w) && !spin(w, until, arg)) {
-		if (w->stealing)
-			park_shared(w, until, arg);
-		else
-			wait_for_events(w, until, arg);
-	}
-	if (cfg->on_worker_unpark)
-		cfg->on_worker_unpark(cfg->hook_arg, w->base.index);
+	weir__worker_park(w, until, arg);
 	busy_begin(&w->busy);
 	take_in(w);
 	share_backlog(w);
@@ -364,7 +237,7 @@ __attribute__((always_inline)) static inline bool run(struct worker *w, struct w
  */
 void weir__worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 {
-	while (!worker_done(w, until, arg)) {
+	while (!worker_is_done(w, until, arg)) {
 		uint32_t tick = worker_tick(w);
 		bool looks = worker_is_due(tick, w->look_at);
 		struct weir_task *task = NULL;
@@ -389,72 +262,9 @@ void weir__worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 			end_look(w, tick, task);
 
 		if (!task)
-			worker_park(w, until, arg);
+			park(w, until, arg);
 		else if (WEIR_UNLIKELY(!run(w, task)))
 			/* it has blocked in place: another thread is the worker now */
 			return;
 	}
-}
-
-static void enter(struct worker *w)
-{
-	struct weir__context *c = weir__context();
-
-	WEIR_ASSERT(!c->worker && w->base.index < w->rt->base.workers);
-	c->worker = &w->base;
-	c->rt = &w->rt->base;
-	watch_set_awake(&w->awake);
-	weir__watch_notice(w);
-	busy_begin(&w->busy);
-}
-
-static void call_start_hook(struct worker *w)
-{
-	if (w->hooked)
-		return;
-	w->hooked = true;
-	if (w->rt->cfg.on_worker_start)
-		w->rt->cfg.on_worker_start(w->rt->cfg.hook_arg, w->base.index);
-}
-
-void weir__worker_stopped(struct worker *w)
-{
-	if (!w->hooked || runtime_phase(w->rt) < RT_STOPPING)
-		return;
-	w->hooked = false;
-	if (w->rt->cfg.on_worker_stop)
-		w->rt->cfg.on_worker_stop(w->rt->cfg.hook_arg, w->base.index);
-}
-
-/* The thread is the worker up to here, unless a task has blocked in place. */
-static WEIR_NOINLINE void leave(struct worker *w)
-{
-	struct weir__context *c = weir__context();
-
-	WEIR_ASSERT(!c->worker || c->worker == &w->base);
-	if (c->worker) {
-		if (w->stall.pending)
-			weir__stall_deliver(w);
-		weir__worker_stopped(w);
-		busy_end(&w->busy);
-	}
-	c->worker = NULL;
-}
-
-void weir__worker_serve(struct worker *w, bool (*until)(void *arg), void *arg)
-{
-	struct weir__altstack alt;
-	bool has_alt = weir__stack_altstack_init(&alt) == 0;
-
-	enter(w);
-	/*
-	 * A timer that is still armed from an earlier turn disarms itself if it finds no worker.
-	 * From here on it finds one.
-	 */
-	weir__stall_arm(w, has_alt);
-	call_start_hook(w);
-	weir__worker_run(w, until, arg);
-	leave(w);
-	if (has_alt)
-		weir__stack_altstack_fini(&alt);
 }

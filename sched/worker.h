@@ -96,6 +96,11 @@ static inline bool worker_is_due(uint32_t tick, uint32_t at)
 	return (int32_t)(tick - at) >= 0;
 }
 
+static inline bool worker_is_done(struct worker *w, bool (*until)(void *), void *arg)
+{
+	return (until && until(arg)) || runtime_phase(w->rt) >= RT_STOPPING;
+}
+
 static inline struct worker *worker_at(struct runtime *rt, unsigned i)
 {
 	return worker_of(rt->base.worker[i]);
@@ -114,7 +119,14 @@ void weir__worker_free(struct worker *w);
 void weir__worker_run(struct worker *w, bool (*until)(void *arg), void *arg);
 
 /*
- * Makes this thread the worker for one run of the loop. Its context keeps the runtime afterwards.
+ * park.c: sleeps or spins until there may be something to do, or until(arg) is true, between the
+ * hooks for it. [owner]
+ */
+void weir__worker_park(struct worker *w, bool (*until)(void *arg), void *arg);
+
+/*
+ * worker_serve.c: makes this thread the worker for one run of the loop. Its context keeps the
+ * runtime afterwards.
  */
 void weir__worker_serve(struct worker *w, bool (*until)(void *arg), void *arg);
 

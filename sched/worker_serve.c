@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker_serve.c: a thread becomes a worker, runs the main loop and stops being it.
+ * The hooks for start and stop are called here; they may be far apart, as one worker
+ * may pass through several threads (in_place.c).
+ */
+#include "core/assert.h"
+#include "core/fiber/overflow.h"
+#include "sched/worker.h"
+
+static void enter(struct worker *w)
+{
+	struct weir__context *c = weir__context();
+
+	WEIR_ASSERT(!c->worker && w->base.index < w->rt->base.workers);
+	c->worker = &w->base;
+	c->rt = &w->rt->base;
+	watch_set_awake(&w->awake);
+	weir__watch_notice(w);
+	busy_begin(&w->busy);
+}
+
+static void call_start_hook(struct worker *w)
+{
+	if (w->hooked)
+		return;
+	w->hooked = true;
+	if (w->rt->cfg.on_worker_start)
+		w->rt->cfg.on_worker_start(w->rt->cfg.hook_arg, w->base.index);
+}
+
+void weir__worker_stopped(struct worker *w)
+{
+	if (!w->hooked || runtime_phase(w->rt) < RT_STOPPING)
+		return;
+	w->hooked = false;
+	if (w->rt->cfg.on_worker_stop)
+		w->rt->cfg.on_worker_stop(w->rt->cfg.hook_arg, w->base.index);
+}
+
+/* The thread is the worker up to here, unless a task has blocked in place. */
+static WEIR_NOINLINE void leave(struct worker *w)
+{
+	struct weir__context *c = weir__context();
+
+	WEIR_ASSERT(!c->worker || c->worker == &w->base);
+	if (c->worker) {
+		if (w->stall.pending)
+			weir__stall_deliver(w);
+		weir__worker_stopped(w);
+		busy_end(&w->busy);
+	}
+	c->worker = NULL;
+}
+
+void weir__worker_serve(struct worker *w, bool (*until)(void *arg), void *arg)
+{
+	struct weir__altstack alt;
+	bool has_alt = weir__stack_altstack_init(&alt) == 0;
+
+	enter(w);
+	/*
+	 * A timer that is still armed from an earlier turn disarms itself if it finds no worker.
+	 * From here on it finds one.
+	 */
+	weir__stall_arm(w, has_alt);
+	call_start_hook(w);
+	weir__worker_run(w, until, arg);
+	leave(w);
+	if (has_alt)
+		weir__stack_altstack_fini(&alt);
+}
