@@ -19,7 +19,7 @@ struct weir__worker;
 struct weir__context {
 	struct weir__worker *worker;	/* NULL on other threads, and while blocking in place */
 	struct weir_rt *rt;		/* the worker's runtime, or the one entered */
-	/* not on a worker: after a fork, what runs here was a task */
+	/* in a child that a task has forked: the code here was that task, and no worker exists */
 	bool forked;
 	/* the task that blocks in place on this thread, off its worker; or NULL */
 	struct weir_task *task;

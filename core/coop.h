@@ -15,7 +15,7 @@
  */
 bool weir__coop_fast(void);
 
-/* weir__coop_yield for a future that another future polls, or the caller by hand. */
+/* weir__coop_yield for a future that is polled by another future, or directly by a thread. */
 void weir__coop_yield_between(struct weir_cx *cx);
 
 /*

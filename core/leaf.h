@@ -125,7 +125,7 @@ static inline struct weir_waker weir__waker_resolve(const struct weir_waker *wak
 
 void weir__waker_fire(struct weir__wakeup *wakeup);
 
-/* The task that it wakes directly; NULL for a waker with other code. */
+/* The task that it wakes directly; NULL if the waker runs other code. */
 static inline struct weir_task *weir__wakeup_task(const struct weir__wakeup *wakeup)
 {
 	return wakeup->waker.ops == &weir__own_waker_ops ? wakeup->waker.data : NULL;

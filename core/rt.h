@@ -64,7 +64,7 @@ void weir__live_add(struct weir_rt *rt);
 void weir__live_remove(struct weir_rt *rt);
 bool weir__live_has(const struct weir_backend *be);
 
-/* How many forks since weir's first runtime lie between that process and this one. */
+/* The number of forks, counted from weir's first runtime, that led to this process. */
 extern unsigned weir__fork_generation;
 
 /* True if this process has forked, so that a child may share its descriptors. Atomic. */

@@ -110,7 +110,7 @@ static int do_without_binding(struct runtime *rt, enum weir_bind asked, int rc)
 {
 	if (asked != WEIR_BIND_AUTO)
 		return weir__runtime_refuse(
-			rc, "threads cannot be bound to CPUs here: %s; leave bind 0",
+			rc, "threads cannot be bound to CPUs here: %s; leave bind at 0",
 			strerror(-rc));
 	for (unsigned i = 0; i < rt->base.plan->workers_len; i++)
 		rt->base.plan->workers[i].bound = false;

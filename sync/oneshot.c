@@ -192,7 +192,7 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 	if (outcome == WEIR__ONESHOT_RX_PENDING)
 		return wait_for_sender(recv, cx);
 	if (!(weir__load(&recv->oneshot->word, WEIR_ACQUIRE) & WEIR__ONESHOT_TX_CLOSED))
-		return WEIR_PENDING;	/* the sender is about to wake us */
+		return WEIR_PENDING;	/* the sender is about to wake the receiver */
 	return weir_coop_take(cx) ? finish(recv, outcome) : WEIR_PENDING;
 }
 

@@ -33,7 +33,8 @@
 #define FEW_CORES 4u
 #define KINDS_MAX 256u
 #define FILE_MAX (1u << 28)
-#define INDEX_MAX 65535u	/* of a description: hwloc allocates sets for its indexes */
+/* the largest index in a description; hwloc allocates sets for each */
+#define INDEX_MAX 65535u
 
 /* Objects that CPUs have in common, numbered in the order of their first appearance. */
 struct domains {

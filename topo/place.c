@@ -207,7 +207,7 @@ int weir_plan_new(const struct weir_topo *topo, const struct weir_place_config *
 	int rc;
 
 	snprintf(p.why->text, sizeof p.why->text,
-		 "expected a topology, a configuration and a place for "
+		 "expected a topology, a configuration and a pointer for "
 		 "the plan");
 	if (!topo || !cfg || !ret_plan)
 		return -EINVAL;

@@ -146,8 +146,9 @@ static void say_bind(struct place *p, enum weir_bind chosen, bool few, unsigned 
 	if (p->cfg.bind == WEIR_BIND_AUTO && p->plan->bind == WEIR_BIND_NONE && few)
 		because = ": with fewer workers than CPUs, the kernel chooses free ones";
 	else if (chosen != p->plan->bind)
-		because = chosen > WEIR_BIND_GROUP ? ": with a quota a worker must be able to move"
-						   : ": its group has all of them";
+		because = chosen > WEIR_BIND_GROUP
+				  ? ": with a quota, a worker must be able to change CPUs"
+				  : ": its group has all CPUs";
 	else if (p->cfg.bind == WEIR_BIND_AUTO && !all_isolated(p) && count_isolated(p))
 		because = ", or to its own CPU if that is isolated";
 	if (!bound)

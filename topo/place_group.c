@@ -38,7 +38,7 @@ static void count_workers(struct place *p)
 	if (asked && plan->throttled)
 		weir__place_say(p, "workers: %u, as asked for; the quota is %s CPUs", asked, text);
 	else if (asked > cpus)
-		weir__place_say(p, "workers: %u, as asked for, going round on %u CPU%s", asked,
+		weir__place_say(p, "workers: %u, as asked for, sharing %u CPU%s", asked,
 				cpus, cpus == 1 ? "" : "s");
 	else if (asked)
 		weir__place_say(p, "workers: %u, as asked for, on %u CPU%s", asked, cpus,
@@ -310,7 +310,7 @@ static void say_shards(struct place *p)
 		weir__place_say(p, "listener shards: %u, one per group", plan->groups_len);
 	else
 		weir__place_say(p,
-			  "listener shards: %u, one per group, with shares by their %u to %u "
+			  "listener shards: %u, one per group, weighted by their %u to %u "
 			  "workers",
 			  plan->groups_len, least, most);
 }

@@ -40,8 +40,8 @@ struct entry {
 };
 
 static const char what_is_valid[] =
-	"a list of CPUs (\"0-3,8\"), drop-smt, or only- or drop- with package, node, cluster, l3, "
-	"core, thread or cpu and a list";
+	"expected a list of CPUs (\"0-3,8\"), drop-smt, or only-LEVEL or drop-LEVEL and a list, "
+	"where LEVEL is package, node, cluster, l3, core, thread or cpu";
 
 static unsigned number_of(const struct weir_topo *topo, enum level level, unsigned cpu)
 {

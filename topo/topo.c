@@ -234,7 +234,8 @@ static int read_machine(const struct cpu_limits *limits, struct weir_topo *topo)
 
 	/* Without this set hwloc would guess, and print a warning to stderr. */
 	if (!weir_cpuset_count(&limits->online))
-		return weir__topo_read_flat(limits, "the system shows nothing of its CPUs", topo);
+		return weir__topo_read_flat(limits, "the system does not say which CPUs it has",
+					    topo);
 	rc = weir__topo_read_machine(topo, &why);
 	if (rc == -ENOMEM || (rc == 0 && knows(topo, &limits->mask)))
 		return rc;

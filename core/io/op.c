@@ -300,7 +300,7 @@ void weir__op_arrived(struct weir_op *op)
 {
 	struct weir__wakeup wakeup;
 
-	/* Its task never runs again. */
+	/* Off the workers, the op's task never runs again. */
 	if (WEIR_UNLIKELY(!weir__worker_current()))
 		return;
 	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_INFLIGHT) {

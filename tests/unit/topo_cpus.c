@@ -453,8 +453,8 @@ START_TEST(who_may_not_bind_starts_unbound)
 	runtime_end(rt);
 	place.bind = WEIR_BIND_CPU;
 	ck_assert_int_eq(weir_rt_new(&cfg, &rt), -EPERM);
-	ck_assert_msg(strstr(weir_rt_why(), "Operation not permitted; leave bind 0") != NULL, "%s",
-		      weir_rt_why());
+	ck_assert_msg(strstr(weir_rt_why(), "Operation not permitted; leave bind at 0") != NULL,
+		      "%s", weir_rt_why());
 	weir_topo_free(topo);
 }
 END_TEST

@@ -87,7 +87,7 @@ START_TEST(it_is_said)
 	struct placed on;
 
 	placed_on(&on, TWO_L3, "quota 2000; bind cpu");
-	ck_assert(says(&on, "with a quota a worker must be able to move"));
+	ck_assert(says(&on, "with a quota, a worker must be able to change CPUs"));
 	placed_end(&on);
 	placed_on(&on, TWO_L3, "workers 2");
 	ck_assert(says(&on, "no worker is bound"));

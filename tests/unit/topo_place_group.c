@@ -42,7 +42,7 @@ START_TEST(a_worker_for_each_cpu_that_the_quota_pays_for)
 	workers(FOUR, "quota 4000", 4, "4 CPUs, so 4 workers");
 	workers(FOUR, "quota 3000; cpus 0-1", 2, "2 CPUs, so 2 workers");
 	workers(FOUR, "quota 500; workers 3", 3, "3, as asked for; the quota is 0.5 CPUs");
-	workers(FOUR, "workers 9", 9, "going round on 4 CPUs");
+	workers(FOUR, "workers 9", 9, "sharing 4 CPUs");
 	workers("package:2 node:1 l3:4 core:20 pu:2", "", 256, "256 workers are the most");
 }
 END_TEST
@@ -194,7 +194,7 @@ START_TEST(shards_are_one_per_group)
 	ck_assert(says(&on, "listener shards: 2, one per group"));
 	placed_end(&on);
 	placed_on(&on, "package:1 node:1 l3:2 core:4 pu:1", "affinity 0-4");
-	ck_assert(says(&on, "shares by their 1 to 4 workers"));
+	ck_assert(says(&on, "weighted by their 1 to 4 workers"));
 	placed_end(&on);
 }
 END_TEST

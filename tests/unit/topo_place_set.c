@@ -66,7 +66,7 @@ static void is_no_entry(const char *cpus, const char *entry)
 	char settings[160], words[160];
 
 	snprintf(settings, sizeof settings, "cpus %s", cpus);
-	snprintf(words, sizeof words, "cpus '%s': a list of CPUs", entry);
+	snprintf(words, sizeof words, "cpus '%s': expected a list of CPUs", entry);
 	refused(TWO_PACKAGES, settings, words);
 }
 
