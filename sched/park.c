@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * park.c: how a worker with nothing to run sleeps, or spins, until something comes.
+ * park.c: how a worker with nothing to run sleeps, or spins, until something
+ * comes.
  *
  * Sleeping loses no wake-up: park_shared and wait_for_events follow the order of
- * steps that sched/idle.h proves. Nothing is run and nothing is taken in here: the
+ * steps that sched/idle.h proves. Nothing is run and no mail is taken here: the
  * main loop does that.
  */
 #include "core/assert.h"
@@ -83,13 +84,13 @@ static void leave_idle(struct worker *w)
 
 static void park_shared(struct worker *w, bool (*until)(void *), void *arg)
 {
-	bool look;
+	bool check;
 
 	WEIR_ASSERT(weir__load(&w->awake, WEIR_RELAXED));
 	watch_set_asleep(&w->awake);
-	look = idle_park(&w->group->domain->idle, &w->group->idle, w->base.index, w->searching);
+	check = idle_park(&w->group->domain->idle, &w->group->idle, w->base.index, w->searching);
 	w->searching = false;
-	if (!look || !weir__steal_anything(w))
+	if (!check || !weir__steal_anything(w))
 		wait_for_events(w, until, arg);
 	leave_idle(w);
 }

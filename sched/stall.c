@@ -108,7 +108,7 @@ static void note(struct worker *w, struct weir_task *task, uint64_t cpu_ns, void
 	w->stall.noted = w->stall.pending = true;
 	/* Makes the main loop turn its drivers next, which delivers this. */
 	weir__store(&w->turn_at, worker_tick(w), WEIR_RELAXED);
-	weir__store(&w->look_at, worker_tick(w), WEIR_RELAXED);
+	weir__store(&w->maintain_at, worker_tick(w), WEIR_RELAXED);
 }
 
 static void look(struct worker *w, void *ucontext)

@@ -10,12 +10,12 @@
  * for this, and a sleeping worker costs nothing.
  *
  *	handler		a task runs	compare polls; on a stall store the record and the
- *					backtrace, and set look_at
+ *					backtrace, and set maintain_at
  *			between tasks	forget the last poll
  *			not a worker	disarm the timer
  *	turn_drivers	after the poll	call the hook, unless it was called too often
  *
- * look_at makes the worker turn its drivers as soon as the poll returns, which is
+ * maintain_at makes the worker turn its drivers as soon as the poll returns, which is
  * overdue anyway, and there it finds the note. So the main loop needs no check of
  * its own.
  */

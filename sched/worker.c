@@ -136,7 +136,7 @@ static WEIR_NOINLINE void turn_drivers(struct worker *w)
  * Fairness: checks the inject queue, and neglected queues of other groups, before local work, once
  * per interval.
  */
-static WEIR_NOINLINE struct weir_task *next_in_turn(struct worker *w)
+static WEIR_NOINLINE struct weir_task *next_fairly(struct worker *w)
 {
 	struct weir_task *task;
 
@@ -184,16 +184,16 @@ static uint32_t sooner(uint32_t tick, uint32_t a, uint32_t b)
  * Ends a tick with maintenance: times this poll if it is to be sampled, and sets the next such
  * tick.
  */
-static WEIR_NOINLINE void end_look(struct worker *w, uint32_t tick, struct weir_task *task)
+static WEIR_NOINLINE void end_maintenance(struct worker *w, uint32_t tick, struct weir_task *task)
 {
 	if (task && sampler_is_due(&w->poll_sampler, tick))
 		weir__sample_poll(&w->poll_sampler, tick, task);
-	w->look_at = sooner(tick, w->turn_at, sooner(tick, w->inject_at, w->poll_sampler.at));
+	w->maintain_at = sooner(tick, w->turn_at, sooner(tick, w->inject_at, w->poll_sampler.at));
 }
 
 /*
- * Nothing to run: sleep until something comes, and take it in. Out of line: it happens once in a
- * busy stretch, and would cost the loop registers.
+ * Sleeps until something comes, and takes it in. Not inlined: it happens once in a busy stretch,
+ * and would cost the loop registers.
  */
 static WEIR_NOINLINE void park(struct worker *w, bool (*until)(void *), void *arg)
 {
@@ -239,14 +239,14 @@ void weir__worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 {
 	while (!worker_is_done(w, until, arg)) {
 		uint32_t tick = worker_tick(w);
-		bool looks = worker_is_due(tick, w->look_at);
+		bool maintains = worker_is_due(tick, w->maintain_at);
 		struct weir_task *task = NULL;
 
-		if (WEIR_UNLIKELY(looks)) {
+		if (WEIR_UNLIKELY(maintains)) {
 			if (worker_is_due(tick, w->turn_at))
 				turn_drivers(w);
 			if (worker_is_due(tick, w->inject_at))
-				task = next_in_turn(w);
+				task = next_fairly(w);
 		}
 		if (!task)
 			task = worker_next_lifo(w);
@@ -258,8 +258,8 @@ void weir__worker_run(struct worker *w, bool (*until)(void *arg), void *arg)
 			task = next_deferred(w);
 		if (!task)
 			task = weir__steal_work(w);
-		if (WEIR_UNLIKELY(looks))
-			end_look(w, tick, task);
+		if (WEIR_UNLIKELY(maintains))
+			end_maintenance(w, tick, task);
 
 		if (!task)
 			park(w, until, arg);

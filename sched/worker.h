@@ -52,7 +52,7 @@ struct worker {
 	bool hooked;			/* on_worker_start was called, and on_worker_stop was not */
 	bool aborted_all;		/* this worker has aborted its tasks (shutdown) */
 	/* the tick of the earliest of the next three; see stall.h */
-	uint32_t look_at;
+	uint32_t maintain_at;
 	uint32_t turn_at;		/* when to poll the drivers next */
 	uint32_t inject_at;		/* when to check the inject queue next */
 	struct sampler poll_sampler;	/* the next poll that is timed */

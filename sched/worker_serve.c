@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker_serve.c: a thread becomes a worker, runs the main loop and stops being it.
- * The hooks for start and stop are called here; they may be far apart, as one worker
- * may pass through several threads (in_place.c).
+ * worker_serve.c: makes a thread the worker, runs the main loop and ends that
+ * again. It also calls the start and stop hooks of the worker, perhaps on
+ * different threads, because a worker may move from thread to thread
+ * (in_place.c).
  */
 #include "core/assert.h"
 #include "core/fiber/overflow.h"
