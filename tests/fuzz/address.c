@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * address.c: what weir_addr_parse accepts, weir_addr_format prints in a form that
- * parses to the same address; what it refuses it leaves alone.
+ * address.c: for every text that weir_addr_parse accepts, weir_addr_format prints a text that
+ * parses to the same address. If weir_addr_parse refuses a text, it leaves the address unchanged.
  */
 #include <string.h>
 
@@ -21,7 +21,7 @@ static void check_round_trip(const struct weir_addr *addr)
 	FUZZ_ASSERT(weir_addr_parse(text, &again) == 0);
 	FUZZ_ASSERT(again.len == addr->len);
 	FUZZ_ASSERT(memcmp(&again.u, &addr->u, addr->len) == 0);
-	/* A short buffer is filled to its end, and the answer is still the whole length. */
+	/* With a short buffer the text is cut, and the return value is still its whole length. */
 	FUZZ_ASSERT(weir_addr_format(addr, cut, sizeof(cut)) == len);
 	FUZZ_ASSERT(strncmp(cut, text, sizeof(cut) - 1) == 0 && strlen(cut) < sizeof(cut));
 }

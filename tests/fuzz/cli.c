@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cli.c: the command line of `weir proxy`. The input is its words, one a line.
- * Whatever they are: a configuration with every value in its range, or the help,
- * or exactly one line that says what is wrong.
+ * cli.c: the command line of `weir proxy`. Each line of the input is an argument. The result must
+ * be a configuration with every value in its range, or the help, or exactly one line with an error.
  */
 #include <stdarg.h>
 #include <string.h>
@@ -16,7 +15,7 @@
 
 static unsigned said;
 
-/* Stands in for the one in proxy.c. */
+/* Replaces the function of proxy.c. */
 void proxy_say(const char *fmt, ...)
 {
 	char line[2048];
@@ -56,7 +55,7 @@ static void check_values(const char *text)
 		FUZZ_ASSERT(count >= 10 && count <= 20);
 }
 
-/* The help goes to standard output, and nobody wants to read it here. */
+/* Redirects standard output, to which the help goes, to /dev/null. */
 static void be_quiet(void)
 {
 	static bool quiet;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz.h: what a fuzz target is: one function over some bytes, which aborts when
- * something is wrong. libFuzzer calls it with what it makes up, replay.c with the
- * files of corpus/.
+ * fuzz.h: a fuzz target is one function that takes bytes, and aborts when it finds an error.
+ * libFuzzer calls it with generated inputs, replay.c with the files of corpus/.
  */
 #ifndef WEIR_TESTS_FUZZ_H
 #define WEIR_TESTS_FUZZ_H

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ops.c: programs of operations, decoded from bytes, on the simulated backend
- * under virtual time: listen, connect, accept, send, receive, give up, abort,
- * close, in any order that the headers allow.
+ * ops.c: programs of operations, decoded from the input, on the simulated backend in simulated
+ * time: listen, connect, accept, send, receive, cancel, abort and close in any order that the
+ * headers allow.
  *
- * Whatever the program: it ends; each direction's bytes arrive in order and no
- * byte twice; nothing is left in the world; and the same bytes give the same
- * trace again.
+ * Every program must end; the bytes of each direction must arrive in order and only once; nothing
+ * may be left in the world; and the same input must give the same trace again.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -33,9 +32,9 @@ enum verb {
 
 struct stream {
 	struct weir_tcp *conn;		/* NULL: closed */
-	uint64_t tx_seed, rx_seed;	/* what goes out, and what must come in */
+	uint64_t tx_seed, rx_seed;	/* patterns of the bytes to send and of those to expect */
 	size_t tx, rx;
-	bool unknown;			/* what must come in cannot be told */
+	bool unknown;			/* the expected bytes are unknown */
 	struct job *receiving, *sending;
 };
 
@@ -44,10 +43,10 @@ struct job {
 	struct weir_task *task;		/* NULL: free */
 	enum verb verb;
 	struct fuzz *fuzz;
-	struct stream *stream;		/* of RECV to SEND_ALL */
+	struct stream *stream;		/* for RECV to SEND_ALL */
 	struct weir_listener *listener;
-	struct weir_tcp *conn;		/* that it works on, or has made */
-	struct weir_addr to;		/* of CONNECT */
+	struct weir_tcp *conn;		/* the connection that it uses or has made */
+	struct weir_addr to;		/* for CONNECT */
 	uint64_t deadline;
 	struct weir_accept_future accept;
 	struct weir_op op;
@@ -82,12 +81,12 @@ static void check_bytes(struct stream *s, const uint8_t *buf, size_t len)
 	s->rx += len;
 }
 
-/* The two ports of a connection name its two directions. */
+/* Derives the seeds of both directions from the two ports of the connection. */
 static void stream_name(struct stream *s)
 {
 	struct weir_addr near, far;
 
-	/* A connection that is broken already has no names any more. */
+	/* A broken connection has no addresses any more. */
 	if (weir_tcp_local_addr(s->conn, &near) < 0 || weir_tcp_peer_addr(s->conn, &far) < 0) {
 		s->unknown = true;
 		return;
@@ -172,7 +171,7 @@ static void job_start(struct job *job, uint8_t how)
 		cfg.state_bytes = sizeof(job);
 	}
 	FUZZ_ASSERT(weir_task_spawn(NULL, &cfg, &job->task) == 0);
-	/* A close needs the operation to be in flight: let the job run up to there. */
+	/* Lets the job start its operation: a stream may only be closed when that is in flight. */
 	weir_yield();
 }
 
@@ -206,7 +205,7 @@ static void moved_bytes(struct job *job, int result)
 		if (job->lease.data)
 			check_bytes(s, job->lease.data, job->lease.len);
 		FUZZ_ASSERT(result <= 0 || (job->lease.data && (int)job->lease.len == result));
-		/* The end of an aborted task gives a lease back that came in the race, unread. */
+		/* If a lease arrived while the task was aborted, it was returned unread. */
 		if (result < 0 && job->op.res > 0 && !job->lease.data)
 			s->unknown = true;
 		weir_lease_return(&job->lease);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * place.c: sets of CPUs by name (weir_place_config.cpus), with any policy and number
- * of workers: a plan whose workers are on CPUs that may be used, or a refusal that
- * says why and touches nothing.
+ * place.c: CPU sets by name (weir_place_config.cpus), with any policy and number of workers. The
+ * result must be a plan whose workers are on usable CPUs, or an error with a reason and no output.
  *
- * The first four bytes are the machine, the policy, the workers, the largest group;
- * the rest is the text.
+ * The first four bytes of the input select the machine, the policy, the number of workers and the
+ * largest group; the rest is the text.
  */
 #include <string.h>
 
@@ -53,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size - 4] = '\0';
 	topo = machine_new(machines[data[0] % 4]);
 	cfg.policy = (enum weir_place_policy)(data[1] % (WEIR_PLACE_LEN + 1));
-	cfg.workers = data[2] % 80;	/* larger ones are slow, and no different */
+	cfg.workers = data[2] % 80;	/* more would be slow, and find nothing else */
 	cfg.group_workers = data[3];
 	cfg.cpus = text;
 	rc = weir_plan_new(topo, &cfg, &plan, &why);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * procfs.c: what `weir topo` and `weir doctor` read line by line of /proc: interrupts, the
- * state of a thread, where pages lie. The kernel writes those, but a thread's name is its
- * program's choice. Whatever a line is: it is refused, or all that is read of it is in range.
+ * procfs.c: the lines of /proc that `weir topo` and `weir doctor` parse: interrupts, the state of a
+ * thread, the places of pages. The kernel writes them, but programs choose their threads' names.
+ * Each line must be refused, or all values parsed from it must be in range.
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * replay.c: runs a fuzz target over the files and folders that are named, without
- * a fuzzer, so that the corpus is a test for every compiler.
+ * replay.c: runs a fuzz target on the given files and folders without a fuzzer, so that the corpus
+ * is a test with every compiler.
  */
 #include <dirent.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static int replay_file(const char *path)
 		return perror(path), 1;
 	len = fread(data, 1, sizeof(data), file);
 	fclose(file);
-	/* Before it runs: the last one named is the one that died. */
+	/* Printed before the run: after a crash, the last name is the file that caused it. */
 	printf("%s\n", path);
 	fflush(stdout);
 	LLVMFuzzerTestOneInput(data, len);

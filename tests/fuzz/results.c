@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * results.c: result files of benchmarks. Whatever the bytes: a file of which every
- * figure is finite and every page that is made of it free of what a number must not
- * be, or one line that says what is wrong and where.
+ * results.c: result files of benchmarks. The input must be refused with one line that says what is
+ * wrong and where; or all its figures are finite, and a page made from it contains no "nan" or
+ * "inf".
  */
 #include <math.h>
 #include <string.h>
@@ -46,7 +46,7 @@ static void check_result(const struct bench_result *result)
 		FUZZ_ASSERT(result->slices[i].second >= 0);
 }
 
-/* Text of the file has its quotes escaped, so a quote begins what we wrote. */
+/* Quotes in the file's text are escaped in the page, so each quote begins an attribute of ours. */
 static void check_page(const struct bench_file *files)
 {
 	static const char *const never[] = { "=\"nan", "=\"-nan", "=\"inf", "=\"-inf", "<script" };
@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_ASSERT(files[0].result_count > 0 && !*why);
 		for (size_t i = 0; i < files[0].result_count; i++)
 			check_result(&files[0].results[i]);
-		/* Beside itself, so that the files are compared too. */
+		/* The file is compared with itself, so that the comparison runs too. */
 		FUZZ_ASSERT(bench_file_parse("file", (const char *)data, size, &files[1], why) ==
 			    0);
 		check_page(files);

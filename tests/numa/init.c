@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * init.c: the first process of the machine that vm.py boots. It mounts what the tests look at,
- * brings the loopback up, runs the programs that /runs names, one after the other, and ends the
- * machine. It is also the last: what it leaves, the kernel ends.
+ * init.c: the first process of the machine that vm.py boots. It mounts the file systems that the
+ * tests read, brings up the loopback interface, runs the programs that /runs names one after the
+ * other, and turns the machine off.
  *
- * What it says goes to the second serial line, and so does what the programs write to their
- * standard output: "# run NAME", their TAP, "# end NAME STATUS", and at last "# over". The console is
- * the first line, and has their standard error.
+ * Its messages and the standard output of the programs go to the second serial line: "# run NAME",
+ * their TAP, "# end NAME STATUS", and at last "# over". Their standard error goes to the first
+ * serial line, the console.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -65,7 +65,7 @@ static void allow_cpusets(void)
 	close(fd);
 }
 
-/* The status as a shell has it: 128 + N for signal N. */
+/* Runs a program. Returns its exit status, or 128 + N for signal N. */
 static int run(const char *program)
 {
 	pid_t child;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * machine.h: the memory nodes of the machine that a test runs on, known from elsewhere than from
- * weir: vm.py writes down what it has told qemu (WEIR_NUMA_MACHINE names the folder); on any other
- * machine it is /sys/devices/system/node.
+ * machine.h: the memory nodes of the machine on which a test runs, without asking weir. In an
+ * emulated machine, vm.py has written what it told qemu (WEIR_NUMA_MACHINE names the folder). On
+ * any other machine the source is /sys/devices/system/node.
  */
 #ifndef WEIR_TESTS_NUMA_MACHINE_H
 #define WEIR_TESTS_NUMA_MACHINE_H
@@ -12,9 +12,9 @@
 
 #define MACHINE_NODES 64
 
-/* By the kernel's numbers; a node that does not exist has neither CPUs nor distances. */
+/* Indexed by the kernel's node numbers. A node that does not exist has no CPUs and no distances. */
 struct machine {
-	bool ours;			/* vm.py's, to do with as one likes */
+	bool ours;			/* emulated by vm.py, so the test may change it */
 	unsigned nodes;
 	struct weir_cpuset all, cpus[MACHINE_NODES];
 	unsigned distance[MACHINE_NODES][MACHINE_NODES];
@@ -22,20 +22,23 @@ struct machine {
 
 extern struct machine machine;
 
-/* Read it; false, and the test is skipped, where there are fewer than two nodes with CPUs. */
+/*
+ * Reads the machine. With fewer than two nodes with CPUs, returns false and marks the test as
+ * skipped.
+ */
 bool machine_has_nodes(void);
-/* The same, and whether it is ours. */
+/* The same, and the machine must be an emulated one. */
 bool machine_is_ours(void);
 
-/* -1: of none. */
+/* Returns -1 for a CPU without a node. */
 int machine_node_of_cpu(unsigned cpu);
 /* The first CPU of a node. */
 unsigned machine_first_cpu(unsigned node);
-/* The n-th node that has CPUs, from 0. */
+/* The n-th node with CPUs, counted from 0. */
 unsigned machine_cpu_node(unsigned n);
-/* Bind the calling thread, or fail the test. */
+/* Binds the calling thread, or fails the test. */
 void machine_run_on(const struct weir_cpuset *cpus);
-/* Write to a file below /sys, or fail the test. */
+/* Writes to a file below /sys, or fails the test. */
 void machine_write(const char *path, const char *text);
 
 #endif

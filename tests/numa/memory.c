@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.c: every page that a worker works with lies on its node. The runtime is made by a thread
- * on the last of the nodes, so that what it touches first would be wrong for the others; and tasks,
- * fibers and connections have been at work before the pages are looked at.
+ * memory.c: every page that a worker uses lies on the worker's node. A thread on the last node
+ * makes the runtime, so pages that it touched first would be on the wrong node for the other
+ * workers. Tasks, fibers and connections run before the pages are checked.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@
 static struct weir_rt *rt;
 static int wrong;			/* pages found on another node; atomic */
 
-/* By where its thread may run. */
+/* Finds the node from the affinity mask of the worker's thread. */
 static int node_of_worker(unsigned worker)
 {
 	const struct weir_cpuset *cpus = &weir_rt_plan(rt)->workers[worker].cpus;
@@ -34,7 +34,7 @@ static int node_of_worker(unsigned worker)
 	return machine_node_of_cpu(cpu);
 }
 
-/* In tasks, where an assertion would end the worker and not the test. */
+/* For use in tasks, where a failed assertion would end only the worker. */
 static void expect_here(const void *page, const char *what)
 {
 	unsigned me = (unsigned)weir_rt_worker_index();
@@ -47,7 +47,7 @@ static void expect_here(const void *page, const char *what)
 	__atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
 }
 
-/* Of a stretch of memory, what has been touched at all; something has. */
+/* Checks the pages of a stretch of memory that have been touched; at least one must have been. */
 static void check_stretch(const void *from, size_t bytes, unsigned worker, const char *what)
 {
 	const char *at = (const char *)((uintptr_t)from & ~(uintptr_t)(PAGE - 1));
@@ -68,7 +68,7 @@ static void check_stretch(const void *from, size_t bytes, unsigned worker, const
 
 /* ---- work ---- */
 
-/* Uses most of its stack. */
+/* Touches most of its stack. */
 static int deep(void *arg UNUSED)
 {
 	volatile char stack[40 * 1024];
@@ -100,7 +100,9 @@ static bool is_first_of_its_node(unsigned worker)
 	return worker == 0 || node_of_worker(worker - 1) != node_of_worker(worker);
 }
 
-/* On one worker of each node, more tasks at a time than fit into small chunks: huge pages follow. */
+/*
+ * Spawns so many tasks on one worker per node that the slab allocates large chunks with huge pages.
+ */
 static int spawn_many(void *arg UNUSED)
 {
 	struct weir_task_config fiber = WEIR_TASK_CONFIG_INIT, large = WEIR_TASK_CONFIG_INIT;
@@ -133,7 +135,7 @@ static int use_stack(void *arg UNUSED)
 	return weir_yield();
 }
 
-/* ---- an echo, whose two ends are on workers of different nodes ---- */
+/* ---- an echo whose ends are on workers of different nodes ---- */
 
 #define MESSAGES 30u
 #define MESSAGE_BYTES 3000u
@@ -245,10 +247,10 @@ static void check_worker(unsigned i)
 
 /* ---- the runtimes ---- */
 
-/* epoll, but for an init that looks where a page comes from that it is the first to touch. */
+/* epoll with an init that checks on which node a page lies that it touches first. */
 static struct weir_backend_ops looking;
 
-/* By a topology that has all CPUs, and a thread on that node. backend NULL: looking's. */
+/* Makes a runtime from a thread on the node, over all CPUs. backend NULL uses `looking`. */
 static void start_from(unsigned node, const char *backend, const struct weir_place_config *place)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
@@ -304,7 +306,7 @@ START_TEST(every_page_of_a_worker_is_on_its_node)
 }
 END_TEST
 
-/* ---- what a backend and the kernel allocate ---- */
+/* ---- memory that a backend and the kernel allocate ---- */
 
 static int (*real_init)(struct weir_backend *be, const struct weir_backend_config *cfg);
 static int page_of[WORKERS_MAX], told_of[WORKERS_MAX];
@@ -370,9 +372,9 @@ static long long free_bytes(unsigned node)
 }
 
 /*
- * A ring's pages cannot be asked where they are, but a node can be asked what it has left. The
- * caller is on the first node, the workers are on the second. Once before, for what the first use
- * takes for good.
+ * The kernel does not tell where a ring's pages lie, so the test compares the free memory of the
+ * nodes. The caller is on the first node, the workers on the second. A runtime is made once before,
+ * because the first use allocates memory that stays.
  */
 START_TEST(rings_are_on_the_workers_node)
 {
@@ -402,7 +404,7 @@ START_TEST(rings_are_on_the_workers_node)
 }
 END_TEST
 
-/* ---- when the node cannot be had ---- */
+/* ---- when a node has no memory ---- */
 
 static unsigned smallest_node(void)
 {
@@ -414,7 +416,10 @@ static unsigned smallest_node(void)
 	return smallest;
 }
 
-/* More than the node has left: the rest comes from others, and nobody is killed. */
+/*
+ * A worker allocates more than its node has. The rest comes from other nodes, and nothing is
+ * killed.
+ */
 START_TEST(a_full_node_ends_nobody)
 {
 	unsigned node;
@@ -438,7 +443,9 @@ END_TEST
 
 #define CGROUP "/sys/fs/cgroup/weir-mems"
 
-/* CPUs of two nodes, memory of one: the other's workers run all the same, and a note says so. */
+/*
+ * The cpuset allows CPUs of two nodes, but memory of one. All workers run, and a note reports it.
+ */
 START_TEST(a_node_outside_the_cpuset_is_noted)
 {
 	unsigned notes = 0, node;

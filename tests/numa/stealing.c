@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stealing.c: on a machine with several memory nodes workers are bound where the plan says, the
- * nearest come first, and no task leaves its node while there is work on every node.
+ * stealing.c: on a machine with several memory nodes, workers are bound as planned, they steal from
+ * the nearest first, and no task leaves its node while every node has work.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -11,7 +11,7 @@
 
 #define UNUSED __attribute__((unused))
 #define WORKERS_MAX 256u
-#define TASKS 2000u			/* on each node that has work: many rings full */
+#define TASKS 2000u			/* per node with work: fills a ring many times */
 
 static struct weir_rt *rt;
 
@@ -106,7 +106,7 @@ START_TEST(threads_are_bound_as_planned)
 }
 END_TEST
 
-/* How far it is from one worker to another, as the machine tells. */
+/* The distance between the nodes of two workers, according to the machine. */
 static unsigned distance(unsigned from, unsigned to)
 {
 	return machine.distance[node_of_worker(from)][node_of_worker(to)];
@@ -135,19 +135,19 @@ START_TEST(the_nearest_come_first)
 }
 END_TEST
 
-/* ---- who takes what ---- */
+/* ---- which worker runs which task ---- */
 
 /*
- * Producers fill their queues while all other workers are held, so that nobody takes anything
- * before everything is there. The thread of the test is at the first, third and last of these.
+ * Producers fill their queues while all other workers are held back, so that nothing is stolen
+ * before everything is queued. The test's thread waits at some of these barriers, too.
  */
-static pthread_barrier_t held;		/* who does not produce waits for the release */
+static pthread_barrier_t held;		/* the workers that do not produce are held back */
 static pthread_barrier_t began;		/* the producers have begun */
 static pthread_barrier_t filled;	/* … and have spawned everything */
 static pthread_barrier_t release;
 static unsigned ran_of[MACHINE_NODES];	/* tasks of that node that have run */
-static unsigned half_done;		/* nodes whose work is */
-static unsigned counted;		/* remote_by_then is */
+static unsigned half_done;		/* nodes whose work is half done */
+static unsigned counted;		/* whether remote_by_then has been stored */
 static unsigned strayed;		/* tasks that ran where they should not */
 static uint64_t remote_before,
 	remote_by_then; /* remote steals when the first node's work was half done */
@@ -166,7 +166,7 @@ static uint64_t steals(unsigned first_tier, unsigned last_tier)
 	return sum;
 }
 
-/* When the first node's work is half done, all stop to have the remote steals counted. */
+/* When the first node's work is half done, everybody stops while remote steals are counted. */
 static void count_at_half(unsigned node)
 {
 	if (add(&ran_of[node], 1) == TASKS / 2 && add(&half_done, 1) == 1) {
@@ -261,7 +261,7 @@ static void run_once(bool on_each_node, unsigned n)
 		join(tasks[i]);
 }
 
-/* Work on the first worker, or on one of each node. */
+/* Runs with work on the first worker, or on one worker of each node. */
 static void run(bool on_each_node, bool (*where)(unsigned producer))
 {
 	unsigned n = weir_rt_workers(rt), producers = 0, i;
@@ -284,7 +284,7 @@ static void run(bool on_each_node, bool (*where)(unsigned producer))
 	ck_assert_uint_eq(strayed, 0);
 }
 
-/* Until the first node's work was half done there was some on every node. */
+/* Until the work of the first node is half done, every node still has some. */
 START_TEST(no_remote_steal_while_there_is_local_work)
 {
 	if (!machine_has_nodes())
@@ -300,7 +300,7 @@ START_TEST(no_remote_steal_while_there_is_local_work)
 }
 END_TEST
 
-/* All the work is on one node: the others come for it, sooner or later. */
+/* All the work is on one node: workers of other nodes must steal from it in the end. */
 START_TEST(without_local_work_there_are_remote_steals)
 {
 	if (!machine_has_nodes())

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topology.c: on a machine with several memory nodes the topology is what the machine is, cut by
- * what of it is offline, masked out or in no cpuset of ours; and a runtime starts its workers where
- * that says.
+ * topology.c: on a machine with several memory nodes, the topology that weir reads is right,
+ * without CPUs that are offline, masked out or outside the cpuset. A runtime starts its workers
+ * accordingly.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -49,7 +49,10 @@ END_TEST
 
 /* ---- less than the machine ---- */
 
-/* Every CPU is usable, or out for that reason; and usable are those of the set. */
+/*
+ * Checks that the usable CPUs are those of the set, and that all others are out for the given
+ * reason.
+ */
 static void check_cut(const struct weir_topo *topo, const struct weir_cpuset *usable, unsigned out)
 {
 	unsigned n = 0;
@@ -71,7 +74,7 @@ static int note_cpu(void *arg)
 	return 0;
 }
 
-/* A runtime has a worker for each CPU of the set, and they run there. */
+/* Checks that a runtime has one worker per CPU of the set, and that they run there. */
 static void check_workers(const struct weir_cpuset *usable)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
@@ -112,7 +115,7 @@ START_TEST(the_whole_machine)
 }
 END_TEST
 
-/* All of the second node, and one of the first. */
+/* Returns all CPUs of the second node and one of the first. */
 static struct weir_cpuset some_cpus(void)
 {
 	struct weir_cpuset set = machine.cpus[machine_cpu_node(1)];
@@ -152,7 +155,7 @@ START_TEST(a_cpuset_that_cuts_a_node)
 }
 END_TEST
 
-/* ---- a CPU that is taken away ---- */
+/* ---- a CPU that is taken offline ---- */
 
 static char online_file[64];
 

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Boots a machine with several memory nodes in qemu, runs test programs in it, says TAP.
+"""Boots a machine with several memory nodes in qemu, runs test programs in it, and prints TAP.
 
-The processors are emulated, so no rights and no hardware are needed, and nothing
-that takes time is worth measuring in there: the tests ask where things are. The
-machine has a kernel, an initramfs with the programs and the libraries they need,
-and no network but its loopback. What it was told to be, the tests find under
-/machine, laid out as /sys/devices/system/node is.
+The processors are emulated, so the script needs no privileges and no such hardware.
+Times measured in the machine mean nothing; the tests check where things are. The
+machine has a kernel, an initramfs with the programs and their libraries, and no
+network but its loopback. Under /machine the tests find the description that qemu got,
+laid out like /sys/devices/system/node.
 
-A panic, an init that does not get to its end and a machine that does not end by
-itself are failures, and its console is shown.
+It is a failure if the kernel panics, or if init or the machine does not end by itself.
+Then the console is shown.
 
 Usage: vm.py MACHINE FOLDER INIT PROGRAM...
-  MACHINE  two, four
-  FOLDER   for what is made
+  MACHINE  two or four
+  FOLDER   for the files that it makes
 Environment: WEIR_VM_KERNEL, the kernel's image (scripts/vm_kernel.sh fetches one)
 """
 
@@ -28,15 +28,15 @@ import sys
 TIMEOUT_S = 240
 QEMU = "qemu-system-x86_64"
 
-# Nodes are (CPUs, MiB). Intel's way of telling who shares a cache is the one that qemu knows dies in.
+# Nodes are (CPUs, MiB). The processors are Intel's: for those, qemu reports caches shared by a die.
 MACHINES = {
-    # Two L3 in each node, and a node that is only memory.
+    # Two L3 caches per node, and a node with memory only.
     "two": {
         "smp": "8,sockets=2,dies=2,cores=2,threads=1",
         "nodes": [("0-3", 320), ("4-7", 320), ("", 64)],
         "distances": [[10, 21, 30], [21, 10, 40], [30, 40, 10]],
     },
-    # No node is as far from one as from another; two hardware threads in each.
+    # The distances from each node to the others all differ; two hardware threads per core.
     "four": {
         "smp": "8,sockets=4,dies=1,cores=1,threads=2",
         "nodes": [("0-1", 224), ("2-3", 192), ("4-5", 192), ("6-7", 128)],
@@ -91,10 +91,10 @@ class Cpio:
 
 
 def libraries(program):
-    """The shared libraries that it is loaded with, and the loader, by path."""
+    """Returns the paths of the program's shared libraries and of the loader."""
     listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
     found = set(re.findall(r"(/\S+) \(0x", listing))
-    # What the C library loads when a backtrace is taken.
+    # The C library loads this one when it makes a backtrace.
     unwinders = {os.path.join(os.path.dirname(path), "libgcc_s.so.1") for path in found}
     return found | set(filter(os.path.exists, unwinders))
 
@@ -134,7 +134,7 @@ def command(machine, kernel, initramfs, console, results):
     for a, row in enumerate(machine["distances"]):
         words += [w for b, far in enumerate(row) if b > a
                   for w in ("-numa", f"dist,src={a},dst={b},val={far}")]
-    # What the kernel does not know of its words is init's environment.
+    # The kernel passes parameters that it does not know to init as environment variables.
     environment = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
     return words + ["-kernel", kernel, "-initrd", initramfs, "-append",
                     f"console=ttyS0 quiet panic=-1 rdinit=/init {environment}",
@@ -143,7 +143,7 @@ def command(machine, kernel, initramfs, console, results):
 
 
 def boot(words, console):
-    """None, or why it has not ended by itself."""
+    """Runs qemu. Returns None, or the reason for which it did not end by itself."""
     try:
         run = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                              timeout=TIMEOUT_S, check=False)
@@ -181,7 +181,7 @@ class Report:
 
 
 def report_program(report, name, lines, status):
-    """The program's TAP, told as this one's; one that failed without saying where has failed."""
+    """Reports a program's TAP. If it failed without a failed case, that counts as one."""
     cases = [re.match(r"(not )?ok \d+(?: - )?(.*)", line) for line in lines]
     planned = [int(m[1]) for m in map(re.compile(r"1\.\.(\d+)").match, lines) if m]
     for line, case in zip(lines, cases):
@@ -195,7 +195,7 @@ def report_program(report, name, lines, status):
 
 
 def report_results(report, results):
-    """Whether the machine has come to its end."""
+    """Reports all results. Returns whether the machine ran to its end."""
     name, lines = None, []
     for line in results.splitlines():
         run, end = re.match(r"# run /bin/(\S+)$", line), re.match(r"# end \S+ (\d+)$", line)

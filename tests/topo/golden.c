@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * golden.c: plans of machines that are not here, against the files in golden/.
+ * golden.c: compares the plans for described machines with the files in golden/.
  *
  * A file is a machine, a configuration, an empty line, and the plan as text:
  *
- *	# What is to be seen here.
+ *	# What this file shows.
  *	machine: package:2 node:1 l3:4 core:8 pu:2	as machine.h reads it; or
  *	input: xeon-2s-snc2.xml				of machines/, as weir_topo_new reads it
  *	quota: 2500					more of the machine (machine_set)
@@ -12,10 +12,10 @@
  *
  *	64 workers, ...
  *
- * What weir_topo_new cannot read in this build is skipped, with its reason.
+ * If weir_topo_new cannot read a file in this build, it is skipped, with the reason.
  *
- * Usage: topo_golden FOLDER [NAME...]		compare; the differences are shown
- *        topo_golden FOLDER --update [NAME...]	write what the plans are now: look at them
+ * Usage: topo_golden FOLDER [NAME...]		compare, and show the differences
+ *        topo_golden FOLDER --update [NAME...]	write the current plans; check them before a commit
  */
 #include <dirent.h>
 #include <stdarg.h>
@@ -32,13 +32,13 @@ struct setting {
 	const char *key, *value;
 };
 
-/* A golden file in memory; its text is cut up. */
+/* A golden file in memory. Its text is cut into strings. */
 struct golden {
 	const char *name;
 	char *text;
 	struct setting settings[SETTINGS_MAX];
 	unsigned settings_len;
-	size_t head_len;	/* up to the plan */
+	size_t head_len;	/* length of the text before the plan */
 	const char *plan;
 };
 
@@ -67,7 +67,7 @@ static char *read_file(const char *path, size_t *ret_len)
 	return text;
 }
 
-/* Cut the head into settings. False where it is none. */
+/* Cuts the head into settings. Returns false if it is not one. */
 static bool read_head(struct golden *g)
 {
 	char *at = g->text, *end, *colon;
@@ -90,7 +90,7 @@ static bool read_head(struct golden *g)
 
 /* ---- plans ---- */
 
-/* A file of descriptions holds one; hwloc takes what is in it. */
+/* Reads a file whose first line is a description of a machine for hwloc. */
 static int read_description(const char *path, struct weir_topo **ret_topo, struct weir_why *why)
 {
 	size_t len = 0;
@@ -131,7 +131,10 @@ static char *refusal(int rc, const struct weir_why *why)
 	return asprintf(&text, "refused: %s: %s\n", weir_strerror(rc), why->text) < 0 ? NULL : text;
 }
 
-/* The plan as text, or why there is none; NULL with *why where the file is at fault. */
+/*
+ * Returns the plan as text, or the reason for which there is none. NULL, with *why, if the file is
+ * bad.
+ */
 static char *make_plan(const struct golden *g, struct weir_topo *topo, struct weir_why *why)
 {
 	struct weir_place_config cfg = WEIR_PLACE_CONFIG_INIT;
@@ -171,7 +174,7 @@ static void show_lines(const char *sign, const char *from, const char *to)
 		printf("# %s... and %u more lines\n", sign, shown - DIFFERENCES_SHOWN);
 }
 
-/* What is between the first and the last line that differ. */
+/* Prints the lines from the first to the last difference. */
 static void show_difference(const char *golden, const char *now)
 {
 	const char *golden_end = golden + strlen(golden), *now_end = now + strlen(now);
@@ -230,7 +233,7 @@ static enum verdict judge(const char *folder, const char *path, struct golden *g
 	return verdict;
 }
 
-/* One TAP line; whether it is a failure. */
+/* Checks one file and prints its TAP line. Returns whether it failed. */
 static bool check_file(const char *folder, const char *file, unsigned nth, bool write)
 {
 	struct golden g = { .name = file };

@@ -28,7 +28,7 @@ struct part {
 
 struct builder {
 	struct weir_topo *topo;
-	unsigned opened[LEVELS];	/* of each level so far, over the machine; a thread: of its core */
+	unsigned opened[LEVELS];	/* objects of each level so far; threads: of this core */
 };
 
 /* ---- building ---- */
@@ -101,7 +101,7 @@ static void number_cpus(struct weir_topo *topo, bool adjacent)
 				topo->cpus[i].os = (uint16_t)os++;
 }
 
-/* A kind of core for each capacity, the slowest first. */
+/* Each capacity is a kind of core. Kinds are numbered from the slowest. */
 static void number_kinds(struct weir_topo *topo)
 {
 	unsigned i, capacity;
@@ -165,7 +165,7 @@ struct weir_topo *machine_new(const char *line)
 	return b.topo;
 }
 
-/* ---- what is set ---- */
+/* ---- settings ---- */
 
 static void take_away(struct weir_topo *topo, const struct weir_cpuset *list, bool those,
 		      enum weir_cpu_out out)
@@ -299,7 +299,7 @@ static void print_set(FILE *out, const struct weir_cpuset *set)
 	fputs(text, out);
 }
 
-/* "3-5 1": numbers that follow each other are a range. */
+/* Prints "3-5 1": consecutive numbers become a range. */
 static void print_order(FILE *out, const uint16_t *numbers, unsigned len)
 {
 	unsigned i, last;

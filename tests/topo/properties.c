@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * properties.c: what holds of every plan, of machines and configurations that are
- * made up from a seed. A failure prints both as a golden file has them, so that it
- * can be looked at by topo_golden.
+ * properties.c: checks properties of every plan, for random machines and configurations. A failure
+ * prints both in the format of a golden file, for topo_golden.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 
 #define SEEDS 120
 
-/* ---- what is made up ---- */
+/* ---- random machines and configurations ---- */
 
 static unsigned minimum(unsigned a, unsigned b)
 {
@@ -88,7 +87,7 @@ static void make_machine(struct made *m)
 	ck_assert_msg(m->topo != NULL, "%s", m->text);
 }
 
-/* Some of the machine's P#, as a list; never all of them. */
+/* Applies a setting to some CPUs of the machine, never to all of them. */
 static void set_some_cpus(struct made *m, const char *key)
 {
 	struct weir_cpuset some = { { 0 } };
@@ -152,7 +151,10 @@ static void make_config(struct made *m)
 	}
 }
 
-/* False where the CPUs that were named are not there: then that is said, and nothing is made. */
+/*
+ * Returns false if the configuration names CPUs that do not exist: then there is an error and no
+ * plan.
+ */
 static bool make(struct made *m, unsigned seed)
 {
 	struct weir_plan *const untouched = (struct weir_plan *)m;
@@ -180,9 +182,9 @@ static void unmake(struct made *m)
 	weir_topo_free(m->topo);
 }
 
-/* ---- what holds ---- */
+/* ---- the properties ---- */
 
-/* Check notes every assertion in a file, and there are millions. */
+/* Not ck_assert: Check writes to a file for each assertion, and there are millions here. */
 #define HOLDS(m, cond) ((cond) ? (void)0 : broken(m, __LINE__, #cond))
 
 static void broken(const struct made *m, int line, const char *cond)
@@ -226,7 +228,7 @@ static void the_number_of_workers(const struct made *m)
 	HOLDS(m, m->plan->why_len > 0 && m->plan->why_len <= WEIR_PLAN_WHY_MAX);
 }
 
-/* Reasons of the topology stay, but that isolated CPUs may come back. */
+/* A CPU that the topology excludes stays excluded, except that isolated ones may be used. */
 static void what_is_out_stays_out(const struct made *m)
 {
 	unsigned i;
@@ -276,7 +278,7 @@ static void groups_hold_their_workers(const struct made *m)
 	HOLDS(m, first == m->plan->workers_len);
 }
 
-/* Of one L3, with as many workers as CPUs: but for a core, groups are of one size. */
+/* With as many workers as CPUs, the groups of one L3 differ in size by one core at most. */
 static void groups_of_a_domain_are_even(const struct made *m)
 {
 	unsigned g, k;
@@ -306,7 +308,7 @@ static void siblings_stay_together(const struct made *m)
 				HOLDS(m, m->plan->workers[i].group == m->plan->workers[k].group);
 }
 
-/* No core has two workers while another of the groups has none. */
+/* No core has two workers while another core of the groups has none. */
 static void cores_come_before_siblings(const struct made *m)
 {
 	unsigned i, per_core[WEIR_CPUS_MAX] = { 0 }, most = 0;
@@ -375,7 +377,7 @@ static void near_groups_are_all_groups(const struct made *m)
 	}
 }
 
-/* Bound to its own CPU at least, and to none that is not this process's to use. */
+/* A worker's mask holds its own CPU, and no CPU that this process may not use. */
 static void workers_are_bound_to_what_is_theirs(const struct made *m)
 {
 	unsigned a, i;
@@ -398,7 +400,7 @@ static void workers_are_bound_to_what_is_theirs(const struct made *m)
 	}
 }
 
-/* The same inputs, the same plan: all that is in it is in its text. */
+/* The same inputs give the same plan. The text of a plan contains everything in it. */
 static void a_plan_is_a_pure_function(const struct made *m)
 {
 	char *once = machine_print_plan(m->topo, m->plan), *twice;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_epoll_cancel.c: the readiness adaptor over epoll: cancel and detach, and events of
- * handles that are gone.
+ * backends_epoll_cancel.c: the readiness adaptor over epoll: cancel, detach, and stale events of
+ * detached handles.
  */
 #include <stdlib.h>
 
@@ -20,7 +20,7 @@ START_TEST(cancel_a_waiting_receive)
 	cancel(&op);
 	ck_assert(is_done(&op));
 	ck_assert_int_eq(op.res, -ECANCELED);
-	/* Nothing of it is left. */
+	/* The cancelled receive takes no byte that arrives now. */
 	put(peer, "x");
 	ck_assert_int_eq(turn_of(be0, weir_backend_now(be0) + 20 * WEIR_MSEC), 0);
 	ck_assert_int_eq(finish(submit(recv_op(&op, &h, buf, sizeof(buf)))), 1);
@@ -114,15 +114,15 @@ START_TEST(detach_cancels_everything)
 	ck_assert_int_eq(in[1].res, -ECANCELED);
 	ck_assert_int_eq(out.res, -ECANCELED);
 	ck_assert_int_eq(watch.res, -ECANCELED);
-	/* The handle is gone; a cancel that lost the race must not need it. */
+	/* The handle is gone. A cancel that comes too late must not touch it. */
 	cancel(&in[0]);
 	close(peer);
 }
 END_TEST
 
 /*
- * A handle is detached by another thread while poll works on a batch with its event, and the
- * next one gets its descriptor's number.
+ * Another thread detaches a handle while poll processes a batch that contains its event. The next
+ * handle gets the same descriptor number.
  */
 static struct weir_handle *stale_victim;
 
@@ -176,7 +176,7 @@ START_TEST(stale_event_finds_nobody)
 }
 END_TEST
 
-/* The same, but certain: the events were fetched before the handle went away. */
+/* The same without chance: the handle is detached after the events have been fetched. */
 static void (*between)(void);
 
 static int wait_and_interfere(struct weir__readiness *r, struct weir__event *events, int max,
@@ -221,7 +221,7 @@ START_TEST(stale_event_in_hand_finds_nobody)
 	ck_assert_int_eq(turn(), 0);
 	release_wait();
 	ck_assert_int_eq(op.res, -ECANCELED);
-	/* One call, the submit's own: the event did not make the new handle try. */
+	/* Only the submit has called recv: the stale event did not reach the new handle. */
 	ck_assert_uint_eq(calls[RECV], 1);
 	ck_assert(!is_done(&stale_op));
 	put(stale_peer, "yy");
@@ -244,7 +244,7 @@ static void *race_canceller(void *arg)
 			sched_yield();
 		if (at == UINT_MAX)
 			return arg;
-		/* As the core does it: only while the op is not known to be done. */
+		/* Like the core, cancels only while the op is not known to be done. */
 		if (!is_done(race_op))
 			cancel(race_op);
 		weir__store(&race_done, round, WEIR_RELEASE);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_epoll_listen.c: the readiness adaptor over epoll: listeners, connects, and what else
- * is asked of a socket.
+ * backends_epoll_listen.c: the readiness adaptor over epoll: listeners, connects, and socket
+ * options.
  */
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -55,7 +55,9 @@ START_TEST(accepts_of_several_waiters)
 		submit(accept_op(&op[i], &listener, &conn[i]));
 	for (unsigned i = 0; i < 20; i++)
 		client[i] = connect_raw(&addr);
-	/* More than one event's share: the rest comes by the ready list, without a sleep. */
+	/*
+	 * More than one event may accept: the rest follows through the ready list, without a sleep.
+	 */
 	for (unsigned i = 0; i < 20; i++)
 		ck_assert_int_eq(finish(&op[i]), 0);
 	for (unsigned i = 0; i < 20; i++) {
@@ -225,7 +227,7 @@ START_TEST(connect_waits)
 	cancel(&op[0]);
 	ck_assert_int_eq(op[0].res, -ECANCELED);
 	detach(&h[0]);
-	/* The client's SYN comes again within a second or so. */
+	/* The client's kernel repeats the SYN within about a second. */
 	fcntl(listener, F_SETFL, O_NONBLOCK);
 	while (!is_done(&op[1])) {
 		conn = (int)raw(SYS_accept4, listener, NULL, NULL, 0);
@@ -253,7 +255,7 @@ START_TEST(unix_listener_and_connect)
 	struct weir_op op, accept;
 	char buf[8];
 
-	/* In the abstract namespace, so that nothing is left behind. */
+	/* In the abstract namespace, so that no file is left behind. */
 	snprintf(addr.sun_path + 1, sizeof(addr.sun_path) - 1, "weir-test-%d", (int)getpid());
 	spec.addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
 				    strlen(addr.sun_path + 1));
@@ -316,7 +318,7 @@ START_TEST(controls)
 	ck_assert_int_eq(value, 0);
 	ck_assert_int_eq(be0->ops->control(be0, &h, WEIR_CTL_NODELAY, &value, 1), -EINVAL);
 	ck_assert_int_eq(be0->ops->control(be0, &h, WEIR_CTL_NODELAY, NULL, 4), -EINVAL);
-	/* Linger 0: the peer sees a reset. */
+	/* With linger 0, closing resets. */
 	value = 0;
 	ck_assert_int_eq(be0->ops->control(be0, &h, WEIR_CTL_LINGER, &value, sizeof(value)), 0);
 	detach(&h);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_epoll_sibling.c: the readiness adaptor over epoll: two workers at the same handles,
- * and one that turns another's drivers.
+ * backends_epoll_sibling.c: the readiness adaptor over epoll: two workers use the same handles, and
+ * one runs the other's drivers (a sibling poll).
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ START_TEST(sibling_polls_for_a_stuck_owner)
 	while (!is_done(&op[0]))
 		be0->ops->poll(be0, 0, true);
 	ck_assert_int_eq(op[0].res, 1);
-	/* Leases come from the pool of the stuck one, by the side door. */
+	/* The lease comes from the stuck worker's pool, by the path for other threads. */
 	submit(lease_op(&op[1], &h, &lease));
 	put(peer, "lent");
 	become(be1);
@@ -38,7 +38,7 @@ START_TEST(sibling_polls_for_a_stuck_owner)
 }
 END_TEST
 
-/* A sibling that fetched the owner's wake passes it on. */
+/* If a sibling fetches the owner's wake, it passes it on. */
 START_TEST(sibling_does_not_swallow_a_wake)
 {
 	be0->ops->wake(be0);
@@ -49,7 +49,9 @@ START_TEST(sibling_does_not_swallow_a_wake)
 }
 END_TEST
 
-/* What a sibling did not get done the owner hears of, though the kernel has told it already. */
+/*
+ * The owner learns of work that a sibling left undone, although the kernel has reported the event.
+ */
 START_TEST(sibling_leaves_work_behind)
 {
 	struct weir_handle listener, conn[20];
@@ -96,7 +98,7 @@ static int interfere_and_wait(struct weir__readiness *r, struct weir__event *eve
 	return real_poller->wait(r, events, max, timeout_ns);
 }
 
-/* The same when the owner has looked at the list already and is about to sleep. */
+/* The same if the owner has already looked at its ready list and is about to sleep. */
 START_TEST(sibling_wakes_the_owner_for_what_it_leaves)
 {
 	enum {
@@ -122,7 +124,7 @@ START_TEST(sibling_wakes_the_owner_for_what_it_leaves)
 }
 END_TEST
 
-/* Two workers wait on the same fresh handle at the same moment: one becomes its home. */
+/* Two workers wait on the same new handle at the same moment: one of them becomes its home. */
 static struct weir_handle *home_handle;
 static unsigned home_round, home_answer;
 
@@ -177,7 +179,7 @@ START_TEST(two_workers_race_for_the_home)
 }
 END_TEST
 
-/* The home changes between a look at it and its lock. */
+/* The home changes after it was read and before its guard is taken. */
 static void *submit_home_op(void *arg)
 {
 	submit_to(be0, arg);
@@ -198,7 +200,7 @@ START_TEST(home_that_moved_is_looked_up_again)
 	pthread_create(&thread, NULL, submit_home_op, recv_op(&op, &h, buf, sizeof(buf)));
 	while (weir__load(&first->waiters, WEIR_ACQUIRE) == 0)
 		sched_yield();
-	/* What a worker does that is about to register it. */
+	/* As a worker does that is about to register the handle. */
 	weir__store(&h.backend, be1, WEIR_RELEASE);
 	weir__guard_drop(&first->guard, as_owner);
 	pthread_join(thread, NULL);
@@ -210,7 +212,7 @@ START_TEST(home_that_moved_is_looked_up_again)
 }
 END_TEST
 
-/* A handle that is registered nowhere moves to who needs it; then it stays. */
+/* A handle moves to the first worker that registers it, and then stays there. */
 START_TEST(home_is_who_registers)
 {
 	struct weir_handle h;
@@ -237,8 +239,8 @@ START_TEST(home_is_who_registers)
 END_TEST
 
 /*
- * Two workers turn while each of them uses handles of both: echo over many connections, with
- * the tasks moved to the other worker at every step, cancels in between, and rescue polls.
+ * Two workers poll, and each uses handles of both: an echo over many connections whose tasks move
+ * to the other worker at every step, with cancels and sibling polls in between.
  */
 enum {
 	CONNS = 24,
@@ -253,13 +255,13 @@ struct storm_conn {
 	bool lease;
 	struct weir_lease lent;
 	char buf[8];
-	uint32_t owner;		/* who holds the "task": 0 nobody, 1 + worker; atomic */
+	uint32_t owner;		/* 1 + the worker that runs the "task", 0 for none; atomic */
 };
 
 static struct storm_conn storm_conns[CONNS];
 static unsigned storm_left;
 
-/* The task of a connection, on whatever worker found it ready. */
+/* One step of a connection's task, on the worker that found it ready. */
 static void storm_step(struct storm_conn *c, struct weir_backend *be)
 {
 	struct weir_op out;
@@ -351,8 +353,6 @@ START_TEST(storm)
 		close(storm_conns[i].peer);
 }
 END_TEST
-
-/* Closing a connection while another task's receive on it is being cancelled or completed. */
 
 int main(int argc, char **argv)
 {

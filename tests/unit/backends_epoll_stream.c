@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_epoll_stream.c: the readiness adaptor over epoll: bytes in and out, and the end of a
+ * backends_epoll_stream.c: the readiness adaptor over epoll: receiving, sending, and the end of a
  * stream.
  */
 #include <stdlib.h>
@@ -64,14 +64,14 @@ START_TEST(nothing_is_registered_before_it_must_wait)
 	cancel(&op);
 	submit(recv_op(&op, &h, buf, sizeof(buf)));
 	ck_assert_uint_eq(calls[EPOLL_CTL], 1);
-	/* Closing takes one of our own out; of this one, which was adopted, somebody may have a copy. */
+	/* An adopted descriptor must be removed from epoll: somebody may hold a copy of it. */
 	detach(&h);
 	ck_assert_uint_eq(calls[EPOLL_CTL], 2);
 	close(peer);
 }
 END_TEST
 
-/* One receive, one send, one look per message, and nothing else. */
+/* Each message costs one receive, one send and one poll, and no other call. */
 START_TEST(echo_makes_two_calls_a_message)
 {
 	const struct weir_worker_metrics *counted = &be0->worker->metrics;
@@ -107,7 +107,7 @@ START_TEST(echo_makes_two_calls_a_message)
 }
 END_TEST
 
-/* A receive that came after the event, and took all there was, spares the next its call. */
+/* If a receive after the event has emptied the socket, the next one waits without a call. */
 START_TEST(short_read_at_once_is_remembered)
 {
 	struct weir_handle h;
@@ -131,7 +131,7 @@ START_TEST(short_read_at_once_is_remembered)
 }
 END_TEST
 
-/* A read that fits exactly says nothing of what is behind it. */
+/* After a read that fills the buffer exactly, the socket may still have bytes. */
 START_TEST(exact_fit_keeps_readiness)
 {
 	struct weir_handle h;
@@ -187,7 +187,7 @@ START_TEST(try_never_waits)
 	ck_assert_int_eq(submit(&op)->res, -EAGAIN);
 	put(peer, "x");
 	ck_assert_int_eq(finish(&waiting), 1);
-	/* Known not to be ready, but that may be old news: a try looks. */
+	/* The handle counts as not ready, but that may be outdated: a try makes the call. */
 	put(peer, "yz");
 	do {
 		recv_op(&op, &h, buf, sizeof(buf))->flags = WEIR_OP_TRY;
@@ -243,7 +243,7 @@ START_TEST(recv_all_gathers)
 	put(peer, "defgh");
 	ck_assert_int_eq(finish(&op), 8);
 	ck_assert_mem_eq(buf, "abcdefgh", 8);
-	/* At the end of the stream it has what there was. */
+	/* At the end of the stream it returns the bytes that it has. */
 	recv_op(&op, &h, buf, 8)->flags = WEIR_OP_ALL;
 	submit(&op);
 	put(peer, "ij");
@@ -274,7 +274,7 @@ START_TEST(several_receives_wait_in_order)
 }
 END_TEST
 
-/* ---- the end of a stream, and its violent forms ------------------------------------------- */
+/* ---- ends and resets ---------------------------------------------------------------------- */
 
 START_TEST(data_and_end_together)
 {
@@ -359,14 +359,14 @@ START_TEST(reset_with_both_sides_pending)
 	reset(peer);
 	one = finish(&in);
 	other = finish(&out);
-	/* The error is told once; who comes second finds a dead connection. */
+	/* The kernel reports the error once; the second call finds a dead connection. */
 	ck_assert_int_eq(one, -ECONNRESET);
 	ck_assert(other == -EPIPE || other == -ECONNRESET);
 	detach(&h);
 }
 END_TEST
 
-/* TCP stops a read at urgent data: a short read that has not emptied the socket. */
+/* TCP stops a read before urgent data: the read is short, but the socket is not empty. */
 START_TEST(urgent_data_does_not_hide_the_rest)
 {
 	struct weir_handle h;
@@ -378,7 +378,7 @@ START_TEST(urgent_data_does_not_hide_the_rest)
 	put(peer, "ab");
 	ck_assert_int_eq(raw(SYS_sendto, peer, "!", 1, MSG_OOB, NULL, 0), 1);
 	put(peer, "cd");
-	/* All of it is there before the first look. */
+	/* Waits until everything has arrived. */
 	for (int unacked = 1; unacked > 0;)
 		ck_assert_int_eq(ioctl(peer, TIOCOUTQ, &unacked), 0);
 	ck_assert_int_eq(finish(&op), 2);
@@ -387,7 +387,7 @@ START_TEST(urgent_data_does_not_hide_the_rest)
 	submit(recv_op(&op, &h, buf, sizeof(buf)));
 	put(peer, "e");
 	ck_assert_int_eq(finish(&op), 1);
-	/* It is over: a short read says again that there is no more. */
+	/* After the urgent data, a short read means again that the socket is empty. */
 	forget_calls();
 	submit(recv_op(&op, &h, buf, sizeof(buf)));
 	ck_assert_uint_eq(calls[RECV], 0);
@@ -396,7 +396,7 @@ START_TEST(urgent_data_does_not_hide_the_rest)
 }
 END_TEST
 
-/* A Unix socket stops a read at passed descriptors. */
+/* A Unix socket stops a read before passed descriptors: again a short read with bytes left. */
 START_TEST(passed_descriptors_do_not_hide_the_rest)
 {
 	struct weir_handle h;
@@ -432,7 +432,7 @@ static void fill_pattern(uint8_t *buf, size_t len)
 		buf[i] = (uint8_t)(i * 2654435761u >> 13);
 }
 
-/* Reads what an op sends, turning the instance meanwhile, and compares. */
+/* Polls while it reads what an op sends, and compares the bytes. */
 static void check_sent(struct weir_op *op, int peer, const uint8_t *expected, size_t len)
 {
 	static uint8_t buf[65536];

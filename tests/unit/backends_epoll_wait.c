@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_epoll_wait.c: the readiness adaptor over epoll: foreign descriptors, failures of the
- * kernel, events at a bad moment, sleep and wake, fairness.
+ * backends_epoll_wait.c: the readiness adaptor over epoll: foreign descriptors, failing system
+ * calls, events at critical moments, sleeping and waking, fairness.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "backends/readiness/try.h"
 #include "tests/unit/backends_rig.h"
 
-/* What the poller reports at once. */
+/* Returns how many events the poller reports at once. */
 static int events_now(void)
 {
 	uint64_t before = be0->worker->metrics.events;
@@ -36,7 +36,7 @@ START_TEST(poll_a_pipe)
 	ck_assert(!is_done(&op));
 	put(fds[1], "x");
 	ck_assert_int_eq(finish(&op), WEIR_READABLE);
-	/* What has not been read is still there: no edge is needed. */
+	/* The unread byte makes it readable again, without a new edge. */
 	ck_assert_int_eq(finish(submit(poll_op(&op, &in, WEIR_READABLE))), WEIR_READABLE);
 	ck_assert_int_eq(read(fds[0], &byte, 1), 1);
 	submit(poll_op(&op, &in, WEIR_READABLE));
@@ -46,7 +46,7 @@ START_TEST(poll_a_pipe)
 	close(fds[1]);
 	ck_assert_int_eq(finish(&op), WEIR_HANGUP);
 	detach(&in);
-	/* It was never the backend's to close. */
+	/* The backend must not have closed the descriptor. */
 	ck_assert_int_ge(fcntl(fds[0], F_GETFD), 0);
 	close(fds[0]);
 }
@@ -97,7 +97,7 @@ START_TEST(poll_priority_data)
 	int fd = (int)raw(SYS_accept4, listener, NULL, NULL, 0);
 
 	adopt(be0, &h, fd, WEIR_HANDLE_FOREIGN);
-	/* Registered without priority first. */
+	/* The first registration does not ask for priority events. */
 	submit(poll_op(&in, &h, WEIR_READABLE));
 	submit(poll_op(&priority, &h, WEIR_PRIORITY));
 	ck_assert_uint_eq(calls[EPOLL_CTL], 2);
@@ -112,7 +112,7 @@ START_TEST(poll_priority_data)
 }
 END_TEST
 
-/* A foreign descriptor is taken out of the set, so that its number can come back. */
+/* A foreign descriptor is removed from epoll, so that its number can be used again. */
 START_TEST(foreign_descriptor_can_return)
 {
 	struct weir_handle h;
@@ -133,7 +133,7 @@ START_TEST(foreign_descriptor_can_return)
 }
 END_TEST
 
-/* No matter that the number was closed: a copy keeps what is registered. */
+/* Closing a descriptor does not remove it from epoll while a copy of it is open. */
 START_TEST(nothing_is_heard_of_a_closed_copy)
 {
 	struct weir_handle h;
@@ -151,7 +151,7 @@ START_TEST(nothing_is_heard_of_a_closed_copy)
 	close(fds[0]);
 	close(fds[1]);
 
-	/* Our own, of which a child has a copy. */
+	/* A socket of weir's of which a child process has a copy. */
 	fds[1] = tcp_pair(&h);
 	kept = fcntl(h.fd, F_DUPFD_CLOEXEC, 0);
 	weir__ready_of(&h)->ready &= ~(uint64_t)WEIR__READY_SHARED;
@@ -253,11 +253,11 @@ START_TEST(poll_reports_a_broken_poller)
 }
 END_TEST
 
-/* ---- an event between a call that found nothing and its op's place in the queue ----------- */
+/* ---- an event after a call found nothing and before its op is queued ---------------------- */
 
 static int meanwhile_peer;
 
-/* Data come, and a sibling handles the event, while nobody is queued. */
+/* Bytes arrive, and a sibling handles the event while no op is queued. */
 static void data_and_event(void)
 {
 	put(meanwhile_peer, "now");
@@ -276,7 +276,7 @@ START_TEST(event_between_receive_and_queue)
 	submit(recv_op(&op, &h, buf, sizeof(buf)));
 	cancel(&op);
 	turn();
-	/* A try leaves the handle as it was, so the next one makes a call. */
+	/* A try does not change what the handle knows, so the next receive makes a call. */
 	put(meanwhile_peer, "12");
 	ck_assert_int_eq(turn_of(be0, WEIR_FOREVER), 0);
 	ck_assert_int_eq(finish(submit(recv_op(&op, &h, buf, 2))), 2);
@@ -290,7 +290,7 @@ START_TEST(event_between_receive_and_queue)
 }
 END_TEST
 
-/* One that waits has been given back to its task, for the text it is to be told of. */
+/* Gives a waiting op back to its task because this text has arrived. */
 static void give_to_task(struct weir_op *op, const char *text)
 {
 	turn();
@@ -299,7 +299,7 @@ static void give_to_task(struct weir_op *op, const char *text)
 		turn_of(be0, WEIR_FOREVER);
 }
 
-/* It comes again on another worker, and its home may be asleep: nobody else looks for it. */
+/* The op is submitted again on another worker. Its home may be asleep, so nobody else looks. */
 START_TEST(event_between_retry_and_queue)
 {
 	struct weir_handle h;
@@ -322,7 +322,7 @@ START_TEST(event_between_retry_and_queue)
 }
 END_TEST
 
-/* The retry has emptied the socket, and what the event was about came after that. */
+/* The retry empties the socket. Then bytes arrive with an event, before the retry records that. */
 START_TEST(event_between_short_retry_and_its_note)
 {
 	struct weir_handle h;
@@ -337,7 +337,7 @@ START_TEST(event_between_short_retry_and_its_note)
 	ck_assert_ptr_null(meanwhile_found);
 	ck_assert_int_eq(op.state, WEIR_OP_DONE);
 	ck_assert_int_eq(op.res, 5);
-	/* No other event will come for it. */
+	/* There will be no other event for these bytes. */
 	submit(recv_op(&next, &h, buf, sizeof(buf)));
 	ck_assert_int_eq(next.state, WEIR_OP_DONE);
 	ck_assert_int_eq(next.res, 3);
@@ -352,7 +352,7 @@ START_TEST(event_between_look_and_queue)
 	struct weir_op op, other;
 
 	meanwhile_peer = unix_pair(&h);
-	/* Somebody else is waiting, for something else. */
+	/* Another op waits for another kind of event. */
 	submit(poll_op(&other, &h, WEIR_PRIORITY));
 	turn();
 	meanwhile = data_and_event;
@@ -380,7 +380,7 @@ START_TEST(waits_until_the_deadline)
 
 	ck_assert_int_eq(turn_of(be0, deadline), 0);
 	ck_assert(weir_backend_now(be0) >= deadline);
-	/* In the past: it does not wait. */
+	/* With a deadline in the past it does not wait. */
 	ck_assert_int_eq(turn_of(be0, 1), 0);
 }
 END_TEST
@@ -392,7 +392,7 @@ START_TEST(wake_before_and_during)
 	be0->ops->wake(be0);
 	be0->ops->wake(be0);
 	ck_assert_int_eq(turn_of(be0, WEIR_FOREVER), 0);
-	/* Both were one event. */
+	/* The two wakes were one event. */
 	ck_assert_int_eq(turn_of(be0, weir_backend_now(be0) + 5 * WEIR_MSEC), 0);
 }
 END_TEST
@@ -471,7 +471,7 @@ START_TEST(hot_socket_beside_quiet_ones)
 		ck_assert(is_done(&quiet_op[i]));
 	ck_assert_uint_ge(before, 1);
 	ck_assert_uint_le(before, 16);
-	/* The rest without another event, and a poll that has it to do does not sleep. */
+	/* The rest completes without another event. A poll does not sleep while work is left. */
 	while (!is_done(&hot_op[HOT - 1])) {
 		ck_assert_int_gt(turn_of(be0, WEIR_FOREVER), 0);
 		ck_assert_uint_le(++after, HOT);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_iouring_accept.c: io_uring: accepting ahead, its queue, what a cancelled accept has brought.
+ * backends_iouring_accept.c: io_uring: accepting ahead, the queue of accepted connections, and
+ * connections that a cancelled accept received.
  */
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -41,7 +42,10 @@ START_TEST(accepts)
 }
 END_TEST
 
-/* One that comes while its op is being cancelled goes to the next; or is closed with the listener. */
+/*
+ * A connection that arrives during a cancel goes to the next accept, or is closed with the
+ * listener.
+ */
 START_TEST(accept_cancelled)
 {
 	struct weir_handle listener, conn;
@@ -70,7 +74,7 @@ START_TEST(accept_cancelled)
 }
 END_TEST
 
-/* More than anybody asks for, and then the end: none is lost, none is kept open. */
+/* More connections than accepts, then the listener is closed: none is lost, none stays open. */
 START_TEST(accept_queue)
 {
 	enum {
@@ -90,7 +94,7 @@ START_TEST(accept_queue)
 	ck_assert_int_eq(finish(&op), 0);
 	detach(&conn);
 	settle(be0);
-	/* It has stopped: those who come now wait in the kernel. */
+	/* The multishot accept has stopped: further connections wait in the kernel. */
 	queued = state_of(&listener)->fds->len;
 	ck_assert(queued > 64 || _i != PLAIN);
 	for (unsigned i = MANY - 20; i < MANY; i++)
@@ -110,7 +114,7 @@ START_TEST(accept_queue)
 }
 END_TEST
 
-/* A queue that is never quite empty does not grow. */
+/* The queue does not grow without bound, even if it is never empty. */
 START_TEST(accept_queue_is_bounded)
 {
 	struct weir_handle listener, conn;
@@ -142,7 +146,7 @@ START_TEST(accept_queue_is_bounded)
 }
 END_TEST
 
-/* The limit that counts is the one at the time of the request. */
+/* The kernel applies the descriptor limit as it was when the request was made. */
 START_TEST(accept_out_of_descriptors)
 {
 	struct weir_handle listener, conn;
@@ -168,7 +172,7 @@ START_TEST(accept_out_of_descriptors)
 }
 END_TEST
 
-/* As the kernel tells of connections that died in its queue. */
+/* Reports an accept error, as the kernel does for connections that broke in its queue. */
 static void die(struct weir_handle *listener, int err)
 {
 	struct io_uring_cqe cqe = { .res = err, .flags = IORING_CQE_F_MORE };
@@ -206,7 +210,7 @@ START_TEST(only_the_dead_are_an_answer_at_last)
 }
 END_TEST
 
-/* Connections that did not fit the completions when the instance ends are closed too. */
+/* Connections whose completions did not fit into the ring are closed at the end, too. */
 START_TEST(accepts_left_in_a_full_ring)
 {
 	enum {
@@ -248,8 +252,8 @@ START_TEST(accepts_left_in_a_full_ring)
 END_TEST
 
 /*
- * The kernel does some twenty of a ring's chores in a call: the end of the listener's request comes
- * behind more of them, and with it its port is free.
+ * The kernel runs about twenty tasks of a ring per call. The end of the listener's request comes
+ * after more than that; only with it does the port become free.
  */
 START_TEST(a_closed_listener_has_left_its_port)
 {

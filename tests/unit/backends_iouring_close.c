@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_iouring_close.c: io_uring: a stream is closed while operations are pending on it.
+ * backends_iouring_close.c: io_uring: closing a stream while operations are pending on it.
  */
 #include "tests/unit/backends_iouring_rig.h"
 
 /* ---- close while pending ------------------------------------------------------------------ */
 
-/* Each op ends, the peer learns of it, the descriptor is closed once. */
+/* Each op ends, the peer sees the close, and the descriptor is closed once. */
 START_TEST(close_while_pending)
 {
 	static const char zeros[1 << 20];
@@ -39,8 +39,8 @@ START_TEST(close_while_pending)
 END_TEST
 
 /*
- * The cancel of a close comes behind a request that then sends a part, and so ends: the rest of it
- * is not to be asked for again, for nobody would cancel that.
+ * The close cancels a send, but the request sends a part and ends first. The backend must not
+ * request the rest, because no cancel would follow.
  */
 START_TEST(close_behind_a_part_of_a_send)
 {
@@ -54,7 +54,7 @@ START_TEST(close_behind_a_part_of_a_send)
 	small_buffers(&h, peer);
 	submit(send_op(&op, &h, bytes, sizeof(bytes), WEIR_OP_ALL));
 	ck_assert(!is_done(&op));
-	/* Room for a part of what the request, which the kernel has not seen yet, is to send. */
+	/* Makes room for a part of the request, which the kernel has not seen yet. */
 	while (recv(peer, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
 		continue;
 	detach(&h);
@@ -65,7 +65,7 @@ START_TEST(close_behind_a_part_of_a_send)
 }
 END_TEST
 
-/* A send of which the socket has taken bytes that it has not copied, and that nobody reads. */
+/* Starts a zero-copy send whose bytes the socket holds without a copy, and which nobody reads. */
 static int lend_some(struct weir_backend *be, struct weir_handle *h, struct weir_op *op)
 {
 	static char bytes[1 << 20];
@@ -81,7 +81,10 @@ static int lend_some(struct weir_backend *be, struct weir_handle *h, struct weir
 	return peer;
 }
 
-/* Neither a cancel nor a shutdown would end it. Whichever comes second, close or completion, does. */
+/*
+ * Neither a cancel nor a shutdown ends such a send. Whichever comes second, close or completion,
+ * resets.
+ */
 START_TEST(close_over_lent_bytes)
 {
 	bool completed = _i & 2;
@@ -110,7 +113,7 @@ START_TEST(close_over_lent_bytes)
 }
 END_TEST
 
-/* It has no way to lend: they are copied, then and from then on. */
+/* Unix sockets do not support zero-copy sends: this send and all later ones are copied. */
 START_TEST(a_unix_socket_is_lent_nothing)
 {
 	static char bytes[1 << 20];
@@ -175,7 +178,7 @@ START_TEST(close_of_polls)
 	detach(&h);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_int_eq(op[i].res, -ECANCELED);
-	/* It is not ours. */
+	/* The descriptor is not weir's, so it must still be open. */
 	put(fds[1], "x");
 	ck_assert_int_eq(read(fds[0], &(char){ 0 }, 1), 1);
 	close(fds[0]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_iouring_connect.c: io_uring: connecting, at once, later, and not at all.
+ * backends_iouring_connect.c: io_uring: connects that succeed at once, later, or never.
  */
 #include <stdio.h>
 #include <sys/un.h>
@@ -12,12 +12,12 @@
 static socklen_t unix_name(struct sockaddr_un *addr)
 {
 	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	/* In the abstract namespace, so that nothing is left behind. */
+	/* In the abstract namespace, so that no file is left behind. */
 	snprintf(addr->sun_path + 1, sizeof(addr->sun_path) - 1, "weir-test-%d", (int)getpid());
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(addr->sun_path + 1));
 }
 
-/* A Unix listener that has all the connections it wants. */
+/* Makes a Unix listener with a full queue. */
 static int full_unix_listener(struct sockaddr_un *addr, socklen_t *ret_len, int ret_clients[2])
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -34,7 +34,7 @@ static int full_unix_listener(struct sockaddr_un *addr, socklen_t *ret_len, int 
 	return fd;
 }
 
-/* As of a call that does not block: nothing would tell when there is room. */
+/* The result is that of a non-blocking connect: no event would tell when there is room. */
 START_TEST(unix_connect_without_room)
 {
 	struct sockaddr_un addr;
@@ -59,7 +59,7 @@ START_TEST(unix_connect_without_room)
 }
 END_TEST
 
-/* A listener that answers nobody. */
+/* The listener's queue is full, so it does not answer. */
 START_TEST(connect_that_waits)
 {
 	struct sockaddr_in addr;

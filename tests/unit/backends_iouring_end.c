@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_iouring_end.c: io_uring: an instance that moves between threads, threads that end, the end of an instance, fork.
+ * backends_iouring_end.c: io_uring: instances that move between threads, threads that end, the end
+ * of an instance, and fork.
  */
 #include <sched.h>
 #include <signal.h>
@@ -21,7 +22,7 @@ struct errand {
 	char buf[4];
 };
 
-/* Everything is started here, and the thread ends. */
+/* Starts operations of each kind. Then the thread ends. */
 static void *start_and_leave(void *arg)
 {
 	struct errand *e = arg;
@@ -60,7 +61,7 @@ START_TEST(thread_ends_with_requests_in_flight)
 	ck_assert_int_eq(finish(&e.in), 1);
 	ck_assert_int_eq(finish(&e.accept), 0);
 	ck_assert(!is_done(&e.connect));
-	/* The client's SYN comes again within a second or so. */
+	/* The client's kernel repeats the SYN within about a second. */
 	fcntl(full_fd, F_SETFL, O_NONBLOCK);
 	while (!is_done(&e.connect)) {
 		fd = accept4(full_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -103,7 +104,7 @@ static void *poll_a_while(void *arg)
 	return NULL;
 }
 
-/* One thread after the other, some of which are still there. */
+/* Threads use the instance one after the other. Some of them still exist afterwards. */
 START_TEST(threads_take_turns)
 {
 	struct weir_handle h;
@@ -145,7 +146,7 @@ static void *open_and_leave(void *arg)
 	return NULL;
 }
 
-/* The worker's thread has ended before its last cancel reached the kernel. */
+/* The worker's thread ends before its last cancel has reached the kernel. */
 START_TEST(fini_after_the_worker_has_ended)
 {
 	struct weir_handle h;
@@ -164,7 +165,7 @@ START_TEST(fini_after_the_worker_has_ended)
 	free(be1);
 	be1 = NULL;
 	ck_assert_uint_eq(detached, 1);
-	/* The kernel takes a ring apart in its own time. */
+	/* The kernel tears the ring down with delay, so this waits for the end. */
 	ck_assert_int_eq(read_end(fds[1]), 0);
 	close(fds[1]);
 	end();
@@ -181,7 +182,10 @@ static void *accept_and_leave(void *arg)
 	return NULL;
 }
 
-/* Its accept cannot be cancelled any more, and lasts as long as the ring does for the kernel. */
+/*
+ * The listener's accept cannot be cancelled any more; it ends when the kernel has torn down the
+ * ring.
+ */
 static void close_behind_its_worker(struct errand *e)
 {
 	pthread_t thread;
@@ -225,7 +229,7 @@ START_TEST(a_listener_closed_behind_its_worker_has_left_its_port)
 }
 END_TEST
 
-/* Who gave it may have it still, and goes on listening. */
+/* The program may still hold an adopted listener and go on listening with it. */
 START_TEST(an_adopted_listener_is_only_let_go_of)
 {
 	struct weir_handle listener, conn;
@@ -244,7 +248,7 @@ START_TEST(an_adopted_listener_is_only_let_go_of)
 }
 END_TEST
 
-/* Handles that are closed and not yet released when the instance goes. */
+/* The instance ends while closed handles have not been released yet. */
 START_TEST(fini_with_closing_handles)
 {
 	struct weir_handle h[3], listener, conn;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_iouring_multishot.c: io_uring: the receive that goes on for good: when a stream gets it, what it queues, how
- * it ends; and two things at once.
+ * backends_iouring_multishot.c: io_uring: the multishot receive: when a stream gets one, what it
+ * queues, how it ends; and operations that cross each other.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -23,14 +23,14 @@ START_TEST(calm_stream_is_armed)
 	arm(&h, peer);
 	if (_i == PLAIN)
 		ck_assert_uint_eq(h.homed, WEIR_HOMED_READS);
-	/* It has what nobody has asked for, in order. */
+	/* Bytes that nobody has received yet are queued, in order. */
 	queue_some(&h, peer, "one");
 	queue_some(&h, peer, "two");
 	ck_assert_int_eq(lease_now(&h, buf), 3);
 	ck_assert_mem_eq(buf, "one", 3);
 	ck_assert_int_eq(lease_now(&h, buf), 3);
 	ck_assert_mem_eq(buf, "two", 3);
-	/* A copying read ends it, and loses nothing. */
+	/* A copying receive ends the multishot receive without losing bytes. */
 	queue_some(&h, peer, "three");
 	ck_assert_int_eq(finish(submit(with(recv_op(&op, &h, buf, 3), WEIR_OP_PEEK))), 3);
 	ck_assert_mem_eq(buf, "thr", 3);
@@ -60,7 +60,7 @@ START_TEST(queue_is_bounded)
 		snprintf(text, sizeof(text), "%04u", i);
 		queue_some(&h, peer, text);
 	}
-	/* It is being stopped: the kernel's own queue fills now. */
+	/* The multishot receive is being stopped: further bytes stay in the socket. */
 	settle(be0);
 	ck_assert(!(state_of(&h)->flags & ARMED));
 	for (unsigned i = 5; i < 50; i++) {
@@ -120,7 +120,7 @@ START_TEST(lease_of_at_most)
 }
 END_TEST
 
-/* What comes behind the data is told behind it, and once. */
+/* The end or the reset is reported after the queued bytes. */
 START_TEST(end_behind_queued_data)
 {
 	struct weir_handle h;
@@ -143,7 +143,7 @@ START_TEST(end_behind_queued_data)
 		ck_assert_mem_eq(buf, "la", 2);
 		ck_assert_int_eq(lease_now(&h, buf), 2);
 		ck_assert_mem_eq(buf, "st", 2);
-		/* A stream that broke never ends: each receive says so. */
+		/* After a reset, each receive reports it again, and never an end. */
 		last = by_reset ? -ECONNRESET : 0;
 		ck_assert_int_eq(submit(with(recv_op(&op, &h, buf, 2), WEIR_OP_TRY))->res, last);
 		ck_assert_int_eq(lease_now(&h, buf), last);
@@ -167,7 +167,7 @@ START_TEST(try_takes_what_is_queued)
 	arm(&h, peer);
 	ck_assert_int_eq(submit(with(recv_op(&op, &h, buf, 16), WEIR_OP_TRY))->res, -EAGAIN);
 	put(peer, "abc");
-	/* It is in the ring or in the socket: a try looks at both. */
+	/* The bytes are in the ring or in the socket: a try looks at both. */
 	do
 		submit(with(recv_op(&op, &h, buf, 2), WEIR_OP_TRY));
 	while (op.res == -EAGAIN);
@@ -184,7 +184,7 @@ START_TEST(try_takes_what_is_queued)
 }
 END_TEST
 
-/* Many armed streams, few buffers: each gets its bytes. */
+/* Many streams with multishot receives and few buffers: each stream gets its bytes. */
 START_TEST(buffers_run_out)
 {
 	enum {
@@ -211,7 +211,7 @@ START_TEST(buffers_run_out)
 		for (unsigned i = 0; i < MANY; i++)
 			give_back(&lease[i]);
 	}
-	/* And for single ones, all of which want a buffer at the same time. */
+	/* The same for single receives, all of which need a buffer at the same time. */
 	for (unsigned i = 0; i < MANY; i++) {
 		weir__uring_recv_stop(uring(0), &h[i]);
 		put(peer[i], "again");
@@ -228,7 +228,7 @@ START_TEST(buffers_run_out)
 }
 END_TEST
 
-/* As where the kernel cannot poll for it. */
+/* Lets a kernel thread execute the requests, as it does for files that it cannot poll. */
 static void let_a_thread_do_it(struct uring *u)
 {
 	struct io_uring_sq *sq = &u->ring.sq;
@@ -236,7 +236,7 @@ static void let_a_thread_do_it(struct uring *u)
 	sq->sqes[(sq->sqe_tail - 1) & *sq->kring_mask].flags |= IOSQE_ASYNC;
 }
 
-/* An end that comes with a buffer gives it back: there are fewer buffers than ends here. */
+/* An end of stream that comes with a buffer returns it: there are fewer buffers than ends here. */
 START_TEST(an_end_keeps_no_buffer)
 {
 	struct weir_lease lease;
@@ -264,7 +264,10 @@ START_TEST(an_end_keeps_no_buffer)
 }
 END_TEST
 
-/* Messages to many at once, so that as many buffers are provided, and more than are kept anyway. */
+/*
+ * Sends messages to many streams at once, so that more buffers are provided than are kept when
+ * idle.
+ */
 static void provide_many(struct weir_handle *h, int *peer, unsigned many)
 {
 	char buf[16];
@@ -277,7 +280,7 @@ static void provide_many(struct weir_handle *h, int *peer, unsigned many)
 	}
 }
 
-/* The memory of provided buffers goes back, but not that of one which was filled meanwhile. */
+/* A trim releases the memory of provided buffers, except of those that were filled meanwhile. */
 START_TEST(a_trim_keeps_what_has_come)
 {
 	enum {
@@ -312,7 +315,7 @@ START_TEST(a_trim_keeps_what_has_come)
 }
 END_TEST
 
-/* A ring of 64 completions, and hundreds at once. */
+/* Hundreds of completions at once, in a ring with room for 64. */
 START_TEST(completions_overflow)
 {
 	enum {
@@ -333,7 +336,7 @@ START_TEST(completions_overflow)
 		put(peer[i], "x");
 	for (unsigned i = 0; i < MANY; i++)
 		ck_assert_int_eq(finish(&op[i]), 1);
-	/* The same with cancels, all of which come too late. */
+	/* The same with cancels that all come too late. */
 	for (unsigned i = 0; i < MANY; i++) {
 		submit(recv_op(&op[i], &h[i], &buf[i], 1));
 		put(peer[i], "y");
@@ -351,9 +354,9 @@ START_TEST(completions_overflow)
 }
 END_TEST
 
-/* ---- two things at once ------------------------------------------------------------------- */
+/* ---- operations that cross ---------------------------------------------------------------- */
 
-/* A send in the kernel, on a handle that is closed with its multishot, is cancelled after all. */
+/* A send is cancelled while its handle, which has a multishot receive, is being closed. */
 START_TEST(cancel_beside_closing)
 {
 	static const char zeros[1 << 20];
@@ -381,7 +384,7 @@ START_TEST(cancel_beside_closing)
 }
 END_TEST
 
-/* POLL is for foreign descriptors, but a stream's receives are not to suffer from one. */
+/* POLL is meant for foreign descriptors, but on a stream it must not disturb receives. */
 START_TEST(poll_of_a_stream)
 {
 	struct weir_handle h;

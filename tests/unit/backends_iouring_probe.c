@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_iouring_probe.c: whether io_uring can be used, asked of kernels that are made up and of
- * this one behind a real filter; and the words behind the backend's name.
+ * backends_iouring_probe.c: the probe for io_uring, on fake kernels and on this one behind a real
+ * seccomp filter; and the options behind the backend's name.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@
 #include "tests/support/testing.h"
 #include "weir/weir.h"
 
-/* ---- made-up kernels ---------------------------------------------------------------------- */
+/* ---- fake kernels ------------------------------------------------------------------------- */
 
 static struct {
 	int setup_rc, disabled, supports_rc, lacks, enter_rc;
@@ -171,7 +171,10 @@ START_TEST(something_lacks)
 }
 END_TEST
 
-/* A feature that does not work is told, with what does without; and what is not used is not asked. */
+/*
+ * The reason names a feature that does not work and the option to do without it. Unused features
+ * are not tried.
+ */
 static const struct {
 	enum uring_feature feature;
 	const char *with, *lack, *remedy, *without;
@@ -213,7 +216,7 @@ START_TEST(a_feature_lacks)
 }
 END_TEST
 
-/* Whether a probe with these options tries a feature. */
+/* Returns whether a probe with these options tries the feature. */
 static bool tries(enum uring_feature feature, const char *with)
 {
 	memset(fake.tried, 0, sizeof(fake.tried));
@@ -221,7 +224,10 @@ static bool tries(enum uring_feature feature, const char *with)
 	return fake.tried[feature];
 }
 
-/* In the same kind of ring; but what numbers or limits decide is tried each time. */
+/*
+ * Features are tried once per kind of ring, except those that depend on an option's value or a
+ * limit.
+ */
 START_TEST(a_feature_is_tried_once)
 {
 	enum uring_feature feature = trials[_i].feature;
@@ -235,7 +241,7 @@ START_TEST(a_feature_is_tried_once)
 		 trials[_i].with ? trials[_i].with : "");
 	ck_assert(tries(feature, other));
 	ck_assert_int_eq(tries(feature, other), varies);
-	/* The ring is: what is permitted may change. */
+	/* The ring itself is tried again, because permissions may change. */
 	fake.enter_rc = -EPERM;
 	ck_assert_int_eq(probe(trials[_i].with), -EPERM);
 	SAYS("io_uring_enter");
@@ -245,7 +251,7 @@ START_TEST(a_feature_is_tried_once)
 }
 END_TEST
 
-/* What has failed may have lacked memory, or a descriptor. */
+/* A failure is tried again: it may have been for want of memory or of a descriptor. */
 START_TEST(a_failure_is_not_kept)
 {
 	enum uring_feature feature = trials[_i].feature;
@@ -260,7 +266,10 @@ START_TEST(a_failure_is_not_kept)
 }
 END_TEST
 
-/* Whatever has deferred rings (6.1) has the features without an option, too; newer ones may lack. */
+/*
+ * A kernel with deferred rings (6.1) also has the features that are used without an option. Those
+ * that an option turns on are newer, and may be missing.
+ */
 START_TEST(this_kernel)
 {
 	int bare = weir__uring_probe("no-buffers,no-multishot-accept", why, sizeof(why)), rc = bare;
@@ -277,7 +286,7 @@ START_TEST(this_kernel)
 }
 END_TEST
 
-/* More descriptors than the process may have. */
+/* A trial fails because the process has no descriptors left. */
 START_TEST(a_trial_that_fails)
 {
 	struct rlimit few = { 64, 64 };
@@ -352,7 +361,7 @@ START_TEST(every_option)
 	ck_assert_uint_eq(options.zero_copy_bytes, 1);
 	ck_assert_int_eq(parse("zero-copy=4294967295,entries=32768"), 0);
 	ck_assert_uint_eq(options.zero_copy_bytes, UINT32_MAX);
-	/* A comma at the end separates nothing. */
+	/* A comma at the end is allowed. */
 	ck_assert_int_eq(parse("no-defer,"), 0);
 }
 END_TEST
@@ -409,7 +418,7 @@ START_TEST(bad_options)
 }
 END_TEST
 
-/* However long the text and however short the room for the reason. */
+/* Long options and a short buffer for the reason. */
 START_TEST(long_options)
 {
 	char *text = malloc(100000), small[8];
@@ -436,7 +445,7 @@ END_TEST
 
 /* ---- this kernel, behind a filter --------------------------------------------------------- */
 
-/* From here on those calls fail with that errno. */
+/* From now on the two system calls fail with this errno. */
 static int deny(int first, int second, int err)
 {
 	struct sock_filter code[] = {
@@ -453,7 +462,7 @@ static int deny(int first, int second, int err)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? -errno : 0;
 }
 
-/* 0, or the number of the line that is not so. */
+/* Returns 0, or the number of the line whose check failed. */
 static int check_filtered(const char *says)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
@@ -523,7 +532,7 @@ END_TEST
 
 /* ---- locked memory ------------------------------------------------------------------------ */
 
-/* As nobody, who may lock nothing. Exits with what became of it. */
+/* Runs as the user nobody, who may not lock memory. Exits with the result. */
 static int without_locked_memory(void)
 {
 	struct rlimit none = { 0, 0 };

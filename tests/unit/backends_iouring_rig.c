@@ -8,7 +8,7 @@
 
 #include "tests/unit/backends_iouring_rig.h"
 
-/* ---- the core's side ---------------------------------------------------------------------- */
+/* ---- the core's functions ----------------------------------------------------------------- */
 
 unsigned detached;
 
@@ -30,7 +30,7 @@ void weir_backend_detached(struct weir_handle *h)
 {
 	void (*released)(struct weir_handle *) = h->released;
 
-	/* What touches it from here on, touches freed memory. */
+	/* The memory may be freed from now on: whoever reads it gets garbage. */
 	memset(h, 0xa5, sizeof(*h));
 	if (released)
 		released(h);

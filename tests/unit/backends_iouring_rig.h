@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_iouring_rig.h: the stand of the io_uring backend's tests: the kernel's own
- * sockets, in each of its forms: alone and with a second instance, with and without its
- * features, moving between threads.
+ * backends_iouring_rig.h: the test rig of the io_uring backend. It runs the backend on real
+ * sockets in several forms: with one instance or two, with and without features, and on
+ * changing threads.
  *
- * The core is not here: the stand completes operations itself, by writing the result down,
- * and says which worker the thread is. Tests look into handles only to learn which way they
- * receive.
+ * The core is not linked: the rig replaces its functions. It records results of operations,
+ * and sets which worker the current thread is. Tests look into handles only to see in which
+ * way they receive.
  */
 #ifndef WEIR_TESTS_BACKENDS_IOURING_RIG_H
 #define WEIR_TESTS_BACKENDS_IOURING_RIG_H
@@ -20,11 +20,11 @@
 #include "backends/iouring/iouring.h"
 #include "tests/unit/backends_parts.h"
 
-extern unsigned detached;		/* handles that are gone; atomic */
+extern unsigned detached;		/* how many handles were detached; atomic */
 
 /* ---- instances ---------------------------------------------------------------------------- */
 
-/* The forms in which whatever an operation does must be the same. */
+/* The forms of the backend. Operations must have the same results in all of them. */
 struct form {
 	const char *options;
 	unsigned workers;
@@ -47,30 +47,30 @@ enum {
 extern const struct form forms[FORMS];
 
 #define EVERY(name, ...) TESTING(name, .rounds = FORMS, ##__VA_ARGS__)
-/* In both forms that have a multishot receive: with others, and alone. */
+/* Runs a test in both forms with multishot receives: with a second instance, and without. */
 #define BOTH(name, ...) TESTING(name, .rounds = 2, ##__VA_ARGS__)
 
 struct uring *uring(unsigned i);
-/* The instances of a form are made; this thread is be0's worker. */
+/* Makes the instances of a form. This thread becomes be0's worker. */
 void begin(unsigned form);
 void end(void);
 uint64_t in_ms(unsigned ms);
 
 /* ---- ops ---------------------------------------------------------------------------------- */
 
-/* As a message from another worker. */
+/* Submits like a message from another worker. */
 struct weir_op *submit_mailed(struct weir_op *op);
-/* Turn until nothing more comes for a moment. */
+/* Polls until nothing happens for a moment. */
 void settle(struct weir_backend *be);
 void cancel(struct weir_op *op);
 struct weir_op *with(struct weir_op *op, unsigned flags);
 struct weir_op *connect_op(struct weir_op *op, struct weir_handle *h, const void *addr,
 			   socklen_t len);
 
-/* Two who take turns at a stream. */
+/* Two threads that use a stream in turns. */
 struct pass {
 	struct weir_handle *h;
-	unsigned turn;			/* whose; atomic */
+	unsigned turn;			/* whose turn it is; atomic */
 	unsigned rounds;
 	int peer;
 };
@@ -78,18 +78,18 @@ struct pass {
 /* ---- sockets ------------------------------------------------------------------------------ */
 
 void detach(struct weir_handle *h);
-/* The peer learns of the end: with a reset or without. */
+/* Reads to the end of the stream. Returns 0, or the negative errno of a reset. */
 int read_end(int peer);
-/* Send until the socket takes no more. Returns the bytes. */
+/* Sends until the socket takes no more. Returns how many bytes that were. */
 size_t fill(struct weir_handle *h);
-/* Requests and answers, until the stream has its multishot receive. */
+/* Exchanges messages until the stream has a multishot receive. */
 void arm(struct weir_handle *h, int peer);
-/* Let the kernel receive, though nobody asks. */
+/* Sends a text, and lets the multishot receive take it without an op. */
 void queue_some(struct weir_handle *h, int peer, const char *text);
-/* What a lease brings, copied. */
+/* Receives a lease, copies its bytes to buf and returns it. */
 int lease_now(struct weir_handle *h, char *buf);
 void open_stream(struct weir_handle *h, int family);
-/* A listener whose queue is full of these. */
+/* Makes a listener whose queue is full of these clients. */
 int full_listener(struct sockaddr_in *addr, int ret_clients[2]);
 
 #endif

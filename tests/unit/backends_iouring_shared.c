@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_iouring_shared.c: io_uring with incremental buffers: messages that share a block, and
- * when such a block may be filled again: after the kernel is done with it and every lease is back.
+ * backends_iouring_shared.c: io_uring with incremental buffers. Messages share a block, and a block
+ * may be filled again only after the kernel has finished with it and every lease has been returned.
  */
 #include <stdlib.h>
 
@@ -11,7 +11,7 @@
 
 #define MESSAGE (BLOCK / 8)
 
-/* The kernel may be too old for it. False: then this test is skipped. */
+/* Returns false, and marks the test as skipped, if the kernel is too old. */
 static bool begin_shared(void)
 {
 	char why[200] = "";
@@ -48,7 +48,7 @@ static bool holds(const struct weir_lease *lease, char letter)
 	return true;
 }
 
-/* What a stream has received is kept: lease by lease, a message in one or in two. */
+/* All leases that a stream has received. A message may span two of them. */
 struct kept {
 	struct weir_lease lease[40];
 	unsigned len;
@@ -65,7 +65,7 @@ static void keep_message(struct weir_handle *h, int peer, struct kept *kept)
 	}
 }
 
-/* All of a block that nobody has anything else of, to the end. */
+/* Receives a whole block, of which nobody else holds a part. */
 static void keep_block(struct weir_handle *h, int peer, struct kept *kept)
 {
 	struct kept used = { .len = 0 };
@@ -82,7 +82,7 @@ static void keep_block(struct weir_handle *h, int peer, struct kept *kept)
 		keep_message(h, peer, kept);
 		last = &kept->lease[kept->len - 1];
 	} while (last->token == kept->lease[0].token);
-	/* What is of the next one. */
+	/* The last lease belongs to the next block. */
 	give_back(last);
 	kept->len--;
 }
@@ -138,7 +138,10 @@ static void read_all(struct weir_handle *h, char *to, size_t len)
 	}
 }
 
-/* Two streams at once: what each receives lies where the kernel says, not the other's. */
+/*
+ * Two streams at once: each lease holds its own stream's bytes, at the place that the kernel
+ * reports.
+ */
 START_TEST(streams_share_a_block)
 {
 	struct weir_handle h[2];
@@ -177,7 +180,7 @@ static void *give_all_but_one(void *arg)
 	return NULL;
 }
 
-/* Filled to the end, and all of it lent: it stays out until the last lease is back, from wherever. */
+/* A full block is free again only when its last lease was returned, on whatever thread. */
 START_TEST(a_block_is_free_when_its_last_lease_is_back)
 {
 	struct weir_lease later;
@@ -195,7 +198,7 @@ START_TEST(a_block_is_free_when_its_last_lease_is_back)
 	letter = (char)kept.lease[0].data[0];
 	ck_assert_uint_gt(kept.len, 4);
 	ck_assert_uint_eq(lent(), 1);
-	/* All but the first, by somebody else: its bytes stay as they are. */
+	/* Another thread returns all leases but the first, whose bytes must not change. */
 	pthread_create(&thread, NULL, give_all_but_one, &kept);
 	pthread_join(thread, NULL);
 	become(be0);
@@ -219,7 +222,7 @@ START_TEST(a_block_is_free_when_its_last_lease_is_back)
 }
 END_TEST
 
-/* A lease of at most so much is a part of the same block, and the rest another. */
+/* A lease with a limit covers a part of the message; another one covers the rest. */
 START_TEST(parts_of_a_message)
 {
 	struct weir_lease part[4];
@@ -247,7 +250,7 @@ START_TEST(parts_of_a_message)
 }
 END_TEST
 
-/* Many that nobody asks for: they keep as little memory as they have bytes. */
+/* Many queued messages: they take only as much memory as they have bytes. */
 START_TEST(what_waits_is_packed)
 {
 	enum {
@@ -279,10 +282,10 @@ START_TEST(what_waits_is_packed)
 }
 END_TEST
 
-/* ---- leases that stay out while streams come and go --------------------------------------- */
+/* ---- leases that are held while streams come and go --------------------------------------- */
 
 #define STREAMS 32
-#define HELD 600			/* at a time; many blocks of theirs are half full */
+#define HELD 600			/* leases held at a time, in many half-full blocks */
 
 static struct {
 	struct weir_handle h[STREAMS];
@@ -292,7 +295,7 @@ static struct {
 	unsigned at;
 } crowd;
 
-/* Hold a lease in place of the oldest, which still has what it was lent with. */
+/* Holds a lease in place of the oldest one, whose bytes must not have changed. */
 static void hold(struct weir_lease lease, char letter)
 {
 	unsigned at = crowd.at++ % HELD;
@@ -323,7 +326,7 @@ static void open_member(unsigned i)
 	arm(&crowd.h[i], crowd.peer[i]);
 }
 
-/* Closed with a message that nobody has asked for, and with a lease that waits. */
+/* Closes a stream with an unread message or with a waiting leased receive. */
 static void close_member(unsigned i, bool unread)
 {
 	struct weir_lease lease;
@@ -352,7 +355,7 @@ static void cancel_one(unsigned i)
 	ck_assert_int_eq(finish(&op), -ECANCELED);
 }
 
-/* With shared blocks and without: each lease keeps its bytes, and none is lost. */
+/* With and without shared blocks: leases keep their bytes, and no block is lost. */
 START_TEST(leases_outlive_their_streams)
 {
 	if (_i == 0 && !begin_shared())

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_iouring_threads.c: io_uring: several threads: leases given back elsewhere, reads that move, who drops the
- * last reference.
+ * backends_iouring_threads.c: io_uring with several threads: leases that other threads return,
+ * receives that move between workers, and the thread that drops the last reference.
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 /* ---- several threads ---------------------------------------------------------------------- */
 
-/* Run fn on a thread that is worker 1. */
+/* Runs fn on a thread that is worker 1. */
 static void *(*elsewhere)(void *);
 
 static void *as_worker_1(void *arg)
@@ -64,7 +64,7 @@ START_TEST(leases_given_back_elsewhere)
 }
 END_TEST
 
-/* The reading task goes to and fro between two workers, as after each steal. */
+/* The receiving task moves back and forth between two workers, as if it were stolen each time. */
 static void read_in_turn(struct pass *p, unsigned who)
 {
 	struct weir_lease lease;
@@ -100,7 +100,7 @@ START_TEST(reads_move_between_instances)
 	read_in_turn(&p, 0);
 	pthread_join(thread, NULL);
 	ck_assert_ptr_eq(h.backend, be1);
-	/* That worker is over; this thread stands in for it. */
+	/* The other thread has ended, so this one takes over its worker. */
 	become(be1);
 	be1->ops->detach(be1, &h);
 	ck_assert_uint_eq(detached, 1);
@@ -109,7 +109,7 @@ START_TEST(reads_move_between_instances)
 }
 END_TEST
 
-/* Reads that come by message let the stream go in the end, each time. */
+/* Receives submitted by message release the stream when they end. */
 START_TEST(away_reads_free_the_stream)
 {
 	struct weir_handle h;
@@ -151,7 +151,7 @@ static void wait_for(unsigned *word, unsigned value)
 		sched_yield();
 }
 
-/* Worker 1 sends on a handle whose home is worker 0, and finishes whatever comes of it. */
+/* Worker 1 sends on a handle whose home is worker 0, and waits for each result. */
 static void *send_rounds(void *arg)
 {
 	static const char zeros[1 << 20];
@@ -169,7 +169,7 @@ static void *send_rounds(void *arg)
 	return NULL;
 }
 
-/* The home closes a handle, while the last that another worker has of it ends at the same time. */
+/* The home closes a handle while another worker's last operation on it ends. */
 START_TEST(last_reference_is_dropped_elsewhere)
 {
 	struct weir_handle h;
@@ -215,7 +215,7 @@ static void *cancel_sends(void *arg)
 	return NULL;
 }
 
-/* Worker 1 cancels sends on a handle that worker 0 reads; neither knows of the other. */
+/* Worker 1 cancels sends on a handle while worker 0 receives on it. */
 START_TEST(cancel_elsewhere_leaves_the_readers_alone)
 {
 	struct weir_handle h;
@@ -231,7 +231,7 @@ START_TEST(cancel_elsewhere_leaves_the_readers_alone)
 	fill(&h);
 	thread = start_elsewhere(cancel_sends, &c);
 	for (unsigned i = 0; i < 3000; i++) {
-		/* Its memory is gone when it is done. */
+		/* Freed as soon as it is done, so that a late access is found. */
 		op = malloc(sizeof(*op));
 		submit(lease_op(op, &h, &lease));
 		put(peer, "x");

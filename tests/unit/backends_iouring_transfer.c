@@ -85,7 +85,7 @@ static void fill_pattern(uint8_t *buf, size_t len)
 		buf[i] = (uint8_t)(i * 2654435761u >> 13);
 }
 
-/* Reads what an op sends, turning the instance meanwhile, and compares. */
+/* Polls while it reads what an op sends, and compares the bytes. */
 static void check_sent(struct weir_op *op, int peer, const uint8_t *expected, size_t len)
 {
 	static uint8_t buf[65536];
@@ -167,7 +167,7 @@ START_TEST(resets)
 }
 END_TEST
 
-/* An address that is none is its caller's mistake, and told; the worker goes on. */
+/* A bad address of a buffer is the caller's error: the op returns it, and the worker goes on. */
 START_TEST(bad_addresses)
 {
 	void *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -196,7 +196,7 @@ END_TEST
 
 /* ---- cancel ------------------------------------------------------------------------------- */
 
-/* Of each kind that waits; what comes later is not lost. */
+/* Cancels each kind of waiting op. Bytes that arrive later are not lost. */
 START_TEST(cancels)
 {
 	struct weir_handle h, foreign;
@@ -237,7 +237,9 @@ START_TEST(cancels)
 }
 END_TEST
 
-/* The completion is there first, though nobody has looked: it counts. */
+/*
+ * The completion came before the cancel, although nobody has seen it yet: the op keeps its result.
+ */
 START_TEST(cancel_after_completion)
 {
 	struct weir_handle h;
@@ -253,7 +255,7 @@ START_TEST(cancel_after_completion)
 	cancel(&op);
 	ck_assert_int_eq(finish(&op), uring(0)->enabled ? 5 : -ECANCELED);
 	settle(be0);
-	/* And does not hit the next, in the same memory. */
+	/* The cancel must not hit the next op, which has the same memory. */
 	submit(recv_op(&op, &h, buf, sizeof(buf)));
 	put(peer, "second");
 	ck_assert_int_eq(finish(&op), 6);
@@ -296,7 +298,7 @@ START_TEST(cancel_says_what_was_sent)
 	settle(be0);
 	ck_assert(!is_done(&op));
 	cancel(&op);
-	/* Of memory that is not copied the kernel lets go only when the peer has read it. */
+	/* The kernel releases the memory of a zero-copy send only when the peer has read it. */
 	if (_i == ZERO_COPY)
 		read_until_done(peer, &op);
 	ck_assert_int_eq(finish(&op), -ECANCELED);

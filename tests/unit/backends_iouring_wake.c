@@ -35,7 +35,7 @@ static void *wake_often(void *arg)
 	return arg;
 }
 
-/* Alone, and among receives that complete in the same turn. */
+/* Wakes alone, and together with receives that complete in the same poll. */
 START_TEST(every_wake_arrives)
 {
 	struct weir_handle h;
@@ -66,7 +66,7 @@ START_TEST(every_wake_arrives)
 }
 END_TEST
 
-/* A try looks into the ring, and may find the wake there: the next poll hears of it. */
+/* A try processes completions and may find a wake among them: the next poll must return for it. */
 START_TEST(try_leaves_the_wake)
 {
 	struct weir_handle h;

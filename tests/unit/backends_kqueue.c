@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_kqueue.c: the poller of kqueue by itself, under no adaptor; what the
- * adaptor makes of a poller is in backends_epoll.c, and what operations come to in
- * the conformance suite.
+ * backends_kqueue.c: the poller of the kqueue backend, without the readiness adaptor. The adaptor
+ * is tested in backends_epoll_*.c, and operations in the conformance suite.
  *
- * On Linux this is libkqueue; see tests/support/libkqueue.c.
+ * On Linux kqueue is libkqueue; see tests/support/libkqueue.c.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -26,7 +25,7 @@
 
 #define EVENTS 16
 
-static unsigned found_full;		/* atomic: writes that a full pipe refused */
+static unsigned found_full;		/* atomic: how many writes a full pipe refused */
 
 ssize_t write(int fd, const void *buf, size_t len)
 {
@@ -63,7 +62,7 @@ static void close_instance(struct weir__readiness *r)
 	free(r);
 }
 
-/* What came for a key, together; a wake's is 1. */
+/* Returns all events for a key, combined; the key of wakes is 1. */
 static uint32_t told(const struct weir__event *events, int n, uint64_t key)
 {
 	uint32_t ready = 0;
@@ -74,7 +73,7 @@ static uint32_t told(const struct weir__event *events, int n, uint64_t key)
 	return ready;
 }
 
-/* Wait until something is told for a key: all that is, until then. */
+/* Waits until the wanted events have been reported for a key, and returns all events for it. */
 static uint32_t await(struct weir__readiness *r, uint64_t key, uint32_t wanted)
 {
 	struct weir__event events[EVENTS];
@@ -116,7 +115,7 @@ static void close_two(const int fds[2])
 	close(fds[1]);
 }
 
-/* As the adaptor does: out of the poller first. */
+/* Removes the descriptors from the poller before closing them, as the adaptor does. */
 static void drop(struct weir__readiness *r, const int fds[2])
 {
 	r->poller->del(r, fds[0]);
@@ -214,7 +213,7 @@ START_TEST(what_cannot_be_waited_for_is_refused)
 }
 END_TEST
 
-/* Taken out and closed, its number can be another's at once. */
+/* After a descriptor is removed and closed, a new one may get its number at once. */
 START_TEST(a_number_is_used_again)
 {
 	struct weir__readiness *r = open_instance(true);
@@ -244,7 +243,7 @@ END_TEST
 
 #define PAIRS 300u
 
-/* More than one call fetches. */
+/* More events than one call returns. */
 START_TEST(none_of_many_is_forgotten)
 {
 	struct weir__readiness *r = open_instance(true);
@@ -274,7 +273,7 @@ START_TEST(none_of_many_is_forgotten)
 }
 END_TEST
 
-/* ---- waiting and waking; by EVFILT_USER, and by a pipe ------------------------------------ */
+/* ---- waiting and waking, with EVFILT_USER and with a pipe --------------------------------- */
 
 static uint64_t now_ns(void)
 {
@@ -284,7 +283,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * WEIR_SEC + (uint64_t)ts.tv_nsec;
 }
 
-/* With and without a fraction of a millisecond, which systems may treat differently. */
+/* Whole milliseconds and fractions of one: systems may treat them differently. */
 START_TEST(a_wait_ends_in_time)
 {
 	const int64_t ns = _i ? 5000000 : 1234567;
@@ -320,7 +319,7 @@ START_TEST(a_wake_before_the_wait_and_during)
 }
 END_TEST
 
-/* A pipe is full long before: then wakes are one, and afterwards there are new ones. */
+/* More wakes than the pipe holds count as one wake. Later wakes still arrive. */
 START_TEST(wakes_that_nobody_fetches)
 {
 	struct weir__readiness *r = open_instance(_i);
@@ -383,7 +382,7 @@ static void *interrupt_often(void *arg)
 	return NULL;
 }
 
-/* Wherever the thread is; in a change, for example. */
+/* The handler may interrupt the thread anywhere, for example while it changes the poller. */
 START_TEST(a_handler_wakes_the_thread_that_it_interrupts)
 {
 	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
@@ -417,7 +416,7 @@ static void *wait_for_a_byte(void *arg)
 	return NULL;
 }
 
-/* What a thread registers, one that waits already hears of. */
+/* A thread that already waits gets events of descriptors that another thread adds. */
 START_TEST(a_waiting_thread_hears_of_what_another_adds)
 {
 	struct weir__readiness *r = open_instance(true);
@@ -451,7 +450,7 @@ START_TEST(it_is_chosen_by_name_and_not_before_epoll)
 }
 END_TEST
 
-/* Whatever the one is that it cannot have: nothing is left open. */
+/* Whichever descriptor cannot be opened, nothing is left open. */
 START_TEST(without_descriptors_there_is_no_instance)
 {
 	const struct weir_backend_ops *ops = weir__backend_find("kqueue");
@@ -490,7 +489,7 @@ int main(int argc, char **argv)
 		TESTING(a_wake_before_the_wait_and_during, .rounds = 2),
 		TESTING(wakes_that_nobody_fetches, .rounds = 2),
 		TESTING(every_wake_arrives, .rounds = 2),
-		/* ThreadSanitizer holds signals back, and for good from who waits in a system call. */
+		/* ThreadSanitizer delays signals, for ever if the thread waits in a system call. */
 		TESTING(a_handler_wakes_the_thread_that_it_interrupts, .needs = "nosan"),
 		TESTING(a_waiting_thread_hears_of_what_another_adds),
 		TESTING(it_is_chosen_by_name_and_not_before_epoll),

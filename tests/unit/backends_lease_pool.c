@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* backends_lease_pool.c: the pool of leased blocks, alone and behind epoll. */
+/* backends_lease_pool.c: the pool of blocks for leases, by itself and under epoll. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,7 +41,7 @@ START_TEST(lease_is_held_only_with_data)
 	ck_assert_int_eq(finish(&op), 4);
 	ck_assert_ptr_eq(second.data, first);
 	give_back(&second);
-	/* The end of the stream holds nothing. */
+	/* At the end of the stream the receive holds no block. */
 	submit(lease_op(&op, &h, &lease));
 	close(peer);
 	ck_assert_int_eq(finish(&op), 0);
@@ -95,7 +95,7 @@ START_TEST(leases_given_back_elsewhere)
 		for (unsigned i = 0; i < 200; i++)
 			ck_assert_uint_eq(crossing[i].data[63], i);
 		pthread_create(&thread, NULL, give_elsewhere, NULL);
-		/* The owner goes on taking and giving meanwhile. */
+		/* Meanwhile the owner takes and returns blocks. */
 		for (unsigned i = 0; i < 500; i++) {
 			uint32_t token;
 
@@ -105,7 +105,7 @@ START_TEST(leases_given_back_elsewhere)
 		pthread_join(thread, NULL);
 		ck_assert_uint_eq(weir__lease_pool_out(pool), 0);
 	}
-	/* Nothing was lost: as many blocks as at the most were out, and one. */
+	/* No block was lost: there are as many as were lent at the most, and one more. */
 	ck_assert_uint_le(pool->fresh, 201);
 }
 END_TEST
@@ -135,7 +135,7 @@ static size_t burst(struct weir__lease_pool *pool, unsigned blocks)
 	return peak;
 }
 
-/* 64 MiB of leases at once, then quiet: a sleeping worker gives them back. */
+/* 64 MiB of leases at once, and then none: a sleeping worker releases their memory. */
 START_TEST(burst_gives_its_memory_back)
 {
 	struct weir__lease_pool *pool = pool_of(be0);
@@ -148,21 +148,23 @@ START_TEST(burst_gives_its_memory_back)
 	ck_assert_uint_eq(pool->hot_len, WEIR__LEASE_KEEP);
 	ck_assert_uint_eq(weir__lease_pool_out(pool), 0);
 	ck_assert_uint_le(resident(), before + (4u << 20));
-	/* And works as before. */
+	/* The pool still works. */
 	burst(pool, 100);
 	ck_assert_uint_eq(weir__lease_pool_out(pool), 0);
 	ck_assert_uint_eq(pool->fresh, 4096);
 }
 END_TEST
 
-/* A worker that never sleeps gives back what it did not need between two trims. */
+/* A worker that never sleeps releases the blocks that it did not need between two trims. */
 START_TEST(busy_worker_gives_back_too)
 {
 	struct weir__lease_pool *pool = pool_of(be0);
 	uint32_t token;
 
 	burst(pool, 256);
-	/* One trim to learn how low it gets, three of at most 64 blocks. */
+	/*
+	 * The first trim learns the low-water mark; the next three release at most 64 blocks each.
+	 */
 	for (unsigned i = 0; i < 6 * 1024; i++) {
 		ck_assert_ptr_nonnull(weir__lease_pool_take(pool, true, &token));
 		turn();
@@ -173,7 +175,7 @@ START_TEST(busy_worker_gives_back_too)
 }
 END_TEST
 
-/* Every chunk, and the links behind its blocks. */
+/* Every chunk of blocks, and the links of its blocks. */
 START_TEST(what_a_pool_lends_lies_on_its_node)
 {
 	struct weir__lease_pool pool;
@@ -219,7 +221,7 @@ START_TEST(pool_grows_far)
 	for (unsigned i = 0; i < MANY; i++)
 		weir__lease_pool_give(&pool, i >= 100, token[i]);
 	ck_assert_uint_eq(weir__lease_pool_out(&pool), 0);
-	/* A sibling takes one after the other from what others gave, and loses none. */
+	/* A sibling takes blocks that others returned one by one, and loses none. */
 	for (unsigned i = 0; i < 100; i++)
 		ck_assert_ptr_nonnull(weir__lease_pool_take(&pool, false, &token[i]));
 	ck_assert_uint_eq(pool.fresh, MANY);
@@ -249,7 +251,7 @@ static void *give_each(void *arg)
 	return NULL;
 }
 
-/* Whoever is last gives it back, and nobody else does. */
+/* Only the last holder returns the block. */
 START_TEST(a_block_with_three_holders)
 {
 	struct holders *held = malloc(sizeof(*held));

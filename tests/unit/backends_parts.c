@@ -47,7 +47,7 @@ int turn_of(struct weir_backend *be, uint64_t deadline)
 {
 	int n = be->ops->poll(be, deadline, false);
 
-	/* The requests of a thread that has ended were made again, and that is all. */
+	/* This call only repeated the requests of a thread that has ended. */
 	if (n == -ECANCELED || n == -EFAULT)
 		n = 0;
 	ck_assert_int_ge(n, 0);

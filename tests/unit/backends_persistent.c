@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_persistent.c: errors that do not pass, on each backend and scheduler: a
- * system call that a filter lets fail for good, a backend that cannot wait, a
- * queue that stays full. Nothing is tried without end; what goes on beside it goes on,
- * and who asked gets an answer.
+ * backends_persistent.c: persistent errors, on each backend and scheduler: a system call that a
+ * filter makes fail for good, a backend that cannot wait, a queue that stays full. Nothing may be
+ * retried without end, other tasks must go on, and the failing call must return.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -23,7 +22,10 @@
 
 /* ---- filters ------------------------------------------------------------------------------ */
 
-/* From here on the calls fail with that errno, on all threads; false where that cannot be arranged. */
+/*
+ * Makes the system calls fail on all threads from now on. Returns false if filters are not
+ * available.
+ */
 static bool forbid(const int *calls, unsigned n, int err)
 {
 	struct sock_filter code[32];
@@ -94,7 +96,7 @@ static struct weir_rt_config config(int kind)
 	return cfg;
 }
 
-/* False: it has skipped. */
+/* Makes the runtime. Returns false if the test was marked as skipped. */
 static bool make(const struct weir_rt_config *cfg)
 {
 	if (weir_rt_new(cfg, &rt) == 0)
@@ -132,7 +134,10 @@ static int client_of(struct weir_listener *listener)
 	return fd;
 }
 
-/* What the accept answers; something else goes on meanwhile. A ring accepts without the call. */
+/*
+ * Returns the result of an accept, while another task runs. io_uring accepts without the system
+ * call.
+ */
 static int accept_body(void *arg)
 {
 	int err = *(int *)arg, client, rc;
@@ -176,14 +181,14 @@ START_TEST(an_accept_that_is_forbidden_says_so)
 }
 END_TEST
 
-/* As if each connection in the queue had died: some are passed over, but not without end. */
+/* As if every queued connection were broken: some are skipped, but not without end. */
 START_TEST(an_accept_that_finds_only_the_dead_says_so)
 {
 	accept_fails_with(_i, ECONNABORTED);
 }
 END_TEST
 
-/* ---- calls that are interrupted for good -------------------------------------------------- */
+/* ---- calls that are always interrupted ---------------------------------------------------- */
 
 static const int transfers[] = { SYS_recvfrom, SYS_sendto, SYS_sendmsg, SYS_recvmsg };
 
@@ -268,7 +273,7 @@ static int io_error(void)
 	return m.io_error;
 }
 
-/* A spin makes some 20 calls a millisecond. */
+/* Sleeps, and checks that the wait is not called often: a spinning worker makes 20 calls per ms. */
 static void sleep_without_spinning(void)
 {
 	uint64_t before = waits_made(), from = weir_now(), ms;
@@ -289,7 +294,7 @@ static int deaf_body(void *arg)
 	sleep_without_spinning();
 	YIELD_UNTIL(get(&said->failed) > 0);
 	ck_assert_int_eq(io_error(), said->err);
-	/* Others are heard. */
+	/* Wakes from other threads still arrive. */
 	thread = thread_start(spawn_outside, &ran);
 	while (!get(&ran))
 		ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
@@ -325,7 +330,7 @@ START_TEST(a_wait_that_fails_for_good_does_not_spin)
 }
 END_TEST
 
-/* A listener has an accept in the kernel, which never hears that it is to give it up. */
+/* The listener has an accept in the kernel, and the cancel never reaches the kernel. */
 static int closing_body(void *arg)
 {
 	struct weir_listener *listener;
@@ -337,7 +342,7 @@ static int closing_body(void *arg)
 			 -ETIMEDOUT);
 	if (!forbid_waits(ENOMEM))
 		testing_skip("no seccomp filters here");
-	/* Work that the ring has put off until it is entered. */
+	/* This leaves work that the ring does only when it is entered. */
 	close(client_of(listener));
 	weir_listener_close(listener);
 	return weir_sleep(WEIR_MSEC);
@@ -350,13 +355,15 @@ START_TEST(a_listener_is_closed_while_the_wait_fails)
 	if (!make(&cfg))
 		return;
 	ck_assert_int_eq(weir_rt_block_on(rt, closing_body, NULL), 0);
-	/* What the kernel has, it has: that the runtime comes to its end is all there is to ask for. */
+	/*
+	 * The kernel cannot be told to give the accept up. It only matters that the runtime ends.
+	 */
 	(void)weir_rt_shutdown(rt, 100 * WEIR_MSEC);
 	weir_rt_free(rt);
 }
 END_TEST
 
-/* A backend like another, only that it cannot wait while this is so. */
+/* A copy of another backend's ops, with a wait that fails while a flag is set. */
 static struct weir_backend_ops moody;
 static const struct weir_backend_ops *sound;
 static unsigned in_a_mood;
@@ -380,7 +387,7 @@ static int heal(void *arg)
 	return 0;
 }
 
-/* One worker: with two, each has its own word to say. */
+/* With one worker, because each worker reports for itself. */
 START_TEST(a_wait_that_works_again_is_said_to)
 {
 	struct weir_rt_config cfg = config(_i);
@@ -416,7 +423,7 @@ struct full {
 	int listener;
 	int clients[16];
 	unsigned len;
-	unsigned waits;			/* a connect waits for room */
+	unsigned waits;			/* whether a connect waits for room */
 };
 
 static void full_begin(struct full *f)
@@ -525,7 +532,7 @@ START_TEST(a_unix_connect_that_waits_for_room_is_aborted)
 }
 END_TEST
 
-/* Nothing can be waited for: the reason is the answer. */
+/* Without timers it is not possible to wait for room, so the connect returns the error. */
 START_TEST(without_a_time_driver_a_full_queue_is_the_answer)
 {
 	struct weir_rt_config cfg = config(_i);
@@ -549,7 +556,7 @@ int main(int argc, char **argv)
 		KIND(calls_that_are_always_interrupted_answer),
 		TESTING(a_wait_that_fails_for_good_does_not_spin, .rounds = KINDS * WAIT_ERRORS),
 		KIND(a_listener_is_closed_while_the_wait_fails,
-		     /* What waits in a ring that nobody can enter keeps its memory. */
+		     /* Requests in a ring that cannot be entered keep their memory. */
 		     .flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
 		KIND(a_wait_that_works_again_is_said_to),
 		KIND(a_unix_connect_waits_for_room_without_spinning),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* backends_registry.c: finding a backend by its name, and choosing one. */
+/* backends_registry.c: finding a backend by name, and choosing one. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -46,7 +46,7 @@ START_TEST(choice_by_name_environment_and_itself)
 	setenv("WEIR_BACKEND", "nope", 1);
 	ck_assert_int_eq(weir__backend_choose(NULL, &c), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(c.why, "'nope'"));
-	/* A name counts for more than the environment, auto too. */
+	/* A name, even "auto", takes precedence over the environment. */
 	ck_assert_int_eq(weir__backend_choose("epoll", &c), 0);
 	ck_assert_int_eq(weir__backend_choose("auto", &c), 0);
 	setenv("WEIR_BACKEND", "", 1);
@@ -55,7 +55,7 @@ START_TEST(choice_by_name_environment_and_itself)
 }
 END_TEST
 
-/* The choice of auto that fails when it is used makes way for the next, and says so. */
+/* If the first choice of "auto" fails when it is used, the next is taken, with a note. */
 START_TEST(auto_falls_back)
 {
 	struct weir__backend_choice c;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_retry.c: operations that a backend gives back to their tasks, on the way
- * between the two: cancelled, timed out, aborted, their stream closed, another
- * reader behind them. What is lost or told twice is a byte that is missing or
- * that comes twice; what is not let go of hangs the shutdown or leaks a file.
+ * backends_retry.c: operations that a backend gives back to their tasks to be tried again. On the
+ * way between the two, they are cancelled, time out, are aborted, have their stream closed, or have
+ * another reader behind them. An error shows as a byte that is missing or comes twice, as a
+ * shutdown that hangs, or as a leaked descriptor.
  */
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "tests/unit/runtimes.h"
 
-/* Two ends of a stream, by turns of each family: they differ in what is known of readiness. */
+/* Makes a stream, TCP or Unix in turn: the backend knows different things about their readiness. */
 static void pair(unsigned kind, struct weir_tcp *ret_ends[2])
 {
 	struct weir_listener *listener;
@@ -38,7 +38,7 @@ static uint32_t scatter(uint32_t *seed)
 	return *seed;
 }
 
-/* On a fiber: a little of the time in which things cross. */
+/* Lets a random short time pass, so that events cross in different ways. */
 static void dawdle(uint32_t *seed)
 {
 	uint32_t n = scatter(seed);
@@ -116,7 +116,7 @@ static int recv_numbers(void *arg)
 	return (int)got;
 }
 
-/* How many deadlines passed. */
+/* Runs both tasks. Returns how many deadlines passed. */
 static unsigned run_flow(unsigned kind, unsigned bytes)
 {
 	struct flow flow = { .bytes = bytes };
@@ -151,8 +151,8 @@ static int recv_one(void *arg)
 }
 
 /*
- * The byte went to the aborted reader, or it is still there. With a thief it may be gone when the
- * reader, which was told that it is there, comes for it: then only the abort ends it.
+ * The aborted reader has the byte, or it is still in the stream. With a thief, the byte may be gone
+ * when the reader tries again after the event: then only the abort ends the reader.
  */
 static void abort_a_reader(struct weir_tcp *ends[2], bool thief, uint32_t *seed)
 {
@@ -198,7 +198,7 @@ ON_EACH(an_aborted_reader_took_the_byte_or_left_it)
 
 /* ---- close ---- */
 
-/* A reader that says when it waits: from then on its stream may be closed. */
+/* A reader that signals when it waits. From then on its stream may be closed. */
 struct reader {
 	struct weir_op op;
 	struct weir_tcp *conn;
@@ -215,7 +215,7 @@ static int reader_poll(void *state, struct weir_cx *cx)
 	if (!r->begun)
 		weir_op_init_recv(&r->op, weir_tcp_handle(r->conn), &r->byte, 1, 0);
 	rc = weir_poll(&r->op.future, cx);
-	/* Pending without being armed: its budget was used up, it has not begun. */
+	/* If it is pending without a waker, its budget was used up and it has not begun. */
 	if (rc != WEIR_PENDING || r->op.leaf.waker.ops) {
 		if (!r->begun)
 			set(r->waiting, 1);
@@ -235,7 +235,7 @@ static void spawn_reader(struct weir_tcp *conn, unsigned *waiting, struct weir_t
 	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, ret_task), 0);
 }
 
-/* What the reader had of it; -ECANCELED if the close came first. */
+/* Returns the reader's result; -ECANCELED if the close came first. */
 static int close_under_a_reader(unsigned kind, uint32_t *seed)
 {
 	struct weir_tcp *ends[2];
@@ -271,7 +271,7 @@ ON_EACH(a_stream_is_closed_while_its_reader_is_on_the_way)
 	return 0;
 }
 
-/* Abort and close at once: the op is given up, and its handle closed by whoever comes last. */
+/* Abort and close at once: the op is cancelled, and whichever comes last closes the handle. */
 ON_EACH(a_stream_is_closed_and_its_reader_aborted)
 {
 	uint32_t seed = 161803398u;
@@ -293,7 +293,7 @@ ON_EACH(a_stream_is_closed_and_its_reader_aborted)
 		weir_tcp_close(ends[1]);
 		weir_task_abort(reader);
 		ck_assert_int_eq(weir_task_join(reader, NULL), 0);
-		/* The end of a stream that is closed, not only given up. */
+		/* The peer sees that the stream was closed. */
 		ck_assert_int_le(weir_tcp_recv(ends[0], &byte, 1), 0);
 		weir_tcp_close(ends[0]);
 	}

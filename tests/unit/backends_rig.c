@@ -10,7 +10,7 @@
 #include "core/worker.h"
 #include "tests/unit/backends_rig.h"
 
-/* ---- calls that are counted, and made to fail -------------------------------------------- */
+/* ---- counting system calls, and making them fail ------------------------------------------ */
 
 unsigned calls[CALLS];
 static int fail_errno[CALLS];
@@ -42,7 +42,7 @@ void fail_next(enum call what, int err, unsigned times)
 	fail_times[what] = times;
 }
 
-/* The world goes on between a call and what is made of what it found. */
+/* Calls the hooks that run after a system call, before the backend sees its result. */
 static ssize_t found(ssize_t n)
 {
 	void (**hook)(void) = n > 0 ? &meanwhile_found : &meanwhile;
@@ -91,8 +91,8 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 }
 
 /*
- * What the backend calls without the C library's wrappers. As the C library does, it takes six
- * arguments from whoever passes fewer: where they are is the caller's stack.
+ * Replaces syscall(), with which the backend makes some calls. Like the C library's, it always
+ * reads six arguments: if the caller passed fewer, the rest is garbage from the caller's stack.
  */
 __attribute__((no_sanitize_address)) long syscall(long number, ...)
 {
@@ -133,7 +133,7 @@ int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
 		       : (int)raw(SYS_epoll_pwait, epfd, events, max, timeout, NULL, 8);
 }
 
-/* ---- the core's side ---------------------------------------------------------------------- */
+/* ---- the core's functions ----------------------------------------------------------------- */
 
 _Thread_local unsigned detached;
 unsigned detached_by_all;	/* atomic */
@@ -142,7 +142,7 @@ void weir_backend_complete(struct weir_op *op, int res)
 {
 	uint8_t state = weir__load(&op->state, WEIR_RELAXED);
 
-	/* RETRY: a cancel that crossed the giving back. */
+	/* WEIR_OP_RETRY: a cancel came while the op was being given back. */
 	ck_assert(state == WEIR_OP_INFLIGHT || state == WEIR_OP_RETRY);
 	op->res = res;
 	/* Pairs with the load in is_done. */
@@ -160,7 +160,7 @@ void weir_backend_detached(struct weir_handle *h)
 {
 	void (*released)(struct weir_handle *) = h->released;
 
-	/* What touches it from here on, touches freed memory. */
+	/* The memory may be freed from now on: whoever reads it gets garbage. */
 	memset(h, 0xa5, sizeof(*h));
 	detached++;
 	weir__fetch_add(&detached_by_all, 1u, WEIR_RELAXED);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_rig.h: the stand on which the tests of the readiness adaptor run it: epoll, two
- * instances, the kernel's own sockets, and no core.
+ * backends_rig.h: the test rig of the readiness adaptor: two instances of epoll on real
+ * sockets, without the core.
  *
- * The rig completes operations itself, by writing the result down, and says which worker the
- * thread is. It also stands between the backend and the C library for a few calls, to count
- * them, to make them fail, and to let the world go on at the wrong moment.
+ * The rig replaces the core's functions: it records results of operations, and sets which
+ * worker the current thread is. It also wraps a few system calls, to count them, to make them
+ * fail, and to run a hook at critical moments.
  */
 #ifndef WEIR_TESTS_BACKENDS_RIG_H
 #define WEIR_TESTS_BACKENDS_RIG_H
@@ -23,10 +23,10 @@
 #include "backends/registry.h"
 #include "tests/unit/backends_parts.h"
 
-/* A case on two fresh instances, on be0's worker. */
+/* A case with two new instances, which runs on be0's worker. */
 #define CASE(name, ...) TESTING(name, .setup = setup, .teardown = teardown, ##__VA_ARGS__)
 
-/* ---- calls that are counted, and made to fail -------------------------------------------- */
+/* ---- counting system calls, and making them fail ------------------------------------------ */
 
 enum call {
 	RECV,
@@ -41,14 +41,14 @@ enum call {
 };
 
 extern unsigned calls[CALLS];
-/* The C library's syscall(), since the rig has one of its own. */
+/* The C library's syscall(), which the rig replaces. */
 extern long (*raw)(long number, ...);
-/* Called once, after a call has found nothing and before its caller learns of it. */
+/* A hook that runs once, after a call has found nothing and before it returns. */
 extern void (*meanwhile)(void);
-/* The same, after a receive that has found something. */
+/* The same, after a receive that has found bytes. */
 extern void (*meanwhile_found)(void);
 
-/* The next so many calls fail with that errno. */
+/* Makes the next `times` calls fail with err. */
 void fail_next(enum call what, int err, unsigned times);
 void forget_calls(void);
 
@@ -59,27 +59,27 @@ void teardown(void);
 
 /* The instance whose worker this thread is. */
 struct weir_backend *own(void);
-/* One look. */
+/* Polls once without waiting. */
 int turn(void);
 
-/* From here on be0 waits for events by that function, which may ask the real one. */
+/* From now on be0 waits for events with this function, which may call the real one. */
 extern const struct weir__poller_ops *real_poller;
 void intercept_wait(int (*wait)(struct weir__readiness *, struct weir__event *, int, int64_t));
 void release_wait(void);
 
 /* ---- ops ---------------------------------------------------------------------------------- */
 
-/* To is_done one that was given back is one to submit again; and it goes to the backend to be cancelled. */
+/* Cancels through the backend. is_done() submits ops again that the backend has given back. */
 void cancel(struct weir_op *op);
 
 /* ---- sockets ------------------------------------------------------------------------------ */
 
-/* Handles that are gone: of this thread, of all of them. */
+/* How many handles were detached, on this thread and on all threads. */
 extern _Thread_local unsigned detached;
 extern unsigned detached_by_all;	/* atomic */
 
 void detach(struct weir_handle *h);
-/* Send until the socket takes no more. Returns the bytes. */
+/* Sends until the socket takes no more. Returns how many bytes that were. */
 size_t fill(struct weir_handle *h);
 
 #endif

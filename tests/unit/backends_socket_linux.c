@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backends_socket_linux.c: the program that steers connections: that it says of each
- * CPU what the table says and gives the rest by weight, and that the kernel takes it, the
- * longest too.
+ * backends_socket_linux.c: the BPF program that steers connections to shards. It must map each CPU
+ * as the table says and distribute the others by weight, and the kernel must accept it, even the
+ * longest.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The file itself: what is looked at is the program, before the kernel has it. */
+/* Includes the file itself, to test the program before the kernel gets it. */
 #include "backends/socket_linux.c" /* NOLINT(bugprone-suspicious-include) */
 #include "tests/support/testing.h"
 
 #define LONGEST (3 + 2 * 1024 + 2 * 9)
 
-/* The instructions that it is made of. No assertion that holds: each costs a write. */
+/* Interprets the program. It asserts only on errors, because every assertion costs a write. */
 static unsigned run(const struct sock_filter *code, unsigned len, unsigned cpu, uint32_t random)
 {
 	uint32_t a = 0;
@@ -84,7 +84,7 @@ START_TEST(the_program_says_what_the_table_says)
 }
 END_TEST
 
-/* Of numbers that lie evenly over all that there are, each shard gets its part. */
+/* Over evenly spread random numbers, each shard gets its share. */
 START_TEST(the_lot_gives_each_shard_its_weight)
 {
 	static const uint16_t weights[][3] = {
@@ -124,7 +124,7 @@ static int listening(struct sockaddr_in *addr, bool first)
 	return fd;
 }
 
-/* As many CPUs as there can be, each another's than its neighbour. */
+/* The largest number of CPUs, with neighbours in different shards. */
 START_TEST(the_kernel_takes_the_longest)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET,
@@ -137,7 +137,7 @@ START_TEST(the_kernel_takes_the_longest)
 		shard[cpu] = cpu % 2;
 	for (unsigned i = 0; i < 256; i++)
 		weight[i] = 1;
-	ck_assert_int_lt(weir__socket_steer(one, &steering), 0);	/* it shares with nobody */
+	ck_assert_int_lt(weir__socket_steer(one, &steering), 0);	/* it is not in a group */
 	ck_assert_int_eq(weir__socket_share_port(one), 0);
 	other = listening(&addr, false);
 	rc = weir__socket_steer(one, &steering);
