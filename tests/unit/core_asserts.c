@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_asserts.c: what a debug build says of a program that uses weir wrongly: each mistake ends a
- * child with a sentence on standard error.
+ * core_asserts.c: how a debug build reports misuse of weir: each mistake ends a child process with
+ * a message on standard error.
  */
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -11,7 +11,7 @@
 
 /* ---- a child that dies ------------------------------------------------------------------- */
 
-/* Its status, and what it has said. */
+/* Runs a child. Returns what it wrote to standard error, and stores its exit status. */
 static const char *run_child(void (*child)(int arg), int arg, int *ret_status)
 {
 	static char text[4096];
@@ -59,7 +59,7 @@ static void expect_life(void (*child)(int arg), int arg)
 
 /* ---- initialized again ------------------------------------------------------------------- */
 
-/* Polls another one once, and is over. */
+/* A future that polls another one once and then finishes. */
 struct once {
 	struct weir_future future;
 	struct weir_future *other;
@@ -84,7 +84,7 @@ static void poll_once(struct weir_future *other)
 	ck_assert_int_eq(once.rc, WEIR_PENDING);
 }
 
-/* An accept has its operation set up by its first poll. */
+/* The operation of an accept is initialized only at its first poll. */
 static int initialize_twice(void *arg UNUSED)
 {
 	struct futures futures;
@@ -119,7 +119,7 @@ START_TEST(a_future_initialized_again_while_it_is_pending)
 }
 END_TEST
 
-/* By whom it does not matter: the wheel notices with the next timer of the slot. */
+/* The wheel notices when the next timer is put into the same slot. */
 static void file_twice(int arg UNUSED)
 {
 	static struct weir__wheel wheel;
@@ -138,7 +138,7 @@ START_TEST(a_timer_cleared_while_it_is_filed)
 }
 END_TEST
 
-/* ---- a delay for a deadline -------------------------------------------------------------- */
+/* ---- a delay in place of a deadline ------------------------------------------------------ */
 
 enum {
 	BY_SLEEP,
@@ -188,7 +188,7 @@ static int wait_in_time(void *arg)
 
 #define STARTED (3600 * WEIR_SEC)
 
-/* On a clock that showed an hour when the runtime was made. */
+/* Runs on a test clock that showed an hour when the runtime was made. */
 static void wait_on_clock(struct wait_case c)
 {
 	struct weir_rt_config cfg = runtime_config(ON_CURRENT);
@@ -232,7 +232,7 @@ START_TEST(a_deadline_that_is_over_is_one)
 }
 END_TEST
 
-/* ---- after its runtime ------------------------------------------------------------------- */
+/* ---- streams used after their runtime was freed ------------------------------------------ */
 
 static struct weir_tcp *stale;
 static struct weir_listener *stale_listener;
@@ -270,7 +270,7 @@ static int use_stale(void *arg)
 	return 0;
 }
 
-/* The second is there before the first goes, so that it has other memory. */
+/* The second runtime is made before the first is freed, so that their addresses differ. */
 static void use_in_the_next(int how)
 {
 	struct weir_rt_config cfg = runtime_config(ON_ONE);

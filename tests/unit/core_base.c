@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The texts of results. */
+/* core_base.c: the texts for result codes. */
 #include <string.h>
 
 #include "tests/support/testing.h"
@@ -16,7 +16,7 @@ static bool is_among(int code, const int *codes, size_t count)
 	return false;
 }
 
-/* A FIFO that nobody reads, a bind that is forbidden: it is the system that speaks. */
+/* Such errnos come from system calls, so the C library's text is right. */
 START_TEST(an_errno_is_told_in_the_words_of_the_system)
 {
 	for (int err = 1; err < 200; err++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_fiber.c: tests of core/fiber/fiber.c and the switches: what survives one, results,
- * migration between threads, the price of a parked fiber, overflow and its report,
- * where a backtrace ends. Built a second time with WEIR_FIBER_UCONTEXT.
+ * core_fiber.c: tests core/fiber/fiber.c and the context switches: registers that survive a switch,
+ * results, migration between threads, the memory of a parked fiber, the report of a stack overflow,
+ * the end of a backtrace. Built a second time with WEIR_FIBER_UCONTEXT.
  */
 #include <errno.h>
 #include <execinfo.h>
@@ -34,7 +34,7 @@ static void teardown(void)
 	weir__stack_pool_fini(&pool);
 }
 
-/* What most bodies get: themselves, and something to count. */
+/* The argument of most bodies: their own fiber, and a counter. */
 struct body {
 	struct weir__fiber *self;
 	int count;
@@ -178,7 +178,7 @@ START_TEST(stack_is_reused_most_recent_first)
 }
 END_TEST
 
-/* Registers: enough live values on both sides that every kept register holds one. */
+/* Registers: enough live values on both sides to fill every callee-saved register. */
 
 #define MIX(v, i) ((v)[i] = (v)[i] * 3 + (v)[(i) + 1])
 
@@ -235,7 +235,7 @@ START_TEST(registers_survive)
 END_TEST
 
 #if defined(__x86_64__) && !WEIR__ASAN && !WEIR__TSAN
-/* Exactly: each kept register is loaded, the call made, each compared. */
+/* Loads each callee-saved register, makes the call, and compares each register. */
 static uint64_t kept_changed(bool (*call)(struct weir__fiber *), struct weir__fiber *f)
 {
 	uint64_t bad;
@@ -266,7 +266,7 @@ static bool suspend_true(struct weir__fiber *f)
 
 static int exact_registers(struct body *b)
 {
-	/* Wipes what the other side has put there. */
+	/* Overwrites the values that the other side has loaded. */
 	__asm__ volatile("xorl %%r12d, %%r12d\n xorl %%r13d, %%r13d\n xorl %%r14d, %%r14d\n"
 			 "xorl %%r15d, %%r15d\n xorl %%ebx, %%ebx\n"
 			 ::: "rbx", "r12", "r13", "r14", "r15");
@@ -291,7 +291,7 @@ START_TEST(registers_survive_exactly)
 END_TEST
 #endif
 
-/* Alignment: an aligned vector store faults on a stack that is off by eight. */
+/* Alignment: an aligned vector store faults if the stack is off by eight bytes. */
 static int aligned_locals(struct body *b)
 {
 	typedef float vec __attribute__((vector_size(16)));
@@ -327,7 +327,7 @@ enum {
 	TURNS = 200
 };
 
-/* Not inlined is not enough: pthread_self is declared const, and so would this be. */
+/* The asm keeps the compiler from caching the result: pthread_self is declared const. */
 static WEIR_NOINLINE pthread_t current_thread(void)
 {
 	__asm__ volatile("" ::: "memory");
@@ -370,7 +370,7 @@ static void *mover(void *arg)
 				err = "finished too early or too late";
 		pthread_barrier_wait(m->meet);
 	}
-	/* Half of them end up in a pool they did not come from. */
+	/* Half of the stacks go back to a pool that they did not come from. */
 	for (int i = m->parity; i < MIGRANTS; i += 2) {
 		if (weir__fiber_result(m->bodies[i].self) != 0)
 			err = "did not migrate, or lost its frame";
@@ -421,7 +421,7 @@ START_TEST(abandon_gives_the_stack_back)
 	body_new(&b, abandoned);
 	ck_assert(!weir__fiber_resume(b.self));
 	weir__fiber_abandon(&pool, b.self);
-	/* Its frames are gone: the next one on that stack, and deep, is not disturbed. */
+	/* The abandoned frames must not disturb the next fiber on the same stack. */
 	body_new(&again, abandoned);
 	ck_assert_ptr_eq(again.self, b.self);
 	ck_assert(!weir__fiber_resume(again.self));
@@ -430,7 +430,7 @@ START_TEST(abandon_gives_the_stack_back)
 }
 END_TEST
 
-/* The price of a parked fiber */
+/* The memory of a parked fiber */
 
 static unsigned resident_pages(const struct weir__fiber *f)
 {
@@ -451,7 +451,7 @@ static int park_shallow(struct body *b)
 	return 0;
 }
 
-/* A sanitizer's frames are larger, and so are contexts that hold every register. */
+/* Frames are larger with sanitizers, and so are ucontexts, which hold every register. */
 #if WEIR__ASAN || WEIR__TSAN || defined(WEIR_FIBER_UCONTEXT)
 #define PARKED_PAGES 4
 #else
@@ -462,7 +462,7 @@ START_TEST(parked_costs_one_page)
 {
 	enum {
 		N = WEIR__TSAN ? 100 : 10000
-	}; /* more is too much for that checker */
+	}; /* with more, the sanitizer runs out of memory */
 	struct body *b = calloc(N, sizeof(*b));
 	unsigned pages = 0;
 
@@ -483,7 +483,7 @@ END_TEST
 
 /* Overflow */
 
-/* Exported, so that dladdr has its name. */
+/* Exported, so that dladdr finds its name. */
 WEIR_API int core_fiber_deeper(int n);
 
 static struct weir__stack_user deep_thought(void)

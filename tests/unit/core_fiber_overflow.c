@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_fiber_overflow.c: tests of core/fiber/overflow.c, on a guard without a fiber: the report,
- * the handlers that were there before, the alternate signal stack. With a fiber:
- * core_fiber.c.
+ * core_fiber_overflow.c: tests core/fiber/overflow.c on a guard page without a fiber: the report,
+ * signal handlers that were installed before, and the alternate signal stack. core_fiber.c tests
+ * overflows of fibers.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -66,7 +66,9 @@ static void touch_guard(void)
 	s.low[-1] = 1;
 }
 
-/* Not ours; volatile, so that the compiler does not know it either. */
+/*
+ * An address that is no guard of weir's. Volatile, so that the compiler cannot tell that it is bad.
+ */
 static volatile char *volatile bad = (volatile char *)8;
 
 static void touch_nothing(void)
@@ -146,7 +148,9 @@ static void install_on_several_threads(void)
 	*bad = 1;
 }
 
-/* Runtimes may start on several threads at once: none of them takes another's handler for it. */
+/*
+ * Several threads start runtimes at once. None may take weir's own handler for the earlier handler.
+ */
 START_TEST(installed_by_several_threads_the_handler_before_stays)
 {
 	int status;
@@ -187,7 +191,7 @@ START_TEST(altstack_per_thread)
 }
 END_TEST
 
-/* A sanitizer's, if it has one, is there again when the thread ends. */
+/* The alternate stack that was there before, for example a sanitizer's, is restored at the end. */
 static void *small_altstack_thread(void *arg)
 {
 	static char small[8192];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_fiber_stack.c: tests of core/fiber/stack.c: carving, guards and their fallback, reuse,
- * giving pages back, the number of mappings. The test tagged slow takes 4.3 GB.
+ * core_fiber_stack.c: tests core/fiber/stack.c: cutting regions into stacks, guards and their
+ * fallback, reuse, releasing pages, the number of mappings. The test tagged "slow" takes 4.3 GB.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -57,7 +57,7 @@ static unsigned resident_pages(struct weir__stack s)
 	return n;
 }
 
-/* Does writing there kill a child? */
+/* Returns whether writing to the address kills a child process. */
 static bool write_dies(char *at)
 {
 	int status;
@@ -151,7 +151,7 @@ START_TEST(guarded_by_mprotect)
 }
 END_TEST
 
-/* 400 mappings allowed, half of them for guards, two each: 100 stacks. */
+/* With 400 mappings allowed, half of them for guards, at two per stack: 100 stacks. */
 START_TEST(mprotect_refuses_beyond_its_share)
 {
 	struct weir__stack_pool pool, other;
@@ -169,7 +169,7 @@ START_TEST(mprotect_refuses_beyond_its_share)
 	ck_assert_int_eq(weir__stack_get(&pool, &extra), -ENOMEM);
 	ck_assert_ptr_nonnull(strstr(pool.reason, "vm.max_map_count"));
 	ck_assert_int_eq(weir__stack_get(&other, &extra), -ENOMEM);
-	/* One given back is one that can be had, in the other pool too. */
+	/* A returned stack can be taken again, in the other pool too. */
 	weir__stack_put(&pool, s[7]);
 	weir__stack_pool_trim(&pool, 0);
 	ck_assert_int_eq(weir__stack_get(&other, &extra), 0);
@@ -184,12 +184,12 @@ START_TEST(mprotect_refuses_beyond_its_share)
 }
 END_TEST
 
-/* What was refused is not lost: once the limit is raised the region can be filled. */
+/* Slots that were refused are not lost: once the limit is raised, the region can be filled. */
 START_TEST(refused_slots_stay_available)
 {
 	enum {
 		N = 1024
-	}; /* as many as one region has */
+	}; /* the number of stacks in a region */
 	struct weir__stack_pool pool;
 	struct weir__stack *s = calloc(N, sizeof(*s));
 	int got = 0;
@@ -212,7 +212,7 @@ START_TEST(refused_slots_stay_available)
 }
 END_TEST
 
-/* A region that was used up and given back is used again before a new one is made. */
+/* A region whose stacks were all returned is used again before a new one is mapped. */
 START_TEST(full_region_is_reused)
 {
 	struct weir__stack_pool pool;
@@ -272,7 +272,7 @@ START_TEST(no_stack_is_given_twice)
 		int p = seed >> 30 & 1;
 
 		if (s[i].low) {
-			/* Its owner's mark is still there: nobody else has it. */
+			/* The owner's mark is unchanged: nobody else has used the stack. */
 			ck_assert_int_eq(*(int *)(void *)s[i].low, i);
 			weir__stack_put(&pool[p], s[i]);
 			s[i].low = NULL;
@@ -290,7 +290,7 @@ START_TEST(no_stack_is_given_twice)
 }
 END_TEST
 
-/* A crowd that leaves takes its pages with it, and the guards stay. */
+/* When many stacks are returned, their pages are released. Their guards stay. */
 START_TEST(pages_come_back)
 {
 	enum {
@@ -396,7 +396,7 @@ START_TEST(other_size_goes_home)
 }
 END_TEST
 
-/* A guard of more than a page takes nothing from the stack above it, nor from the one below. */
+/* A guard of several pages takes no room from the stacks above and below it. */
 static void guards_of(size_t asked, size_t got)
 {
 	struct weir__stack_pool pool, other;
@@ -420,7 +420,7 @@ static void guards_of(size_t asked, size_t got)
 	for (int i = 0; i < 3; i++)
 		for (size_t at = 0; at < s[i].bytes; at += PAGE)
 			ck_assert_int_eq(s[i].low[at], 0x5a);
-	/* It goes home, not to a pool of stacks with other guards. */
+	/* The stack goes back to its own pool, not to one with other guards. */
 	weir__stack_put(&other, s[0]);
 	ck_assert_uint_eq(other.hot, 0);
 	ck_assert_int_eq(weir__stack_get(&other, &s[0]), 0);
@@ -444,7 +444,7 @@ START_TEST(guards_of_any_width)
 }
 END_TEST
 
-/* MADV_GUARD_INSTALL, and MADV_POPULATE_READ to see that it did something. */
+/* Whether MADV_GUARD_INSTALL works. MADV_POPULATE_READ shows that it had an effect. */
 static bool have_guard_install(void)
 {
 	char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -472,7 +472,7 @@ static void many(unsigned n, unsigned long max_per_stack)
 	used = rss_bytes() - start;
 	printf("# %u stacks: %lu lines in maps, %.2f GB, %lu bytes each\n", n, map_lines(),
 	       (double)used / 1e9, used / n);
-	/* A sanitizer's shadow has mappings and pages of its own. */
+	/* Not under sanitizers, whose shadow memory has mappings and pages, too. */
 	if (!WEIR__ASAN && !WEIR__TSAN) {
 		ck_assert_uint_lt(map_lines(), 200);
 		ck_assert_uint_le(used / n, max_per_stack);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_futex.c: sleeping on a word, and waking. Built twice: over the system's
- * futexes, and over the table that stands in for them elsewhere.
+ * core_futex.c: sleeping on a word, and waking. Built twice: over the system's futexes, and over
+ * the table that replaces them on systems without.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -58,7 +58,7 @@ static void *sleep_for_good(void *arg)
 	return NULL;
 }
 
-/* Yielding: those who are to sleep need the CPU first. */
+/* Yields until n threads sleep: they may need this CPU to get there. */
 static void await_asleep(unsigned n)
 {
 	while (weir__load(&asleep, WEIR_SEQ_CST) < n)
@@ -95,7 +95,7 @@ START_TEST(all_that_sleep_are_woken)
 }
 END_TEST
 
-/* Each wake lets one go, whether it sleeps yet or is about to. */
+/* Each wake releases one thread, whether it sleeps already or is about to. */
 START_TEST(they_are_woken_one_at_a_time)
 {
 	pthread_t threads[4];
@@ -110,7 +110,10 @@ START_TEST(they_are_woken_one_at_a_time)
 }
 END_TEST
 
-/* The other has the same place in a table of 64; whoever takes its wake leaves it asleep. */
+/*
+ * The two words share an entry of a table of 64. A wake for one must not release the other's
+ * thread.
+ */
 START_TEST(a_wake_is_for_one_word)
 {
 	pthread_t one, other;
@@ -128,7 +131,7 @@ START_TEST(a_wake_is_for_one_word)
 }
 END_TEST
 
-/* Two threads that hand a turn to and fro sleep for every wake that was lost. */
+/* Two threads pass a turn back and forth. After a lost wake both would sleep for ever. */
 #define TURNS 4000u
 
 static void *take_odd_turns(void *arg)
@@ -172,7 +175,7 @@ static void release_all(int signo)
 	release(&word, INT_MAX);
 }
 
-/* The handler runs wherever the sleeper is: before its sleep, in it, between the two. */
+/* The handler interrupts the thread before its sleep, during it, or between the two. */
 START_TEST(a_handler_wakes_the_thread_that_it_interrupts)
 {
 	pthread_t thread;
@@ -202,7 +205,7 @@ static void *wake_nobody_often(void *arg)
 	return NULL;
 }
 
-/* With many asleep in the same place of a table of 64, it takes time to find nobody. */
+/* Many threads sleep at the same entry of a table of 64, so that a wake takes long to find none. */
 START_TEST(a_handler_may_interrupt_a_wake)
 {
 	pthread_t sleepers[40], waker;
@@ -234,7 +237,7 @@ int main(int argc, char **argv)
 		TESTING(they_are_woken_one_at_a_time),
 		TESTING(a_wake_is_for_one_word),
 		TESTING(no_wake_is_lost),
-		/* ThreadSanitizer holds signals back, and for good from who waits in a system call. */
+		/* ThreadSanitizer delays signals, for ever if the thread waits in a system call. */
 		TESTING(a_handler_wakes_the_thread_that_it_interrupts, .needs = "nosan"),
 		TESTING(a_handler_may_interrupt_a_wake, .needs = "nosan"),
 	};

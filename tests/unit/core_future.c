@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_future.c: select and join-all, first over futures that follow a script,
- * polled by hand, then over real ones on each runtime; and awaiting on plain threads.
+ * core_future.c: select and join-all, first over scripted futures that are polled by hand, then
+ * over real ones on each kind of runtime; and awaiting on plain threads.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -15,9 +15,9 @@
 
 struct script {
 	struct weir_future future;
-	int ready_at;			/* the poll that has the result, from 1; 0 never */
+	int ready_at;			/* the poll that returns the result, from 1; 0: never */
 	int result;
-	int lets_go_at;			/* the poll after a cancel that ends it, from 1 */
+	int lets_go_at;			/* the poll after a cancel that finishes, from 1 */
 	int cancelled_result;
 	int polls, cancels, discards, polls_after_cancel;
 	bool finished;
@@ -84,7 +84,7 @@ START_TEST(the_lowest_that_is_ready_wins)
 	ck_assert_int_eq(results[1], 11);
 	ck_assert_int_eq(results[0], -ECANCELED);
 	ck_assert_int_eq(scripts[0].cancels, 1);
-	/* What came behind the winner is asked to stop before it is polled. */
+	/* A future after the winner is cancelled before it is polled. */
 	ck_assert_int_eq(results[2], -ECANCELED);
 	ck_assert_int_eq(scripts[2].cancels, 1);
 	ck_assert_int_eq(scripts[2].polls_after_cancel, scripts[2].polls);
@@ -149,7 +149,7 @@ START_TEST(a_fair_select_serves_all)
 }
 END_TEST
 
-/* However many selects of a thread take turns: what one sees is not every nth number of another's. */
+/* Several selects on one thread alternate. Each must be fair by itself. */
 START_TEST(fair_selects_that_take_turns_are_fair_each)
 {
 	for (unsigned selects = 2; selects <= 4; selects++)
@@ -248,9 +248,9 @@ START_TEST(a_cancelled_join_all_keeps_what_it_has)
 }
 END_TEST
 
-/* ---- real ones --------------------------------------------------------------------------- */
+/* ---- real futures ------------------------------------------------------------------------ */
 
-/* A lock, a pipe, a sleep and a blocking call to choose from. */
+/* A select between a semaphore, a pipe, a sleep and a blocking call. */
 struct choice {
 	struct weir_sem sem;
 	struct weir_sem_acquire_future lock;
@@ -382,14 +382,14 @@ ON_EACH(an_aborted_task_leaves_its_select)
 		ck_assert_int_eq(weir_task_join(task, &result), 0);
 		ck_assert_int_eq(result, -ECANCELED);
 	}
-	/* Nobody waits for the lock any more. */
+	/* The cancelled acquire does not wait any more, so the permit stays. */
 	weir_sem_release(&c.sem, 1);
 	ck_assert_int_eq(weir_sem_acquire_try(&c.sem, 1), 0);
 	choice_close(&c);
 	return 0;
 }
 
-/* Permits against a deadline that is due now: none may get lost. */
+/* Acquires whose deadline is due when a permit comes: no permit may get lost. */
 struct shop {
 	struct weir_sem sem;
 	unsigned served, gone;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_guard.c: the guard. A thread that says it is a worker may become an
- * owner; how it loses that against others is what is tested.
+ * core_guard.c: the guard. A worker may become its owner. The tests check how it loses the
+ * ownership when other threads come.
  */
 #include <dlfcn.h>
 #include <linux/membarrier.h>
@@ -16,9 +16,9 @@
 #include "core/guard.h"
 #include "tests/support/testing.h"
 
-/* ---- a kernel that refuses ---- */
+/* ---- making membarrier fail ---- */
 
-/* The C library's syscall(), since the one below is ours. */
+/* The C library's syscall(), which is replaced below. */
 static long (*raw)(long number, ...);
 
 static __attribute__((constructor)) void find_raw(void)
@@ -26,11 +26,11 @@ static __attribute__((constructor)) void find_raw(void)
 	raw = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
 }
 
-/* The next so many membarriers fail; and the expedited ones, until the process registers again. */
+/* The next refuse_next membarriers fail; expedited ones fail until the process registers again. */
 static int refuse_errno;
 static unsigned refuse_next;
 static bool registration_lost;
-static unsigned fences;		/* that succeeded */
+static unsigned fences;		/* how many membarriers succeeded */
 
 static int refusal(long cmd)
 {
@@ -61,7 +61,7 @@ long syscall(long number, ...)
 
 /* ---- workers ---- */
 
-static int a_worker;			/* only its address is used */
+static int a_worker;			/* its address stands for a worker */
 
 static void be_a_worker(void)
 {
@@ -91,7 +91,7 @@ static void touch_from_elsewhere(struct weir__guard *g)
 	pthread_join(t, NULL);
 }
 
-/* Whether this machine has membarrier(2); without it there are no owners to test. */
+/* Whether this machine has membarrier(2); without it guards have no owners. */
 static bool owners_exist(void)
 {
 	struct weir__guard g;
@@ -174,7 +174,10 @@ static void revoke_one(void)
 	ck_assert(!take_and_drop(&g));
 }
 
-/* It asks in three ways, in vain; once more; and the third time the first one is refused. */
+/*
+ * The guard tries three ways to fence. Here all three fail, twice, and in the third round the first
+ * way fails once more. Only after a fence may the other thread enter.
+ */
 START_TEST(nobody_comes_in_before_the_kernel_has_fenced)
 {
 	struct weir__guard g;
@@ -188,7 +191,7 @@ START_TEST(nobody_comes_in_before_the_kernel_has_fenced)
 	revoke_one();
 	ck_assert_uint_eq(refuse_next, 0);
 	ck_assert_uint_eq(fences, 2);
-	/* A kernel that has refused once is not asked for more. */
+	/* After a refusal guards have no owners any more. */
 	weir__guard_init(&g);
 	take_and_drop(&g);
 	ck_assert(!take_and_drop(&g));
@@ -215,7 +218,7 @@ enum {
 
 static struct {
 	struct weir__guard guard;
-	unsigned long count;		/* plain: the guard is what protects it */
+	unsigned long count;		/* not atomic: only the guard protects it */
 	unsigned started;		/* atomic */
 } cell[GUARDS];
 
@@ -237,7 +240,7 @@ static void *count_as_owner(void *arg)
 	return NULL;
 }
 
-/* Breaks in while the owner is at it. */
+/* Takes the guard again and again while the owner uses it. */
 static void *count_as_intruder(void *arg)
 {
 	int i, k;
@@ -305,7 +308,7 @@ START_TEST(an_intruder_waits_until_the_owner_is_out)
 	ck_assert_int_eq(pthread_create(&t, NULL, break_in, &g), 0);
 	while (__atomic_load_n(&g.owner, __ATOMIC_RELAXED) == me)
 		sched_yield();
-	/* It is at the door now; give it every chance to come in too early. */
+	/* The intruder waits now. Give it time to enter too early. */
 	for (i = 0; i < 10000; i++) {
 		ck_assert_int_eq(__atomic_load_n(&intruder_is_in, __ATOMIC_RELAXED), 0);
 		sched_yield();
@@ -316,7 +319,7 @@ START_TEST(an_intruder_waits_until_the_owner_is_out)
 }
 END_TEST
 
-/* ---- owners that are not there any more ---- */
+/* ---- owners that have ended ---- */
 
 static const void *old_owner;
 
@@ -352,13 +355,15 @@ START_TEST(an_owner_that_has_ended_hinders_nobody)
 }
 END_TEST
 
-/* No worker, and it inherits all the same: what counts is that it is the only one there. */
+/*
+ * A thread becomes the owner if its context has the same address as that of the owner which ended.
+ */
 static void *be_the_heir(void *arg)
 {
 	bool as_owner = take_and_drop(arg);
 
 	if (as_owner != (weir__context() == old_owner))
-		return (void *)"an heir is who has the owner's context";
+		return (void *)"a thread is the owner exactly if it has the owner's context";
 	return as_owner ? NULL : (void *)"";
 }
 
@@ -383,7 +388,7 @@ START_TEST(a_thread_in_the_place_of_an_owner_is_the_owner)
 }
 END_TEST
 
-/* In the child: owned by this thread, and by one that is not there. */
+/* Runs in the child, with a guard of this thread and one of a thread that does not exist there. */
 static int use_in_child(struct weir__guard *mine, struct weir__guard *orphan)
 {
 	bool as_owner;
@@ -394,7 +399,9 @@ static int use_in_child(struct weir__guard *mine, struct weir__guard *orphan)
 		return 2;
 	if (orphan->owner != &weir__guard_shared)
 		return 3;
-	/* A build without assertions would not notice that the barrier had failed. */
+	/*
+	 * Checked here, because a build without assertions does not notice that the barrier fails.
+	 */
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
 		return 4;
 	return weir__guard_try(orphan, &as_owner) ? 0 : 5;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_histogram.c: weir/histogram.h against a sorted array: the documented error,
- * merging, overflow, and a reader beside the writer.
+ * core_histogram.c: compares weir/histogram.h with a sorted array: the documented error, merging,
+ * overflow, and reading while another thread adds.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static uint64_t next_number(uint64_t *seed)
 	return z ^ z >> 31;
 }
 
-/* Of every magnitude alike, overflows among them. */
+/* Draws a value. Every magnitude is equally likely, and some values overflow. */
 static uint64_t any_value(uint64_t *seed)
 {
 	uint64_t n = next_number(seed);
@@ -127,7 +127,7 @@ static void assert_same(const struct weir_histogram *a, const struct weir_histog
 		ck_assert_uint_eq(a->buckets[i], b->buckets[i]);
 }
 
-/* Whatever the split and the order. */
+/* The result must not depend on how the values are split, or on their order. */
 START_TEST(merging_parts_is_adding_all)
 {
 	static struct weir_histogram merged;

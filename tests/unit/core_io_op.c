@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_io_op.c: operations as futures, whatever the backend: where they may be
- * started, cancel at every moment, abort, the budget. All wait for pipes; what
- * moves bytes is the conformance suite's.
+ * core_io_op.c: operations as futures, on any backend: where they may be started, cancels at every
+ * moment, abort, the budget. All of them wait for pipes; the conformance suite tests transfers.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -44,7 +43,7 @@ static void pipe_close(struct pipe_fd *p)
 	close(p->fds[1]);
 }
 
-/* ---- where --------------------------------------------------------------------------------*/
+/* ---- places where operations may not be started -------------------------------------------*/
 
 START_TEST(outside_a_worker)
 {
@@ -126,7 +125,7 @@ ON_EACH(cancelled_at_every_moment)
 		ck_assert_int_eq(await_poll(&p, &op, 0), -ETIMEDOUT);
 		ck_assert_int_eq(await_poll(&p, &op, weir_deadline_in(100 * WEIR_USEC)),
 				 -ETIMEDOUT);
-		/* What is there wins over a deadline that has passed. */
+		/* If the pipe is readable, that wins over a deadline that has passed. */
 		pipe_put(&p);
 		ck_assert_int_eq(await_poll(&p, &op, 0), WEIR_READABLE);
 		pipe_take(&p);
@@ -135,7 +134,7 @@ ON_EACH(cancelled_at_every_moment)
 	return 0;
 }
 
-/* Polls an op, cancels it after a while, and keeps count of what came of it. */
+/* Polls an op, cancels it after some polls, and counts the outcomes. */
 struct canceller {
 	struct pipe_fd *p;
 	struct weir_op op;
@@ -197,10 +196,10 @@ ON_EACH(many_cancels_on_one_descriptor)
 	return 0;
 }
 
-/* Tasks wait for their own pipe with a deadline that is about due when a thread writes. */
+/* Each task waits for its own pipe with a deadline that is due about when a thread writes. */
 struct racer {
 	struct pipe_fd p;
-	unsigned round;			/* written so often; the thread follows */
+	unsigned round;			/* the writing thread follows this number */
 	unsigned stop;
 	unsigned got, timed_out;
 };
@@ -268,7 +267,7 @@ ON_EACH(a_result_is_reported_once)
 
 /* ---- abort ------------------------------------------------------------------------------- */
 
-/* Several operations of one task, on one descriptor, and a sleep. */
+/* One task with several operations on one descriptor, and a sleep. */
 struct bundle {
 	struct pipe_fd *p;
 	struct weir_op ops[4];
@@ -361,7 +360,7 @@ static int always_ready(void *arg)
 	for (i = 0; get(&t->turns) == before; i++)
 		ck_assert_int_eq(weir_fd_wait(p.in, WEIR_READABLE, WEIR_FOREVER), WEIR_READABLE);
 	pipe_close(&p);
-	/* An op that is ready takes one unit; the first may have had to ask the driver. */
+	/* A ready op costs one unit; the first one may have waited for the driver. */
 	ck_assert_uint_ge(i, 1);
 	ck_assert_uint_le(i, 129);
 	return 0;
@@ -384,7 +383,7 @@ END_TEST
 
 /* ---- order ------------------------------------------------------------------------------- */
 
-/* A backend whose reads are homed, and that counts what is submitted. */
+/* A backend whose handles are homed, and that counts submitted ops. */
 extern const struct weir_backend_ops weir__backend_epoll;
 static unsigned submitted;
 
@@ -410,7 +409,7 @@ static int start_behind_mail(void *arg)
 	pipe_open(&p);
 	h = weir_fd_handle(p.in);
 	h->homed = WEIR_HOMED_READS;
-	h->mail = MAIL_SERVED;		/* earlier ones are being submitted */
+	h->mail = MAIL_SERVED;		/* as if earlier ops were being submitted */
 	ck_assert_int_eq(weir_spawn(await_readable, p.in, &task), 0);
 	for (int i = 0; i < 10; i++)
 		weir_yield();

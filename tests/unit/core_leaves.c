@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_leaves.c: what holds of every leaf, in a table of leaves and one of situations, on each
- * backend and with no, one and two workers: the waker that it was polled with is the one that is
- * called; given up, started or not, it leaves nothing behind; and what it had won when its task was
- * unwound is there for the next.
+ * core_leaves.c: rules for every leaf future, from a table of leaves and one of situations, on each
+ * backend, with the current-thread scheduler and with one and two workers. A leaf calls the waker
+ * with which it was polled. A leaf that is cancelled, started or not, leaves nothing behind. If a
+ * leaf has won (a permit, say) when its task is unwound, the next waiter gets that.
  */
 #include "tests/unit/leaves.h"
 
-/* ---- a waker in between ------------------------------------------------------------------ */
+/* ---- a waker between the leaf and its task ----------------------------------------------- */
 
-/* Counts its holders, as a waker must whose memory goes. */
+/* A waker that counts its clones, because its memory is freed with the last. */
 struct between {
 	struct weir_waker parent;
 	unsigned holders, wakes, woken;	/* atomic */
@@ -44,7 +44,7 @@ struct watcher {
 	struct futures futures;
 };
 
-/* Polls the leaf only when the leaf's own waker was called. */
+/* Polls the leaf only after the waker in between was called. */
 static int watch(void *state, struct weir_cx *cx)
 {
 	struct watcher *w = state;
@@ -114,9 +114,9 @@ static int each_calls_the_waker_it_was_given(void *arg UNUSED)
 	return 0;
 }
 
-/* ---- given up on a fiber ----------------------------------------------------------------- */
+/* ---- cancelled on a fiber ---------------------------------------------------------------- */
 
-/* Polls another one once, and is over. */
+/* A future that polls another one once and then finishes. */
 struct once {
 	struct weir_future future;
 	struct weir_future *other;
@@ -200,7 +200,7 @@ static int join_aborted(struct weir_future *future)
 	return result;
 }
 
-/* Started by the set, or not. */
+/* Ends a select set, with or without a round that starts the leaf. */
 static int end_set(struct weir_future *future, bool round)
 {
 	struct weir_branch branch;
@@ -270,7 +270,7 @@ static void begin(struct stage *s, struct weir_future *future)
 		leaf->finish(s);
 }
 
-/* On a stack of its own, that another one gets afterwards. */
+/* Runs on a fiber whose stack is reused afterwards, so that late writes to the leaf are found. */
 static int giver_up(void *arg)
 {
 	struct futures futures;
@@ -333,7 +333,7 @@ static int each_can_be_given_up(void *arg UNUSED)
 	return 0;
 }
 
-/* ---- won, and unwound -------------------------------------------------------------------- */
+/* ---- leaves that have won when their task is unwound ------------------------------------- */
 
 enum shape {
 	SELECT,
@@ -345,7 +345,7 @@ enum shape {
 
 static enum shape shape;
 
-/* The leaf has its result, and with it waits what does not let go at once. */
+/* A leaf that has its result, next to a future that takes several polls to cancel. */
 struct gatherer {
 	struct stage *stage;
 	struct weir_future *whole;
@@ -415,7 +415,7 @@ static void gather_fini(void *state)
 	*g->ret_result = g->results[0];
 	if (leaf->set_up == accept_one)
 		weir_accept_fini(&g->futures.accept);
-	/* What a program may have done itself; there is nothing left to discard. */
+	/* The program may discard the result itself; then nothing is left to discard. */
 	if (g->whole->ops->discard)
 		g->whole->ops->discard(g->whole);
 }
@@ -460,7 +460,7 @@ static int each_has_an_owner_when_its_task_is_unwound(void *arg UNUSED)
 	return 0;
 }
 
-/* ---- a stackless task that has only taken its place in line ------------------------------ */
+/* ---- a stackless task that has only enabled its wait ------------------------------------- */
 
 static int enable_only(void *state, struct weir_cx *cx)
 {
@@ -472,8 +472,8 @@ static int enable_only(void *state, struct weir_cx *cx)
 	return get(&s->won) ? 0 : WEIR_PENDING;
 }
 
-/* won: it returns at once; else it is aborted. */
-static void leave_the_line(bool won, bool notified_before)
+/* won: the task returns at once; otherwise it is aborted. */
+static void end_enabled_wait(bool won, bool notified_before)
 {
 	struct {
 		struct stage *s;
@@ -506,13 +506,13 @@ static void leave_the_line(bool won, bool notified_before)
 static int an_enabled_wait_ends_with_its_stackless_task(void *arg UNUSED)
 {
 	leaf = leaves;
-	leave_the_line(true, false);
-	leave_the_line(false, false);
-	leave_the_line(false, true);
+	end_enabled_wait(true, false);
+	end_enabled_wait(false, false);
+	end_enabled_wait(false, true);
 	return 0;
 }
 
-/* ---- where ------------------------------------------------------------------------------- */
+/* ---- the tests, on each backend and scheduler -------------------------------------------- */
 
 ON_PLACES(each_calls_the_waker_it_was_given)
 ON_PLACES(each_can_be_given_up)

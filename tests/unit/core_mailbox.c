@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_mailbox.c: the words of a mailbox, one step after the other (tests/model has the orders); and
- * that asking an object's home for something needs no memory, from whatever worker.
+ * core_mailbox.c: the words of a mailbox, step by step (tests/model tests the memory orders); and
+ * that sending a request to an object's home needs no memory, on any worker.
  */
 #include <fcntl.h>
 #include <unistd.h>
@@ -53,7 +53,7 @@ START_TEST(what_is_asked_while_the_home_serves_goes_round_again)
 	ck_assert(weir__mail_put(&mail, &ops[0]));
 	seen = weir__mail_read(&mail);
 	ck_assert(weir__mail_take(&mail, &seen));
-	/* The link is in no queue, and yet it is not who asks that queues it. */
+	/* The link is in no queue, but the home is serving, so the sender must not queue it. */
 	ck_assert(!weir__mail_is_empty(&mail));
 	ck_assert(!weir__mail_put(&mail, &ops[1]));
 	ck_assert(!weir__mail_close(&mail));
@@ -87,7 +87,7 @@ START_TEST(a_cancel_is_asked_for_once_and_never_before_the_submit)
 }
 END_TEST
 
-/* ---- together ----------------------------------------------------------------------------- */
+/* ---- an op together with its cancel ------------------------------------------------------- */
 
 struct late {
 	struct weir_fd *fd;
@@ -105,7 +105,7 @@ static int wait_in_the_past(void *arg)
 	return rc;
 }
 
-/* The op and its cancel lie with a home that is busy: what is there wins all the same. */
+/* The op and its cancel both wait for a busy home. If the result is available, it wins. */
 ON_EACH(a_cancel_that_comes_with_its_op_finds_the_result)
 {
 	unsigned workers = weir_rt_workers(weir_rt_current());
@@ -172,7 +172,7 @@ static void turns(unsigned n)
 		weir_yield();
 }
 
-/* The descriptors are the root's worker's; who waits for them is pinned all around. */
+/* The root's worker is the home of the descriptors. Tasks on all workers wait for them. */
 static int without_memory(bool from_the_start)
 {
 	static struct waiter waiters[WAITERS];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_node.c: memory that is placed, and memory that is not. Every machine has a node 0, so the
- * calls are the real ones; that pages land on one node and not on another is shown by tests/numa.
+ * core_node.c: memory with and without a preferred node. Every machine has a node 0, so these tests
+ * make the real system calls. tests/numa checks that pages land on the right one of several nodes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +66,7 @@ START_TEST(a_block_with_a_node_lies_there)
 }
 END_TEST
 
-/* Whether it was: the next block with a node has a policy, and this has none. */
+/* A block's policy must not apply to the next mapping, which has none. */
 START_TEST(placing_is_of_one_mapping)
 {
 	char *placed, *other;
@@ -94,7 +94,7 @@ START_TEST(a_check_leaves_the_thread_as_it_was)
 }
 END_TEST
 
-/* The largest number that a kernel may know, the next, and none at all. */
+/* The largest number that the kernel may know, and numbers out of range. */
 START_TEST(a_node_that_does_not_exist_is_refused)
 {
 	static const int nodes[] = { 1023, 1024, INT_MAX, -2 };
@@ -106,7 +106,7 @@ START_TEST(a_node_that_does_not_exist_is_refused)
 }
 END_TEST
 
-/* Every use of the node comes to nothing, and nothing else does. */
+/* If placing memory is forbidden, the memory works without being placed. */
 START_TEST(where_placing_is_forbidden_memory_is_as_good)
 {
 	static const int errs[] = { EPERM, ENOSYS };
@@ -126,9 +126,9 @@ START_TEST(where_placing_is_forbidden_memory_is_as_good)
 }
 END_TEST
 
-/* ---- who places what it maps ---- */
+/* ---- users of placed memory ---- */
 
-/* Of small chunks, of the huge ones that follow when many are in use, and of single large blocks. */
+/* Small chunks, the huge chunks that follow when many are in use, and single large blocks. */
 START_TEST(a_slab_places_every_chunk)
 {
 	struct weir__slab slab;
@@ -167,7 +167,7 @@ START_TEST(a_stack_goes_back_to_its_node)
 	ck_assert_ptr_ne(a.region, b.region);
 	ck_assert_str_eq(testing_policy_of(a.low), "prefer:0");
 	ck_assert_str_eq(testing_policy_of(b.low), "default");
-	/* A fiber that began on one worker and ended on another. */
+	/* As if a fiber began on one worker and ended on another. */
 	weir__stack_put(&anywhere, a);
 	ck_assert_uint_eq(anywhere.hot, 0);
 	ck_assert_int_eq(weir__stack_get(&anywhere, &again), 0);
@@ -180,7 +180,7 @@ START_TEST(a_stack_goes_back_to_its_node)
 }
 END_TEST
 
-/* Whether a region is among those seen; it then is. */
+/* Returns whether a region was seen before, and records it. */
 static bool is_known(struct weir__stack_region **seen, struct weir__stack_region *region)
 {
 	for (; *seen; seen++)
@@ -190,7 +190,9 @@ static bool is_known(struct weir__stack_region **seen, struct weir__stack_region
 	return false;
 }
 
-/* Both kinds of regions side by side, used up and freed in turn: none is lost, none taken by the other. */
+/*
+ * Regions of two nodes are used up and freed in turn: none is lost, none changes to the other node.
+ */
 START_TEST(regions_of_two_nodes_are_kept_apart)
 {
 	enum {

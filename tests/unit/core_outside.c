@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_outside.c: the last wake of a runtime comes from a thread that is not its worker, and is
- * still under way when the woken task has ended and the runtime is shut down and freed. Once for
- * each way to wake, by a plain thread and by a task of another runtime, on each backend.
+ * core_outside.c: a thread outside a runtime makes the last wake, and is still inside the call when
+ * the woken task has ended and the runtime is shut down and freed. Tested for each way to wake, by
+ * a plain thread and by a task of another runtime, on each backend.
  */
 #include <unistd.h>
 
@@ -11,7 +11,7 @@
 #include "core/worker.h"
 #include "tests/unit/runtimes.h"
 
-#define LINGER_MS 10u	/* how long a call stays under way, unless the runtime is gone before */
+#define LINGER_MS 10u	/* how long a wake takes, unless the runtime was freed before */
 
 struct scene {
 	struct weir_rt *rt, *other;
@@ -27,7 +27,7 @@ struct scene {
 
 static struct scene *scene;
 
-/* ---- calls that take long ---------------------------------------------------------------- */
+/* ---- wakes that take long ---------------------------------------------------------------- */
 
 static const struct weir__sched_ops *real;
 
@@ -103,11 +103,11 @@ static int run_blocking(struct scene *s)
 	return weir_blocking_run(wait_for_event, &s->given);
 }
 
-/* A future of a user's, that keeps a clone of the waker for whoever calls. */
+/* A custom future. It stores a clone of the waker, which another thread calls. */
 struct call {
 	struct weir_future future;
 	struct weir_waker waker;
-	unsigned state;			/* atomic: 1 the waker is there, 2 it has come */
+	unsigned state;			/* atomic: 1, the waker is stored; 2, it was called */
 };
 
 static struct call call;
@@ -211,7 +211,7 @@ static const struct way {
 	int (*wait)(struct scene *s);
 	void (*wake)(struct scene *s);
 	int rc;
-	bool full;			/* the channel */
+	bool full;			/* the channel is full */
 } ways[] = {
 	{ "semaphore release", acquire, release, 0, false },
 	{ "semaphore close", acquire, close_sem, -ESHUTDOWN, false },
@@ -280,7 +280,7 @@ static int say_waiting(void *arg)
 	return 0;
 }
 
-/* The other task runs on this worker, so when this one waits. */
+/* The other task is on this worker, so it runs when this one waits. */
 static int wait_for_it(void *arg)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
@@ -312,7 +312,7 @@ static void *wake_it(void *arg)
 	return NULL;
 }
 
-/* other: whose tasks wake; NULL: plain threads do. */
+/* The wakes come from tasks of `other`, or from plain threads if that is NULL. */
 static void wake_last(const struct weir_rt_config *cfg, struct weir_rt *other)
 {
 	struct scene s = { .rt = slow_runtime(cfg), .other = other };
@@ -362,7 +362,7 @@ extern const struct weir_backend_ops weir__backend_epoll;
 static struct weir_clock *moved;
 static unsigned sleeping, lingered, gone;	/* atomic */
 
-/* It has woken; and is under way for a while. */
+/* Wakes, and then stays in the call for a while. */
 static void wake_slowly(struct weir_backend *be)
 {
 	weir__backend_epoll.wake(be);
@@ -455,7 +455,7 @@ static int run_keeper(void *arg)
 	return weir_task_join(task, NULL);
 }
 
-/* It then wakes nobody; and the last one gives the memory back. */
+/* Such a waker wakes nobody. Dropping the last one frees the runtime's memory. */
 START_TEST(a_waker_may_be_kept_longer_than_its_runtime)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
@@ -472,7 +472,7 @@ START_TEST(a_waker_may_be_kept_longer_than_its_runtime)
 }
 END_TEST
 
-/* A clone of a task's waker, in a leaf that is polled by hand, is given back like any other. */
+/* A leaf that is polled by hand releases its clone of the task's waker like any other. */
 static int lend_waker(void *state, struct weir_cx *cx)
 {
 	struct weir_notify *notify = *(struct weir_notify **)state;

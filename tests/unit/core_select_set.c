@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_select_set.c: a select set with each leaf beside an idle one, on each backend and with no, one
- * and two workers: what waits is polled once, what is ready is delivered, and nothing is lost.
+ * core_select_set.c: a select set of each kind of leaf and an idle one, on each backend, with the
+ * current-thread scheduler and with one and two workers. A waiting branch is polled once, a ready
+ * one is delivered, and nothing is lost.
  */
 #include <pthread.h>
 
@@ -9,7 +10,7 @@
 
 #define ROUNDS 2000
 
-/* Counts the polls of another. */
+/* A future that counts the polls of another one. */
 struct counted {
 	struct weir_future future;
 	struct weir_future *inner;
@@ -40,7 +41,7 @@ static void counted_discard(struct weir_future *future)
 static const struct weir_future_ops counted_ops = { "counted", counted_poll, counted_cancel,
 						    counted_discard };
 
-/* A set of an idle branch, 0, and of one more. */
+/* A set with an idle branch, 0, and one more. */
 struct pair {
 	struct weir_select_set set;
 	struct weir_branch branches[2];
@@ -72,7 +73,7 @@ static void pair_close(struct pair *p)
 	weir_sem_fini(&p->sem);
 }
 
-/* ---- each leaf --------------------------------------------------------------------------- */
+/* ---- every kind of leaf ------------------------------------------------------------------ */
 
 static void deliver_one(void)
 {
@@ -219,7 +220,7 @@ static int send_from_a_task(void *arg)
 	return 0;
 }
 
-/* Messages until the channel is closed. */
+/* Receives until the channel is closed. Returns the number of messages. */
 static unsigned receive_all(struct pair *p, struct weir_mpsc *mpsc)
 {
 	struct weir_mpsc_recv_future recv;
@@ -257,7 +258,10 @@ static int no_wake_is_lost(void *arg UNUSED)
 	return 0;
 }
 
-/* A set ends the moment that its last branch is ready, while whoever woke it may not be through. */
+/*
+ * The set ends as soon as its last branch is ready, while the waking thread may still be in its
+ * call.
+ */
 static void *release(void *arg)
 {
 	struct weir_sem *sem = arg;
@@ -294,7 +298,7 @@ static int a_set_may_go_when_its_last_branch_is_delivered(void *arg UNUSED)
 	return 0;
 }
 
-/* Keeps a clone of its waker for longer than the set. */
+/* A future that keeps a clone of its waker longer than the set exists. */
 struct keeper {
 	struct weir_future future;
 	struct weir_waker waker;
@@ -396,9 +400,9 @@ static int a_set_may_be_a_branch_of_a_set(void *arg UNUSED)
 	return 0;
 }
 
-/* ---- turns ------------------------------------------------------------------------------- */
+/* ---- fairness ---------------------------------------------------------------------------- */
 
-/* All of its branches are always ready; each set has rounds of its own, in between the other's. */
+/* All branches are always ready, and the rounds of two sets alternate. Each set must be fair. */
 static int each_set_takes_turns_by_itself(void *arg UNUSED)
 {
 	struct weir_sem_acquire_future waits[2][3];
@@ -426,7 +430,7 @@ static int each_set_takes_turns_by_itself(void *arg UNUSED)
 	return 0;
 }
 
-/* The queue always has a message; the byte gets its turn all the same. */
+/* The queue always has a message, but the byte on the pipe must get its turn. */
 static int what_is_always_ready_leaves_others_their_turn(void *arg UNUSED)
 {
 	struct weir_mpsc_recv_future recv;
@@ -465,7 +469,7 @@ static int what_is_always_ready_leaves_others_their_turn(void *arg UNUSED)
 	return 0;
 }
 
-/* ---- the calls --------------------------------------------------------------------------- */
+/* ---- the functions ----------------------------------------------------------------------- */
 
 static int a_round_that_ends_leaves_its_branches_pending(void *arg UNUSED)
 {

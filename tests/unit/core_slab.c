@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_slab.c: blocks of a few sizes: none overlaps another, a free one is used
- * again, also when another thread gave it back, and the walk sees each once.
+ * core_slab.c: blocks of a few sizes: none overlaps another; a freed one is used again, also if
+ * another thread freed it; and the walk visits each block once.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static struct weir_task *alloc(unsigned size_class)
 	return task;
 }
 
-/* The largest size of a class. */
+/* Returns the largest size that belongs to the class. */
 static size_t class_size(int size_class)
 {
 	size_t bytes = 1;
@@ -57,7 +57,7 @@ START_TEST(classes_grow_with_the_size)
 }
 END_TEST
 
-/* More blocks than a chunk has, each filled to its last byte. */
+/* Allocates more blocks than a chunk has, and fills each to its last byte. */
 START_TEST(no_block_overlaps_another)
 {
 	size_t bytes = class_size(_i), i, n = 300;
@@ -133,7 +133,7 @@ START_TEST(the_walk_sees_every_block_once)
 }
 END_TEST
 
-/* The owner allocates, two threads give back. */
+/* The owner allocates blocks, and two threads free them. */
 struct hand_over {
 	struct weir_task *slots[64];
 	unsigned stop;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_task.c: the life of a task: every way to end one at every moment, joins
- * from everywhere, abort, the cooperative budget, yields, wakers, task-locals,
- * what a task knows about itself, and what a spawn refuses.
+ * core_task.c: the life of a task: every way to end one at every moment, joins from every place,
+ * abort, the cooperative budget, yields, wakers, task-locals, what a task knows about itself, and
+ * the arguments that a spawn refuses.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 #define LONG (3600 * WEIR_SEC)
 
-/* ---- every end at every moment ----------------------------------------------------------- */
+/* ---- every way to end at every moment ---------------------------------------------------- */
 
 enum moment {
 	UNPOLLED,
@@ -36,7 +36,7 @@ enum end {
 	ENDS
 };
 
-/* One task's fate, seen from outside. */
+/* A task that is ended, and what happened to it. */
 struct victim {
 	enum moment moment;
 	bool to_be_aborted;
@@ -45,7 +45,7 @@ struct victim {
 	struct weir_sem sem;
 };
 
-/* The state of a stackless one. */
+/* The state of the victim as a stackless task. */
 struct victim_state {
 	struct victim *v;
 	bool started;
@@ -168,7 +168,7 @@ static void expect_result(struct weir_task *task, int expected)
 	ck_assert_int_eq(result, expected);
 }
 
-/* Bring the set's one task to its end. */
+/* Ends the only task of the set. */
 static void end_set(struct weir_join_set *set, struct victim *v, int aborted)
 {
 	int result = 0;
@@ -241,7 +241,10 @@ static int combine_all(void *arg)
 	return 0;
 }
 
-/* Aborted before its first poll, a fiber runs and its waits fail; of the other only fini runs. */
+/*
+ * Aborted before its first poll, a fiber still runs, and its waits fail; of a stackless task only
+ * fini runs.
+ */
 START_TEST(every_end_at_every_moment)
 {
 	struct weir_rt_config cfg = runtime_config(_i / 2);
@@ -318,7 +321,7 @@ static int join_self_poll(void *state, struct weir_cx *cx)
 
 	(void)state;
 	weir_join_init(&join, cx->task);
-	/* A call that waits is not for a stackless task. */
+	/* A stackless task may not call functions that wait. */
 	ck_assert_int_eq(weir_task_join(cx->task, NULL), -EPERM);
 	ck_assert_int_eq(weir_sleep(0), -EPERM);
 	ck_assert_int_eq(weir_yield(), -EPERM);
@@ -339,7 +342,7 @@ ON_EACH(a_join_on_itself_is_refused)
 	return 0;
 }
 
-/* Joins a task from a thread of its own. */
+/* Joins a task from another thread. */
 struct joiner {
 	struct weir_task *task;
 	int rc, result;
@@ -434,7 +437,7 @@ ON_EACH(an_aborted_joiner_leaves_the_handle)
 	return 0;
 }
 
-/* A stackless task that joins, and detaches when it is aborted. */
+/* A stackless task that joins another one, and detaches it when it is aborted. */
 static int join_poll_body(void *state, struct weir_cx *cx)
 {
 	struct weir_join_future *join = state;
@@ -484,7 +487,7 @@ ON_EACH(a_stackless_task_joins)
 	return 0;
 }
 
-/* The other runtime is freed as soon as its task has what it waited for. */
+/* The joiner's runtime is freed as soon as the join has finished. */
 START_TEST(a_join_across_runtimes_survives_the_joiner_s)
 {
 	struct weir_rt_config far_cfg = runtime_config(ON_FOUR), near_cfg = runtime_config(_i);
@@ -518,7 +521,7 @@ static int count_cancelled(void *arg)
 
 	ck_assert_int_eq(rc, -ECANCELED);
 	ck_assert(weir_task_cancelled());
-	/* Every later wait fails too, started or not; calls that need not wait go on. */
+	/* Every later wait fails too; calls that need not wait still succeed. */
 	ck_assert_int_eq(weir_sleep(LONG), -ECANCELED);
 	ck_assert_int_eq(weir_yield(), -ECANCELED);
 	weir_sleep_init(&sleep, weir_deadline_in(LONG));
@@ -582,7 +585,7 @@ ON_EACH(a_task_may_abort_itself)
 	return 0;
 }
 
-/* Returns its result while a sleep and a lock wait are still pending: they are unwound. */
+/* A task that returns while a sleep and an acquire are still pending: weir unwinds them. */
 struct careless {
 	struct weir_sleep_future sleep;
 	struct weir_sem_acquire_future lock;
@@ -624,7 +627,7 @@ ON_EACH(what_a_task_leaves_pending_is_unwound)
 	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, &task), 0);
 	expect_result(task, 11);
 	ck_assert_uint_eq(ended, 1);
-	/* Nobody waits any more: a permit stays. */
+	/* Nobody waits any more, so the permit stays. */
 	weir_sem_release(&sem, 1);
 	ck_assert_int_eq(weir_sem_acquire_try(&sem, 1), 0);
 	weir_sem_fini(&sem);
@@ -707,7 +710,7 @@ static int take_turns(void *arg)
 struct greedy {
 	struct turns *turns;
 	struct weir_sem *sem;
-	unsigned yielded_at;		/* units taken when the other task ran for the first time */
+	unsigned yielded_at;		/* units used when the other task ran for the first time */
 };
 
 /* Every acquire is ready at once. */
@@ -787,7 +790,7 @@ static int take_all(void *state, struct weir_cx *cx)
 	ck_assert(weir_task_unconstrained(false));
 	for (; weir_coop_take(cx); counts[1]++)
 		;
-	return WEIR_PENDING;		/* it has been queued already */
+	return WEIR_PENDING;		/* the task is queued already */
 }
 
 ON_EACH(units_are_counted_and_given_back)
@@ -819,7 +822,7 @@ static int self_waker(void *state, struct weir_cx *cx)
 	return WEIR_PENDING;
 }
 
-/* Tasks that are always ready, one of each sort, while a timer and a pipe have their turn. */
+/* Tasks of each kind that are always ready must not keep a timer and a pipe from their turn. */
 ON_EACH(drivers_have_their_turn_while_tasks_yield_for_ever)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
@@ -923,7 +926,7 @@ static int keep_waker(void *state, struct weir_cx *cx)
 	return 8;
 }
 
-/* A waker that outlives its task wakes nobody, not even the next task in the same memory. */
+/* A waker that outlives its task wakes nothing, not even the next task in the same memory. */
 ON_EACH(a_stale_waker_does_nothing)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
@@ -952,7 +955,7 @@ static void note_destroyed(void *value);
 static const struct weir_local_key keys[3] = { { note_destroyed }, { note_destroyed }, { NULL } };
 static const struct weir_local_key late_key;
 
-/* A destructor may look at the values that are still there, and even set one. */
+/* A destructor may read values that still exist, and may set values. */
 static void note_destroyed(void *value)
 {
 	destroyed[destroyed_count++] = *(unsigned *)value;
@@ -1014,14 +1017,14 @@ static void set_again(void *value)
 	count_set(weir_local_set(&again_key, value));
 }
 
-/* Each other's: the chain goes over two keys. */
+/* Sets a value of each key, so that the destructors of two keys trigger each other. */
 static void set_other(void *value)
 {
 	count_set(weir_local_set(&again_key, value));
 	count_set(weir_local_set(&other_key, value));
 }
 
-/* Over a value that is there, so that the destructors nest. */
+/* Overwrites a value, which runs its destructor in the call, so that destructors nest. */
 static int overwrite(void *arg)
 {
 	const struct weir_local_key *key = arg;
@@ -1052,7 +1055,7 @@ ON_EACH(a_local_that_its_destructor_sets_again_has_an_end)
 
 		ck_assert_int_eq(weir_spawn(bodies[i % 2], key, &task), 0);
 		expect_result(task, 0);
-		/* Those at the end of the task: in a row, not nested. Overwriting was a chain already. */
+		/* At the end of the task, destructors run one after the other. */
 		ck_assert_uint_gt(again_calls, i % 2);
 		ck_assert_uint_gt(again_refused, 0);
 	}
@@ -1279,7 +1282,7 @@ static int count_one(void *arg)
 	return 0;
 }
 
-/* Enough for the local ring to overflow, several times. */
+/* So many tasks that the local ring overflows several times. */
 ON_EACH(one_two_many_and_a_chain)
 {
 	unsigned done = 0, left = 1000, i;

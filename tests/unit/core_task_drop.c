@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_task_drop.c: what a task's argument owns has an owner at every moment: fn gets it or
- * drop does, once, whether the spawn fails, the fiber gets no stack, or the pool never comes
- * to the job. A server whose fibers run out of stacks leaves no client without an answer.
+ * core_task_drop.c: a task's argument is passed either to fn or to drop, exactly once, even if the
+ * spawn fails, the fiber gets no stack, or the blocking pool never runs the job. A server that runs
+ * out of stacks leaves no client without an answer.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 
 #define LONG (3600 * WEIR_SEC)
 
-/* From here on there are no guards for stacks that have not been used: what is reserved, and no more. */
+/* From now on no guards can be made, so only stacks that have been reserved already can be used. */
 static void forbid_new_stacks(void)
 {
 	__atomic_store_n(&weir__stack_hooks.max_map_count, 4, __ATOMIC_RELAXED);
@@ -34,7 +34,7 @@ enum {
 
 static struct {
 	unsigned ran[TASKS], dropped[TASKS];
-	unsigned accounted;	/* that have run, or were dropped */
+	unsigned accounted;	/* tasks that have run or were dropped */
 	unsigned over;
 	struct weir_notify go;
 } all;
@@ -119,7 +119,7 @@ ON_EACH(without_a_stack_the_argument_is_dropped)
 	}
 	ck_assert_uint_gt(dropped, 0);
 	ck_assert_uint_lt(dropped, TASKS);
-	/* A single worker knows that it has none. */
+	/* A single worker knows that it has no stacks left, and refuses spawns. */
 	if (weir_rt_workers(weir_rt_current()) == 1)
 		ck_assert_uint_ge(refused, dropped - 10);
 	release_all(tasks, set);
@@ -134,7 +134,7 @@ static int take_turns(void *arg)
 	return 0;
 }
 
-/* A spawn that failed for want of a stack is not the end: on the same worker the next one runs. */
+/* After a spawn has failed for want of a stack, a later spawn on the same worker succeeds. */
 START_TEST(stacks_that_are_free_again_are_used)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
@@ -198,7 +198,7 @@ START_TEST(a_spawn_that_fails_drops_its_argument)
 	c = good;
 	c.flags = WEIR_TASK_PINNED;
 	refuse(rt, &c, -EINVAL);
-	/* Nothing can be known of a config without a size. */
+	/* Without a valid size no field of the config can be read. */
 	c = good;
 	c.size = 0;
 	c.drop = count;
@@ -245,7 +245,10 @@ START_TEST(a_job_that_the_pool_never_ran_is_dropped)
 	cfg.blocking_queue = 3;
 	rt = runtime_new(&cfg);
 	ck_assert_int_eq(weir_blocking_spawn(rt, wait_for_event, &let_go), 0);
-	/* One runs, three wait, and the others are refused; when it runs is for its thread to say. */
+	/*
+	 * One job runs, three wait, and further ones are refused. When the first starts is up to
+	 * its thread.
+	 */
 	while (weir_blocking_spawn_or_drop(rt, never, &dropped, count) == 0)
 		;
 	ck_assert_uint_eq(dropped, 1);
@@ -303,7 +306,7 @@ struct crowd {
 	unsigned echoed, reset;
 };
 
-/* On a thread of its own: all connect and say something, then all hear. */
+/* Runs on a thread of its own: all clients connect and send, then all receive. */
 static int be_the_clients(void *arg)
 {
 	struct crowd *crowd = arg;
@@ -332,7 +335,7 @@ static int do_nothing(void *arg UNUSED)
 	return 0;
 }
 
-/* A worker reserves some stacks with the first one: its accept loop is to have one. */
+/* A worker reserves several stacks with its first one. This gives its accept loop a stack. */
 static void reserve_on_each_worker(void)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
@@ -379,7 +382,7 @@ START_TEST(a_client_without_a_fiber_is_reset_and_the_others_are_served)
 	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
 	if (cfg.workers > 2)
-		cfg.workers = 2;	/* each has reserved stacks of its own */
+		cfg.workers = 2;	/* each reserves stacks of its own */
 	for (unsigned i = 0; weir_backend_info_get(i, &info) == 0; i++) {
 		if (info.err < 0 || strcmp(info.name, "kqueue") == 0)
 			continue;

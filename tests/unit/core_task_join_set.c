@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_task_join_set.c: structured concurrency: joined in the order of finishing,
- * abort by set, one waiter, and nobody left when the set is freed.
+ * core_task_join_set.c: join sets: tasks are joined in the order in which they finish, aborted
+ * together, there is one waiter at a time, and no task is left when the set is freed.
  */
 #include "tests/unit/runtimes.h"
 #include "weir/backend.h"
@@ -102,7 +102,7 @@ ON_EACH(freeing_a_group_waits_for_its_tasks)
 	return 0;
 }
 
-/* A member that spawns another when it is told to stop. */
+/* A member that spawns another when it is aborted. */
 static int spawn_when_aborted(void *arg)
 {
 	struct weir_join_set *set = arg;
@@ -134,7 +134,7 @@ static int wait_next(void *arg)
 	struct waiting *w = arg;
 
 	set(&w->started, 1);
-	/* Refused while the other one looks whether it would be. */
+	/* -EBUSY while the other waiter is inside its call. */
 	while ((w->rc = weir_join_set_next(w->set, NULL, &w->result)) == -EBUSY)
 		weir_yield();
 	return w->rc;
@@ -151,7 +151,7 @@ ON_EACH(one_waiter_at_a_time)
 	ck_assert_int_eq(weir_join_set_new(NULL, &w.set), 0);
 	ck_assert_int_eq(weir_join_set_spawn(w.set, sleep_long, NULL, NULL), 0);
 	ck_assert_int_eq(weir_spawn(wait_next, &w, &waiter), 0);
-	/* Whoever comes second is refused; which of the two that is, is open on several workers. */
+	/* The second waiter is refused. With several workers either of the two may be second. */
 	YIELD_UNTIL(get(&w.started));
 	while ((rc = weir_join_set_next_until(w.set, 0, NULL, &result)) == -ETIMEDOUT)
 		weir_yield();
@@ -212,14 +212,14 @@ ON_EACH(next_until_gives_up_at_its_deadline)
 
 	weir_notify_init(&notify);
 	ck_assert_int_eq(weir_join_set_new(NULL, &set), 0);
-	/* Nobody to wait for: the deadline does not matter. */
+	/* The set is empty, so the deadline does not matter. */
 	ck_assert_int_eq(weir_join_set_next_until(set, 0, &id, &result), 0);
 	ck_assert_int_eq(weir_join_set_spawn(set, wait_to_be_told, &notify, &want), 0);
 	ck_assert_int_eq(weir_join_set_next_until(set, 0, &id, &result), -ETIMEDOUT);
 	deadline = weir_deadline_in(10 * WEIR_MSEC);
 	ck_assert_int_eq(weir_join_set_next_until(set, deadline, &id, &result), -ETIMEDOUT);
 	ck_assert_uint_ge(weir_now(), deadline);
-	/* It took nobody, and said nothing. */
+	/* The call that timed out joined no task and left its outputs unchanged. */
 	ck_assert_uint_eq(weir_join_set_len(set), 1);
 	ck_assert(id == 99 && result == 99);
 	weir_notify_one(&notify);
@@ -227,7 +227,7 @@ ON_EACH(next_until_gives_up_at_its_deadline)
 	ck_assert_int_eq(weir_join_set_next_until(set, deadline, &id, &result), 1);
 	ck_assert_uint_eq(id, want);
 	ck_assert_int_eq(result, 7);
-	/* One that has finished is had by a deadline in the past, too. */
+	/* A finished task is joined even with a deadline in the past. */
 	weir_notify_one(&notify);
 	ck_assert_int_eq(weir_join_set_spawn(set, wait_to_be_told, &notify, &want), 0);
 	while (weir_join_set_next_until(set, 1, &id, &result) == -ETIMEDOUT)
@@ -239,7 +239,7 @@ ON_EACH(next_until_gives_up_at_its_deadline)
 	return 0;
 }
 
-/* Every task may spawn two more, so the set grows while it is joined. */
+/* Tasks spawn two more each, so that the set grows while it is joined. */
 struct tree {
 	struct weir_join_set *set;
 	unsigned left;
@@ -274,7 +274,7 @@ ON_EACH(a_group_that_grows)
 	return 0;
 }
 
-/* ---- that forgets ---- */
+/* ---- sets that discard results ---- */
 
 struct family {
 	struct weir_join_set *set;
@@ -307,7 +307,7 @@ ON_EACH(a_discarding_group_keeps_nothing_of_what_has_ended)
 			ck_assert_int_eq(weir_join_set_spawn(f.set, give, &value, NULL), 0);
 		YIELD_UNTIL(weir_join_set_len(f.set) == 0);
 	}
-	/* Who waits hears of the last one only. */
+	/* A waiter returns only when the last task has ended. */
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(weir_join_set_spawn(f.set, be_counted, &f, NULL), 0);
 	ck_assert_int_eq(weir_join_set_next_until(f.set, weir_now(), &id, &result), -ETIMEDOUT);
@@ -316,7 +316,7 @@ ON_EACH(a_discarding_group_keeps_nothing_of_what_has_ended)
 	ck_assert_uint_eq(get(&f.ended), 3);
 	ck_assert_uint_eq(id, 9);
 	ck_assert_int_eq(result, 5);
-	/* Freeing it waits as ever. */
+	/* Freeing the set waits for its tasks, as with other sets. */
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(weir_join_set_spawn(f.set, be_counted, &f, NULL), 0);
 	weir_join_set_free(f.set);
@@ -324,7 +324,7 @@ ON_EACH(a_discarding_group_keeps_nothing_of_what_has_ended)
 	return 0;
 }
 
-/* ---- by one of its own ---- */
+/* ---- calls by a member of the set ---- */
 
 static int by_next(struct weir_join_set *set)
 {
@@ -396,7 +396,7 @@ static void spawn_asker(struct family *f, bool stackless)
 	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, NULL), 0);
 }
 
-/* Alone, and beside another that has ended: it is not for a member to take its siblings either. */
+/* A member may not join tasks of its own set, neither itself nor siblings that have ended. */
 ON_EACH(a_member_does_not_wait_for_its_group)
 {
 	int (*const ways[])(struct weir_join_set *) = { by_next, by_next_until, by_future,
@@ -438,7 +438,7 @@ static int free_own_group(void *arg)
 	struct family *f = arg;
 
 	weir_join_set_free(f->set);
-	/* It was one of those that the free has aborted. */
+	/* The free has aborted this task, too. */
 	f->rc = weir_sleep(LONG);
 	add(&f->ended, 1);
 	return 0;
@@ -523,7 +523,10 @@ static int count_end(void *arg)
 	return 0;
 }
 
-/* Waiting takes memory on a thread that is no worker; the tasks are gone all the same. */
+/*
+ * On a plain thread, waiting allocates memory. Without any, freeing the set still waits for its
+ * tasks.
+ */
 START_TEST(freed_without_memory_a_group_waits_for_its_tasks)
 {
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
@@ -545,7 +548,7 @@ START_TEST(freed_without_memory_a_group_waits_for_its_tasks)
 }
 END_TEST
 
-/* A backend whose wake-up needs the set's lock. */
+/* A backend whose wake takes the set's lock: it deadlocks if it is called under that lock. */
 extern const struct weir_backend_ops weir__backend_epoll;
 static struct weir_join_set *group_of_wakes;
 static unsigned wakes;
@@ -573,7 +576,7 @@ START_TEST(nobody_is_woken_under_the_lock)
 	cfg.backend_ops = &ops;
 	rt = runtime_new(&cfg);
 	ck_assert_int_eq(weir_join_set_new(rt, &set), 0);
-	/* Until the worker sleeps when the abort comes. */
+	/* Repeats until the worker is asleep when the abort comes. */
 	for (unsigned n = 1; !get(&wakes); n++) {
 		ck_assert_int_eq(weir_join_set_spawn(set, count_end, ended, NULL), 0);
 		while (get(&ended[0]) < n)
@@ -587,7 +590,7 @@ START_TEST(nobody_is_woken_under_the_lock)
 }
 END_TEST
 
-/* A thread that waits while spawns are being refused must learn that the set is empty. */
+/* A waiter must learn that the set is empty, even if the last spawn into it was refused. */
 static void *spawn_until_refused(void *arg)
 {
 	struct waiting *w = arg;

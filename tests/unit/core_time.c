@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_time.c: sleeps, their reset, deadlines around futures, intervals. None is
- * ever early; how late one may be is the machine's business and not tested.
+ * core_time.c: sleeps, resetting them, deadlines around futures, intervals. None may be early. How
+ * late one is depends on the machine, and is not tested.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +114,7 @@ static int short_root(void *arg)
 	return weir_yield();
 }
 
-/* The current-thread scheduler's timers go on over many short visits. */
+/* On the current-thread scheduler, timers fire even if block_on runs only for short times. */
 START_TEST(timers_fire_under_short_visits)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
@@ -132,8 +132,8 @@ END_TEST
 /* ---- reset ------------------------------------------------------------------------------- */
 
 /*
- * A task that waits for a sleep, and gives it another deadline when a second one
- * fires. due is when the first sleep must not have fired before.
+ * A task that waits for a sleep, and changes its deadline when a second sleep fires. The first must
+ * not fire before `due`.
  */
 struct resetter {
 	uint64_t first_ns, trigger_ns, reset_ns;
@@ -203,7 +203,7 @@ static int reset_fired(void *state, struct weir_cx *cx)
 		r->started = true;
 		weir_sleep_init(&r->sleep, 0);
 		ck_assert_int_eq(weir_poll(&r->sleep.future, cx), 0);
-		/* One that has finished starts anew, when it is polled. */
+		/* A sleep that has finished starts again when it is polled after a reset. */
 		r->due = weir_deadline_in(2 * WEIR_MSEC);
 		weir_sleep_reset(&r->sleep, r->due);
 	}
@@ -238,7 +238,7 @@ ON_EACH(a_finished_sleep_starts_anew)
 	return 0;
 }
 
-/* Tasks that move from worker to worker move their sleeps for ever, from wheel to wheel. */
+/* Tasks that move between workers and reset their sleeps, which move between the wheels. */
 struct mover {
 	struct weir_sleep_future sleep;
 	struct weir_yield_future yield;
@@ -267,7 +267,7 @@ static int mover_poll(void *state, struct weir_cx *cx)
 		m->due = weir_deadline_in(m->rounds ? m->seed % 3000000 : 0);
 		weir_sleep_reset(&m->sleep, m->due);
 		weir_waker_wake(&cx->waker);
-		/* Polled at once: what had finished is filed again. */
+		/* Polls at once, so that a sleep that had finished is put into the wheel again. */
 		if (weir_poll(&m->sleep.future, cx) == 0 && m->rounds == 0)
 			return 0;
 	}
@@ -301,7 +301,7 @@ static int ready_poll(struct weir_future *future, struct weir_cx *cx)
 	return 12;
 }
 
-/* Takes all of its budget at every poll, and is never done unless it is cancelled. */
+/* A future that uses up the budget at every poll, and finishes only when it is cancelled. */
 struct hog {
 	struct weir_future future;
 	bool cancelled;
@@ -372,7 +372,7 @@ ON_EACH(an_abort_is_no_timeout)
 	ck_assert_int_eq(weir_task_join(task, &result), 0);
 	ck_assert_int_eq(result, -ECANCELED);
 	weir_sem_fini(&sem);
-	/* Of two around one another the earlier counts. */
+	/* Of two nested timeouts the earlier one applies. */
 	weir_sleep_init(&sleep, weir_deadline_in(LONG));
 	weir_timeout_init(&inner, &sleep.future, weir_deadline_in(LONG));
 	weir_timeout_init(&outer, &inner.future, weir_deadline_in(WEIR_MSEC));
@@ -407,7 +407,7 @@ static int timeless(void *arg)
 	ck_assert_int_eq(weir_sem_acquire_until(&sem, 1, weir_deadline_in(LONG)), -ENODEV);
 	ck_assert_int_eq(weir_interval_init(&interval, 0, WEIR_MSEC, WEIR_TICK_BURST), 0);
 	ck_assert_int_eq(weir_interval_tick(&interval, NULL), -ENODEV);
-	/* The rest works. */
+	/* Everything else works. */
 	ck_assert_int_eq(weir_yield(), 0);
 	ck_assert_int_eq(weir_spawn(give, &value, &task), 0);
 	ck_assert_int_eq(weir_task_join(task, &result), 0);
@@ -431,7 +431,7 @@ END_TEST
 
 /* ---- intervals --------------------------------------------------------------------------- */
 
-/* Period 10, first tick at 100: when each of the ticks was looked at, and what was due then. */
+/* Period 10, first tick at 100. For each call, the time of the call and the tick it must return. */
 struct table {
 	enum weir_missed_tick missed;
 	uint64_t seen[6], due[6];
@@ -472,7 +472,7 @@ START_TEST(interval_misuse_and_limits)
 }
 END_TEST
 
-/* Late by so much that the next multiple is no time any more. */
+/* So late that the next multiple of the period would overflow. */
 START_TEST(a_tick_that_is_skipped_near_the_end_of_time)
 {
 	const uint64_t period = WEIR_FOREVER / 3 * 2;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_time_clock.c: the test clock: it stands still, is moved by hand, or goes to
- * the next timer when the runtime has nothing else to do.
+ * core_time_clock.c: the test clock. It is paused, is advanced by hand, or advances to the next
+ * timer when the runtime has nothing else to do.
  */
 #include <signal.h>
 #include <sys/resource.h>
@@ -33,7 +33,7 @@ static struct weir_rt_config clocked(void)
 	return cfg;
 }
 
-/* The body follows; two rounds, with I/O and without. */
+/* Defines a test whose body follows. It runs twice, with and without the I/O driver. */
 #define CLOCKED(name)                                                                              \
 	static int name##_body(void *arg);                                                         \
 	START_TEST(name)                                                                           \
@@ -51,7 +51,7 @@ static struct weir_rt_config clocked(void)
 
 struct sleeper {
 	uint64_t delay_ns;
-	unsigned order;			/* the how-manieth it was */
+	unsigned order;			/* its rank in the order of waking, from 1 */
 	unsigned *count;
 };
 
@@ -96,7 +96,7 @@ CLOCKED(an_idle_runtime_goes_to_the_next_timer)
 	ck_assert_int_eq(weir_sleep(WEIR_MSEC), 0);
 	ck_assert_uint_eq(weir_now(), start + HOUR + WEIR_MSEC);
 	ck_assert_int_eq(weir_sleep(300 * WEIR_USEC), 0);
-	/* To the tick, never early. */
+	/* Exact to one tick, and never early. */
 	ck_assert_uint_ge(weir_now(), start + HOUR + WEIR_MSEC + 300 * WEIR_USEC);
 	ck_assert_uint_le(weir_now(), start + HOUR + 2 * WEIR_MSEC);
 	ck_assert_uint_eq(weir_rt_now(weir_rt_current()), weir_now());
@@ -150,7 +150,10 @@ CLOCKED(moved_by_hand)
 	return 0;
 }
 
-/* The wake of the move is taken by the worker's look before it sleeps: it looks for timers after that. */
+/*
+ * Before it sleeps, the worker consumes the wake that the advance sent. It must check timers after
+ * that.
+ */
 CLOCKED(moved_past_a_filed_timer)
 {
 	unsigned count = 0;
@@ -166,7 +169,7 @@ CLOCKED(moved_past_a_filed_timer)
 	return 0;
 }
 
-/* The same look takes the wake of a signal. */
+/* The same for the wake that a signal sends. */
 CLOCKED(a_signal_arrives_while_the_clock_stands_still)
 {
 	unsigned count = 0;
@@ -209,7 +212,7 @@ static void *allow_when_parked(void *arg)
 	return NULL;
 }
 
-/* Who sleeps because it may not move the clock is told when it may. */
+/* A worker that sleeps while auto-advance is off is woken when it is turned on. */
 CLOCKED(auto_advance_is_switched_on_while_the_runtime_sleeps)
 {
 	struct parking p = { weir_rt_current(), parks(weir_rt_current()) };
@@ -229,7 +232,7 @@ static void *advance_until(void *arg)
 	return NULL;
 }
 
-/* The worker sleeps, and nobody but the other thread moves the clock. */
+/* The worker sleeps, and only the other thread advances the clock. */
 CLOCKED(moved_by_another_thread)
 {
 	unsigned done = 0;
@@ -244,7 +247,7 @@ CLOCKED(moved_by_another_thread)
 	return 0;
 }
 
-/* ---- blocking jobs hold it --------------------------------------------------------------- */
+/* ---- blocking jobs stop the clock from advancing ----------------------------------------- */
 
 struct job {
 	struct event *start;
@@ -260,7 +263,7 @@ static void nap(void)
 	nanosleep(&ts, NULL);
 }
 
-/* For 20 ms the runtime has nothing to do, and must not take that for leave to move the clock. */
+/* For 20 ms the runtime has nothing to do. It must not advance the clock while this job runs. */
 static int watch_timer(void *arg)
 {
 	struct job *j = arg;
@@ -296,10 +299,10 @@ static int wait_for_event(void *arg)
 	return 0;
 }
 
-/* Who moves it by hand does so all the same. */
+/* Advancing by hand works even so. */
 CLOCKED(moved_by_hand_while_a_blocking_job_runs)
 {
-	static struct event end = EVENT_INIT;	/* the job, which nobody waits for, outlives this */
+	static struct event end = EVENT_INIT;	/* static: the detached job outlives this frame */
 	unsigned count = 0;
 	struct sleeper s = { HOUR, 0, &count };
 	struct weir_task *task;
@@ -324,7 +327,7 @@ CLOCKED(nor_while_one_runs_that_nobody_waits_for)
 	ck_assert_int_eq(weir_spawn(sleeper_main, &s, &task), 0);
 	ck_assert_int_eq(weir_blocking_spawn(NULL, watch_timer, &job), 0);
 	event_raise(&start);
-	/* And when it is over somebody must move the clock. */
+	/* Once the job is over, the runtime must advance the clock by itself. */
 	ck_assert_int_eq(weir_task_join(task, NULL), 0);
 	ck_assert(!job.ahead);
 	return 0;
@@ -368,7 +371,7 @@ CLOCKED(nor_while_another_thread_waits_for_one)
 	return 0;
 }
 
-/* ---- a clock that runs ------------------------------------------------------------------- */
+/* ---- a running clock --------------------------------------------------------------------- */
 
 static uint64_t cpu_ns(void)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * core_time_wheel.c: the timer wheel, edge by edge and then against a sorted array.
+ * core_time_wheel.c: the timer wheel: its edge cases, and a random comparison with a sorted array.
  *
- * Times are simulated; nothing here sleeps or reads a clock. The random test is
- * seeded, and repeats exactly; WEIR_SEED=n in the environment tries another seed.
+ * Times are simulated: nothing here sleeps or reads a clock. The random test has a fixed seed, and
+ * is reproducible; WEIR_SEED=n in the environment sets another seed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static void setup(void)
 	ck_assert_int_eq(weir__wheel_init(&wheel, ORIGIN, MS), 0);
 }
 
-/* What holds between calls: a bit per occupied slot, and back links that fit. */
+/* Checks the invariants between calls: a bit for each occupied slot, and correct back links. */
 static void check_links(const struct weir__wheel *w)
 {
 	for (unsigned i = 0; i < WEIR__WHEEL_HEADS; i++) {
@@ -67,7 +67,7 @@ static unsigned chain_length(const struct weir__timer *chain)
 	return n;
 }
 
-/* The slot that holds a timer which is the first in it, -1 if there is none. */
+/* Returns the slot whose first timer is t, or -1. */
 static int slot_of(const struct weir__timer *t)
 {
 	for (unsigned i = 0; i < WEIR__WHEEL_HEADS; i++)
@@ -76,7 +76,7 @@ static int slot_of(const struct weir__timer *t)
 	return -1;
 }
 
-/* Follows next() until something expires, and says when that was. */
+/* Advances to next() until something expires. Returns the time of that. */
 static uint64_t run_to_expiry(struct weir__timer **ret_chain)
 {
 	for (unsigned steps = 0; steps < 100; steps++) {
@@ -301,7 +301,7 @@ START_TEST(level_0_wraps)
 }
 END_TEST
 
-/* Every border between levels, approached from either side, at either side of it. */
+/* Timers just before and after every border between levels, set from both sides of it. */
 START_TEST(level_borders)
 {
 	for (unsigned level = 1; level <= WEIR__WHEEL_LEVELS; level++)
@@ -373,7 +373,7 @@ START_TEST(beyond_the_span)
 }
 END_TEST
 
-/* The top level is a ring: next() names the right slot wherever elapsed stands in it. */
+/* The top level is a ring: next() is right wherever the elapsed time is in it. */
 START_TEST(top_level_turns)
 {
 	struct weir__timer t;
@@ -596,7 +596,7 @@ START_TEST(extension_keeps_the_neighbours)
 }
 END_TEST
 
-/* A deadline that moves on and on, as a connection's idle timeout does. */
+/* A deadline that is extended again and again, like the idle timeout of a connection. */
 START_TEST(extension_over_and_over)
 {
 	struct weir__timer t;
@@ -631,8 +631,8 @@ START_TEST(many_equal_deadlines)
 END_TEST
 
 /*
- * The model: the linked timers in an array sorted by the tick at which each has to
- * expire, computed by division. TICK_NEVER sorts last.
+ * The model: an array of the linked timers, sorted by the tick at which each must expire, which is
+ * computed by division. TICK_NEVER sorts last.
  */
 #define MODEL_TIMERS 1000
 #define MODEL_OPS 200000
@@ -641,9 +641,9 @@ END_TEST
 struct model {
 	uint64_t origin_ns, tick_ns, now_ns;
 	unsigned count;
-	unsigned sorted[MODEL_TIMERS];	/* timers' numbers */
-	uint64_t due[MODEL_TIMERS];	/* by timer's number */
-	unsigned never;			/* inserted without a tick */
+	unsigned sorted[MODEL_TIMERS];	/* numbers of the timers */
+	uint64_t due[MODEL_TIMERS];	/* indexed by the timer's number */
+	unsigned never;			/* how many timers never expire */
 	bool in_never[MODEL_TIMERS];
 	uint64_t random;
 };
@@ -660,7 +660,7 @@ static uint64_t draw(void)
 	return model.random * 0x2545f4914f6cdd1dull;
 }
 
-/* Every order of magnitude below 2^bits is as likely as the others. */
+/* Draws a number below 2^bits. Every order of magnitude is equally likely. */
 static uint64_t draw_magnitude(unsigned bits)
 {
 	return draw() >> (64 - 1 - draw() % bits);
@@ -778,7 +778,7 @@ static void random_extend(void)
 	timers[n].deadline_ns += by;
 	due = model_tick(timers[n].deadline_ns);
 	if (due > model.due[n]) {
-		/* Overdue stays where it was filed unless it is due after that now. */
+		/* An overdue timer stays in its slot unless its new deadline is later. */
 		model_drop(position);
 		model_add(n, due);
 	}
