@@ -68,8 +68,8 @@ enum weir_shards {
 
 /* To which shard the kernel gives a new connection. */
 enum weir_steer {
-	WEIR_STEER_HASH = 0,		/* to any; shares in proportion to the shards' workers, or with
-					 * reuse_port equal shares for all sockets of the port */
+	WEIR_STEER_HASH = 0,		/* to any; shares in proportion to the shards' workers, or
+					 * with reuse_port equal shares for all sockets */
 	WEIR_STEER_CPU,			/* to the shard of the CPU that received its first packet */
 };
 
@@ -84,8 +84,8 @@ struct weir_keepalive {
 struct weir_listener_config {
 	size_t size;			/* sizeof(struct weir_listener_config) */
 	int backlog;			/* of each socket: 4096 */
-	bool reuse_port;		/* share the port with other listeners that set this, also of
-					 * other processes of the same user */
+	bool reuse_port;		/* share the port with other listeners that set this, of
+					 * any process of the same user */
 	bool v6_only;
 	bool no_nodelay;		/* accepted streams keep Nagle's algorithm */
 	enum weir_shards shards;	/* a Unix address always has one socket */

@@ -9,18 +9,19 @@
  *    block, for a million of them: weir_task_spawn with .poll and .state_bytes.
  *
  *	spawn ──► queued ──► running ⇄ waiting ──► complete ──► joined or detached
- *	                        └─ yields go behind the driver
+ *	                        └─ a yield queues it again, behind the drivers
  *
- * The handle that spawn gives is owned by the caller and ends in exactly one
- * weir_task_join, weir_task_detach, or a join future that finished. A handle
- * that is not wanted is not asked for: pass NULL.
+ * The caller of spawn owns the handle that it gets. A handle ends in exactly one
+ * weir_task_join, weir_task_detach, or join future that finished. A program that
+ * needs no handle passes NULL.
  *
- * Abort is a request. A stackful task's current and later awaits return
- * -ECANCELED until it returns. A stackless task's pending operations are
- * cancelled and waited for, then its fini runs. The join sees it last.
+ * Abort is a request. In a stackful task the current and all later awaits return
+ * -ECANCELED, until its function returns. The pending operations of a stackless task
+ * are cancelled and waited for, then its fini runs. A join returns after that.
  *
- * A fiber may resume on another thread: do not keep the address of a
- * thread-local (errno is the classic) across anything that waits.
+ * Do not: keep the address of a thread-local variable (errno is the classic) across
+ * anything that waits, because a fiber may continue on another thread; block the
+ * thread in a task (blocking.h).
  */
 #ifndef WEIR_TASK_H
 #define WEIR_TASK_H
@@ -32,22 +33,22 @@ struct weir_rt;
 struct weir_task;
 struct weir_join_set;
 
-/* The body of a stackless task: WEIR_PENDING, or the task's result. */
+/* The body of a stackless task. It returns WEIR_PENDING or the task's result. */
 typedef int (*weir_poll_fn)(void *state, struct weir_cx *cx);
 
 enum weir_task_flag {
-	WEIR_TASK_PINNED = 1u << 0,		/* stays on the worker that spawns it */
-	WEIR_TASK_UNCONSTRAINED = 1u << 1,	/* has no cooperative budget */
+	WEIR_TASK_PINNED = 1u << 0,		/* it always runs on the same worker */
+	WEIR_TASK_UNCONSTRAINED = 1u << 1,	/* it has no cooperative budget */
 };
 
-/* How a task is made: either fn, or poll. Zero means the default. */
+/* How a task is made. Either fn or poll is set. Zero means the default. */
 struct weir_task_config {
 	size_t size;			/* sizeof(struct weir_task_config) */
-	const char *name;		/* static or outliving the task; default: WEIR_HERE's function */
-	const struct weir_location *where; /* static: WEIR_HERE */
+	const char *name;		/* valid as long as the task; default: where's function */
+	const struct weir_location *where; /* WEIR_HERE, or another static one */
 	unsigned flags;			/* enum weir_task_flag */
-	int worker;			/* with PINNED: 1 + the worker; 0: the spawning one */
-	struct weir_join_set *join_set; /* joined by weir_join_set_next; then no handle is given */
+	int worker;			/* for PINNED: 1 + the worker; 0: the spawning one */
+	struct weir_join_set *join_set; /* the task is joined by weir_join_set_next: no handle */
 
 	int (*fn)(void *arg);		/* stackful */
 	void *arg;
@@ -55,11 +56,11 @@ struct weir_task_config {
 	weir_poll_fn poll;		/* stackless */
 	const void *state;		/* copied into the task; NULL: zeroed */
 	size_t state_bytes;		/* up to 64 KiB */
-	void (*fini)(void *state);	/* runs once, on a worker, after the last poll; or NULL */
+	void (*fini)(void *state);	/* called once, on a worker, after the last poll; or NULL */
 
-	uint64_t *ret_id;		/* gets the task's id before it runs; or NULL */
+	uint64_t *ret_id;		/* receives the task's id before it runs; or NULL */
 
-	void (*drop)(void *arg);	/* stackful: gets arg if fn never does; or NULL */
+	void (*drop)(void *arg);	/* stackful: called with arg if fn never is; or NULL */
 };
 
 #define WEIR_TASK_CONFIG_INIT WEIR_SIZED_INIT(weir_task_config)
@@ -76,15 +77,18 @@ WEIR_BEGIN_DECLS
 /**
  * Spawn a task on a runtime (NULL: the current one).
  *
+ * A fiber whose stack cannot be allocated when it first runs completes with -ENOMEM, without
+ * calling fn. While that is so, further spawns of fibers on that worker fail at once.
+ *
+ * With a drop, the task owns arg from the call on: either fn or drop is called with it, once. A
+ * spawn that fails calls drop on the calling thread, whatever the errno, unless cfg was not
+ * made by WEIR_TASK_CONFIG_INIT. Otherwise drop is called on a worker, where it must not wait. A
+ * spawn that fails calls nothing else, not even fini.
+ *
  * Thread:   [any]
  * Waits:    never
- * Owns:     *ret_task is the caller's handle, to join or detach; a NULL ret_task detaches
- *           at birth. A fiber for which there is no stack when it first runs completes with
- *           -ENOMEM, and fn was not called; the worker's next spawns of fibers fail at once
- *           while that is so. With a drop, arg is the task's from the call on: either fn gets
- *           it or drop does, once, in a spawn that failed (whatever its errno, unless cfg was
- *           not made by WEIR_TASK_CONFIG_INIT) on the calling thread, else on a worker, where it
- *           must not wait. A spawn that failed has called nothing else, not even fini.
+ * Owns:     the caller joins or detaches *ret_task; with a ret_task of NULL the task is detached
+ *           from the beginning
  * Returns:  0; -EINVAL (both bodies, none, too much state, a pinned worker that does not exist);
  *           -E2BIG for a field that is newer than the library (base.h, Sizes); -ENOMEM; -ENXIO
  *           without a runtime; -ESHUTDOWN
@@ -93,20 +97,20 @@ WEIR_BEGIN_DECLS
 WEIR_API int weir_task_spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 			     struct weir_task **ret_task);
 
-/** The function behind the two macros below; where NULL: no origin. Thread: [any]. Since: 0.1 */
+/** The function behind weir_spawn, weir_rt_spawn; where may be NULL. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_spawn_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
 			   const struct weir_location *where, struct weir_task **ret_task);
 
 /**
- * Spawn fn(arg) as a fiber on the current runtime, with this place as its origin.
- * Everything else as weir_task_spawn.
+ * Spawn fn(arg) as a fiber on the current runtime, and record this place in the program as where
+ * it was spawned. Everything else is as for weir_task_spawn.
  */
 #define weir_spawn(fn, arg, ret_task) weir_spawn_at(NULL, (fn), (arg), WEIR_HERE, (ret_task))
 
 /**
- * The same for an arg that must not be lost: if fn never gets it, because the spawn fails (NULL,
- * no memory, a runtime that shuts down) or there is no stack for the fiber, drop does. So nothing
- * is to be done about an error:
+ * The same, for an arg that must not be lost. If fn is never called, because the spawn fails (NULL,
+ * no memory, a runtime that shuts down) or there is no stack for the fiber, drop(arg) is. So a
+ * caller can ignore the error:
  *
  *	while ((rc = weir_listener_accept(listener, &conn)) >= 0)
  *		weir_spawn_or_drop(echo, conn, weir_tcp_drop, NULL);
@@ -114,29 +118,27 @@ WEIR_API int weir_spawn_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
 #define weir_spawn_or_drop(fn, arg, drop, ret_task) \
 	weir_spawn_or_drop_at(NULL, (fn), (arg), (drop), WEIR_HERE, (ret_task))
 
-/** The same from any thread, on a given runtime. */
+/** The same on a given runtime, from any thread. */
 #define weir_rt_spawn_or_drop(rt, fn, arg, drop, ret_task) \
 	weir_spawn_or_drop_at((rt), (fn), (arg), (drop), WEIR_HERE, (ret_task))
 
-/** The function behind the two; rt NULL: the current one. Thread: [any]. Since: 0.1 */
+/** The function behind these two; rt NULL: the current one. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_spawn_or_drop_at(struct weir_rt *rt, int (*fn)(void *), void *arg,
 				   void (*drop)(void *arg), const struct weir_location *where,
 				   struct weir_task **ret_task);
 
-/** As weir_spawn, from any thread, on a given runtime. */
+/** weir_spawn on a given runtime, from any thread. */
 #define weir_rt_spawn(rt, fn, arg, ret_task) weir_spawn_at((rt), (fn), (arg), WEIR_HERE, (ret_task))
 
 /**
- * Wait for a task and take its result.
- *
- * On a fiber it awaits; on a thread that is not a worker it sleeps.
+ * Wait for a task and take its result. A fiber awaits it; a thread that is not a worker sleeps.
  *
  * Thread:   [worker] on a fiber, or [any] but a worker
  * Waits:    until the task is complete
- * Owns:     the handle is gone when it returns 0
- * Cancel:   the handle stays the caller's
- * Returns:  0 with *ret_result (-ECANCELED for an aborted task that did not say
- *           otherwise); -ECANCELED if the caller was aborted; -EDEADLK on itself;
+ * Owns:     after 0 the handle is gone; after an error the caller still has it
+ * Cancel:   the caller still has the handle
+ * Returns:  0 with *ret_result (-ECANCELED for an aborted task that did not return another
+ *           result); -ECANCELED if the caller was aborted; -EDEADLK for the calling task itself;
  *           -EPERM in a stackless task (use struct weir_join_future there)
  * Since:    0.1
  */
@@ -151,13 +153,13 @@ WEIR_API int weir_task_join(struct weir_task *task, int *ret_result);
  */
 WEIR_API int weir_task_join_until(struct weir_task *task, uint64_t deadline, int *ret_result);
 
-/** Give the handle up; the task runs on. NULL is allowed. Thread: [any]. Since: 0.1 */
+/** Give a handle up; the task continues. NULL is allowed. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_task_detach(struct weir_task *task);
 
 /**
- * Ask a task to stop. Does nothing to one that is complete. The handle stays.
+ * Ask a task to stop. Does nothing to a task that is complete. The caller still has the handle.
  *
- * Thread:   [any] that holds a handle
+ * Thread:   [any] that has a handle
  * Waits:    never
  * Since:    0.1
  */
@@ -167,8 +169,8 @@ WEIR_API void weir_task_abort(struct weir_task *task);
 WEIR_API bool weir_task_is_complete(const struct weir_task *task);
 
 /*
- * The future of a join. Finishes with 0 and the task's own result in .result; the handle is
- * gone then. Cancelled, it finishes with -ECANCELED and the handle stays.
+ * The future of a join. It finishes with 0, and .result is the task's own result; the handle is
+ * gone then. If it is cancelled first, it finishes with -ECANCELED, and the handle stays.
  */
 struct weir_join_future {
 	union {				/* one memory: every future answers to .future */
@@ -179,76 +181,82 @@ struct weir_join_future {
 	int result;
 	bool cancelled;
 };
-/** Set a join up. Thread: [any]. Since: 0.1 */
+/** Set the future of a join up. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_join_init(struct weir_join_future *join, struct weir_task *task);
 
-/** The running task, also while it blocks in place; NULL outside. Thread: [any]. Since: 0.1 */
+/** The running task, also while it blocks in place; else NULL. Thread: [any]. Since: 0.1 */
 WEIR_API struct weir_task *weir_task_current(void);
-/** A number that no other task of the process has or had; 0 for NULL. Thread: [any]. Since: 0.1 */
+/** A number that is unique in the process; 0 for NULL. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_task_id(const struct weir_task *task);
-/** Its name, never NULL. Thread: [any]. Since: 0.1 */
+/** The name of a task, never NULL. Thread: [any]. Since: 0.1 */
 WEIR_API const char *weir_task_name(const struct weir_task *task);
-/** Where it was spawned, or NULL. Thread: [any]. Since: 0.1 */
+/** Where a task was spawned, or NULL. Thread: [any]. Since: 0.1 */
 WEIR_API const struct weir_location *weir_task_where(const struct weir_task *task);
 /** Whether the running task was asked to stop. Thread: [worker]. Since: 0.1 */
 WEIR_API bool weir_task_cancelled(void);
 
 /**
- * Let the other ready tasks, and the driver, go first.
+ * Let the other ready tasks and the drivers go first.
  *
  * Thread:   [worker] on a fiber
+ * Waits:    until they had their turn
  * Returns:  0; -ECANCELED; -EPERM outside a fiber
  * Since:    0.1
  */
 WEIR_API int weir_yield(void);
 
-/* The future of a yield: pending once, then 0. */
+/* The future of a yield. It is pending once, and finishes with 0. It has no cancel. */
 struct weir_yield_future {
 	struct weir_future future;
 	bool done;
 };
-/** Set a yield up. Thread: [any]. Since: 0.1 */
+/** Set the future of a yield up. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_yield_init(struct weir_yield_future *yield);
 
 /**
- * Take one unit of the running task's budget, for a custom future that could go on for ever.
+ * Take one unit of the running task's budget. For futures of your own that could be ready forever;
+ * weir's own futures do it themselves.
  *
- * Every weir awaitable does so by itself. When it answers false the future returns
- * WEIR_PENDING; the task has been queued behind the driver already, or, where cx has a waker
- * of its own, that is called when the poll of the task is over. weir_coop_refund gives
- * the unit back when the future turned out to be pending for a reason of its own.
+ * If it returns false, the budget is spent and your poll function must return WEIR_PENDING. The
+ * task has then been queued behind the drivers already; if cx has a waker of its own, that waker is
+ * called when the poll of the task is over. weir_coop_refund returns the unit if the future is
+ * pending for a reason of its own.
  *
  * Thread:   the polling task's
+ * Waits:    never
  * Since:    0.1
  */
 WEIR_API bool weir_coop_take(struct weir_cx *cx);
 WEIR_API void weir_coop_refund(struct weir_cx *cx);
 
-/** Switch the running task's budget off or on; returns what it was. Thread: [worker]. Since: 0.1 */
+/**
+ * Exempt the running task from its budget, or not. Returns whether it was exempt before.
+ * Thread: [worker]. Since: 0.1
+ */
 WEIR_API bool weir_task_unconstrained(bool on);
 
 /*
- * Task-local values: a static key names the value; a value lives until it is
- * set again or the task has finished (its fini is over), then its destructor runs.
+ * Task-local values. A static key names a value. A value lives until it is set again, or until the
+ * task has finished (after its fini); then its destructor is called.
  *
- * A destructor may set values, its own key's too, and theirs may: three in a chain.
- * The third one's sets answer -EBUSY, so that there is an end.
+ * A destructor may set values, even of its own key, whose destructors are called in turn. There may
+ * be three in such a chain: in the third, weir_local_set returns -EBUSY.
  *
- * A function that blocks in place (blocking.h) has its task's values.
+ * A function that blocks in place (blocking.h) sees the values of its task.
  */
 struct weir_local_key {
 	void (*destroy)(void *value);	/* may be NULL */
 };
 /**
- * Set the running task's value, and destroy the one that was there.
+ * Set the running task's value for a key. The destructor of the former value is called.
  *
  * Thread:   [worker]
- * Owns:     the value is the task's when it returns 0
+ * Owns:     after 0 the task owns the value
  * Returns:  0; -ENOMEM; -EBUSY in the third destructor of a chain; -EPERM outside a task
  * Since:    0.1
  */
 WEIR_API int weir_local_set(const struct weir_local_key *key, void *value);
-/** The running task's value; NULL when unset or outside a task. Thread: [worker]. Since: 0.1 */
+/** The running task's value; NULL if unset or outside a task. Thread: [worker]. Since: 0.1 */
 WEIR_API void *weir_local_get(const struct weir_local_key *key);
 
 /*
@@ -257,16 +265,16 @@ WEIR_API void *weir_local_get(const struct weir_local_key *key);
  *
  *	weir_join_set_new ──► spawn … ──► weir_join_set_next … ──► weir_join_set_free
  *
- * A task that has finished stays, with its result and some 200 bytes, until it is
- * joined. A set that nobody joins task by task, the connections of a server say,
- * is made with weir_join_set_new_discarding.
+ * A task that has finished keeps its result and some 200 bytes until it is joined. For
+ * tasks that nobody joins one by one, such as the connections of a server, use
+ * weir_join_set_new_discarding.
  */
 
 /**
  * Make a set of tasks of a runtime (NULL: the current one).
  *
  * Thread:   [any]
- * Owns:     the caller frees it with weir_join_set_free, before the runtime
+ * Owns:     the caller frees it with weir_join_set_free, before it frees the runtime
  * Returns:  0; -ENXIO without a runtime; -ENOMEM
  * Since:    0.1
  */
@@ -276,13 +284,13 @@ WEIR_API int weir_join_set_new(struct weir_rt *rt, struct weir_join_set **ret_se
  * waits until all have ended, and returns 0. Thread: [any]. Since: 0.1
  */
 WEIR_API int weir_join_set_new_discarding(struct weir_rt *rt, struct weir_join_set **ret_set);
-/** Spawn fn(arg) into the set. As weir_spawn. Thread: [any]. Since: 0.1 */
+/** Spawn fn(arg) into a set; otherwise as weir_spawn. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_join_set_spawn_at(struct weir_join_set *set, int (*fn)(void *), void *arg,
 				 const struct weir_location *where, uint64_t *ret_id);
 #define weir_join_set_spawn(set, fn, arg, ret_id) \
 	weir_join_set_spawn_at((set), (fn), (arg), WEIR_HERE, (ret_id))
 /**
- * Wait for the next task of the set to finish.
+ * Wait until the next task of a set has finished, and take its result.
  *
  * Thread:   [worker] on a fiber, or [any] but a worker; one caller at a time
  * Waits:    until one is complete, or the set is empty
@@ -302,21 +310,21 @@ WEIR_API int weir_join_set_next(struct weir_join_set *set, uint64_t *ret_id, int
  */
 WEIR_API int weir_join_set_next_until(struct weir_join_set *set, uint64_t deadline,
 				      uint64_t *ret_id, int *ret_result);
-/** Abort every task of the set; they are still to be joined. Thread: [any]. Since: 0.1 */
+/** Abort every task of a set; the caller still joins them. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_join_set_abort(struct weir_join_set *set);
-/** Tasks not joined yet; of a discarding set, those that run. Thread: [any]. Since: 0.1 */
+/** How many tasks are not joined; in a discarding set, not ended. Thread: [any]. Since: 0.1 */
 WEIR_API size_t weir_join_set_len(const struct weir_join_set *set);
 /**
- * Abort what is left, wait for it, free the set. NULL is allowed.
+ * Abort the tasks that are left, wait for them, and free the set. NULL is allowed.
  *
- * Thread:   as weir_join_set_next. In a stackless task, and in one of the set's own, which is
- *           aborted with the others, it does not wait: the set goes with its last task
+ * Thread:   as weir_join_set_next; also in stackless tasks, and in tasks of the set, which
+ *           are aborted with the others. There it does not wait, and the last task frees the set
  * Waits:    until every task of the set is complete, even if the caller is aborted
  * Since:    0.1
  */
 WEIR_API void weir_join_set_free(struct weir_join_set *set);
 
-/* The future of weir_join_set_next: finishes with 1 or 0 as it does. */
+/* The future of weir_join_set_next. It finishes with 1 or 0, as that function does. */
 struct weir_join_set_next_future {
 	union {				/* one memory: every future answers to .future */
 		struct weir_future future;
@@ -327,7 +335,7 @@ struct weir_join_set_next_future {
 	int result;
 	bool cancelled;
 };
-/** Set the wait for a set's next task up. Thread: [any]. Since: 0.1 */
+/** Set the future of a set's next task up. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_join_set_next_init(struct weir_join_set_next_future *wait,
 				      struct weir_join_set *set);
 
