@@ -94,10 +94,10 @@ static inline bool weir__guard_enter(struct weir__guard *g, const void *me)
 	WEIR_ASSERT(weir__load(&g->busy, WEIR_RELAXED) == 0);
 	if (!GUARD_BUSY_BEFORE_LOOK)
 		mine = weir__guard_is_owned_by(g, me);
-	weir__store(&g->busy, 1u, WEIR_RELAXED);		/* 1 */
-	GUARD_COMPILER_FENCE();					/* 2 */
+	weir__store(&g->busy, 1u, WEIR_RELAXED);		/* step 1 */
+	GUARD_COMPILER_FENCE();					/* step 2 */
 	if (GUARD_BUSY_BEFORE_LOOK && GUARD_LOOKS_AGAIN)
-		mine = weir__guard_is_owned_by(g, me);		/* 3 */
+		mine = weir__guard_is_owned_by(g, me);		/* step 3 */
 	if (WEIR_UNLIKELY(!mine) && GUARD_TAKES_BUSY_BACK)
 		weir__store(&g->busy, 0u, WEIR_RELEASE);
 	return mine;
@@ -118,10 +118,10 @@ static inline void weir__guard_end_ownership(struct weir__guard *g, void (*fence
 	WEIR_ASSERT(weir__load(&g->held, WEIR_RELAXED) == 1);
 	if (!GUARD_END_BEFORE_FENCE)
 		fence_everywhere();
-	weir__store(&g->owner, GUARD_SHARED, WEIR_RELAXED);	/* a */
+	weir__store(&g->owner, GUARD_SHARED, WEIR_RELAXED);	/* step a */
 	if (GUARD_END_BEFORE_FENCE)
-		fence_everywhere();				/* b */
-	/* c: pairs with weir__guard_drop. */
+		fence_everywhere();				/* step b */
+	/* Step c. Pairs with weir__guard_drop. */
 	while (weir__load(&g->busy, GUARD_BUSY_ACQUIRE) != 0 && GUARD_WAITS_FOR_OWNER)
 		weir__lock_pause(&spins);
 }

@@ -3,9 +3,10 @@
  * slab.h: the memory of tasks: blocks of a few sizes, carved from chunks that
  * stay mapped while the runtime exists.
  *
- * That makes task memory type-stable, and two things depend on it. A late wake of
- * a task that is gone finds a valid state word (0 means a free block). And the
- * chunks serve as the registry of all tasks, so that spawning touches no list.
+ * So task memory is type-stable: it holds tasks or free blocks, and nothing else.
+ * Two things depend on that. A late wake of a task that is gone finds a valid state
+ * word (0 means a free block). And the chunks serve as the registry of all tasks,
+ * so that spawning touches no list.
  *
  *	alloc [owner] ──► block in use ──► free [owner]   ──► free list of its size
  *	                                └► free [any other] ──► remote inbox ──► (alloc) ─┘

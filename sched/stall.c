@@ -29,7 +29,8 @@ static bool can_backtrace;		/* set before the handler is installed */
 
 typedef uint64_t __attribute__((may_alias)) word;
 
-_Static_assert(sizeof(struct weir_stall) % sizeof(word) == 0, "it is copied by words");
+_Static_assert(sizeof(struct weir_stall) % sizeof(word) == 0,
+	       "a struct weir_stall is a whole number of words, for copying");
 
 static void store_record(struct stall *s, const struct weir_stall *from)
 {

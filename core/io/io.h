@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io.h: how net/ and os/ reach the backend of the calling worker, except for
- * operations (core/io/op.c, weir/op.h): which instance, attach, control and
- * close.
+ * io.h: what net/ and os/ call to find the calling worker's backend, and to
+ * attach, control and close a handle. Operations are elsewhere (core/io/op.c,
+ * weir/op.h).
  */
 #ifndef WEIR_CORE_IO_IO_H
 #define WEIR_CORE_IO_IO_H

@@ -20,7 +20,7 @@
 
 _Static_assert(offsetof(struct weir_task, state) == offsetof(struct weir__slab_head, state) &&
 		       offsetof(struct weir_task, link) == offsetof(struct weir__slab_head, link),
-	       "a task is a slab block");
+	       "a task begins like a slab block");
 _Static_assert(WEIR__TASK_STATE_OFFSET <= 144, "a parked task with a little state fits 192 bytes");
 
 static uint64_t next_id = 1;
