@@ -70,8 +70,8 @@ void weir__arp_input(struct weir__netstack *net, struct weir__frame *frame);
  */
 void weir__arp_output(struct weir__netstack *net, struct weir__frame *frame,
 		      const struct weir__ip_address *next, struct weir__hop *hop);
-/* Sends it to the remembered neighbour; false, and the frame stays the caller's, if there is none.
- * */
+/* Sends it to the remembered neighbour; false, and the frame stays the caller's, if there is
+ * none. */
 bool weir__arp_output_hop(struct weir__netstack *net, struct weir__frame *frame,
 			  const struct weir__hop *hop);
 

@@ -274,6 +274,8 @@ unsigned char *weir__frame_push(struct weir__frame *frame, uint32_t len)
 	frame->data -= len;
 	frame->len += len;
 	frame->total += len;
+	if (frame->flags & WEIR_FRAME_CHECKSUM)
+		frame->checksum_start += (uint16_t)len;
 	return frame->data;
 }
 

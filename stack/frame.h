@@ -170,8 +170,8 @@ void weir__frame_append(struct weir__frame_memory *mem, struct weir__frame *fram
 int weir__frame_split(struct weir__frame_memory *mem, struct weir__frame *frame, uint32_t at,
 		      struct weir__frame **ret_tail);
 /* A new frame that views len bytes of this one, from offset on, and copies none. -ENOMEM; -EINVAL
- * if the frame is too short or len is 0. Control bytes and flags of the frame are not taken over.
- * */
+ * if the frame is too short or len is 0. Control bytes and flags of the frame are not taken
+ * over. */
 int weir__frame_clone(struct weir__frame_memory *mem, const struct weir__frame *frame,
 		      uint32_t offset, uint32_t len, struct weir__frame **ret_clone);
 /*

@@ -44,9 +44,10 @@ struct weir__netstack {
 
 /* ---- what a transport is -------------------------------------------------------------------- */
 
+/* Functions that a transport has no use for are NULL, but for input. */
 struct weir__transport {
 	uint8_t protocol;	/* of IP: 6, 17 */
-	/* Makes and ends what it has in an instance. fini also after a failed init. */
+	/* Makes and ends what it has in an instance. fini also after a failed or missing init. */
 	int (*init)(struct weir__netstack *net);
 	void (*fini)(struct weir__netstack *net);
 	/* A packet for it. The frame begins with the transport header and ends with the packet;
@@ -60,11 +61,15 @@ struct weir__transport {
 	 * Returns whether it did.
 	 */
 	bool (*error)(struct weir__netstack *net, const struct weir__ip_error *error);
-	/* The turn ends: sends what gathered. NULL: nothing ever does. */
+	/* The turn ends: sends what gathered. */
 	void (*flush)(struct weir__netstack *net);
 };
 
-extern const struct weir__transport weir__transport_udp, weir__transport_tcp;
+/* Tells the transport of a protocol; false if there is none. */
+bool weir__transport_failed(struct weir__netstack *net, uint8_t protocol,
+			    const struct weir__ip_error *error);
+
+extern const struct weir__transport weir__transport_icmp4, weir__transport_udp, weir__transport_tcp;
 
 /* ---- general memory ------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 #include "stack/arp.h"
 #include "stack/frame.h"
 
+struct weir__netstack_config;
 struct weir__reassembly;
 struct weir__path_mtus;
 
@@ -35,7 +36,23 @@ struct weir__ip_rx {
 	uint8_t tos;		/* DSCP and ECN */
 	uint8_t ttl;
 	bool broadcast;		/* to many: of the link or of IP. TCP takes none of these */
+	/* The IP header. It is there as long as the frame is. */
+	const unsigned char *header;
+	uint32_t header_len;
 };
+
+enum weir_ip_refusal {
+	WEIR_IP_NO_PROTOCOL,
+	WEIR_IP_NO_PORT,
+};
+
+/*
+ * Tells the sender of a packet that nothing here takes it (ICMP destination unreachable). Packets
+ * to many get no answer, and the rate is limited. The frame begins with the transport header; it
+ * stays the caller's.
+ */
+void weir__ip_refuse(struct weir__netstack *net, const struct weir__frame *frame,
+		     const struct weir__ip_rx *rx, enum weir_ip_refusal why);
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
@@ -51,6 +68,7 @@ struct weir__ip_tx {
 	uint8_t tos;
 	uint8_t ttl;		/* 0: 64 */
 	uint8_t flags;		/* weir_ip_tx_flag */
+	uint16_t header_bytes;	/* of a super-frame: its transport header */
 };
 
 /*
@@ -59,8 +77,8 @@ struct weir__ip_tx {
  * in every case.
  *
  * Returns: 0, also when the neighbour has yet to be asked; -ENETUNREACH without a route; -EMSGSIZE
- *          if it must not be fragmented and is larger than the path MTU (segment by segment, if it
- *          is a super-frame); -EACCES for a broadcast that was not allowed; -ENOMEM.
+ *          if it must not be fragmented and is larger than the path MTU (a super-frame: if one of
+ *          its segments is); -EACCES for a broadcast that was not allowed; -ENOMEM.
  */
 int weir__ip_output(struct weir__netstack *net, struct weir__frame *frame,
 		    const struct weir__ip_tx *tx);
@@ -71,12 +89,14 @@ int weir__ip_output(struct weir__netstack *net, struct weir__frame *frame,
  */
 void weir__ip_checksum(struct weir__netstack *net, struct weir__frame *frame,
 		       const struct weir__ip_tx *tx, uint16_t offset);
+/* Computes a sum that was left to the owner, which sums whole packets only. */
+void weir__ip_complete_checksum(struct weir__frame *frame);
 /* The sum (checksum.h) of the pseudo-header of either family. */
 uint32_t weir__ip_pseudo_sum(const struct weir__ip_address *source,
 			     const struct weir__ip_address *destination, uint8_t protocol,
 			     uint32_t len);
-/* Whether the checksum of a received packet, from its transport header on, is right or vouched for.
- * */
+/* Whether the checksum of a received packet, its transport header first, is right or vouched
+ * for. */
 bool weir__ip_checksum_good(const struct weir__frame *frame, const struct weir__ip_rx *rx);
 
 /* ---- where it goes -------------------------------------------------------------------------- */
@@ -120,8 +140,8 @@ struct weir__ip_error {
 	/* -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EMSGSIZE ... as Linux maps them. */
 	int error;
 	uint32_t mtu;			/* TOO_BIG: what the router said, or what RFC 1191 section 7
-					 * suggests if it did not; not checked against the floor yet
-					 * */
+					 * suggests if it did not; not checked against the floor
+					 * yet */
 	const unsigned char *quoted;	/* the beginning of the transport header that was sent */
 	uint32_t quoted_len;		/* at least 8: TCP's ports and sequence number */
 };
@@ -129,6 +149,8 @@ struct weir__ip_error {
 /* ---- inside --------------------------------------------------------------------------------- */
 
 #define WEIR_IP_ROUTES 64u
+#define WEIR_IP_IDS 256u
+#define WEIR_ICMP_BURST 50u
 
 struct weir__route {
 	struct weir__ip_address prefix;
@@ -137,28 +159,64 @@ struct weir__route {
 	unsigned bits;			/* of the 128 */
 };
 
+/* An address of this instance. */
+struct weir__ip_own {
+	struct weir__ip_address address;
+	struct weir__ip_address broadcast;	/* of its link; any if there is none */
+};
+
 struct weir__ip {
-	struct weir__route routes[WEIR_IP_ROUTES];	/* longest prefix first */
+	struct weir__route routes[WEIR_IP_ROUTES];	/* the longest prefix first */
 	unsigned route_count;
-	struct weir__netstack_address *addresses;
+	struct weir__ip_own own[WEIR_IP_ROUTES];
+	unsigned own_count;
 	struct weir__reassembly *reassembly;
 	struct weir__path_mtus *path_mtus;
-	struct weir__frame_queue looped;	/* to ourselves, input at the turn's end */
-	uint64_t id_secret[2];
+	struct weir__frame_queue looped;	/* to ourselves: input when the turn ends */
+	uint16_t ids[WEIR_IP_IDS];	/* the next one, by a hash of the two hosts */
 	uint64_t icmp_refilled_ns;
 	uint32_t icmp_tokens;
 };
 
 int weir__ip_init(struct weir__netstack *net);
 void weir__ip_fini(struct weir__netstack *net);
-/* A packet of IPv4, without its Ethernet header. Owns the frame. */
+/* Takes in what this instance has sent to itself. */
+void weir__ip_input_looped(struct weir__netstack *net);
+/* A packet of IPv4, its header first. Owns the frame. */
 void weir__ip4_input(struct weir__netstack *net, struct weir__frame *frame);
 /* Hands a whole packet to its transport. Owns the frame. */
 void weir__ip_deliver(struct weir__netstack *net, struct weir__frame *frame,
 		      const struct weir__ip_rx *rx);
-/* Hands an error to the transport of a packet that was sent; the frame is it, from its IP header
- * on, as far as it is there. Does not own the frame. */
-void weir__ip_failed(struct weir__netstack *net, const struct weir__frame *sent,
-		     uint32_t offset, const struct weir__ip_error *error);
+/*
+ * Tells the transport of a packet that it did not arrive. The packet, or the beginning of it, is in
+ * the frame from offset on, its IP header first; the error has everything but what is read there.
+ * Returns whether the transport believed it. The frame stays the caller's.
+ */
+bool weir__ip4_failed(struct weir__netstack *net, const struct weir__frame *frame, uint32_t offset,
+		      struct weir__ip_error error);
+/* Pushes the IPv4 header and sends the packet to the neighbour, in fragments where it must. */
+int weir__ip4_output(struct weir__netstack *net, struct weir__frame *frame,
+		     const struct weir__ip_tx *tx);
+/* Sends an IP packet, its header first, by the route to its destination. Owns the frame. */
+int weir__ip_send(struct weir__netstack *net, struct weir__frame *frame,
+		  const struct weir__ip_tx *tx);
+
+/* route.c. The routes of the config; -EINVAL if they are none. */
+int weir__routes_init(struct weir__netstack *net, const struct weir__netstack_config *cfg);
+/* NULL: there is none. */
+const struct weir__route *weir__route_find(const struct weir__netstack *net,
+					   const struct weir__ip_address *destination);
+/* Of all hosts of the link, or of the link of one of our addresses. */
+bool weir__ip_is_broadcast(const struct weir__netstack *net,
+			   const struct weir__ip_address *address);
+bool weir__ip_is_multicast(const struct weir__ip_address *address);
+
+/* path_mtu.c */
+int weir__path_mtus_init(struct weir__netstack *net);
+void weir__path_mtus_fini(struct weir__netstack *net);
+
+/* reassembly.c */
+int weir__reassembly_init(struct weir__netstack *net);
+void weir__reassembly_fini(struct weir__netstack *net);
 
 #endif

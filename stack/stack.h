@@ -66,12 +66,11 @@ struct weir__netstack_owner {
 };
 
 enum weir_netstack_offload {
-	/* The owner vouches for checksums of frames that it marks WEIR_FRAME_CHECKED. */
-	WEIR_NETSTACK_RX_CHECKSUM = 1u << 0,
-	/* It completes frames with WEIR_FRAME_CHECKSUM. IPv4 headers are always summed here. */
-	WEIR_NETSTACK_TX_CHECKSUM = 1u << 1,
+	/* The owner completes frames with WEIR_FRAME_CHECKSUM. IPv4 headers are always summed
+	 * here. */
+	WEIR_NETSTACK_TX_CHECKSUM = 1u << 0,
 	/* It cuts up super-frames of TCP (segment_bytes); with it goes TX_CHECKSUM. */
-	WEIR_NETSTACK_TSO = 1u << 2,
+	WEIR_NETSTACK_TSO = 1u << 1,
 };
 
 struct weir__netstack_address {
@@ -95,14 +94,14 @@ struct weir__netstack_config {
 	const struct weir__netstack_route *routes;
 	unsigned address_count, route_count;
 
-	uint32_t block_bytes;		/* what block_alloc can give at most; 1920; at least 512 */
+	uint32_t block_bytes;		/* what block_alloc can give at most; 1920; at least 1024 */
 	uint64_t memory_bytes;		/* limit of what waits in all; 64 MiB */
 	unsigned neighbours;		/* entries of the ARP cache; 512 */
 	unsigned neighbour_frames;	/* that wait for one address; 8 */
 	uint32_t reassembly_bytes;	/* all fragments that wait; 256 KiB */
 	unsigned udp_sockets;		/* at most; 1024 */
 	uint16_t port_first, port_last;	/* ports chosen here; 32768 .. 60999 */
-	unsigned icmp_per_second;	/* ICMP messages sent; 1000, as many as 50 at once */
+	unsigned icmp_per_second;	/* ICMP errors, more or less; 1000, 50 at once */
 
 	/* TCP; see tcp.h. */
 	unsigned tcp_connections;	/* at most, orphans with them; 65536 */

@@ -122,8 +122,8 @@ uint64_t weir__timers_next(const struct weir__timers *timers)
 	return tick == NO_TICK ? WEIR_NETSTACK_NEVER : tick * WEIR_NETSTACK_MSEC;
 }
 
-/* Empties a slot that begins at `elapsed`: what is due goes to the end of the list, the rest moves.
- * */
+/* Empties a slot that begins at `elapsed`: what is due goes to the end of the list, the rest
+ * moves. */
 static struct weir__netstack_timer **open_slot(struct weir__timers *timers, unsigned level,
 					       unsigned slot, struct weir__netstack_timer **end)
 {

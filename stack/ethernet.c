@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* ethernet.c: checks, strips and writes Ethernet headers; see ethernet.h. */
+#include "stack/ethernet.h"
+#include "stack/instance.h"
+
+const unsigned char weir__ethernet_broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+void weir__ethernet_input(struct weir__netstack *net, struct weir__frame *frame)
+{
+	unsigned char scratch[WEIR_ETHERNET_HEADER_BYTES];
+	const unsigned char *header =
+		weir__frame_peek(frame, 0, WEIR_ETHERNET_HEADER_BYTES, scratch);
+	uint16_t type;
+
+	net->count.link_in++;
+	if (header == NULL) {
+		net->count.link_in_short++;
+		goto drop;
+	}
+	if (header[0] & 1) {
+		frame->flags |= WEIR_FRAME_BROADCAST;
+	} else if (memcmp(header, net->cfg.mac, 6) != 0) {
+		net->count.link_in_other_host++;
+		goto drop;
+	}
+	type = weir__get16(header + 12);
+	weir__frame_pull(&net->frames, frame, WEIR_ETHERNET_HEADER_BYTES);
+	if (WEIR_STACK_LIKELY(type == WEIR_ETHERNET_IPV4)) {
+		weir__ip4_input(net, frame);
+		return;
+	}
+	if (type == WEIR_ETHERNET_ARP) {
+		weir__arp_input(net, frame);
+		return;
+	}
+	net->count.link_in_unknown_type++;
+drop:
+	weir__frame_free(&net->frames, frame);
+}
+
+void weir__ethernet_output(struct weir__netstack *net, struct weir__frame *frame,
+			   const unsigned char mac[6], uint16_t type)
+{
+	unsigned char *header = weir__frame_push(frame, WEIR_ETHERNET_HEADER_BYTES);
+
+	WEIR_STACK_ASSERT(header != NULL && frame->charged == 0);
+	memcpy(header, mac, 6);
+	memcpy(header + 6, net->cfg.mac, 6);
+	weir__put16(header + 12, type);
+	net->count.link_out++;
+	net->owner->ops->transmit(net->owner, net, frame);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ip4.c: IPv4 headers (RFC 791): checked and stripped, written, and cut into fragments.
+ *
+ * Packets for other hosts are dropped, never forwarded. Options of received packets are skipped; a
+ * packet with a source route is dropped (RFC 1122 3.2.1.8 lets a host refuse it). Nothing is sent
+ * with options.
+ */
+#include "stack/checksum.h"
+#include "stack/ethernet.h"
+#include "stack/instance.h"
+#include "stack/reassembly.h"
+#include "stack/siphash.h"
+
+#define HEADER_BYTES 20u
+#define HEADER_MAX 60u
+#define DONT_FRAGMENT 0x4000u
+#define MORE_FRAGMENTS 0x2000u
+#define OFFSET_MASK 0x1fffu
+
+/* ---- in -------------------------------------------------------------------------------------- */
+
+enum option {
+	OPTION_END = 0,
+	OPTION_NOTHING = 1,
+	OPTION_LOOSE_ROUTE = 131,
+	OPTION_STRICT_ROUTE = 137,
+};
+
+/* 0; -EPERM for a source route; -EINVAL for options that end nowhere. */
+static int check_options(const unsigned char *option, uint32_t len)
+{
+	uint32_t at = 0;
+
+	while (at < len && option[at] != OPTION_END) {
+		if (option[at] == OPTION_NOTHING) {
+			at++;
+			continue;
+		}
+		if (option[at] == OPTION_LOOSE_ROUTE || option[at] == OPTION_STRICT_ROUTE)
+			return -EPERM;
+		if (len - at < 2 || option[at + 1] < 2 || option[at + 1] > len - at)
+			return -EINVAL;
+		at += option[at + 1];
+	}
+	return 0;
+}
+
+/* The header, as one stretch; NULL, counted, if it is none. */
+static const unsigned char *header_of(struct weir__netstack *net, const struct weir__frame *frame,
+				      unsigned char scratch[HEADER_MAX], uint32_t *ret_len)
+{
+	const unsigned char *header = weir__frame_peek(frame, 0, HEADER_BYTES, scratch);
+	uint32_t len;
+	int rc;
+
+	if (header == NULL) {
+		net->count.ip_in_truncated++;
+		return NULL;
+	}
+	len = (header[0] & 0xfu) * 4;
+	if (header[0] >> 4 != 4 || len < HEADER_BYTES || weir__get16(header + 2) < len) {
+		net->count.ip_in_header_errors++;
+		return NULL;
+	}
+	if (weir__get16(header + 2) > frame->total) {
+		net->count.ip_in_truncated++;
+		return NULL;
+	}
+	header = weir__frame_peek(frame, 0, len, scratch);
+	if (!(frame->flags & WEIR_FRAME_CHECKED) &&
+	    weir__checksum_finish(weir__checksum(header, len)) != 0) {
+		net->count.ip_in_checksum_errors++;
+		return NULL;
+	}
+	rc = len == HEADER_BYTES ? 0 : check_options(header + HEADER_BYTES, len - HEADER_BYTES);
+	if (rc < 0) {
+		if (rc == -EPERM)
+			net->count.ip_in_source_routed++;
+		else
+			net->count.ip_in_header_errors++;
+		return NULL;
+	}
+	*ret_len = len;
+	return header;
+}
+
+/*
+ * Whether the packet is for us and from somebody who can have sent it. From the link, our own
+ * address as the source is a lie (a land attack), and so is the loopback network.
+ */
+static bool addressed_to_us(struct weir__netstack *net, const struct weir__frame *frame,
+			    struct weir__ip_rx *rx)
+{
+	bool looped = frame->flags & WEIR_FRAME_LOOPED;
+
+	if (!weir__ip_is_unicast(net, &rx->source) ||
+	    (!looped && weir__ip_is_own(net, &rx->source))) {
+		net->count.ip_in_martians++;
+		return false;
+	}
+	if (WEIR_STACK_LIKELY(weir__ip_is_own(net, &rx->destination))) {
+		/* RFC 1122 3.3.6: one host's packet that was sent to all. */
+		if (!(frame->flags & WEIR_FRAME_BROADCAST))
+			return true;
+	} else if (weir__ip_is_broadcast(net, &rx->destination)) {
+		rx->broadcast = true;
+		return true;
+	}
+	net->count.ip_in_address_errors++;
+	return false;
+}
+
+void weir__ip4_input(struct weir__netstack *net, struct weir__frame *frame)
+{
+	unsigned char scratch[HEADER_MAX];
+	struct weir__ip_rx rx = { .broadcast = false };
+	uint16_t fragment;
+
+	net->count.ip_in_receives++;
+	rx.header = header_of(net, frame, scratch, &rx.header_len);
+	if (rx.header == NULL)
+		goto drop;
+	rx.source = weir__ip_v4(weir__get32(rx.header + 12));
+	rx.destination = weir__ip_v4(weir__get32(rx.header + 16));
+	rx.tos = rx.header[1];
+	rx.ttl = rx.header[8];
+	rx.protocol = rx.header[9];
+	if (!addressed_to_us(net, frame, &rx))
+		goto drop;
+	weir__frame_trim(&net->frames, frame, weir__get16(rx.header + 2));
+	weir__frame_pull(&net->frames, frame, rx.header_len);
+	fragment = weir__get16(rx.header + 6);
+	if (WEIR_STACK_UNLIKELY(fragment & (MORE_FRAGMENTS | OFFSET_MASK))) {
+		weir__reassemble(net, frame, &rx, weir__get16(rx.header + 4),
+				 (fragment & OFFSET_MASK) * 8u, fragment & MORE_FRAGMENTS);
+		return;
+	}
+	weir__ip_deliver(net, frame, &rx);
+	return;
+drop:
+	weir__frame_free(&net->frames, frame);
+}
+
+bool weir__ip4_failed(struct weir__netstack *net, const struct weir__frame *frame, uint32_t offset,
+		      struct weir__ip_error error)
+{
+	unsigned char scratch[HEADER_MAX], quoted[HEADER_MAX];
+	const unsigned char *header = weir__frame_peek(frame, offset, HEADER_BYTES, scratch);
+	uint32_t len;
+
+	if (header == NULL || header[0] >> 4 != 4)
+		return false;
+	len = (header[0] & 0xfu) * 4;
+	error.flow.local = weir__ip_v4(weir__get32(header + 12));
+	error.flow.remote = weir__ip_v4(weir__get32(header + 16));
+	if (len < HEADER_BYTES || weir__get16(header + 6) & OFFSET_MASK ||
+	    !weir__ip_is_own(net, &error.flow.local))
+		return false;
+	error.quoted = quoted;
+	error.quoted_len = weir__frame_copy_out(frame, offset + len, quoted, sizeof(quoted));
+	if (error.quoted_len < 8)
+		return false;
+	error.flow.local_port = weir__get16(quoted);
+	error.flow.remote_port = weir__get16(quoted + 2);
+	return weir__transport_failed(net, header[9], &error);
+}
+
+/* ---- out ------------------------------------------------------------------------------------- */
+
+/*
+ * The identification of a packet that may be fragmented: it counts up for each pair of hosts, from
+ * where nobody can guess (RFC 7739 for IPv6 says why). What is never fragmented needs none (RFC
+ * 6864).
+ */
+static uint16_t next_id(struct weir__netstack *net, const struct weir__ip_tx *tx)
+{
+	struct weir__ip_address pair[2] = { tx->source, tx->destination };
+	uint64_t hash = weir__siphash13(net->hash_secret, pair, sizeof(pair));
+
+	return net->ip.ids[hash % WEIR_IP_IDS]++;
+}
+
+static void push_header(struct weir__frame *frame, const struct weir__ip_tx *tx, uint16_t id,
+			uint16_t fragment)
+{
+	unsigned char *header = weir__frame_push(frame, HEADER_BYTES);
+
+	header[0] = 0x45;
+	header[1] = tx->tos;
+	weir__put16(header + 2, (uint16_t)frame->total);
+	weir__put16(header + 4, id);
+	weir__put16(header + 6, fragment);
+	header[8] = tx->ttl != 0 ? tx->ttl : 64;
+	header[9] = tx->protocol;
+	weir__put16(header + 10, 0);
+	memcpy(header + 12, tx->source.bytes + 12, 4);
+	memcpy(header + 16, tx->destination.bytes + 12, 4);
+	weir__put_checksum(header + 10,
+			   weir__checksum_finish(weir__checksum(header, HEADER_BYTES)));
+}
+
+/* The fragments of a packet as a queue; -ENOMEM. */
+static int cut(struct weir__netstack *net, struct weir__frame *frame, const struct weir__ip_tx *tx,
+	       uint32_t mtu, struct weir__frame_queue *queue)
+{
+	uint32_t most = (mtu - HEADER_BYTES) & ~7u, len;
+	uint16_t id = next_id(net, tx);
+	struct weir__frame *fragment, *bytes;
+
+	for (uint32_t at = 0; at < frame->total; at += len) {
+		len = frame->total - at < most ? frame->total - at : most;
+		fragment = weir__frame_new(&net->frames, WEIR_FRAME_HEADROOM, 0);
+		if (fragment == NULL)
+			return -ENOMEM;
+		weir__frame_queue_push(queue, fragment);
+		if (weir__frame_clone(&net->frames, frame, at, len, &bytes) < 0)
+			return -ENOMEM;
+		weir__frame_append(&net->frames, fragment, bytes);
+		push_header(fragment, tx, id,
+			    (uint16_t)(at / 8 | (at + len < frame->total ? MORE_FRAGMENTS : 0)));
+		net->count.ip_fragment_creates++;
+	}
+	return 0;
+}
+
+static int send_fragments(struct weir__netstack *net, struct weir__frame *frame,
+			  const struct weir__ip_tx *tx, uint32_t mtu)
+{
+	struct weir__frame_queue queue = { NULL, NULL };
+	struct weir__frame *fragment;
+	int rc;
+
+	weir__ip_complete_checksum(frame);
+	rc = cut(net, frame, tx, mtu, &queue);
+	weir__frame_free(&net->frames, frame);
+	while ((fragment = weir__frame_queue_pop(&queue)) != NULL) {
+		if (rc < 0)
+			weir__frame_free(&net->frames, fragment);
+		else
+			rc = weir__ip_send(net, fragment, tx);
+	}
+	if (rc < 0)
+		net->count.ip_fragment_fails++;
+	else
+		net->count.ip_fragment_oks++;
+	return rc;
+}
+
+static int too_big(struct weir__netstack *net, struct weir__frame *frame)
+{
+	net->count.ip_fragment_fails++;
+	weir__frame_free(&net->frames, frame);
+	return -EMSGSIZE;
+}
+
+int weir__ip4_output(struct weir__netstack *net, struct weir__frame *frame,
+		     const struct weir__ip_tx *tx)
+{
+	uint32_t mtu = weir__ip_path_mtu(net, &tx->destination), packet = frame->total;
+	bool whole = tx->flags & WEIR_IP_DONT_FRAGMENT;
+
+	if (frame->segment_bytes != 0)
+		packet = (uint32_t)tx->header_bytes + frame->segment_bytes;
+	if (frame->total > UINT16_MAX - HEADER_BYTES)
+		return too_big(net, frame);
+	if (packet + HEADER_BYTES > mtu) {
+		if (whole || frame->segment_bytes != 0)
+			return too_big(net, frame);
+		return send_fragments(net, frame, tx, mtu);
+	}
+	push_header(frame, tx, whole ? 0 : next_id(net, tx), whole ? DONT_FRAGMENT : 0);
+	return weir__ip_send(net, frame, tx);
+}

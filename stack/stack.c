@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stack.c: an instance is made, turned and ended; its memory, its events, and which transports it
+ * has. The layers are in files of their own.
+ */
+#include "stack/ethernet.h"
+#include "stack/instance.h"
+
+static const struct weir__transport *const transports[] = {
+	&weir__transport_icmp4,
+};
+
+#define TRANSPORTS (sizeof(transports) / sizeof(transports[0]))
+
+const char *const weir__netstack_counter_names[] = {
+#define WEIR_NETSTACK_COUNTER(member, name) name,
+	WEIR_NETSTACK_COUNTERS(WEIR_NETSTACK_COUNTER)
+#undef WEIR_NETSTACK_COUNTER
+		NULL,
+};
+
+/* ---- memory, randomness ---------------------------------------------------------------------- */
+
+void *weir__netstack_alloc(struct weir__netstack *net, size_t bytes)
+{
+	void *memory = net->owner->ops->alloc(net->owner, bytes);
+
+	if (memory == NULL)
+		net->count.memory_refused++;
+	else
+		memset(memory, 0, bytes);
+	return memory;
+}
+
+void weir__netstack_release(struct weir__netstack *net, void *memory, size_t bytes)
+{
+	if (memory != NULL)
+		net->owner->ops->free(net->owner, memory, bytes);
+}
+
+uint32_t weir__netstack_random32(struct weir__netstack *net)
+{
+	uint32_t number;
+
+	net->owner->ops->random(net->owner, &number, sizeof(number));
+	return number;
+}
+
+/* ---- the config ------------------------------------------------------------------------------ */
+
+#define DEFAULT(field, value) \
+	if (cfg->field == 0) \
+		cfg->field = (value)
+
+static void fill_in(struct weir__netstack_config *cfg)
+{
+	DEFAULT(mtu, 1500);
+	DEFAULT(block_bytes, 1920);
+	DEFAULT(memory_bytes, 64u << 20);
+	DEFAULT(neighbours, 512);
+	DEFAULT(neighbour_frames, 8);
+	DEFAULT(reassembly_bytes, 256u << 10);
+	DEFAULT(udp_sockets, 1024);
+	DEFAULT(port_first, 32768);
+	DEFAULT(port_last, 60999);
+	DEFAULT(icmp_per_second, 1000);
+	DEFAULT(tcp_connections, 65536);
+	DEFAULT(tcp_time_waits, 16384);
+	DEFAULT(tcp_orphans, 4096);
+	DEFAULT(tcp_send_bytes, 4u << 20);
+	DEFAULT(tcp_receive_bytes, 6u << 20);
+}
+
+static bool is_sound(const struct weir__netstack_config *cfg)
+{
+	static const unsigned char no_mac[6];
+
+	return !(cfg->mac[0] & 1) && memcmp(cfg->mac, no_mac, 6) != 0 && cfg->mtu >= 576 &&
+	       cfg->mtu <= 9216 && cfg->block_bytes >= 1024 && cfg->port_first <= cfg->port_last &&
+	       cfg->neighbours <= 1u << 20 && cfg->icmp_per_second <= 1000000;
+}
+
+/* ---- made and ended -------------------------------------------------------------------------- */
+
+static int layers_init(struct weir__netstack *net, const struct weir__netstack_config *cfg)
+{
+	int rc = weir__routes_init(net, cfg);
+
+	if (rc < 0 || (rc = weir__arp_init(net)) < 0 || (rc = weir__ip_init(net)) < 0)
+		return rc;
+	for (unsigned i = 0; i < TRANSPORTS; i++)
+		if (transports[i]->init != NULL && (rc = transports[i]->init(net)) < 0)
+			return rc;
+	return 0;
+}
+
+int weir__netstack_new(struct weir__netstack_owner *owner, const struct weir__netstack_config *cfg,
+		       uint64_t now_ns, struct weir__netstack **ret_net)
+{
+	struct weir__netstack *net = owner->ops->alloc(owner, sizeof(*net));
+	int rc;
+
+	if (net == NULL)
+		return -ENOMEM;
+	memset(net, 0, sizeof(*net));
+	net->owner = owner;
+	net->now_ns = now_ns;
+	net->events_end = &net->events;
+	net->cfg = *cfg;
+	fill_in(&net->cfg);
+	net->cfg.addresses = NULL;
+	net->cfg.routes = NULL;
+	net->memory.limit_bytes = net->cfg.memory_bytes;
+	weir__frame_memory_init(&net->frames, owner, net->cfg.block_bytes);
+	weir__timers_init(&net->timers, now_ns);
+	owner->ops->random(owner, net->hash_secret, sizeof(net->hash_secret));
+	rc = is_sound(&net->cfg) ? layers_init(net, cfg) : -EINVAL;
+	if (rc < 0) {
+		weir__netstack_free(net);
+		return rc;
+	}
+	*ret_net = net;
+	return 0;
+}
+
+void weir__netstack_free(struct weir__netstack *net)
+{
+	struct weir__netstack_owner *owner;
+
+	if (net == NULL)
+		return;
+	owner = net->owner;
+	for (unsigned i = TRANSPORTS; i-- > 0;)
+		if (transports[i]->fini != NULL)
+			transports[i]->fini(net);
+	weir__ip_fini(net);
+	weir__arp_fini(net);
+	WEIR_STACK_ASSERT(net->memory.used_bytes == 0 && net->events == NULL);
+	weir__frame_memory_fini(&net->frames);
+	owner->ops->free(owner, net, sizeof(*net));
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+void weir__netstack_begin(struct weir__netstack *net, uint64_t now_ns)
+{
+	WEIR_STACK_ASSERT(now_ns >= net->now_ns);
+	net->now_ns = now_ns;
+	weir__timers_advance(&net->timers, net, now_ns);
+}
+
+void weir__netstack_input(struct weir__netstack *net, struct weir__frame *frame)
+{
+	weir__ethernet_input(net, frame);
+}
+
+static void flush(struct weir__netstack *net)
+{
+	for (unsigned i = 0; i < TRANSPORTS; i++)
+		if (transports[i]->flush != NULL)
+			transports[i]->flush(net);
+}
+
+void weir__netstack_end(struct weir__netstack *net)
+{
+	flush(net);
+	if (net->ip.looped.first != NULL) {
+		weir__ip_input_looped(net);
+		flush(net);
+	}
+}
+
+uint64_t weir__netstack_next_deadline(const struct weir__netstack *net)
+{
+	if (net->events != NULL || net->ip.looped.first != NULL)
+		return net->now_ns;
+	return weir__timers_next(&net->timers);
+}
+
+const struct weir__netstack_counters *weir__netstack_counters(const struct weir__netstack *net)
+{
+	return &net->count;
+}
+
+struct weir__frame_memory *weir__netstack_frames(struct weir__netstack *net)
+{
+	return &net->frames;
+}
+
+void weir__netstack_give_back(struct weir__netstack *net, struct weir__frame *lent)
+{
+	weir__netstack_drop(net, lent);
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+void weir__netstack_raise(struct weir__netstack *net, struct weir__netstack_source *source,
+			  unsigned events)
+{
+	source->events |= (uint8_t)events;
+	if (source->pprev != NULL)
+		return;
+	source->next = NULL;
+	source->pprev = net->events_end;
+	*net->events_end = source;
+	net->events_end = &source->next;
+}
+
+void weir__netstack_silence(struct weir__netstack *net, struct weir__netstack_source *source)
+{
+	source->events = 0;
+	if (source->pprev == NULL)
+		return;
+	*source->pprev = source->next;
+	if (source->next != NULL)
+		source->next->pprev = source->pprev;
+	else
+		net->events_end = source->pprev;
+	source->next = NULL;
+	source->pprev = NULL;
+}
+
+struct weir__netstack_source *weir__netstack_next_event(struct weir__netstack *net,
+							unsigned *ret_events)
+{
+	struct weir__netstack_source *source = net->events;
+
+	if (source != NULL) {
+		*ret_events = source->events;
+		weir__netstack_silence(net, source);
+	}
+	return source;
+}
+
+/* ---- transports ------------------------------------------------------------------------------ */
+
+static const struct weir__transport *transport_of(uint8_t protocol)
+{
+	for (unsigned i = 0; i < TRANSPORTS; i++)
+		if (transports[i]->protocol == protocol)
+			return transports[i];
+	return NULL;
+}
+
+void weir__ip_deliver(struct weir__netstack *net, struct weir__frame *frame,
+		      const struct weir__ip_rx *rx)
+{
+	const struct weir__transport *transport = transport_of(rx->protocol);
+
+	if (transport == NULL) {
+		net->count.ip_in_unknown_protocols++;
+		weir__ip_refuse(net, frame, rx, WEIR_IP_NO_PROTOCOL);
+		weir__frame_free(&net->frames, frame);
+		return;
+	}
+	net->count.ip_in_delivers++;
+	transport->input(net, frame, rx);
+}
+
+bool weir__transport_failed(struct weir__netstack *net, uint8_t protocol,
+			    const struct weir__ip_error *error)
+{
+	const struct weir__transport *transport = transport_of(protocol);
+
+	return transport != NULL && transport->error != NULL && transport->error(net, error);
+}
