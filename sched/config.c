@@ -34,6 +34,16 @@ int weir__runtime_refuse(int rc, const char *fmt, ...)
 	return rc;
 }
 
+void weir__runtime_note(struct runtime *rt, const char *fmt, ...)
+{
+	va_list ap;
+
+	WEIR_ASSERT(rt->notes_len < sizeof rt->note / sizeof rt->note[0]);
+	va_start(ap, fmt);
+	vsnprintf(rt->note[rt->notes_len++], sizeof rt->note[0], fmt, ap);
+	va_end(ap);
+}
+
 #define SPIN_MAX_NS (5 * WEIR_MSEC)	/* half of the default watch_ns */
 
 static int check_range(const char *name, uint64_t value, uint64_t low, uint64_t high)

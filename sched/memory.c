@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.c: chooses the NUMA node on which each worker's memory is placed, if
- * any.
+ * memory.c: the memory of a runtime: chooses the NUMA node on which each worker's is
+ * placed, if any, and frees what a stopped runtime still has.
  *
  * Memory is placed if the machine has several nodes and the thread is bound to
  * CPUs of one node, so that it stays near its memory. For other threads the
  * kernel decides; it moves pages to threads as long as no policy is set. The
  * kernel also decides if the process was started with a memory policy of its own.
  */
-#include "sched/runtime.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/node.h"
+#include "core/slab.h"
+#include "sched/worker.h"
 #include "weir/topo.h"
 
 static bool stays_on_its_node(const struct weir_plan_worker *w, const struct weir_topo *topo)
@@ -79,4 +79,26 @@ int weir__runtime_place_memory(struct runtime *rt, const struct weir_topo *topo)
 	else
 		choose_nodes(rt, topo);
 	return 0;
+}
+
+/* ---- freeing ---- */
+
+void weir__workers_free(struct runtime *rt)
+{
+	for (unsigned i = 0; rt->base.worker && i < rt->base.workers; i++) {
+		if (rt->base.worker[i])
+			weir__worker_free(worker_at(rt, i));
+		rt->base.worker[i] = NULL;
+	}
+}
+
+void weir__runtime_free_memory(struct weir_rt *base)
+{
+	struct runtime *rt = runtime_of(base);
+
+	weir__workers_free(rt);
+	weir__slab_fini(&base->foreign);
+	free(base->worker);
+	free(rt->node);
+	free(rt);
 }

@@ -14,6 +14,21 @@ static struct runtime *of_const(const struct weir_rt *rt)
 	return runtime_of((struct weir_rt *)(uintptr_t)rt);
 }
 
+uint64_t weir__runtime_alive(struct runtime *rt)
+{
+	uint64_t alive, finished = 0;
+	unsigned i;
+
+	/* Read finished first: a task that ends in between counts as alive, never the reverse. */
+	for (i = 0; i < rt->base.workers; i++)
+		finished += weir__load(&rt->base.worker[i]->metrics.finished, WEIR_ACQUIRE);
+	alive = weir__load(&rt->base.foreign_spawned, WEIR_RELAXED);
+	for (i = 0; i < rt->base.workers; i++)
+		alive += weir__load(&rt->base.worker[i]->metrics.spawned, WEIR_RELAXED);
+	WEIR_ASSERT(alive >= finished);
+	return alive - finished;
+}
+
 static uint64_t inject_depth(struct runtime *rt)
 {
 	uint64_t depth = 0;
@@ -33,7 +48,7 @@ int weir_metrics_get(const struct weir_rt *base, struct weir_metrics *ret_metric
 		return -EINVAL;
 	full = (struct weir_metrics){
 		.size = sizeof full,
-		.backend = weir_rt_backend(base),
+		.backend = runtime_backend_name(rt),
 		.workers = base->workers,
 		.groups = base->plan->groups_len,
 		.alive = weir__runtime_alive(rt),

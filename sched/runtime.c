@@ -5,7 +5,6 @@
  */
 #include "sched/runtime.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,16 +62,6 @@ static void prepare_process(void)
 }
 
 /* ---- where the workers go ---- */
-
-void weir__runtime_note(struct runtime *rt, const char *fmt, ...)
-{
-	va_list ap;
-
-	WEIR_ASSERT(rt->notes_len < sizeof rt->note / sizeof rt->note[0]);
-	va_start(ap, fmt);
-	vsnprintf(rt->note[rt->notes_len++], sizeof rt->note[0], fmt, ap);
-	va_end(ap);
-}
 
 /*
  * Adapts the configuration to a CPU quota. The quota limits the number of workers. Busy polling
@@ -287,15 +276,6 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static void free_workers(struct runtime *rt)
-{
-	for (unsigned i = 0; rt->base.worker && i < rt->base.workers; i++) {
-		if (rt->base.worker[i])
-			weir__worker_free(worker_at(rt, i));
-		rt->base.worker[i] = NULL;
-	}
-}
-
 static void close_workers(struct runtime *rt)
 {
 	for (unsigned i = 0; rt->base.worker && i < rt->base.workers; i++)
@@ -313,10 +293,10 @@ static int try_workers(struct runtime *rt)
 		rc = weir__worker_new(rt, i, &w);
 		if (rc < 0) {
 			weir__runtime_refuse(rc, "cannot make worker %u with backend '%s': %s", i,
-					     rt->backend ? rt->backend->name : "none",
+					     runtime_backend_name(rt),
 					     weir_strerror(rc));
 			close_workers(rt);
-			free_workers(rt);
+			weir__workers_free(rt);
 			return rc;
 		}
 		rt->base.worker[i] = &w->base;
@@ -394,17 +374,6 @@ static void runtime_release(struct runtime *rt)
 	free(rt->started);
 	weir_plan_free(rt->base.plan);
 	weir__rt_unhold(&rt->base);
-}
-
-void weir__runtime_free_memory(struct weir_rt *base)
-{
-	struct runtime *rt = runtime_of(base);
-
-	free_workers(rt);
-	weir__slab_fini(&base->foreign);
-	free(base->worker);
-	free(rt->node);
-	free(rt);
 }
 
 int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
@@ -574,9 +543,7 @@ const struct weir_plan *weir_rt_plan(const struct weir_rt *rt)
 
 const char *weir_rt_backend(const struct weir_rt *rt)
 {
-	const struct runtime *r = (const struct runtime *)(const void *)rt;
-
-	return r->backend ? r->backend->name : "none";
+	return runtime_backend_name((const struct runtime *)(const void *)rt);
 }
 
 const char *weir_rt_note(const struct weir_rt *rt, unsigned i)

@@ -81,6 +81,11 @@ static inline struct runtime *runtime_of(struct weir_rt *rt)
 	return WEIR_CONTAINER_OF(rt, struct runtime, base);
 }
 
+static inline const char *runtime_backend_name(const struct runtime *rt)
+{
+	return rt->backend ? rt->backend->name : "none";
+}
+
 static inline enum rt_phase runtime_phase(struct runtime *rt)
 {
 	return (enum rt_phase)weir__load(&rt->phase, WEIR_ACQUIRE);
@@ -90,6 +95,8 @@ static inline enum rt_phase runtime_phase(struct runtime *rt)
 int weir__runtime_check_config(struct weir_rt_config *c);
 int WEIR_PRINTF(2, 3) weir__runtime_refuse(int rc, const char *fmt, ...);
 void weir__runtime_forget_why(void);
+/* And adds a line for weir_rt_note. [setup] */
+void WEIR_PRINTF(2, 3) weir__runtime_note(struct runtime *rt, const char *fmt, ...);
 
 /* In schedule.c: where ready tasks go. */
 extern const struct weir__sched_ops weir__schedule_ops;
@@ -106,15 +113,15 @@ int weir__runtime_shutdown(struct runtime *rt, uint64_t timeout_ns);
 void weir__runtime_deliver_late(struct runtime *rt);
 /* In left.c: makes weir_rt_why say what a shutdown that ran out of time has left behind. */
 void weir__runtime_say_left(struct runtime *rt);
-/* The number of tasks that have not finished. [any] */
+
+/* In metrics.c: the number of tasks that have not finished. [any] */
 uint64_t weir__runtime_alive(struct runtime *rt);
 
-/* In runtime.c: adds a line for weir_rt_note. [setup] */
-void WEIR_PRINTF(2, 3) weir__runtime_note(struct runtime *rt, const char *fmt, ...);
-/* In runtime.c: frees what weir_rt_free has left of a runtime. */
-void weir__runtime_free_memory(struct weir_rt *rt);
 /* In memory.c: fills in .node from the plan for that topology. 0; -ENOMEM. [setup] */
 int weir__runtime_place_memory(struct runtime *rt, const struct weir_topo *topo);
+/* And frees the workers that have been made; and what weir_rt_free has left of a runtime. */
+void weir__workers_free(struct runtime *rt);
+void weir__runtime_free_memory(struct weir_rt *rt);
 
 /* In current.c: the current-thread scheduler. */
 int weir__current_block_on(struct runtime *rt, int (*fn)(void *), void *arg);

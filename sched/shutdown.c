@@ -28,21 +28,6 @@
 #define LOOK_AGAIN_NS (10 * WEIR_MSEC)
 #define GRACE_NS (50 * WEIR_MSEC)	/* the least time that each wait gets */
 
-uint64_t weir__runtime_alive(struct runtime *rt)
-{
-	uint64_t alive, finished = 0;
-	unsigned i;
-
-	/* Read finished first: a task that ends in between counts as alive, never the reverse. */
-	for (i = 0; i < rt->base.workers; i++)
-		finished += weir__load(&rt->base.worker[i]->metrics.finished, WEIR_ACQUIRE);
-	alive = weir__load(&rt->base.foreign_spawned, WEIR_RELAXED);
-	for (i = 0; i < rt->base.workers; i++)
-		alive += weir__load(&rt->base.worker[i]->metrics.spawned, WEIR_RELAXED);
-	WEIR_ASSERT(alive >= finished);
-	return alive - finished;
-}
-
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;

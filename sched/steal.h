@@ -34,7 +34,7 @@ struct steal_neglect {
 	uint16_t looks;
 };
 
-/* Makes the order from the plan. 0 or -ENOMEM. [setup] */
+/* steal_order.c: makes the order from the plan. 0 or -ENOMEM. [setup] */
 int weir__steal_order_init(struct worker *w);
 void weir__steal_order_fini(struct worker *w);
 
