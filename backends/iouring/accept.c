@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * accept.c: ACCEPT. One multishot request per listener accepts for good; what it
- * brings goes to the op that waits longest, or into a queue, of which the next op
- * takes it at once. Past QUEUE_MAX the request is stopped, and the kernel's own queue
- * fills, as it should when nobody accepts. Without multishot the request is made
- * again for each connection; the rest is the same.
+ * accept.c: ACCEPT. A listener has one multishot request that keeps accepting. A
+ * connection goes to the op that waits longest, or into a queue, from which the next op
+ * takes it at once. When the queue has more than QUEUE_MAX connections, the request is
+ * stopped, and the kernel's own queue fills, as it should when no task accepts. Without
+ * multishot, a request is made for each connection; everything else is the same.
  *
- * No connection is lost: one that came while its op was being cancelled is queued,
- * and one that came while the listener was being closed is reset.
+ * No connection is lost: one that arrives while its op is being cancelled is queued, and
+ * one that arrives while the listener is being closed is reset.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +50,7 @@ static int unqueue_fd(struct uring_fds *fds)
 	return fd;
 }
 
-/* A connection that nobody will get is reset, as those in the kernel's queue are with their listener. */
+/* Reset a connection that no task will get, as the kernel does with a closed listener's queue. */
 static void refuse(int fd)
 {
 	weir__socket_will_reset(fd);
@@ -98,14 +98,14 @@ static void stop(struct uring *u, struct weir_handle *h)
 	weir__uring_cancel_request(u, (uint64_t)(uintptr_t)h | TAG_ACCEPT);
 }
 
-/* What was accepted has the listener's options. */
+/* Make the handle of an accepted connection, which has inherited the listener's options. */
 static void make_stream(struct uring *u, struct weir_op *op, int fd)
 {
 	weir__uring_handle_make(u, op->u.accept.handle, fd, WEIR_HANDLE_STREAM);
 	op->u.accept.handle->ends = op->handle->ends;
 }
 
-/* Hand out what there is, in order; and see to it that more comes, if somebody waits. */
+/* Give the queued connections to the waiting ops, in order. If ops are left, arm the request. */
 static void serve(struct uring *u, struct weir_handle *h)
 {
 	struct uring_handle *s = state_of(h);
@@ -120,7 +120,9 @@ static void serve(struct uring *u, struct weir_handle *h)
 		weir__uring_fail_waiters(s, -ENOMEM);
 }
 
-/* Never waits. What the kernel has accepted comes first, so it is asked to deliver. */
+/*
+ * Accept without waiting. Connections that the kernel has accepted for us come first, so poll it.
+ */
 static void submit_try(struct uring *u, struct weir_op *op)
 {
 	struct weir_handle *h = op->handle;
@@ -150,15 +152,18 @@ void weir__uring_submit_accept(struct uring *u, struct weir_op *op)
 	serve(u, op->handle);
 }
 
-/* Errors of one connection, or of the request: neither is the listener's, but for too many in a row. */
-static bool is_passing(struct uring_handle *s, int res)
+/*
+ * Whether an error concerns only one connection or one request, and not the listener. After
+ * WEIR__TRIES of them in a row it counts as the listener's.
+ */
+static bool is_temporary(struct uring_handle *s, int res)
 {
-	bool passing = res == -ECANCELED || res == -EAGAIN || res == -EINTR || res == -EFAULT ||
-		       weir__socket_died(-res);
+	bool temporary = res == -ECANCELED || res == -EAGAIN || res == -EINTR || res == -EFAULT ||
+			 weir__socket_died(-res);
 
-	if (passing && ++s->calm < WEIR__TRIES)
+	if (temporary && ++s->failed_accepts < WEIR__TRIES)
 		return true;
-	s->calm = 0;
+	s->failed_accepts = 0;
 	return false;
 }
 
@@ -184,8 +189,8 @@ void weir__uring_accept_done(struct uring *u, struct weir_handle *h, const struc
 		res = -ENOMEM;
 	}
 	if (res >= 0)
-		s->calm = 0;
-	else if (!is_passing(s, res))
+		s->failed_accepts = 0;
+	else if (!is_temporary(s, res))
 		weir__uring_fail_waiters(s, res);
 	serve(u, h);
 	if (s->fds->len > QUEUE_MAX)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* buffers.c: see buffers.h. Only the owner is here, but for leases that come back. */
+/* buffers.c: see buffers.h. Only the owner calls these functions. */
 #include <string.h>
 #include <sys/mman.h>
 
@@ -9,13 +9,13 @@
 #include "backends/iouring/newer.h"
 
 #define WANT_FIRST 16u
-/* Of blocks that are filled to the end, one and the next. */
+/* The least number of provided blocks. Of shared blocks, the current one and the next. */
 #define LEAST_WHOLE 8u
 #define LEAST_SHARED 2u
-/* What the provided buffers may come to hold, as full as they are of late. */
+/* The limit of bytes in provided buffers, if they are filled as much as recently. */
 #define WANT_BYTES (4u << 20)
 #define PAGE 4096u
-/* Blocks whose memory is returned at a time. */
+/* How many blocks' memory is returned at a time. */
 #define TRIM_BLOCKS 64u
 #define SLICES_FIRST 16u
 
@@ -46,7 +46,9 @@ static int open_ring(struct uring_group *g, struct io_uring *ring, enum uring_gr
 		munmap(at, ring_bytes(g->entries));
 		return rc;
 	}
-	/* After a fork this process must keep the pages that the kernel knows. */
+	/*
+	 * Without this, fork would make the pages copy-on-write, and the kernel would keep the old.
+	 */
 	madvise(at, ring_bytes(g->entries), MADV_DONTFORK);
 	g->ring = at;
 	io_uring_buf_ring_init(g->ring);
@@ -95,7 +97,7 @@ int weir__uring_buffers_init(struct uring_buffers *b, struct io_uring *ring, uin
 	return rc;
 }
 
-/* The blocks that are still in the ring go back. */
+/* Give the blocks that are still in the ring back to the pool. */
 static void take_back(struct uring_buffers *b, struct uring_group *g)
 {
 	for (uint32_t i = 0; i < g->provided; i++) {
@@ -159,7 +161,7 @@ static void refill(struct uring_buffers *b, struct uring_group *g)
 
 void weir__uring_buffers_refill(struct uring_buffers *b)
 {
-	/* Those there are: want is 0 in the others. */
+	/* Unused groups have a .want of 0. */
 	for (unsigned i = 0; i < URING_GROUPS; i++)
 		refill(b, &b->group[i]);
 }
@@ -183,7 +185,7 @@ static bool is_excessive(const struct uring_buffers *b, const struct uring_group
 	return b->still && g->provided > WEIR__LEASE_KEEP && g->cold < g->provided;
 }
 
-/* The memory of those that the kernel has: it gets fresh pages when it fills them. */
+/* Return the memory of provided blocks; the kernel gets new pages when it fills them. */
 static void chill_provided(const struct uring_buffers *b, struct uring_group *g)
 {
 	for (uint32_t i = 0; i < g->provided; i++) {
@@ -230,7 +232,7 @@ void weir__uring_buffers_give(struct uring_buffers *b, uint32_t token)
 	weir__lease_pool_give(&b->pool, true, token);
 }
 
-/* The kernel is done with it; its hold on the block is the last slice's now. */
+/* The kernel is done with the buffer; its hold on the block passes to the last slice. */
 static void retire(struct uring_group *g, unsigned number)
 {
 	g->free[g->free_len++] = (uint16_t)number;

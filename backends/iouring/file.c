@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * file.c: operations on files. They have no handle; the kernel does those that would
- * block on threads of its own, of which ring.c bounds the number. One that runs there
- * already cannot be cancelled, only waited for.
+ * file.c: operations on files. They have no handle. The kernel runs operations that would
+ * block on its own threads; ring.c limits their number. An operation that already runs
+ * there cannot be cancelled, only waited for.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -11,9 +11,9 @@
 #include "core/worker.h"
 
 /*
- * A write to a pipe or a socket that nobody reads raises SIGPIPE in the thread that makes it. The
- * kernel's own threads have it blocked; a worker, which is to have the mask of its process, has not.
- * The question asks no file server.
+ * A write to a pipe or socket without a reader raises SIGPIPE in the calling thread. Such a write
+ * must run on a kernel thread, where the signal is blocked; a worker keeps the signal mask of its
+ * process. AT_STATX_DONT_SYNC avoids a request to a file server.
  */
 static bool may_raise_a_signal(struct uring *u, int fd)
 {

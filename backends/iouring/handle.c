@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * handle.c: the life of a handle: attach, who is its home, how it is closed.
+ * handle.c: the life of a handle: attach, its home, detach.
  *
- * Closing: waiting ops are cancelled here, and what this ring has is cancelled in it;
- * what other rings have ends because the socket is shut down, or reset. Whoever drops
- * the last reference closes the descriptor. Closing it earlier
- * would neither complete those requests nor tell the peer.
+ * Detach cancels the waiting ops and this ring's requests. Requests on other rings end
+ * because the socket is shut down or reset. Dropping the last reference closes the
+ * descriptor. Closing it earlier would neither complete those requests nor send the end
+ * to the peer.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +91,7 @@ void weir__uring_handle_drop(struct uring *u, struct weir_handle *h)
 		left = s->refs - 1;
 		weir__store(&s->refs, left, WEIR_RELAXED);
 	} else {
-		/* Pairs with itself, and with weir__uring_detach: who closes sees what the others did. */
+		/* Pairs with itself and with mark_closing: the closer sees what the others did. */
 		left = weir__fetch_sub(&s->refs, 1u, WEIR_ACQ_REL) - 1;
 	}
 	if (WEIR_UNLIKELY(left == CLOSING))
@@ -103,20 +103,20 @@ bool weir__uring_handle_adopt(struct uring *u, struct weir_handle *h)
 	struct uring_handle *s = state_of(h);
 	uint32_t none = 0;
 
-	/* Its number in the table is another ring's. */
+	/* The stream's slot is in another ring's descriptor table. */
 	if (u->options.direct)
 		return false;
-	/* Pairs with the drop of the last who had something in flight. */
+	/* Pairs with the drop of the last request. */
 	if (!weir__cas(&s->refs, &none, 1u, WEIR_ACQ_REL, WEIR_RELAXED))
 		return false;
 	weir__store(&h->backend, &u->base, WEIR_RELAXED);
-	s->calm = 0;
+	s->small_reads = 0;
 	return true;
 }
 
 /* ---- attach ---- */
 
-/* Without a number it goes on by its descriptor. */
+/* Take a slot in the descriptor table; if there is none, the descriptor is used. */
 static void take_direct(struct uring *u, struct weir_handle *h)
 {
 	uint32_t number;
@@ -230,7 +230,7 @@ void weir__uring_unlist_closing(struct uring *u, struct weir_handle *h)
 		u->closing = s->next;
 }
 
-/* The polls that wait on a foreign descriptor are in the kernel; so they end there. */
+/* Cancel the POLL ops of a foreign descriptor, which are all in the kernel. */
 static void cancel_polls(struct uring *u, struct uring_handle *s)
 {
 	struct weir_op *last = s->waiters, *op = last;
@@ -243,7 +243,10 @@ static void cancel_polls(struct uring *u, struct uring_handle *s)
 	}
 }
 
-/* Held until all of the detach is done: others may drop theirs meanwhile. What it was before. */
+/*
+ * Set CLOSING and take a reference until detach is done, because others may drop theirs in the
+ * meantime. Returns the previous value. Pairs with the drops.
+ */
 static uint32_t mark_closing(struct uring *u, struct uring_handle *s)
 {
 	uint32_t refs;
@@ -255,7 +258,7 @@ static uint32_t mark_closing(struct uring *u, struct uring_handle *s)
 	return refs;
 }
 
-/* A shutdown tells the peer of an end, so it is not for a stream whose close is a reset. */
+/* A shutdown sends an end of stream, so a stream whose close would reset it is reset instead. */
 static void end_elsewhere(int fd)
 {
 	if (weir__socket_resets(fd))
@@ -265,11 +268,10 @@ static void end_elsewhere(int fd)
 }
 
 /*
- * Besides the multishot request, which is cancelled by name. Of one worker, whose ring has them all,
- * a cancel is enough: what completes in part just before it is not made again for a handle that is
- * being closed (weir__uring_transfer_done).
- * But not for a send without copying, whose bytes are in use until the socket has let go of them: a
- * peer that does not read puts that off for ever, unless the socket is reset.
+ * End all ops of a handle. With one worker, its ring has them all and a cancel is enough: a part
+ * that completes just before is not continued for a closing handle (weir__uring_transfer_done). A
+ * zero-copy send is different: its bytes are in use until the socket has dropped them, and a peer
+ * that does not read delays that without limit, unless the socket is reset.
  */
 static void end_ops(struct uring *u, struct weir_handle *h)
 {
@@ -285,7 +287,7 @@ static void end_ops(struct uring *u, struct weir_handle *h)
 		end_elsewhere(h->fd);
 }
 
-/* Looked for, not asked: it may be gone. */
+/* Whether the handle is still in the list; h itself may be gone and is not read. */
 static bool is_ending(const struct uring *u, const struct weir_handle *h)
 {
 	struct weir_handle *at = u->closing;
@@ -296,8 +298,8 @@ static bool is_ending(const struct uring *u, const struct weir_handle *h)
 }
 
 /*
- * Its port is to be free when it is closed, not a turn later. A call does some twenty of the
- * chores that the ring has, and the end of the request is the last of them.
+ * The port must be free when detach returns, not a turn later, so wait for the end of the accept
+ * request. Each call runs about twenty of the ring's deferred tasks, and that end is the last one.
  */
 static void end_listening(struct uring *u, const struct weir_handle *h)
 {
@@ -308,7 +310,7 @@ static void end_listening(struct uring *u, const struct weir_handle *h)
 	while (is_ending(u, h) && (n > 0 || (n == 0 && weir__uring_has_deferred(u))));
 }
 
-/* [home] */
+/* Called on the handle's home. */
 void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 {
 	struct uring *u = uring_of(be);
@@ -320,7 +322,7 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 	if (h->kind == WEIR_HANDLE_FOREIGN) {
 		cancel_polls(u, s);
 	} else {
-		/* Fetched, and never asked for: the system does not know that nobody received it. */
+		/* The kernel counts the queued bytes as received, so a close would not reset. */
 		if (h->kind == WEIR_HANDLE_STREAM && s->queued)
 			weir__socket_will_reset(h->fd);
 		weir__uring_fail_waiters(s, -ECANCELED);
@@ -347,9 +349,9 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 }
 
 /*
- * Those whose request ends with the ring, which the kernel takes down some time after it is closed:
- * until then it would hold the sockets. A listener that is to be closed is made to listen no more,
- * so that its port is free; but for one that was adopted, which others may have, too.
+ * Close handles whose request ends with the ring. The kernel takes a ring down some time after its
+ * close, and holds the sockets until then. A shutdown makes a listener stop listening at once, so
+ * that its port is free; not for an adopted one, because other processes may have it too.
  */
 void weir__uring_handles_fini(struct uring *u)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * iouring.c: the backend over io_uring: its table, a turn, and where operations and
- * completions go. iouring.h has the picture.
+ * iouring.c: the io_uring backend: its table, a turn, and the dispatch of operations and
+ * completions. iouring.h has a diagram.
  */
 #include <limits.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@
 #include "core/assert.h"
 #include "core/worker.h"
 
-/* What looking after leased memory costs is paid this often, or after so long asleep. */
+/* The lease pool is trimmed once in this many turns, and after this long asleep. */
 #define TRIM_TURNS 1024u
 #define TRIM_NS (50 * WEIR_MSEC)
 #define TRIM_BUSY 16u
@@ -54,7 +54,7 @@ static void op_done(struct uring *u, struct weir_op *op, const struct io_uring_c
 	}
 }
 
-/* It is armed again by the next turn; one that was not there is no wake. */
+/* The next turn arms the poll again. A completion with an error is not a wake. */
 static void wake_done(struct uring *u, const struct io_uring_cqe *cqe)
 {
 	if (!(cqe->flags & IORING_CQE_F_MORE))
@@ -86,7 +86,7 @@ static void deliver(struct uring *u, const struct io_uring_cqe *cqe)
 	}
 }
 
-/* Deliver up to max completions; how many were somebody's. */
+/* Deliver up to max completions. Returns the number of those with an owner. */
 static unsigned reap(struct uring *u, unsigned max)
 {
 	struct io_uring_cqe *cqe;
@@ -125,7 +125,7 @@ int weir__uring_turn(struct uring *u, uint64_t deadline, unsigned max)
 	return rc < 0 ? rc : u->woken ? 0 : u->repeated_for;
 }
 
-/* Wait no longer than until memory that nobody uses may go back, if there is any. */
+/* If there is unused memory, wait no longer than until it may be returned. */
 static uint64_t until_trim(struct uring *u, uint64_t deadline)
 {
 	uint64_t trim;
@@ -136,7 +136,7 @@ static uint64_t until_trim(struct uring *u, uint64_t deadline)
 	return trim < deadline ? trim : deadline;
 }
 
-/* Asleep for long enough. A few blocks at a time, as long as nothing comes. */
+/* After a long sleep: return memory, a few blocks at a time, until a completion arrives. */
 static int trim(struct uring *u)
 {
 	int n = 0;
@@ -192,7 +192,7 @@ static void uring_submit(struct weir_backend *be, struct weir_op *op)
 	}
 }
 
-/* Whether it may wait in the handle's list, which only the home may look at, and only until detach. */
+/* Whether the op may be in the handle's list, which is valid only on the home and until detach. */
 static bool may_wait(const struct uring *u, const struct weir_op *op)
 {
 	return (op->code == WEIR_OP_RECV || op->code == WEIR_OP_RECVV ||
@@ -200,7 +200,7 @@ static bool may_wait(const struct uring *u, const struct weir_op *op)
 	       is_home(u, op->handle) && !uring_is_closing(state_of(op->handle));
 }
 
-/* One that waits in a list is in nobody else's hands; else the kernel is asked. */
+/* An op in a list is completed here; otherwise the kernel is asked to cancel it. */
 static void uring_cancel(struct weir_backend *be, struct weir_op *op)
 {
 	struct uring *u = uring_of(be);
@@ -223,7 +223,7 @@ static void uring_wake(struct weir_backend *be)
 	int saved = errno;
 
 	weir__count_syscalls(weir__worker_current(), 1);
-	/* Fails only when the counter is full, which takes 2^64 wakes. */
+	/* It can fail only if the counter is full, which takes 2^64 wakes. */
 	while (write(uring_of(be)->wake_fd, &one, sizeof(one)) < 0 && weir__socket_again(&tries))
 		continue;
 	errno = saved;
@@ -267,8 +267,8 @@ static int uring_init(struct weir_backend *be, const struct weir_backend_config 
 }
 
 /*
- * Nothing of a task's is in flight. The multishot requests of handles that were closed last may
- * be: they end here, or ended with their thread.
+ * No op is in flight. Multishot requests of recently closed handles may be: they end here, or have
+ * ended with their thread.
  */
 static void uring_fini(struct weir_backend *be)
 {

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * iouring.h: what the files of this backend share: its instance, what it keeps in
- * a handle, and how a completion finds its way.
+ * iouring.h: what the files of this backend share: the instance, the state in a handle,
+ * and the dispatch of completions.
  *
- * One ring per worker, used by nobody else. Submissions collect in the ring until
- * the worker turns its drivers: one system call hands them over and fetches what
- * has completed.
+ * Each worker has one ring, which no other thread uses. Submissions collect in the ring
+ * until the worker polls its drivers: one system call submits them and fetches
+ * completions.
  *
- *	op ──► send.c, recv.c, accept.c, wait.c: an entry in the ring, or the call itself
- *	                   │ where that is cheaper
- *	                   ▼ poll (iouring.c): one call
- *	        completion, told by the tag of its user data:
- *	        an op │ a handle's multishot receive │ a handle's accept │ nobody
+ *	op ──► send.c, recv.c, accept.c, wait.c: an entry in the ring, or a direct system
+ *	                   │ call if that is cheaper
+ *	                   ▼ poll (iouring.c): one system call
+ *	        completion; the tag in its user data says whose it is:
+ *	        an op │ a handle's multishot receive │ a handle's accept │ nobody's
  *
- * References. A handle counts what the kernel has for it (.refs): ops, on whatever
- * ring, and its multishot request. A detached handle is closed by the last of them.
+ * References. .refs of a handle counts its requests in the kernel: ops, on any ring, and
+ * its multishot request. The last of them closes a detached handle.
  *
- * Homed reads. While a handle has a multishot receive, or buffers that nobody has
- * asked for yet, its reads are made on its home, which alone touches the fields below
- * .refs. Listeners and foreign descriptors are always so. A stream whose reads are
- * nowhere goes to the worker that next reads it.
+ * Homed reads. While a handle has a multishot receive, or buffered bytes that no op has
+ * taken, its reads run on its home, and only the home uses the fields after .refs.
+ * Listeners and foreign descriptors are always homed. A stream without reads in flight
+ * moves to the worker that reads it next.
  */
 #ifndef WEIR_BACKENDS_IOURING_H
 #define WEIR_BACKENDS_IOURING_H
@@ -36,12 +36,12 @@ struct uring {
 	struct io_uring ring;
 	struct uring_options options;
 	int node;			/* see core/node.h */
-	bool alone;			/* one worker: nobody else touches a handle */
+	bool alone;			/* there is one worker, so handles are not shared */
 	bool moves;			/* any thread may poll; see weir_backend_config */
 	bool enabled;
 	bool wake_armed;
 	bool woken;			/* since the last poll */
-	/* Of this turn: requests that had not run, and were made again; and why the last one had not. */
+	/* In this turn: how many requests did not run and were repeated; the last one's error. */
 	unsigned repeated;
 	int repeated_for;
 	unsigned busy_events, idle_events;
@@ -49,43 +49,43 @@ struct uring {
 	uint32_t turns;
 	int wake_fd;
 	struct uring_buffers buffers;
-	struct uring_vec *vecs;		/* unused ones */
-	uint32_t *direct;		/* unused numbers in the ring's table */
+	struct uring_vec *vecs;		/* a list of unused ones */
+	uint32_t *direct;		/* unused slots of the ring's descriptor table */
 	uint32_t direct_len;
-	struct weir_handle *closing;	/* detached, their multishot not yet over */
+	struct weir_handle *closing;	/* detached handles whose multishot request is in flight */
 };
 
-/* ---- what completions carry ---- */
+/* ---- user data ---- */
 
-/* In the low bits of the user data; the rest is the pointer. */
+/* The low bits of the user data; the other bits are a pointer. */
 enum uring_tag {
 	TAG_OP = 0,
 	TAG_RECV = 1,			/* a handle's multishot receive */
 	TAG_ACCEPT = 2,			/* a handle's accept */
-	TAG_NOBODY = 3,			/* cancels, and the wake-up */
+	TAG_NOBODY = 3,			/* cancels, and the poll of the wake-up eventfd */
 };
 #define TAG_MASK 3ull
 #define UD_IGNORE ((uint64_t)TAG_NOBODY)
 #define UD_WAKE ((uint64_t)TAG_NOBODY | 4u)
 
 /*
- * An op's .next: while it waits in a list, the next one there. Of one that the kernel has, its
- * struct uring_vec or NULL, and in the low bits that a cancel is on its way, and that its bytes are
- * lent to the kernel instead of copied.
+ * The use of an op's .next. While the op waits in a list, it is the next op in the list. While the
+ * op is in the kernel, it is its struct uring_vec or NULL, and its low bits say that the op was
+ * cancelled, and that its bytes are lent to the kernel instead of copied.
  */
 #define OP_CANCELLED 1u
 #define OP_LENDS 2u
 #define OP_BITS 3u
-/* The same of a POLL, which is in both: in its events. */
+/* A POLL is in a list and in the kernel, so its flag is a bit of its events. */
 #define POLL_CANCELLED (1u << 31)
 
 /* ---- handles ---- */
 
 enum uring_handle_flag {
-	ARMED = 1u << 0,		/* the kernel has a multishot receive, or an accept */
-	STOPPING = 1u << 1,		/* … and is being asked to give it up */
-	ENDED = 1u << 2,		/* .end is to be told, after the buffers */
-	ADOPTED = 1u << 3,		/* a listener that others may have, too */
+	ARMED = 1u << 0,		/* a multishot receive or an accept is in the kernel */
+	STOPPING = 1u << 1,		/* … and is being cancelled */
+	ENDED = 1u << 2,		/* .end is to be reported, after the queued buffers */
+	ADOPTED = 1u << 3,		/* a listener that other processes may have too */
 };
 #define CLOSING (1u << 31)
 
@@ -96,26 +96,29 @@ struct uring_fds {
 
 /* In weir_handle.state. */
 struct uring_handle {
-	uint32_t refs;			/* what the kernel has, and CLOSING; atomic */
-	uint16_t queued;		/* buffers nobody has asked for */
+	uint32_t refs;			/* requests in the kernel, and CLOSING; atomic */
+	uint16_t queued;		/* buffers that no op has taken yet */
 	uint8_t flags;			/* enum uring_handle_flag */
-	uint8_t calm;			/* leases in a row that found little; a listener's accepts that failed */
+	union {
+		uint8_t small_reads;	/* leases in a row with few bytes */
+		uint8_t failed_accepts;	/* of a listener, in a row */
+	};
 	union {
 		struct {
-			uint32_t first, last;	/* of them: tokens plus one */
-			struct weir_op *waiters;	/* the last, whose next is the first */
+			uint32_t first, last;	/* the queued buffers: places plus one */
+			struct weir_op *waiters;	/* the last one; its .next is the first */
 		};
-		struct {		/* on the instance's list, once detached */
+		struct {		/* after detach: the links in .closing of the instance */
 			struct weir_handle *prev, *next;
 		};
 	};
-	int16_t end;			/* 0 or an errno, with ENDED */
-	uint8_t away;			/* reads in a row that came from other workers */
-	bool copies;			/* its socket does not take lent bytes; atomic */
-	uint32_t lent;			/* sends whose bytes it has queued, and not given back; atomic */
+	int16_t end;			/* with ENDED: 0 or a negative errno */
+	uint8_t away;			/* reads in a row from other workers */
+	bool copies;			/* the socket does not support zero copy; atomic */
+	uint32_t lent;			/* zero-copy sends whose bytes are in use; atomic */
 	union {
-		struct uring_fds *fds;	/* a listener's connections nobody has asked for */
-		uint32_t direct;	/* a stream's number in the ring's table, plus one */
+		struct uring_fds *fds;	/* a listener's accepted connections that no op has taken */
+		uint32_t direct;	/* a stream's slot in the descriptor table, plus one */
 	};
 } __attribute__((may_alias));
 
@@ -137,28 +140,28 @@ static inline struct uring_handle *state_of(struct weir_handle *h)
 	return (struct uring_handle *)h->state;
 }
 
-/* Others may be counting theirs. */
+/* Atomic, because other workers may be changing .refs. */
 static inline bool uring_is_closing(const struct uring_handle *s)
 {
 	return weir__load(&s->refs, WEIR_RELAXED) & CLOSING;
 }
 
-/* Make an open descriptor a handle of this instance. */
+/* Initialize a handle of this instance for an open descriptor. */
 void weir__uring_handle_make(struct uring *u, struct weir_handle *h, int fd,
 			     enum weir_handle_kind kind);
-/* One more thing that the kernel has for it, or one less. The handle may be gone after a drop. */
+/* Add or drop a reference for a request in the kernel. The handle may be gone after a drop. */
 void weir__uring_handle_hold(struct uring *u, struct weir_handle *h);
 void weir__uring_handle_drop(struct uring *u, struct weir_handle *h);
-/* Make this instance its home, if nothing of it is in flight; true: that, and held. */
+/* Make this instance the handle's home, if it has no request in flight. True: done, and held. */
 bool weir__uring_handle_adopt(struct uring *u, struct weir_handle *h);
-/* A detached one's multishot request is over. */
+/* Remove a detached handle from .closing: its multishot request is over. */
 void weir__uring_unlist_closing(struct uring *u, struct weir_handle *h);
-/* Forget a stream's number in the table, which holds the socket open. [owner] */
+/* Free a stream's slot in the descriptor table, which keeps the socket open. [owner] */
 void weir__uring_forget_direct(struct uring *u, struct weir_handle *h);
-/* [setup] Close those that are detached, when the kernel has nothing any more. */
+/* Close the detached handles, after the kernel has dropped all requests. [setup] */
 void weir__uring_handles_fini(struct uring *u);
 
-/* For the table. */
+/* Functions of the backend's table. */
 int weir__uring_attach(struct weir_backend *be, struct weir_handle *h,
 		       const struct weir_handle_spec *spec);
 void weir__uring_detach(struct weir_backend *be, struct weir_handle *h);
@@ -166,8 +169,8 @@ int weir__uring_control(struct weir_backend *be, struct weir_handle *h, enum wei
 			void *value, size_t len);
 
 /*
- * What to tell an op that ended like this: of a handle that is being closed, -ECANCELED; and that
- * of one that was interrupted and is not made again.
+ * The result for an op: -ECANCELED if its handle is closing, or if it did not run and is not
+ * repeated.
  */
 static inline int uring_result(struct weir_handle *h, int res)
 {
@@ -176,43 +179,43 @@ static inline int uring_result(struct weir_handle *h, int res)
 	return res <= 0 && uring_is_closing(state_of(h)) ? -ECANCELED : res;
 }
 
-/* ---- lists of waiting ops; [home] ---- */
+/* ---- a handle's list of waiting ops; only on its home ---- */
 
 struct weir_op *weir__uring_first_waiter(const struct uring_handle *s);
 void weir__uring_append_waiter(struct uring_handle *s, struct weir_op *op);
-/* False if it is not among them. */
+/* False if the op is not in the list. */
 bool weir__uring_remove_waiter(struct uring_handle *s, struct weir_op *op);
-/* Complete all of them. */
+/* Complete all waiting ops with this result. */
 void weir__uring_fail_waiters(struct uring_handle *s, int res);
 
 /* ---- ring.c: the ring ---- */
 
 int weir__uring_ring_open(struct uring *u);
-/* [setup] Make the kernel give up everything. */
+/* Cancel all requests of the ring. [setup] */
 void weir__uring_ring_quiesce(struct uring *u);
-/* [setup] Have the completions that did not fit put there; false when there are none. */
+/* Fetch completions that did not fit the ring; false if there are none. [setup] */
 bool weir__uring_ring_flush(struct uring *u);
-/* Whether all that has completed is delivered. [owner] */
+/* Whether all completions are delivered. [owner] */
 static inline bool uring_ring_is_empty(const struct uring *u)
 {
 	return io_uring_cq_ready(&u->ring) == 0 &&
 	       !(IO_URING_READ_ONCE(*u->ring.sq.kflags) & IORING_SQ_CQ_OVERFLOW);
 }
 void weir__uring_ring_close(struct uring *u);
-/* A fresh entry; NULL when the kernel would not take the ones before. [owner] */
+/* A new entry; NULL if the ring is full and the kernel does not accept its entries. [owner] */
 struct io_uring_sqe *weir__uring_sqe(struct uring *u);
-/* The kernel has work that it does only when it is called, or completions that did not fit. */
+/* Whether the kernel has deferred work, or completions that did not fit the ring. */
 bool weir__uring_has_deferred(const struct uring *u);
 /*
- * Hand over what has collected; wait for a completion, up to the deadline (0: do not wait). 0, or why the
- * kernel did neither: the entries stay in the ring.
+ * Submit the collected entries, and wait for a completion up to the deadline (0: do not wait).
+ * Returns 0, or a negative errno; then the entries stay in the ring.
  */
 int weir__uring_enter(struct uring *u, uint64_t deadline);
-/* Name the descriptor of a stream the cheapest way that the ring knows. [owner] */
+/* Make the entry use the stream's slot in the descriptor table, if it has one. [owner] */
 void weir__uring_name(struct uring *u, struct weir_handle *h, struct io_uring_sqe *sqe);
-/* Ask the kernel to give up the request with that user data. */
+/* Cancel the request with this user data. */
 void weir__uring_cancel_request(struct uring *u, uint64_t user_data);
-/* And everything that this ring has for an open descriptor. */
+/* Cancel all requests of this ring for a descriptor. */
 void weir__uring_cancel_fd(struct uring *u, int fd);
 
 static inline void uring_tag(struct io_uring_sqe *sqe, const void *pointer, enum uring_tag tag)
@@ -220,23 +223,24 @@ static inline void uring_tag(struct io_uring_sqe *sqe, const void *pointer, enum
 	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)pointer | tag);
 }
 
-/* ---- what an op does ---- */
+/* ---- operations ---- */
 
 /*
- * Deliver what has completed, hand over what has collected, deliver again; see uring_enter. How
- * many have got on; an error, if none has, and the call failed or requests had to be made again.
+ * Deliver completions, submit and wait (weir__uring_enter), and deliver again. Returns how many
+ * completions made progress. If none did, and the call failed or requests had to be repeated, it
+ * returns a negative errno.
  */
 int weir__uring_turn(struct uring *u, uint64_t deadline, unsigned max);
-/* Complete, and let go of the handle. */
+/* Complete the op, and drop its reference to the handle. */
 void weir__uring_finish(struct uring *u, struct weir_op *op, int res);
-/* Whether the op was told that it is not wanted any more; it then ends as it is. Not of a POLL. */
+/* Whether the op was cancelled, so that it is not repeated. Not for a POLL. */
 static inline bool uring_is_cancelled(const struct weir_op *op)
 {
 	return (uintptr_t)op->next & OP_CANCELLED;
 }
 /*
- * Whether a result says only that the request did not run: it is made again. The kernel cancels
- * the requests of a thread that ends, on rings that have no issuer.
+ * Whether a result only means that the request did not run, so that it must be repeated. For
+ * example, on rings without a single issuer the kernel cancels the requests of a thread that ends.
  */
 static inline bool uring_must_repeat(const struct weir_op *op, int res)
 {
@@ -245,8 +249,8 @@ static inline bool uring_must_repeat(const struct weir_op *op, int res)
 }
 
 /*
- * It is made again. A turn in which nothing else has happened has failed: should the next ones, too,
- * the worker makes them at longer and longer intervals (core/driver.h).
+ * Count a repeated request. A turn with nothing but repeated requests returns an error; if the next
+ * turns do too, the worker polls at growing intervals (core/driver.h).
  */
 static inline void uring_note_repeat(struct uring *u, int res)
 {
@@ -260,10 +264,10 @@ void weir__uring_recv_done(struct uring *u, struct weir_op *op, const struct io_
 void weir__uring_multishot_done(struct uring *u, struct weir_handle *h,
 				const struct io_uring_cqe *cqe);
 void weir__uring_recv_stop(struct uring *u, struct weir_handle *h);
-/* Give back the buffers that nobody has asked for. */
+/* Give back the queued buffers. */
 void weir__uring_recv_forget(struct uring *u, struct uring_handle *s);
 
-/* send.c: SEND*, and the entries and completions of RECV and RECVV, which are alike */
+/* send.c: SEND*, and the entries and completions of RECV and RECVV, which are similar */
 void weir__uring_submit_send(struct uring *u, struct weir_op *op);
 void weir__uring_queue_transfer(struct uring *u, struct weir_op *op);
 void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe);
@@ -281,7 +285,7 @@ void weir__uring_connect_done(struct uring *u, struct weir_op *op, int res);
 void weir__uring_submit_poll(struct uring *u, struct weir_op *op);
 void weir__uring_poll_done(struct uring *u, struct weir_op *op, int res);
 
-/* file.c: OPEN to MKDIR */
+/* file.c: the operations on files, OPEN to MKDIR */
 void weir__uring_submit_file(struct uring *u, struct weir_op *op);
 void weir__uring_file_done(struct uring *u, struct weir_op *op, int res);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel.c: the calls of the probe to this kernel. A feature is tried in small: bytes
- * and connections of our own, over a socket that has no name or is on the loopback.
- * No trial waits longer than PATIENCE_S, and none leaves a request behind.
+ * kernel.c: the calls that the probe makes to this kernel. A feature is tried with bytes
+ * and connections of our own, over an unnamed Unix socket or loopback. No trial waits
+ * longer than PATIENCE_S, and none leaves a request behind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +16,11 @@
 #include "backends/iouring/probe.h"
 
 #define PATIENCE_S 1
-#define BUFS 8u			/* in the ring of a trial, a page; they are in the next */
+#define BUFS 8u			/* the ring of a trial is a page; its buffers are in the next */
 #define BUF_BYTES 64u
-#define ROUNDS 3u		/* results of one request, after which it is multishot */
+#define ROUNDS 3u		/* results of one request that show that it is multishot */
 
-/* What completions carry. */
+/* User data. */
 #define UD_REQUEST 1
 #define UD_CANCEL 2
 
@@ -50,7 +50,7 @@ static int enter(struct io_uring *ring)
 	return 0;
 }
 
-/* The next completion: what it says, or -ETIME. */
+/* Wait for the next completion. Returns its result, or -ETIME. */
 static int next_result(struct io_uring *ring, struct io_uring_cqe *ret_cqe)
 {
 	struct __kernel_timespec limit = { .tv_sec = PATIENCE_S };
@@ -64,7 +64,7 @@ static int next_result(struct io_uring *ring, struct io_uring_cqe *ret_cqe)
 	return ret_cqe->res;
 }
 
-/* End a multishot request. What it still brings is of no use. */
+/* End a multishot request, and ignore its remaining results. */
 static void end_request(struct io_uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
@@ -86,7 +86,7 @@ struct listener {
 	socklen_t len;
 };
 
-/* Of a Unix socket: just the family, so that the system finds a name. */
+/* A Unix address with only the family makes the kernel choose a name. */
 static int listen_on(struct listener *l, int family)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -107,7 +107,7 @@ static int listen_on(struct listener *l, int family)
 	return rc;
 }
 
-/* A program may have been left one family alone. */
+/* A sandbox may allow only one of the families. */
 static int open_listener(struct listener *l)
 {
 	int rc = listen_on(l, AF_UNIX);
@@ -164,7 +164,7 @@ static int try_accept(struct io_uring *ring)
 	return rc;
 }
 
-/* ---- buffer rings, and what receives into them ---- */
+/* ---- buffer rings, and receives into them ---- */
 
 static void *map_ring(void)
 {
@@ -235,14 +235,14 @@ static int connected_pair(int *ret_pair)
 	return rc;
 }
 
-/* How a multishot request is to receive. */
+/* A variant of a multishot receive. */
 struct receiving {
 	unsigned ring_flags, ioprio;
-	unsigned says;			/* flags that each of its completions has */
+	unsigned expected;		/* flags that each of its completions must have */
 };
 
-/* One byte, into a buffer, by a request that goes on. */
-static int receive_once(struct io_uring *ring, int fd, unsigned says)
+/* Send one byte, and check that the request receives it and continues. */
+static int receive_once(struct io_uring *ring, int fd, unsigned expected)
 {
 	struct io_uring_cqe cqe;
 	int rc;
@@ -252,7 +252,7 @@ static int receive_once(struct io_uring *ring, int fd, unsigned says)
 	rc = next_result(ring, &cqe);
 	if (rc < 0)
 		return rc;
-	return rc == 1 && (cqe.flags & says) == says ? 0 : -EOPNOTSUPP;
+	return rc == 1 && (cqe.flags & expected) == expected ? 0 : -EOPNOTSUPP;
 }
 
 static int receive(struct io_uring *ring, const int *pair, const struct receiving *how)
@@ -266,7 +266,7 @@ static int receive(struct io_uring *ring, const int *pair, const struct receivin
 	sqe->buf_group = URING_WHOLE;
 	io_uring_sqe_set_data64(sqe, UD_REQUEST);
 	for (unsigned i = 0; i < ROUNDS && rc == 0; i++)
-		rc = receive_once(ring, pair[0], how->says);
+		rc = receive_once(ring, pair[0], how->expected);
 	if (rc == 0)
 		end_request(ring);
 	return rc;
@@ -290,7 +290,7 @@ static int try_recv(struct io_uring *ring, const struct receiving *how)
 	return rc;
 }
 
-/* ---- the others ---- */
+/* ---- other features ---- */
 
 static int try_op(struct io_uring *ring, int op)
 {
@@ -346,7 +346,7 @@ static int try_min_wait(struct io_uring *ring, unsigned us)
 static int try_feature(struct io_uring *ring, enum uring_feature feature,
 		       const struct uring_options *options)
 {
-	struct receiving how = { .says = IORING_CQE_F_MORE | IORING_CQE_F_BUFFER };
+	struct receiving how = { .expected = IORING_CQE_F_MORE | IORING_CQE_F_BUFFER };
 
 	switch (feature) {
 	case URING_BUFFER_RING:
@@ -360,7 +360,7 @@ static int try_feature(struct io_uring *ring, enum uring_feature feature,
 		return try_recv(ring, &how);
 	case URING_INCREMENTAL:
 		how.ring_flags = URING_PBUF_INC;
-		how.says |= IORING_CQE_F_BUF_MORE;
+		how.expected |= IORING_CQE_F_BUF_MORE;
 		return try_recv(ring, &how);
 	case URING_ZERO_COPY:
 		return try_op(ring, IORING_OP_SEND_ZC);
@@ -376,7 +376,7 @@ static int try_feature(struct io_uring *ring, enum uring_feature feature,
 	return -EINVAL;
 }
 
-/* ---- the switch ---- */
+/* ---- the sysctl ---- */
 
 static int disabled(void)
 {
@@ -389,7 +389,7 @@ static int disabled(void)
 	return got && value >= '0' && value <= '9' ? value - '0' : -1;
 }
 
-/* Atomic; a child of a fork goes on with it. */
+/* Atomic; a forked child inherits it. */
 static uint32_t works[2];
 
 const struct uring_kernel weir__uring_this_kernel = {

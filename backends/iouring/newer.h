@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * newer.h: what newer headers than this build's have. A number may be supplied here
- * when the library only carries it to the kernel; what the library itself has to know
- * of is asked by URING_LIBRARY_HAS.
+ * newer.h: definitions from newer liburing headers. A constant may be defined here if the
+ * library only passes it to the kernel. Code that needs a function of a newer library
+ * tests URING_LIBRARY_HAS.
  */
 #ifndef WEIR_BACKENDS_IOURING_NEWER_H
 #define WEIR_BACKENDS_IOURING_NEWER_H
 
 #include <liburing.h>
 
-/* Whether the liburing of this build is that version or a newer one. */
+/* Whether the liburing of this build has at least this version. */
 #if defined(IO_URING_CHECK_VERSION)
 #define URING_LIBRARY_HAS(major, minor) (!IO_URING_CHECK_VERSION(major, minor))
 #else
@@ -22,10 +22,10 @@
 #ifndef IORING_CQE_F_BUF_MORE
 #define IORING_CQE_F_BUF_MORE (1u << 4)
 #endif
-/* IOU_PBUF_RING_INC, which is an enumerator. */
+/* The value of IOU_PBUF_RING_INC, an enumerator that older headers lack. */
 #define URING_PBUF_INC 2u
 
-/* [setup] Give the kernel a ring of buffers, as group id. 0 or -errno. */
+/* Register a buffer ring as group id. Returns 0 or -errno. [setup] */
 static inline int uring_register_buffers(struct io_uring *ring, void *at, uint32_t entries, int id,
 					 unsigned flags)
 {

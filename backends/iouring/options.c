@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* options.c: see options.h. One table says every word, its kind and its bounds. */
+/* options.c: see options.h. One table has all options with their kinds and limits. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 
 struct word {
 	const char *name;
-	size_t at;			/* of the field */
-	unsigned long low, high;	/* of a number; 0, 0: a switch, off after "no-" */
+	size_t at;			/* the offset of the field */
+	unsigned long low, high;	/* limits of a number; 0, 0: a "no-" switch */
 };
 
 #define SWITCH(name, field) { name, offsetof(struct uring_options, field), 0, 0 }
@@ -40,8 +40,8 @@ static const struct word words[] = {
 #define WORDS (sizeof(words) / sizeof(words[0]))
 
 /*
- * A multishot accept takes all that is in the kernel's queue at once, wanted or not. Where that
- * may be all the descriptors of the process, nobody would be left one to serve them with.
+ * A multishot accept takes all connections that are in the kernel's queue at once. With a low limit
+ * they could use up all descriptors of the process, so that none is left to serve them.
  */
 static bool many_descriptors(void)
 {
@@ -66,8 +66,8 @@ void weir__uring_options_init(struct uring_options *options)
 
 static int unknown(const char *text, size_t text_len, char *why, size_t len)
 {
-	size_t used = (size_t)snprintf(why, len, "no option '%.*s'; there are:", (int)text_len,
-				       text);
+	size_t used = (size_t)snprintf(why, len, "unknown option '%.*s'; expected one of:",
+				       (int)text_len, text);
 
 	for (size_t i = 0; i < WORDS && used < len; i++)
 		used += (size_t)snprintf(why + used, len - used, "%s %s%s", i ? "," : "",
@@ -110,7 +110,7 @@ static int set_word(const char *text, size_t text_len, struct uring_options *opt
 	return unknown(text, text_len, why, len);
 }
 
-/* The entries of a ring that the kernel is to index by its low bits. */
+/* The kernel indexes rings by the low bits of a counter, so their sizes are powers of two. */
 static bool power_of_two(uint32_t n)
 {
 	return (n & (n - 1)) == 0;
@@ -129,7 +129,7 @@ int weir__uring_options_parse(const char *text, struct uring_options *options, c
 		text += *text == ',';
 	}
 	if (!power_of_two(options->entries) || !power_of_two(options->buffer_entries)) {
-		snprintf(why, len, "entries and buffer-entries have to be powers of two");
+		snprintf(why, len, "entries and buffer-entries: expected powers of two");
 		return -EINVAL;
 	}
 	if ((options->napi_us && !URING_LIBRARY_HAS(2, 6)) ||
@@ -139,10 +139,10 @@ int weir__uring_options_parse(const char *text, struct uring_options *options, c
 		return -EINVAL;
 	}
 	if (options->bundle && options->incremental) {
-		snprintf(why, len, "bundle and incremental are two ways to fill buffers: take one");
+		snprintf(why, len, "bundle and incremental: expected only one of them");
 		return -EINVAL;
 	}
-	/* A multishot receive has nowhere else to put what it receives. */
+	/* A multishot receive needs provided buffers. */
 	options->multishot_recv = options->multishot_recv && options->buffers;
 	options->incremental = options->incremental && options->multishot_recv;
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * options.h: what a user may say behind the backend's name,
- * "io_uring:no-multishot-recv,zero-copy=32768": features to do without, as on a
- * machine that lacks them, and those that are off unless asked for.
+ * options.h: the options after the backend's name, as in
+ * "io_uring:no-multishot-recv,zero-copy=32768". They switch features off, as on a kernel
+ * that lacks them, or switch on those that are off by default.
  */
 #ifndef WEIR_BACKENDS_IOURING_OPTIONS_H
 #define WEIR_BACKENDS_IOURING_OPTIONS_H
@@ -12,25 +12,25 @@
 #include <stdint.h>
 
 struct uring_options {
-	bool defer;			/* completions are only worked on when the worker asks */
+	bool defer;			/* completions are processed only when the worker asks */
 	bool multishot_accept, multishot_recv;
 	bool buffers;			/* buffer rings */
 	bool ring_fd;			/* the ring's descriptor is registered */
-	bool inline_send;		/* a lone send is a system call of its own */
+	bool inline_send;		/* a single send is a direct system call */
 	uint32_t entries;		/* of the submission ring */
 	uint32_t buffer_entries;
-	uint32_t zero_copy_bytes;	/* sends of so many or more are not copied; 0: never */
-	uint32_t direct;		/* descriptors that the ring knows by number; 0: none */
+	uint32_t zero_copy_bytes;	/* larger sends are not copied; 0: all are copied */
+	uint32_t direct;		/* slots of the ring's descriptor table; 0: none */
 	uint32_t bundle;		/* 1: a receive may fill several buffers */
-	uint32_t incremental;		/* 1: those of multishots share buffers */
-	uint32_t napi_us;		/* the ring polls the NIC so long before it sleeps; 0: never */
-	uint32_t min_wait_us;		/* a wait goes on so long for more than one completion */
+	uint32_t incremental;		/* 1: multishot receives share buffers */
+	uint32_t napi_us;		/* poll the card this long before sleeping; 0: never */
+	uint32_t min_wait_us;		/* wait this long for a batch of completions */
 };
 
-/* Everything there is, and what defaults say about the rest. */
+/* Set the defaults. */
 void weir__uring_options_init(struct uring_options *options);
 
-/* Read words; -EINVAL and one line in why for one that is unknown or has a bad value. */
+/* Parse options; -EINVAL, and a line in why, for an unknown option or an invalid value. */
 int weir__uring_options_parse(const char *words, struct uring_options *options, char *why,
 			      size_t len);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* probe.c: see probe.h. kernel.c makes the calls, and tries. */
+/* probe.c: see probe.h. kernel.c makes the system calls. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "backends/iouring/probe.h"
 #include "core/atomic.h"
 
-/* What a worker cannot do without. */
+/* The operations that a worker needs. */
 static const struct {
 	int op;
 	const char *name;
@@ -26,7 +26,7 @@ static int setup_failed(const struct uring_kernel *kernel, int rc, bool defer, c
 
 	if (rc == -EPERM && disabled > 0)
 		snprintf(why, len,
-			 "it is switched off: sysctl kernel.io_uring_disabled is %d "
+			 "io_uring is disabled: sysctl kernel.io_uring_disabled is %d "
 			 "(sysctl -w kernel.io_uring_disabled=0)",
 			 disabled);
 	else if (rc == -EPERM)
@@ -60,7 +60,7 @@ static int check_ops(const struct uring_kernel *kernel, struct io_uring *ring, c
 		ops[i] = needed[i].op;
 	rc = kernel->supports(ring, ops, NEEDED, supported);
 	if (rc < 0) {
-		snprintf(why, len, "the kernel does not say which operations it has: %s",
+		snprintf(why, len, "cannot read the kernel's list of operations: %s",
 			 strerror(-rc));
 		return rc;
 	}
@@ -78,33 +78,32 @@ static int check_enter(const struct uring_kernel *kernel, struct io_uring *ring,
 	int rc = kernel->enter(ring);
 
 	if (rc < 0)
-		snprintf(why, len, "io_uring_enter: %s: a seccomp filter denies it, it seems",
+		snprintf(why, len, "io_uring_enter: %s: probably a seccomp filter denies it",
 			 strerror(-rc));
 	return rc;
 }
 
-/* What more than the kernel decides: tried each time. */
+/* These depend not only on the kernel, so they are tried each time. */
 #define VARYING (1u << URING_TABLE | 1u << URING_NAPI)
 
-/* What to say of a feature that is not there. */
+/* The message for a missing feature. */
 static const struct {
 	const char *lack, *remedy;
 } features[URING_FEATURES] = {
-	[URING_BUFFER_RING] = { "no buffer ring", "io_uring:no-buffers does without" },
-	[URING_MULTISHOT_ACCEPT] = { "no multishot accept",
-				     "io_uring:no-multishot-accept does without" },
-	[URING_MULTISHOT_RECV] = { "no multishot recv", "io_uring:no-multishot-recv does without" },
-	[URING_BUNDLE] = { "no bundles", "they came with 6.10" },
-	[URING_INCREMENTAL] = { "no buffers that are filled bit by bit", "they came with 6.12" },
-	[URING_ZERO_COPY] = { "no sending without a copy", "it came with 6.0" },
-	[URING_TABLE] = { "no table of descriptors of that size", "direct takes a smaller number" },
-	[URING_NAPI] = { "no busy polling of the NIC", "it came with 6.9" },
-	[URING_MIN_WAIT] = { "no minimal wait", "it came with 6.12" },
+	[URING_BUFFER_RING] = { "no buffer rings", "use io_uring:no-buffers" },
+	[URING_MULTISHOT_ACCEPT] = { "no multishot accept", "use io_uring:no-multishot-accept" },
+	[URING_MULTISHOT_RECV] = { "no multishot recv", "use io_uring:no-multishot-recv" },
+	[URING_BUNDLE] = { "no bundles", "they need Linux 6.10" },
+	[URING_INCREMENTAL] = { "no incrementally filled buffers", "they need Linux 6.12" },
+	[URING_ZERO_COPY] = { "no zero-copy send", "it needs Linux 6.0" },
+	[URING_TABLE] = { "no descriptor table of that size", "use a smaller number for direct" },
+	[URING_NAPI] = { "no busy polling of the network card", "it needs Linux 6.9" },
+	[URING_MIN_WAIT] = { "no min-wait", "it needs Linux 6.12" },
 };
 
-static void find_wanted(const struct uring_options *options, bool *ret_wanted)
+static void find_enabled(const struct uring_options *options, bool *ret_enabled)
 {
-	const bool wanted[URING_FEATURES] = {
+	const bool enabled[URING_FEATURES] = {
 		[URING_BUFFER_RING] = options->buffers,
 		[URING_MULTISHOT_ACCEPT] = options->multishot_accept,
 		[URING_MULTISHOT_RECV] = options->multishot_recv,
@@ -116,21 +115,21 @@ static void find_wanted(const struct uring_options *options, bool *ret_wanted)
 		[URING_MIN_WAIT] = options->min_wait_us,
 	};
 
-	memcpy(ret_wanted, wanted, sizeof(wanted));
+	memcpy(ret_enabled, enabled, sizeof(enabled));
 }
 
 static int check_features(const struct uring_kernel *kernel, struct io_uring *ring,
 			  const struct uring_options *options, char *why, size_t len)
 {
 	uint32_t *works = &kernel->works[options->defer];
-	/* Nothing lies behind a bit: whoever sees none tries for himself. */
+	/* Relaxed, because a bit guards no other data; a thread that misses one tries again. */
 	uint32_t known = weir__load(works, WEIR_RELAXED);
-	bool wanted[URING_FEATURES];
+	bool enabled[URING_FEATURES];
 	int rc;
 
-	find_wanted(options, wanted);
+	find_enabled(options, enabled);
 	for (unsigned i = 0; i < URING_FEATURES; i++) {
-		if (!wanted[i] || known & 1u << i)
+		if (!enabled[i] || known & 1u << i)
 			continue;
 		rc = kernel->try(ring, (enum uring_feature)i, options);
 		if (rc < 0) {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * probe.h: whether io_uring can be used here, found out by using it: a ring with the
- * flags that a worker's has, its operations, and each feature that the options ask
- * for, by a trial of that feature. What fails is said in one line, with what would
- * help; the fallback is another backend, or this one without the feature, by name.
+ * probe.h: finds out whether io_uring can be used here by using it: a ring with a worker's
+ * flags, the operations, and a trial of each feature that the options enable. A failure is
+ * reported in one line with a remedy. The fallback is another backend, or this one with an
+ * option that disables the feature.
  *
- * Every runtime that starts asks. A feature that was seen to work does so for as long as
- * this kernel runs, so it is not tried again in the process, nor in its children, who have the
- * same kernel: bits of a word, no lock that a fork could leave held. All else is asked each
- * time: what failed, as it may have lacked memory or descriptors; what a number or a limit decides;
- * and the ring itself, which a filter, a switch or a limit may forbid from one moment to the next.
+ * Every new runtime calls the probe. A feature that has worked is not tried again in this
+ * process or its children, because the kernel is the same. This is stored in the bits of an
+ * atomic word, because a fork could leave a lock held. Everything else is tried each time:
+ * features that failed, perhaps for lack of memory or descriptors; features that depend on
+ * a number or a limit; and the ring itself, which a filter, a sysctl or a limit may forbid
+ * at any time.
  */
 #ifndef WEIR_BACKENDS_IOURING_PROBE_H
 #define WEIR_BACKENDS_IOURING_PROBE_H
@@ -21,7 +22,7 @@
 
 #include "backends/iouring/options.h"
 
-/* What a kernel may lack though it has rings, in the order in which it is tried. */
+/* Features that a kernel with io_uring may lack, in the order in which they are tried. */
 enum uring_feature {
 	URING_BUFFER_RING,
 	URING_MULTISHOT_ACCEPT,
@@ -29,36 +30,41 @@ enum uring_feature {
 	URING_BUNDLE,
 	URING_INCREMENTAL,
 	URING_ZERO_COPY,
-	URING_TABLE,			/* of descriptors, as many as .direct says */
+	URING_TABLE,			/* a descriptor table with .direct slots */
 	URING_NAPI,
 	URING_MIN_WAIT,
 	URING_FEATURES
 };
 
-/* The calls that it makes, so that a test can be any kernel. */
+/* The calls of the probe; tests replace them to act as other kernels. */
 struct uring_kernel {
 	int (*setup)(unsigned entries, struct io_uring *ring, struct io_uring_params *params);
 	void (*exit)(struct io_uring *ring);
-	/* 0, and whether each of ops is supported; -errno. */
+	/* Store whether each of ops is supported. Returns 0 or -errno. */
 	int (*supports)(struct io_uring *ring, const int *ops, unsigned count, bool *ret_supported);
-	/* Have something done: 0, or -errno. */
+	/* Submit a no-op and wait for it. Returns 0 or -errno. */
 	int (*enter)(struct io_uring *ring);
-	/* Use a feature, as the options say: 0, or -errno. */
+	/* Try a feature with these options. Returns 0 or -errno. */
 	int (*try)(struct io_uring *ring, enum uring_feature feature,
 		   const struct uring_options *options);
-	/* What /proc/sys/kernel/io_uring_disabled holds; -1 where there is no such file. */
+	/* The value of /proc/sys/kernel/io_uring_disabled; -1 if there is no such file. */
 	int (*disabled)(void);
-	/* Features that were seen to work, a bit each: on rings without and with an issuer. Atomic. */
+	/*
+	 * Bits of features that have worked, on rings without [0] and with [1] deferred work.
+	 * Atomic.
+	 */
 	uint32_t *works;
 };
 /* kernel.c */
 extern const struct uring_kernel weir__uring_this_kernel;
 
-/* 0; or -errno, and why. options: what stands behind the backend's name, or NULL. */
+/*
+ * Returns 0, or -errno and the reason in why. options: the text after the backend's name, or NULL.
+ */
 int weir__uring_probe_kernel(const struct uring_kernel *kernel, const char *options, char *why,
 			     size_t len);
 
-/* The same of this kernel, for the table. */
+/* The same for this kernel; a function of the backend's table. */
 int weir__uring_probe(const char *options, char *why, size_t len);
 
 #endif

@@ -2,18 +2,18 @@
 /*
  * recv.c: RECV, RECVV and RECV_LEASE.
  *
- * A receive is an entry of its own, into the caller's memory or, for a lease, into a
- * buffer that the kernel picks when bytes have come. A stream of requests and
- * answers does with less: once CALM leases in a row have found no more than half of
- * what a buffer holds, the handle gets a multishot request, which receives for good.
+ * A receive is a single request, into the caller's memory or, for a lease, into a buffer
+ * that the kernel chooses when bytes arrive. A stream with small messages needs fewer
+ * requests: after SMALL_READS leases in a row that filled at most half a buffer, the
+ * handle gets a multishot request, which keeps receiving.
  *
- *	single ──(calm)──► ARMED ──► completions: to the waiting op, or queued
- *	   ▲                 │ queued > QUEUE_MAX, reads from elsewhere, a copying read
- *	   │                 ▼
- *	   └───(all read)── STOPPING ──(the kernel gave it up)
+ *	single ──(small reads)──► ARMED ──► completions: to the waiting op, or queued
+ *	   ▲                        │ queued > QUEUE_MAX, reads from other workers, or a read
+ *	   │                        ▼ into the caller's memory
+ *	   └──────(all read)───── STOPPING ──(the request has ended)
  *
- * A buffer that the kernel has filled belongs to the stream's order: as long as one
- * is queued, or the request is armed, every read takes from the queue.
+ * Queued buffers come before later bytes of the stream. So while a buffer is queued, or
+ * the request is armed, every read takes from the queue.
  */
 #include <poll.h>
 #include <string.h>
@@ -25,10 +25,10 @@
 #include "backends/transfer.h"
 #include "core/worker.h"
 
-#define CALM 4u
-/* What the stream's task may fall behind before its multishot is stopped. */
+#define SMALL_READS 4u
+/* With more queued buffers than this, the task is too slow and its multishot is stopped. */
 #define QUEUE_MAX 4u
-/* Reads in a row from other workers, after which the stream is let go. */
+/* After this many reads in a row from other workers, the stream may get another home. */
 #define AWAY_MAX 16u
 
 static inline bool is_homed(const struct uring_handle *s)
@@ -41,13 +41,13 @@ static void set_homed(struct uring *u, struct weir_handle *h)
 	uint8_t homed = is_homed(state_of(h)) || state_of(h)->waiters ? WEIR_HOMED_READS : 0;
 
 	if (!u->alone && h->homed != homed)
-		/* Pairs with the load in send_home: who adopts it sees how it was left. */
+		/* Pairs with the load in send_home: the next home sees the state of the last. */
 		weir__store(&h->homed, homed, WEIR_RELEASE);
 }
 
 /* ---- the queue of filled buffers ---- */
 
-/* False: no memory for it. */
+/* Append a slice; false if there is no memory for it. */
 static bool queue_slice(struct uring *u, struct uring_handle *s, struct uring_slice slice)
 {
 	uint32_t at = weir__uring_buffers_keep(&u->buffers, slice);
@@ -83,7 +83,7 @@ static int lend(struct uring *u, struct weir_op *op, struct uring_slice slice)
 	return (int)slice.len;
 }
 
-/* The first of the queue, or as much of it as the op has asked for. */
+/* Lend the first slice, or as much of it as the op asks for. */
 static int take_lease(struct uring *u, struct uring_handle *s, struct weir_op *op)
 {
 	struct uring_slice *first = &u->buffers.slice[s->first - 1], part = *first;
@@ -98,7 +98,7 @@ static int take_lease(struct uring *u, struct uring_handle *s, struct weir_op *o
 	return lend(u, op, part);
 }
 
-/* Copy from the queue into the rest of one iovec element; the bytes. */
+/* Copy from the queue into one iovec element. Returns the number of bytes. */
 static size_t copy_some(struct uring *u, struct uring_handle *s, uint8_t *to, size_t room,
 			bool peek)
 {
@@ -144,7 +144,7 @@ static void copy_out(struct uring *u, struct uring_handle *s, struct weir_op *op
 	}
 }
 
-/* What the queue has for an op: its result, or WEIR_PENDING. */
+/* Serve an op from the queue. Returns its result or WEIR_PENDING. */
 static int take(struct uring *u, struct uring_handle *s, struct weir_op *op)
 {
 	if (s->queued) {
@@ -156,7 +156,7 @@ static int take(struct uring *u, struct uring_handle *s, struct weir_op *op)
 	}
 	if (s->queued || !(s->flags & ENDED))
 		return WEIR_PENDING;
-	/* Told once; what follows, the kernel knows. */
+	/* Report the end once; after that the kernel reports it. */
 	s->flags &= (uint8_t)~ENDED;
 	if (s->end == 0 && op->code != WEIR_OP_RECV_LEASE)
 		return weir__transfer_result(op);
@@ -204,7 +204,7 @@ static void queue_single(struct uring *u, struct weir_op *op)
 	uring_tag(sqe, op, TAG_OP);
 }
 
-/* Where a multishot receives into: its messages are small, so they may share a block. */
+/* The buffer group of multishot receives: their messages are small, so they may share a block. */
 static inline enum uring_group_id multishot_group(const struct uring *u)
 {
 	return u->options.incremental ? URING_SHARED : URING_WHOLE;
@@ -234,14 +234,14 @@ void weir__uring_recv_stop(struct uring *u, struct weir_handle *h)
 	if ((s->flags & (ARMED | STOPPING)) != ARMED)
 		return;
 	s->flags |= STOPPING;
-	s->calm = 0;
+	s->small_reads = 0;
 	s->away = 0;
 	weir__uring_cancel_request(u, (uint64_t)(uintptr_t)h | TAG_RECV);
 }
 
 /* ---- submit ---- */
 
-/* Serve those who wait, in order. */
+/* Serve the waiting ops, in order. */
 static void serve(struct uring *u, struct weir_handle *h)
 {
 	struct uring_handle *s = state_of(h);
@@ -255,7 +255,7 @@ static void serve(struct uring *u, struct weir_handle *h)
 	}
 }
 
-/* The kernel has nothing for the handle any more: those who still wait get entries of their own. */
+/* The multishot request is over: make a single request for each op that still waits. */
 static void release_waiters(struct uring *u, struct weir_handle *h)
 {
 	struct uring_handle *s = state_of(h);
@@ -268,7 +268,7 @@ static void release_waiters(struct uring *u, struct weir_handle *h)
 	}
 }
 
-/* A read of a handle that has a multishot, or had one and is not yet empty. */
+/* A read on a handle that has a multishot request, or has queued buffers of one. */
 static void submit_homed(struct uring *u, struct weir_op *op)
 {
 	struct weir_handle *h = op->handle;
@@ -317,7 +317,7 @@ static int recv_now(struct uring *u, struct weir_op *op)
 	return weir__socket_end(op->handle, (int)n);
 }
 
-/* Never waits. What the kernel has fetched comes first, so it is asked to deliver. */
+/* Receive without waiting. Bytes that the kernel has already received come first, so poll it. */
 static void submit_try(struct uring *u, struct weir_op *op)
 {
 	struct weir_handle *h = op->handle;
@@ -349,8 +349,8 @@ static void submit_here(struct uring *u, struct weir_op *op)
 		return;
 	}
 	weir__uring_handle_hold(u, h);
-	if (op->code == WEIR_OP_RECV_LEASE && s->calm >= CALM && u->options.multishot_recv &&
-	    !op->u.lease.max && arm(u, h)) {
+	if (op->code == WEIR_OP_RECV_LEASE && s->small_reads >= SMALL_READS &&
+	    u->options.multishot_recv && !op->u.lease.max && arm(u, h)) {
 		weir__uring_append_waiter(s, op);
 		set_homed(u, h);
 		return;
@@ -376,17 +376,17 @@ void weir__uring_submit_recv(struct uring *u, struct weir_op *op)
 
 /* ---- completions ---- */
 
-/* Whether a stream looks like requests and answers, after a lease of len bytes. */
-static void note_calm(struct uring *u, struct weir_handle *h, uint32_t len, unsigned flags)
+/* Count small reads in a row: this lease has len bytes. */
+static void note_read(struct uring *u, struct weir_handle *h, uint32_t len, unsigned flags)
 {
 	struct uring_handle *s = state_of(h);
 
 	if (!is_home(u, h))
 		return;
 	if (len > u->buffers.pool.bytes / 2 || flags & IORING_CQE_F_SOCK_NONEMPTY)
-		s->calm = 0;
-	else if (s->calm < CALM)
-		s->calm++;
+		s->small_reads = 0;
+	else if (s->small_reads < SMALL_READS)
+		s->small_reads++;
 }
 
 static int leased(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
@@ -394,12 +394,12 @@ static int leased(struct uring *u, struct weir_op *op, const struct io_uring_cqe
 	unsigned number = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
 	uint32_t len = (uint32_t)cqe->res;
 
-	note_calm(u, op->handle, len, cqe->flags);
+	note_read(u, op->handle, len, cqe->flags);
 	return lend(u, op,
 		    weir__uring_buffers_filled(&u->buffers, URING_WHOLE, number, len, false));
 }
 
-/* A receive that the kernel's own threads have run takes a buffer along even to an end. */
+/* A receive that ran on a kernel thread has taken a buffer even if it reports the end of stream. */
 static void give_back_unfilled(struct uring *u, const struct io_uring_cqe *cqe)
 {
 	unsigned number = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
@@ -443,7 +443,7 @@ void weir__uring_recv_done(struct uring *u, struct weir_op *op, const struct io_
 static void multishot_over(struct uring *u, struct weir_handle *h, int res)
 {
 	struct uring_handle *s = state_of(h);
-	/* Without a word why, it may be for good: those who wait get entries of their own, and hear. */
+	/* After another error the waiting ops get single requests, which report the reason. */
 	bool rearm = !(s->flags & (STOPPING | ENDED)) && s->waiters &&
 		     (res >= 0 || res == -ENOBUFS);
 
@@ -462,7 +462,7 @@ static void multishot_over(struct uring *u, struct weir_handle *h, int res)
 		release_waiters(u, h);
 }
 
-/* Bytes are lost for which there was no memory: nobody may take what follows for the rest. */
+/* Bytes were dropped for lack of memory, so the stream ends here: later bytes would leave a gap. */
 static void lose(struct weir_handle *h)
 {
 	struct uring_handle *s = state_of(h);
@@ -472,7 +472,7 @@ static void lose(struct weir_handle *h)
 	s->end = -ENOMEM;
 }
 
-/* Queue what the kernel has filled: one buffer, or in a bundle several. */
+/* Queue the buffers that the kernel has filled: one, or several in a bundle. */
 static void take_filled(struct uring *u, struct weir_handle *h, const struct io_uring_cqe *cqe)
 {
 	struct uring_handle *s = state_of(h);
@@ -481,7 +481,7 @@ static void take_filled(struct uring *u, struct weir_handle *h, const struct io_
 	bool more = cqe->flags & IORING_CQE_F_BUF_MORE && id == URING_SHARED;
 	unsigned next = cqe->flags >> IORING_CQE_BUFFER_SHIFT, number;
 	uint32_t left = (uint32_t)cqe->res;
-	bool wanted = !uring_is_closing(s) && !(s->flags & ENDED);
+	bool keep = !uring_is_closing(s) && !(s->flags & ENDED);
 	struct uring_slice slice;
 
 	while (left > 0) {
@@ -489,12 +489,12 @@ static void take_filled(struct uring *u, struct weir_handle *h, const struct io_
 		next = weir__uring_buffers_next(&b->group[id], number);
 		slice = weir__uring_buffers_filled(b, id, number, left, more);
 		left -= slice.len;
-		if (wanted && queue_slice(u, s, slice))
+		if (keep && queue_slice(u, s, slice))
 			continue;
 		weir__uring_buffers_give(b, slice.token);
-		if (wanted)
+		if (keep)
 			lose(h);
-		wanted = false;
+		keep = false;
 	}
 }
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ring.c: the ring itself: made on whatever thread makes the runtime, switched on
- * by the one that first turns it, whose it then is.
+ * ring.c: the ring itself. It is created on the thread that creates the runtime, and
+ * enabled by the worker's thread, which owns it from then on.
  *
- * An entry that is in the ring counts as in flight, whatever the call that hands it
- * over answers.
+ * An entry in the ring counts as in flight, whatever the submitting call returns.
  */
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -15,12 +14,12 @@
 #include "core/worker.h"
 #include "backends/iouring/iouring.h"
 
-/* Completions that fit between two turns, as a multiple of the submissions. */
+/* The size of the completion ring, as a multiple of the submission ring. */
 #define CQ_FACTOR 8u
-/* Completions that end a wait with min-wait before its time. */
+/* With min-wait, this many completions end a wait early. */
 #define MIN_WAIT_BATCH 32u
 #define FOR_EVER_S (1 << 30)
-/* Threads that the kernel may start for requests that would block: files, Unix connects. */
+/* How many threads the kernel may start for requests that would block: files, Unix connects. */
 #define WORKERS_UNBOUNDED 64u
 
 static unsigned setup_flags(const struct uring *u)
@@ -28,13 +27,13 @@ static unsigned setup_flags(const struct uring *u)
 	unsigned flags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL |
 			 IORING_SETUP_R_DISABLED | IORING_SETUP_TASKRUN_FLAG;
 
-	/* A ring that works only when its issuer asks cannot change threads. */
+	/* A ring with deferred task work is bound to its thread. */
 	if (u->options.defer && !u->moves)
 		return flags | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
 	return flags | IORING_SETUP_COOP_TASKRUN;
 }
 
-/* The table of descriptors that requests name by number. */
+/* The ring's descriptor table, for requests that use a slot instead of a descriptor. */
 static int open_table(struct uring *u)
 {
 	if (!u->options.direct)
@@ -59,7 +58,7 @@ int weir__uring_ring_open(struct uring *u)
 
 	if (rc < 0)
 		return rc;
-	/* A child has no use for the ring, and must not share its pages. */
+	/* A forked child must not share the ring's pages. */
 	io_uring_ring_dontfork(&u->ring);
 	u->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = u->wake_fd < 0 ? -errno : open_table(u);
@@ -76,7 +75,10 @@ void weir__uring_ring_quiesce(struct uring *u)
 		.timeout = { .tv_sec = -1, .tv_nsec = -1 },
 	};
 
-	/* Refused to any but the issuer, which is the worker's thread and is over: so are they. */
+	/*
+	 * -EEXIST: only the issuer may, which was the worker's thread. It has ended, and its
+	 * requests too.
+	 */
 	if (!u->enabled || io_uring_register_sync_cancel(&u->ring, &all) == -EEXIST)
 		return;
 	(void)io_uring_submit_and_get_events(&u->ring);
@@ -96,18 +98,18 @@ void weir__uring_ring_close(struct uring *u)
 	weir__node_free(u->direct, u->options.direct * sizeof(*u->direct), u->node);
 }
 
-/* The first turn, on the worker's own thread. */
+/* Called in the first turn, on the worker's thread. */
 static WEIR_NOINLINE int enable(struct uring *u)
 {
-	unsigned workers[2] = { 0, WORKERS_UNBOUNDED };	/* 0: as it is */
-	/* Not io_uring_enable_rings, which the library of 2.3 forgets to export. */
+	unsigned workers[2] = { 0, WORKERS_UNBOUNDED };	/* 0: leave unchanged */
+	/* Not io_uring_enable_rings, which liburing 2.3 does not export. */
 	int rc =
 		io_uring_register((unsigned)u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 
 	if (rc < 0)
 		return rc;
 	u->enabled = true;
-	/* Both are savings that the rest does not depend on. */
+	/* Both are optional savings, so errors are ignored. */
 	(void)io_uring_register_iowq_max_workers(&u->ring, workers);
 	if (u->options.ring_fd && !u->moves)
 		(void)io_uring_register_ring_fd(&u->ring);
@@ -165,7 +167,7 @@ void weir__uring_cancel_fd(struct uring *u, int fd)
 	io_uring_sqe_set_data64(sqe, UD_IGNORE);
 }
 
-/* Every wake is new data to the eventfd, which is therefore never read. */
+/* Every write to the eventfd is a new event for the multishot poll, so it is never read. */
 static void arm_wake(struct uring *u)
 {
 	struct io_uring_sqe *sqe = weir__uring_sqe(u);
@@ -198,7 +200,7 @@ static int wait_until(struct uring *u, uint64_t deadline)
 	}
 #if URING_LIBRARY_HAS(2, 8)
 	if (u->options.min_wait_us && !limit) {
-		/* Without a limit the library forgets the batch's. */
+		/* Without a limit liburing ignores the min-wait time. */
 		ts = (struct __kernel_timespec){ .tv_sec = FOR_EVER_S };
 		limit = &ts;
 	}
@@ -223,7 +225,7 @@ int weir__uring_enter(struct uring *u, uint64_t deadline)
 		rc = io_uring_submit_and_get_events(&u->ring);
 	else
 		return 0;
-	/* What it has brought is counted where it is delivered. */
+	/* Completions are counted when they are delivered. */
 	weir__count_wait(u->base.worker, 0);
 	return rc < 0 && rc != -ETIME && rc != -EINTR ? rc : 0;
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * send.c: SEND and SENDV; and for RECV and RECVV what is the same: an entry for the
- * rest of a transfer, and what its completion means.
+ * send.c: SEND and SENDV, and what RECV and RECVV have in common with them: an entry for
+ * the rest of a transfer, and the handling of its completion.
  *
- * A send nearly always succeeds at once. With a batch of them an entry in the ring
- * costs less, for one call then makes them all; a lone one is made here and now,
- * which also saves its task a round through the scheduler.
+ * A send nearly always succeeds at once. In a batch, an entry in the ring is cheaper,
+ * because one system call makes all of them. A single send is a direct system call, which
+ * also saves its task a pass through the scheduler.
  *
- * A transfer of all the bytes does not ask the kernel to wait for that (MSG_WAITALL):
- * .done would not move meanwhile, and a relay takes that for a peer that is stuck. And
- * an error behind some of the bytes would be lost: the kernel takes it from the socket,
- * answers with the bytes, and the next receive finds a stream that ended in order.
+ * A transfer of all bytes (WEIR_OP_ALL) does not use MSG_WAITALL: .done would not move in
+ * the meantime, and a relay would take the peer for stuck. Also, an error after some of
+ * the bytes would be lost: the kernel clears it from the socket and returns the bytes, and
+ * the next receive sees a normal end of stream.
  */
 #include <stdlib.h>
 
@@ -19,10 +19,10 @@
 #include "backends/transfer.h"
 #include "core/worker.h"
 
-/* Completions in a turn that are still no batch. */
+/* Up to this many completions in a turn are not a batch. */
 #define FEW 2u
 
-/* The msghdr of an iovec op, from its first entry to its result. */
+/* The msghdr of an iovec op; it is used from the op's first entry to its result. */
 struct uring_vec {
 	struct msghdr msg;
 	struct iovec part[WEIR__TRANSFER_PART];
@@ -70,7 +70,7 @@ void weir__uring_vecs_fini(struct uring *u)
 	}
 }
 
-/* ---- lent bytes ---- */
+/* ---- zero-copy sends ---- */
 
 static inline void set_lends(struct weir_op *op, bool lends)
 {
@@ -91,9 +91,9 @@ static bool may_lend(const struct uring *u, struct weir_op *op, size_t len)
 }
 
 /*
- * The socket has taken bytes that it gives back when the peer has them. Neither a cancel nor a
- * shutdown takes them from it, only a reset: so that is what a close makes, see end_ops. The fence
- * pairs with the one there: of the two the second knows of the first.
+ * The socket uses the op's bytes until the peer has acknowledged them. Neither a cancel nor a
+ * shutdown ends that, only a reset, so closing such a stream resets it; see end_ops. The fence
+ * pairs with the one there: at least one of the two sees the other.
  */
 static void lend(struct weir_op *op, int res)
 {
@@ -108,7 +108,7 @@ static void lend(struct weir_op *op, int res)
 		weir__socket_reset(op->handle->fd);
 }
 
-/* Nothing of it is in use any more. What had come of it. */
+/* The socket no longer uses the bytes. Returns the result of the send. */
 static int give_back(struct weir_op *op)
 {
 	if (op->res > 0)
@@ -187,7 +187,10 @@ static bool is_receive(const struct weir_op *op)
 	return op->code == WEIR_OP_RECV || op->code == WEIR_OP_RECVV;
 }
 
-/* What the requests of a thread that has ended may say of good memory, too: a call knows. */
+/*
+ * Requests of a thread that has ended may report -EFAULT for valid memory too. Find out with a
+ * system call.
+ */
 static int ask_about_fault(struct weir_op *op)
 {
 	size_t asked;
@@ -203,7 +206,7 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 	bool fault = false;
 	int res = cqe->res;
 
-	/* Of a send without copying: the buffer is still in use, and a second one will come. */
+	/* The first completion of a zero-copy send: the buffer is still in use until the second. */
 	if (WEIR_UNLIKELY(cqe->flags & IORING_CQE_F_MORE)) {
 		lend(op, res);
 		return;
@@ -211,7 +214,9 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 	if (WEIR_UNLIKELY(cqe->flags & IORING_CQE_F_NOTIF))
 		res = give_back(op);
 	if (WEIR_UNLIKELY(res == -EOPNOTSUPP && lends(op))) {
-		/* Such as a Unix socket: from now on they are copied. */
+		/*
+		 * The socket does not support zero copy, such as a Unix socket: copy from now on.
+		 */
 		weir__store(&state_of(op->handle)->copies, true, WEIR_RELAXED);
 		res = -EAGAIN;
 	}
@@ -228,7 +233,9 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 		weir__transfer_moved(op, res);
 		if (WEIR_UNLIKELY(weir__transfer_wants_all(op) &&
 				  !weir__transfer_is_complete(op))) {
-			/* A close has cancelled what was under way, and would not cancel this. */
+			/*
+			 * The close has cancelled earlier requests and would not cancel a new one.
+			 */
 			if (!uring_is_cancelled(op) && !uring_is_closing(state_of(op->handle))) {
 				weir__uring_queue_transfer(u, op);
 				return;
@@ -237,7 +244,7 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 			return;
 		}
 	}
-	/* No bytes: the end of the stream, unless it is broken, or being closed under the op. */
+	/* No bytes: an end of stream, unless the stream is broken or being closed. */
 	if (res < 0 || (res == 0 && is_receive(op)))
 		res = uring_result(op->handle, weir__socket_end(op->handle, res));
 	finish_transfer(u, op, res < 0 ? res : weir__transfer_result(op));
@@ -245,7 +252,7 @@ void weir__uring_transfer_done(struct uring *u, struct weir_op *op, const struct
 
 /* ---- send ---- */
 
-/* The result of a call made at once, or WEIR_PENDING with what is left to be sent. */
+/* Make a direct call. Returns the result, or WEIR_PENDING if bytes are left to be sent. */
 static int send_now(struct weir_op *op)
 {
 	size_t asked;

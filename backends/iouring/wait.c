@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* wait.c: operations that only wait: CONNECT, and POLL of a foreign descriptor. */
+/* wait.c: the operations that move no bytes: CONNECT, and POLL of a foreign descriptor. */
 #include <poll.h>
 
 #include "backends/iouring/iouring.h"
@@ -25,7 +25,7 @@ void weir__uring_submit_connect(struct uring *u, struct weir_op *op)
 	queue_connect(u, op);
 }
 
-/* How a connect stands whose request has ended without a word: as one asks without a ring. */
+/* The state of a connect whose request did not run: find out by direct system calls. */
 static int ask_about_connect(struct weir_op *op)
 {
 	int fd = op->handle->fd, rc;
@@ -49,7 +49,9 @@ static void await_connect(struct uring *u, struct weir_op *op)
 	uring_tag(sqe, op, TAG_OP);
 }
 
-/* -EAGAIN is a result: the queue of a Unix listener is full, and nothing tells when it is not. */
+/*
+ * -EAGAIN is a result here: a Unix listener's queue is full, and no event tells when it has room.
+ */
 static void finish_connect(struct uring *u, struct weir_op *op, int res)
 {
 	struct weir_handle *h = op->handle;
@@ -101,7 +103,7 @@ static int from_poll(unsigned events)
 	return events & POLLNVAL ? -EBADF : (int)found;
 }
 
-/* Those of a foreign descriptor are in its handle's list too, so that a detach finds them. */
+/* POLL ops of a foreign descriptor are also in its handle's list, so that detach finds them. */
 static bool is_listed(const struct weir_op *op)
 {
 	return op->handle->kind == WEIR_HANDLE_FOREIGN;

@@ -11,7 +11,7 @@
 
 /* ---- the multishot receive ---------------------------------------------------------------- */
 
-START_TEST(calm_stream_is_armed)
+START_TEST(a_stream_of_small_reads_is_armed)
 {
 	struct weir_handle h;
 	struct weir_op op;
@@ -410,7 +410,7 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
-		BOTH(calm_stream_is_armed),
+		BOTH(a_stream_of_small_reads_is_armed),
 		BOTH(queue_is_bounded),
 		EVERY(lease_of_at_most),
 		BOTH(end_behind_queued_data),

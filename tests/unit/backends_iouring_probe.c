@@ -187,14 +187,14 @@ static const struct {
 	{ URING_MULTISHOT_RECV, NULL, "no multishot recv", "io_uring:", "no-buffers" },
 	{ URING_BUNDLE, "bundle=1", "no bundles", "6.10", NULL },
 	{ URING_BUNDLE, "bundle=1", "no bundles", "6.10", "bundle=1,no-multishot-recv" },
-	{ URING_INCREMENTAL, "incremental=1", "bit by bit", "6.12", "incremental=1,no-buffers" },
-	{ URING_ZERO_COPY, "zero-copy=4096", "without a copy", "6.0", NULL },
-	{ URING_TABLE, "direct=64", "table of descriptors", "smaller number", NULL },
+	{ URING_INCREMENTAL, "incremental=1", "incrementally", "6.12", "incremental=1,no-buffers" },
+	{ URING_ZERO_COPY, "zero-copy=4096", "zero-copy send", "6.0", NULL },
+	{ URING_TABLE, "direct=64", "descriptor table", "smaller number", NULL },
 #if URING_LIBRARY_HAS(2, 6)
 	{ URING_NAPI, "napi=10", "busy polling", "6.9", NULL },
 #endif
 #if URING_LIBRARY_HAS(2, 8)
-	{ URING_MIN_WAIT, "min-wait=10", "minimal wait", "6.12", NULL },
+	{ URING_MIN_WAIT, "min-wait=10", "min-wait", "6.12", NULL },
 #endif
 };
 
@@ -299,7 +299,7 @@ START_TEST(a_trial_that_fails)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
 	ck_assert_int_eq(weir__uring_probe("direct=64", why, sizeof(why)), 0);
 	ck_assert_int_eq(weir__uring_probe("direct=65", why, sizeof(why)), -EMFILE);
-	SAYS("no table of descriptors of that size");
+	SAYS("no descriptor table of that size");
 }
 END_TEST
 
@@ -409,10 +409,11 @@ START_TEST(bad_options)
 		ck_assert_msg(*why, "'%s' is refused without a word", bad[i]);
 	}
 	ck_assert_int_eq(parse("no-sense"), -EINVAL);
-	ck_assert_str_eq(why, "no option 'no-sense'; there are: no-defer, no-multishot-accept, "
-			      "no-multishot-recv, no-buffers, no-ring-fd, no-inline-send, "
-			      "entries=N, buffer-entries=N, zero-copy=N, "
-			      "direct=N, bundle=N, incremental=N, napi=N, min-wait=N");
+	ck_assert_str_eq(
+		why, "unknown option 'no-sense'; expected one of: no-defer, no-multishot-accept, "
+		     "no-multishot-recv, no-buffers, no-ring-fd, no-inline-send, "
+		     "entries=N, buffer-entries=N, zero-copy=N, "
+		     "direct=N, bundle=N, incremental=N, napi=N, min-wait=N");
 	ck_assert_int_eq(parse("entries=9999999"), -EINVAL);
 	SAYS("entries is '9999999': expected a number from 8 to 32768");
 }
@@ -502,7 +503,7 @@ static const struct {
 	{ SYS_io_uring_setup, SYS_io_uring_enter, EPERM, "seccomp" },
 	{ SYS_io_uring_enter, -1, EPERM, "io_uring_enter" },
 	{ SYS_io_uring_enter, -1, ENOSYS, "io_uring_enter" },
-	{ SYS_io_uring_register, -1, EPERM, "does not say which operations" },
+	{ SYS_io_uring_register, -1, EPERM, "list of operations" },
 };
 
 START_TEST(behind_a_filter)
