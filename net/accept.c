@@ -3,12 +3,12 @@
  * accept.c: accepting as a future.
  *
  *	START ──► OP ──► (0) DONE
- *	           │ out of descriptors or memory; connections that died, many in a row
+ *	           │ out of descriptors or memory, or many dead connections in a row
  *	           ├──► SLEEP ──► OP		5 ms, doubled each time up to 1 s
  *	           └──► YIELD ──► OP		the same without a time driver
  *
- * A connection is never lost: cancelled or not, an accept whose operation got one
- * reports it. How it is stopped by the listener's being closed: listener.c.
+ * No connection is lost: an accept whose operation got one returns it, even if it was
+ * cancelled. listener.c says how closing the listener stops accepts.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 
 #define PAUSE_FIRST_NS (5 * WEIR_MSEC)
 #define PAUSE_MAX_NS WEIR_SEC
-#define DEAD_MAX 8	/* in a row: until the pauses are the longest */
+#define DEAD_MAX 8	/* in a row: enough tries to reach the longest pause */
 
 enum accept_phase {
 	START,
@@ -29,7 +29,7 @@ enum accept_phase {
 	DONE,
 };
 
-/* The accept holds nothing from here on. */
+/* Finish with rc: release everything that the accept holds. */
 static int leave(struct weir_accept_future *self, int rc)
 {
 	struct weir_listener *listener = self->listener;
@@ -47,7 +47,7 @@ static int leave(struct weir_accept_future *self, int rc)
 	return rc;
 }
 
-/* Hold the shard of this worker. The hold is what `listener` != NULL means after START. */
+/* Choose this worker's shard and hold it. After START, `listener` is not NULL while it is held. */
 static int begin(struct weir_accept_future *self, const struct weir_cx *cx)
 {
 	struct weir_listener *listener = self->listener;
@@ -71,7 +71,7 @@ static void pause_accepting(struct weir_accept_future *self)
 	self->phase = SLEEP;
 }
 
-/* The next try, with a handle as good as new. */
+/* Start the next try, with a cleared handle. */
 static void submit(struct weir_accept_future *self)
 {
 	if (!self->conn)
@@ -97,8 +97,8 @@ static bool is_shortage(int res)
 	return res == -EMFILE || res == -ENFILE || res == -ENOBUFS || res == -ENOMEM;
 }
 
-/* Of connections in the queue; an operation has passed over some already. */
-static bool is_of_the_dead(int res)
+/* Errors of connections in the queue that died; the operation has skipped several already. */
+static bool is_dead_connection(int res)
 {
 	switch (res) {
 	case -ECONNABORTED:
@@ -118,18 +118,18 @@ static bool is_of_the_dead(int res)
 	}
 }
 
-/* A shortage is over some time. Who hears of nothing but the dead, and for long, says so. */
-static bool is_passing(struct weir_accept_future *self, int res)
+/* Whether to try again after a pause: after a shortage, or after not too many dead connections. */
+static bool is_temporary(struct weir_accept_future *self, int res)
 {
 	if (self->tries)
 		return false;
-	if (is_of_the_dead(res))
+	if (is_dead_connection(res))
 		return ++self->dead <= DEAD_MAX;
 	self->dead = 0;
 	return is_shortage(res);
 }
 
-/* Take in what the operation answered; true if that ends the future, with *ret_rc. */
+/* Handle the operation's result; true if the future ends with *ret_rc. */
 static bool answered(struct weir_accept_future *self, int res, int *ret_rc)
 {
 	if (res >= 0) {
@@ -138,7 +138,7 @@ static bool answered(struct weir_accept_future *self, int res, int *ret_rc)
 	}
 	if (stopped(self))
 		res = -ECANCELED;
-	if (is_passing(self, res)) {
+	if (is_temporary(self, res)) {
 		pause_accepting(self);
 		return false;
 	}
@@ -146,7 +146,7 @@ static bool answered(struct weir_accept_future *self, int res, int *ret_rc)
 	return true;
 }
 
-/* After a pause: 0 when the next try is under way, else the future's result. */
+/* After a pause: start the next try and return 0, or return the future's result. */
 static int resume(struct weir_accept_future *self, int res)
 {
 	if (self->phase == SLEEP && res == -ENODEV) {
@@ -162,7 +162,7 @@ static int resume(struct weir_accept_future *self, int res)
 	return 0;
 }
 
-/* An operation that has started is polled to its end; none starts on a closed listener. */
+/* A started operation is polled to its end; on a closed listener none is started. */
 static int poll_op(struct weir_accept_future *self, struct weir_cx *cx)
 {
 	struct weir_listener *listener = self->listener;
@@ -231,7 +231,9 @@ static void accept_discard(struct weir_future *future)
 		WEIR_CONTAINER_OF(future, struct weir_accept_future, future);
 
 	weir_accept_fini(self);
-	/* As those in the queues of a listener that is closed: its client was never served. */
+	/*
+	 * Reset it, as a close resets the connections in its queues: the client was never served.
+	 */
 	weir_tcp_reset(self->conn);
 	self->conn = NULL;
 }
@@ -257,8 +259,8 @@ void weir_accept_init(struct weir_accept_future *accept, struct weir_listener *l
 }
 
 /*
- * The task is being unwound: its operation is over, and what it accepted has been discarded
- * with it, so that the handle is empty or open.
+ * The task is being unwound. Its operation is over, and a connection that it accepted was
+ * discarded, so the handle is empty or open.
  */
 void weir_accept_fini(struct weir_accept_future *accept)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * address.c: text to socket address and back, without asking anybody: no DNS, no
+ * address.c: converts text to socket addresses and back, without DNS and without the
  * services file.
  *
- * Strict on purpose, for the texts come from command lines and configuration
- * files: a port is one to five decimal digits, an IPv4 address has four parts, an
- * IPv6 address stands in brackets. What parse accepts, format prints in a form
- * that parse reads as the same address.
+ * Parsing is strict, because the texts come from command lines and configuration files:
+ * a port has one to five decimal digits, an IPv4 address has four parts, and an IPv6
+ * address is in brackets. format prints every parsed address in a form that parse reads
+ * as the same address.
  */
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -18,7 +18,7 @@
 
 #define UNIX_HEAD offsetof(struct sockaddr_un, sun_path)
 
-/* Skip a prefix if it is there. */
+/* Skip a prefix; false if text does not begin with it. */
 static bool skip(const char **text, const char *prefix)
 {
 	size_t len = strlen(prefix);
@@ -29,7 +29,7 @@ static bool skip(const char **text, const char *prefix)
 	return true;
 }
 
-/* The number that the whole text is, up to max, in at most `digits` digits; or -EINVAL. */
+/* Parse the whole text as a number up to max, with at most `digits` digits; or -EINVAL. */
 static int64_t parse_number(const char *text, unsigned digits, int64_t max)
 {
 	int64_t n = 0;
@@ -80,7 +80,7 @@ static int parse_zone(const char *zone, uint32_t *ret_scope)
 	return 0;
 }
 
-/* What stands between the brackets. */
+/* Parse the text between the brackets. */
 static int parse_v6(const char *host, size_t len, uint16_t port, struct weir_addr *ret_addr)
 {
 	struct sockaddr_in6 *in6 = &ret_addr->u.in6;
@@ -105,7 +105,7 @@ static int parse_v6(const char *host, size_t len, uint16_t port, struct weir_add
 	return 0;
 }
 
-/* Dotted quad; nothing and '*' are any address. */
+/* Parse a dotted quad; an empty text or '*' means any address. */
 static int parse_v4(const char *host, size_t len, uint16_t port, struct weir_addr *ret_addr)
 {
 	struct sockaddr_in *in = &ret_addr->u.in;
@@ -158,13 +158,13 @@ int weir_addr_parse(const char *text, struct weir_addr *ret_addr)
 	return rc;
 }
 
-/* What a host name may consist of; '_' is not in the standard but in use. */
+/* The characters of host names; '_' is not in the standard but is used. */
 #define NAME_CHARS DIGITS "-._abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
 /*
- * The C library's resolver also reads "1.2", "10" and "0x7f.1" as IPv4 addresses, in the
- * manner of 1983. Whoever writes that has mistyped an address: refuse what ends in a number.
+ * The C library's resolver also reads "1.2", "10" and "0x7f.1" as IPv4 addresses. Such a text is
+ * more likely a mistyped address, so a name that ends in a number is refused.
  */
 static bool ends_in_number(const char *host)
 {
@@ -196,7 +196,7 @@ int weir__addr_split(const char *text, char *ret_host, uint16_t *ret_port)
 	return 0;
 }
 
-/* An abstract name is shown with '@' for its first byte; later NULs end it. */
+/* An abstract name is printed with '@' for its first byte, and only up to the next NUL. */
 static int format_unix(const struct weir_addr *addr, char *buf, size_t len)
 {
 	const struct sockaddr_un *un = &addr->u.un;
@@ -275,7 +275,7 @@ bool weir__addr_usable(const struct weir_addr *addr)
 	}
 }
 
-/* The length is not handed down, but follows from the family and the (zeroed) rest. */
+/* weir__handle_control returns no length; it follows from the family and the zeroed rest. */
 static socklen_t length_of(const struct weir_addr *addr)
 {
 	const char *path = addr->u.un.sun_path;

@@ -4,13 +4,13 @@
  *
  *	START ──► RACE ──► END ──► DONE
  *
- * In the race attempts begin one after the other: the next one when 250 ms have passed
- * without an answer, or at once when one has failed. It ends with the first connection,
- * with the last failure, or when it is cancelled; then everything that is still under
- * way is cancelled and waited for, and what connects meanwhile is closed.
+ * During RACE, attempts start one after the other: the next one after 250 ms without an
+ * answer, or at once when one has failed. RACE ends with the first connection, with the
+ * last failure, or when the future is cancelled. In END the other attempts are cancelled
+ * and waited for, and those that connect in the meantime are closed.
  *
  * The attempts of several addresses are on the heap from START to DONE; a single address
- * needs no memory. Each attempt owns its stream until it has won.
+ * needs no memory. Each attempt owns its stream until it wins.
  *
  * Source: RFC 8305 (happy eyeballs, version 2), sections 4 and 5
  */
@@ -38,7 +38,7 @@ static int family_of(const struct weir_connect_future *self, unsigned i)
 	return self->addrs[i].u.sa.sa_family;
 }
 
-/* The next address: not tried, and of the other family than the one before, if there is one. */
+/* The next untried address, preferably of another family than the last one. */
 static unsigned next_addr(const struct weir_connect_future *self)
 {
 	unsigned last = self->attempts[self->begun - 1].addr, found = self->count;
@@ -59,10 +59,10 @@ static unsigned next_addr(const struct weir_connect_future *self)
 /* ---- attempts ---- */
 
 /*
- * A port of the range from which local ports are taken, on which nobody listens: the socket may
- * have got just that, and met itself. For the caller nobody is there.
+ * Whether the socket has connected to itself. This can happen if nobody listens on the port and the
+ * kernel chooses the same port as the local one. It counts as refused.
  */
-static bool met_itself(struct weir_tcp *conn, const struct weir_addr *addr)
+static bool is_self_connected(struct weir_tcp *conn, const struct weir_addr *addr)
 {
 	struct weir_addr near, far;
 
@@ -77,7 +77,7 @@ static bool has_next(const struct weir_connect_future *self)
 	return self->begun < self->count;
 }
 
-/* Begin with the next address. 0, or why it cannot be tried. */
+/* Start an attempt for the next address. Returns 0, or the error that prevents it. */
 static int begin(struct weir_connect_future *self)
 {
 	unsigned addr = self->begun ? next_addr(self) : self->first;
@@ -94,7 +94,7 @@ static int begin(struct weir_connect_future *self)
 	return 0;
 }
 
-/* Begin with the next address that can be tried, if one is left; the others have failed. */
+/* Start an attempt for the next address that can be tried; addresses that cannot have failed. */
 static void begin_next(struct weir_connect_future *self)
 {
 	int rc = -EAGAIN;
@@ -108,10 +108,10 @@ static void begin_next(struct weir_connect_future *self)
 		weir_sleep_reset(&self->pause, weir_deadline_in(ATTEMPT_DELAY_NS));
 }
 
-/* It is over: it has won, or its stream goes. */
+/* An attempt is over: it wins, or its stream is reset. */
 static void settle(struct weir_connect_future *self, struct weir__attempt *a, int rc)
 {
-	if (rc == 0 && met_itself(a->conn, &self->addrs[a->addr]))
+	if (rc == 0 && is_self_connected(a->conn, &self->addrs[a->addr]))
 		rc = -ECONNREFUSED;
 	if (rc == 0 && !self->winner) {
 		self->winner = a->conn;
@@ -124,15 +124,15 @@ static void settle(struct weir_connect_future *self, struct weir__attempt *a, in
 	a->conn = NULL;
 }
 
-/* For a single one there is room to wait for. */
+/* Only a connect to a single Unix address waits for room in the listener's queue. */
 static bool waits_for_room(const struct weir_connect_future *self)
 {
 	return self->count == 1 && family_of(self, 0) == AF_UNIX && !self->cancelled;
 }
 
 /*
- * The queue of a Unix listener is full, and nothing tells when it is not: so it is asked again, after
- * longer and longer pauses.
+ * If the queue of a Unix listener is full, no event tells when it has room, so the attempt is
+ * repeated after growing pauses.
  */
 static int poll_attempt(struct weir_connect_future *self, struct weir__attempt *a,
 			struct weir_cx *cx)
@@ -161,7 +161,7 @@ static int poll_attempt(struct weir_connect_future *self, struct weir__attempt *
 	}
 }
 
-/* Poll what is under way; how many attempts still are, and whether one has failed. */
+/* Poll the pending attempts. Returns how many are still pending, and whether one has failed. */
 static unsigned poll_attempts(struct weir_connect_future *self, struct weir_cx *cx,
 			      bool *ret_failed)
 {
@@ -210,7 +210,7 @@ static void cancel_all(struct weir_connect_future *self)
 		weir_cancel(&self->pause.future);
 }
 
-/* WEIR_PENDING until nothing is under way any more. */
+/* Returns WEIR_PENDING until no attempt is pending. */
 static int end(struct weir_connect_future *self, struct weir_cx *cx)
 {
 	bool failed;
@@ -233,7 +233,7 @@ static int start(struct weir_connect_future *self)
 	return 0;
 }
 
-/* True when it goes on: something is under way, and nothing has won. */
+/* True while the race continues: attempts are pending, and none has won. */
 static bool race(struct weir_connect_future *self, struct weir_cx *cx)
 {
 	unsigned left;
@@ -245,7 +245,7 @@ static bool race(struct weir_connect_future *self, struct weir_cx *cx)
 			return false;
 		if (!has_next(self))
 			return left > 0;
-		/* Without a time driver the pause is over at once. */
+		/* Without a time driver the pause ends at once. */
 		if (!failed && left) {
 			self->pausing = weir_poll(&self->pause.future, cx) == WEIR_PENDING;
 			if (self->pausing)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fd.c: readiness of descriptors that belong to somebody else. The only place of
- * net/ where readiness shows; weir neither reads nor closes these.
+ * fd.c: readiness of foreign descriptors, which weir neither reads nor closes. This is
+ * the only file of net/ that deals with readiness.
  */
 #include <stdlib.h>
 

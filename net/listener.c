@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * listener.c: listeners of one socket. Several sockets on one port are shards.c's;
- * accepting is accept.c's.
+ * listener.c: listeners with one socket. shards.c has several sockets on one port, and
+ * accept.c accepting.
  *
- * A listener may be closed while accepts are pending in other tasks; each holds a
- * count on it, and the last one frees it.
+ * A listener may be closed while accepts are pending in other tasks. Each of them holds a
+ * reference, and the last one frees the listener.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +36,9 @@ static void listener_released(struct weir_handle *handle)
 }
 
 /*
- * The gate, so that no accept starts an operation while the handle is being closed: a count of
- * those who are inside, and a bit that lets nobody in any more. The last one out closes.
+ * The gate: no accept may start an operation while the handle is being closed. It has a count of
+ * the accepts that are inside, and a bit that lets no more in. The last one to leave closes the
+ * handle.
  */
 #define GATE_CLOSED 1u
 #define GATE_ONE 2u
@@ -59,7 +60,7 @@ bool weir__listener_enter(struct weir_listener *listener)
 	return true;
 }
 
-/* Pairs with itself and weir__listener_close_one: who closes sees what the others did. */
+/* Pairs with itself and weir__listener_close_one: the closer sees what the others did. */
 void weir__listener_leave(struct weir_listener *listener)
 {
 	if (weir__fetch_sub(&listener->gate, GATE_ONE, WEIR_ACQ_REL) == (GATE_CLOSED | GATE_ONE))
@@ -67,8 +68,8 @@ void weir__listener_leave(struct weir_listener *listener)
 }
 
 /*
- * Accepted sockets inherit these, which saves a system call or more on each. Nothing is lost if
- * that fails: the simulation has none.
+ * Accepted sockets inherit these options, which saves system calls for each. Errors are ignored,
+ * because a backend may not support them, as the simulated one.
  */
 static void set_inherited(struct weir_handle *handle, const struct weir_listener_config *cfg)
 {
@@ -138,7 +139,7 @@ int weir_listener_open_addr(const struct weir_addr *addr, const struct weir_list
 	spec.backlog = full.backlog;
 	spec.reuse_port = full.reuse_port;
 	spec.v6_only = full.v6_only;
-	shards = weir__shards_wanted(full.shards, spec.family);
+	shards = weir__shards_count(full.shards, spec.family);
 	if (shards > 1)
 		return weir__shards_open(&spec, &full, shards, ret_listener);
 	return weir__listener_new(&spec, &full, ret_listener);
@@ -197,7 +198,7 @@ void weir__listener_close_one(struct weir_listener *listener)
 		weir__handle_close(&listener->handle, listener_released);
 }
 
-/* The first one last: it has the list of them. */
+/* The first shard is closed last, because it has the list. */
 void weir_listener_close(struct weir_listener *listener)
 {
 	if (!listener)

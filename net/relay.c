@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * relay.c: bytes both ways between two streams, as one stackless future.
+ * relay.c: copies bytes in both directions between two streams, as one stackless future.
  *
- * A way is a direction. It alternates between one receive, into a lease, and one
- * send of all of it; so it holds a buffer only while bytes are on their way, and
- * does not read on while the other side is slow.
+ * A direction alternates between a receive into a lease and a send of all of it. So it
+ * holds a buffer only while bytes are in transit, and does not read while the other side
+ * is slow.
  *
  *	RECV ──► SEND ──► RECV …			bytes
- *	  │ 0: shut the other side's writing
- *	  └──► ENDED					in order
- *	any ──(error, limit, cancel: stop)──► OVER	its operation has let go
+ *	  │ end of stream: shut down writing on the other side
+ *	  └──► ENDED					ended normally
+ *	any ──(error, limit, cancel: stop)──► OVER	its operation has finished
  *
- * The first thing that goes wrong decides the result (stop); after that both
- * operations are cancelled and waited for, and the leases given back. A way that
- * is OVER was torn: closing resets the side that it led to.
+ * The first problem decides the result (stop). Then both operations are cancelled and
+ * waited for, and the leases are returned. A direction that is OVER was cut off: closing
+ * resets its destination.
  *
- * The two ways take turns, one chunk each, so that a busy one does not spend the
- * task's budget before the other had a look. Limits cost nothing per byte: a sleep
- * ends four times per limit and compares the byte counts.
+ * The two directions take turns, one chunk each, so that a busy one does not use up the
+ * task's budget alone. Limits cost nothing per byte: a sleep ends four times per limit
+ * and compares the byte counts.
  */
 #include <string.h>
 
@@ -30,7 +30,7 @@
 
 #define QUARTERS 4
 
-enum way_phase {
+enum direction_phase {
 	RECV,
 	SEND,
 	ENDED,
@@ -44,24 +44,24 @@ enum relay_phase {
 	FINISHED,
 };
 
-static bool way_is_over(const struct weir__relay_way *way)
+static bool direction_is_over(const struct weir__relay_direction *direction)
 {
-	return way->phase == ENDED || way->phase == OVER;
+	return direction->phase == ENDED || direction->phase == OVER;
 }
 
 /* ---- limits ---- */
 
-/* The bytes delivered so far, those of a send that is under way included. */
+/* The bytes delivered so far, including those of a send in flight. */
 static uint64_t delivered(const struct weir_relay *self)
 {
 	uint64_t sum = 0;
 
 	for (int i = 0; i < 2; i++) {
-		const struct weir__relay_way *way = &self->ways[i];
+		const struct weir__relay_direction *direction = &self->directions[i];
 
-		sum += way->moved;
-		if (way->phase == SEND)
-			sum += weir__load(&way->op.u.io.done, WEIR_RELAXED);
+		sum += direction->moved;
+		if (direction->phase == SEND)
+			sum += weir__load(&direction->op.u.io.done, WEIR_RELAXED);
 	}
 	return sum;
 }
@@ -71,7 +71,7 @@ static uint64_t quarter_from_now(const struct weir_relay *self)
 	return weir_deadline_in((self->limit_ns - 1) / QUARTERS + 1);
 }
 
-/* Start the clock over with another limit. */
+/* Restart the clock with another limit. */
 static void limit_start(struct weir_relay *self, uint64_t limit_ns)
 {
 	self->limit_ns = limit_ns;
@@ -114,14 +114,14 @@ static void stop(struct weir_relay *self, enum weir_relay_end end, int error)
 	self->end = (uint8_t)end;
 	self->error = error;
 	for (int i = 0; i < 2; i++)
-		if (!way_is_over(&self->ways[i]))
-			weir_cancel(&self->ways[i].op.future);
+		if (!direction_is_over(&self->directions[i]))
+			weir_cancel(&self->directions[i].op.future);
 }
 
-/* Of one that was not polled yet: the first poll finishes it. */
+/* End a relay that was not polled yet: its first poll finishes it. */
 static void never_start(struct weir_relay *self, enum weir_relay_end end, int error)
 {
-	self->ways[0].phase = self->ways[1].phase = OVER;
+	self->directions[0].phase = self->directions[1].phase = OVER;
 	stop(self, end, error);
 }
 
@@ -154,92 +154,92 @@ static void broke(struct weir_relay *self, int side, int error)
 		stop(self, side == 0 ? WEIR_RELAY_RESET_A : WEIR_RELAY_RESET_B, error);
 }
 
-/* The way holds nothing from here on. */
-static void way_leave(struct weir__relay_way *way, enum way_phase phase)
+/* The direction ends, and returns its lease. */
+static void direction_leave(struct weir__relay_direction *direction, enum direction_phase phase)
 {
-	weir_lease_return(&way->lease);
-	way->phase = (uint8_t)phase;
+	weir_lease_return(&direction->lease);
+	direction->phase = (uint8_t)phase;
 }
 
-/* ---- a way ---- */
+/* ---- a direction ---- */
 
-static void way_receive(struct weir_relay *self, int i)
+static void direction_receive(struct weir_relay *self, int i)
 {
-	struct weir__relay_way *way = &self->ways[i];
+	struct weir__relay_direction *direction = &self->directions[i];
 
-	way->phase = RECV;
-	weir_op_init_recv_lease(&way->op, &self->side[i]->handle, &way->lease);
+	direction->phase = RECV;
+	weir_op_init_recv_lease(&direction->op, &self->side[i]->handle, &direction->lease);
 }
 
-/* End of stream: tell the other side, and give it only so long to end as well. */
-static void way_end(struct weir_relay *self, int i)
+/* End of stream: pass it on to the other side, and start the limit for a half-closed relay. */
+static void direction_end(struct weir_relay *self, int i)
 {
 	int rc = weir_tcp_shutdown(self->side[!i], SHUT_WR);
 
-	if (WEIR_UNLIKELY(rc < 0)) {	/* nobody is there to be told */
-		way_leave(&self->ways[i], OVER);
+	if (WEIR_UNLIKELY(rc < 0)) {	/* the other side is gone */
+		direction_leave(&self->directions[i], OVER);
 		broke(self, !i, rc == -ENOTCONN ? -ECONNRESET : rc);
 		return;
 	}
-	way_leave(&self->ways[i], ENDED);
-	if (!way_is_over(&self->ways[!i]) && self->half_ns <= self->limit_ns) {
+	direction_leave(&self->directions[i], ENDED);
+	if (!direction_is_over(&self->directions[!i]) && self->half_ns <= self->limit_ns) {
 		self->half = true;
 		limit_start(self, self->half_ns);
 	}
 }
 
-static void way_received(struct weir_relay *self, int i, int res)
+static void direction_received(struct weir_relay *self, int i, int res)
 {
-	struct weir__relay_way *way = &self->ways[i];
+	struct weir__relay_direction *direction = &self->directions[i];
 
 	if (WEIR_LIKELY(res > 0 && self->phase == RUNNING)) {
-		way->phase = SEND;
-		weir_op_init_send(&way->op, &self->side[!i]->handle, way->lease.data,
-				  way->lease.len, WEIR_OP_ALL);
+		direction->phase = SEND;
+		weir_op_init_send(&direction->op, &self->side[!i]->handle, direction->lease.data,
+				  direction->lease.len, WEIR_OP_ALL);
 	} else if (res == 0 && self->phase == RUNNING) {
-		way_end(self, i);
+		direction_end(self, i);
 	} else {
-		way_leave(way, OVER);
+		direction_leave(direction, OVER);
 		if (res < 0)
 			broke(self, i, res);
 	}
 }
 
-static void way_sent(struct weir_relay *self, int i, int res)
+static void direction_sent(struct weir_relay *self, int i, int res)
 {
-	struct weir__relay_way *way = &self->ways[i];
+	struct weir__relay_direction *direction = &self->directions[i];
 
-	way->moved += way->op.u.io.done;
+	direction->moved += direction->op.u.io.done;
 	if (WEIR_LIKELY(res >= 0))
-		weir_lease_return(&way->lease);
+		weir_lease_return(&direction->lease);
 	if (WEIR_LIKELY(res >= 0 && self->phase == RUNNING)) {
-		way_receive(self, i);
+		direction_receive(self, i);
 		return;
 	}
-	way_leave(way, OVER);
+	direction_leave(direction, OVER);
 	if (res < 0)
 		broke(self, !i, res);
 }
 
-/* Up to one chunk further; false when the way can do no more in this poll. */
-static bool way_step(struct weir_relay *self, int i, struct weir_cx *cx)
+/* Move up to one chunk; false if the direction can do no more in this poll. */
+static bool direction_step(struct weir_relay *self, int i, struct weir_cx *cx)
 {
-	struct weir__relay_way *way = &self->ways[i];
+	struct weir__relay_direction *direction = &self->directions[i];
 	int res;
 
-	if (way->phase == RECV) {
-		res = weir_poll(&way->op.future, cx);
+	if (direction->phase == RECV) {
+		res = weir_poll(&direction->op.future, cx);
 		if (res == WEIR_PENDING)
 			return false;
-		way_received(self, i, res);
+		direction_received(self, i, res);
 	}
-	if (way->phase == SEND) {
-		res = weir_poll(&way->op.future, cx);
+	if (direction->phase == SEND) {
+		res = weir_poll(&direction->op.future, cx);
 		if (res == WEIR_PENDING)
 			return false;
-		way_sent(self, i, res);
+		direction_sent(self, i, res);
 	}
-	return !way_is_over(way);
+	return !direction_is_over(direction);
 }
 
 /* ---- the future ---- */
@@ -247,13 +247,13 @@ static bool way_step(struct weir_relay *self, int i, struct weir_cx *cx)
 static void start(struct weir_relay *self)
 {
 	self->phase = RUNNING;
-	way_receive(self, 0);
-	way_receive(self, 1);
+	direction_receive(self, 0);
+	direction_receive(self, 1);
 	limit_start(self, self->limit_ns);
 }
 
-/* Move what can be moved. A stop in one way makes the other one due again. */
-static void poll_ways(struct weir_relay *self, struct weir_cx *cx)
+/* Move what can be moved. After a stop in one direction, the other one is polled again. */
+static void poll_directions(struct weir_relay *self, struct weir_cx *cx)
 {
 	bool more[2] = { true, true };
 	uint8_t phase = self->phase;
@@ -261,11 +261,11 @@ static void poll_ways(struct weir_relay *self, struct weir_cx *cx)
 	while (more[0] || more[1]) {
 		for (int i = 0; i < 2; i++)
 			if (more[i])
-				more[i] = way_step(self, i, cx);
+				more[i] = direction_step(self, i, cx);
 		if (phase != self->phase) {
 			phase = self->phase;
-			more[0] = !way_is_over(&self->ways[0]);
-			more[1] = !way_is_over(&self->ways[1]);
+			more[0] = !direction_is_over(&self->directions[0]);
+			more[1] = !direction_is_over(&self->directions[1]);
 		}
 	}
 }
@@ -288,7 +288,7 @@ static void poll_limit(struct weir_relay *self, struct weir_cx *cx)
 	}
 }
 
-/* Both ways are over: let go of the sleep, which takes one poll. */
+/* Both directions are over: cancel the sleep, which takes one poll. */
 static int finish(struct weir_relay *self, struct weir_cx *cx)
 {
 	if (self->timing) {
@@ -308,14 +308,14 @@ static int relay_poll(struct weir_future *future, struct weir_cx *cx)
 	WEIR_ASSERT(self->phase != FINISHED);
 	if (self->phase == IDLE)
 		start(self);
-	poll_ways(self, cx);
+	poll_directions(self, cx);
 	if (self->timing && self->phase == RUNNING &&
-	    !(way_is_over(&self->ways[0]) && way_is_over(&self->ways[1]))) {
+	    !(direction_is_over(&self->directions[0]) && direction_is_over(&self->directions[1]))) {
 		poll_limit(self, cx);
 		if (self->phase == STOPPING)
-			poll_ways(self, cx);
+			poll_directions(self, cx);
 	}
-	if (!way_is_over(&self->ways[0]) || !way_is_over(&self->ways[1]))
+	if (!direction_is_over(&self->directions[0]) || !direction_is_over(&self->directions[1]))
 		return WEIR_PENDING;
 	return finish(self, cx);
 }
@@ -362,14 +362,14 @@ void weir_relay_fini(struct weir_relay *relay)
 	if (relay->phase == FINISHED)
 		return;
 	for (int i = 0; i < 2; i++) {
-		struct weir__relay_way *way = &relay->ways[i];
+		struct weir__relay_direction *direction = &relay->directions[i];
 
-		if (relay->phase == IDLE || way_is_over(way))
+		if (relay->phase == IDLE || direction_is_over(direction))
 			continue;
-		WEIR_ASSERT(way->op.state != WEIR_OP_INFLIGHT);
-		if (way->phase == SEND)
-			way->moved += way->op.u.io.done;
-		way_leave(way, OVER);
+		WEIR_ASSERT(direction->op.state != WEIR_OP_INFLIGHT);
+		if (direction->phase == SEND)
+			direction->moved += direction->op.u.io.done;
+		direction_leave(direction, OVER);
 	}
 	if (relay->phase != STOPPING) {
 		relay->end = WEIR_RELAY_CANCELED;
@@ -381,26 +381,28 @@ void weir_relay_fini(struct weir_relay *relay)
 int weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *ret_stats)
 {
 	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
-	const struct weir__relay_way *way = relay->ways;
+	const struct weir__relay_direction *direction = relay->directions;
 	uint64_t sending[2] = { 0, 0 };
 
 	if (!weir__sized_valid(ret_stats))
 		return -EINVAL;
 	for (int i = 0; i < 2; i++)
-		if (way[i].phase == SEND)
-			sending[i] = weir__load(&way[i].op.u.io.done, WEIR_RELAXED);
-	stats.a_to_b = way[0].moved + sending[0];
-	stats.b_to_a = way[1].moved + sending[1];
+		if (direction[i].phase == SEND)
+			sending[i] = weir__load(&direction[i].op.u.io.done, WEIR_RELAXED);
+	stats.a_to_b = direction[0].moved + sending[0];
+	stats.b_to_a = direction[1].moved + sending[1];
 	stats.end = (enum weir_relay_end)relay->end;
 	stats.error = relay->error;
 	weir__sized_write(&stats, ret_stats);
 	return 0;
 }
 
-/* The way to it ended in order, and its peer did not break after that. */
+/*
+ * Whether a side has received everything: its direction ended normally, and its peer did not fail.
+ */
 static bool side_is_finished(const struct weir_relay *relay, int i)
 {
-	return relay->ways[!i].phase == ENDED && relay->end != WEIR_RELAY_RESET_A &&
+	return relay->directions[!i].phase == ENDED && relay->end != WEIR_RELAY_RESET_A &&
 	       relay->end != WEIR_RELAY_RESET_B;
 }
 
@@ -428,7 +430,7 @@ int weir_relay_run(struct weir_tcp *a, struct weir_tcp *b, const struct weir_rel
 		return -EINVAL;
 	weir_relay_init(&relay, a, b, cfg);
 	rc = weir_await(&relay.future);
-	if (relay.phase != FINISHED) {	/* not polled: not a fiber, or aborted already */
+	if (relay.phase != FINISHED) {	/* never polled: not on a fiber, or already aborted */
 		weir_relay_fini(&relay);
 		relay.error = rc;
 	}

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * resolve.c: names to addresses, by the system's resolver on the blocking pool.
+ * resolve.c: resolves names with the system's resolver, on the blocking pool.
  *
- * getaddrinfo cannot be interrupted, and its caller may have to go: a deadline, an
- * abort, a shutdown. So the request lives on the heap with two holders, the job
- * and the caller. The job never touches the caller's memory; the caller that
- * leaves disarms its leaf under the lock, after which the job wakes nobody.
+ * getaddrinfo cannot be interrupted, but its caller may have to leave: at a deadline, an
+ * abort or a shutdown. So the request is on the heap and has two holders, the job and the
+ * caller. The job never touches the caller's memory. A caller that leaves disarms its leaf
+ * under the lock; after that the job wakes nobody.
  *
- * No cache, no own DNS client, no order of its own: that is the system's.
+ * There is no cache and no DNS client here, and the order of the addresses is the
+ * resolver's.
  */
 #include <netdb.h>
 #include <stdio.h>
@@ -32,12 +33,12 @@ struct request {
 	bool cancelled;
 	int result;
 	uint16_t port;
-	unsigned max;			/* room in addrs */
+	unsigned max;			/* the capacity of addrs */
 	char host[WEIR__HOST_MAX + 1];
 	struct weir_addr addrs[];
 };
 
-/* By the caller, the job, or the pool that never ran it. */
+/* Called by the caller, by the job, or by the pool if it never ran the job. */
 static void drop(void *arg)
 {
 	struct request *r = arg;
@@ -46,7 +47,7 @@ static void drop(void *arg)
 		free(r);
 }
 
-/* ---- the job: on a thread of the pool ---- */
+/* ---- the job, on a pool thread ---- */
 
 static int errno_of(int eai)
 {
@@ -121,7 +122,7 @@ static int resolve_job(void *arg)
 
 /* ---- the caller's future ---- */
 
-/* Under the lock. */
+/* Called under the lock. */
 static int request_result(struct request *r, struct weir_cx *cx)
 {
 	if (!r->done && !r->cancelled) {

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * serve.c: accept loops on the shards of a listener, and who gets what they accept.
+ * serve.c: accept loops on the shards of a listener, and the choice of the worker that
+ * serves a connection.
  *
- *	loop: accept ──► admit ──► chosen: this worker ──► fn
- *	                              └─► another ──mail──► fn, there
+ *	loop: accept ──► admit ──► choose: this worker ──► fn
+ *	                              └─► another worker ──mail──► fn, on that worker
  *
- * A loop is a task pinned to a worker. With local dispatch every worker has one, so
- * that several accept from one shard, in turn; else one for each shard, on the worker
- * that the shard's socket is on.
+ * A loop is a task pinned to a worker. With local dispatch every worker has a loop, so
+ * several accept from one shard, in turn. Otherwise each shard has one, on the worker
+ * that opened the shard's socket.
  *
- * A worker's load is two counts (core/worker.h): connections that it was given, from
- * the choice to weir_tcp_close; and of these those that it has not begun with, from
- * the choice until it has come there. A worker that is stuck in a task is known by
- * the latter.
+ * A worker's load is two counts (core/worker.h): the connections that it was given, from
+ * the choice to weir_tcp_close; and those that have not arrived on it yet. The second
+ * count shows a worker that is held by a task.
  *
- * Invariants: nothing that was accepted is dropped but for lack of room; when serve
- * returns nothing of it is on its way.
+ * Invariants: an accepted connection is dropped only if admit refuses it; when serve
+ * returns, no connection is on its way to a worker.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,9 @@
 #include "weir/sync/notify.h"
 #include "weir/topo.h"
 
-/* What is taken from the queue of a shard at the end: while they fill, that may take for ever. */
+/*
+ * The most connections taken from a shard's queue at the end, because new ones may keep arriving.
+ */
 #define LAST_MAX 4096
 
 struct serving {
@@ -38,14 +40,14 @@ struct serving {
 	weir_serve_fn fn;
 	void *arg;
 	struct weir__receiver receiver;
-	uint32_t under_way;		/* given and not received, and 1 until the end begins; atomic */
-	uint32_t refs;			/* the same, and 1 until the end; atomic */
-	struct weir_notify arrived;	/* the last has, and the end has begun */
+	uint32_t in_transit;		/* given, not arrived; and 1 until the end begins; atomic */
+	uint32_t refs;			/* the same, and 1 until serve returns; atomic */
+	struct weir_notify arrived;	/* the end has begun, and nothing is in transit */
 };
 
 static void unref(struct serving *s)
 {
-	/* Pairs with itself: who frees sees what the others did. */
+	/* Pairs with itself: the thread that frees sees what the others did. */
 	if (weir__fetch_sub(&s->refs, 1u, WEIR_ACQ_REL) != 1)
 		return;
 	weir_notify_fini(&s->arrived);
@@ -53,10 +55,10 @@ static void unref(struct serving *s)
 	free(s);
 }
 
-/* True: it was the last. Pairs with itself: the end comes after what all the others did. */
+/* True for the last one. Pairs with itself: the last one sees what the others did. */
 static bool arrive(struct serving *s)
 {
-	return weir__fetch_sub(&s->under_way, 1u, WEIR_ACQ_REL) == 1;
+	return weir__fetch_sub(&s->in_transit, 1u, WEIR_ACQ_REL) == 1;
 }
 
 /* ---- the load ---- */
@@ -70,14 +72,14 @@ void weir__given_closed(struct weir_tcp *conn)
 	conn->given_to = 0;
 }
 
-/* Who has not begun with what it was given comes last; then the number counts. */
+/* Sort first by connections that have not arrived yet, then by the number of connections. */
 static uint64_t load_of(struct weir__worker *w)
 {
 	return (uint64_t)weir__load(&w->conns_waiting, WEIR_RELAXED) << 32 |
 	       weir__load(&w->conns, WEIR_RELAXED);
 }
 
-/* Among equals the nearest behind this one, itself first: that is the shortest way. */
+/* Among equals, prefer this worker, then the next ones: they are nearest. */
 static struct weir__worker *least_loaded(struct serving *s, struct weir__worker *here)
 {
 	struct weir_rt *rt = here->rt;
@@ -99,7 +101,7 @@ static struct weir__worker *least_loaded(struct serving *s, struct weir__worker 
 
 /* ---- giving a connection to a worker ---- */
 
-/* [owner] Or, after a shutdown that ran out of time, on no worker. */
+/* Called on the new worker; or on no worker, after a shutdown that ran out of time. [owner] */
 static void received(struct weir__receiver *receiver, struct weir_handle *handle,
 		     struct weir__worker *w)
 {
@@ -118,7 +120,7 @@ static void received(struct weir__receiver *receiver, struct weir_handle *handle
 
 static void give(struct serving *s, struct weir__worker *to, struct weir_tcp *conn)
 {
-	weir__fetch_add(&s->under_way, 1u, WEIR_RELAXED);
+	weir__fetch_add(&s->in_transit, 1u, WEIR_RELAXED);
 	weir__fetch_add(&s->refs, 1u, WEIR_RELAXED);
 	weir__fetch_add(&to->conns_waiting, 1u, WEIR_RELAXED);
 	weir__handle_give(&conn->handle, to, &s->receiver);
@@ -143,7 +145,7 @@ static void hand_over(struct serving *s, struct weir_tcp *conn)
 
 /* ---- accepting ---- */
 
-/* Hand a connection over if there is room for it. 0, or what ends the serving. */
+/* Hand a connection over if admit agrees. Returns 0, or the error that ends the serving. */
 static int take(struct serving *s, struct weir_tcp *conn, bool may_wait)
 {
 	int rc = s->cfg.admit ? s->cfg.admit(s->arg, may_wait) : 0;
@@ -197,7 +199,7 @@ static int start_loops(struct serving *s, struct weir_join_set *set)
 
 /* ---- the end ---- */
 
-/* What is in a queue now; also in an aborted task. 0; any error, when there is nothing. */
+/* Accept from the queue without waiting, also in an aborted task. 0; an error if it is empty. */
 static int accept_now(struct weir_listener *shard, struct weir_tcp **ret_conn)
 {
 	struct weir_accept_future accept;
@@ -207,7 +209,7 @@ static int accept_now(struct weir_listener *shard, struct weir_tcp **ret_conn)
 	return weir__await_shielded(&accept.future);
 }
 
-/* The kernel has told these clients that they are connected; closing would reset them. */
+/* Take the connections in a queue: these clients are connected, and a close would reset them. */
 static void take_queued(struct serving *s, struct weir_listener *shard)
 {
 	struct weir_tcp *conn;
@@ -231,7 +233,7 @@ static void end(struct serving *s)
 	}
 }
 
-/* ---- all of it ---- */
+/* ---- serving ---- */
 
 static int read_config(const struct weir_serve_config *cfg, struct weir_serve_config *ret_cfg)
 {
@@ -257,13 +259,13 @@ static int serving_new(struct weir_listener *listener, const struct weir_serve_c
 	weir__listener_hold(listener);
 	s->listener = listener;
 	s->receiver.received = received;
-	s->under_way = s->refs = 1;
+	s->in_transit = s->refs = 1;
 	weir_notify_init(&s->arrived);
 	*ret_serving = s;
 	return 0;
 }
 
-/* Run the loops until one has ended, or the calling task is to. */
+/* Run the loops until one has ended, or the calling task is aborted. */
 static int run(struct serving *s)
 {
 	struct weir_join_set *set;

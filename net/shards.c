@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shards.c: listeners with several sockets on one port, each on a worker of its own
- * group (or each on a worker).
+ * shards.c: listeners with several sockets on one port: one for each group of workers, or
+ * one for each worker.
  *
- * A socket belongs to the worker that attaches it, so each is opened by a task that
- * is pinned there, one after the other: the kernel numbers the sockets of a port in
- * the order in which they come, and steering relies on that.
+ * A socket belongs to the worker that attaches it, so a task that is pinned to that worker
+ * opens it. They are opened one after the other, because the kernel numbers the sockets of
+ * a port in this order, and steering uses the numbers.
  *
- * The first is bound like any other, so that a stranger's socket on the port is
- * found out, whoever it is and whatever it allows; then it lets the others in.
+ * The first socket is bound without SO_REUSEPORT, so that the bind fails if any other
+ * program has the port. Then SO_REUSEPORT is set, and the others can be bound.
  *
- * The first has the list, and with it a hold on the memory of the others: who holds the
- * first may look at any.
+ * The first one has the list of all, with a reference to each: holding the first keeps the
+ * memory of the others.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ static const struct weir_plan *plan_here(void)
 	return weir__worker_current()->rt->plan;
 }
 
-unsigned weir__shards_wanted(enum weir_shards shards, int family)
+unsigned weir__shards_count(enum weir_shards shards, int family)
 {
 	if (shards == WEIR_SHARDS_ONE || family == AF_UNIX || !weir__worker_current())
 		return 1;
@@ -46,8 +46,8 @@ struct weir_listener *weir__shard_of(struct weir_listener *listener, const struc
 }
 
 /*
- * The worker of the i-th shard: of its group the one in the place that this worker has in its
- * own, so that listeners which are opened on different workers do not all burden the same.
+ * The worker that opens the i-th shard. In each group it has the same position as the calling
+ * worker in its own group, so that listeners opened on different workers load different workers.
  */
 static unsigned worker_of(enum weir_shards shards, unsigned i)
 {
@@ -75,7 +75,7 @@ static int open_here(void *arg)
 	return weir__listener_new(o->spec, o->cfg, &o->listener);
 }
 
-/* Not cut short by an abort: what it refers to is on this stack. */
+/* The wait is shielded from an abort, because the task uses this stack. */
 static int open_on(unsigned worker, struct opening *o)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
@@ -98,7 +98,7 @@ static int open_on(unsigned worker, struct opening *o)
 	return rc < 0 ? rc : join.result;
 }
 
-/* The port of the first is that of the others, whom it lets in. */
+/* Let the others share the port of the first one, and store its address in their spec. */
 static int share_first(struct weir_listener *first, struct weir_handle_spec *spec,
 		       struct weir_addr *addr)
 {
@@ -130,10 +130,11 @@ static int open_all(struct weir_handle_spec spec, const struct weir_listener_con
 }
 
 /*
- * ---- who gets how many ----
+ * ---- distribution ----
  *
- * The kernel's hash gives each socket the same. Where groups have unequal numbers of workers a
- * program draws lots instead, with a lot for each worker; it also steers, if that is asked for.
+ * The kernel's hash gives each socket an equal share. If groups have different numbers of workers,
+ * a BPF program distributes connections at random, weighted by workers. It also steers if
+ * requested.
  */
 
 static unsigned workers_of(const struct weir_listener *first, unsigned shard)
@@ -149,7 +150,7 @@ static bool are_unequal(const struct weir_listener *first)
 	return false;
 }
 
-/* All CPUs of a group to its shard, the CPU of a worker to its. */
+/* The shard of the group, or of the worker, that has this CPU. */
 static uint16_t shard_of_cpu(const struct weir_listener *first, unsigned cpu)
 {
 	const struct weir_plan *plan = plan_here();
@@ -168,7 +169,7 @@ static int steer(struct weir_listener *first, bool by_cpu)
 	struct weir_steering steering = { 0, shard, first->shards_len, weight };
 
 	WEIR_ASSERT(first->shards_len <= WEIR_CPUS_MAX);
-	/* A CPU is no one worker's. */
+	/* Workers share CPUs, so a CPU does not determine a worker. */
 	if (first->shards_by == WEIR_SHARDS_WORKER && plan_here()->bind != WEIR_BIND_CPU)
 		return -EOPNOTSUPP;
 	for (unsigned i = 0; i < first->shards_len; i++)
@@ -181,7 +182,7 @@ static int steer(struct weir_listener *first, bool by_cpu)
 	return weir__handle_control(&first->handle, WEIR_CTL_STEER, &steering, sizeof(steering));
 }
 
-/* ---- all of it ---- */
+/* ---- opening and freeing all ---- */
 
 void weir__shards_free(struct weir_listener *first)
 {
@@ -220,7 +221,7 @@ int weir__shards_open(const struct weir_handle_spec *spec, const struct weir_lis
 	all[0]->shards = all;
 	all[0]->shards_len = (uint16_t)count;
 	all[0]->shards_by = (uint8_t)cfg->shards;
-	/* Sockets of other programs cannot be counted. */
+	/* With reuse_port other programs' sockets share the port, and their number is unknown. */
 	if (cfg->steer || (!cfg->reuse_port && are_unequal(all[0])))
 		all[0]->steer_error = steer(all[0], cfg->steer == WEIR_STEER_CPU);
 	*ret_listener = all[0];

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp.c: streams. A call is one operation on the caller's stack: set it up, await
- * it, done; what makes it fast is that an operation which can finish at once does.
- * Everything that is a socket option goes to the backend, for not every stream
- * has a descriptor.
+ * tcp.c: streams. A call sets up one operation on the caller's stack and awaits it. It is
+ * fast because an operation that can finish at once does so. Socket options go to the
+ * backend, because not every stream has a descriptor.
  *
- * The memory of a stream is freed by released, once its backend has let go of it.
+ * tcp_released frees a stream when its backend no longer uses it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +26,7 @@ static void tcp_released(struct weir_handle *handle)
 	free(WEIR_CONTAINER_OF(handle, struct weir_tcp, handle));
 }
 
-/* Make a stream from what is to be attached. */
+/* Make a stream and attach it. */
 static int open_spec(const struct weir_handle_spec *spec, struct weir_tcp **ret_conn)
 {
 	struct weir_tcp *conn = weir__tcp_alloc();
@@ -93,7 +92,7 @@ void weir_tcp_reset(struct weir_tcp *conn)
 {
 	if (!conn)
 		return;
-	/* A stream that cannot linger is closed all the same. */
+	/* Errors are ignored: a stream without SO_LINGER is just closed. */
 	(void)weir_tcp_set_linger(conn, 0);
 	weir_tcp_close(conn);
 }
@@ -120,7 +119,9 @@ void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half)
 		return;
 	if (half == WEIR_HALF_WRITE)
 		(void)weir_tcp_shutdown(conn, SHUT_WR);
-	/* Acquire and release: the last owner frees what the other one used. */
+	/*
+	 * Pairs with itself: the last owner frees the stream, and must see what the other one did.
+	 */
 	found = weir__fetch_and(&conn->halves, ~(uint32_t)half, WEIR_ACQ_REL);
 	if (!(found & ~(uint32_t)half))
 		weir_tcp_close(conn);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * relay.h: bytes both ways between two streams (net.h) until both directions have
+ * relay.h: copies bytes between two streams (net.h) until both directions have
  * ended: what a proxy does with a connection.
  *
  *	weir_relay_run(a, b, …) on a fiber; or
@@ -69,7 +69,7 @@ struct weir_relay_stats {
 #define WEIR_RELAY_STATS_INIT WEIR_SIZED_INIT(weir_relay_stats)
 
 /* One direction of a relay; one op at a time: receiving, or sending what was received. */
-struct weir__relay_way {
+struct weir__relay_direction {
 	struct weir_op op;
 	struct weir_lease lease;
 	uint64_t moved;
@@ -86,7 +86,7 @@ struct weir__relay_way {
 struct weir_relay {
 	struct weir_future future;
 	struct weir_tcp *side[2];	/* a, b */
-	struct weir__relay_way ways[2];	/* a to b, b to a */
+	struct weir__relay_direction directions[2];	/* a to b, b to a */
 	struct weir_sleep_future sleep;	/* one for the pair */
 	uint64_t limit_ns;		/* the one that counts now */
 	uint64_t half_ns;

@@ -436,8 +436,8 @@ static int call_relay_result(void *ret)
 	struct weir_relay relay;
 
 	weir_relay_init(&relay, NULL, NULL, NULL);
-	relay.ways[0].moved = 7;
-	relay.ways[1].moved = 8;
+	relay.directions[0].moved = 7;
+	relay.directions[1].moved = 8;
 	relay.end = WEIR_RELAY_RESET_B;
 	relay.error = -EPIPE;
 	return weir_relay_result(&relay, ret);
