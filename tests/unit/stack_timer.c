@@ -191,11 +191,16 @@ START_TEST(against_an_array)
 		for (i = 0; i < MANY; i++) {
 			bool due = deadline[i] != 0 && (deadline[i] + MS - 1) / MS <= now_ns / MS;
 
-			ck_assert_uint_eq(probes[i].fired, due);
-			ck_assert_int_eq(weir__timer_is_set(&probes[i].timer),
-					 deadline[i] != 0 && !due);
-			ck_assert(due || deadline[i] == 0 ||
-				  weir__timers_next(&timers) < deadline[i] + MS);
+			bool right = probes[i].fired == due &&
+				     weir__timer_is_set(&probes[i].timer) ==
+					     (deadline[i] != 0 && !due) &&
+				     (due || deadline[i] == 0 ||
+				      weir__timers_next(&timers) < deadline[i] + MS);
+
+			/* Not an assertion for each: every one of them is a system call. */
+			if (!right)
+				ck_abort_msg("timer %u, step %u: fired %u times, due %d", i, step,
+					     probes[i].fired, due);
 			probes[i].fired = 0;
 			if (due)
 				deadline[i] = 0;
