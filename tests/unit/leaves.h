@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * leaves.h: the table of leaves, and what they need to wait for. The futures lie where their task
- * has them, and all else on the stage.
+ * leaves.h: the table of leaf futures, and the objects on which they wait. A task has the futures
+ * in its own memory; everything else is on the stage.
  */
 #ifndef WEIR_TESTS_LEAVES_H
 #define WEIR_TESTS_LEAVES_H
@@ -27,7 +27,7 @@ struct messages {
 	bool begun;
 };
 
-/* They lie where their task has them. */
+/* The futures, in the memory of their task. */
 struct futures {
 	struct weir_sem_acquire_future sem_wait;
 	struct weir_mutex_lock_future lock;
@@ -67,7 +67,7 @@ struct stage {
 	struct event event, slow;
 	char byte;
 
-	/* Between the test and its task; atomic. */
+	/* Shared by the test and its task; atomic. */
 	unsigned pending, running, won;
 };
 
@@ -301,7 +301,7 @@ static bool accept_there(struct stage *s)
 	return true;
 }
 
-/* Nobody has it, so that its client is told. */
+/* Whether the client sees that nobody has taken its connection. */
 static bool client_told(struct stage *s)
 {
 	char byte;
@@ -346,7 +346,7 @@ static struct weir_future *joined(struct stage *s)
 	return &s->at->all.future;
 }
 
-/* Never waits for a message, only for its turn. */
+/* A message is always available, so this waits only when the budget is used up. */
 static int messages_poll(struct weir_future *future, struct weir_cx *cx)
 {
 	struct messages *m = WEIR_CONTAINER_OF(future, struct messages, future);
@@ -383,19 +383,19 @@ static bool always(struct stage *s)
 }
 
 enum leaf_how {
-	IN_TASK = 1u << 0,		/* finish is its poller's to call */
+	IN_TASK = 1u << 0,		/* the polling task must call finish */
 	STUBBORN = 1u << 1,		/* a cancel does not end it */
-	ALONE = 1u << 2,		/* only polled with a waker of its own */
+	ALONE = 1u << 2,		/* may only be polled with a waker of its own */
 };
 
 static const struct leaf {
 	const char *name;
 	struct weir_future *(*set_up)(struct stage *s);
-	void (*finish)(struct stage *s);	/* from outside it; never waits */
+	void (*finish)(struct stage *s);	/* makes it ready, from outside; never waits */
 	int result;
-	bool (*there)(struct stage *s);		/* what nobody got can be had, and is taken */
-	void (*take_back)(struct stage *s);	/* what was got; never waits */
-	bool (*discarded)(struct stage *s);	/* what was got and discarded; NULL: it cannot be */
+	bool (*there)(struct stage *s);		/* takes what nobody got; false if it is lost */
+	void (*take_back)(struct stage *s);	/* undoes a success; never waits */
+	bool (*discarded)(struct stage *s);	/* whether a result was discarded; NULL: never */
 	unsigned how;
 } leaves[] = {
 	{ "semaphore", sem, sem_finish, 0, sem_there, sem_finish, sem_there, 0 },
@@ -467,7 +467,7 @@ static inline void stage_close(struct stage *s)
 		weir_sem_fini(&s->sem);
 }
 
-/* ---- on each backend, with no, one and two workers --------------------------------------- */
+/* ---- on each backend, current-thread and with one and two workers ------------------------ */
 
 static inline void on_place(int i, int (*fn)(void *))
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * machines.h: for tests of the scheduler: machines made by hand, which need not be here. Their
- * CPUs are numbered node by node, L3 by L3, core by core, so that L# and P# are the same.
+ * machines.h: topologies of made-up machines, for tests of the scheduler. Their CPUs are numbered
+ * node by node, L3 by L3 and core by core, so that L# and P# are the same.
  */
 #ifndef WEIR_TESTS_MACHINES_H
 #define WEIR_TESTS_MACHINES_H
@@ -20,7 +20,7 @@ struct machine {
 	uint16_t distances[8 * 8];
 };
 
-/* So many nodes, L3s in a node, cores by an L3, threads of a core. Nodes stand in a ring. */
+/* Makes a machine: nodes in a ring, with L3s per node, cores per L3 and threads per core. */
 static inline void machine_make(struct machine *m, unsigned nodes, unsigned l3s, unsigned cores,
 				unsigned threads)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net_address.c: what text is an address, what it means, and that it comes back
- * as the same text. Nothing here asks a resolver or opens a socket.
+ * net_address.c: parsing and formatting addresses. Nothing here uses a resolver or opens a socket.
  */
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -12,7 +11,7 @@
 #include "net/net.h"
 #include "tests/support/testing.h"
 
-/* What parse reads, and what format then writes. */
+/* Texts that parse, and the text that format writes for them. */
 static const struct {
 	const char *text;
 	int family;
@@ -209,7 +208,7 @@ START_TEST(the_longest_path)
 	char buf[256];
 	struct weir_addr addr;
 
-	/* One byte is for the NUL behind it. */
+	/* One byte is left for the terminating NUL. */
 	memset(text + 5, 'p', sizeof(text) - 7);
 	ck_assert_int_eq(weir_addr_parse(text, &addr), 0);
 	ck_assert_uint_eq(addr.len, sizeof(struct sockaddr_un));
@@ -273,7 +272,7 @@ START_TEST(an_unknown_family_has_a_text_and_no_use)
 }
 END_TEST
 
-/* Whatever four or sixteen bytes: format and parse agree. */
+/* For any four or sixteen bytes, parse reads back what format writes. */
 START_TEST(random_addresses_come_back)
 {
 	unsigned seed = getenv("WEIR_SEED") ? (unsigned)atoi(getenv("WEIR_SEED")) : 1;
@@ -304,7 +303,10 @@ START_TEST(random_addresses_come_back)
 }
 END_TEST
 
-/* Random edits of good addresses; only the sanitizers and "no 0 for trailing junk" judge. */
+/*
+ * Random edits of good addresses. Only sanitizers can fail this test, or trailing junk that is
+ * accepted.
+ */
 START_TEST(random_text_does_no_harm)
 {
 	static const char chars[] = "0123456789abcdef:[]%.*@/xutcp-";
@@ -379,7 +381,7 @@ START_TEST(what_is_not_a_name_with_a_port)
 		"tcp://:80",
 		"http://a:80",
 		"b\303\274cher:80",
-		/* The resolver would read these as addresses. */
+		/* The resolver would take these for addresses. */
 		"1:80",
 		"1.2:80",
 		"1.2.3:80",

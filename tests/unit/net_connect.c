@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net_connect.c: connecting to one of several addresses, on epoll and io_uring: who
- * is tried when, who wins, and that nothing stays of the others.
+ * net_connect.c: connecting to one of several addresses, on epoll and io_uring: the order and the
+ * times of the attempts, which one wins, and that the others leave nothing behind.
  */
 #include <fcntl.h>
 #include <net/if.h>
@@ -20,7 +20,7 @@
 #define BACKENDS 2
 #define FILLERS 8
 
-/* A case as the body of a fiber; rounds of it go over the backends. */
+/* Defines a test whose body runs on a fiber, in one round per backend. */
 #define FIBER_CASE(name)                                                                           \
 	static int name##_body(void *arg);                                                         \
 	START_TEST(name)                                                                           \
@@ -58,13 +58,13 @@ static struct weir_listener *open_at(const char *text, struct weir_addr *ret_add
 	return listener;
 }
 
-/* Nobody listens there. */
+/* Finds an address that refuses connections. */
 static void refusing(struct weir_addr *ret_addr)
 {
 	weir_listener_close(open_at("127.0.0.1:0", ret_addr));
 }
 
-/* A port that answers nothing: its queue is full. */
+/* A port that does not answer, because its queue is full. */
 struct silent {
 	int fds[1 + FILLERS];
 	struct weir_addr addr;
@@ -131,7 +131,7 @@ FIBER_CASE(one_that_refuses_is_passed_at_once)
 	return 0;
 }
 
-/* There is no limit: whoever waited for the first one's answer would wait for ever. */
+/* There is no deadline: waiting for the first address to answer would take for ever. */
 FIBER_CASE(one_that_is_silent_is_not_waited_for)
 {
 	struct weir_addr addrs[3];
@@ -225,7 +225,7 @@ FIBER_CASE(an_address_that_is_none_is_passed)
 	return 0;
 }
 
-/* Time runs out with several attempts under way; the leak check counts what stays. */
+/* The deadline passes with several attempts in flight. The leak check shows whether any stays. */
 FIBER_CASE(nobody_answers_in_time)
 {
 	struct weir_addr addrs[3];
@@ -289,9 +289,9 @@ FIBER_CASE(an_aborted_task_leaves_nothing)
 	return 0;
 }
 
-/* ---- itself ---- */
+/* ---- connecting to itself ---- */
 
-/* In a network of its own, in which the only local port is the one that is connected to. */
+/* Makes a network namespace in which the only local port is the one that is connected to. */
 static bool only_port(const char *range)
 {
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };

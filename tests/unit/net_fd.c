@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net_fd.c: waiting for descriptors that are not weir's.
+ * net_fd.c: waiting for descriptors that weir did not open.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -56,7 +56,7 @@ FIBER_CASE(a_pipe_becomes_readable)
 	close(fds[1]);
 	ck_assert(weir_fd_wait(in, WEIR_READABLE, WEIR_FOREVER) & WEIR_HANGUP);
 	weir_fd_close(in);
-	/* It is still the caller's. */
+	/* The caller's descriptor is still open. */
 	ck_assert_int_eq(close(fds[0]), 0);
 	return 0;
 }

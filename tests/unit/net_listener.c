@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net_listener.c: opening listeners, accepting, and what happens when descriptors
- * run out or the listener goes away meanwhile.
+ * net_listener.c: opening listeners, accepting, running out of descriptors, and closing a listener
+ * while accepts wait.
  */
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #include "weir/time.h"
 #include "tests/support/testing.h"
 
-/* A case as the body of a fiber, on the current-thread scheduler. */
+/* Defines a test whose body runs on a fiber, on the current-thread scheduler. */
 #define FIBER_CASE(name)                                                                           \
 	static int name##_body(void *arg);                                                         \
 	START_TEST(name)                                                                           \
@@ -30,7 +30,7 @@
 	END_TEST                                                                                   \
 	static int name##_body(void *arg __attribute__((unused)))
 
-/* A listener on a free port, and the text to connect to. */
+/* Opens a listener on a free port, and formats its address. */
 static struct weir_listener *listen_somewhere(const char *host, char *text, size_t len)
 {
 	struct weir_listener *listener;
@@ -220,7 +220,7 @@ FIBER_CASE(an_accept_may_time_out_and_be_tried_again)
 	ck_assert_uint_ge(weir_now(), deadline);
 	ck_assert_ptr_null(conn);
 	connect_and_accept(text, listener);
-	/* A connection that is there wins over a deadline that has passed. */
+	/* A queued connection wins over a deadline that has passed. */
 	ck_assert_int_eq(weir_tcp_connect(text, WEIR_FOREVER, &conn), 0);
 	weir_tcp_close(conn);
 	ck_assert_int_eq(weir_listener_accept_until(listener, 1, &conn), 0);
@@ -324,7 +324,7 @@ FIBER_CASE(an_aborted_accept_leaves_nothing_behind)
 	return 0;
 }
 
-/* The connection is there before the acceptor hears of the abort: either way nothing leaks. */
+/* The connection arrives before the aborted task runs: whichever wins, nothing leaks. */
 FIBER_CASE(an_abort_that_races_with_a_connection)
 {
 	char text[64];
@@ -346,7 +346,7 @@ FIBER_CASE(an_abort_that_races_with_a_connection)
 	return 0;
 }
 
-/* Take every descriptor there is, but `spare` of them. */
+/* Opens descriptors until only `spare` more can be opened. */
 static int hoard(int *fds, int cap, int spare)
 {
 	int n = 0;
@@ -362,7 +362,7 @@ static int give_back(void *arg)
 {
 	int *fd = arg;
 
-	/* Long enough for several pauses of 5, 10, 20 ms. */
+	/* Long enough for several of the pauses, which are 5, 10 and 20 ms. */
 	weir_sleep(60 * WEIR_MSEC);
 	close(*fd);
 	return 0;
@@ -482,7 +482,7 @@ FIBER_CASE(a_listening_descriptor_can_be_adopted)
 	return 0;
 }
 
-/* Also after it has accepted, and so at once that the backend has had no turn. */
+/* Even if it has accepted before, and is closed before the backend was polled again. */
 FIBER_CASE(a_closed_listener_frees_its_port)
 {
 	char text[64];
@@ -516,7 +516,7 @@ static int listen_again(void *arg)
 	return 0;
 }
 
-/* What is closed last is closed with the runtime: the next one finds the port free. */
+/* A listener closed at the very end is closed with the runtime, before the next runtime begins. */
 START_TEST(the_next_runtime_finds_the_port_free)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;

@@ -4,9 +4,9 @@
  *
  *	client ──── a ═ relay ═ b ──── server
  *
- * Each case runs with the relay on a fiber, as a stackless task, and as one on a
- * runtime of two workers. The cases about limits use a test clock, which goes on
- * by itself when nothing else can: nothing here waits for time to pass.
+ * Each case runs with the relay on a fiber, in a stackless task, and in a stackless
+ * task on a runtime with two workers. The cases about limits use a test clock that
+ * advances by itself when nothing else can happen, so nothing waits for real time.
  */
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ enum mode {
 
 static enum mode mode;
 
-/* The ends that a case talks through, and what became of the relay. */
+/* The two ends that a case uses, and the result of the relay. */
 struct rig {
 	struct weir_tcp *client, *a, *b, *server;
 	struct weir_relay_config config;
@@ -41,7 +41,7 @@ struct rig {
 
 /* ---- the rig ---- */
 
-/* A connected pair, with buffers of about so many bytes (0: the system's). */
+/* Makes a connected pair with buffers of about this size (0: the system's default). */
 static void tcp_pair(int buffer, struct weir_tcp **ret_one, struct weir_tcp **ret_other)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET,
@@ -75,7 +75,7 @@ static int relay_poll(void *state, struct weir_cx *cx)
 	return weir_poll(&((struct relay_state *)state)->relay.future, cx);
 }
 
-/* Also where an aborted one ends, with its operations over. */
+/* Runs at the end of an aborted task too; its operations are over by then. */
 static void relay_fini(void *state)
 {
 	struct relay_state *s = state;
@@ -125,7 +125,7 @@ static void rig_up(struct rig *rig, int buffer, uint64_t idle_ns, uint64_t half_
 	spawn_relay(rig);
 }
 
-/* Wait for the relay, see how it ended, and close what a case left open. */
+/* Waits for the relay, checks how it ended, and closes what the case left open. */
 static void rig_down(struct rig *rig, enum weir_relay_end end, int result)
 {
 	int rc = WEIR_PENDING;
@@ -148,7 +148,7 @@ static void run(int (*body)(void *), const struct weir_rt_config *given)
 	ck_assert_int_eq(weir_rt_run(&cfg, body, &rig), 0);
 }
 
-/* A case as the body of a fiber, which gets a rig that is not up yet. */
+/* Defines a test whose body runs on a fiber, with a rig that is not set up yet. */
 #define RELAY_CASE(name)                                                                           \
 	static int name##_body(void *arg);                                                         \
 	START_TEST(name)                                                                           \
@@ -161,7 +161,7 @@ static void run(int (*body)(void *), const struct weir_rt_config *given)
 	END_TEST                                                                                   \
 	static int name##_body(void *arg)
 
-/* The same on a test clock; for the two modes on the current-thread scheduler. */
+/* The same with a test clock, for the two modes on the current-thread scheduler. */
 #define CLOCK_CASE(name)                                                                           \
 	static int name##_body(void *arg);                                                         \
 	START_TEST(name)                                                                           \
@@ -176,7 +176,7 @@ static void run(int (*body)(void *), const struct weir_rt_config *given)
 	END_TEST                                                                                   \
 	static int name##_body(void *arg)
 
-/* ---- talking ---- */
+/* ---- sending and receiving ---- */
 
 static void say(struct weir_tcp *conn, const char *text)
 {
@@ -194,7 +194,7 @@ static void hear(struct weir_tcp *conn, const char *text)
 	ck_assert_int_eq(memcmp(buf, text, (size_t)len), 0);
 }
 
-/* What comes next instead of bytes: 0 for the end, or an error. */
+/* Asserts that no more bytes come. Returns 0 for the end, or an error. */
 static int next_end(struct weir_tcp *conn)
 {
 	char buf[4096];
@@ -216,7 +216,7 @@ static void one_ends_and_then_the_other(struct weir_tcp *first, struct weir_tcp 
 	ck_assert_int_eq(weir_tcp_shutdown(first, SHUT_WR), 0);
 	hear(second, "request");
 	ck_assert_int_eq(weir_tcp_recv(second, &byte, 1), 0);
-	/* The other direction still works, in both senses of "after the end". */
+	/* The other direction still works after that end. */
 	say(second, "resp");
 	hear(first, "resp");
 	say(second, "onse");
@@ -336,7 +336,7 @@ RELAY_CASE(a_reset_after_a_half_close)
 	return 0;
 }
 
-/* The client is gone without a reset of its own; the first bytes for it bring one. */
+/* The client is gone without having reset. The first bytes sent to it cause a reset. */
 RELAY_CASE(sending_to_a_side_that_is_gone)
 {
 	struct rig *rig = arg;
@@ -363,8 +363,7 @@ RELAY_CASE(sending_to_a_side_that_is_gone)
 
 #define SMALL 16384
 #define MUCH (4u << 20)
-/* Two connections with two such buffers each, doubled and doubled again by the system, and what
- * the relay holds: far less than MUCH. */
+/* An upper bound for what both connections and the relay buffer. It is far below MUCH. */
 #define BOUND (512u << 10)
 
 static uint8_t byte_at(unsigned seed, uint64_t at)
@@ -385,7 +384,7 @@ static void check(const uint8_t *buf, size_t len, unsigned seed, uint64_t at)
 			ck_abort_msg("byte %llu is wrong", (unsigned long long)(at + i));
 }
 
-/* Send until nothing more is taken; what was taken. */
+/* Sends until nothing more is taken. Returns how many bytes that were. */
 static size_t stuff(struct weir_tcp *conn, const uint8_t *data)
 {
 	size_t done;
@@ -424,7 +423,7 @@ RELAY_CASE(a_slow_reader_stops_the_writer)
 	rig_up(rig, SMALL, 0, 0);
 	fill(data, MUCH, 1, 0);
 	done = stuff(rig->client, data);
-	/* The other direction is not held up. */
+	/* The other direction is not blocked. */
 	say(rig->server, "hello");
 	hear(rig->client, "hello");
 	job = (struct send_job){ rig->client, data + done, MUCH - done };
@@ -469,7 +468,7 @@ RELAY_CASE(an_abort_with_bytes_on_their_way_resets)
 	rig_up(rig, SMALL, 0, 0);
 	stuff(rig->client, data);
 	weir_task_abort(rig->task);
-	/* Torn: an orderly end would be a lie. */
+	/* The stream was cut short, so the server must not see an orderly end. */
 	ck_assert_int_eq(next_end(rig->server), -ECONNRESET);
 	rig_down(rig, WEIR_RELAY_CANCELED, -ECANCELED);
 	ck_assert_uint_gt(rig->stats.a_to_b, 0);
@@ -528,7 +527,7 @@ END_TEST
 
 /* ---- limits ---- */
 
-/* Never early, and late by up to a quarter (and a tick of the wheel). */
+/* The limit is never early, and late by at most a quarter (and a tick of the timer wheel). */
 static void check_elapsed(uint64_t since, uint64_t limit_ns)
 {
 	uint64_t elapsed = weir_now() - since;
@@ -669,7 +668,7 @@ END_TEST
 #define CHUNKS 1000
 #define CHUNK_MAX 40000
 
-/* One end of a stream of random chunks: its own direction out, the other one in. */
+/* One end of a connection: it sends random chunks, and checks those that it receives. */
 struct end {
 	struct weir_tcp *conn;
 	unsigned seed_out, seed_in;

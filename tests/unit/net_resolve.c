@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net_resolve.c: resolving with a resolver of our own: this program's getaddrinfo
- * takes the place of the C library's, answers what a case wants and hangs for as
- * long as a case wants.
+ * net_resolve.c: resolving names. This program has its own getaddrinfo in place of the C library's;
+ * a case decides what it answers and how long it blocks.
  */
 #include <netdb.h>
 #include <pthread.h>
@@ -15,7 +14,7 @@
 #include "weir/time.h"
 #include "tests/support/testing.h"
 
-/* ---- the resolver ---- */
+/* ---- the fake resolver ---- */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -81,7 +80,10 @@ static void hang(bool on)
 	pthread_mutex_unlock(&mutex);
 }
 
-/* Until that many calls are inside. Blocks the worker, which has nothing else to do. */
+/*
+ * Waits until `count` calls are inside getaddrinfo. Blocks the worker, which has nothing else to
+ * do.
+ */
 static void wait_entered(int count)
 {
 	pthread_mutex_lock(&mutex);
@@ -209,7 +211,10 @@ FIBER_CASE(an_abort_does_not_wait_for_the_resolver)
 	return 0;
 }
 
-/* Answers and deadlines that meet: nothing is lost, nothing leaks, nothing is woken after. */
+/*
+ * Answers arrive just when deadlines pass: nothing is lost or leaked, and no finished task is
+ * woken.
+ */
 FIBER_CASE(answers_that_race_with_deadlines)
 {
 	struct weir_addr addr;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net_shards.c: steering: that the CPU on which a client's packets are taken in (on
- * loopback its own) decides which shard gets it; what happens where steering is asked for and
- * cannot be; and that larger groups get more.
+ * net_shards.c: steering. The CPU that receives a client's packets (on loopback the client's own
+ * CPU) determines the shard that gets the connection. Also tested: steering that is requested but
+ * not possible, and that larger groups get more connections.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -26,12 +26,12 @@ struct steered {
 	unsigned served;
 	unsigned cpu;			/* of the client */
 	unsigned calls;
-	unsigned over;			/* the client has heard the end of each */
+	unsigned over;			/* the client has seen the end of every connection */
 };
 
 /*
- * This machine with the first two CPUs that this process may use in an L3 each, and no others;
- * what it was made from is to be freed behind it.
+ * A topology with the first two CPUs that this process may use, each with an L3 of its own. It
+ * refers to the topology that it was made from, which must be freed after it.
  */
 struct machine {
 	struct weir_topo topo, *real;
@@ -87,7 +87,7 @@ static int serve(void *arg)
 	return weir_listener_serve(s->listener, NULL, note, s);
 }
 
-/* A thread of its own, on one CPU. */
+/* Connects from a thread that is bound to one CPU. */
 static void *call_from(void *arg)
 {
 	struct steered *s = arg;
@@ -118,7 +118,10 @@ static void open_shards(struct steered *s, enum weir_shards shards, enum weir_st
 	ck_assert_int_eq(weir_listener_addr(s->listener, &s->addr), 0);
 }
 
-/* One for each of two groups, with a program on the port; false, and skipped, where there is none. */
+/*
+ * Opens a shard for each of two groups, with a steering program. Without one, skips and returns
+ * false.
+ */
 static bool open_groups(struct steered *s, enum weir_steer steer)
 {
 	int error;
@@ -135,7 +138,9 @@ static bool open_groups(struct steered *s, enum weir_steer steer)
 	return true;
 }
 
-/* Not in pthread_join: the worker that this is on may have ends to tell the client. */
+/*
+ * Does not block in pthread_join: this worker may have to close connections for the client to end.
+ */
 static void call_and_wait(struct steered *s)
 {
 	pthread_t client;
@@ -224,7 +229,10 @@ static int not_steered_body(void *arg UNUSED)
 	return 0;
 }
 
-/* A shard each, and workers that may be on any CPU: the reason is told, and all are served. */
+/*
+ * If workers are not bound, steering is impossible: the reason is reported, and all clients are
+ * served.
+ */
 START_TEST(what_cannot_be_steered_is_shared_out)
 {
 	run_on("epoll", WEIR_BIND_NONE, not_steered_body);
@@ -248,7 +256,7 @@ static int one_group_body(void *arg UNUSED)
 	return 0;
 }
 
-/* One group: an ordinary socket, that shares its port with nobody. */
+/* With one group there is an ordinary socket that does not share its port. */
 START_TEST(with_one_group_there_is_one_socket)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
@@ -261,7 +269,7 @@ END_TEST
 
 /* ---- groups of unequal size ---------------------------------------------------------------- */
 
-/* A group of three workers and one of one, neither on a CPU that a client of here could be on. */
+/* Groups of three workers and of one, on CPU numbers that no client on this machine can have. */
 static const char lopsided[] = "package:1 node:1 l3:2 core:500 pu:1", lopsided_cpus[] = "497-500";
 
 static int unequal_body(void *steer)
@@ -274,13 +282,16 @@ static int unequal_body(void *steer)
 	ck_assert_int_eq(weir_spawn(serve, &s, &task), 0);
 	call_and_wait(&s);
 	end_serving(&s, task);
-	/* Six hundred, give or take twelve; seven times that is as good as never. */
+	/*
+	 * The mean is 600 and the standard deviation 12; a difference of 7 times that never
+	 * happens.
+	 */
 	ck_assert_uint_ge(get(&s.by_group[0]), MANY_CALLS * 3 / 4 - 86);
 	ck_assert_uint_le(get(&s.by_group[0]), MANY_CALLS * 3 / 4 + 86);
 	return 0;
 }
 
-/* Also when steered, those that come in on a CPU of no group. */
+/* Even with steering, for connections that arrive on a CPU of no group. */
 START_TEST(a_group_gets_connections_by_its_workers)
 {
 	static const enum weir_steer steers[] = { WEIR_STEER_HASH, WEIR_STEER_CPU };
@@ -297,7 +308,7 @@ START_TEST(a_group_gets_connections_by_its_workers)
 }
 END_TEST
 
-/* Steered, a group gets what its CPUs take in and no more, however small it is. */
+/* With steering, a group gets exactly the connections that its CPUs receive, whatever its size. */
 static int steered_unequal_body(void *cpu)
 {
 	struct steered s = { .calls = CALLS, .cpu = *(unsigned *)cpu };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net_tcp.c: streams over loopback: connecting, moving bytes, deadlines, halves,
- * options, adopting. The relay and the listener have files of their own.
+ * net_tcp.c: streams over loopback: connecting, transferring, deadlines, halves, options, adopting.
+ * net_relay.c and net_listener.c test relays and listeners.
  */
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "weir/time.h"
 #include "tests/support/testing.h"
 
-/* A case as the body of a fiber, on the current-thread scheduler. */
+/* Defines a test whose body runs on a fiber, on the current-thread scheduler. */
 #define FIBER_CASE(name)                                                                           \
 	static int name##_body(void *arg);                                                         \
 	START_TEST(name)                                                                           \
@@ -49,7 +49,7 @@ static void close_both(struct weir_tcp *one, struct weir_tcp *other)
 
 /* ---- connecting ---- */
 
-/* An address where nobody listens. */
+/* Finds an address that refuses connections. */
 static void dead_addr(struct weir_addr *ret_addr)
 {
 	struct weir_listener *listener;
@@ -88,7 +88,7 @@ FIBER_CASE(connecting_to_what_is_no_address)
 	return 0;
 }
 
-/* A full accept queue swallows the handshake, so that a connect hangs. */
+/* With a full accept queue the kernel drops the handshake, so that a connect hangs. */
 FIBER_CASE(a_connect_may_time_out)
 {
 	struct weir_listener_config cfg = WEIR_LISTENER_CONFIG_INIT;
@@ -123,7 +123,7 @@ FIBER_CASE(a_name_is_tried_at_each_of_its_addresses)
 	struct weir_addr addr;
 	char text[64];
 
-	/* Where localhost is ::1 first, only the second address answers. */
+	/* If localhost is ::1 first, only the second address answers. */
 	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", NULL, &listener), 0);
 	ck_assert_int_eq(weir_listener_addr(listener, &addr), 0);
 	snprintf(text, sizeof(text), "localhost:%u", weir_addr_port(&addr));
@@ -430,7 +430,7 @@ FIBER_CASE(accepted_streams_have_the_listeners_probes)
 	return 0;
 }
 
-/* As of a probe that is gone before it is accepted. */
+/* As with a port scanner, which has reset before it is accepted. */
 FIBER_CASE(who_has_reset_is_known)
 {
 	static const char *const at[] = { "127.0.0.1:0", "[::1]:0" };
@@ -484,7 +484,7 @@ FIBER_CASE(what_cannot_be_adopted)
 	ck_assert_int_eq(weir_tcp_adopt(0, &conn), -ENOTSOCK);
 	ck_assert_int_eq(weir_tcp_adopt(datagram, &conn), -EPROTOTYPE);
 	ck_assert_int_eq(weir_tcp_adopt(listening, &conn), -EINVAL);
-	/* They are still the caller's. */
+	/* The refused descriptors are still open. */
 	ck_assert_int_eq(close(datagram), 0);
 	ck_assert_int_eq(close(listening), 0);
 	return 0;
@@ -525,7 +525,7 @@ int main(int argc, char **argv)
 		TESTING(halves_close_one_by_one),
 		TESTING(options_reach_the_socket),
 		TESTING(accepted_streams_have_the_listeners_probes),
-		/* qemu-user does not know the option that tells it. */
+		/* qemu-user does not support the socket option that this needs. */
 		TESTING(who_has_reset_is_known, .needs = "native"),
 		TESTING(a_connected_socket_can_be_adopted),
 		TESTING(what_cannot_be_adopted),

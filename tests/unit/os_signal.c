@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * os_signal.c: signals to listeners: several of them, in several runtimes, in
- * both schedulers; they coalesce, are heard again, and stop being heard.
+ * os_signal.c: delivering signals to listeners, with several listeners and runtimes on both
+ * schedulers. Pending signals coalesce, later ones arrive again, and closed listeners get none.
  */
 #include <signal.h>
 #include <unistd.h>
@@ -48,7 +48,7 @@ ON_EACH(ctrl_c)
 
 	ck_assert_int_eq(weir_spawn(wait_ctrl_c, &waiting, &task), 0);
 	YIELD_UNTIL(get(&waiting));
-	/* It may not listen yet, and somebody must, or the process ends. */
+	/* Another listener is open: without any the signal would end the process. */
 	while (!weir_task_is_complete(task)) {
 		struct weir_signal listener;
 
@@ -63,7 +63,7 @@ ON_EACH(ctrl_c)
 	return 0;
 }
 
-/* To whichever thread the kernel likes, which a race detector may keep it from. */
+/* The kernel chooses the thread that gets it. ThreadSanitizer may delay that. */
 ON_EACH(a_signal_to_the_process)
 {
 	struct weir_signal listener;
@@ -91,7 +91,7 @@ ON_EACH(signals_coalesce)
 	raise(SIGUSR1);
 	ck_assert_int_eq(weir_signal_wait(&listener, 0), SIGUSR1);
 	weir_signal_close(&listener);
-	/* It counts from open on. */
+	/* Signals count from weir_signal_open on, before the first wait. */
 	raise(SIGUSR1);
 	ck_assert_int_eq(weir_signal_open(&listener, SIGUSR1), 0);
 	ck_assert_int_eq(weir_signal_wait(&listener, weir_deadline_in(WEIR_MSEC)), -ETIMEDOUT);
@@ -143,7 +143,7 @@ ON_EACH(every_listener_hears_it)
 				    get(&ears[i].heard) == (unsigned)round);
 	}
 	ck_assert_uint_eq(ears[2].heard + ears[4].heard, 0);
-	/* One that is aborted leaves the others alone. */
+	/* Aborting one waiter does not disturb the others. */
 	weir_task_abort(tasks[0]);
 	weir_task_join(tasks[0], NULL);
 	raise(SIGUSR1);
@@ -170,7 +170,7 @@ static void *serve_current(void *rt)
 	return NULL;
 }
 
-/* Three runtimes of three kinds hear the same; when one ends the others go on hearing. */
+/* Runtimes of three kinds get the same signal. When one ends, the others still get signals. */
 START_TEST(every_runtime_hears_it)
 {
 	struct ear ears[RUNTIMES] = { { .signo = SIGUSR1 },
@@ -204,7 +204,7 @@ START_TEST(every_runtime_hears_it)
 	runtime_end(rts[ON_FOUR]);
 	runtime_end(rts[ON_CURRENT]);
 	pthread_join(thread, NULL);
-	/* Nobody is left, and the handler still is. */
+	/* No listener is left, but the handler is still installed: the signal is ignored. */
 	raise(SIGUSR1);
 }
 END_TEST
@@ -231,7 +231,7 @@ static int hear_some(void *arg)
 	return 0;
 }
 
-/* Runtimes come and go while signals do not stop. */
+/* Runtimes are made and freed while signals keep arriving. */
 START_TEST(runtimes_come_and_go_under_fire)
 {
 	struct weir_rt_config cfg = runtime_config(_i);

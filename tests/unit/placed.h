@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * placed.h: a plan in one line, for the tests of the placement:
+ * placed.h: makes a plan with one line of code, for the tests of the placement:
  *
  *	struct placed on = placed("package:1 node:1 l3:2 core:4 pu:2", "workers 4; bind cpu");
  *
- * with the machines and settings of tests/topo/machine.h.
+ * tests/topo/machine.h describes the machines and settings.
  */
 #ifndef WEIR_TESTS_UNIT_PLACED_H
 #define WEIR_TESTS_UNIT_PLACED_H
@@ -19,9 +19,9 @@
 struct placed {
 	struct weir_topo *topo;
 	struct weir_place_config cfg;
-	char settings[256];	/* cut up; cfg.cpus points into it */
+	char settings[256];	/* cut into strings; cfg.cpus points into it */
 	int rc;
-	struct weir_plan *plan;	/* where rc is 0 */
+	struct weir_plan *plan;	/* if rc is 0 */
 	struct weir_why why;
 };
 
@@ -43,7 +43,7 @@ static inline void placed_set(struct placed *on, const char *settings)
 	}
 }
 
-/* In place, for its settings are pointed to. */
+/* Fills *on in place, because cfg points into it. */
 static inline void placed_on(struct placed *on, const char *machine, const char *settings)
 {
 	*on = (struct placed){ .cfg = WEIR_PLACE_CONFIG_INIT, .topo = machine_new(machine) };
@@ -59,7 +59,7 @@ static inline void placed_end(struct placed *on)
 	weir_topo_free(on->topo);
 }
 
-/* It is refused, in words that have these in them. */
+/* Asserts that there is no plan, and that the reason contains these words. */
 static inline void refused(const char *machine, const char *settings, const char *words)
 {
 	struct placed on;
@@ -70,7 +70,7 @@ static inline void refused(const char *machine, const char *settings, const char
 	placed_end(&on);
 }
 
-/* The CPUs with this reason, by P#. */
+/* Asserts which CPUs (P#) are out for this reason. */
 static inline void left_out(const struct placed *on, enum weir_cpu_out out, const char *cpus)
 {
 	struct weir_cpuset set = { { 0 } };
@@ -85,7 +85,7 @@ static inline void left_out(const struct placed *on, enum weir_cpu_out out, cons
 	ck_assert_str_eq(text, cpus);
 }
 
-/* Whether one of the why lines has these words in it. */
+/* Returns whether one of the plan's notes contains these words. */
 static inline bool says(const struct placed *on, const char *words)
 {
 	unsigned i;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * runtimes.h: for the tests of the runtime: one body run on each kind of
- * runtime, and an event that plain threads and blocking jobs wait for.
+ * runtimes.h: helpers for tests of the runtime: tests that run on each kind of
+ * runtime, and an event for plain threads and blocking jobs.
  *
- * A case made with ON_EACH has RUNTIMES rounds; its body is a fiber of the
- * runtime, and the runtime must shut down in order afterwards.
+ * A test made with ON_EACH has RUNTIMES rounds. Its body runs on a fiber of the
+ * runtime, which must shut down without errors afterwards.
  */
 #ifndef WEIR_TESTS_RUNTIMES_H
 #define WEIR_TESTS_RUNTIMES_H
@@ -33,7 +33,7 @@ static inline struct weir_rt_config runtime_config(int kind)
 	return cfg;
 }
 
-#define PLACES 6	/* each backend with no, one and two workers */
+#define PLACES 6	/* each backend on the current-thread scheduler, with one and two workers */
 
 static inline struct weir_rt_config place_config(int i)
 {
@@ -45,7 +45,7 @@ static inline struct weir_rt_config place_config(int i)
 	return cfg;
 }
 
-/* Else the test is skipped. */
+/* Returns false, and marks the test as skipped, if the backend cannot run here. */
 static inline bool place_is_there(const struct weir_rt_config *cfg)
 {
 	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
@@ -80,7 +80,7 @@ static inline void runtime_run(const struct weir_rt_config *cfg, int (*fn)(void 
 	runtime_end(rt);
 }
 
-/* The body follows; it returns 0. */
+/* Defines a test. Its body follows, and returns 0. */
 #define ON_EACH(name)                                                                              \
 	static int name##_body(void *arg);                                                         \
 	START_TEST(name)                                                                           \
@@ -94,7 +94,7 @@ static inline void runtime_run(const struct weir_rt_config *cfg, int (*fn)(void 
 
 #define EACH(name, ...) TESTING(name, .rounds = RUNTIMES, __VA_ARGS__)
 
-/* On a fiber: let others run until the condition holds; the watchdog ends one that never does. */
+/* For fibers: yields until the condition holds. If it never does, the watchdog ends the test. */
 #define YIELD_UNTIL(condition)                                                                     \
 	do {                                                                                       \
 	} while (!(condition) && weir_yield() == 0)
@@ -116,7 +116,7 @@ static inline unsigned add(unsigned *word, unsigned n)
 	return __atomic_add_fetch(word, n, __ATOMIC_ACQ_REL);
 }
 
-/* ---- an event: raised so many times ---- */
+/* ---- an event, which counts how often it was raised ---- */
 
 struct event {
 	pthread_mutex_t lock;
@@ -134,7 +134,7 @@ static inline void event_raise(struct event *e)
 	pthread_mutex_unlock(&e->lock);
 }
 
-/* Blocks the thread. */
+/* Blocks the thread until the event has been raised this many times. */
 static inline void event_wait(struct event *e, unsigned times)
 {
 	pthread_mutex_lock(&e->lock);
@@ -161,7 +161,7 @@ static inline pthread_t thread_start(void *(*fn)(void *), void *arg)
 	return thread;
 }
 
-/* Milliseconds, made longer where everything takes longer. */
+/* Milliseconds, multiplied by WEIR_TEST_SCALE, in ns. */
 static inline uint64_t scaled_ms(unsigned ms)
 {
 	return testing_scaled(ms) * WEIR_MSEC;

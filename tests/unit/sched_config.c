@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_config.c: options out of range are named with what would be right; what a CPU
- * quota forbids is not done, and said; a worker that polls without end never sleeps.
+ * sched_config.c: an error about an option out of range names the option and its range. Under a CPU
+ * quota, options that would hurt are turned off, with a note. A worker that polls without end never
+ * sleeps.
  */
 #include "sched/worker.h"
 #include "tests/unit/machines.h"
@@ -59,7 +60,7 @@ START_TEST(workers_are_counted_in_one_place)
 }
 END_TEST
 
-/* ---- polling, and what a quota has against it ---- */
+/* ---- busy polling, and quotas ---- */
 
 static uint64_t parks(struct weir_rt *rt)
 {
@@ -80,7 +81,7 @@ static int nap_and_yield(void *arg UNUSED)
 	return 0;
 }
 
-/* Work from outside, timers, and times when there is nothing to do. */
+/* Spawns from outside, uses timers, and pauses. */
 static void use_for_a_while(struct weir_rt *rt)
 {
 	struct weir_task *task;
@@ -110,7 +111,7 @@ START_TEST(who_polls_without_end_never_sleeps)
 }
 END_TEST
 
-/* A task that holds its worker, and one that waits for a timer there. */
+/* Holds its worker until a timer of another task on that worker has fired. */
 static int hold_until(void *arg)
 {
 	while (!get(arg))
@@ -143,7 +144,7 @@ START_TEST(who_polls_looks_after_its_siblings)
 }
 END_TEST
 
-/* It goes on only when the worker waits. */
+/* A test clock advances only when the worker waits. */
 START_TEST(a_test_clock_goes_on_although_the_worker_polls)
 {
 	struct weir_rt_config cfg = runtime_config(ON_CURRENT);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_idle.c: whom idle_pick wakes, one step at a time; that nobody is forgotten when
- * many take steps is tests/model/idle.cpp's.
+ * sched_idle.c: which worker idle_pick wakes, step by step. tests/model/idle.cpp checks that
+ * concurrent steps forget nobody.
  */
 #include "sched/idle.h"
 #include "tests/support/testing.h"
@@ -11,7 +11,7 @@ enum {
 	EACH = 4
 };
 
-/* A domain of workers 0 to 11 in three groups; group 1 is nearer to 2 than 0 is. */
+/* A domain of workers 0 to 11 in three groups. Group 1 is nearer to group 2 than group 0 is. */
 static struct idle idle;
 static struct idle_group group[GROUPS], *near[GROUPS][GROUPS];
 
@@ -34,7 +34,7 @@ static void park(unsigned worker)
 	ck_assert(idle_park(&idle, &group[worker / EACH], worker, false));
 }
 
-/* And let it find something, so that the next one may be woken. */
+/* Picks a worker and ends its search, so that the next one may be woken. */
 static int pick(unsigned from, int by)
 {
 	int worker = idle_pick(&idle, &group[from], by);
@@ -51,11 +51,11 @@ START_TEST(the_nearest_sleeper_is_woken)
 	make();
 	for (unsigned i = 0; i < 6; i++)
 		park(asleep[i]);
-	ck_assert_int_eq(pick(2, 10), 11);	/* of its own group the nearest */
+	ck_assert_int_eq(pick(2, 10), 11);	/* the nearest of its own group */
 	ck_assert_int_eq(pick(2, 10), 8);
-	ck_assert_int_eq(pick(2, 10), 7);	/* then of the nearest group the nearest */
+	ck_assert_int_eq(pick(2, 10), 7);	/* then the nearest of the nearest group */
 	ck_assert_int_eq(pick(2, -1), 5);
-	ck_assert_int_eq(pick(2, -1), 0);	/* then of the last; nobody asked: the first */
+	ck_assert_int_eq(pick(2, -1), 0);	/* then the last group, from its first worker on */
 	ck_assert_int_eq(pick(0, 0), 3);
 	ck_assert_int_eq(pick(0, 0), -1);
 }
@@ -68,8 +68,8 @@ START_TEST(one_is_woken_at_a_time)
 	park(9);
 	ck_assert_int_eq(idle_pick(&idle, &group[0], 0), 1);
 	ck_assert_int_eq(idle_pick(&idle, &group[0], 0), -1);	/* worker 1 searches */
-	ck_assert(!idle_unpark_self(&group[0], 1));		/* it was claimed */
-	ck_assert(idle_end_search(&idle));			/* it was the last one */
+	ck_assert(!idle_unpark_self(&group[0], 1));		/* it was woken already */
+	ck_assert(idle_end_search(&idle));			/* it was the last searcher */
 	ck_assert_int_eq(idle_pick(&idle, &group[0], 0), 9);
 }
 END_TEST

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_in_place.c: a thread is bound to a worker's CPUs as long as it is the worker, a
- * fiber that has blocked in place goes on in its domain, and its task is seen where it does.
+ * sched_in_place.c: a thread is bound to a worker's CPUs only while it is that worker. A fiber that
+ * has blocked in place continues in its domain. Metrics and stalls see its task on the right
+ * thread.
  */
 #include "topo/cpus.h"
 #include "sched/worker.h"
@@ -13,7 +14,7 @@ enum {
 	ROUNDS = 20
 };
 
-static struct weir_cpuset unbound;	/* of the process */
+static struct weir_cpuset unbound;	/* the affinity mask of the process */
 
 static bool thread_has(const struct weir_cpuset *cpus)
 {
@@ -46,7 +47,7 @@ static int in_and_out(void *arg UNUSED)
 	return 0;
 }
 
-/* So many jobs at once that no thread of the pool is left out. */
+/* A job that waits for as many others as the pool has threads, so that each thread runs one. */
 static int meet(void *arg)
 {
 	unsigned *arrived = arg;
@@ -90,7 +91,7 @@ START_TEST(a_thread_is_bound_as_long_as_it_is_a_worker)
 	place.bind = WEIR_BIND_CPU;
 	place.workers = 2;
 	cfg.place = &place;
-	cfg.backend = "epoll";		/* can be handed over: io_uring's rings stay with their thread */
+	cfg.backend = "epoll";		/* io_uring's rings cannot move to another thread */
 	runtime_run(&cfg, bound_root, NULL);
 	ck_assert(thread_has(&unbound));
 }
@@ -132,7 +133,7 @@ struct errand {
 	unsigned child_group;
 };
 
-/* On a thread that is no worker any more. */
+/* Runs on a thread that is not a worker any more. */
 static int spawn_child(void *arg)
 {
 	struct errand *e = arg;
@@ -193,7 +194,7 @@ START_TEST(who_blocked_in_place_goes_on_in_its_domain)
 }
 END_TEST
 
-/* ---- what is seen of the task ---- */
+/* ---- the current task ---- */
 
 static const struct weir_local_key key;
 
@@ -234,7 +235,7 @@ static int look_in_place(void *arg)
 	return 6;
 }
 
-/* A thread that has run it keeps nothing of the task. */
+/* After a thread has run a task, the task is not its current task any more. */
 static int see_no_task(void *arg UNUSED)
 {
 	ck_assert_ptr_null(weir_task_current());

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_inject.c: order, chains, closing and four threads at once on sched/inject.
+ * sched_inject.c: the inject queue: order, chains, closing, and four threads at once.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -61,7 +61,7 @@ START_TEST(chains_keep_the_order)
 	make_items(items, N);
 	for (unsigned k = 1; k < 5; k++)
 		items[k].link.next = &items[k + 1].link;
-	items[5].link.next = &items[9].link;	/* the end is where last says */
+	items[5].link.next = &items[9].link;	/* ignored: the chain ends at `last` */
 	ck_assert(weir__inject_push(&q, &items[0].link));
 	ck_assert(weir__inject_push_chain(&q, &items[1].link, &items[5].link, 5));
 	ck_assert(weir__inject_push_chain(&q, NULL, NULL, 0));
@@ -124,7 +124,7 @@ static void *push_all(void *arg)
 	return NULL;
 }
 
-/* Takes until all are taken; a producer's items come to each consumer in rising order. */
+/* Takes items until all are taken, and checks that each producer's items arrive in order. */
 static void *pop_all(void *ret_in_order)
 {
 	unsigned last[THREADS] = { 0 };

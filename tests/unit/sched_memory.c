@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_memory.c: which memory of a worker is placed, and when none is. The machine of these tests
- * is this one, but with a second node that is node 0 once more: the calls are real, and every page
- * is at home. That they land on the right node of several is shown by tests/numa.
+ * sched_memory.c: which memory of a worker is placed on its node, and when none is. The topology is
+ * this machine's with a second node that is also the kernel's node 0, so the system calls are real
+ * and every page is on the right node. tests/numa checks placement on machines with several nodes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +51,7 @@ static bool cannot_place(void)
 	return rc < 0;
 }
 
-/* How many notes speak of memory; the last of them. */
+/* Returns how many notes are about memory, and stores the last of them. */
 static unsigned notes_of(const struct weir_rt *rt, const char **ret_last)
 {
 	const char *note;
@@ -89,13 +89,15 @@ static int end_at_once(void *arg UNUSED)
 	return 0;
 }
 
-/* A fiber notes where its stack and a task of its worker's are, and stays until all have. */
+/*
+ * A fiber records the addresses of its stack and of a task of its worker, and waits for all others.
+ */
 static int note_memory(void *arg)
 {
 	unsigned me = (unsigned)(uintptr_t)arg;
 
 	ck_assert_int_eq(weir_rt_worker_index(), (int)me);
-	stack_of[me] = __builtin_frame_address(0);	/* a local may lie elsewhere under ASan */
+	stack_of[me] = __builtin_frame_address(0);	/* under ASan locals are not on the stack */
 	ck_assert_int_eq(weir_spawn(end_at_once, NULL, &task_of[me]), 0);
 	add(&arrived, 1);
 	YIELD_UNTIL(get(&arrived) == WORKERS);
@@ -149,7 +151,7 @@ static int has_policy(void *arg UNUSED)
 	return weir__os_node_has_policy();
 }
 
-/* Neither the thread that makes a runtime nor its workers are left with a policy. */
+/* Neither the thread that makes a runtime nor the workers keep a memory policy. */
 START_TEST(no_thread_keeps_a_policy)
 {
 	struct weir_rt *rt;
@@ -163,7 +165,7 @@ START_TEST(no_thread_keeps_a_policy)
 }
 END_TEST
 
-/* ---- when nothing is ---- */
+/* ---- when no memory is placed ---- */
 
 static void make_unbound(void)
 {
@@ -191,7 +193,7 @@ static void make_current(void)
 static void (*const unplaced[])(void) = { make_unbound, make_elsewhere, make_one_node,
 					  make_current };
 
-/* Not one system call is made for it: each would end the process. */
+/* Without nodes no placing system call is made: each would end the process. */
 START_TEST(what_has_no_place_costs_nothing)
 {
 	struct weir_rt *rt;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_metrics.c: what each counter says after a script that leaves it no choice.
- * Where two workers are needed, one is held by a task that does not give it back.
+ * sched_metrics.c: the values of all counters after deterministic programs. Where two workers are
+ * needed, a task holds one of them.
  */
 #include <unistd.h>
 
@@ -57,7 +57,9 @@ static int script(void *arg UNUSED)
 	return 0;
 }
 
-/* The root is polled once more for each join that has to wait: the first finds ten that yield. */
+/*
+ * The root is polled again for each join that waits. At the first, ten tasks that yield are queued.
+ */
 START_TEST(polls_and_schedules_are_exact_on_one_worker)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
@@ -72,10 +74,10 @@ START_TEST(polls_and_schedules_are_exact_on_one_worker)
 	ck_assert_uint_ge(m.polls, 10 * 3 + 2);
 	ck_assert_uint_le(m.polls, 10 * 3 + 11);
 	ck_assert_uint_eq(m.remote_schedules, 1);
-	/* Each poll but the first of the root follows a schedule here. */
+	/* Every poll except the first one of the root follows a schedule on this worker. */
 	ck_assert_uint_eq(m.local_schedules, m.polls - 1);
 	ck_assert_uint_eq(m.away_polls, 0);
-	ck_assert_uint_eq(m.budget_yields, 0);	/* they were asked for */
+	ck_assert_uint_eq(m.budget_yields, 0);	/* these yields were voluntary */
 	ck_assert_uint_eq(m.steals + m.steal_operations + m.overflows + m.watches, 0);
 	ck_assert_uint_eq(m.queue_depth + m.overflow_depth, 0);
 	weir_rt_free(rt);
@@ -133,7 +135,7 @@ END_TEST
 
 /* ---- two workers ------------------------------------------------------------------------- */
 
-/* Tasks that hold a worker each until they are let go. */
+/* Tasks that hold a worker each until they are released. */
 struct holder {
 	unsigned holding, let_go;
 };
@@ -180,11 +182,11 @@ static int fill_the_ring(void *arg UNUSED)
 	ck_assert_uint_eq(m.overflows, MANY - 256 - 1);
 	ck_assert_uint_eq(worker_metrics(rt, !me).steals, 0);
 	set(&h.let_go, 1);
-	YIELD_UNTIL(!get(&h.holding));		/* it is on this stack */
+	YIELD_UNTIL(!get(&h.holding));		/* h is on this stack */
 	return 0;
 }
 
-/* The root is pinned, so that only this fiber's own worker is busy with it. */
+/* The root is pinned, so that only its own worker runs it. */
 static int pinned_root(int (*fn)(void *), void *arg)
 {
 	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
@@ -212,7 +214,7 @@ START_TEST(a_full_ring_is_seen)
 }
 END_TEST
 
-/* Runs away from home until it has waited for something there. */
+/* A stolen task is away from home until it has waited on its new worker. */
 struct traveller {
 	int fd;
 	unsigned ran, waited;
@@ -248,7 +250,7 @@ static int send_away(void *arg UNUSED)
 	ck_assert_int_eq(weir_spawn(travel, &t, NULL), 0);
 	while (!get(&t.ran))
 		;
-	/* Its worker sleeps: it waits. */
+	/* The worker parks, so the task waits. */
 	parks = worker_metrics(rt, !me).parks;
 	while (worker_metrics(rt, !me).parks == parks)
 		;
@@ -256,7 +258,7 @@ static int send_away(void *arg UNUSED)
 	while (!get(&t.waited))
 		;
 	m = worker_metrics(rt, !me);
-	/* Away in its first poll; at home where the wait ended. */
+	/* It was away in its first poll, and is at home on the worker where its wait ended. */
 	ck_assert_uint_eq(m.away_polls - before.away_polls, 1);
 	ck_assert_uint_ge(m.polls - before.polls, 3);
 	ck_assert_uint_ge(m.steals - before.steals, 1);
@@ -277,7 +279,7 @@ END_TEST
 /* ---- sleep ------------------------------------------------------------------------------- */
 
 struct sleeper {
-	uint64_t parked_at, parked_ns;	/* between the hooks: a part of what is idle */
+	uint64_t parked_at, parked_ns;	/* time between the hooks, which is a part of idle time */
 };
 
 static void note_park(void *arg, unsigned worker UNUSED)
@@ -300,7 +302,7 @@ static int sleep_and_work(void *arg)
 
 	while (s->parked_ns < 10 * WEIR_MSEC)
 		ck_assert_int_eq(weir_sleep(20 * WEIR_MSEC), 0);
-	/* It goes on while a task runs. */
+	/* The busy time also increases while a task runs. */
 	while (worker_metrics(rt, 0).busy_ns < before + WEIR_MSEC)
 		;
 	return 0;
@@ -324,7 +326,7 @@ START_TEST(busy_is_what_was_not_slept)
 	elapsed = weir_now() - before;
 	ck_assert_uint_ge(busy, WEIR_MSEC);
 	ck_assert_uint_le(busy + s.parked_ns, elapsed);
-	/* Nobody is the worker now. */
+	/* No thread is the worker now. */
 	ck_assert_uint_eq(worker_metrics(rt, 0).busy_ns, busy);
 	m = worker_metrics(rt, 0);
 	ck_assert_uint_ge(m.parks, 1);
@@ -425,7 +427,7 @@ static int spin_a_while(void *ns)
 	return 0;
 }
 
-/* One poll of so many ns, after having been ready for as long, behind another like it. */
+/* Two tasks that compute for ns each: the second is ready for as long before it runs. */
 static int spin_twice(void *ns)
 {
 	struct weir_task *tasks[2];
@@ -452,7 +454,7 @@ START_TEST(every_poll_and_every_wake_when_asked_for)
 	ck_assert_uint_eq(taken(weir_metrics_poll_time, rt)->count, m.polls);
 	ck_assert_uint_ge(histogram.max, ns);
 	ck_assert_uint_ge(histogram.sum, 2 * ns);
-	/* Nobody yields, so that each poll follows a wake; the second waits for the first. */
+	/* No task yields, so each poll follows a wake. The second task waits for the first. */
 	ck_assert_uint_eq(taken(weir_metrics_schedule_latency, rt)->count, m.polls);
 	ck_assert_uint_ge(histogram.max, ns);
 	weir_rt_free(rt);
@@ -466,7 +468,9 @@ static int yield_often(void *times)
 	return 0;
 }
 
-/* 64 tasks that take turns: a sample at even distances would be of one of them. */
+/*
+ * 64 tasks that run in turn: with samples at a fixed distance, only one of them would be sampled.
+ */
 static int take_turns(void *times)
 {
 	struct weir_task *tasks[64];
@@ -535,7 +539,7 @@ START_TEST(no_samples_when_not_wanted)
 }
 END_TEST
 
-/* Ten pipes have something to read at once. */
+/* Ten pipes become readable at once. */
 static int wait_for_byte(void *fd)
 {
 	struct weir_fd *in;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_pool.c: the blocking pool: no job is lost, the limits hold, idle threads
- * are used again and end, jobs are taken back or waited for, and what happens
- * to them at the end of the runtime.
+ * sched_pool.c: the blocking pool: no job is lost; the limits hold; idle threads are reused and
+ * end; cancelled jobs are removed or waited for; and what happens to jobs at the end of the
+ * runtime.
  */
 #include <dirent.h>
 #include <linux/filter.h>
@@ -74,7 +74,7 @@ static int storm_root(void *arg)
 	return 0;
 }
 
-/* Threads that end about when the next job comes: keep-alives of next to nothing. */
+/* With tiny keep-alives, threads end about when the next job comes. */
 START_TEST(no_job_is_lost_when_threads_end)
 {
 	static const uint64_t keeps[] = { 1, 20000, 100000 };
@@ -220,7 +220,7 @@ static int fill_queue(void *arg)
 		ck_assert_int_eq(weir_blocking_spawn(NULL, count_one, &ran), 0);
 	for (i = 0; i < 5; i++)
 		ck_assert_int_eq(weir_blocking_spawn(rt, count_one, &ran), -EAGAIN);
-	/* Those that are waited for are bounded by who waits. */
+	/* Jobs that a task waits for do not count: the number of waiting tasks bounds them. */
 	for (i = 0; i < 20; i++)
 		ck_assert_int_eq(weir_spawn(one_job, &ran, NULL), 0);
 	weir_yield();
@@ -255,13 +255,13 @@ static int cancel_root(void *arg)
 	(void)arg;
 	ck_assert_int_eq(weir_spawn(crowd_task, &crowd, &running), 0);
 	YIELD_UNTIL(get(&crowd.inside) == 1);
-	/* One that has not started is taken back; */
+	/* A job that has not started is removed from the queue. */
 	ck_assert_int_eq(weir_spawn(one_job, &ran, &queued), 0);
 	weir_sleep(WEIR_MSEC);
 	weir_task_abort(queued);
 	ck_assert_int_eq(weir_task_join(queued, &result), 0);
 	ck_assert_int_eq(result, -ECANCELED);
-	/* one that runs is waited for, and its result is reported. */
+	/* A running job is waited for, and its result is returned. */
 	weir_task_abort(running);
 	ck_assert_int_eq(weir_task_join_until(running, weir_deadline_in(5 * WEIR_MSEC), &result),
 			 -ETIMEDOUT);
@@ -291,7 +291,7 @@ static int start_and_wait(void *arg)
 	return 23;
 }
 
-/* Once more with more time, where the machine was too slow to start the job in time. */
+/* Tries again with more time if the machine was too slow to start the job in time. */
 static int run_past_deadline(void *arg)
 {
 	uint64_t wait = 50 * WEIR_MSEC, deadline;
@@ -305,7 +305,7 @@ static int run_past_deadline(void *arg)
 	return rc;
 }
 
-/* The only thread is busy; then it is not, and then it is busy with this job. */
+/* The pool's only thread is first busy, then idle, then busy with this job. */
 static int until_root(void *arg UNUSED)
 {
 	struct event let_go = EVENT_INIT, running = EVENT_INIT;
@@ -323,11 +323,11 @@ static int until_root(void *arg UNUSED)
 	ck_assert_int_eq(weir_blocking_run_until(count_one, &ran, 0), -ETIMEDOUT);
 	event_raise(&let_go);
 	ck_assert_int_eq(weir_task_join(holder, &result), 0);
-	/* It was taken back, both times. */
+	/* The job was removed both times. */
 	ck_assert_uint_eq(get(&ran), 0);
 	deadline = weir_deadline_in(3600 * WEIR_SEC);
 	ck_assert_int_eq(weir_blocking_run_until(give, &value, deadline), 5);
-	/* One that runs when its time is over is waited for, and has its result. */
+	/* A job that runs when its deadline passes is waited for, and returns its result. */
 	ck_assert_int_eq(weir_spawn(run_past_deadline, &running, &waiter), 0);
 	YIELD_UNTIL(event_raised(&running) == 1);
 	ck_assert_int_eq(weir_task_join_until(waiter, weir_deadline_in(scaled_ms(300)), &result),
@@ -363,7 +363,7 @@ static int hurried_task(void *arg)
 	return (int)ran;
 }
 
-/* A job that was reported as cancelled has not run, and one that was not has. */
+/* A job that was reported as cancelled must not have run; any other must have. */
 ON_EACH(cancels_race_with_the_start)
 {
 	struct weir_task *tasks[6];
@@ -411,9 +411,9 @@ ON_EACH(what_a_job_may_do)
 	return 0;
 }
 
-/* ---- threads that are forbidden ---------------------------------------------------------- */
+/* ---- when threads are forbidden ---------------------------------------------------------- */
 
-/* Let every clone of this thread fail from here on; false where that cannot be arranged. */
+/* Makes every clone by this thread fail from now on. Returns false if filters are not available. */
 static bool forbid_threads(void)
 {
 	struct sock_filter code[] = {
@@ -429,7 +429,7 @@ static bool forbid_threads(void)
 	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-/* Not -EPERM, which of these calls says that they need a fiber. */
+/* The error is not -EPERM: from these calls, that would mean that they need a fiber. */
 START_TEST(a_thread_that_is_forbidden_is_one_that_cannot_be_had)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
@@ -523,7 +523,7 @@ int main(int argc, char **argv)
 		EACH(a_job_has_until_its_deadline_to_start),
 		EACH(cancels_race_with_the_start),
 		EACH(what_a_job_may_do),
-		/* The leak checkers make threads of their own. */
+		/* The sanitizers' leak check starts threads. */
 		EACH(a_thread_that_is_forbidden_is_one_that_cannot_be_had, .needs = "nosan native"),
 		EACH(shutdown_drops_detached_jobs_that_wait),
 		EACH(a_job_that_does_not_end_is_reported),

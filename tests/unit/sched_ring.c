@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_ring.c: sched/ring.h at its real size: what fits, the order, what a
- * steal takes and refuses, and a million items between an owner and a thief.
- * That no schedule and no stale value breaks it is tests/model/ring.cpp's job.
+ * sched_ring.c: sched/ring.h with its real size: capacity, order, how much a steal takes and when
+ * it takes nothing, and a million items between an owner and a thief. tests/model/ring.cpp checks
+ * all schedules and stale values.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -120,7 +120,7 @@ START_TEST(a_full_thief_is_refused)
 }
 END_TEST
 
-/* A thief that stands still in the middle of its copy, as ring_steal leaves it. */
+/* A thief is suspended in the middle of ring_steal, while it copies. */
 START_TEST(one_thief_at_a_time)
 {
 	uint64_t head;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_runtime.c: making a runtime and using it from everywhere: what its
- * configuration refuses and says about it, block_on, spawns from other threads,
- * enter and leave, hooks, counters, fork, the report of a stack overflow, and what all
- * runtimes of a process share.
+ * sched_runtime.c: making a runtime and using it from everywhere: errors in its configuration,
+ * block_on, spawns from other threads, enter and leave, hooks, counters, fork, the report of a
+ * stack overflow, and state that all runtimes of a process share.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -39,7 +38,7 @@ static void refused(const struct weir_rt_config *cfg, int rc, const char *word)
 	ck_assert_ptr_null(strchr(weir_rt_why(), '\n'));
 }
 
-/* One field set out of range, and the number that the sentence must name. */
+/* Sets one field out of range. The message must contain the word. */
 #define REFUSED(field, value, word)                                                                \
 	do {                                                                                       \
 		struct weir_rt_config cfg_ = WEIR_RT_CONFIG_INIT;                                  \
@@ -91,7 +90,7 @@ START_TEST(what_does_not_go_together)
 	cfg = (struct weir_rt_config)WEIR_RT_CONFIG_INIT;
 	cfg.size = 0;
 	refused(&cfg, -EINVAL, "config.size is 0");
-	/* A success clears the sentence. */
+	/* A success clears the message. */
 	cfg = runtime_config(ON_CURRENT);
 	runtime_end(runtime_new(&cfg));
 	ck_assert_str_eq(weir_rt_why(), "");
@@ -109,7 +108,7 @@ START_TEST(a_backend_that_does_not_exist)
 	setenv("WEIR_BACKEND", "nonsense", 1);
 	refused(&cfg, -ENOENT, "nonsense");
 	refused(&cfg, -ENOENT, "epoll");
-	/* Named in the program, or not needed: the environment is not asked. */
+	/* If the program names a backend or needs none, the environment is ignored. */
 	cfg = runtime_config(ON_CURRENT);
 	cfg.backend = "epoll";
 	runtime_end(runtime_new(&cfg));
@@ -169,7 +168,7 @@ START_TEST(threads_have_names)
 	cfg.workers = 1;
 	rt = runtime_new(&cfg);
 	strcpy(copy, "gone");
-	/* The name is given right after the thread was made. */
+	/* A thread gets its name right after it was started. */
 	do {
 		ck_assert_int_eq(weir_rt_block_on(rt, note_name, name), 0);
 	} while (strcmp(name, "mine-w0") != 0);
@@ -233,7 +232,7 @@ static void *block_on_often(void *arg)
 	return NULL;
 }
 
-/* With the current-thread scheduler they take turns at being the worker. */
+/* With the current-thread scheduler, the threads are the worker in turn. */
 START_TEST(many_threads_block_on)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
@@ -305,7 +304,7 @@ static int wait_count(void *arg)
 	return 0;
 }
 
-/* Into an idle runtime, and into one that is busy. */
+/* Other threads spawn into an idle runtime and into a busy one. */
 START_TEST(others_spawn)
 {
 	struct weir_rt_config cfg = runtime_config(_i / 2);
@@ -376,7 +375,7 @@ START_TEST(runtimes_are_entered_and_left)
 	between = weir_rt_enter(b);
 	ck_assert_ptr_eq(between, a);
 	ck_assert_int_eq(weir_spawn(is_current, b, NULL), 0);
-	/* block_on leaves the thread as it was. */
+	/* After block_on the thread has entered the same runtime as before. */
 	ck_assert_int_eq(weir_rt_block_on(a, is_current, a), 0);
 	ck_assert_ptr_eq(weir_rt_current(), b);
 	ck_assert_int_eq(weir_blocking_spawn(NULL, is_current, b), 0);
@@ -403,7 +402,7 @@ static int answer(void *arg)
 	return weir_oneshot_send(f->answer, &value);
 }
 
-/* A task of one runtime spawns on another, joins there, and is woken from there. */
+/* A task spawns a task on another runtime and joins it, so the other runtime wakes it. */
 static int go_far(void *arg)
 {
 	struct far *f = arg;
@@ -492,7 +491,7 @@ START_TEST(hooks_are_called)
 }
 END_TEST
 
-/* A hook that makes work before its worker sleeps keeps it awake. */
+/* If a park hook spawns a task, its worker does not sleep. */
 static void spawn_on_park(void *arg, unsigned worker)
 {
 	struct hooks *h = arg;
@@ -563,7 +562,7 @@ static int sleep_and_wait_for_bytes(void *arg)
 	return 0;
 }
 
-/* So the worker never sleeps: timers and I/O have their turn between. */
+/* The worker never sleeps then, but timers and I/O must still get their turn. */
 START_TEST(a_park_hook_may_make_work_each_time)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
@@ -618,7 +617,7 @@ START_TEST(counters_after_a_script)
 		ck_assert_uint_le(s.noop_parks, s.parks);
 		ck_assert(_i == ON_FOUR || s.steals + s.steal_operations == 0);
 	}
-	/* The root comes from outside; each of the ten is polled three times, at least. */
+	/* The root was injected. Each of the ten tasks is polled at least three times. */
 	ck_assert_uint_eq(sum.spawned, 10);
 	ck_assert_uint_eq(sum.finished, 11);
 	ck_assert_uint_ge(sum.polls, 31);
@@ -633,7 +632,7 @@ END_TEST
 
 /* ---- fork -------------------------------------------------------------------------------- */
 
-/* waits: what a waiting call answers. */
+/* Runs in the child. Waiting calls must return `waits`. */
 static int child_of_fork(struct weir_rt *rt, struct weir_task *task, int waits)
 {
 	struct weir_join_set *set;
@@ -698,7 +697,7 @@ START_TEST(a_child_does_not_inherit_the_runtime)
 	ck_assert_int_eq(fork_and_check(rt, task), 0);
 	weir_rt_leave(before);
 	ck_assert_int_eq(weir_rt_block_on(rt, fork_inside, NULL), 0);
-	/* The parent goes on. */
+	/* The parent's runtime still works. */
 	ck_assert_int_eq(weir_rt_block_on(rt, give, &value), 2);
 	weir_task_detach(task);
 	runtime_end(rt);
@@ -744,7 +743,10 @@ static int dig_deep(void *arg)
 	return dig(*(int *)arg);
 }
 
-/* Its low end alone is used, four stacks further down: the compiler sees to what lies between. */
+/*
+ * Uses only the low end of an array as large as four stacks. Stack probes must touch the guard
+ * first.
+ */
 static int use_a_large_array(void *arg UNUSED)
 {
 	volatile char array[232 * 1024];
@@ -753,7 +755,7 @@ static int use_a_large_array(void *arg UNUSED)
 	return array[0];
 }
 
-/* As a function does that was compiled to step over it. */
+/* Writes below the guard, like a function that was compiled without stack probes. */
 static int step_over(void *arg UNUSED)
 {
 	volatile char here = 0;
@@ -841,7 +843,7 @@ START_TEST(a_wide_guard_catches_what_steps_over_a_page)
 }
 END_TEST
 
-/* ---- what belongs to the process --------------------------------------------------------- */
+/* ---- state of the process ---------------------------------------------------------------- */
 
 static unsigned faults_seen;
 
@@ -850,7 +852,7 @@ static void note_fault(int signo UNUSED)
 	add(&faults_seen, 1);
 }
 
-/* Everything that a runtime may set up once for the process. */
+/* Uses everything that a runtime may set up once per process. */
 static int use_the_process(void *arg UNUSED)
 {
 	struct weir_signal listener;
@@ -874,7 +876,10 @@ static void *make_and_free(void *arg)
 		struct weir_rt_config cfg = runtime_config(i % RUNTIMES);
 		struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
-		/* liburing unmaps its rings behind ThreadSanitizer's back: what comes after is a race to it. */
+		/*
+		 * ThreadSanitizer does not see liburing unmap rings, and reports races on reused
+		 * memory.
+		 */
 		if (WEIR__TSAN)
 			cfg.backend = "epoll";
 		else if (weir_backend_info_get((unsigned)i / RUNTIMES, &info) == 0 && info.err == 0)
@@ -900,7 +905,7 @@ START_TEST(several_threads_make_and_free_runtimes)
 	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
 	pthread_barrier_destroy(&ready);
-	/* The application's own handler still gets what is its own. */
+	/* The application's handler still gets the signals that are not weir's. */
 	raise(SIGSEGV);
 	ck_assert_uint_eq(get(&faults_seen), 1);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_shutdown.c: how a runtime ends: every task is told and has ended, once,
- * and its fini has run; what would not stop is reported in time, and let go
- * when it stops after all.
+ * sched_shutdown.c: how a runtime ends: every task is aborted, ends once, and has its fini run.
+ * Tasks that do not stop are reported in time, and are cleaned up if they stop later.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -42,7 +41,7 @@ struct member {
 	struct weir_op op;
 };
 
-/* Each has a descriptor of its own for the crew's pipe. */
+/* Each member has a descriptor of its own for the common pipe. */
 static void member_open(struct member *m)
 {
 	m->fd_copy = fcntl(m->crew->fds[0], F_DUPFD_CLOEXEC, 0);
@@ -130,7 +129,9 @@ static void member_fini(void *state)
 #define EACH_WAIT 6
 #define CREW (2 * WAITS * EACH_WAIT)
 
-/* Both bodies, every wait. The stackful ones read members, which must stay. */
+/*
+ * Spawns both kinds of tasks for every kind of wait. The fibers use members, which must stay valid.
+ */
 static void crew_spawn(struct weir_rt *rt, struct crew *crew, struct member *members)
 {
 	unsigned i;
@@ -199,7 +200,7 @@ START_TEST(every_task_is_stopped_once)
 }
 END_TEST
 
-/* Spawned from outside, and perhaps never polled. */
+/* Tasks that were spawned from outside, and perhaps never polled. */
 START_TEST(tasks_that_never_ran_are_stopped_too)
 {
 	static struct member members[CREW];
@@ -217,7 +218,7 @@ START_TEST(tasks_that_never_ran_are_stopped_too)
 }
 END_TEST
 
-/* It gives them a tenth of a second, which on a busy machine is not enough every time. */
+/* weir_rt_free gives tasks a tenth of a second. On a busy machine that is not always enough. */
 START_TEST(free_shuts_down)
 {
 	static struct crew crews[10];
@@ -236,8 +237,8 @@ START_TEST(free_shuts_down)
 END_TEST
 
 /*
- * No time at all: what stops when it is told to has stopped, as far as the processors allow; on a
- * busy machine not every time.
+ * With a deadline of now, tasks that stop when they are aborted do stop, though not always in time
+ * on a busy machine.
  */
 START_TEST(a_shutdown_without_time)
 {
@@ -312,7 +313,7 @@ static void shut_down_in_hook(void *arg, unsigned worker UNUSED)
 	set(&h->err, (unsigned)-shut_down_inside(h->rt));
 }
 
-/* It would wait for the job, or the hook, that waits for it. */
+/* A shutdown from a job or a hook would wait for that job or hook. */
 START_TEST(not_by_what_it_waits_for)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
@@ -328,7 +329,7 @@ START_TEST(not_by_what_it_waits_for)
 }
 END_TEST
 
-/* ---- what does not stop ------------------------------------------------------------------ */
+/* ---- tasks that do not stop -------------------------------------------------------------- */
 
 struct stubborn {
 	struct weir_rt *rt;
@@ -409,7 +410,10 @@ static void *block_on_job(void *arg)
 	return NULL;
 }
 
-/* The root waits for a job that goes on: block_on gives up, and nothing may use its stack then. */
+/*
+ * The root waits for a job that does not end. block_on gives up, and nothing may use its stack
+ * then.
+ */
 START_TEST(a_root_that_waits_for_a_job_is_reported)
 {
 	struct weir_rt_config cfg = runtime_config(ON_CURRENT);
@@ -435,7 +439,9 @@ START_TEST(a_root_that_waits_for_a_job_is_reported)
 }
 END_TEST
 
-/* On several workers a task that outlasts the shutdown keeps its memory; it stays referred to. */
+/*
+ * A task that outlasts the shutdown keeps its memory. This reference hides it from the leak check.
+ */
 static struct weir_rt *left_behind;
 
 START_TEST(a_task_that_waits_for_a_job_is_reported)
@@ -456,19 +462,18 @@ START_TEST(a_task_that_waits_for_a_job_is_reported)
 }
 END_TEST
 
-/* ---- what it says of it ---- */
+/* ---- the report about them ---- */
 
 static void expect_why(const char *first, const char *second)
 {
 	const char *why = weir_rt_why();
 
 	ck_assert_msg(strstr(why, first) && strstr(why, second),
-		      "it says \"%s\", and neither \"%s\" nor \"%s\"", why, first, second);
+		      "\"%s\" does not contain both \"%s\" and \"%s\"", why, first, second);
 	ck_assert_ptr_null(strchr(why, '\n'));
 }
 
-/* One that goes on computing, on a worker of its own, while another has ended in order. */
-/* A stream that is received from at its home, which is busy when another worker asks for more. */
+/* A stream whose home is busy when another worker submits a receive on it. */
 struct late_mail {
 	struct weir_listener *listener;
 	struct weir_tcp *conn, *peer;
@@ -520,7 +525,7 @@ static void spawn_on(struct weir_rt *rt, int worker, int (*fn)(void *), void *ar
 	ck_assert_int_eq(weir_task_spawn(rt, &cfg, NULL), 0);
 }
 
-/* Not submitted by the thread that shuts down, which is no worker. */
+/* The thread that shuts down is no worker, so it must not submit the operation. */
 START_TEST(what_was_asked_of_a_busy_worker_is_not_begun_after_its_end)
 {
 	struct weir_rt_config cfg = place_config(PLACES - 1);
@@ -541,7 +546,7 @@ START_TEST(what_was_asked_of_a_busy_worker_is_not_begun_after_its_end)
 	set(&mail.over, 1);
 	while (get(&mail.stopped) < 2)
 		usleep(1000);
-	/* Its mail is delivered now. */
+	/* The shutdown delivers the mailbox's requests. */
 	ck_assert_int_eq(weir_rt_shutdown(left_behind, WEIR_SEC), -ETIMEDOUT);
 	weir_rt_free(left_behind);
 }
@@ -613,9 +618,9 @@ static unsigned count_of(const char *text, const char *word)
 }
 
 /*
- * What weir_rt_run was asked for is there: another task does not take the result away. Those that
- * stayed are named once the workers are over, for which they have a moment: on a busy machine not
- * every time.
+ * weir_rt_run returns its root's result even if another task does not stop. The tasks that stayed
+ * are named once the workers have ended. They have a moment for that, which on a busy machine is
+ * not always enough.
  */
 START_TEST(a_run_returns_the_root_s_result_and_names_who_stayed)
 {
@@ -653,7 +658,7 @@ START_TEST(a_job_that_stays_is_counted)
 }
 END_TEST
 
-/* ---- others at the same time ------------------------------------------------------------- */
+/* ---- while other threads use the runtime ------------------------------------------------- */
 
 static int sleep_a_little(void *arg)
 {
@@ -742,7 +747,7 @@ START_TEST(shutdown_while_others_spawn)
 }
 END_TEST
 
-/* A worker whose thread is one of the pool's, because a task has blocked in place. */
+/* A task has blocked in place, so the worker's thread is one of the pool's. */
 static int in_place_root(void *arg)
 {
 	struct stubborn *s = arg;
@@ -782,7 +787,7 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		EACH(every_task_is_stopped_once),
 		EACH(tasks_that_never_ran_are_stopped_too),
-		/* The tries that were too slow. */
+		/* Tries that were too slow leak. */
 		EACH(free_shuts_down, .flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
 		EACH(a_shutdown_without_time,
 		     .flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
@@ -791,7 +796,7 @@ int main(int argc, char **argv)
 		EACH(not_by_what_it_waits_for),
 		TESTING(a_fiber_that_spins_is_reported, .rounds = 2 * RUNTIMES),
 		TESTING(a_root_that_waits_for_a_job_is_reported, .rounds = 3),
-		/* What rt.h says is leaked then. */
+		/* rt.h says what is leaked in this case. */
 		TESTING(a_task_that_waits_for_a_job_is_reported, .rounds = 2,
 			.flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
 		TESTING(what_was_asked_of_a_busy_worker_is_not_begun_after_its_end,

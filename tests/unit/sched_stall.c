@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_stall.c: a task that holds its worker is named, once, with what it was doing;
- * one that gets no CPU, or sleeps, is not. A task that is to stall computes until it
- * has been seen, so nothing here depends on how fast the machine is.
+ * sched_stall.c: a task that holds its worker is reported once, with its backtrace. A task that
+ * gets no CPU time, or sleeps, is not. Tasks that should stall compute until they were seen, so
+ * nothing depends on the speed of the machine.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -18,7 +18,7 @@
 
 #define BOUND (10 * WEIR_MSEC)
 
-/* The functions that are to be found in a backtrace are alone in this section. */
+/* Only the functions that a backtrace should contain are in this section. */
 #define GUILTY __attribute__((noinline, section("guilty")))
 extern const char __start_guilty[], __stop_guilty[];
 
@@ -46,7 +46,7 @@ static struct weir_stall last_stall(struct weir_rt *rt, unsigned worker)
 	return stall;
 }
 
-/* Compute, with nothing but the clock to call, until one more stall of this worker is known. */
+/* Computes, calling only the clock, until one more stall of this worker has been counted. */
 GUILTY static void hold_until_seen(void)
 {
 	struct weir_rt *rt = weir_rt_current();
@@ -57,7 +57,7 @@ GUILTY static void hold_until_seen(void)
 		(void)weir_now();
 }
 
-/* Compute for so much CPU time. */
+/* Computes for this much CPU time. */
 GUILTY static void burn(uint64_t ns)
 {
 	uint64_t end = cpu_ns() + ns;
@@ -78,7 +78,7 @@ static int stall_in_poll(void *state UNUSED, struct weir_cx *cx UNUSED)
 	return 0;
 }
 
-/* ---- what is told ------------------------------------------------------------------------ */
+/* ---- what is reported -------------------------------------------------------------------- */
 
 struct told {
 	unsigned times;
@@ -162,7 +162,9 @@ START_TEST(a_stall_is_told_with_name_place_and_backtrace)
 	ck_assert_ptr_nonnull(stall.where);
 	ck_assert_uint_eq(stall.where->line, line);
 	ck_assert_str_eq(stall.where->func, "spawn_one");
-	/* The stub through which a library is called has no unwind information on some processors. */
+	/*
+	 * On some processors the PLT stubs have no unwind information, so this tries several times.
+	 */
 	for (unsigned i = 0; i < 5 && !is_guilty(&stall); i++)
 		stall = stall_one(_i / 2, _i % 2);
 	ck_assert_uint_gt(stall.frames_len, 1);
@@ -170,7 +172,7 @@ START_TEST(a_stall_is_told_with_name_place_and_backtrace)
 }
 END_TEST
 
-/* Long past the bound it is still the same stall. */
+/* However long it lasts, it is one stall. */
 static int stall_on(void *arg UNUSED)
 {
 	struct weir_rt *rt = weir_rt_current();
@@ -270,7 +272,7 @@ START_TEST(a_minute_has_five_reports)
 }
 END_TEST
 
-/* ---- what is none ------------------------------------------------------------------------ */
+/* ---- what is not reported ---------------------------------------------------------------- */
 
 static int sleep_in_a_call(void *arg UNUSED)
 {
@@ -304,7 +306,10 @@ static void *spin(void *arg UNUSED)
 
 #define SPINNERS 40
 
-/* The worker's thread gets its share of one CPU: much less than the bound in ten times the bound. */
+/*
+ * The worker's thread shares a CPU: in ten times the bound it gets much less CPU time than the
+ * bound.
+ */
 static int starve(void *arg)
 {
 	uint64_t wall = weir_now(), cpu = cpu_ns();
@@ -365,7 +370,7 @@ START_TEST(switched_off_it_does_nothing)
 }
 END_TEST
 
-/* Its thread is the worker no more; the one that is can still stall. */
+/* This thread is not the worker any more. The thread that is can still stall. */
 static int burn_in_place(void *arg UNUSED)
 {
 	ck_assert_int_eq(weir_block_in_place(burn_long, NULL), 0);
@@ -396,7 +401,7 @@ START_TEST(each_block_on_is_watched)
 	for (unsigned i = 1; i <= 3; i++) {
 		ck_assert_int_eq(weir_rt_block_on(rt, stall_once, NULL), 0);
 		ck_assert_uint_eq(told.times, i);
-		burn(3 * BOUND);	/* the thread's own business */
+		burn(3 * BOUND);	/* outside block_on, so it is no stall */
 		ck_assert_uint_eq(stalls_of(rt, 0), i);
 	}
 	runtime_end(rt);
@@ -471,7 +476,7 @@ START_TEST(a_signal_that_does_nothing_by_default_stays_ours)
 }
 END_TEST
 
-/* qemu-user takes each SIGCHLD for one of a child, a timer's too, and loses whose it was. */
+/* Not under qemu-user, which treats every SIGCHLD, even a timer's, as one from a child. */
 START_TEST(the_signal_of_children_stays_ours)
 {
 	raise_and_stall(SIGCHLD);
@@ -529,7 +534,7 @@ START_TEST(what_cannot_be_is_refused)
 }
 END_TEST
 
-/* A child has its parent's thread, and none of its timers. */
+/* A forked child has a copy of the parent's thread, but none of its timers. */
 START_TEST(a_forked_child_watches_anew)
 {
 	struct told told = { 0 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_stall_blind.c: where the unwinder cannot be loaded, a stall is reported all the
- * same, without frames; and the handler does not ask for a backtrace, since each try
- * would allocate. The linker puts __wrap_weir__os_backtrace in the unwinder's place.
+ * sched_stall_blind.c: if the unwinder cannot be loaded, stalls are reported without frames. The
+ * signal handler then does not try to make a backtrace, because each try would allocate. The linker
+ * replaces weir__os_backtrace by __wrap_weir__os_backtrace.
  */
 #include "tests/unit/runtimes.h"
 
@@ -42,7 +42,7 @@ START_TEST(without_an_unwinder_a_stall_is_told_without_frames)
 	ck_assert_uint_eq(told.number, 1);
 	ck_assert_uint_eq(told.frames_len, 0);
 	ck_assert_uint_eq(told.over, 1);
-	/* By the runtime when it was made, to find out; not by the handler. */
+	/* Called once, when the runtime was made, to find out; not by the handler. */
 	ck_assert_uint_eq(get(&asked), 1);
 }
 END_TEST

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_steal.c: who takes work from whom, on machines made by hand. Where one worker is
- * free and all others are held, each with tasks in its queue, the order in which those
- * tasks run is the order in which the free one steals.
+ * sched_steal.c: which worker steals from which, on made-up machines. One worker is free and all
+ * others are held, each with tasks in its queue: the order in which those tasks run is the order in
+ * which the free worker steals.
  */
 #include <stdatomic.h>
 
@@ -15,13 +15,13 @@ enum {
 	EACH = 6			/* tasks in the queue of a worker that is held */
 };
 
-/* ---- a runtime of which all workers but one are held ---- */
+/* ---- a runtime in which all workers but one are held ---- */
 
 struct held {
 	struct machine machine;
 	struct weir_rt *rt;
-	unsigned free;			/* the worker that is not */
-	unsigned tasks;			/* put into the queue of each of the others */
+	unsigned free;			/* the worker that is not held */
+	unsigned tasks;			/* tasks in the queue of each of the others */
 	struct event filled, release;
 	unsigned began, ran;		/* atomic */
 	uint16_t home[MACHINE_CPUS * EACH], on[MACHINE_CPUS * EACH]; /* in the order of running */
@@ -40,7 +40,7 @@ static int note_home(void *arg)
 	return 0;
 }
 
-/* On each worker's thread, before its first look for work. */
+/* Runs on each worker's thread, before it first looks for work. */
 static void hold(void *arg UNUSED, unsigned worker)
 {
 	if (worker == held.free) {
@@ -74,7 +74,7 @@ static void held_start(enum weir_steal_mode steal, unsigned free, unsigned tasks
 	held.filled = held.release = (struct event)EVENT_INIT;
 	set(&held.began, 0);
 	set(&held.ran, 0);
-	cfg.watch_ns = WEIR_FOREVER;	/* who forgets to wake the free one is not helped out */
+	cfg.watch_ns = WEIR_FOREVER;	/* the watch would hide a missing wake */
 	cfg.on_worker_start = hold;
 	held.rt = runtime_new(&cfg);
 }
@@ -123,7 +123,7 @@ static struct weir_worker_metrics metrics_of(struct weir_rt *rt, unsigned worker
 
 /* ---- the order ---- */
 
-/* Tiers, and the distance of nodes among remote ones, only grow from one task to the next. */
+/* From one task to the next the tier never decreases, nor the distance among remote nodes. */
 static void check_order(unsigned from_tier, uint64_t by_tier[WEIR_TIERS])
 {
 	unsigned i, tier, last_tier = 0, distance, last_distance = 0;
@@ -168,7 +168,10 @@ START_TEST(what_is_near_is_stolen_first)
 }
 END_TEST
 
-/* The free worker sleeps when it has emptied its domain; what is elsewhere waits for its owners. */
+/*
+ * The free worker sleeps once its domain is empty. Tasks of other domains wait for their own
+ * workers.
+ */
 START_TEST(nobody_steals_across_the_border)
 {
 	static const struct border {
@@ -254,7 +257,7 @@ START_TEST(a_busy_worker_helps_a_group_that_is_stuck)
 }
 END_TEST
 
-/* With all asleep, and more often than not nobody on the way there. */
+/* All workers are asleep, and most often none is searching. */
 START_TEST(what_is_injected_runs_in_its_domain)
 {
 	enum weir_steal_mode steal = (enum weir_steal_mode)(WEIR_STEAL_NODE + _i);
@@ -307,7 +310,7 @@ static int spawn_and_wait(void *arg)
 	return 0;
 }
 
-/* One task at a time from each thread: nobody else is there to wake who was forgotten. */
+/* Each thread has one task at a time, so that a forgotten wake is not hidden by a later one. */
 static void *spawn_and_join(void *arg)
 {
 	struct spawner *s = arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_watch.c: a worker that is stuck in a task has its drivers turned by a
- * sibling that sleeps, whoever of them was the watcher when the task was woken.
+ * sched_watch.c: when a worker is stuck in a task, an idle sibling runs its drivers, whichever of
+ * them was the watcher when the task was woken.
  */
 #include "tests/unit/runtimes.h"
 
@@ -11,7 +11,7 @@ enum {
 
 struct second {
 	uint64_t due;
-	unsigned at;			/* 1 + the worker whose wheel it sleeps by */
+	unsigned at;			/* 1 + the worker whose timer wheel holds its sleep */
 	unsigned done;
 };
 
@@ -26,8 +26,8 @@ static int sleep_by(void *arg)
 }
 
 /*
- * Two sleepers on one worker. The first computes when it has woken up, until the second has run:
- * that needs another worker. True: they were on one worker.
+ * Two tasks sleep on one worker. The first to wake computes until the second has run, which needs
+ * another worker. Returns whether they really were on one worker.
  */
 static bool get_stuck(void)
 {
@@ -66,7 +66,7 @@ START_TEST(a_stuck_worker_is_looked_after)
 }
 END_TEST
 
-/* It holds its worker until the task that spawned it, and has yielded since, goes on. */
+/* Holds its worker until the task that spawned it and then yielded has continued. */
 static int hold_until_released(void *arg)
 {
 	unsigned *released = arg;
@@ -110,7 +110,7 @@ static uint64_t parks_of(unsigned worker)
 	return metrics.parks;
 }
 
-/* It holds its worker; the other one has nothing to do, and is the watcher. */
+/* Holds its worker. The other worker is idle, and is the watcher. */
 static int hold_for_a_while(void *arg UNUSED)
 {
 	uint64_t until = weir_deadline_in(50 * WEIR_MSEC);

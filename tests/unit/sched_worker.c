@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sched_worker.c: what the multi-thread scheduler promises: everybody runs,
- * nobody starves another, pinned tasks stay, policies do what they say, blocking
- * in place hands the worker on, and a task that blocks its thread all the same
- * does not take the others with it.
+ * sched_worker.c: the guarantees of the multi-thread scheduler: every task runs, none starves
+ * another, pinned tasks stay, policies have their effect, blocking in place passes the worker to
+ * another thread, and a task that blocks its thread does not stop the tasks of other workers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +34,7 @@ static uint64_t sum_of(struct weir_rt *rt, size_t offset)
 	return sum;
 }
 
-/* ---- everybody runs ---------------------------------------------------------------------- */
+/* ---- every task runs --------------------------------------------------------------------- */
 
 struct pair {
 	struct weir_notify ping, pong;
@@ -132,7 +131,7 @@ struct multi {
 	unsigned left;
 };
 
-/* A number goes round, one task after another. */
+/* A number is passed from task to task in a circle. */
 static int pass_on(void *arg)
 {
 	struct multi *m = arg;
@@ -171,7 +170,7 @@ ON_EACH(a_number_goes_round)
 	return 0;
 }
 
-/* Each counts for the worker that ran it. */
+/* Counts the tasks that each worker ran. */
 struct tally {
 	unsigned ran[4];
 };
@@ -241,7 +240,7 @@ START_TEST(idle_workers_steal)
 }
 END_TEST
 
-/* ---- nobody starves another -------------------------------------------------------------- */
+/* ---- no task starves another ------------------------------------------------------------- */
 
 struct selfish {
 	unsigned stop, spawned;
@@ -277,7 +276,7 @@ static int play_for_ever(void *arg)
 	return 0;
 }
 
-/* Tasks that always come back through the LIFO slot, and one that was there before them. */
+/* Tasks that always return through the LIFO slot must not starve a task that was queued before. */
 ON_EACH(what_comes_last_does_not_always_come_first)
 {
 	struct selfish selfish = { 0, 0 };
@@ -311,7 +310,7 @@ static void *stop_from_outside(void *arg)
 	return NULL;
 }
 
-/* What other threads spawn has its turn while a worker's own tasks never end. */
+/* Tasks that other threads spawn get their turn while a worker's local tasks never end. */
 ON_EACH(injected_tasks_have_their_turn)
 {
 	struct selfish selfish[4] = { { 0, 0 } };
@@ -387,7 +386,7 @@ START_TEST(every_policy_runs_everything)
 }
 END_TEST
 
-/* Pinned tasks say where they are after every wait. */
+/* Pinned tasks record on which worker they are after every wait. */
 struct pinned {
 	int worker;
 	struct weir_notify *wake;
@@ -506,7 +505,7 @@ static unsigned my_inject_interval(void)
 	return worker_of(weir__worker_current())->inject_interval;
 }
 
-/* Polls of half a millisecond, then of next to nothing. */
+/* Polls that take half a millisecond, then very short ones. */
 static int watch_the_interval(void *arg)
 {
 	struct timespec start, now;
@@ -529,7 +528,7 @@ static int watch_the_interval(void *arg)
 	return 0;
 }
 
-/* The current-thread scheduler has a fixed one. */
+/* On the current-thread scheduler the inject interval is fixed. */
 START_TEST(the_inject_interval_follows_the_polls)
 {
 	struct weir_rt_config cfg = runtime_config(_i ? ON_FOUR : ON_ONE);
@@ -540,7 +539,7 @@ END_TEST
 
 struct injected {
 	struct weir_rt *rt;
-	unsigned go, there, ran;	/* how often */
+	unsigned go, there, ran;	/* counters of rounds */
 };
 
 static int run_injected(void *arg)
@@ -570,7 +569,7 @@ static int do_nothing(void *arg)
 	return 0;
 }
 
-/* There is always a local task. */
+/* Keeps a local task ready all the time. */
 static int stay_busy_until_it_runs(void *arg)
 {
 	struct injected *in = arg;
@@ -591,7 +590,7 @@ static int stay_busy_until_it_runs(void *arg)
 	return 0;
 }
 
-/* Long before the next turn of the drivers. */
+/* The injected task runs long before the drivers are next polled. */
 START_TEST(who_is_injected_has_his_turn_beside_local_work)
 {
 	struct weir_rt_config cfg = runtime_config(ON_ONE);
@@ -626,7 +625,9 @@ static int is_no_searcher(void *times)
 	return 0;
 }
 
-/* A sleeper is woken as a searcher. One that went on as such with work would keep others asleep. */
+/*
+ * A woken worker counts as a searcher. If it still did while it works, it would keep others asleep.
+ */
 START_TEST(who_has_work_does_not_search)
 {
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
@@ -701,7 +702,7 @@ static int in_place_root(void *arg)
 	(void)arg;
 	for (i = 0; i < 4; i++)
 		ck_assert_int_eq(weir_spawn(go_in_place, &p, NULL), 0);
-	/* All four are inside at once, also where there is one worker, and the rest goes on. */
+	/* All four block at the same time, even with one worker, and other tasks go on. */
 	YIELD_UNTIL(get(&p.inside) == 4);
 	for (i = 0; i < 500; i++)
 		ck_assert_int_eq(weir_spawn(tally, &t, NULL), 0);
@@ -779,7 +780,7 @@ START_TEST(not_on_the_current_thread_scheduler)
 }
 END_TEST
 
-/* Yielded before another task blocks in place until it has gone on. */
+/* One task yields. Another blocks in place until the first has continued. */
 struct handshake {
 	unsigned blocked, released;
 };
@@ -827,8 +828,8 @@ END_TEST
 /* ---- tasks that block their thread ------------------------------------------------------- */
 
 /*
- * The first task starts a second, which will run on the same worker next, and waits there for a
- * timer, a descriptor, or a third task; the second blocks the thread until the first has gone on.
+ * The first task spawns a second, which runs next on the same worker, and waits for a timer, a
+ * descriptor or a third task. The second blocks the thread until the first has continued.
  */
 enum wait_for {
 	FOR_TIMER,
@@ -839,7 +840,7 @@ enum wait_for {
 
 struct deadlock {
 	enum wait_for wait;
-	int gate[2];			/* blocking: the second reads what the first writes */
+	int gate[2];			/* a pipe: the second task blocks in a read from it */
 	int pipe[2];
 	struct weir_sem sem;
 	unsigned blocking;
@@ -905,7 +906,7 @@ START_TEST(a_blocked_worker_is_helped_out)
 	int i;
 
 	cfg.workers = _i < WAITS ? 2 : 4;
-	cfg.backend = "epoll";		/* which a sibling may poll: WEIR_CAP_POLL_ANY */
+	cfg.backend = "epoll";		/* siblings may poll it (WEIR_CAP_POLL_ANY) */
 	rt = runtime_new(&cfg);
 	ck_assert_int_eq(pipe2(d.gate, O_CLOEXEC), 0);
 	ck_assert_int_eq(pipe2(d.pipe, O_CLOEXEC | O_NONBLOCK), 0);

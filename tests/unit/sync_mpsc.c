@@ -98,7 +98,9 @@ START_TEST(a_full_channel_makes_senders_wait_in_line)
 		ck_assert_uint_eq(out[0], in[i]);
 		ck_assert_uint_eq(weir_mpsc_len(ch), i < 3 ? 2 : 4 - i);
 		if (i < 3) {
-			/* Room was made, but it is taken: nobody overtakes. */
+			/*
+			 * The room that was made belongs to a waiting sender: nobody overtakes it.
+			 */
 			ck_assert_int_eq(weir_mpsc_send_try(ch, &in[9]), -EAGAIN);
 			ck_assert_int_eq(hs[2 + i].wakes, 1);
 			ck_assert_int_eq(POLL(&hs[2 + i], &s[2 + i]), 0);
@@ -150,7 +152,7 @@ START_TEST(a_waiting_receive_is_woken_once)
 	ck_assert_int_eq(hr.wakes, 1);
 	ck_assert_int_eq(POLL(&hr, &r), 1);
 	ck_assert_uint_eq(out[0], in[0]);
-	/* Woken for a message that is gone meanwhile, it waits on. */
+	/* It was woken, but the message is gone meanwhile, so it waits again. */
 	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
 	ck_assert_int_eq(poll_recv(1), WEIR_PENDING);
 	ck_assert_int_eq(poll_send(2), 0);
@@ -173,7 +175,7 @@ START_TEST(cancelling_loses_no_message_and_no_place)
 	ck_assert_int_eq(CANCEL(&hs[1], &s[1]), -ECANCELED);
 	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
 	ck_assert_uint_eq(out[0], in[0]);
-	/* Let in before the cancel: sent. */
+	/* Its message was accepted before the cancel, so the send succeeds. */
 	ck_assert_int_eq(CANCEL(&hs[2], &s[2]), 0);
 	ck_assert_int_eq(CANCEL(&hs[3], &s[3]), -ECANCELED);
 	ck_assert_int_eq(poll_recv(1), 1);
@@ -184,7 +186,10 @@ START_TEST(cancelling_loses_no_message_and_no_place)
 	ck_assert_int_eq(hr.wakes, 0);
 	ck_assert_int_eq(poll_recv(1), 1);
 	ck_assert_uint_eq(out[0], in[4]);
-	/* Woken before the cancel: the message is still there, for nobody may look at this result. */
+	/*
+	 * Woken before the cancel: the message stays in the queue, because the result may be
+	 * ignored.
+	 */
 	ck_assert_int_eq(poll_recv(1), WEIR_PENDING);
 	ck_assert_int_eq(poll_send(5), 0);
 	ck_assert_int_eq(CANCEL(&hr, &r), -ECANCELED);
@@ -196,7 +201,7 @@ END_TEST
 
 static int clones;
 
-/* The second clone is the sender's, on its way to the wake: the receive is cancelled just then. */
+/* The sender makes the second clone just before its wake. Then the receive is cancelled. */
 static void cancel_at_second_clone(void *data)
 {
 	if (++clones == 2)
@@ -311,7 +316,7 @@ enum {
 
 static uint64_t refused;		/* atomic */
 
-/* A message says who sent it and which one it is. Every eighth may be given up. */
+/* A message holds its sender and its number. One in eight may be cancelled. */
 static void *send_a_lot(void *arg)
 {
 	unsigned seed = *(unsigned *)arg;
@@ -336,7 +341,7 @@ static void *send_a_lot(void *arg)
 	return NULL;
 }
 
-/* Receives until the end, or until stop messages have come and then closes. */
+/* Receives until the end; or closes once `stop` messages have come. */
 static void *receive_all(void *arg)
 {
 	uint64_t next[SENDERS + 1] = { 0 }, total = 0, batch[7], who;
@@ -429,7 +434,7 @@ ON_EACH(recv_many_until_gives_up_at_its_deadline)
 	ck_assert_int_eq(weir_mpsc_recv_many_until(ch, 8, deadline, out), -ETIMEDOUT);
 	ck_assert_uint_ge(weir_now(), deadline);
 	ck_assert_uint_eq(out[0], 99);
-	/* The receive that gave up does not count as one that is pending, nor takes a message. */
+	/* A receive that timed out is no longer pending, and has taken no message. */
 	deadline = weir_deadline_in(3600 * WEIR_SEC);
 	ck_assert_int_eq(weir_spawn(send_three, weir_mpsc_ref(ch), &task), 0);
 	for (; got < 3; got += rc) {
@@ -439,7 +444,7 @@ ON_EACH(recv_many_until_gives_up_at_its_deadline)
 	}
 	ck_assert_mem_eq(out, in, 3 * sizeof(in[0]));
 	ck_assert_int_eq(weir_task_join(task, NULL), 0);
-	/* What is there is had by a deadline in the past; and so is the end. */
+	/* With a deadline in the past, a queued message is received, and so is the end. */
 	ck_assert_int_eq(weir_mpsc_send_try(ch, &in[5]), 0);
 	ck_assert_int_eq(weir_mpsc_send_try(ch, &in[6]), 0);
 	ck_assert_int_eq(weir_mpsc_recv_many_until(ch, 8, 1, out), 2);

@@ -42,7 +42,7 @@ START_TEST(it_is_handed_over_in_order)
 		weir_mutex_unlock(&m);
 		for (k = 0; k < 5; k++)
 			ck_assert_int_eq(h[k].wakes, k <= i);
-		/* Nobody gets in between the unlock and the new holder's poll. */
+		/* Nobody can lock it between the unlock and the poll of the new holder. */
 		ck_assert_int_eq(weir_mutex_lock_try(&m), -EAGAIN);
 		ck_assert_int_eq(POLL(&h[i], &w[i]), 0);
 		ck_assert_int_eq(h[i].clones, 0);
@@ -67,7 +67,7 @@ START_TEST(a_cancelled_waiter_leaves_the_line)
 	}
 	ck_assert_int_eq(CANCEL(&h[1], &w[1]), -ECANCELED);
 	ck_assert_int_eq(h[1].clones, 0);
-	DISCARD(&w[1]);			/* nothing was granted: must not unlock */
+	DISCARD(&w[1]);			/* it was not granted the lock: this must not unlock */
 	ck_assert_int_eq(weir_mutex_lock_try(&m), -EAGAIN);
 	weir_mutex_unlock(&m);
 	ck_assert_int_eq(POLL(&h[0], &w[0]), 0);
@@ -132,7 +132,7 @@ END_TEST
 
 static struct {
 	struct weir_mutex m;
-	unsigned long count;		/* plain: the mutex is what protects it */
+	unsigned long count;		/* not atomic: the mutex protects it */
 } shared;
 
 static void *lock_a_lot(void *arg)
@@ -144,7 +144,7 @@ static void *lock_a_lot(void *arg)
 
 	while (done < 3000) {
 		weir_mutex_lock_init(&w, &shared.m);
-		/* Some give up at once, or soon: a deadline in the past cancels the wait. */
+		/* A quarter give up at once: a deadline in the past cancels the wait. */
 		deadline = next_random(&seed) % 4 == 0 ? 0 : WEIR_FOREVER;
 		if (weir_block_on(&w.future, deadline) != 0)
 			continue;
@@ -189,7 +189,7 @@ static void *last_one_frees(void *arg)
 	return NULL;
 }
 
-/* The sanitizers are the judges here: unlock must not touch what the next holder frees. */
+/* Only a sanitizer can fail this test: unlock must not touch memory that the next holder frees. */
 START_TEST(the_last_holder_may_free_it)
 {
 	struct counted *args[3];
@@ -209,7 +209,7 @@ END_TEST
 static struct weir_mutex *doomed;
 static struct weir_mutex_lock_future doomed_wait;
 
-/* A waker that runs the one it wakes on the spot, to its end. */
+/* A waker that runs the woken task at once, to its end. */
 static void lock_unlock_free(void *data)
 {
 	(void)data;

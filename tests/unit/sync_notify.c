@@ -58,7 +58,7 @@ START_TEST(one_takes_the_first_and_last_the_last)
 	ck_assert_int_eq(h[2].wakes, 0);
 	weir_notify_last(&n);
 	ck_assert_int_eq(POLL(&h[2], &w[2]), 0);
-	weir_notify_last(&n);		/* nobody there: kept */
+	weir_notify_last(&n);		/* nobody waits: the permit is kept */
 	ck_assert_int_eq(start(4), 0);
 }
 END_TEST
@@ -67,14 +67,14 @@ START_TEST(waiters_wakes_exactly_those_who_wait)
 {
 	ck_assert_int_eq(start(0), WEIR_PENDING);
 	ck_assert_int_eq(start(1), WEIR_PENDING);
-	weir_notified_init(&w[2], &n);	/* waits from its init on, though never polled */
+	weir_notified_init(&w[2], &n);	/* waits from here on, although it is never polled */
 	weir_notify_waiters(&n);
 	ck_assert_int_eq(start(3), WEIR_PENDING);
 	ck_assert_int_eq(POLL(&h[0], &w[0]), 0);
 	ck_assert_int_eq(POLL(&h[1], &w[1]), 0);
 	ck_assert_int_eq(POLL(&h[2], &w[2]), 0);
 	ck_assert_int_eq(h[3].wakes, 0);
-	/* It keeps nothing, and leaves the permit that is kept alone. */
+	/* notify_waiters stores no permit, and leaves a stored one alone. */
 	ck_assert_int_eq(CANCEL(&h[3], &w[3]), -ECANCELED);
 	weir_notify_one(&n);
 	weir_notified_init(&w[4], &n);
@@ -86,7 +86,7 @@ START_TEST(waiters_wakes_exactly_those_who_wait)
 }
 END_TEST
 
-/* A waker that starts to wait again while notify_waiters is at work. */
+/* A waker that starts a new wait while notify_waiters runs. */
 static void wait_again(void *data)
 {
 	(void)data;
@@ -143,7 +143,7 @@ START_TEST(a_cancelled_waiter_uses_nothing_up)
 	ck_assert_int_eq(start(0), WEIR_PENDING);
 	ck_assert_int_eq(start(1), WEIR_PENDING);
 	ck_assert_int_eq(CANCEL(&h[0], &w[0]), -ECANCELED);
-	DISCARD(&w[0]);			/* was not notified: must pass nothing on */
+	DISCARD(&w[0]);			/* it was not notified: this must pass nothing on */
 	ck_assert_int_eq(h[1].wakes, 0);
 	weir_notify_one(&n);
 	ck_assert_int_eq(POLL(&h[1], &w[1]), 0);
@@ -158,20 +158,20 @@ START_TEST(a_discarded_notification_is_passed_on)
 		ck_assert_int_eq(start(i), WEIR_PENDING);
 	weir_notify_one(&n);
 	ck_assert_int_eq(CANCEL(&h[0], &w[0]), 0);
-	DISCARD(&w[0]);			/* to the first */
+	DISCARD(&w[0]);			/* passes it on to the first waiter */
 	ck_assert_int_eq(h[1].wakes, 1);
 	weir_notify_last(&n);
 	ck_assert_int_eq(CANCEL(&h[3], &w[3]), 0);
-	DISCARD(&w[3]);			/* to the last */
+	DISCARD(&w[3]);			/* passes it on to the last waiter */
 	ck_assert_int_eq(h[2].wakes, 1);
 	ck_assert_int_eq(POLL(&h[1], &w[1]), 0);
 	ck_assert_int_eq(POLL(&h[2], &w[2]), 0);
-	DISCARD(&w[2]);			/* nobody there: kept */
+	DISCARD(&w[2]);			/* nobody waits: the permit is kept */
 	ck_assert_int_eq(start(0), 0);
 	ck_assert_int_eq(start(1), WEIR_PENDING);
 	weir_notify_waiters(&n);
 	ck_assert_int_eq(POLL(&h[1], &w[1]), 0);
-	DISCARD(&w[1]);			/* was for it alone */
+	DISCARD(&w[1]);			/* from notify_waiters: not passed on */
 	ck_assert_int_eq(start(0), WEIR_PENDING);
 	ck_assert_int_eq(CANCEL(&h[0], &w[0]), -ECANCELED);
 }
@@ -187,7 +187,7 @@ START_TEST(an_enabled_one_is_in_line_before_its_poll)
 	ck_assert_int_eq(h[1].wakes, 0);
 	ck_assert(weir_notified_enable(&w[0]));
 	ck_assert_int_eq(POLL(&h[0], &w[0]), 0);
-	/* Polled before it is notified, it is woken like any other. */
+	/* If it is polled before it is notified, it is woken like any other. */
 	weir_notified_init(&w[2], &n);
 	ck_assert(!weir_notified_enable(&w[2]));
 	ck_assert_int_eq(POLL(&h[2], &w[2]), WEIR_PENDING);
@@ -195,7 +195,7 @@ START_TEST(an_enabled_one_is_in_line_before_its_poll)
 	ck_assert_int_eq(h[2].wakes, 1);
 	ck_assert_int_eq(POLL(&h[2], &w[2]), 0);
 	ck_assert_int_eq(CANCEL(&h[1], &w[1]), -ECANCELED);
-	/* It takes a permit at once, and can be cancelled. */
+	/* Enabling takes a permit at once, and the wait can be cancelled. */
 	weir_notify_one(&n);
 	weir_notified_init(&w[3], &n);
 	ck_assert(weir_notified_enable(&w[3]));
@@ -207,7 +207,7 @@ START_TEST(an_enabled_one_is_in_line_before_its_poll)
 END_TEST
 
 static struct weir_notify ping, pong;
-static unsigned long turns;		/* plain: the notifies order it */
+static unsigned long turns;		/* not atomic: the notifies order the accesses */
 
 static void *play(void *arg)
 {

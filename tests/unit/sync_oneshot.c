@@ -102,7 +102,7 @@ START_TEST(in_callers_memory_the_value_goes_where_it_is_wanted)
 	struct weir_oneshot here;
 	char place[13], sent[13] = "twelve bytes";
 
-	weir_oneshot_drop(ch);		/* not wanted in this test */
+	weir_oneshot_drop(ch);		/* this test does not use it */
 	ck_assert_int_eq(weir_oneshot_close(ch, NULL), -EPIPE);
 	weir_oneshot_init(&here, place, sizeof place);
 	ck_assert_int_eq(weir_oneshot_send(&here, sent), 0);
@@ -116,7 +116,7 @@ END_TEST
 
 static int clones;
 
-/* The second clone is the sender's, on its way to the wake: the receiver is polled just then. */
+/* The sender makes the second clone just before its wake. Then the receiver is polled. */
 static void poll_at_second_clone(void *data)
 {
 	if (++clones == 2)
@@ -153,7 +153,10 @@ static void *send_or_drop(void *arg)
 	return NULL;
 }
 
-/* Every way to end the receiver against every way to end the sender; freed once, by the last. */
+/*
+ * Every way to end the receiver against every way to end the sender. The last one frees the
+ * channel.
+ */
 START_TEST(the_ends_race)
 {
 	pthread_t sender;
@@ -185,7 +188,7 @@ static void *send_here(void *arg)
 	return NULL;
 }
 
-/* The channel is gone as soon as recv has answered: send must not touch it after that. */
+/* The channel's memory is gone as soon as recv has returned: send must not touch it after that. */
 START_TEST(callers_memory_may_go_when_recv_has_answered)
 {
 	struct weir_oneshot *here;

@@ -88,7 +88,7 @@ START_TEST(cancelling_the_first_in_line_serves_those_behind_it)
 	ck_assert_int_eq(start(2, 1), WEIR_PENDING);
 	ck_assert_int_eq(start(3, 1), WEIR_PENDING);
 	ck_assert_int_eq(CANCEL(&h[0], &w[0]), -ECANCELED);
-	DISCARD(&w[0]);			/* had nothing: must give nothing back */
+	DISCARD(&w[0]);			/* it has no permits: this must release none */
 	ck_assert_int_eq(POLL(&h[1], &w[1]), 0);
 	ck_assert_int_eq(POLL(&h[2], &w[2]), 0);
 	ck_assert_int_eq(POLL(&h[3], &w[3]), WEIR_PENDING);
@@ -133,7 +133,7 @@ START_TEST(close_wakes_all_and_refuses_later_ones)
 }
 END_TEST
 
-static size_t in_use;			/* atomic: permits that the threads think they have */
+static size_t in_use;			/* atomic: permits that the threads hold in all */
 
 static void *acquire_a_lot(void *arg)
 {

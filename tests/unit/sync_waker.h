@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sync_waker.h: polling by hand, with a waker that counts, for the tests of sync/.
+ * sync_waker.h: polls futures by hand with a waker that counts, for the tests of sync/.
  */
 #ifndef WEIR_TESTS_SYNC_WAKER_H
 #define WEIR_TESTS_SYNC_WAKER_H
@@ -11,7 +11,7 @@
 #include "tests/support/testing.h"
 #include "weir/future.h"
 
-/* Used by one thread, but for stress tests, which do not look at it. */
+/* Used by one thread, except in stress tests, which do not read the counters. */
 struct hand {
 	int wakes;
 	int clones;			/* minus drops */
@@ -47,13 +47,13 @@ static inline int hand_cancel(struct hand *hand, struct weir_future *future)
 	return hand_poll(hand, future);
 }
 
-/* The same for the sync futures, by their wait or leaf. */
+/* The same for the futures of sync/, whose member is `future`. */
 #define POLL(hand, f) hand_poll((hand), &(f)->future)
 #define CANCEL(hand, f) hand_cancel((hand), &(f)->future)
 #define DISCARD(f) (f)->future.ops->discard(&(f)->future)
 #define BLOCK(f) weir_block_on(&(f)->future, WEIR_FOREVER)
 
-/* Run count threads of fn(&arg[i]) and wait for them. */
+/* Runs fn(&arg[i]) on `count` threads, and waits for them. */
 static inline void run_threads(size_t count, void *(*fn)(void *), void *args, size_t arg_bytes)
 {
 	pthread_t *threads = malloc(count * sizeof *threads);
@@ -67,7 +67,7 @@ static inline void run_threads(size_t count, void *(*fn)(void *), void *args, si
 	free(threads);
 }
 
-/* A small generator for the stress tests: seeded, repeatable per thread. */
+/* A random generator for the stress tests, with a seed per thread, so that runs are repeatable. */
 static inline unsigned next_random(unsigned *state)
 {
 	*state = *state * 1664525u + 1013904223u;
