@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * stack_icmp4.c: echo, what is sent about packets that nobody takes, and what is done with errors
- * that came. The transport that believes errors or not is UDP: its own tests have that part.
+ * that came and that no transport believes. Those that one does are in stack_udp.c.
  */
 #include "stack/checksum.h"
 #include "tests/support/testing.h"
