@@ -2,9 +2,9 @@
 /*
  * bench.c: `weir bench`: plan, calibration, the repetitions in random order, report.
  *
- * Repetitions of the backends are interleaved, so that what the machine does
- * meanwhile happens to all of them; each round has its own order and its own
- * arrivals, the same for every backend.
+ * Repetitions of the backends are interleaved, so that disturbances of the machine
+ * affect all of them. Each round has a new random order and new arrival times, which are
+ * the same for every backend.
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ void bench_warn(struct bench *b, const char *fmt, ...)
 
 /* ---- the rate of an open loop ---- */
 
-/* Two digits: nobody is to take it for exact. */
+/* Round to two digits: the rate is only an estimate. */
 static uint64_t rounded(double rate)
 {
 	uint64_t n = rate < 1 ? 1 : (uint64_t)rate, unit = 1;
@@ -57,7 +57,7 @@ static uint64_t rounded(double rate)
 	return n / unit * unit;
 }
 
-/* Half of what the reference can do when it is pushed. */
+/* Set the rate to half of the reference's throughput in a closed loop. */
 static int calibrate(struct bench *b)
 {
 	static struct bench_rep rep;

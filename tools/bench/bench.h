@@ -10,15 +10,15 @@
  *	tasks.c		what runs in it: echo, sink, relay, timers, spawning
  *	load.c		the load: threads, schedule of the open loop
  *	client.c	one connection of the load, and the proxy's upstream
- *	record.c	what a thread notes: histograms, slices of time
+ *	record.c	the measurements of a thread: histograms, slices of time
  *	stats.c		median, interval, rank test
  *	result.c	repetitions to figures, verdicts, noise floor
- *	env.c		the machine, for the record
+ *	env.c		a description of the machine
  *	table.c		the report on the terminal, progress
  *	json.c		the report as JSON: docs/bench-json.md
  *
- * The server is a process of its own, so that its CPU time, its switches and its memory are
- * nobody else's; the load is always the same plain epoll loop, whatever the backend.
+ * The server is a separate process, so that its CPU time, context switches and memory can be
+ * measured alone. The load is the same plain epoll loop for every backend.
  */
 #ifndef TOOLS_BENCH_BENCH_H
 #define TOOLS_BENCH_BENCH_H
@@ -35,9 +35,9 @@
 #define BENCH_WORKERS_MAX 64
 #define BENCH_CPUS_TEXT 128	/* of a set of CPUs for the server */
 #define BENCH_SLICES 50
-/* A percentile is told when so many samples lie beyond it. */
+/* A percentile is reported if at least this many samples are beyond it. */
 #define BENCH_TAIL_SAMPLES 100
-/* Repetitions below which no figure is to be quoted. */
+/* With fewer repetitions a warning says not to quote the figures. */
 #define BENCH_REPS_WANTED 7
 
 enum bench_workload {
@@ -114,7 +114,7 @@ enum bench_metric {
 	BENCH_METRICS
 };
 
-/* What one thread notes. Lies in shared memory when that thread is the server's. */
+/* The measurements of one thread. For a thread of the server, they are in shared memory. */
 struct bench_record {
 	uint64_t begin_ns, end_ns;	/* of the measurement, monotonic */
 	uint64_t done;			/* requests that ended in it */
@@ -177,7 +177,7 @@ struct bench_times {
 /* The whole run: the plan, and then the results. */
 struct bench {
 	struct bench_config cfg;
-	int json_fd;			/* of a FIFO for the results, held open; 0: opened in the end */
+	int json_fd;			/* a FIFO for the results, kept open; 0: none */
 	const struct bench_workload_info *work;
 	struct bench_backend backends[BENCH_BACKENDS_MAX];
 	unsigned backends_len, reference, twin;	/* twin: backends_len without --aa */
@@ -197,25 +197,25 @@ struct bench {
 
 /* ---- bench.c ---- */
 
-/* One line on stderr, "weir bench: …". */
+/* Print one line on stderr, "weir bench: …". */
 void bench_say(const char *fmt, ...) WEIR_PRINTF(1, 2);
-/* Note a warning for the report; the same one is noted once. */
+/* Add a warning to the report; a repeated one is added once. */
 void bench_warn(struct bench *b, const char *fmt, ...) WEIR_PRINTF(2, 3);
 
 /* ---- config.c ---- */
 
 extern const struct bench_workload_info bench_workloads[BENCH_WORKLOADS];
-/* Read the command line. 0; a value above 0 is the exit code + 1 to end with. */
+/* Read the command line. Returns 0 to go on; otherwise 1 + the exit code to end with. */
 int bench_config_parse(int argc, char **argv, struct bench *b);
 void bench_config_help(void);
-/* A list such as 0,2-5, or as a text. False: it is none. */
+/* Parse a list such as 0,2-5. False if it is invalid. */
 bool bench_cpus_parse(const char *text, size_t len, cpu_set_t *ret_set);
 
 /* ---- run.c ---- */
 
 /*
- * One repetition on a backend, or a calibration: closed, and for run_ns. Says what went wrong.
- * 0 or an exit code.
+ * Run one repetition on a backend, or a calibration: a closed loop for run_ns. Returns 0, or an
+ * exit code after a message.
  */
 int bench_run(struct bench *b, const struct bench_backend *backend, bool closed, uint64_t run_ns,
 	      uint64_t seed, struct bench_rep *ret_rep);
@@ -225,29 +225,29 @@ int bench_run(struct bench *b, const struct bench_backend *backend, bool closed,
 /* The system's monotonic clock, in ns: the same in every process. */
 uint64_t bench_now(void);
 void bench_record_window(struct bench_record *rec, uint64_t begin_ns, uint64_t end_ns);
-/* So many requests ended. */
+/* Count completed requests. */
 void bench_record_done(struct bench_record *rec, uint64_t count, uint64_t done_ns);
-/* How long one took that was to begin at intended_ns, did at start_ns and ended at done_ns. */
+/* Record a request: its scheduled start, its actual start and its end. */
 void bench_record_latency(struct bench_record *rec, uint64_t intended_ns, uint64_t start_ns,
 			  uint64_t done_ns);
-/* One that never ended, as far as anybody waited. */
+/* Record a request that did not end in the time that was waited. */
 void bench_record_unanswered(struct bench_record *rec, uint64_t intended_ns, uint64_t now_ns);
 void bench_record_merge(struct bench_record *rec, const struct bench_record *from);
 /*
- * Whether nothing ended in the measurement, and yet something did behind it, or nothing had begun:
- * the load or the server was kept from running for so long. It says nothing of how fast that is.
+ * Whether no request ended during the measurement, although some ended after it or none had
+ * started. Then the load or the server had no CPU in that time, and nothing was measured.
  */
 bool bench_record_is_late(const struct bench_record *rec);
 
 /* ---- result.c ---- */
 
-/* Whether a percentile of a histogram is to be told. */
+/* Whether a histogram has enough samples for a percentile. */
 bool bench_known(const struct weir_histogram *h, double share);
-/* The values of a metric in the repetitions that know it; how many. */
+/* Collect the known values of a metric from the repetitions. Returns their number. */
 unsigned bench_values(const struct bench_row *row, enum bench_metric metric, double *ret_values);
-/* Its median; NAN when no repetition knows it. */
+/* The median of a metric; NAN if it is known in no repetition. */
 double bench_median(const struct bench_row *row, enum bench_metric metric);
-/* Merge, compare, judge. False: out of memory. */
+/* Merge the repetitions and compare the backends. False: out of memory. */
 bool bench_judge(struct bench *b);
 
 /* ---- env.c ---- */
@@ -258,7 +258,7 @@ void bench_env_end(struct bench *b);
 /* ---- table.c ---- */
 
 void bench_table_print(const struct bench *b, FILE *out);
-/* Repetition i of n begins; at the end: i == n. On a terminal only. */
+/* Show that repetition i of n begins; i == n: the end. Only on a terminal. */
 void bench_progress(const struct bench *b, unsigned i, unsigned n, const char *label);
 
 /* ---- json.c ---- */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * child.c: the server process as its parent sees it. It is this program
- * executed anew, so that each repetition has a fresh address space layout: what
- * the placement of code and stacks is worth then shows as spread, and is not
- * mistaken for a backend's merit.
+ * child.c: starts and controls the server process. It is this program, executed again, so
+ * that each repetition has a new address space layout. Effects of the layout then appear
+ * as spread between repetitions, and not as a difference between backends.
  */
 #include <errno.h>
 #include <poll.h>
@@ -16,7 +15,7 @@
 
 #include "tools/bench/child.h"
 
-/* Until a server that has been asked must have answered. */
+/* How long the server may take to answer. */
 #define PATIENCE_MS 20000
 
 /* In the forked child: become the server. */
@@ -120,7 +119,7 @@ int bench_child_mark(struct bench_child *child, struct server_mark *ret_mark)
 	return rc < 0 ? rc : receive(child, ret_mark, sizeof(*ret_mark));
 }
 
-/* Wait for its end; it has been told, and its end of the pair closes with it. */
+/* Wait until the server, which was told to end, has ended. */
 static bool reap(struct bench_child *child)
 {
 	struct pollfd p = { .fd = child->fd, .events = POLLIN };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * child.h: what the server process and its parent tell each other, as packets on a
- * socket pair, and what they share.
+ * child.h: the packets that the server process and its parent exchange on a socket pair,
+ * and the memory that they share.
  *
  *	parent			server
  *	  ── server_setup ─────►
@@ -9,8 +9,8 @@
  *	  ── server_order ─────►	begin (timer and spawn), mark, end
  *	  ◄────── server_mark ──	for each mark
  *
- * Both are the same program, so that the packets are plain structs. The server's records (timer,
- * spawn) lie in memory that both have mapped.
+ * Both are the same program, so the packets are plain structs. The server's records (timer,
+ * spawn) are in memory that both have mapped.
  */
 #ifndef TOOLS_BENCH_CHILD_H
 #define TOOLS_BENCH_CHILD_H
@@ -67,15 +67,14 @@ struct bench_child {
 };
 
 /*
- * Start a server and wait until it is ready. 0; or a negative errno with a sentence in why, and
- * nothing left behind.
+ * Start a server and wait until it is ready. Returns 0, or a negative errno with a message in why.
  */
 int bench_child_start(struct bench_child *child, const struct server_setup *setup, char *why,
 		      size_t why_len);
 /* 0 or a negative errno: it is gone. */
 int bench_child_begin(struct bench_child *child, uint64_t begin_ns, uint64_t end_ns);
 int bench_child_mark(struct bench_child *child, struct server_mark *ret_mark);
-/* End it, by force if it must be; false if it must, or if it ended badly. */
+/* End the server. False if it had to be killed, or if it failed. */
 bool bench_child_end(struct bench_child *child);
 
 /* The server process: `weir bench --server FD FD`. Returns its exit code. */

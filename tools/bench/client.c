@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client.c: one connection of the load. It sends bytes that mean nothing and
- * counts what comes back: an answer is a number of bytes, complete or not. Edge-
- * triggered: a send goes on until the socket is full, a receive until it is empty.
+ * client.c: one connection of the load. It sends meaningless bytes and counts the bytes
+ * that come back: an answer is a number of bytes. It is edge-triggered: a send continues
+ * until the socket is full, a receive until it is empty.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@ int bench_client_open(struct load_thread *t, struct load_client *c)
 {
 	const struct weir_addr *server = &t->load->plan.server;
 	int family = server->u.sa.sa_family, rc = 0;
-	/* Those that connect once wait for it: a full backlog is no error then. */
+	/* A client that connects only once waits for it, so a full backlog is not an error. */
 	int wait = t->load->plan.reconnect ? SOCK_NONBLOCK : 0;
 
 	c->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | wait, 0);
@@ -67,7 +67,7 @@ void bench_client_close(struct load_client *c)
 	c->fd = -1;
 }
 
-/* With a reset: a port that lingers in TIME_WAIT for each request would be the last one soon. */
+/* Close with a reset. Otherwise each request would leave a port in TIME_WAIT, and they run out. */
 static void close_now(struct load_client *c)
 {
 	struct linger none = { .l_onoff = 1 };
@@ -146,7 +146,7 @@ static void answered(struct load_thread *t, struct load_client *c)
 	bench_load_file(t, c, now);
 }
 
-/* So many bytes of answers came; false: more than was asked for. */
+/* Bytes of answers have arrived; false if they are more than expected. */
 static bool take(struct load_thread *t, struct load_client *c, size_t len)
 {
 	size_t some;
@@ -162,7 +162,9 @@ static bool take(struct load_thread *t, struct load_client *c, size_t len)
 	return true;
 }
 
-/* Receive until it is empty. The end of the stream is an error: only the client ends it. */
+/*
+ * Receive until the socket is empty. An end of stream is an error, because only the client closes.
+ */
 static int drain(struct load_thread *t, struct load_client *c, bool ended)
 {
 	ssize_t n;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * commands.h: what `weir bench` does with the results of earlier runs; each as
- * a command of command.h, argv[0] being report or diff. In a build without a JSON library they say so.
+ * commands.h: the commands of `weir bench` for the results of earlier runs: report and
+ * diff. In a build without a JSON library they only print a message.
  */
 #ifndef TOOLS_BENCH_COMMANDS_H
 #define TOOLS_BENCH_COMMANDS_H

@@ -8,7 +8,7 @@
 
 #include "tools/bench/compare.h"
 
-/* The same picture each time from the same file. */
+/* A fixed seed: the same file always gives the same intervals. */
 #define SEED 1
 
 static const char *const words[] = {
@@ -63,7 +63,10 @@ bool bench_interval(const struct bench_figure *figure, struct stats_interval *re
 	return true;
 }
 
-/* Whether p can get below ALPHA at all: of sets that lie wholly apart it is 2 / (a + b over a). */
+/*
+ * Whether p can be below ALPHA at all: for two sets that do not overlap it is 2 divided by the
+ * binomial coefficient (a + b choose a).
+ */
 static bool enough(size_t a, size_t b)
 {
 	double ways = 1;

@@ -17,7 +17,7 @@ enum bench_verdict {
 	BENCH_SAME,		/* no measurable difference */
 	BENCH_BETTER,
 	BENCH_WORSE,
-	BENCH_DIFFERENT,	/* and nobody knows which way is better */
+	BENCH_DIFFERENT,	/* but neither more nor less is better */
 };
 
 struct bench_comparison {
@@ -29,8 +29,8 @@ struct bench_comparison {
 };
 
 /*
- * How new stands to old. Tested by Mann and Whitney's U where both have repetitions enough,
- * else by whether their intervals overlap. Below floor_pct a difference does not count.
+ * Compare new with old: by a Mann-Whitney U test if both have enough repetitions, otherwise by
+ * whether their intervals overlap. A difference below floor_pct does not count.
  */
 struct bench_comparison bench_compare(const struct bench_figure *old,
 				      const struct bench_figure *new, double floor_pct);
@@ -42,11 +42,11 @@ struct bench_comparison bench_compare_given(const struct bench_file *file,
 
 /* "-19 %", "+3.1 %", "from 0". */
 void bench_change_format(const struct bench_comparison *comparison, char *buf, size_t len);
-/* "0.002", "<0.001", or "n/a" where nothing was tested. */
+/* "0.002", "<0.001", or "n/a" if nothing was tested. */
 void bench_p_format(double p_value, char *buf, size_t len);
 const char *bench_verdict_words(enum bench_verdict verdict);
 
-/* The 95 % interval of the median: the file's, else from the repetitions. False: there is none. */
+/* The 95 % interval of the median, from the file or else from the repetitions. False: unknown. */
 bool bench_interval(const struct bench_figure *figure, struct stats_interval *ret_interval);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config.c: what is to be measured: options, the backends that can run here,
- * and which CPUs the server and the load get.
+ * config.c: the configuration: options, the backends that can run here, and the CPUs of
+ * the server and the load.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +17,11 @@
 #include "tools/common/outfile.h"
 
 const struct bench_workload_info bench_workloads[BENCH_WORKLOADS] = {
-	[BENCH_ECHO] = { "echo", "messages there and back", .sockets = true, .conns = 64,
+	[BENCH_ECHO] = { "echo", "the server sends each message back", .sockets = true, .conns = 64,
 			 .size = 64, .depth = 1 },
 	[BENCH_PINGPONG] = { "pingpong", "one message at a time on one connection", .sockets = true,
 			     .closed_only = true, .conns = 1, .size = 64, .depth = 1 },
-	[BENCH_STREAM] = { "stream", "large messages one way, several under way, a byte back",
+	[BENCH_STREAM] = { "stream", "large messages in one direction, answered by one byte",
 			   .sockets = true, .closed = true, .conns = 4, .size = 65536, .depth = 4 },
 	[BENCH_CONNECT] = { "connect", "a connection for each message", .sockets = true,
 			    .conns = 32, .size = 64, .depth = 1 },
@@ -40,40 +40,40 @@ static const char *const arrivals[] = { "poisson", "constant", NULL };
 
 static const struct option_spec specs[] = {
 	{ "backends", OPTION_TEXT, OFFSET(backends), 0, 0, NULL, "LIST",
-	  "NAME[:OPTIONS] with commas, or all; the others are compared with the first [all]" },
+	  "NAME[:OPTIONS],… or all; the first is the reference [all]" },
 	{ "transport", OPTION_CHOICE, OFFSET(transport), 0, 0, transports, "KIND",
 	  "tcp or unix [tcp]" },
 	{ "conns", OPTION_COUNT, OFFSET(conns), 1, 65536, NULL, "N",
-	  "connections; for timer and spawn: tasks at a time [64; see below]" },
+	  "connections; for timer and spawn: concurrent tasks [64; see below]" },
 	{ "size", OPTION_COUNT, OFFSET(size), 1, 1 << 24, NULL, "BYTES",
-	  "of a message [64; stream: 65536]" },
+	  "size of a message [64; stream: 65536]" },
 	{ "depth", OPTION_COUNT, OFFSET(depth), 1, 1024, NULL, "N",
-	  "messages under way per connection [1; stream: 4]" },
+	  "messages in flight per connection [1; stream: 4]" },
 	{ "rate", OPTION_COUNT, OFFSET(rate), 1, 10000000, NULL, "N",
-	  "requests per second, whatever the answers do [half of what the first backend can]" },
+	  "open loop: requests per second [half of the first backend's]" },
 	{ "arrivals", OPTION_CHOICE, OFFSET(arrivals), 0, 0, arrivals, "KIND",
-	  "of the requests of an open loop: poisson or constant [poisson]" },
+	  "arrival times of an open loop: poisson or constant [poisson]" },
 	{ "closed", OPTION_FLAG, OFFSET(closed), 0, 0, NULL, NULL,
-	  "closed loop: each connection waits for its answer; for maxima, not for latency" },
+	  "closed loop: measures throughput; latencies look too good" },
 	{ "time", OPTION_DURATION, OFFSET(time_ns), 0, 3600 * WEIR_SEC, NULL, "TIME",
-	  "of a repetition [2s]" },
+	  "length of a repetition [2s]" },
 	{ "warmup", OPTION_DURATION, OFFSET(warmup_ns), 0, 600 * WEIR_SEC, NULL, "TIME",
-	  "before each, not counted [300ms]" },
+	  "warm-up before each, not counted [300ms]" },
 	{ "reps", OPTION_COUNT, OFFSET(reps), 1, BENCH_REPS_MAX, NULL, "N",
-	  "repetitions, in random order of the backends [9]" },
+	  "repetitions for each backend, in random order [9]" },
 	{ "workers", OPTION_COUNT, OFFSET(workers), 1, BENCH_WORKERS_MAX, NULL, "N",
-	  "of the server [1]" },
+	  "workers of the server [1]" },
 	{ "pin", OPTION_TEXT, OFFSET(pin), 0, 0, NULL, "CPUS",
-	  "SERVER:CLIENT, such as 0,1:2-3, or off [disjoint CPUs where there are enough]" },
+	  "SERVER:CLIENT, such as 0,1:2-3, or off [disjoint CPUs if possible]" },
 	PLACE_OPTIONS(struct bench_config, where),
 	{ "seed", OPTION_COUNT, OFFSET(seed), 0, INT64_MAX, NULL, "N",
-	  "of arrivals, order and bootstrap [1]" },
+	  "seed for arrivals, order and bootstrap [1]" },
 	{ "aa", OPTION_FLAG, OFFSET(aa), 0, 0, NULL, NULL,
-	  "run the first backend twice: what differs then is noise" },
+	  "run the first backend twice, to measure the noise floor" },
 	{ "json", OPTION_TEXT, OFFSET(json), 0, 0, NULL, "FILE",
-	  "write everything there, in Google Benchmark's layout" },
+	  "write the results in Google Benchmark's layout" },
 	{ "no-progress", OPTION_FLAG, OFFSET(no_progress), 0, 0, NULL, NULL,
-	  "no progress bar on a terminal" },
+	  "show no progress bar on a terminal" },
 };
 
 #define SPECS (sizeof(specs) / sizeof(specs[0]))
@@ -83,21 +83,19 @@ void bench_config_help(void)
 	puts("usage: weir bench WORKLOAD [OPTION...]\n"
 	     "       weir bench report FILE... -o report.html\n"
 	     "       weir bench diff OLD NEW [--fail-above P]\n\n"
-	     "Runs one workload on several I/O backends in turn, a fresh server process each time\n"
-	     "and always the same load, and says which differ and by how much.\n");
+	     "Runs one workload on several I/O backends in turn, with a new server process each\n"
+	     "time and always the same load, and reports which differ and by how much.\n");
 	for (unsigned i = 0; i < BENCH_WORKLOADS; i++)
 		printf("  %-10s %s\n", bench_workloads[i].name, bench_workloads[i].summary);
 	putchar('\n');
 	options_help(specs, SPECS);
-	puts("\nLatency is counted from when a request was to begin (open loop), so a stall shows "
-	     "in\n"
-	     "every answer that it delayed. pingpong, spawn and, without --rate, stream are "
-	     "closed\n"
-	     "loops; timer is an open one of 100000 per second. connect has 32 connections, "
-	     "stream\n"
-	     "4, pingpong 1; timer and spawn have 1000 tasks.\n\n"
-	     "exit code: 0 done, 1 a repetition failed, 2 bad usage, or a named backend cannot "
-	     "run");
+	puts("\nIn an open loop latency is measured from the scheduled start of a request, so a\n"
+	     "stall is visible in every answer that it delayed. pingpong, spawn and, without\n"
+	     "--rate, stream are closed loops; timer is an open loop of 100000 per second.\n"
+	     "connect has 32 connections, stream 4, pingpong 1; timer and spawn have 1000 "
+	     "tasks.\n\n"
+	     "exit code: 0 done, 1 a repetition failed, 2 invalid usage, or a named backend\n"
+	     "cannot run");
 }
 
 /* ---- CPUs ---- */
@@ -127,7 +125,7 @@ bool bench_cpus_parse(const char *text, size_t len, cpu_set_t *ret_set)
 	return CPU_COUNT(ret_set) > 0;
 }
 
-/* The CPUs that share a core with one of the set, itself among them. */
+/* Add all CPUs that share a core with a CPU of the set. */
 static void add_siblings(cpu_set_t *set)
 {
 	cpu_set_t of = *set, siblings;
@@ -156,7 +154,7 @@ static void subtract(cpu_set_t *set, const cpu_set_t *from)
 			CPU_CLR(cpu, set);
 }
 
-/* The server gets the first CPUs, the load what shares no core with them, or else the rest. */
+/* The server gets the first CPUs; the load gets CPUs of other cores, or else the rest. */
 static void place_by_itself(struct bench *b, const cpu_set_t *allowed)
 {
 	struct bench_placement *place = &b->place;
@@ -180,7 +178,7 @@ static void place_by_itself(struct bench *b, const cpu_set_t *allowed)
 	if (place->pinned && CPU_COUNT(&apart) > 0)
 		place->client = apart;
 	else if (place->pinned && b->work->sockets)
-		bench_warn(b, "server and load share a core (SMT siblings)");
+		bench_warn(b, "the server and the load share a core (SMT siblings)");
 }
 
 static int place_as_told(struct bench *b, const cpu_set_t *allowed)
@@ -204,7 +202,7 @@ static int place_as_told(struct bench *b, const cpu_set_t *allowed)
 	return EXIT_USAGE;
 }
 
-/* Planned as the server will: what is wrong is told before anything runs. */
+/* Make the server's plan, so that errors are reported before anything runs. */
 static int check_plan(struct bench *b)
 {
 	struct weir_place_config workers = b->place.workers;
@@ -272,7 +270,7 @@ static int place(struct bench *b)
 	else
 		snprintf(p->text, sizeof(p->text), "not pinned, loopback");
 	if (b->work->sockets && !p->pinned)
-		bench_warn(b, "server and load share their CPUs: they take time from each other");
+		bench_warn(b, "the server and the load share CPUs, so they disturb each other");
 	return code ? code : place_workers(b);
 }
 
@@ -291,7 +289,7 @@ static int unknown_backend(const char *name, size_t len)
 	return EXIT_USAGE;
 }
 
-/* A backend more of the report. Reason: why it cannot run, or "". */
+/* Add a backend to the report. reason: why it cannot run, or "". */
 static int add_backend(struct bench *b, const char *name, size_t len, const char *reason)
 {
 	struct bench_backend *backend = &b->backends[b->backends_len];
@@ -327,7 +325,7 @@ static int add_all(struct bench *b)
 	return code;
 }
 
-/* Whether text begins with the name of a backend, and nothing or options follow. */
+/* Whether text begins with the name of a backend, alone or followed by options. */
 static bool begins_backend(const char *text)
 {
 	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
@@ -352,7 +350,7 @@ static size_t backend_len(const char *text)
 	return len;
 }
 
-/* Tried as the server will: the runtime knows best, and has the sentence. */
+/* Try the backend by creating a runtime, as the server will; it has the error message. */
 static int add_named(struct bench *b, const char *name, size_t len)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
@@ -388,7 +386,7 @@ static int add_list(struct bench *b, const char *list)
 	}
 }
 
-/* The reference is the first that can run; with --aa it is there twice. */
+/* The reference is the first backend that can run; with --aa it is added twice. */
 static int choose_backends(struct bench *b)
 {
 	const char *list = b->cfg.backends;
@@ -435,7 +433,7 @@ static int choose_workload(struct bench *b, const char *name)
 	return EXIT_USAGE;
 }
 
-/* What was not asked for, and what cannot be together. */
+/* Fill in defaults, and reject options that contradict each other. */
 static int settle(struct bench *b)
 {
 	struct bench_config *cfg = &b->cfg;
@@ -465,8 +463,8 @@ static int settle(struct bench *b)
 }
 
 /*
- * A report that cannot be written is better known before the run than after it. The reader of a
- * FIFO has to be there by now, without which opening would wait, and keeps it open for the report.
+ * Check before the run that the report can be written. A FIFO must have a reader now, because
+ * opening it would wait; it is kept open for the report.
  */
 static int check_json(struct bench *b)
 {
@@ -480,8 +478,8 @@ static int check_json(struct bench *b)
 	}
 	if (rc == 0)
 		return 0;
-	bench_say("--json '%s': %s; expected a file that can be written", path,
-		  rc == -ENXIO ? "nobody reads it" : outfile_error(rc));
+	bench_say("--json '%s': %s; expected a writable file", path,
+		  rc == -ENXIO ? "it has no reader" : outfile_error(rc));
 	return EXIT_USAGE;
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * diff.c: `weir bench diff`: two result files of the same benchmarks, figure by
- * figure. Files of which no figure could be compared with the other's are refused;
- * what may differ between two runs of the same benchmark (machine, version, a rate
- * that was calibrated) is said above the table.
+ * diff.c: `weir bench diff` compares two result files of the same benchmarks, figure by
+ * figure. Files without comparable figures are rejected. Differences that two runs of the
+ * same benchmark may have (machine, version, calibrated rate) are printed above the table.
  */
 #include <math.h>
 #include <stdarg.h>
@@ -33,8 +32,7 @@ struct diff {
 
 static const struct option_spec specs[] = {
 	{ "fail-above", OPTION_TEXT, offsetof(struct diff_config, fail_above), 0, 0, NULL, "P",
-	  "exit with 1 if a figure of which less is better grew by more than P per cent, "
-	  "measurably" },
+	  "exit with 1 if a figure got measurably worse by more than P per cent" },
 };
 
 #define SPECS (sizeof(specs) / sizeof(specs[0]))
@@ -42,12 +40,12 @@ static const struct option_spec specs[] = {
 static void help(void)
 {
 	puts("usage: weir bench diff OLD NEW [--fail-above P]\n\n"
-	     "Every figure that both files have: medians, their ratio, whether their intervals\n"
-	     "overlap, the p value of the Mann-Whitney U test on the repetitions, and what "
-	     "follows.\n"
-	     "OLD and NEW are results of weir bench (--json) or of Google Benchmark.\n");
+	     "Compares every figure that both files have: medians, their ratio, whether their\n"
+	     "intervals overlap, the p value of a Mann-Whitney U test, and a verdict. OLD and NEW\n"
+	     "are results of weir bench (--json) or of Google Benchmark.\n");
 	options_help(specs, SPECS);
-	puts("\nexit code: 0 compared, 1 worse by more than --fail-above, 2 bad usage or input");
+	puts("\nexit code: 0 compared, 1 worse by more than --fail-above, 2 invalid usage or "
+	     "input");
 }
 
 static int __attribute__((format(printf, 1, 2))) complain(const char *fmt, ...)
@@ -64,7 +62,7 @@ static int __attribute__((format(printf, 1, 2))) complain(const char *fmt, ...)
 
 /* ---- text on a terminal ---- */
 
-/* A file's own words, without what a terminal would take for a command. */
+/* Print text from a file, without control characters. */
 static void print_plain(const char *text)
 {
 	for (; *text; text++) {
@@ -103,7 +101,7 @@ static void print_column(const char *text, int width)
 
 /* ---- whether they belong together ---- */
 
-/* What has to be the same for two figures to mean the same. */
+/* Settings that must be equal, because the figures have another meaning otherwise. */
 static const char *const must_match[] = { "workload", "transport", "loop", "arrivals",
 					  "conns", "size_bytes", "depth", "tasks" };
 
@@ -123,7 +121,7 @@ static int match_setup(const struct diff *d)
 	return EXIT_DONE;
 }
 
-/* A rate that was asked for has to be the same; one that was calibrated is itself a result. */
+/* A rate given as an option must be equal; a calibrated rate is itself a result. */
 static int match_rate(const struct diff *d)
 {
 	const char *old = bench_file_setup(&d->old, "rate_per_s");
@@ -135,8 +133,8 @@ static int match_rate(const struct diff *d)
 	    strcmp(bench_file_setup(&d->new, "rate_from"), "calibration") != 0)
 		return complain("%s: its rate is %.80s, and %.80s in %s; expected the same rate",
 				d->new.path, new, old, d->old.path);
-	printf("! rates were calibrated, and differ: %.80s a second, and now %.80s; latencies "
-	       "compare badly\n",
+	printf("! calibrated rates differ: %.80s per second before, %.80s now; latencies are hard "
+	       "to compare\n",
 	       old, new);
 	return EXIT_DONE;
 }
@@ -177,7 +175,7 @@ static int match(const struct diff *d)
 	return EXIT_DONE;
 }
 
-/* ---- what is said above the table ---- */
+/* ---- the lines above the table ---- */
 
 static const char *environment(const struct bench_file *file, const char *key)
 {
@@ -321,12 +319,12 @@ static const char *print_alone(const struct bench_file *file, const struct bench
 	return first;
 }
 
-/* Whether --fail-above is kept. A check that cannot fail has not been made. */
+/* Apply --fail-above. It is an error if nothing could be checked. */
 static int judge(const struct diff *d)
 {
 	if (d->untold == d->compared)
-		return complain("--fail-above: no figure has the repetitions to be judged by; "
-				"expected four in each file");
+		return complain("--fail-above: no figure has enough repetitions; expected four in "
+				"each file");
 	printf("%u worse by more than %g %%\n", d->worse, d->fail_above_pct);
 	if (d->worse)
 		return EXIT_FAILED;

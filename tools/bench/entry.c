@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * entry.c: the entries of "benchmarks", each a repetition or an aggregate,
- * sorted into results, figures and samples. Keys that nobody knows are counters if
- * they are numbers, and passed over if they are not.
+ * entry.c: reads the entries of "benchmarks", each a repetition or an aggregate, into
+ * results, figures and samples. Unknown keys are counters if their values are numbers;
+ * otherwise they are ignored.
  */
 #include <math.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 #include "tools/bench/read.h"
 #include "tools/bench/stats.h"
 
-/* More than any run has; they keep a hostile file from taking all day. */
+/* No real run has more. The limits keep a hostile file from taking very long. */
 #define RESULTS_MAX 4096
 #define FIGURES_MAX 256
 /* Sums and ratios of what is below stay far from infinity. */
@@ -446,7 +446,7 @@ int bench_entries_read(struct bench_reader *r, const json_t *list)
 		if (read_entry(r, entry, i) < 0)
 			return -1;
 	if (r->file->result_count == 0)
-		return bench_refuse(r, "benchmarks: it is empty, nothing was measured");
+		return bench_refuse(r, "benchmarks: expected at least one entry");
 	qsort(r->file->results, r->file->result_count, sizeof(r->file->results[0]), by_place);
 	for (i = 0; i < r->file->result_count; i++)
 		finish(&r->file->results[i], open);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * env.c: the machine, as far as it says anything of itself: what somebody
- * needs who wonders why it was faster elsewhere. What is not known is left out.
+ * env.c: describes the machine, to explain why results differ from those of another one.
+ * Unknown values are left out.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -150,7 +150,7 @@ static void add_cpus(struct bench *b)
 	add_number(b, "cpus_allowed", by_affinity);
 	if (weir_cpus_allowed() < by_affinity) {
 		snprintf(text, sizeof(text), "%u CPUs", weir_cpus_allowed());
-		bench_warn(b, "a CPU quota of about %s is in force: it stops the server at times",
+		bench_warn(b, "a CPU quota of about %s is in force: it may throttle the server",
 			   text);
 		add_text(b, "cpu_quota", text);
 	} else {
@@ -196,7 +196,7 @@ static double own_seconds(void)
 	       seconds_of(children.ru_utime) + seconds_of(children.ru_stime);
 }
 
-/* Who else ran meanwhile: a hypervisor's other guests, and this machine's other processes. */
+/* CPU time during the run that other virtual machines and other processes took. */
 static void add_disturbance(struct bench *b)
 {
 	struct bench_times now;
@@ -213,7 +213,7 @@ static void add_disturbance(struct bench *b)
 	if (steal_pct > STEAL_WARN_PCT)
 		bench_warn(b, "%.1f %% of the CPU time was stolen by the hypervisor", steal_pct);
 	if (others_pct > OTHERS_WARN_PCT)
-		bench_warn(b, "other processes took %.0f %% of the CPU time: not a quiet machine",
+		bench_warn(b, "other processes took %.0f %% of the CPU time: the machine was busy",
 			   others_pct);
 }
 
@@ -236,7 +236,7 @@ void bench_env_begin(struct bench *b)
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		add_number(b, "descriptor_limit", (double)limit.rlim_max);
 	if (!BENCH_RELEASE)
-		bench_warn(b, "built as %s: not what anybody runs", BENCH_BUILD_TYPE);
+		bench_warn(b, "this is a %s build; measure a release build", BENCH_BUILD_TYPE);
 	read_times(&b->times);
 }
 

@@ -13,7 +13,7 @@
 
 #define FILE_LEN_MAX (256u << 20)
 
-/* ---- saying no ---- */
+/* ---- errors ---- */
 
 int bench_refuse(struct bench_reader *r, const char *fmt, ...)
 {
@@ -23,7 +23,7 @@ int bench_refuse(struct bench_reader *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(r->why + used, BENCH_WHY_LEN - used, fmt, ap);
 	va_end(ap);
-	/* The file's own words may be among them: one line, whatever they are. */
+	/* The message may contain text from the file, so control characters are replaced. */
 	for (char *at = r->why; *at; at++)
 		if ((unsigned char)*at < 0x20 || *at == 0x7f)
 			*at = '?';
@@ -286,7 +286,7 @@ int bench_file_parse(const char *path, const char *text, size_t len, struct benc
 	*file = (struct bench_file){ .path = path };
 	why[0] = '\0';
 	if (only_blanks(text, len))
-		return bench_refuse(&r, "it is empty");
+		return bench_refuse(&r, "the file is empty");
 	copy = with_nulls(text, len, &len);
 	file->root = json_loadb(copy, len, JSON_REJECT_DUPLICATES, &error);
 	free(copy);

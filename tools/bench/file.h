@@ -12,9 +12,9 @@
  * Google Benchmark every run name is a result, fam/a/b of the group fam and the
  * series a/b.
  *
- * Reading refuses what is not such a file, and says where: line and column when it
- * is no JSON, benchmarks[3].real_time when it is JSON of another shape. What it
- * accepts holds finite numbers only; NAN stands for what the file does not say.
+ * Other files are rejected with the place of the error: line and column for invalid JSON, or
+ * a path such as benchmarks[3].real_time. In an accepted file all numbers are finite; NAN
+ * stands for values that the file does not have.
  */
 #ifndef TOOLS_BENCH_FILE_H
 #define TOOLS_BENCH_FILE_H
@@ -84,8 +84,8 @@ struct bench_file {
 };
 
 /*
- * 0, or -1 with a sentence in why, which begins with the path. The file is freed by
- * bench_file_free in either case.
+ * Returns 0, or -1 with a message in why, which begins with the path. In both cases the caller
+ * calls bench_file_free.
  */
 int bench_file_read(const char *path, struct bench_file *file, char why[BENCH_WHY_LEN]);
 /* The same for text that is in memory already. */

@@ -2,14 +2,14 @@
 /*
  * load.c: the threads of the load and their schedule.
  *
- * The times at which the requests of an open loop are to begin are drawn from the
- * seed and from nothing that the server does. A client that waits for its time lies
- * in a heap; one that waits for an answer does not, and what it has missed
- * meanwhile begins as soon as it may, with the time at which it should have.
+ * The start times of an open loop's requests follow from the seed and do not depend on
+ * the server. A client that waits for its next start time is in a heap. One that waits for
+ * an answer is not: requests that it missed in the meantime start as soon as possible,
+ * and are measured from their scheduled times.
  *
- * A thread with a CPU of its own never sleeps: no answer waits for it to wake up,
- * and the server pays for no wake-up. What it spun in vain is not counted as its
- * CPU time.
+ * A thread with its own CPU never sleeps, so that no answer waits for it to wake up, and
+ * the server spends no time on wake-ups. Time spent in polls without events does not count
+ * as its CPU time.
  */
 #include <errno.h>
 #include <math.h>
@@ -24,9 +24,9 @@
 #include "tools/bench/load.h"
 
 #define EVENTS 256
-/* A look for events takes less; the rest of a longer one was somebody else's CPU time. */
+/* A poll for events takes less than this; if one takes longer, another process had the CPU. */
 #define LOOK_NS (5 * WEIR_USEC)
-/* How long answers are waited for behind the end, where there are some. */
+/* How long to wait for answers after the end, if there were some before. */
 #define GRACE_NS WEIR_SEC
 
 /* ---- the heap of those that wait for their time ---- */
@@ -164,7 +164,7 @@ static uint64_t thread_cpu_ns(void)
 	return (uint64_t)ts.tv_sec * WEIR_SEC + (uint64_t)ts.tv_nsec;
 }
 
-/* A server that has answered nothing yet hangs, or has had no CPU: it gets the time to show which. */
+/* A server that has not answered yet hangs, or had no CPU; it gets more time to show which. */
 static uint64_t last_ns(const struct load_thread *t)
 {
 	bool any = t->rec->done + t->rec->done_late > 0;
@@ -349,14 +349,14 @@ static struct load *load_new(const struct load_plan *plan)
 	return load;
 }
 
-/* A load that cannot start its threads is not worth a way out: it ends the program. */
+/* If a thread of the load cannot be started, the program ends. */
 static void start_thread(struct load_thread *t)
 {
 	int error = pthread_create(&t->thread, NULL, thread_main, t);
 
 	if (error == 0)
 		return;
-	bench_say("no thread for the load: %s", strerror(error));
+	bench_say("cannot start a thread for the load: %s", strerror(error));
 	exit(1);
 }
 

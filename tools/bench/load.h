@@ -5,9 +5,9 @@
  *
  *	bench_load_new ──► all are connected ──► bench_load_go ──► bench_load_finish
  *
- * Open loop: each connection has its own arrivals, fixed beforehand, and what comes while an
- * answer is still out waits and is counted from when it was to begin. Closed loop: each sends
- * again as soon as it may.
+ * Open loop: each connection has arrival times that are fixed in advance. A request that is due
+ * while an answer is outstanding waits, and is measured from its scheduled time. Closed loop: each
+ * connection sends again as soon as it has its answer.
  */
 #ifndef TOOLS_BENCH_LOAD_H
 #define TOOLS_BENCH_LOAD_H
@@ -31,7 +31,7 @@ struct load_plan {
 	const cpu_set_t *cpus;		/* NULL: not pinned */
 };
 
-/* One connection. Those that the server makes, as a proxy, have no requests: what comes goes back. */
+/* One connection. A connection that a proxy makes has no requests: it only echoes. */
 struct load_client {
 	int fd;				/* -1: closed */
 	bool upstream;
@@ -80,8 +80,9 @@ struct load {
 /* Connect them all. 0; or a negative errno, and nothing left behind. */
 int bench_load_new(const struct load_plan *plan, struct load **ret_load);
 /*
- * Let them run: the schedule begins at start_ns, which is now or just before, what is counted at
- * begin_ns; behind end_ns answers are waited for up to a second, the first one for patience_ns.
+ * Run the load: the schedule begins at start_ns, which is now or just before, and the measurement
+ * at begin_ns. After end_ns, it waits for answers for up to a second, for the first one
+ * patience_ns.
  */
 void bench_load_go(struct load *load, uint64_t start_ns, uint64_t begin_ns, uint64_t end_ns);
 /* Wait for the end and take the figures. After go. Frees it. */

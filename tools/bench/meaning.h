@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meaning.h: what is known of the figures by their keys: what to call them, in
- * which unit, and which way is better. One table; a key that is not in it is shown
- * as a plain number of which nobody knows which way is better.
+ * meaning.h: the name and the unit of each figure, by its key, and whether more or less is
+ * better. An unknown key is shown as a plain number without a better direction.
  */
 #ifndef TOOLS_BENCH_MEANING_H
 #define TOOLS_BENCH_MEANING_H

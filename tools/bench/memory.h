@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.h: memory of the report and the comparison, whose only answer to
- * having none is to say so and end.
+ * memory.h: memory for the report and the comparison. If there is none, the functions
+ * print a message and end the program.
  */
 #ifndef TOOLS_BENCH_MEMORY_H
 #define TOOLS_BENCH_MEMORY_H

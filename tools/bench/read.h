@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * read.h: what the two halves of the reader of result files share. The only
- * place, with file.c and entry.c, that knows the JSON library.
+ * read.h: what the two parts of the reader of result files share. Only this header, file.c
+ * and entry.c use the JSON library.
  */
 #ifndef TOOLS_BENCH_READ_H
 #define TOOLS_BENCH_READ_H
@@ -17,7 +17,7 @@ struct bench_reader {
 	char *why;		/* BENCH_WHY_LEN */
 };
 
-/* Both leave the sentence in why and return -1. */
+/* Both store a message in why and return -1. */
 int WEIR_PRINTF(2, 3) bench_refuse(struct bench_reader *r, const char *fmt, ...);
 int bench_refuse_type(struct bench_reader *r, const char *where, const char *key,
 		      const char *wanted, const json_t *found);

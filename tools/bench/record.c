@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * record.c: what a thread of the load, or a worker of a server without one,
- * notes of its requests. The rate counts what ended in the measurement; the latency
- * is that of what was to begin in it, however late that ended: a stall delays the
- * answers of all who were to come meanwhile, and is seen in each of them.
+ * record.c: the measurements of a thread of the load, or of a server's worker if there is
+ * no load. The rate counts requests that ended during the measurement. The latency is
+ * that of requests that were scheduled to start during it, however late they ended: so a
+ * stall is visible in every request that it delayed.
  */
 #include <string.h>
 #include <time.h>

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report.c: `weir bench report`: reads the files, and has the page written. All
- * input is read before the output is opened, so that bad input leaves
- * an older report as it is.
+ * report.c: `weir bench report` reads the files and writes the page. All input is read
+ * before the output is opened, so that invalid input leaves an older report unchanged.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -21,7 +20,7 @@ struct report_config {
 
 static const struct option_spec specs[] = {
 	{ "output", OPTION_TEXT, offsetof(struct report_config, output), 0, 0, NULL, "FILE",
-	  "where the page goes, - for standard output; also -o FILE" },
+	  "output file, - for standard output; also -o FILE" },
 };
 
 #define SPECS (sizeof(specs) / sizeof(specs[0]))
@@ -29,13 +28,11 @@ static const struct option_spec specs[] = {
 static void help(void)
 {
 	puts("usage: weir bench report FILE... -o report.html\n\n"
-	     "One page, complete in itself, from result files: of weir bench (--json) and of "
-	     "Google\n"
-	     "Benchmark (--benchmark_out), several side by side. The first file is what the "
-	     "others\n"
-	     "are compared with.\n");
+	     "Makes one self-contained page from result files of weir bench (--json) and of\n"
+	     "Google Benchmark (--benchmark_out). Several files are shown side by side, and\n"
+	     "compared with the first.\n");
 	options_help(specs, SPECS);
-	puts("\nexit code: 0 written, 1 it could not be written, 2 bad usage or input");
+	puts("\nexit code: 0 written, 1 it could not be written, 2 invalid usage or input");
 }
 
 /* ---- the command ---- */
@@ -77,7 +74,7 @@ static int report_files(char **paths, unsigned count, const char *output)
 	return code;
 }
 
-/* "-o" is what everybody types; options.c knows two dashes. */
+/* Replace "-o" by "--output", because options.c supports only two dashes. */
 static void long_names(int argc, char **argv)
 {
 	static char output[] = "--output";
@@ -107,7 +104,7 @@ int bench_report_main(int argc, char **argv)
 			snprintf(why, sizeof(why), "%d files; expected no more than %d",
 				 arguments, REPORT_FILES_MAX);
 		else if (!cfg.output)
-			snprintf(why, sizeof(why), "expected -o FILE: where the page goes");
+			snprintf(why, sizeof(why), "expected -o FILE for the output");
 	}
 	if (*why) {
 		fprintf(stderr, "weir bench report: %s\n", why);

@@ -24,7 +24,7 @@ static void names_of_files(FILE *out, const struct report_view *view)
 	fputs("</p>\n", out);
 }
 
-/* A warning, or why a backend did not run; one text, whoever has it. */
+/* A warning, or why a backend did not run. */
 struct remark {
 	const char *about;		/* NULL: the run */
 	const char *text;
@@ -170,7 +170,7 @@ static void environment_values(FILE *out, const struct report_view *view, const 
 	fputs("</div>\n", out);
 }
 
-/* What is about the file and not about the machine. */
+/* Whether a key describes the machine, and not the file. */
 static bool is_environment(const char *key)
 {
 	return strcmp(key, "executable") != 0 && strcmp(key, "json_schema_version") != 0;
@@ -208,13 +208,12 @@ static void top(FILE *out, const struct report_view *view)
 
 static void bottom(FILE *out)
 {
-	fputs("<footer><p>Bars and figures are medians over the repetitions, each of which is a "
-	      "dot; "
-	      "a whisker is the 95 % bootstrap interval of the median. p is of the two-sided "
-	      "Mann-Whitney U test between the repetitions; \342\211\210 and \"no measurable "
-	      "difference\" stand where p is 0.05 or more, or the difference is within the noise "
-	      "floor that the same program showed against itself. With many figures, one in twenty "
-	      "differs by chance.</p><p>Written by weir ",
+	fputs("<footer><p>Bars and figures are medians over the repetitions; each dot is a "
+	      "repetition, and a whisker is the 95 % bootstrap interval of the median. p is the "
+	      "result of a two-sided Mann-Whitney U test between the repetitions. \342\211\210 "
+	      "and \"no measurable difference\" mean that p is 0.05 or more, or that the "
+	      "difference is within the noise floor, which the same program showed against "
+	      "itself. About one figure in twenty differs by chance.</p><p>Written by weir ",
 	      out);
 	svg_escape(out, weir_version());
 	fputs(".</p></footer>\n</body></html>\n", out);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * result.c: from repetitions to what may be said: merged histograms, medians,
- * differences against the reference with their p values, the noise floor, and the
- * verdict. Of every figure that is compared, less is better.
+ * result.c: computes the results from the repetitions: merged histograms, medians,
+ * differences from the reference with p values, the noise floor, and the verdicts. For
+ * every compared figure less is better.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -46,7 +46,7 @@ static bool merge(struct bench_row *row)
 	return true;
 }
 
-/* What two runs of the same differ by: as far as the interval of that difference goes. */
+/* The noise floor: the bound of the interval of the difference between the two A/A runs. */
 static void find_noise(struct bench *b, enum bench_metric metric)
 {
 	double a[BENCH_REPS_MAX], z[BENCH_REPS_MAX];
@@ -90,7 +90,7 @@ bool bench_judge(struct bench *b)
 		if (!merge(&b->rows[i]))
 			return false;
 		if (b->rows[i].client_bound)
-			bench_warn(b, "%s is client-bound: the load could not do more, or was late",
+			bench_warn(b, "%s is client-bound: the load was at its limit, or late",
 				   b->backends[i].label);
 	}
 	for (enum bench_metric metric = 0; metric <= BENCH_P999; metric++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run.c: one repetition: a fresh server process, the load against it, and
- * what both have counted between the beginning and the end of the measurement.
+ * run.c: one repetition: a new server process, the load against it, and the figures of
+ * both for the time of the measurement.
  */
 #include <errno.h>
 #include <math.h>
@@ -14,14 +14,14 @@
 #include "tools/bench/load.h"
 #include "tools/common/command.h"
 
-/* A generator that is busier, or later by more of a period, is what was measured. */
+/* If the load is busier than this, or later by more of a period, the row is client-bound. */
 #define BUSY_MAX 0.9
 #define LAG_MAX 0.01
 
-/* A server that has not answered anything by then hangs: a guard, however busy the machine is. */
+/* If the server has answered nothing after this time, it hangs. This only guards against hangs. */
 #define PATIENCE_NS (10 * WEIR_SEC)
 
-/* So often at most, when the load or the server is kept from its CPU for all of a measurement. */
+/* How often a repetition is tried if the load or the server had no CPU during a measurement. */
 #define TRIES 3
 
 struct repetition {
@@ -49,7 +49,7 @@ static void sleep_until(uint64_t ns)
 
 /* ---- addresses ---- */
 
-/* One that nobody had: a kernel may take its time to close what a server had that has ended. */
+/* A free address. It must be new, because the kernel may still hold the last server's port. */
 static void free_address(const struct repetition *r, struct weir_addr *ret_addr)
 {
 	static unsigned number;
@@ -174,7 +174,10 @@ static double quantile_or_none(const struct weir_histogram *h, double share)
 static void server_figures(const struct repetition *r, double *value)
 {
 	const struct server_mark *a = &r->from, *z = &r->to;
-	/* The marks are a few microseconds off the measurement: count what was answered in theirs. */
+	/*
+	 * The marks are a few microseconds off the measurement, so scale the requests to their
+	 * time.
+	 */
 	double requests = (double)r->rec.done * (double)(z->now_ns - a->now_ns) / (double)r->run_ns;
 	double waits = (double)(z->waits - a->waits);
 
@@ -267,7 +270,10 @@ static int fail(const struct repetition *r, const char *what, int rc)
 	return EXIT_FAILED;
 }
 
-/* A hang, whose requests are still under way; or a machine that had no time, which may be asked again. */
+/*
+ * No request was answered during the measurement. Either the server hangs, and its requests are
+ * still in flight; or the machine was too busy, and the repetition may be tried again.
+ */
 static int nothing_done(struct repetition *r)
 {
 	r->late = r->load && bench_record_is_late(&r->rec);
@@ -275,9 +281,9 @@ static int nothing_done(struct repetition *r)
 		return fail(r, "no request was answered",
 			    r->rec.first_error ? r->rec.first_error : -ETIMEDOUT);
 	if (r->tries_left == 0)
-		return fail(r, "requests were answered behind each measurement, never in it",
+		return fail(r, "all requests were answered after the measurement, none during it",
 			    -ETIMEDOUT);
-	bench_warn(r->b, "%s: measured again, for all answers came behind the measurement",
+	bench_warn(r->b, "%s: measured again, because all answers came after the measurement",
 		   r->backend->label);
 	return 0;
 }
@@ -290,7 +296,7 @@ static int finish(struct repetition *r, struct bench_rep *ret_rep)
 			   weir_strerror(r->rec.first_error));
 	if (r->rec.unanswered)
 		bench_warn(r->b,
-			   "%s: requests were left unanswered: the rate is more than it can do",
+			   "%s: requests were left unanswered: the rate is too high for it",
 			   r->backend->label);
 	if (r->rec.done == 0)
 		return nothing_done(r);
@@ -323,7 +329,7 @@ static int attempt(struct repetition *r, struct bench_rep *ret_rep)
 	int code = run(r, ret_rep);
 
 	if (r->child.pid > 0 && !bench_child_end(&r->child) && code == 0) {
-		bench_say("%s: the server did not end in order", r->backend->label);
+		bench_say("%s: the server process did not exit normally", r->backend->label);
 		code = EXIT_FAILED;
 	}
 	if (r->upstream_fd >= 0)

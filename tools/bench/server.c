@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * server.c: the server process: a runtime on the backend under test, and a
- * main thread that sleeps in a read until its parent wants something, so that what
- * the process uses is what the runtime uses.
+ * server.c: the server process: a runtime on the backend under test. The main thread
+ * sleeps in a read until its parent sends an order, so the CPU time of the process is
+ * that of the runtime.
  */
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -74,7 +74,7 @@ static struct server_mark take_mark(const struct server *s)
 	struct weir_worker_metrics worker = WEIR_WORKER_METRICS_INIT;
 	struct rusage usage;
 
-	/* The process's clock has the kernel's threads for it, a ring's workers, as well. */
+	/* The clock of the process also includes the kernel threads that work for its rings. */
 	mark.cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
 		mark.switches = (uint64_t)(usage.ru_nvcsw + usage.ru_nivcsw);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stats.h: what may be said of a few repetitions: the robust figures (median,
- * MAD), how sure they are (bootstrap interval), and whether two sets differ (rank
- * test). No normal distribution is assumed of anything measured. Pure functions;
- * an unsorted array stays as it is.
+ * stats.h: statistics of a few repetitions: robust figures (median, MAD), their
+ * uncertainty (bootstrap interval), and whether two sets differ (rank test). No function
+ * assumes a normal distribution, and none changes its input arrays.
  *
  * Sources: MAD: Hampel 1974, "The influence curve and its role in robust estimation".
  * Bootstrap: Efron 1979, "Bootstrap methods: another look at the jackknife" (percentile
@@ -49,7 +48,7 @@ struct stats_interval stats_difference_interval(const double *a, unsigned a_len,
  */
 double stats_mann_whitney(const double *a, unsigned a_len, const double *b, unsigned b_len);
 
-/* Numbers that look random, from a seed that moves on: Vigna's splitmix64. */
+/* Pseudo-random numbers: Vigna's splitmix64; updates the seed. */
 uint64_t stats_random(uint64_t *seed);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * table.c: the report for people: a head that says under which conditions, the
- * warnings, a line for each backend; and the progress bar.
+ * table.c: the report on the terminal: the conditions, the warnings, a line for each
+ * backend; and the progress bar.
  */
 #include <math.h>
 #include <string.h>

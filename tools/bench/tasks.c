@@ -8,7 +8,7 @@
 
 #include "tools/bench/child.h"
 
-/* Of the tasks that are spawned, one in so many is timed: two clock reads would cost as much. */
+/* One in this many spawned tasks is timed, because two clock reads cost as much as a spawn. */
 #define SPAWN_SAMPLE 16
 
 /* ---- echo ---- */
