@@ -71,10 +71,10 @@ START_TEST(guards_that_cost_a_mapping)
 {
 	says.guard = -EINVAL;
 	put("/proc/sys/vm/max_map_count", "65530\n");
-	expect_now("kernel.guards", DOCTOR_INFO, "32765 fibers",
+	expect_now("kernel.guards", DOCTOR_INFO, "16382 fibers",
 		   "sysctl -w vm.max_map_count=1048576");
 	put("/proc/sys/vm/max_map_count", "1048576\n");
-	expect_now("kernel.guards", DOCTOR_INFO, "524288 fibers", "");
+	expect_now("kernel.guards", DOCTOR_INFO, "262144 fibers", "");
 }
 END_TEST
 

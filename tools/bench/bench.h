@@ -33,7 +33,7 @@
 #define BENCH_BACKENDS_MAX 16
 #define BENCH_REPS_MAX 99
 #define BENCH_WORKERS_MAX 64
-#define BENCH_CPUS_TEXT 128	/* of a set of CPUs for the server */
+#define BENCH_CPUS_TEXT 128	/* the longest --cpus, with its NUL */
 #define BENCH_SLICES 50
 /* A percentile is reported if at least this many samples are beyond it. */
 #define BENCH_TAIL_SAMPLES 100
@@ -64,9 +64,9 @@ enum bench_arrivals {
 struct bench_workload_info {
 	const char *name;
 	const char *summary;
-	bool sockets;			/* there is a load outside the server */
+	bool sockets;			/* it needs a load outside the server */
 	bool closed_only, open_only;
-	bool closed;			/* unless a rate is given */
+	bool closed;			/* a closed loop unless a rate is given */
 	uint64_t conns, size, depth, rate; /* defaults; conns: or tasks */
 };
 
@@ -75,17 +75,17 @@ struct bench_config {
 	const char *json;
 	const char *pin;
 	uint64_t conns, size, depth, rate, time_ns, warmup_ns, reps, workers, seed;
-	struct place_options where;	/* of the server's workers */
+	struct place_options where;	/* for the server's workers */
 	unsigned transport, arrivals;
 	bool closed, aa, no_progress;
 	enum bench_workload workload;
 };
 
-/* A backend of the plan. The A/A twin is one too. */
+/* A backend to be measured. With --aa, the second run of the reference is one too. */
 struct bench_backend {
 	char name[96];			/* what the runtime is asked for, options and all */
-	char label[104];		/* what the report calls it */
-	char reason[160];		/* why it cannot run; "" when it can */
+	char label[104];		/* its name in the report */
+	char reason[160];		/* why it cannot run; "" if it can */
 };
 
 /* Figures of a repetition. NAN: not known. */
@@ -117,16 +117,16 @@ enum bench_metric {
 /* The measurements of one thread. For a thread of the server, they are in shared memory. */
 struct bench_record {
 	uint64_t begin_ns, end_ns;	/* of the measurement, monotonic */
-	uint64_t done;			/* requests that ended in it */
-	uint64_t done_late;		/* and behind it */
+	uint64_t done;			/* requests that ended during it */
+	uint64_t done_late;		/* requests that ended after it */
 	uint64_t errors, unanswered;
-	uint64_t stuck;			/* under way when all waiting for answers was over */
+	uint64_t stuck;			/* requests still in flight when waiting ended */
 	uint64_t cpu_ns, idle_ns;	/* of the thread in it; idle: spinning in vain */
 	int first_error;
-	struct weir_histogram latency;	/* of those that were to begin in it, from then */
-	struct weir_histogram service;	/* the same, from when they did begin */
-	struct weir_histogram lag;	/* from one to the other, where no answer was in the way */
-	struct weir_histogram slices[BENCH_SLICES]; /* latency, by when they were to begin */
+	struct weir_histogram latency;	/* from the scheduled start, if that is during it */
+	struct weir_histogram service;	/* the same from the actual start */
+	struct weir_histogram lag;	/* between the two, if no answer was outstanding */
+	struct weir_histogram slices[BENCH_SLICES]; /* latency, by scheduled start */
 };
 
 struct bench_slice {
@@ -142,11 +142,11 @@ struct bench_rep {
 	struct bench_slice slices[BENCH_SLICES];
 };
 
-/* All of a backend, and how it stands against the reference. */
+/* The results of a backend, and its comparison with the reference. */
 struct bench_row {
 	struct bench_rep *reps;		/* in the order in which they ran */
 	unsigned reps_len;
-	bool client_bound;		/* in one at least */
+	bool client_bound;		/* in at least one repetition */
 	struct weir_histogram *latency; /* of all */
 	double difference_pct[BENCH_P999 + 1], p_value[BENCH_P999 + 1]; /* NAN: none */
 	const char *verdict[BENCH_P999 + 1];
@@ -166,7 +166,7 @@ struct bench_env_entry {
 	double number;
 };
 
-/* What the machine's CPUs have done since it started, in seconds. */
+/* CPU times of the machine since boot, in seconds. */
 struct bench_times {
 	double all, busy, steal;
 };
@@ -174,7 +174,7 @@ struct bench_times {
 #define BENCH_ENV_MAX 24
 #define BENCH_WARNINGS_MAX 16
 
-/* The whole run: the plan, and then the results. */
+/* The whole run: the configuration, and then the results. */
 struct bench {
 	struct bench_config cfg;
 	int json_fd;			/* a FIFO for the results, kept open; 0: none */

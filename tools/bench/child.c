@@ -56,7 +56,7 @@ static int spawn(struct bench_child *child)
 	return child->pid < 0 ? -EAGAIN : 0;
 }
 
-/* One packet of exactly len bytes. */
+/* Receive one packet of exactly len bytes. */
 static int receive(struct bench_child *child, void *packet, size_t len)
 {
 	struct pollfd p = { .fd = child->fd, .events = POLLIN };

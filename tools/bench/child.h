@@ -91,11 +91,11 @@ struct bench_tasks {
 	struct spawner *spawners;	/* that were started */
 };
 
-/* Start what the workload wants there before a load: a listener and who accepts. [worker] fiber */
+/* Before the load: open the workload's listener and start accepting. [worker] on a fiber */
 int bench_tasks_open(void *tasks);
-/* Start what the server does by itself: timers, spawning. [worker] fiber */
+/* Start the workloads without a load: timers, spawning. [worker] on a fiber */
 int bench_tasks_begin(void *tasks);
-/* When nothing runs any more: of a spawner that was aborted the tasks go on for a moment. */
+/* Call it when no task is left: tasks of an aborted spawner run on for a moment. */
 void bench_tasks_fini(struct bench_tasks *tasks);
 
 #endif

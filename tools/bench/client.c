@@ -81,8 +81,8 @@ static void fail(struct load_thread *t, struct load_client *c, int error)
 	t->rec->errors++;
 	if (t->rec->first_error == 0)
 		t->rec->first_error = error;
-	t->under_way -= c->under_way;
-	c->under_way = 0;
+	t->in_flight -= c->in_flight;
+	c->in_flight = 0;
 	c->out_left = 0;
 	bench_client_close(c);
 	if (t->load->plan.reconnect)
@@ -112,12 +112,12 @@ void bench_client_start(struct load_thread *t, struct load_client *c, uint64_t i
 	const struct load_plan *plan = &t->load->plan;
 	int rc = 0;
 
-	c->ring[(c->first + c->under_way) % plan->depth] =
+	c->ring[(c->first + c->in_flight) % plan->depth] =
 		(struct load_request){ intended_ns, now };
-	c->under_way++;
-	t->under_way++;
+	c->in_flight++;
+	t->in_flight++;
 	c->out_left += plan->request_bytes;
-	if (c->under_way == 1)
+	if (c->in_flight == 1)
 		c->in_left = plan->answer_bytes;
 	if (plan->reconnect)
 		rc = bench_client_open(t, c);
@@ -138,8 +138,8 @@ static void answered(struct load_thread *t, struct load_client *c)
 	bench_record_done(t->rec, 1, now);
 	bench_record_latency(t->rec, request.intended_ns, request.start_ns, now);
 	c->first = (c->first + 1) % (uint32_t)plan->depth;
-	c->under_way--;
-	t->under_way--;
+	c->in_flight--;
+	t->in_flight--;
 	c->in_left = plan->answer_bytes;
 	if (plan->reconnect)
 		close_now(c);
@@ -152,7 +152,7 @@ static bool take(struct load_thread *t, struct load_client *c, size_t len)
 	size_t some;
 
 	for (; len > 0; len -= some) {
-		if (c->under_way == 0)
+		if (c->in_flight == 0)
 			return false;
 		some = len < c->in_left ? len : c->in_left;
 		c->in_left -= some;
@@ -230,7 +230,7 @@ void bench_client_event(struct load_thread *t, struct load_client *c, uint32_t e
 		rc = flush(c);
 	if (rc == 0)
 		return;
-	/* The proxy may close its side when it likes. */
+	/* The proxy may close its side at any time. */
 	if (c->upstream)
 		bench_client_close(c);
 	else

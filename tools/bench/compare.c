@@ -83,7 +83,7 @@ static enum bench_verdict direction(enum bench_better better, double change_pct)
 	return (change_pct < 0) == (better == BENCH_LOWER) ? BENCH_BETTER : BENCH_WORSE;
 }
 
-/* The sizes alone. */
+/* Compare only the medians, without a test. */
 static struct bench_comparison sizes(const struct bench_figure *old,
 				     const struct bench_figure *new)
 {

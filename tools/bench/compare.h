@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * compare.h: whether two sets of repetitions of the same thing differ, and
- * which is better. What the report and `weir bench diff` say about two figures, they
- * say through this.
+ * compare.h: whether two sets of repetitions of the same benchmark differ, and which one
+ * is better. The report and `weir bench diff` both use it.
  */
 #ifndef TOOLS_BENCH_COMPARE_H
 #define TOOLS_BENCH_COMPARE_H
@@ -35,7 +34,7 @@ struct bench_comparison {
 struct bench_comparison bench_compare(const struct bench_figure *old,
 				      const struct bench_figure *new, double floor_pct);
 
-/* The same as the file has it, where it has it; old is the reference in that file. */
+/* The same from values stored in the file, if it has them; old is the reference in that file. */
 struct bench_comparison bench_compare_given(const struct bench_file *file,
 					    const struct bench_figure *old,
 					    const struct bench_figure *new);

@@ -18,7 +18,7 @@
 /* No real run has more. The limits keep a hostile file from taking very long. */
 #define RESULTS_MAX 4096
 #define FIGURES_MAX 256
-/* Sums and ratios of what is below stay far from infinity. */
+/* With this limit, sums and ratios stay far from infinity. */
 #define VALUE_MAX 1e24
 
 /* One entry, once its head is read. */
@@ -57,7 +57,7 @@ static struct bench_figure *figure_for(struct bench_reader *r, struct entry *e, 
 	return figure;
 }
 
-/* "BM_echo/backend:epoll/conns:64": what is around the backend, and the backend. */
+/* Split "BM_echo/backend:epoll/conns:64" into the backend and the rest. */
 static void split_backend(struct bench_result *result, const char *backend)
 {
 	size_t before = (size_t)(backend - result->name);
@@ -78,7 +78,7 @@ static void split_family(struct bench_result *result)
 	result->series = bench_copy(rest, strlen(rest));
 }
 
-/* What the entry says of its place, else the n-th that came. */
+/* The order of an entry: its repetition_index, or else its position. */
 static unsigned long long order_of(const struct entry *e, size_t n)
 {
 	json_int_t family = json_integer_value(json_object_get(e->json, "family_index"));
@@ -97,7 +97,7 @@ static int result_for(struct bench_reader *r, struct entry *e)
 	struct bench_result *result;
 	const char *backend;
 
-	/* From the end: the entries of one result stand together. */
+	/* Search from the end, because the entries of a result are usually adjacent. */
 	for (size_t i = file->result_count; i-- > 0;) {
 		e->result = &file->results[i];
 		if (strncmp(e->result->name, e->run_name, len) == 0 && !e->result->name[len])
@@ -121,7 +121,7 @@ static int result_for(struct bench_reader *r, struct entry *e)
 
 /* ---- the head of an entry ---- */
 
-/* entry.key, which has to be a string; fallback (if there is one) where it is not there. */
+/* entry.key, which must be a string; if it is missing, fallback, unless that is NULL. */
 static int text(struct bench_reader *r, const struct entry *e, const char *key,
 		const char *fallback, const char **ret_text)
 {
@@ -149,7 +149,7 @@ static int read_unit(struct bench_reader *r, struct entry *e)
 	return bench_refuse(r, "%s.time_unit: '%.20s': expected ns, us, ms or s", e->where, name);
 }
 
-/* Of a file of weir bench: …/backend:NAME/…/METRIC. */
+/* Read the metric from a run name of weir bench: …/backend:NAME/…/METRIC. */
 static int read_metric(struct bench_reader *r, struct entry *e)
 {
 	const char *backend = strstr(e->run_name, "/backend:"), *last = strrchr(e->run_name, '/');
@@ -189,7 +189,7 @@ static void add_sample(struct bench_figure *figure, double value)
 	figure->samples[figure->count++] = value;
 }
 
-/* A repetition's value; or what an aggregate says where there are no repetitions. */
+/* Store the value of a repetition, or of an aggregate if the file has no repetitions. */
 static int take(struct bench_reader *r, struct entry *e, const char *key, double value)
 {
 	struct bench_figure *figure = figure_for(r, e, key);
@@ -218,7 +218,7 @@ static int take_time(struct bench_reader *r, struct entry *e, const char *field,
 
 static bool is_counter(const char *key)
 {
-	/* Numbers that say which entry it is; and the weir key that repeats cpu_time. */
+	/* Numbers that are not counters: they identify the entry, or repeat cpu_time. */
 	static const char *const others[] = {
 		"family_index",	  "per_family_instance_index",
 		"repetitions",	  "repetition_index",
@@ -315,7 +315,7 @@ static int read_slices(struct bench_reader *r, struct entry *e, const json_t *li
 	return 0;
 }
 
-/* What the median says of one figure: its interval, and how it compares. */
+/* Read the interval and the comparison of a figure from its median entry. */
 static int read_judgement(struct bench_reader *r, struct entry *e, const json_t *weir,
 			  const char *field, const char *key)
 {
@@ -370,7 +370,7 @@ static int read_extra(struct bench_reader *r, struct entry *e)
 
 /* ---- all of them ---- */
 
-/* Google Benchmark's entry of a benchmark that failed. */
+/* Read Google Benchmark's entry of a failed benchmark. */
 static int read_error(struct bench_reader *r, struct entry *e)
 {
 	return text(r, e, "error_message", "it failed", &e->result->error);
@@ -383,7 +383,7 @@ static int read_entry(struct bench_reader *r, const json_t *json, size_t index)
 	snprintf(e.where, sizeof(e.where), "benchmarks[%zu]", index);
 	if (read_head(r, &e) < 0 || (!r->file->google && read_metric(r, &e) < 0))
 		return -1;
-	/* Of the aggregates, the two that can stand for the repetitions; the median comes later. */
+	/* Use only mean and median; the median comes later and replaces the mean. */
 	if (e.aggregate && strcmp(e.aggregate, "mean") != 0 && strcmp(e.aggregate, "median") != 0)
 		return 0;
 	if (result_for(r, &e) < 0)
@@ -412,7 +412,7 @@ static int by_place(const void *a, const void *b)
 	return strcmp(one->name, other->name);
 }
 
-/* In an open loop as many come as were asked for, and neither more nor less is better. */
+/* In an open loop the throughput is given, so neither more nor less is better. */
 static enum bench_better better(const char *key, bool open)
 {
 	enum bench_better better = bench_meaning(key)->better;
@@ -420,7 +420,7 @@ static enum bench_better better(const char *key, bool open)
 	return open && better == BENCH_HIGHER ? BENCH_NEITHER : better;
 }
 
-/* What follows from all repetitions. */
+/* Compute what needs all repetitions. */
 static void finish(struct bench_result *result, bool open)
 {
 	for (size_t i = 0; i < result->figure_count; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * file.c: see file.h. From bytes to a checked file: reads, parses, and
- * collects what stands in context. The entries are entry.c's.
+ * file.c: see file.h. It reads and parses the file and its context. entry.c reads the
+ * entries.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -60,7 +60,7 @@ int bench_refuse_type(struct bench_reader *r, const char *where, const char *key
 
 /* ---- context ---- */
 
-/* One line for a person: a string as it is, anything else as JSON. */
+/* A value as one line of text: a string unchanged, anything else as JSON. */
 static char *as_text(const json_t *value)
 {
 	char text[64];
@@ -95,7 +95,7 @@ static void add_scalars(struct bench_pair **pairs, size_t *count, json_t *object
 			add_pair(pairs, count, key, value);
 }
 
-/* object.key, which must be of a type if it is there. *ret_value is NULL if it is not. */
+/* object.key, which must have this type if it exists. *ret_value is NULL if it does not. */
 static int optional(struct bench_reader *r, const json_t *object, const char *where,
 		    const char *key, json_type type, json_t **ret_value)
 {
@@ -125,7 +125,7 @@ static int read_warnings(struct bench_reader *r, const json_t *list)
 	return 0;
 }
 
-/* The backends that were asked for and did not run. */
+/* Read the requested backends that did not run. */
 static int read_backends(struct bench_reader *r, const json_t *list)
 {
 	const char *name, *status, *reason;
@@ -214,7 +214,7 @@ static int read_context(struct bench_reader *r, const json_t *root)
 	return weir ? read_weir(r, weir) : 0;
 }
 
-/* ---- what Google Benchmark writes, and JSON does not have ---- */
+/* ---- NaN and infinity, which Google Benchmark writes although JSON lacks them ---- */
 
 /* The length of a NaN or infinity at the head of text, 0 if there is none. */
 static size_t no_number(const char *text, size_t len)
@@ -230,7 +230,7 @@ static size_t no_number(const char *text, size_t len)
 	return 0;
 }
 
-/* A copy with null for each that is not in a string: the spread of a counter that is 0 is one. */
+/* Copy the text with null for each of them outside strings; the cv of a 0 counter is NaN. */
 static char *with_nulls(const char *text, size_t len, size_t *ret_len)
 {
 	char *copy = bench_alloc(len + len / 3 + 1);

@@ -87,7 +87,7 @@ void bench_load_file(struct load_thread *t, struct load_client *c, uint64_t now)
 {
 	const struct load_plan *plan = &t->load->plan;
 
-	if (c->filed || c->under_way == (plan->reconnect ? 1 : plan->depth) ||
+	if (c->filed || c->in_flight == (plan->reconnect ? 1 : plan->depth) ||
 	    (c->fd < 0 && !plan->reconnect))
 		return;
 	if (!plan->open)
@@ -176,7 +176,7 @@ static bool is_over(const struct load_thread *t, uint64_t now)
 {
 	if (now < t->load->end_ns)
 		return false;
-	return (t->under_way == 0 && t->heap_len == 0) || now >= last_ns(t);
+	return (t->in_flight == 0 && t->heap_len == 0) || now >= last_ns(t);
 }
 
 /* A look that found nothing: its CPU time. */
@@ -219,11 +219,11 @@ static void note_unanswered(struct load_thread *t)
 	const struct load_plan *plan = &t->load->plan;
 	uint64_t now = bench_now();
 
-	t->rec->stuck = t->under_way;
+	t->rec->stuck = t->in_flight;
 	for (unsigned i = 0; i < t->clients_len; i++) {
 		struct load_client *c = &t->clients[i];
 
-		for (uint32_t k = 0; k < c->under_way; k++)
+		for (uint32_t k = 0; k < c->in_flight; k++)
 			bench_record_unanswered(
 				t->rec, c->ring[(c->first + k) % plan->depth].intended_ns, now);
 		for (; plan->open && c->due_ns < t->load->end_ns; c->due_ns += gap_ns(plan, c))

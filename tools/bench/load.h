@@ -24,9 +24,9 @@ struct load_plan {
 	size_t request_bytes, answer_bytes;
 	bool open, poisson;
 	bool reconnect;			/* a connection for each request */
-	bool spin;			/* look for events without a pause: the CPU is the load's */
+	bool spin;			/* poll without sleeping: the load has its own CPU */
 	double rate;			/* of all, per second; when open */
-	uint64_t patience_ns;		/* behind the end, without any answer: a hang */
+	uint64_t patience_ns;		/* after this long past the end without an answer: a hang */
 	uint64_t seed;
 	const cpu_set_t *cpus;		/* NULL: not pinned */
 };
@@ -35,11 +35,11 @@ struct load_plan {
 struct load_client {
 	int fd;				/* -1: closed */
 	bool upstream;
-	bool filed;			/* in the heap of those that wait for their time */
-	uint32_t under_way, first;	/* in the ring of requests */
-	size_t out_left, in_left;	/* bytes to send; of the answer that is coming in */
-	uint64_t due_ns;		/* when the next request is to begin */
-	uint64_t free_ns;		/* since when it could */
+	bool filed;			/* in the heap of clients that wait for their time */
+	uint32_t in_flight, first;	/* in the ring of requests */
+	size_t out_left, in_left;	/* bytes to send; bytes left of the current answer */
+	uint64_t due_ns;		/* the scheduled start of the next request */
+	uint64_t free_ns;		/* since when it could have started */
 	uint64_t seed;
 	struct load_request {
 		uint64_t intended_ns, start_ns;
@@ -58,7 +58,7 @@ struct load_thread {
 	unsigned clients_len, first_client;
 	struct load_client **heap;	/* the earliest due_ns first */
 	unsigned heap_len;
-	uint64_t under_way;
+	uint64_t in_flight;
 	struct load_client *upstreams;
 	struct bench_record *rec;
 	uint8_t *scratch;
@@ -77,7 +77,7 @@ struct load {
 
 /* ---- load.c ---- */
 
-/* Connect them all. 0; or a negative errno, and nothing left behind. */
+/* Start the load and connect all clients. Returns 0 or a negative errno. */
 int bench_load_new(const struct load_plan *plan, struct load **ret_load);
 /*
  * Run the load: the schedule begins at start_ns, which is now or just before, and the measurement
@@ -85,12 +85,12 @@ int bench_load_new(const struct load_plan *plan, struct load **ret_load);
  * patience_ns.
  */
 void bench_load_go(struct load *load, uint64_t start_ns, uint64_t begin_ns, uint64_t end_ns);
-/* Wait for the end and take the figures. After go. Frees it. */
+/* After go: wait for the end, collect the figures and free the load. */
 void bench_load_finish(struct load *load, struct bench_record *rec);
 /* Instead of go and finish. */
 void bench_load_cancel(struct load *load);
 
-/* A client may send (again): at once, or when its time has come. */
+/* A client may send its next request: start it now, or put it into the heap until it is due. */
 void bench_load_file(struct load_thread *t, struct load_client *c, uint64_t now);
 
 /* ---- client.c ---- */
@@ -98,12 +98,12 @@ void bench_load_file(struct load_thread *t, struct load_client *c, uint64_t now)
 /* 0 or a negative errno. */
 int bench_client_open(struct load_thread *t, struct load_client *c);
 void bench_client_close(struct load_client *c);
-/* Begin a request; connects first where each has its own connection. */
+/* Start a request; with .reconnect, connect first. */
 void bench_client_start(struct load_thread *t, struct load_client *c, uint64_t intended_ns,
 			uint64_t now);
 /* Events of a client, or of its upstream side. */
 void bench_client_event(struct load_thread *t, struct load_client *c, uint32_t events);
-/* The listener has some. */
+/* Accept the connections of the listener. */
 void bench_client_accept(struct load_thread *t);
 void bench_client_free_upstreams(struct load_thread *t);
 

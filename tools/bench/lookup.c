@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lookup.c: what can be asked of a result file that has been read, by name.
+ * lookup.c: access to the contents of a result file by name.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meaning.c: see meaning.h. The order of the table is the order in which
- * people see the figures.
+ * meaning.c: see meaning.h. Figures are shown in the order of the table.
  */
 #include <string.h>
 

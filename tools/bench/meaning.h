@@ -19,14 +19,14 @@ enum bench_better {
 struct bench_meaning {
 	const char *key;
 	const char *title;
-	const char *closed_title;	/* in a closed loop, where that is another thing; or NULL */
+	const char *closed_title;	/* if it means something else in a closed loop; or NULL */
 	enum quantity quantity;
 	double factor;			/* from the file's unit to the quantity's */
 	enum bench_better better;
 	bool drawn;			/* has a chart in the report */
 };
 
-/* Never NULL; what it returns for an unknown key is good until the next call. */
+/* Never NULL. For an unknown key, the result is valid until the next call. */
 const struct bench_meaning *bench_meaning(const char *key);
 bool bench_meaning_known(const char *key);
 /* Its place in the table; the unknown come last. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report.h: `weir bench report`: result files as one page of HTML, with its
- * pictures and without a script. What is inside:
+ * report.h: `weir bench report` writes result files as one HTML page with charts and
+ * without a script. Its files:
  *
  *	report.c		the command
  *	report_page.c	the page from top to bottom
  *	report_view.c	files -> groups of series, and their colours
- *	report_group.c	one group: what stands around the charts
+ *	report_group.c	one group: the texts and tables around the charts
  *	report_table.c	the table of all figures
  *	report_charts.c	bars, percentile curve, latency over time, CPU
  *	report_micro.c	a group of Google Benchmark's
@@ -28,7 +28,7 @@
 struct report_series {
 	const struct bench_file *file;
 	unsigned file_index;
-	unsigned shade;			/* 0 for the first file of the group, and on */
+	unsigned shade;			/* 0 for the group's first file, 1 for the next, … */
 	const struct bench_result *result;
 	const struct bench_result *reference;	/* in the same file; NULL: it is it, or has none */
 	const struct bench_result *first;	/* the same in an earlier file, or NULL */
@@ -63,7 +63,9 @@ void report_view_fini(struct report_view *view);
 void report_class(const struct report_series *series, char *buf, size_t len);
 /* A group's name for people: "echo · 64 connections · 64 B". */
 void report_title(const struct report_group *group, char *buf, size_t len);
-/* How a series does against its reference, or against the first file. False: nothing to compare. */
+/*
+ * Compare a series with its reference, or with the first file. False: there is nothing to compare.
+ */
 bool report_against_reference(const struct report_series *series, const char *key,
 			      struct bench_comparison *ret_comparison);
 bool report_against_first(const struct report_series *series, const char *key,

@@ -43,7 +43,7 @@ static double label_width(const struct report_group *group)
 	return fmin(width, 170) + 12;
 }
 
-/* Rows in which the files of one backend stand closer than the backends. */
+/* The position of a row; rows of the same backend are closer together. */
 static double row_y(const struct report_group *group, size_t row)
 {
 	double y = 4;
@@ -70,7 +70,7 @@ struct bars {
 	struct svg_scale x;
 };
 
-/* The largest value that the chart has to show; negative when it has none. */
+/* The largest value of the chart; negative if there is none. */
 static double largest(const struct report_group *group, const char *key)
 {
 	double most = -1;
@@ -226,7 +226,7 @@ static void see(struct range *range, double value)
 	range->high = fmax(range->high, value);
 }
 
-/* From bottom to top; logarithmic where small and large would not both be seen otherwise. */
+/* A scale from bottom to top; logarithmic if the range is large. */
 static struct svg_scale latency_scale(const struct range *range, double bottom, double top)
 {
 	bool wide = range->high > LOG_FROM * range->low;
@@ -250,7 +250,7 @@ static int by_y(const void *a, const void *b)
 	return (one->y > other->y) - (one->y < other->y);
 }
 
-/* Labels of lines that end close to each other give way downwards, and up again at the bottom. */
+/* Move labels that would overlap downwards, and upwards again at the bottom. */
 static void write_tags(FILE *out, struct tag *tags, size_t count, double x, double bottom)
 {
 	char css[64];
@@ -268,7 +268,7 @@ static void write_tags(FILE *out, struct tag *tags, size_t count, double x, doub
 	}
 }
 
-/* The maximum, the point with the share 1, is drawn where the scale ends. */
+/* The maximum, which has the share 1, is drawn at the end of the scale. */
 static void draw_curve(FILE *out, const struct svg_scale *x, const struct svg_scale *y,
 		       const struct report_series *series)
 {
@@ -285,7 +285,7 @@ static void draw_curve(FILE *out, const struct svg_scale *x, const struct svg_sc
 	free(points);
 }
 
-/* How far to the right: a bit beyond the last share that is not all. */
+/* The right end of the axis: a little beyond the last share below 1. */
 static double last_share(const struct report_group *group, struct range *range, size_t *ret_curves)
 {
 	double last = 0.9;
@@ -362,7 +362,7 @@ static double slice_median(const struct bench_moment *slices, size_t count, size
 	return len ? stats_median(values, len) : NAN;
 }
 
-/* The repetitions laid over each other: of the same second, medians and the largest maximum. */
+/* Combine the repetitions: for each time slice, the medians and the largest maximum. */
 static struct bench_moment *overlay(const struct bench_result *result, size_t *ret_count)
 {
 	struct bench_moment *all = bench_alloc((result->slice_count + 1) * sizeof(*all));
@@ -394,7 +394,7 @@ struct timeline {
 	double name_y;			/* of the last line's name: the next is below it */
 };
 
-/* One line, with its name behind the last value that there is. From the top one downwards. */
+/* Draw one line, with its name after its last value. Called from the topmost line downwards. */
 static void draw_field(struct timeline *t, size_t field, const char *name, const char *css)
 {
 	double last = NAN;
@@ -442,7 +442,7 @@ static void time_chart(FILE *out, const struct report_series *series, const stru
 	free(slices);
 }
 
-/* All on the same scales, so that they compare. */
+/* All charts have the same scales, so that they can be compared. */
 static void time_charts(FILE *out, const struct report_group *group)
 {
 	const double height = 190;
@@ -477,7 +477,7 @@ void report_charts(FILE *out, const struct report_group *group)
 	for (unsigned i = 0; (key = bench_meaning_key(i)) != NULL; i++) {
 		if (strcmp(key, "cpu_time") == 0)
 			cpu_chart(out, group);
-		/* In an open loop the throughput is what was asked for. */
+		/* In an open loop the throughput is given, so it has no chart. */
 		else if (bench_meaning(key)->drawn &&
 			 (group->closed || strcmp(key, "items_per_second") != 0))
 			bar_chart(out, group, key);

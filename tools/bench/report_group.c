@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report_group.c: one benchmark of weir's on all its backends: what it was,
- * the short table, the charts, the long table.
+ * report_group.c: one benchmark of weir bench on all its backends: its settings, the
+ * short table, the charts, and the table of all figures.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -61,7 +61,7 @@ static void describe(FILE *out, const struct report_view *view, const struct rep
 			}
 }
 
-/* Whose figures are those of the client. */
+/* List the client-bound series. */
 static void describe_bound(FILE *out, const struct report_group *group)
 {
 	bool any = false;

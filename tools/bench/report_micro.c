@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report_micro.c: Google Benchmark's results. A family (what stands before the
- * first slash of a name) is a block of rows, a variant (what stands behind) a colour,
- * on one logarithmic axis: the figures go from a few ns to many ms.
+ * report_micro.c: Google Benchmark's results. A family (the text before the first slash
+ * of a name) is a block of rows, and a variant (the text after it) a colour. All have one
+ * logarithmic axis, because the figures range from a few ns to many ms.
  */
 #include <math.h>
 
@@ -16,7 +16,7 @@
 #define BOLD 1.2		/* a family's name is so much wider */
 #define AXIS_EVERY 40		/* rows in one picture */
 
-/* Time per operation, where the program gives it; else per iteration, which it always has. */
+/* The time per operation if the program reports it, or else per iteration. */
 static const struct bench_figure *time_of(const struct bench_result *result)
 {
 	const struct bench_figure *figure = bench_result_figure(result, "s/op");
@@ -103,7 +103,7 @@ static double block(FILE *out, const struct svg_scale *x, const struct extent *e
 	return y - ROW / 2 + GAP / 2;
 }
 
-/* Blocks from first on, until the picture is full; the number of the next. */
+/* Draw blocks from first on until the chart is full. Returns the number of the next block. */
 static size_t picture(FILE *out, const struct report_view *view, const struct extent *e,
 		      size_t first)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report_page.c: the page from top to bottom: the files, what they warn of, the
- * environment, the groups, and how to read it.
+ * report_page.c: the page from top to bottom: the files, their warnings, the
+ * environment, the groups, and a note on how to read it.
  */
 #include <string.h>
 
@@ -30,7 +30,7 @@ struct remark {
 	const char *text;
 };
 
-/* The remarks of a file, by number. False behind the last. */
+/* The i-th remark of a file. False after the last one. */
 static bool remark_at(const struct bench_file *file, size_t i, struct remark *ret_remark)
 {
 	if (i < file->warning_count) {
@@ -99,7 +99,7 @@ static const char *environment(const struct bench_file *file, const char *key)
 	return NULL;
 }
 
-/* Whether an earlier file has had this key, or this one earlier in its list. */
+/* Whether the key occurs in an earlier file, or earlier in this one. */
 static bool had_before(const struct report_view *view, unsigned file, size_t index)
 {
 	const char *key = view->files[file].environment[index].key;
@@ -113,7 +113,7 @@ static bool had_before(const struct report_view *view, unsigned file, size_t ind
 	return false;
 }
 
-/* Which files have this value; nothing where all of them do. */
+/* Print the letters of the files that have this value; nothing if all have it. */
 static void letters(FILE *out, const struct report_view *view, const char *key, const char *value)
 {
 	unsigned having = 0;
@@ -130,7 +130,7 @@ static void letters(FILE *out, const struct report_view *view, const char *key, 
 		}
 }
 
-/* Whether a value is that of an earlier file too. */
+/* Whether an earlier file has the same value. */
 static bool had_value(const struct report_view *view, unsigned file, const char *key,
 		      const char *value)
 {
@@ -143,7 +143,7 @@ static bool had_value(const struct report_view *view, unsigned file, const char 
 	return false;
 }
 
-/* Each value once, with the files that have it. */
+/* Print each value once, with the files that have it. */
 static void environment_values(FILE *out, const struct report_view *view, const char *key)
 {
 	unsigned values = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report_style.c: how the report looks. The colours of the series can be told
- * apart with each of the common kinds of colour blindness (after Okabe and Ito's
- * palette), and lines of several files differ in their dashes too. Light or dark is
- * the reader's choice.
+ * report_style.c: the style sheet of the report. The colours of the series can be
+ * distinguished with all common kinds of colour blindness (after Okabe and Ito's
+ * palette), and lines of several files also have different dashes. The page is light or
+ * dark as the reader's browser is set.
  */
 #include "tools/bench/report.h"
 

@@ -104,7 +104,7 @@ static void figure_rows(FILE *out, const struct report_group *group, const char 
 	}
 }
 
-/* Keys that are in no table of ours, in the order in which they come. */
+/* Keys without an entry in meaning.c, in their order in the file. */
 static void other_rows(FILE *out, const struct report_group *group, bool several)
 {
 	for (size_t i = 0; i < group->count; i++) {

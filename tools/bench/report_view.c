@@ -12,12 +12,12 @@
 
 /* ---- colours ---- */
 
-/* These keep theirs whatever else is on the page. */
+/* These names have the same colours on every page. */
 static const char *const known[] = { "epoll", "io_uring", "kqueue", "dpdk", "sim" };
 
 #define KNOWN ((unsigned)(sizeof(known) / sizeof(known[0])))
 
-/* epoll+aa is epoll. */
+/* The length of the name without "+aa", so that epoll+aa has the colour of epoll. */
 static size_t plain_len(const char *series)
 {
 	size_t len = strlen(series);
@@ -25,7 +25,7 @@ static size_t plain_len(const char *series)
 	return len > 3 && strcmp(series + len - 3, "+aa") == 0 ? len - 3 : len;
 }
 
-/* The n-th colour that a name with this hash would take: those that are nobody's come first. */
+/* The n-th choice of colour for a name with this hash; unreserved colours come first. */
 static unsigned choice(unsigned hash, unsigned n)
 {
 	const unsigned rest = REPORT_COLOURS - KNOWN;
@@ -33,7 +33,7 @@ static unsigned choice(unsigned hash, unsigned n)
 	return n < rest ? KNOWN + (hash + n) % rest : REPORT_COLOURS - 1 - n;
 }
 
-/* The colour that a name has got; the last choice if there are more names than colours. */
+/* The colour of a name; the last choice if there are more names than colours. */
 static unsigned colour_of(struct report_view *view, const char *name, unsigned hash)
 {
 	unsigned colour;
@@ -48,7 +48,7 @@ static unsigned colour_of(struct report_view *view, const char *name, unsigned h
 	return colour;
 }
 
-/* Of those that are not known, such as a backend with options, the page keeps a list. */
+/* Unknown backends, such as one with options, get colours from a list for this page. */
 static unsigned backend_colour(struct report_view *view, const char *series)
 {
 	size_t len = plain_len(series);
@@ -64,7 +64,7 @@ static unsigned backend_colour(struct report_view *view, const char *series)
 	return colour_of(view, name, sum);
 }
 
-/* How long a name of Google Benchmark's is without what it says of its clocks. */
+/* The length of a Google Benchmark name without its suffix about clocks. */
 static size_t without_clocks(const char *name)
 {
 	static const char *const clocks[] = { "/real_time", "/process_time", "/manual_time" };
@@ -139,7 +139,7 @@ static const struct bench_result *find(const struct bench_file *file,
 	return NULL;
 }
 
-/* How many files before this one the group has, and the same series of the first that has it. */
+/* The number of earlier files in the group, and the same series in the first file that has it. */
 static unsigned look_back(const struct report_group *group, const struct report_series *series,
 			  const struct bench_result **ret_first)
 {
@@ -184,7 +184,7 @@ static void add(struct report_view *view, unsigned index, const struct bench_res
 	group->series[group->count++] = series;
 }
 
-/* Where a series first turned up decides; within one series, the order of the files. */
+/* Sort by the first occurrence of a series, then by the order of the files. */
 static size_t rank(const struct report_group *group, const struct report_series *series)
 {
 	size_t i = 0;
@@ -194,7 +194,7 @@ static size_t rank(const struct report_group *group, const struct report_series 
 	return i;
 }
 
-/* The same series of several files side by side. Stable, and they are few. */
+/* Put the same series of several files next to each other. A stable sort; the list is short. */
 static void sort_series(struct report_group *group)
 {
 	struct report_series *sorted = bench_alloc(group->count * sizeof(*sorted));

@@ -32,7 +32,7 @@ struct repetition {
 	uint64_t seed;
 	int upstream_fd;
 	unsigned tries_left;
-	bool late;			/* to be made again */
+	bool late;			/* it must be repeated */
 	struct bench_child child;
 	struct load *load;
 	struct server_mark from, to;
@@ -63,7 +63,7 @@ static void free_address(const struct repetition *r, struct weir_addr *ret_addr)
 	weir_addr_parse(text, ret_addr);
 }
 
-/* Where a proxy connects to: the load accepts there. */
+/* Open the listener that a proxy connects to; the load accepts there. */
 static int open_upstream(struct repetition *r, struct weir_addr *ret_addr)
 {
 	free_address(r, ret_addr);
@@ -218,7 +218,7 @@ static void client_figures(const struct repetition *r, struct bench_rep *rep)
 	double *value = rep->value;
 
 	value[BENCH_CLIENT_CPU] = busy_ns / (double)r->rec.done;
-	/* To be kept from its CPU is no better than to need it. */
+	/* Time without a CPU counts as busy time. */
 	if (r->b->place.pinned)
 		busy_ns = fmax(all_ns - (double)r->rec.idle_ns, 0);
 	value[BENCH_BUSY] = busy_ns / all_ns;
@@ -323,7 +323,7 @@ static int run(struct repetition *r, struct bench_rep *ret_rep)
 	return finish(r, ret_rep);
 }
 
-/* A server, a load against it, and the end of both. */
+/* Start a server, run the load against it, and end both. */
 static int attempt(struct repetition *r, struct bench_rep *ret_rep)
 {
 	int code = run(r, ret_rep);

@@ -29,7 +29,7 @@ struct server {
 
 /* ---- counters ---- */
 
-/* Of this process and every thread that it will start. */
+/* Open a counter of this process and of the threads that it will start. */
 static int open_counter(uint64_t what)
 {
 	struct perf_event_attr attr = {
@@ -154,7 +154,7 @@ static bool answer(struct server *s)
 	return send(s->fd, &mark, sizeof(mark), MSG_NOSIGNAL) == sizeof(mark);
 }
 
-/* Until the end is ordered, or the parent is gone. */
+/* Follow orders until the parent orders the end or is gone. */
 static int obey(struct server *s)
 {
 	struct server_order order;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tasks.c: what the server process runs, as a user of weir would write it:
- * stackless where there are many of a kind and each does little (echo, timers),
- * fibers otherwise.
+ * tasks.c: the tasks of the server process, written as a user of weir would write them:
+ * stackless if there are many small ones of a kind (echo, timers), otherwise fibers.
  */
 #include <stdlib.h>
 
@@ -68,7 +67,7 @@ static int start_echo(struct weir_tcp *conn)
 	return weir_task_spawn(NULL, &cfg, NULL);
 }
 
-/* ---- stream: take all in, and answer each message with one byte ---- */
+/* ---- stream: receive everything, and answer each message with one byte ---- */
 
 struct stream {
 	struct weir_tcp *conn;
@@ -209,7 +208,7 @@ int bench_tasks_open(void *arg)
 	return rc;
 }
 
-/* ---- timers: each task sleeps until its next deadline, whatever became of the last ---- */
+/* ---- timers: each task sleeps until its next deadline, even if the last one was late ---- */
 
 struct timer {
 	struct bench_tasks *tasks;
@@ -261,7 +260,7 @@ static int start_timers(struct bench_tasks *tasks)
 	return rc;
 }
 
-/* ---- spawning: so many tasks, then all are joined, and again ---- */
+/* ---- spawning: spawn a batch of tasks, join all, and repeat ---- */
 
 struct spawned {
 	uint64_t *ran_ns;		/* NULL: it is not timed */

@@ -136,7 +136,7 @@ static void check_guard(struct doctor *doctor)
 	doctor_add(
 		doctor, DOCTOR_INFO, "kernel.guards",
 		"no MADV_GUARD_INSTALL (%s): at most %lld fibers, because vm.max_map_count is %lld",
-		doctor_errno_name(rc), mappings / 2, mappings);
+		doctor_errno_name(rc), mappings / 4, mappings);
 	if (mappings < 1048576)
 		doctor_fix(doctor, "sysctl -w vm.max_map_count=1048576");
 }
