@@ -121,7 +121,7 @@ struct bench_record {
 	uint64_t done_late;		/* requests that ended after it */
 	uint64_t errors, unanswered;
 	uint64_t stuck;			/* requests still in flight when waiting ended */
-	uint64_t cpu_ns, idle_ns;	/* of the thread in it; idle: spinning in vain */
+	uint64_t cpu_ns, idle_ns;	/* of the thread; idle: spinning without events */
 	int first_error;
 	struct weir_histogram latency;	/* from the scheduled start, if that is during it */
 	struct weir_histogram service;	/* the same from the actual start */

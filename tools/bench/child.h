@@ -5,7 +5,7 @@
  *
  *	parent			server
  *	  ── server_setup ─────►
- *	  ◄───── server_ready ──	it listens, or says why not
+ *	  ◄───── server_ready ──	it listens, or an error
  *	  ── server_order ─────►	begin (timer and spawn), mark, end
  *	  ◄────── server_mark ──	for each mark
  *

@@ -441,13 +441,13 @@ static int settle(struct bench *b)
 	const char *wrong = NULL;
 
 	if (cfg->rate && (cfg->closed || work->closed_only))
-		wrong = "--rate: a closed loop has none";
+		wrong = "--rate: expected only with an open loop";
 	else if (cfg->closed && work->open_only)
-		wrong = "--closed: timers go off when they are due";
+		wrong = "--closed: the timer workload is always an open loop";
 	else if (!work->sockets && (cfg->size || cfg->depth || cfg->transport != BENCH_TCP))
 		wrong = "--size, --depth and --transport are for workloads with connections";
 	else if (cfg->workload == BENCH_CONNECT && cfg->depth > 1)
-		wrong = "--depth: connect has one message for each connection";
+		wrong = "--depth: expected 1 for connect, which sends one message per connection";
 	else if (cfg->time_ns == 0)
 		wrong = "--time '0': expected a time above 0";
 	if (wrong) {

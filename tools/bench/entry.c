@@ -26,7 +26,7 @@ struct entry {
 	const json_t *json;
 	char where[40];			/* "benchmarks[7]" */
 	const char *run_name;
-	const char *metric;		/* behind the last slash; NULL: it has none */
+	const char *metric;		/* the text after the last slash; NULL: none */
 	const char *aggregate;		/* NULL: a repetition */
 	double unit_ns;
 	struct bench_result *result;

@@ -206,7 +206,7 @@ static int read_context(struct bench_reader *r, const json_t *root)
 					 context);
 	schema = json_object_get(context, "json_schema_version");
 	if (schema && !(json_is_integer(schema) && json_integer_value(schema) == 1))
-		return bench_refuse(r, "context.json_schema_version: only 1 is known");
+		return bench_refuse(r, "context.json_schema_version: expected 1");
 	if (optional(r, context, "context", "weir", JSON_OBJECT, &weir) < 0)
 		return -1;
 	file->google = !weir;

@@ -18,7 +18,7 @@
 
 struct load_plan {
 	struct weir_addr server;
-	int upstream_fd;		/* a listener that is to be echoed on; -1: none */
+	int upstream_fd;		/* a listener; its connections echo; -1: none */
 	unsigned threads;
 	uint64_t conns, depth;
 	size_t request_bytes, answer_bytes;

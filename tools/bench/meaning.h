@@ -31,7 +31,7 @@ const struct bench_meaning *bench_meaning(const char *key);
 bool bench_meaning_known(const char *key);
 /* Its place in the table; the unknown come last. */
 unsigned bench_meaning_order(const char *key);
-/* The i-th key of the table, NULL behind the last. */
+/* The i-th key of the table, NULL after the last. */
 const char *bench_meaning_key(unsigned i);
 const char *bench_meaning_title(const char *key, bool closed);
 /* A value of the file, with its unit. */

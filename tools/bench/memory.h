@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 void *bench_alloc(size_t size);
-/* Room for one more element behind count, in an array that grows by doubling. */
+/* Make room for one more element after count elements, in an array that grows by doubling. */
 void *bench_grow(void *array, size_t count, size_t size);
 char *bench_copy(const char *text, size_t len);
 

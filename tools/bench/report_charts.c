@@ -16,7 +16,7 @@
 #define WIDE_WIDTH 1320.0
 #define ROW 25.0		/* of a bar chart */
 #define BAR 13.0
-#define VALUES 144.0		/* room for what stands behind the bars */
+#define VALUES 144.0		/* room for the texts after the bars */
 #define LOG_FROM 20.0		/* a scale over more than that is a logarithmic one */
 
 static void begin(FILE *out, const char *title, const char *hint, const char *css)
@@ -160,7 +160,7 @@ static void bar_chart(FILE *out, const struct report_group *group, const char *k
 	end(out);
 }
 
-/* ---- CPU time: server and client, one behind the other ---- */
+/* ---- CPU time: server and client in one bar ---- */
 
 static double median_of(const struct report_series *series, const char *key)
 {

@@ -91,7 +91,7 @@ static bool names_card(const char *name, const char *card)
 	return false;
 }
 
-/* The numbers in the folder of the card's device, or of the PCI device of a virtio device. */
+/* The numbers of the card's MSI interrupts; a virtio card has them in its PCI device. */
 static unsigned own_irqs(const char *root, const char *name, char (**ret_names)[SYSFILE_NAME])
 {
 	static const char *const folders[] = { "device/msi_irqs", "device/../msi_irqs" };

@@ -8,7 +8,7 @@
 
 #include "tools/common/quantity.h"
 
-#define BEHIND_MAX 6
+#define DECIMALS_MAX 6
 
 struct unit {
 	double size;
@@ -50,14 +50,14 @@ static const struct unit *unit_for(enum quantity quantity, double value)
 }
 
 /* How many digits after the decimal point give this many significant digits. */
-static int behind_point(double value, int digits)
+static int decimals_for(double value, int digits)
 {
 	double limit = pow(10, digits - 1) * (1 - 0.5 * pow(10, -digits));
-	int behind = 0;
+	int decimals = 0;
 
-	for (; behind < BEHIND_MAX && value != 0 && fabs(value) < limit; behind++)
+	for (; decimals < DECIMALS_MAX && value != 0 && fabs(value) < limit; decimals++)
 		limit /= 10;
-	return behind;
+	return decimals;
 }
 
 void quantity_format(enum quantity quantity, double value, int digits, char *buf, size_t len)
@@ -72,7 +72,7 @@ void quantity_format(enum quantity quantity, double value, int digits, char *buf
 	if (fabs(value) >= 1e7)
 		snprintf(buf, len, "%.3g%s", value, unit->name);
 	else
-		snprintf(buf, len, "%.*f%s", behind_point(value, digits), value, unit->name);
+		snprintf(buf, len, "%.*f%s", decimals_for(value, digits), value, unit->name);
 }
 
 void quantity_format_tick(enum quantity quantity, double value, double like, double step, char *buf,
@@ -82,7 +82,7 @@ void quantity_format_tick(enum quantity quantity, double value, double like, dou
 	double size = step / unit->size;
 	int digits = 0;
 
-	while (digits < BEHIND_MAX && size > 0 && fabs(size - round(size)) > size * 1e-6) {
+	while (digits < DECIMALS_MAX && size > 0 && fabs(size - round(size)) > size * 1e-6) {
 		size *= 10;
 		digits++;
 	}

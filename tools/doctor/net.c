@@ -22,7 +22,7 @@ static const struct at_least settings[] = {
 	{ "net.somaxconn", CORE "somaxconn", "net.core.somaxconn", 4096, 4096, DOCTOR_PROXY,
 	  "the longest possible queue of a listener" },
 	{ "net.syn_backlog", IPV4 "tcp_max_syn_backlog", "net.ipv4.tcp_max_syn_backlog", 1024, 4096,
-	  DOCTOR_PROXY, "connections in the handshake" },
+	  DOCTOR_PROXY, "the limit of connections in the handshake" },
 };
 
 static void check_at_least(struct doctor *doctor, const struct at_least *setting)

@@ -43,7 +43,7 @@ struct outlet {
 	char text[32 * 1024];
 
 	pthread_mutex_t lock;
-	pthread_cond_t changed;		/* something to do, or the end */
+	pthread_cond_t changed;		/* signalled when there is work, and at the end */
 	char *items[2];
 	unsigned len[2];
 	unsigned filling;
