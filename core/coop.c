@@ -25,7 +25,7 @@ static void wake_late(struct weir__late *late, const struct weir_waker *waker)
 		late->wakers = more;
 		late->room = room;
 	}
-	late->wakers[late->len++] = weir_waker_clone(waker);
+	late->wakers[late->len++] = weir_waker_ref(waker);
 }
 
 void weir__coop_wake_late(struct weir__worker *w)
@@ -34,7 +34,7 @@ void weir__coop_wake_late(struct weir__worker *w)
 
 	for (i = 0; i < w->late.len; i++) {
 		weir_waker_wake(&w->late.wakers[i]);
-		weir_waker_drop(&w->late.wakers[i]);
+		weir_waker_unref(&w->late.wakers[i]);
 	}
 	w->late.len = 0;
 }

@@ -27,7 +27,7 @@ void weir__leaf_link(struct weir_leaf *leaf, struct weir_task *task)
 /* The waker of a future between the task and this leaf. */
 static WEIR_NOINLINE struct weir_waker other_waker(const struct weir_cx *cx)
 {
-	return cx->waker.ops == &weir__branch_waker_ops ? cx->waker : weir_waker_clone(&cx->waker);
+	return cx->waker.ops == &weir__branch_waker_ops ? cx->waker : weir_waker_ref(&cx->waker);
 }
 
 void weir__leaf_arm(struct weir_leaf *leaf, struct weir_cx *cx)
@@ -51,7 +51,7 @@ void weir__leaf_disarm(struct weir_leaf *leaf)
 		leaf->armed_pprev = NULL;
 	}
 	if (WEIR_UNLIKELY(leaf->waker.ops != &weir__own_waker_ops))
-		weir_waker_drop(&leaf->waker);
+		weir_waker_unref(&leaf->waker);
 	leaf->waker.ops = NULL;
 }
 
@@ -61,7 +61,7 @@ static WEIR_NOINLINE void take_other_waker(const struct weir_leaf *leaf,
 	if (leaf->waker.ops == &weir__branch_waker_ops)
 		weir__branch_waker(leaf->waker.data, ret_wakeup);
 	else
-		leaf->waker.ops->clone(leaf->waker.data);
+		leaf->waker.ops->ref(leaf->waker.data);
 }
 
 void weir__leaf_waker(const struct weir_leaf *leaf, struct weir__wakeup *ret_wakeup)
@@ -86,7 +86,7 @@ void weir__waker_fire(struct weir__wakeup *wakeup)
 
 	if (WEIR_UNLIKELY(!task)) {
 		weir_waker_wake(&wakeup->waker);
-		weir_waker_drop(&wakeup->waker);
+		weir_waker_unref(&wakeup->waker);
 		return;
 	}
 	weir__task_wake(task);
@@ -94,11 +94,11 @@ void weir__waker_fire(struct weir__wakeup *wakeup)
 		weir__outside_end(&wakeup->counted->outside);
 }
 
-struct weir_waker weir_waker_clone(const struct weir_waker *waker)
+struct weir_waker weir_waker_ref(const struct weir_waker *waker)
 {
 	struct weir_waker kept = weir__waker_resolve(waker);
 
-	kept.ops->clone(kept.data);
+	kept.ops->ref(kept.data);
 	return kept;
 }
 
@@ -111,11 +111,11 @@ void weir_waker_wake(const struct weir_waker *waker)
 		waker->ops->wake(waker->data);
 }
 
-void weir_waker_drop(struct weir_waker *waker)
+void weir_waker_unref(struct weir_waker *waker)
 {
 	if (!waker->ops)
 		return;
-	waker->ops->drop(waker->data);
+	waker->ops->unref(waker->data);
 	waker->ops = NULL;
 	waker->data = NULL;
 }

@@ -16,7 +16,7 @@
  *    one.
  *  - The waker of a branch of a select set is stored as it is, too;
  *    core/select_set.c says why that is safe.
- *  - Any other waker is cloned.
+ *  - Any other waker is stored with a reference (weir_waker_ref).
  *
  * Some futures are linked without being armed, so that an abort finds them
  * although they wait for nothing yet: a wait that is queued before its first
@@ -30,7 +30,8 @@
  *
  * If the caller is not a worker of the task's runtime, the first step counts the
  * wake, because nothing else keeps that runtime alive until the wake is over
- * (core/outside.h). A waker that is not a task's is cloned. Copy the waker while
+ * (core/outside.h). A waker that is not a task's is copied with a reference.
+ * Copy the waker while
  * the leaf is known to be pending: under the primitive's lock, or before the
  * store that publishes the result. Nothing may wait between the copy and the
  * fire.

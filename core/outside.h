@@ -8,8 +8,8 @@
  *	wakes	the number of calls in progress that put a task into a queue or move the
  *		runtime's clock. Such a call also touches idle workers and a backend. A
  *		shutdown waits until there are none
- *	holds	one of the owner, and one of each cloned waker. Whoever drops the last
- *		one frees the memory; until then a late wake can read its task's state
+ *	holds	one of the owner, and one of each waker with a reference. Whoever gives up
+ *		the last one frees the memory; until then a late wake can read its task's state
  *
  * Rules
  *	[a waking thread]  calls weir__outside_begin before the task can finish what it

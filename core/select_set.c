@@ -6,12 +6,12 @@
  * A leaf keeps the waker of a branch without a reference, as it keeps its own
  * task's waker (leaf.h): the leaf is done with it before the set may go. No one
  * else ever gets that waker. Code that copies a waker from a leaf
- * (weir__leaf_waker) or clones one gets the waker of the set's task instead,
+ * (weir__leaf_waker) or takes a reference to one gets the waker of the set's task instead,
  * which may outlive everything. So the memory of a set needs no reference count.
  *
  * A leaf's wake marks its branch before the result is there
  * (core/select_marks.h), so a marked branch is polled in every round until it has
- * its result. The same holds for a branch whose waker was cloned, because that
+ * its result. The same holds for a branch whose waker was referenced, because that
  * wake does not say which branch it is for. Either costs one poll per round, and
  * only until that branch has its result.
  *
@@ -67,13 +67,13 @@ static void branch_wake(void *data)
 	weir__waker_fire(&wakeup);
 }
 
-static void branch_drop(void *data)
+static void branch_unref(void *data)
 {
 	(void)data;
 }
 
-/* No clone function: see weir__waker_resolve. */
-const struct weir_waker_ops weir__branch_waker_ops = { NULL, branch_wake, branch_drop };
+/* No ref function: see weir__waker_resolve. */
+const struct weir_waker_ops weir__branch_waker_ops = { NULL, branch_wake, branch_unref };
 
 /* ---- the holder ---- */
 

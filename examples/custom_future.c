@@ -3,8 +3,8 @@
  * custom_future.c: how to write a future of your own. This one finishes when it has been raised
  * a given number of times. Like every future it works with await, deadlines and select.
  *
- * The contract is in weir/future.h. In short: poll either returns the result, or stores a clone
- * of the waker and returns WEIR_PENDING; cancel asks the future to finish soon; the code that
+ * The contract is in weir/future.h. In short: poll either returns the result, or stores the waker
+ * with a reference and returns WEIR_PENDING; cancel asks the future to finish soon; the code that
  * makes the future ready wakes the stored waker.
  *
  *	build/examples/custom_future	shows one future that finishes and one that times out
@@ -34,10 +34,10 @@ static int tally_poll(struct weir_future *future, struct weir_cx *cx)
 	else if (self->cancelled)
 		rc = -ECANCELED;
 	else if (!self->waker.ops)
-		self->waker = weir_waker_clone(&cx->waker);
+		self->waker = weir_waker_ref(&cx->waker);
 	pthread_mutex_unlock(&self->lock);
 	if (rc != WEIR_PENDING)
-		weir_waker_drop(&self->waker);
+		weir_waker_unref(&self->waker);
 	return rc;
 }
 

@@ -49,7 +49,7 @@ static int run_elsewhere(void *arg)
 	/* Pairs with the load in elsewhere_poll; the call may be gone after it. */
 	weir__store(&call->done, true, WEIR_RELEASE);
 	weir_waker_wake(&waker);
-	weir_waker_drop(&waker);
+	weir_waker_unref(&waker);
 	return 0;
 }
 
@@ -62,10 +62,10 @@ static int elsewhere_poll(struct weir_future *future, struct weir_cx *cx)
 	if (call->started)
 		return WEIR_PENDING;
 	call->started = true;
-	call->waker = weir_waker_clone(&cx->waker);
+	call->waker = weir_waker_ref(&cx->waker);
 	if (weir__pool_run_now(call->pool, run_elsewhere, call) == 0)
 		return WEIR_PENDING;
-	weir_waker_drop(&call->waker);	/* no thread available: block the worker */
+	weir_waker_unref(&call->waker);	/* no thread available: block the worker */
 	call->rc = call->fn(call->arg);
 	return 0;
 }

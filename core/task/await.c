@@ -146,7 +146,7 @@ struct weir__parker {
 	uint32_t refs;
 };
 
-static void parker_clone(void *data)
+static void parker_ref(void *data)
 {
 	weir__fetch_add(&((struct weir__parker *)data)->refs, 1u, WEIR_RELAXED);
 }
@@ -160,7 +160,7 @@ static void parker_wake(void *data)
 		weir__futex_wake(&p->woken, 1);
 }
 
-static void parker_drop(void *data)
+static void parker_unref(void *data)
 {
 	struct weir__parker *p = data;
 
@@ -168,7 +168,7 @@ static void parker_drop(void *data)
 		free(p);
 }
 
-static const struct weir_waker_ops parker_ops = { parker_clone, parker_wake, parker_drop };
+static const struct weir_waker_ops parker_ops = { parker_ref, parker_wake, parker_unref };
 
 /* False if the deadline passed. */
 static bool parker_wait(struct weir__parker *p, uint64_t deadline)
@@ -190,7 +190,7 @@ struct weir__parker *weir__parker_new(void)
 
 void weir__parker_free(struct weir__parker *p)
 {
-	parker_drop(p);
+	parker_unref(p);
 }
 
 int weir__parker_block_on(struct weir__parker *p, struct weir_future *future, uint64_t deadline)

@@ -2,8 +2,8 @@
 /*
  * join.c: waiting for a task's result. The waker lies in the joined task, and
  * core/task/state.h says who owns it at any moment. A waker that is not of a task
- * of the same runtime is cloned into the joined task. Whoever takes it out again
- * drops it: the joiner, or the runner that calls it.
+ * of the same runtime lies there with a reference. Whoever takes it out again gives
+ * that up: the joiner, or the runner that calls it.
  */
 #include "core/assert.h"
 #include "core/leaf.h"
@@ -18,7 +18,7 @@ static bool is_type_stable(const struct weir_task *joined, const struct weir_wak
 static void take_back_waker(struct weir_task *task)
 {
 	if (!is_type_stable(task, &task->join_waker))
-		weir_waker_drop(&task->join_waker);
+		weir_waker_unref(&task->join_waker);
 }
 
 /*
@@ -36,7 +36,7 @@ void weir__join_wake(struct weir_task *task)
 		return;
 	}
 	weir_waker_wake(&waker);
-	weir_waker_drop(&waker);
+	weir_waker_unref(&waker);
 }
 
 /* The task is complete; the joiner gives up the handle here. */
@@ -66,7 +66,7 @@ static int join_start(struct weir_join_future *join, struct weir_cx *cx)
 	weir__leaf_arm(&join->leaf, cx);
 	task->join_waker = weir__waker_resolve(&cx->waker);
 	if (!is_type_stable(task, &task->join_waker))
-		task->join_waker = weir_waker_clone(&task->join_waker);
+		task->join_waker = weir_waker_ref(&task->join_waker);
 	if (weir__state_set_join_waker(&task->state)) {
 		weir_coop_refund(cx);
 		return WEIR_PENDING;

@@ -52,8 +52,8 @@
  *				runner if complete returned a value with JOIN_WAKER. A joiner
  *				that has seen COMPLETE must not touch it. What the waker points
  *				to must outlive the runner's call: a task of the same runtime
- *				does (type-stable memory); any other waker is cloned, and the
- *				runner drops the clone.
+ *				does (type-stable memory); any other waker has a reference, which
+ *				the runner gives up.
  */
 #ifndef WEIR_CORE_TASK_STATE_H
 #define WEIR_CORE_TASK_STATE_H

@@ -51,7 +51,7 @@ void weir__task_wake(struct weir_task *task)
 		task->rt->sched->schedule(task);
 }
 
-static void waker_clone(void *data)
+static void waker_ref(void *data)
 {
 	struct weir_task *task = data;
 
@@ -89,7 +89,7 @@ static void waker_wake(void *data)
 	weir__task_wake_any(data);
 }
 
-static void waker_drop(void *data)
+static void waker_unref(void *data)
 {
 	struct weir_task *task = data;
 	struct weir_rt *rt = task->rt;
@@ -99,7 +99,7 @@ static void waker_drop(void *data)
 	weir__rt_unhold(rt);
 }
 
-const struct weir_waker_ops weir__task_waker_ops = { waker_clone, waker_wake, waker_drop };
+const struct weir_waker_ops weir__task_waker_ops = { waker_ref, waker_wake, waker_unref };
 /* Only a mark: leaf.c never calls these. */
 const struct weir_waker_ops weir__own_waker_ops = { NULL, NULL, NULL };
 

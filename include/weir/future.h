@@ -2,39 +2,39 @@
 /*
  * future.h: what "asynchronous" means in weir.
  *
- * A future is a struct with a poll function that either finishes or keeps a
- * waker and returns WEIR_PENDING. Every awaitable in weir exists once, as a
- * future; the plain-C calls (weir_sleep, weir_tcp_recv) await one on the
- * caller's fiber.
+ * A future is a struct with a poll function. A poll either finishes and returns the
+ * result, or keeps a waker and returns WEIR_PENDING; the waker says when to poll again.
+ * Everything that can be awaited exists once, as a future. The plain C calls
+ * (weir_sleep, weir_tcp_recv) await one on the caller's fiber.
  *
  *	init ──► poll ──► WEIR_PENDING ──(waker called)──► poll ──► result
  *	                     │                               ▲
  *	                     └── cancel (a request) ─────────┘
  *
  * The life of a future:
- *  - After it returned WEIR_PENDING its memory must stay where it is until a
- *    poll returns a result. There is no "drop": to abandon a future, cancel it
- *    and poll until it finishes. The result tells which one won the race: an
- *    operation that completed reports what it did, never -ECANCELED.
- *  - A fiber abandons one with weir_finish, which works in an aborted task too. A
- *    stackless body calls weir_cancel and goes on polling; what is pending when its
- *    task is aborted, or has returned, is abandoned for it: what a result holds is
- *    given back (discard), before fini.
- *  - A future that was never polled may be cancelled: it starts nothing, and its
- *    first poll finishes with -ECANCELED.
+ *  - After it has returned WEIR_PENDING its memory must stay where it is until a poll
+ *    returns a result. A future cannot be dropped. To abandon it, cancel it and poll
+ *    until it finishes. The result says which came first: an operation that completed
+ *    reports what it did, and not -ECANCELED.
+ *  - On a fiber, weir_finish abandons a future, also in an aborted task. A stackless
+ *    body calls weir_cancel and continues to poll. What is pending when a stackless
+ *    task is aborted, or returns, is abandoned for it: before fini, what a result
+ *    holds is released (discard).
+ *  - A future that was never polled may be cancelled. It starts nothing, and its first
+ *    poll finishes with -ECANCELED. (One without a cancel verb ignores it.)
  *  - After a result it must not be polled again before its next init.
  *  - A pending leaf future (an operation, a sleep, a lock wait) belongs to the
- *    task that polled it first, and is polled with the same waker until it is
+ *    task that polled it first, and must be polled with the same waker until it is
  *    done. weir links it to the task, so that aborting the task cancels it and
  *    waits for it: no operation outlives its task.
- *  - The waker that a poll was given is the one that is called, and by the future
- *    that was polled with it: a future that polls others may give each a waker of
- *    its own, which wakes the task in its turn. What yields, or has no budget left,
- *    calls such a waker when the poll of its task is over.
+ *  - A future calls the waker that its poll was given. So a future that polls others
+ *    may give each of them a waker of its own, which in turn wakes the task. A future
+ *    that yields, or has no budget left, calls such a waker when the poll of its task
+ *    is over.
  *  - Spurious polls are allowed; spurious results are not.
  *
  * Do not: move or free a pending future; poll one future from two tasks; keep a
- * waker without weir_waker_clone.
+ * waker without weir_waker_ref.
  */
 #ifndef WEIR_FUTURE_H
 #define WEIR_FUTURE_H
@@ -44,11 +44,11 @@
 struct weir_task;
 struct weir__worker;
 
-/* How a waker works; for those who wake something that is not a weir task. */
+/* How a waker works. For programs that wake something other than a weir task. */
 struct weir_waker_ops {
-	void (*clone)(void *data);	/* one more holder; by weir_waker_clone only */
-	void (*wake)(void *data);	/* wake; the holder keeps its hold. [any] */
-	void (*drop)(void *data);	/* one holder less */
+	void (*ref)(void *data);	/* one more reference; called by weir_waker_ref only */
+	void (*wake)(void *data);	/* wake; the reference stays. [any] */
+	void (*unref)(void *data);	/* one reference less */
 };
 
 /* Two words: what to do, and to whom. */
@@ -57,11 +57,11 @@ struct weir_waker {
 	void *data;
 };
 
-/* What a poll function is given. Never kept: only its waker may be, by clone. */
+/* What a poll function is given. It is valid for this poll; weir_waker_ref keeps the waker. */
 struct weir_cx {
 	struct weir_waker waker;	/* borrowed for the poll */
-	struct weir_task *task;		/* being polled; NULL when polled by hand */
-	struct weir__worker *worker;	/* polling it; NULL when polled by hand */
+	struct weir_task *task;		/* the task that polls; NULL when polled by hand */
+	struct weir__worker *worker;	/* its worker; NULL when polled by hand */
 };
 
 struct weir_future;
@@ -71,9 +71,9 @@ struct weir_future_ops {
 	const char *name;
 	/* WEIR_PENDING or the result. */
 	int (*poll)(struct weir_future *future, struct weir_cx *cx);
-	/* Ask a future to finish soon, or not to start. Never frees anything, may be repeated. */
+	/* Ask a future to finish soon, or not to start. It frees nothing, and may be repeated. */
 	void (*cancel)(struct weir_future *future);
-	/* Give back what an unwanted result holds (an accepted socket, a lease). */
+	/* Release what a result holds (an accepted socket, a lease) that nobody takes. */
 	void (*discard)(struct weir_future *future);
 };
 
@@ -87,8 +87,8 @@ struct weir__link {
 };
 
 /*
- * The base of every future that waits for something outside the task: one that
- * stores the waker. Only weir's own primitives use the members.
+ * The base of a future that waits for something outside the task, and therefore stores
+ * the waker. Only weir's own primitives use the members.
  */
 struct weir_leaf {
 	struct weir_future future;
@@ -102,7 +102,7 @@ WEIR_BEGIN_DECLS
 /**
  * Poll a future once.
  *
- * Thread:   [any] by hand; the task's own worker otherwise
+ * Thread:   [any] by hand; otherwise the task's own worker
  * Waits:    never
  * Returns:  WEIR_PENDING, or the future's result
  * Since:    0.1
@@ -117,8 +117,8 @@ static inline int weir_poll(struct weir_future *future, struct weir_cx *cx)
  *
  * Thread:   the one that polls it
  * Waits:    never
- * Cancel:   sleeps and sync waits finish at the next poll, operations when the
- *           backend has let go of their buffers
+ * Cancel:   sleeps and waits of weir/sync finish at the next poll, operations when the
+ *           backend no longer uses their buffers
  * Since:    0.1
  */
 static inline void weir_cancel(struct weir_future *future)
@@ -130,11 +130,11 @@ static inline void weir_cancel(struct weir_future *future)
 /**
  * Await a future on the calling fiber.
  *
- * If the task is or was aborted, the future is cancelled and its result is returned:
- * -ECANCELED unless it completed first. One that was not started is not, and this does
- * not wait; one that was (enabled, or polled by another future) is waited for. A future
- * without a cancel verb is waited for when the abort comes meanwhile, and is not polled
- * when it came before.
+ * If the task is aborted, before this or meanwhile, the future is cancelled and its result
+ * is returned: -ECANCELED unless it completed first. A future that was not started is not
+ * started, and this does not wait. One that was started before (enabled, or polled by another
+ * future) is waited for. A future without a cancel verb is waited for if the abort comes
+ * meanwhile, and is not polled if it came before.
  *
  * Thread:   [worker], on a fiber
  * Waits:    until the future finishes
@@ -144,14 +144,14 @@ static inline void weir_cancel(struct weir_future *future)
 WEIR_API int weir_await(struct weir_future *future);
 
 /**
- * Give a future up: cancel it and await its end, also in a task that was aborted.
+ * Abandon a future: cancel it and await its end, also in a task that was aborted.
  *
- * For one that may have been started (a weir_notified that was enabled, a future that
- * another one has polled) and is not wanted any more. One that was not started finishes
- * at once, with -ECANCELED. In a stackless body: weir_cancel, and poll until it finishes.
+ * Use it for a future that may have been started (weir_notified_enable, or a poll by another
+ * future) and is not needed any more. One that was not started finishes at once, with
+ * -ECANCELED. In a stackless body call weir_cancel, and poll until the future finishes.
  *
  * Thread:   [worker], on a fiber
- * Waits:    until the future has let go; for its end, where it has no cancel verb
+ * Waits:    until the cancelled future finishes; without a cancel verb, until it is done
  * Returns:  the future's result: -ECANCELED unless it completed first; -EPERM outside a fiber
  * Since:    0.1
  */
@@ -160,11 +160,11 @@ WEIR_API int weir_finish(struct weir_future *future);
 /**
  * Await a future on the calling fiber, up to a deadline.
  *
- * When the deadline passes the future is cancelled and waited for. If it won
- * the race its own result is returned; otherwise -ETIMEDOUT.
+ * When the deadline passes, the future is cancelled and waited for. If it completed
+ * first, its own result is returned; otherwise -ETIMEDOUT.
  *
  * Thread:   [worker], on a fiber
- * Waits:    up to the deadline (and until the cancelled future has let go)
+ * Waits:    up to the deadline, then until the cancelled future finishes
  * Returns:  the future's result; -ETIMEDOUT; -ECANCELED; -EPERM outside a fiber;
  *           -ENODEV if the runtime has no time driver
  * Since:    0.1
@@ -172,57 +172,57 @@ WEIR_API int weir_finish(struct weir_future *future);
 WEIR_API int weir_await_until(struct weir_future *future, uint64_t deadline);
 
 /**
- * Poll a future to its end on a thread that is not a worker, sleeping between.
+ * Poll a future to its end on a thread that is not a worker; the thread sleeps meanwhile.
  *
- * For joining a task, receiving from a channel or taking a lock from plain
- * threads. Leaf futures of the time and I/O drivers need a worker and answer
- * -ENXIO here.
+ * A plain thread uses it to join a task, to receive from a channel or to take a lock.
+ * Sleeps and operations need a worker: they return -ENXIO here.
  *
  * Thread:   [any] but a worker
- * Waits:    until the future finishes, or up to the deadline (then the future
- *           is cancelled first)
+ * Waits:    until the future finishes; after the deadline it is cancelled, and finishes
  * Returns:  the future's result; -ETIMEDOUT; -EPERM on a worker
  * Since:    0.1
  */
 WEIR_API int weir_block_on(struct weir_future *future, uint64_t deadline);
 
 /**
- * One more holder of the waker. What is returned may be another waker, which wakes the same task.
- * It stays good for a task that has ended, and when the runtime was freed: it wakes nobody then.
+ * Take a reference to a waker. What is returned may be another waker, which wakes the same task.
+ * It stays valid after its task has ended and its runtime was freed; then it wakes nobody.
  *
  * Thread:   [any]
  * Since:    0.1
  */
-WEIR_API struct weir_waker weir_waker_clone(const struct weir_waker *waker);
+WEIR_API struct weir_waker weir_waker_ref(const struct weir_waker *waker);
 
 /** Wake; the waker stays valid. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_waker_wake(const struct weir_waker *waker);
 
-/** Give a cloned waker back; clears it. Does nothing to an empty one. Thread: [any]. Since: 0.1 */
-WEIR_API void weir_waker_drop(struct weir_waker *waker);
+/** Give a reference up, and clear the waker; nothing for an empty one. Thread: [any]. Since: 0.1 */
+WEIR_API void weir_waker_unref(struct weir_waker *waker);
 
 /**
  * Wait for the first of several futures, cancel the others and wait for them.
  *
- * For one race whose losers nobody wants. A loop over the same futures, as a connection and
- * a queue, uses a weir_select_set (weir/select_set.h): this would cancel the idle one and start it
- * again for each message, which costs an operation system calls.
+ * Use it for one race whose losers are not needed. For a loop over the same futures, such as
+ * a connection and a queue, use a weir_select_set (weir/select_set.h): a select would cancel
+ * the idle one and start it again for each message, which costs an operation system calls.
  *
- * The future finishes with the index of the winner (the lowest one that had a
- * result when the select was polled, unless fair, where the start is drawn); the
- * winner's own result is in results[index]. A loser that completed before its
- * cancel took effect has its real result in results[] too, so nothing that was
- * received or accepted is lost; a cancelled one has -ECANCELED. That goes for futures
- * which were started before the select, too, whether it came to poll them or not. One
- * without a cancel verb that it has not polled is left as it is, with -ECANCELED.
+ * The future finishes with the index of the winner; the winner's own result is in
+ * results[index]. If several have a result when the select polls them, the one with the lowest
+ * index wins, or with fair set the first from an index that is drawn at random.
  *
- * A stackless task that is aborted, or returns, while its select or join-all is pending
- * keeps none of the results that this had: what has a discard verb is discarded, and
- * results[] says -ECANCELED then; fini finds the results of the rest there.
+ * A loser that completed before its cancel took effect has its real result in results[] too,
+ * so nothing that was received or accepted is lost. A cancelled one has -ECANCELED. Both hold also
+ * for futures that were started before the select, whether it has polled them or not. A
+ * future without a cancel verb that the select has not polled is left as it is, with -ECANCELED.
+ *
+ * If a stackless task is aborted, or returns, while its select or join-all is pending, the
+ * results that this had are discarded, if the future has a discard verb: results[] says
+ * -ECANCELED then. fini finds the other results there.
  *
  * Thread:   the polling task's
  * Owns:     futures[] and results[] are the caller's and must live as long
- * Cancel:   cancels all; the index of one that completed all the same, else -ECANCELED
+ * Cancel:   cancels all; finishes with the index of one that completed all the same, otherwise
+ *           with -ECANCELED
  * Returns:  the winner's index; -ECANCELED; -EINVAL for count 0, or without futures or results
  * Since:    0.1
  */
@@ -234,8 +234,8 @@ struct weir_select_future {
 	unsigned start;			/* first index to poll; fair: set when first polled */
 	int winner;			/* -2 before the first poll, -1 until one finished */
 	bool fair;
-	bool cancelled;			/* all have been asked to stop */
-	struct weir_leaf holder;	/* weir's own: results of which the task has not heard */
+	bool cancelled;			/* all futures were cancelled */
+	struct weir_leaf holder;	/* weir's own: discards results if the task is aborted */
 };
 
 /**
@@ -248,14 +248,14 @@ WEIR_API void weir_select_init(struct weir_select_future *select, struct weir_fu
 			       int *results, unsigned count);
 
 /**
- * Wait for all of several futures. Finishes with 0 when every one has its result in
- * results[] (errors too: look at them).
+ * Wait for all of several futures. It finishes with 0 when each has its result in results[].
+ * Results may be errors, so look at them.
  *
  * Thread:   the polling task's
  * Owns:     futures[] and results[] are the caller's and must live as long
- * Cancel:   cancels all that are pending; results[] has what each came to
- * Returns:  0; -ECANCELED if it was cancelled and one of them stopped for that; -EINVAL without
- *           futures or results for a count that is not 0
+ * Cancel:   cancels all that are pending; results[] has the result of each
+ * Returns:  0; -ECANCELED if it was cancelled and at least one future stopped because of that;
+ *           -EINVAL without futures or results for a count that is not 0
  * Since:    0.1
  */
 struct weir_join_all_future {

@@ -230,8 +230,8 @@ WEIR_API int weir_rt_shutdown(struct weir_rt *rt, uint64_t timeout_ns);
  * NULL is allowed.
  *
  * A thread that has woken a task of the runtime, directly or through a primitive, may not have
- * finished that call yet; the shutdown waits for it. Wakers that were cloned and not dropped keep
- * the memory of their tasks, and nothing else.
+ * finished that call yet; the shutdown waits for it. Wakers with a reference (weir_waker_ref)
+ * keep the memory of their tasks, and nothing else.
  *
  * Thread:   [any] but a worker
  * Since:    0.1

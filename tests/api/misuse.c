@@ -811,7 +811,7 @@ static int close_twice(void *arg UNUSED)
 	ck_assert_int_eq(weir_tcp_recv_lease(on.conn, &lease), 4);
 	weir_lease_return(&lease);
 	weir_lease_return(&lease);
-	weir_waker_drop(&waker);
+	weir_waker_unref(&waker);
 	weir_mutex_init(&mutex);
 	ck_assert_int_eq(weir_sem_init(&sem, 0), 0);
 	weir_notify_init(&notify);

@@ -9,13 +9,13 @@
 
 /* ---- a waker between the leaf and its task ----------------------------------------------- */
 
-/* A waker that counts its clones, because its memory is freed with the last. */
+/* A waker that counts its references, because its memory is freed with the last. */
 struct between {
 	struct weir_waker parent;
 	unsigned holders, wakes, woken;	/* atomic */
 };
 
-static void between_clone(void *data)
+static void between_ref(void *data)
 {
 	add(&((struct between *)data)->holders, 1);
 }
@@ -29,12 +29,12 @@ static void between_wake(void *data)
 	weir_waker_wake(&b->parent);
 }
 
-static void between_drop(void *data)
+static void between_unref(void *data)
 {
 	add(&((struct between *)data)->holders, (unsigned)-1);
 }
 
-static const struct weir_waker_ops between_ops = { between_clone, between_wake, between_drop };
+static const struct weir_waker_ops between_ops = { between_ref, between_wake, between_unref };
 
 struct watcher {
 	struct stage *stage;
@@ -55,7 +55,7 @@ static int watch(void *state, struct weir_cx *cx)
 	if (!w->future) {
 		s->at = &w->futures;
 		w->future = leaf->set_up(s);
-		w->between->parent = weir_waker_clone(&cx->waker);
+		w->between->parent = weir_waker_ref(&cx->waker);
 	} else if (!__atomic_exchange_n(&w->between->woken, 0, __ATOMIC_ACQ_REL)) {
 		return WEIR_PENDING;
 	}
@@ -107,7 +107,7 @@ static int each_calls_the_waker_it_was_given(void *arg UNUSED)
 		ck_assert_msg(leaf->set_up != spend || polls > 3, "%s: %u polls", leaf->name,
 			      polls);
 		YIELD_UNTIL(get(&between.holders) == 0);
-		weir_waker_drop(&between.parent);
+		weir_waker_unref(&between.parent);
 		leaf->take_back(&s);
 		stage_close(&s);
 	}

@@ -103,7 +103,7 @@ static int run_blocking(struct scene *s)
 	return weir_blocking_run(wait_for_event, &s->given);
 }
 
-/* A custom future. It stores a clone of the waker, which another thread calls. */
+/* A custom future. It stores the waker with a reference, which another thread calls. */
 struct call {
 	struct weir_future future;
 	struct weir_waker waker;
@@ -118,7 +118,7 @@ static int call_poll(struct weir_future *future, struct weir_cx *cx)
 	if (get(&call.state) == 2)
 		return 0;
 	if (get(&call.state) == 0) {
-		call.waker = weir_waker_clone(&cx->waker);
+		call.waker = weir_waker_ref(&cx->waker);
 		set(&call.state, 1);
 	}
 	return WEIR_PENDING;
@@ -192,7 +192,7 @@ static void wake_and_drop(struct scene *s)
 	(void)s;
 	set(&call.state, 2);
 	weir_waker_wake(&call.waker);
-	weir_waker_drop(&call.waker);
+	weir_waker_unref(&call.waker);
 }
 
 static int release_there(void *arg)
@@ -438,7 +438,7 @@ static int keep_waker(void *state, struct weir_cx *cx)
 {
 	struct keeper *k = *(struct keeper **)state;
 
-	k->waker[k->polls] = weir_waker_clone(&cx->waker);
+	k->waker[k->polls] = weir_waker_ref(&cx->waker);
 	weir_waker_wake(&k->waker[k->polls]);
 	return ++k->polls == 3 ? 0 : WEIR_PENDING;
 }
@@ -464,15 +464,15 @@ START_TEST(a_waker_may_be_kept_longer_than_its_runtime)
 
 	runtime_run(&cfg, run_keeper, &k);
 	weir_waker_wake(&k.waker[0]);
-	more = weir_waker_clone(&k.waker[0]);
+	more = weir_waker_ref(&k.waker[0]);
 	for (unsigned i = 0; i < 3; i++)
-		weir_waker_drop(&k.waker[i]);
+		weir_waker_unref(&k.waker[i]);
 	weir_waker_wake(&more);
-	weir_waker_drop(&more);
+	weir_waker_unref(&more);
 }
 END_TEST
 
-/* A leaf that is polled by hand releases its clone of the task's waker like any other. */
+/* A leaf that is polled by hand releases its reference to the task's waker like any other. */
 static int lend_waker(void *state, struct weir_cx *cx)
 {
 	struct weir_notify *notify = *(struct weir_notify **)state;

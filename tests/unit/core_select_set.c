@@ -298,7 +298,7 @@ static int a_set_may_go_when_its_last_branch_is_delivered(void *arg UNUSED)
 	return 0;
 }
 
-/* A future that keeps a clone of its waker longer than the set exists. */
+/* A future that keeps a reference to its waker longer than the set exists. */
 struct keeper {
 	struct weir_future future;
 	struct weir_waker waker;
@@ -315,7 +315,7 @@ static int keeper_poll(struct weir_future *future, struct weir_cx *cx)
 	if (k->cancelled)
 		return -ECANCELED;
 	if (!k->waker.ops)
-		k->waker = weir_waker_clone(&cx->waker);
+		k->waker = weir_waker_ref(&cx->waker);
 	return WEIR_PENDING;
 }
 
@@ -363,7 +363,7 @@ static int a_cloned_waker_may_outlive_the_set(void *arg UNUSED)
 	ck_assert_int_eq(weir_spawn(keep, &k, &task), 0);
 	ck_assert_int_eq(weir_task_join(task, NULL), 0);
 	weir_waker_wake(&k.waker);
-	weir_waker_drop(&k.waker);
+	weir_waker_unref(&k.waker);
 	return 0;
 }
 

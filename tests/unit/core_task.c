@@ -876,7 +876,7 @@ static int flag_poll(struct weir_future *future, struct weir_cx *cx)
 	pthread_mutex_lock(&f->lock);
 	up = f->up;
 	if (!up && !f->waker.ops)
-		f->waker = weir_waker_clone(&cx->waker);
+		f->waker = weir_waker_ref(&cx->waker);
 	pthread_mutex_unlock(&f->lock);
 	return up ? 6 : WEIR_PENDING;
 }
@@ -896,7 +896,7 @@ static void *raise_flag(void *arg)
 	if (waker.ops) {
 		weir_waker_wake(&waker);
 		weir_waker_wake(&waker);
-		weir_waker_drop(&waker);
+		weir_waker_unref(&waker);
 	}
 	return NULL;
 }
@@ -915,14 +915,14 @@ ON_EACH(another_thread_wakes_a_task)
 		thread = thread_start(raise_flag, &f);
 		ck_assert_int_eq(weir_await(&f.future), 6);
 		pthread_join(thread, NULL);
-		weir_waker_drop(&f.waker);
+		weir_waker_unref(&f.waker);
 	}
 	return 0;
 }
 
 static int keep_waker(void *state, struct weir_cx *cx)
 {
-	**(struct weir_waker **)state = weir_waker_clone(&cx->waker);
+	**(struct weir_waker **)state = weir_waker_ref(&cx->waker);
 	return 8;
 }
 
@@ -941,9 +941,9 @@ ON_EACH(a_stale_waker_does_nothing)
 		ck_assert_int_eq(weir_task_spawn(NULL, &cfg, &task), 0);
 		expect_result(task, 8);
 		weir_waker_wake(&waker);
-		weir_waker_drop(&waker);
+		weir_waker_unref(&waker);
 		ck_assert_ptr_null(waker.ops);
-		weir_waker_drop(&waker);
+		weir_waker_unref(&waker);
 	}
 	return 0;
 }

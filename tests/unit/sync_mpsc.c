@@ -26,8 +26,8 @@ static void give_up_both(void)
 	weir_mpsc_unref(ch);
 	weir_mpsc_free(ch);
 	for (i = 0; i < 6; i++)
-		ck_assert_int_eq(hs[i].clones, 0);
-	ck_assert_int_eq(hr.clones, 0);
+		ck_assert_int_eq(hs[i].refs, 0);
+	ck_assert_int_eq(hr.refs, 0);
 }
 
 static int poll_send(int i)
@@ -146,7 +146,7 @@ START_TEST(a_waiting_receive_is_woken_once)
 	ck_assert_int_eq(poll_recv(1), WEIR_PENDING);
 	weir_mpsc_recv_init(&second, ch, 1, out);
 	ck_assert_int_eq(POLL(&h2, &second), -EBUSY);
-	ck_assert_int_eq(h2.clones, 0);
+	ck_assert_int_eq(h2.refs, 0);
 	ck_assert_int_eq(poll_send(0), 0);
 	ck_assert_int_eq(poll_send(1), 0);
 	ck_assert_int_eq(hr.wakes, 1);
@@ -199,29 +199,29 @@ START_TEST(cancelling_loses_no_message_and_no_place)
 }
 END_TEST
 
-static int clones;
+static int refs;
 
-/* The sender makes the second clone just before its wake. Then the receive is cancelled. */
-static void cancel_at_second_clone(void *data)
+/* The sender takes the second reference just before its wake. Then the receive is cancelled. */
+static void cancel_at_second_ref(void *data)
 {
-	if (++clones == 2)
+	if (++refs == 2)
 		ck_assert_int_eq(hand_cancel(data, &r.future), WEIR_PENDING);
 }
 
 START_TEST(a_receive_that_is_cancelled_on_its_way_to_be_woken_takes_nothing)
 {
-	static const struct weir_waker_ops ops = { cancel_at_second_clone, hand_wake, hand_drop };
+	static const struct weir_waker_ops ops = { cancel_at_second_ref, hand_wake, hand_unref };
 	struct weir_cx cx = { { &ops, &hr }, NULL, NULL };
 
 	make(1);
 	weir_mpsc_recv_init(&r, ch, 1, out);
 	ck_assert_int_eq(weir_poll(&r.future, &cx), WEIR_PENDING);
 	ck_assert_int_eq(poll_send(0), 0);
-	ck_assert_int_eq(clones, 2);
+	ck_assert_int_eq(refs, 2);
 	ck_assert_int_eq(weir_poll(&r.future, &cx), -ECANCELED);
 	ck_assert_int_eq(weir_mpsc_recv_try(ch, out), 1);
 	ck_assert_uint_eq(out[0], in[0]);
-	hr.clones += clones;		/* counted apart */
+	hr.refs += refs;		/* counted apart */
 	give_up_both();
 }
 END_TEST

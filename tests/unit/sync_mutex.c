@@ -18,7 +18,7 @@ START_TEST(a_free_mutex_is_locked_at_once)
 	weir_mutex_unlock(&m);
 	ck_assert_int_eq(weir_mutex_lock_try(&m), 0);
 	weir_mutex_unlock(&m);
-	ck_assert_int_eq(h.clones, 0);
+	ck_assert_int_eq(h.refs, 0);
 	weir_mutex_fini(&m);
 }
 END_TEST
@@ -36,7 +36,7 @@ START_TEST(it_is_handed_over_in_order)
 		weir_mutex_lock_init(&w[i], &m);
 		ck_assert_int_eq(POLL(&h[i], &w[i]), WEIR_PENDING);
 		ck_assert_int_eq(POLL(&h[i], &w[i]), WEIR_PENDING);
-		ck_assert_int_eq(h[i].clones, 1);
+		ck_assert_int_eq(h[i].refs, 1);
 	}
 	for (i = 0; i < 5; i++) {
 		weir_mutex_unlock(&m);
@@ -45,7 +45,7 @@ START_TEST(it_is_handed_over_in_order)
 		/* Nobody can lock it between the unlock and the poll of the new holder. */
 		ck_assert_int_eq(weir_mutex_lock_try(&m), -EAGAIN);
 		ck_assert_int_eq(POLL(&h[i], &w[i]), 0);
-		ck_assert_int_eq(h[i].clones, 0);
+		ck_assert_int_eq(h[i].refs, 0);
 	}
 	weir_mutex_unlock(&m);
 	weir_mutex_fini(&m);
@@ -66,7 +66,7 @@ START_TEST(a_cancelled_waiter_leaves_the_line)
 		ck_assert_int_eq(POLL(&h[i], &w[i]), WEIR_PENDING);
 	}
 	ck_assert_int_eq(CANCEL(&h[1], &w[1]), -ECANCELED);
-	ck_assert_int_eq(h[1].clones, 0);
+	ck_assert_int_eq(h[1].refs, 0);
 	DISCARD(&w[1]);			/* it was not granted the lock: this must not unlock */
 	ck_assert_int_eq(weir_mutex_lock_try(&m), -EAGAIN);
 	weir_mutex_unlock(&m);

@@ -18,7 +18,7 @@ static void teardown(void)
 
 	weir_notify_fini(&n);
 	for (i = 0; i < 5; i++)
-		ck_assert_int_eq(h[i].clones, 0);
+		ck_assert_int_eq(h[i].refs, 0);
 }
 
 static int start(int i)

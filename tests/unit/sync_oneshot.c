@@ -21,7 +21,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	ck_assert_int_eq(h.clones, 0);
+	ck_assert_int_eq(h.refs, 0);
 }
 
 START_TEST(sent_before_it_is_received)
@@ -77,7 +77,7 @@ START_TEST(a_cancelled_receive_leaves_the_receiver_open)
 {
 	ck_assert_int_eq(RECV(&h, &r), WEIR_PENDING);
 	ck_assert_int_eq(hand_cancel(&h, &r.future), -ECANCELED);
-	ck_assert_int_eq(h.clones, 0);
+	ck_assert_int_eq(h.refs, 0);
 	weir_oneshot_recv_init(&r, ch, &got);
 	ck_assert_int_eq(hand_cancel(&h, &r.future), -ECANCELED);
 	ck_assert_int_eq(weir_oneshot_send(ch, &value), 0);
@@ -114,27 +114,27 @@ START_TEST(in_callers_memory_the_value_goes_where_it_is_wanted)
 }
 END_TEST
 
-static int clones;
+static int refs;
 
-/* The sender makes the second clone just before its wake. Then the receiver is polled. */
-static void poll_at_second_clone(void *data)
+/* The sender takes the second reference just before its wake. Then the receiver is polled. */
+static void poll_at_second_ref(void *data)
 {
-	if (++clones == 2)
+	if (++refs == 2)
 		ck_assert_int_eq(hand_poll(data, &r.future), WEIR_PENDING);
 }
 
 START_TEST(a_receive_waits_until_the_sender_has_its_waker)
 {
-	static const struct weir_waker_ops ops = { poll_at_second_clone, hand_wake, hand_drop };
+	static const struct weir_waker_ops ops = { poll_at_second_ref, hand_wake, hand_unref };
 	struct weir_cx cx = { { &ops, &h }, NULL, NULL };
 
 	ck_assert_int_eq(weir_poll(&r.future, &cx), WEIR_PENDING);
 	ck_assert_int_eq(weir_oneshot_send(ch, &value), 0);
-	ck_assert_int_eq(clones, 2);
+	ck_assert_int_eq(refs, 2);
 	ck_assert_int_eq(h.wakes, 1);
 	ck_assert_int_eq(weir_poll(&r.future, &cx), 0);
 	ck_assert_uint_eq(got, 42);
-	h.clones += clones;		/* counted apart */
+	h.refs += refs;		/* counted apart */
 }
 END_TEST
 

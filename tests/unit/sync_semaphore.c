@@ -56,7 +56,7 @@ START_TEST(nobody_overtakes_one_that_waits_for_many)
 	weir_sem_release(&sem, 3);
 	ck_assert_int_eq(POLL(&h[1], &w[1]), 0);
 	ck_assert_uint_eq(weir_sem_available(&sem), 2);
-	ck_assert_int_eq(h[0].clones + h[1].clones, 0);
+	ck_assert_int_eq(h[0].refs + h[1].refs, 0);
 	weir_sem_fini(&sem);
 }
 END_TEST

@@ -14,12 +14,12 @@
 /* Used by one thread, except in stress tests, which do not read the counters. */
 struct hand {
 	int wakes;
-	int clones;			/* minus drops */
+	int refs;			/* those that were not given up */
 };
 
-static inline void hand_clone(void *data)
+static inline void hand_ref(void *data)
 {
-	((struct hand *)data)->clones++;
+	((struct hand *)data)->refs++;
 }
 
 static inline void hand_wake(void *data)
@@ -27,12 +27,12 @@ static inline void hand_wake(void *data)
 	((struct hand *)data)->wakes++;
 }
 
-static inline void hand_drop(void *data)
+static inline void hand_unref(void *data)
 {
-	((struct hand *)data)->clones--;
+	((struct hand *)data)->refs--;
 }
 
-static const struct weir_waker_ops hand_ops = { hand_clone, hand_wake, hand_drop };
+static const struct weir_waker_ops hand_ops = { hand_ref, hand_wake, hand_unref };
 
 static inline int hand_poll(struct hand *hand, struct weir_future *future)
 {
