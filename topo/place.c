@@ -6,62 +6,10 @@
  */
 #include "topo/place.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "core/assert.h"
 #include "core/sized.h"
-
-const char *weir_place_policy_name(unsigned policy)
-{
-	static const char *const names[WEIR_PLACE_LEN] = {
-		"performance",		"none",
-		"first-usable-node",	"group-by-ccx",
-		"group-by-2-ccx",	"group-by-3-ccx",
-		"group-by-4-ccx",	"group-by-cluster",
-		"group-by-2-cluster",	"group-by-3-cluster",
-		"group-by-4-cluster",	"efficiency",
-		"resource",
-	};
-
-	return policy < WEIR_PLACE_LEN ? names[policy] : NULL;
-}
-
-void weir__place_say(struct place *p, const char *fmt, ...)
-{
-	struct weir_plan *plan = p->plan;
-	va_list ap;
-
-	WEIR_ASSERT(plan->why_len < WEIR_PLAN_WHY_MAX);
-	va_start(ap, fmt);
-	vsnprintf(plan->why[plan->why_len++], sizeof plan->why[0], fmt, ap);
-	va_end(ap);
-}
-
-/* Written without printf's %f, whose decimal point depends on the locale. */
-void weir__place_print_quota(unsigned milli, char *buf, size_t len)
-{
-	unsigned rest = milli % 1000, digits = 3;
-
-	for (; rest && rest % 10 == 0; digits--)
-		rest /= 10;
-	if (rest)
-		snprintf(buf, len, "%u.%0*u", milli / 1000, (int)digits, rest);
-	else
-		snprintf(buf, len, "%u", milli / 1000);
-}
-
-int weir__place_refuse(struct place *p, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(p->why->text, sizeof p->why->text, fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
 
 /* ---- checking the input ---- */
 
@@ -109,70 +57,6 @@ static int check_topo(struct place *p)
 				topo->nodes_len);
 		p->usable += topo->cpus[i].out == WEIR_CPU_USABLE;
 	}
-	return 0;
-}
-
-/* ---- sorting CPUs by nearness ---- */
-
-static int compare_slots(const void *a, const void *b)
-{
-	const struct place_slot *x = a, *y = b;
-	int by = x->node - y->node;
-
-	by = by ? by : x->package - y->package;
-	by = by ? by : x->l3 - y->l3;
-	by = by ? by : x->slowness - y->slowness;
-	by = by ? by : x->cluster - y->cluster;
-	by = by ? by : x->core - y->core;
-	by = by ? by : x->cpu - y->cpu;
-	return by ? by : x->round - y->round;
-}
-
-bool weir__place_new_cluster(const struct place_slot *a, const struct place_slot *b)
-{
-	return a->node != b->node || a->l3 != b->l3 || a->slowness != b->slowness ||
-	       a->cluster != b->cluster;
-}
-
-static void rank_in_cores(struct place_slot *slots, unsigned len)
-{
-	unsigned i;
-
-	for (i = 1; i < len; i++)
-		if (slots[i].core == slots[i - 1].core)
-			slots[i].rank = (uint16_t)(slots[i - 1].rank +
-						   (slots[i].cpu != slots[i - 1].cpu));
-}
-
-int weir__place_order(struct place *p, unsigned rounds)
-{
-	const struct weir_topo *topo = p->topo;
-	unsigned i, round, n = 0;
-	struct place_slot *slots = calloc((size_t)topo->cpus_len * rounds, sizeof *slots);
-
-	if (!slots)
-		return -ENOMEM;
-	for (i = 0; i < topo->cpus_len; i++) {
-		const struct weir_topo_cpu *cpu = &topo->cpus[i];
-
-		for (round = 0; round < rounds && p->plan->out[i] == WEIR_CPU_USABLE; round++)
-			slots[n++] = (struct place_slot){
-				.node = cpu->node,
-				.package = cpu->package,
-				.l3 = cpu->l3,
-				.slowness = (uint16_t)(UINT8_MAX - cpu->kind),
-				.cluster = cpu->cluster,
-				.core = cpu->core,
-				.cpu = (uint16_t)i,
-				.round = (uint16_t)round,
-			};
-	}
-	qsort(slots, n, sizeof *slots, compare_slots);
-	rank_in_cores(slots, n);
-	free(p->slots);
-	p->slots = slots;
-	p->slots_len = n;
-	p->rounds = rounds;
 	return 0;
 }
 

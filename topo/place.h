@@ -8,6 +8,9 @@
  *	place_bind.c	the CPUs that each worker may run on
  *	place_steal.c	the order in which workers steal from each other
  *
+ * place.c calls them in this order. They share place_order.c, the places sorted by
+ * nearness, and place_say.c, the sentences.
+ *
  * Each step reads what the earlier ones have left in struct place, and records
  * its decisions in the plan's why lines. No step looks at the machine that it
  * runs on.

@@ -18,6 +18,21 @@ struct cluster {
 	unsigned speed;		/* mean capacity of its CPUs, in thousandths; 0: unknown */
 };
 
+const char *weir_place_policy_name(unsigned policy)
+{
+	static const char *const names[WEIR_PLACE_LEN] = {
+		"performance",		"none",
+		"first-usable-node",	"group-by-ccx",
+		"group-by-2-ccx",	"group-by-3-ccx",
+		"group-by-4-ccx",	"group-by-cluster",
+		"group-by-2-cluster",	"group-by-3-cluster",
+		"group-by-4-cluster",	"efficiency",
+		"resource",
+	};
+
+	return policy < WEIR_PLACE_LEN ? names[policy] : NULL;
+}
+
 struct place_grouping weir__place_grouping_of(enum weir_place_policy policy)
 {
 	switch (policy) {
