@@ -6,7 +6,6 @@
  * affect all of them. Each round has a new random order and new arrival times, which are
  * the same for every backend.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,33 +16,6 @@
 #include "tools/common/outfile.h"
 
 #define CALIBRATION_NS (500 * WEIR_MSEC)
-
-void bench_say(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("weir bench: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
-
-void bench_warn(struct bench *b, const char *fmt, ...)
-{
-	char *text = b->warnings[b->warnings_len];
-	va_list ap;
-
-	if (b->warnings_len == BENCH_WARNINGS_MAX)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(b->warnings[0]), fmt, ap);
-	va_end(ap);
-	for (unsigned i = 0; i < b->warnings_len; i++)
-		if (strcmp(b->warnings[i], text) == 0)
-			return;
-	b->warnings_len++;
-}
 
 /* ---- the rate of an open loop ---- */
 

@@ -14,6 +14,7 @@
  *	stats.c		median, interval, rank test
  *	result.c	repetitions to figures, verdicts, noise floor
  *	env.c		a description of the machine
+ *	say.c		messages and warnings
  *	table.c		the report on the terminal, progress
  *	json.c		the report as JSON: docs/bench-json.md
  *
@@ -195,7 +196,7 @@ struct bench {
 	struct bench_times times;	/* at the start */
 };
 
-/* ---- bench.c ---- */
+/* ---- say.c ---- */
 
 /* Print one line on stderr, "weir bench: …". */
 void bench_say(const char *fmt, ...) WEIR_PRINTF(1, 2);

@@ -29,35 +29,6 @@
 /* How long to wait for answers after the end, if there were some before. */
 #define GRACE_NS WEIR_SEC
 
-/* ---- the heap of those that wait for their time ---- */
-
-static void heap_push(struct load_thread *t, struct load_client *c)
-{
-	unsigned i = t->heap_len++;
-
-	for (; i > 0 && t->heap[(i - 1) / 2]->due_ns > c->due_ns; i = (i - 1) / 2)
-		t->heap[i] = t->heap[(i - 1) / 2];
-	t->heap[i] = c;
-}
-
-static struct load_client *heap_pop(struct load_thread *t)
-{
-	struct load_client *top = t->heap[0], *last = t->heap[--t->heap_len];
-	unsigned i = 0, child;
-
-	while ((child = 2 * i + 1) < t->heap_len) {
-		if (child + 1 < t->heap_len &&
-		    t->heap[child + 1]->due_ns < t->heap[child]->due_ns)
-			child++;
-		if (t->heap[child]->due_ns >= last->due_ns)
-			break;
-		t->heap[i] = t->heap[child];
-		i = child;
-	}
-	t->heap[i] = last;
-	return top;
-}
-
 /* ---- the schedule ---- */
 
 /* From one request of a client to its next. */
@@ -83,22 +54,6 @@ static void first_due(struct load_thread *t, unsigned i)
 		c->due_ns += gap_ns(&load->plan, c) * number / load->plan.conns;
 }
 
-void bench_load_file(struct load_thread *t, struct load_client *c, uint64_t now)
-{
-	const struct load_plan *plan = &t->load->plan;
-
-	if (c->filed || c->in_flight == (plan->reconnect ? 1 : plan->depth) ||
-	    (c->fd < 0 && !plan->reconnect))
-		return;
-	if (!plan->open)
-		c->due_ns = now;
-	if (c->due_ns >= t->load->end_ns)
-		return;
-	c->free_ns = now;
-	c->filed = true;
-	heap_push(t, c);
-}
-
 /* True if it was. */
 static bool start_due(struct load_thread *t, uint64_t now)
 {
@@ -106,10 +61,9 @@ static bool start_due(struct load_thread *t, uint64_t now)
 	bool any = false;
 
 	while (t->heap_len > 0 && t->heap[0]->due_ns <= now) {
-		struct load_client *c = heap_pop(t);
+		struct load_client *c = bench_load_unfile(t);
 		uint64_t intended = plan->open ? c->due_ns : now;
 
-		c->filed = false;
 		any = true;
 		if (c->fd < 0 && !plan->reconnect)	/* it failed while it waited */
 			continue;

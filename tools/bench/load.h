@@ -90,8 +90,12 @@ void bench_load_finish(struct load *load, struct bench_record *rec);
 /* Instead of go and finish. */
 void bench_load_cancel(struct load *load);
 
+/* ---- load_heap.c ---- */
+
 /* A client may send its next request: start it now, or put it into the heap until it is due. */
 void bench_load_file(struct load_thread *t, struct load_client *c, uint64_t now);
+/* Take the earliest out; there must be one. */
+struct load_client *bench_load_unfile(struct load_thread *t);
 
 /* ---- client.c ---- */
 

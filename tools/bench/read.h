@@ -17,6 +17,8 @@ struct bench_reader {
 	char *why;		/* BENCH_WHY_LEN */
 };
 
+/* "a string", "nothing". */
+const char *bench_type_name(const json_t *value);
 /* Both store a message in why and return -1. */
 int WEIR_PRINTF(2, 3) bench_refuse(struct bench_reader *r, const char *fmt, ...);
 int bench_refuse_type(struct bench_reader *r, const char *where, const char *key,

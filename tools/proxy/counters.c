@@ -1,52 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * counters.c: names and figures as text. The figures are copied under the
+ * counters.c: figures as text. The figures are copied under the
  * lock and printed without it.
  */
 #include <stdio.h>
 
 #include "tools/proxy/outlet.h"
 #include "tools/proxy/proxy.h"
-
-static const char *const reasons[END_REASONS] = {
-	[END_DONE] = "done",
-	[END_CLIENT_RESET] = "client-reset",
-	[END_UPSTREAM_RESET] = "upstream-reset",
-	[END_IDLE] = "idle-timeout",
-	[END_HALF_CLOSE] = "half-close-timeout",
-	[END_CONNECT_FAILED] = "connect-failed",
-	[END_CONNECT_TIMEOUT] = "connect-timeout",
-	[END_DRAINED] = "drained",
-	[END_CANCELLED] = "cancelled",
-	[END_FAILED] = "failed",
-};
-
-const char *end_reason_name(enum end_reason reason)
-{
-	return reasons[reason];
-}
-
-const char *errno_name(int error, char *buf, size_t len)
-{
-#define NAME(e) { e, #e }
-	static const struct {
-		int error;
-		const char *name;
-	} names[] = {
-		NAME(ECONNREFUSED), NAME(EHOSTUNREACH), NAME(ENETUNREACH),  NAME(ETIMEDOUT),
-		NAME(ECONNRESET),   NAME(EADDRNOTAVAIL), NAME(EMFILE),	    NAME(ENFILE),
-		NAME(ENOMEM),	    NAME(ENOBUFS),	NAME(EACCES),	    NAME(EPERM),
-		NAME(ENOENT),	    NAME(EPIPE),	NAME(EAGAIN),	    NAME(ENETDOWN),
-		NAME(EHOSTDOWN),    NAME(EINVAL),	NAME(EAFNOSUPPORT), NAME(ESHUTDOWN),
-	};
-#undef NAME
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (names[i].error == -error)
-			return names[i].name;
-	snprintf(buf, len, "%d", -error);
-	return buf;
-}
 
 #define U(x) ((unsigned long long)(x))
 
@@ -58,8 +18,8 @@ static void print_connections(const struct proxy *px, const struct counters *c)
 	proxy_say("connections accepted=%llu active=%llu limit=%llu refused=%llu", U(c->accepted),
 		  U(c->active), U(px->limit), U(c->refused));
 	for (unsigned i = 0; i < END_REASONS; i++)
-		n += (size_t)snprintf(line + n, sizeof(line) - n, " %s=%llu", reasons[i],
-				      U(c->ended[i]));
+		n += (size_t)snprintf(line + n, sizeof(line) - n, " %s=%llu",
+				      end_reason_name((enum end_reason)i), U(c->ended[i]));
 	proxy_say("ended%s", line);
 	proxy_say("bytes up=%llu down=%llu, of connections that have ended", U(c->up_bytes),
 		  U(c->down_bytes));
