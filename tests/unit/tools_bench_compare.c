@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_bench_compare.c: what may be said of two figures, and what may not.
+ * tools_bench_compare.c: when two figures count as different, and when not.
  */
 #include <math.h>
 
@@ -68,7 +68,7 @@ START_TEST(a_difference_below_the_noise_floor_does_not_count)
 }
 END_TEST
 
-/* 3 against 3 can at best have p = 0.1. */
+/* With three repetitions each, p is never below 0.1. */
 START_TEST(of_three_repetitions_nothing_can_be_told)
 {
 	struct bench_figure a = figure(low, 3, BENCH_LOWER), b = figure(high, 3, BENCH_LOWER);

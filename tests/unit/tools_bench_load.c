@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_bench_load.c: the load of weir bench against servers that misbehave on
- * purpose: an open loop sees a stall in every answer that it delayed, a closed one
- * does not; a server that drops connections, or never answers, is told as such.
+ * tools_bench_load.c: the load of weir bench with servers that misbehave on purpose. An open loop
+ * shows a stall in every request that the stall delayed; a closed loop does not. Servers that drop
+ * connections or never answer are reported.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,17 +18,17 @@
 
 #define CONNS 4
 #define STALL_NS (200 * WEIR_MSEC)
-/* More than answers are waited for behind the end where there are some. */
+/* Longer than the load waits after its end for late answers, if there were some before. */
 #define LONG_STALL_NS (1500 * WEIR_MSEC)
 
-/* A server that echoes with poll, and does one wrong thing. */
+/* An echo server over poll(2) with one fault. */
 struct server {
 	int listener, stop[2];
 	pthread_t thread;
 	struct weir_addr addr;
-	unsigned stall_after, drop_after, mute_after;	/* echoes; 0: never. stall: once */
+	unsigned stall_after, drop_after, mute_after;	/* in echoes; 0: never. It stalls once */
 	uint64_t stall_ns;		/* 0: STALL_NS */
-	bool swallows;			/* all of it */
+	bool swallows;			/* reads requests and never answers */
 	unsigned echoes;
 	struct pollfd fds[2 + CONNS];
 	unsigned fds_len;
@@ -119,7 +119,7 @@ static void stop(struct server *s)
 	close(s->listener);
 }
 
-/* A thousand requests per second, or as many as go. */
+/* Runs the load: a thousand requests per second, or a closed loop. */
 static void load(struct server *s, struct load_plan plan, uint64_t run_ns)
 {
 	struct load *load;
@@ -153,7 +153,7 @@ static double share_above(uint64_t ns)
 	return (double)above / (double)rec.latency.count;
 }
 
-/* A fifth of a second of the whole: of the 200 that were to begin then, half wait for 100 ms. */
+/* The stall lasts a fifth of a second. Of the 200 requests due in it, half wait at least 100 ms. */
 static bool open_loop_sees_it(int round)
 {
 	struct server s = { .stall_after = 300 };
@@ -168,7 +168,7 @@ static bool open_loop_sees_it(int round)
 		      (unsigned long long)rec.latency.count);
 	ck_assert_msg(share_above(STALL_NS / 2) > 0.06, "%.3f", share_above(STALL_NS / 2));
 	ck_assert_uint_ge(rec.latency.max, STALL_NS * 9 / 10);
-	/* The service time of all but one per connection knows nothing of it. */
+	/* The service time shows the stall in only one request per connection. */
 	return weir_histogram_quantile(&rec.service, 0.95) < STALL_NS / 4;
 }
 
@@ -185,7 +185,7 @@ static bool closed_loop_hardly_sees_it(int round)
 	return share_above(STALL_NS / 2) < 0.01;
 }
 
-/* A machine with no time for it spoils a run, but not all of them. */
+/* Tries several times: on a busy machine some runs fail, but not all. */
 static void holds_once(bool (*run)(int), int round)
 {
 	for (unsigned i = 0; i < 30; i++)
@@ -206,7 +206,7 @@ START_TEST(a_closed_loop_hardly_sees_it)
 }
 END_TEST
 
-/* The same seed asks for the same times. */
+/* The same seed gives the same schedule. */
 START_TEST(the_schedule_is_the_seeds)
 {
 	struct server s = { .stall_after = 0 }, again = s;
@@ -227,7 +227,7 @@ START_TEST(a_dropped_connection_is_an_error)
 	load(&s, (struct load_plan){ .open = true }, WEIR_SEC / 4);
 	ck_assert_uint_eq(rec.errors, 1);
 	ck_assert_int_eq(rec.first_error, -ECONNRESET);
-	ck_assert_uint_gt(rec.unanswered, 10);	/* what it was still to send */
+	ck_assert_uint_gt(rec.unanswered, 10);	/* the requests that were still due */
 }
 END_TEST
 
@@ -238,12 +238,12 @@ START_TEST(what_is_never_answered_is_counted)
 	load(&s, (struct load_plan){ .open = true }, WEIR_SEC / 4);
 	ck_assert_uint_eq(rec.errors, 0);
 	ck_assert_uint_gt(rec.unanswered, 100);
-	ck_assert_uint_ge(rec.latency.max, WEIR_SEC);	/* as long as it was waited for */
+	ck_assert_uint_ge(rec.latency.max, WEIR_SEC);	/* as long as the load waited for it */
 	ck_assert_uint_eq(rec.latency.count, rec.unanswered + rec.service.count);
 }
 END_TEST
 
-/* Nothing ends in the measurement, since the first echo lasts longer: slow is not stuck. */
+/* The first echo takes longer than the measurement: the server is slow, not stuck. */
 START_TEST(answers_behind_the_measurement_are_late)
 {
 	struct server s = { .stall_after = 1 };
@@ -255,7 +255,7 @@ START_TEST(answers_behind_the_measurement_are_late)
 }
 END_TEST
 
-/* Neither is a server without a CPU for longer than answers are waited for where there are some. */
+/* A server that gets no CPU for longer than LONG_STALL_NS is not stuck either. */
 START_TEST(a_first_answer_that_takes_long_is_late)
 {
 	struct server s = { .stall_after = 1, .stall_ns = LONG_STALL_NS };
@@ -266,7 +266,9 @@ START_TEST(a_first_answer_that_takes_long_is_late)
 }
 END_TEST
 
-/* It answers, so it does not hang, though not all has come when nobody waits any more. */
+/*
+ * The server answers, so it does not hang, although some answers have not come when the load ends.
+ */
 START_TEST(some_answers_behind_the_measurement_are_late)
 {
 	struct server s = { .stall_after = 1, .mute_after = 1 };
@@ -278,7 +280,7 @@ START_TEST(some_answers_behind_the_measurement_are_late)
 }
 END_TEST
 
-/* A server that swallows every request, as one does that has lost its wake-up. */
+/* A server that never answers, like one that has lost a wake-up, is stuck. */
 START_TEST(requests_that_are_swallowed_are_stuck)
 {
 	struct server s = { .swallows = true };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_bench_stats.c: the statistics of weir bench against published values,
- * against counting every case, and against what they promise of random data.
+ * tools_bench_stats.c: the statistics of weir bench, compared with published values and with
+ * exhaustive counts, and tested on random data.
  */
 #include <math.h>
 
@@ -49,7 +49,7 @@ START_TEST(sets_of_none_and_one)
 }
 END_TEST
 
-/* The examples of SciPy's manual, and what is known by counting. */
+/* The examples of SciPy's manual, and values found by counting. */
 START_TEST(mann_whitney_known_values)
 {
 	static const double males[] = { 19, 22, 16, 29, 24 }, females[] = { 20, 11, 17, 12 };
@@ -74,7 +74,7 @@ START_TEST(mann_whitney_with_ties)
 }
 END_TEST
 
-/* The U of a set of ranks, given as bits. */
+/* Returns U for a set of ranks, given as bits. */
 static unsigned u_of(unsigned ranks, unsigned len)
 {
 	unsigned below = 0, u = 0;
@@ -88,7 +88,7 @@ static unsigned u_of(unsigned ranks, unsigned len)
 	return u;
 }
 
-/* Every way to give the ranks 1 to 9 to sets of 4 and 5, against counting the ways. */
+/* Compares p with a count over all ways to divide the ranks 1 to 9 into sets of 4 and 5. */
 START_TEST(mann_whitney_is_exact)
 {
 	double a[4], b[5];
@@ -138,7 +138,10 @@ START_TEST(mann_whitney_exact_and_approximate_agree)
 }
 END_TEST
 
-/* Of sets that do not differ, one in twenty is found to; of sets that do, nearly all. */
+/*
+ * Of pairs of sets that do not differ, one in twenty seems to; of pairs that do, nearly all are
+ * found.
+ */
 START_TEST(mann_whitney_errs_as_often_as_it_says)
 {
 	double a[9], b[9], c[9];
@@ -159,7 +162,7 @@ START_TEST(mann_whitney_errs_as_often_as_it_says)
 }
 END_TEST
 
-/* Nine in ten and a half intervals at least have the true median in them: 15 values are few. */
+/* At least 90 % of the intervals contain the true median. With 15 values they are not exact. */
 START_TEST(bootstrap_interval_covers_the_median)
 {
 	struct stats_interval interval;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* tools_common_interrupts.c: lines of /proc/interrupts, and what the name of a card's interrupt tells. */
+/*
+ * tools_common_interrupts.c: lines of /proc/interrupts, and the names of a network card's
+ * interrupts.
+ */
 #include <string.h>
 
 #include "tests/support/testing.h"

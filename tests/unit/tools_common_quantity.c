@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_common_quantity.c: numbers with units: the prefix, the digits, what is no number.
+ * tools_common_quantity.c: formatting numbers with units: prefixes, digits, and values that are not
+ * numbers.
  */
 #include <math.h>
 
@@ -34,7 +35,7 @@ START_TEST(three_digits_count_wherever_the_point_is)
 	ck_assert_str_eq(formatted(QUANTITY_PLAIN, 12345, 3), "12.3 k");
 	ck_assert_str_eq(formatted(QUANTITY_PLAIN, 0.0501, 3), "0.0501");
 	ck_assert_str_eq(formatted(QUANTITY_PLAIN, 0.0000171, 3), "0.000017");
-	/* Rounding up to the next power of ten costs a digit behind the point, not one before. */
+	/* When rounding reaches the next power of ten, a digit after the point goes. */
 	ck_assert_str_eq(formatted(QUANTITY_PLAIN, 9.999, 3), "10.0");
 	ck_assert_str_eq(formatted(QUANTITY_PLAIN, 99.96, 3), "100");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_common_svg.c: scales put values where they belong, axes have sensible ticks, and
- * what is drawn is well-formed whatever it is made of.
+ * tools_common_svg.c: scales place values correctly, axes have sensible ticks, and the output is
+ * well-formed for any input.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -125,7 +125,7 @@ START_TEST(percentiles_are_the_ticks_of_nines)
 }
 END_TEST
 
-/* Each round another range: labels never come closer than a label is wide. */
+/* Each round has another range. The distance of labels is never less than the width of one. */
 START_TEST(ticks_keep_their_distance)
 {
 	double high = 37 * pow(1.7, _i), before = -1000, at;
@@ -169,7 +169,7 @@ START_TEST(a_line_is_interrupted_where_nothing_is_known)
 	svg_path(out, &x, &y, points, 6, "line");
 	ck_assert_uint_eq(count(picture(), "M"), 3);
 	ck_assert_uint_eq(count(drawn, "L"), 1);
-	ck_assert_uint_eq(count(drawn, "n"), 1);	/* of "line": no nan, no inf */
+	ck_assert_uint_eq(count(drawn, "n"), 1);	/* the n of "line": no nan, no inf */
 }
 END_TEST
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_doctor.c: `weir doctor` as a whole, on machines made up for each case: what a good
- * machine gets, how findings are printed, and that this machine can be examined.
+ * tools_doctor.c: `weir doctor` as a whole, on machines made up for each case: the findings for a
+ * good machine, how findings are printed, and that this machine can be examined.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ START_TEST(no_id_is_used_twice)
 }
 END_TEST
 
-/* Nothing of /proc or /sys is to be seen: checks are left out, none invents a value. */
+/* Without /proc and /sys, checks are left out; none invents a value. */
 START_TEST(a_machine_without_files)
 {
 	remove_files();
@@ -58,7 +58,7 @@ START_TEST(a_runtime_that_starts)
 		   "starts with 1 worker on epoll; WEIR_BACKEND is 'epoll:exclusive', WEIR_WORKERS "
 		   "is '1'",
 		   "");
-	/* The plan is that of so many. */
+	/* The plan is for that number of workers. */
 	expect("cpu.allowed", DOCTOR_PASS, "weir starts 1 worker", "");
 }
 END_TEST
@@ -78,11 +78,11 @@ START_TEST(a_runtime_that_does_not_start)
 		   "unset WEIR_BACKEND");
 	HAS(got("runtime.start")->advice, "the environment sets it: WEIR_BACKEND is 'foo'");
 	expect("cpu.allowed", DOCTOR_PASS, "weir does not start", "");
-	/* Both are set, and one is refused first. */
+	/* Both are set, and the first bad one is reported. */
 	says.env_workers = "abc";
 	does_not_start(-EINVAL, "WEIR_WORKERS is 'abc': expected a number from 1 to 256");
 	expect_now("runtime.start", DOCTOR_FAIL, "a number from 1 to 256", "unset WEIR_WORKERS");
-	/* Nothing in the environment is to blame. */
+	/* The environment is not the cause. */
 	says.env_workers = says.env_backend = NULL;
 	does_not_start(-ENOMEM, "");
 	expect_now("runtime.start", DOCTOR_FAIL, "does not start: ", "");
@@ -90,7 +90,7 @@ START_TEST(a_runtime_that_does_not_start)
 }
 END_TEST
 
-/* ---- how it is read and printed ---- */
+/* ---- reading and printing ---- */
 
 START_TEST(lists_of_cpus)
 {
@@ -139,7 +139,7 @@ START_TEST(findings_as_lines)
 }
 END_TEST
 
-/* What a file holds may be anything; the JSON is JSON all the same. */
+/* Files may contain anything. The output must still be valid JSON. */
 START_TEST(findings_as_json)
 {
 	doctor_init(&doctor, &machine, DOCTOR_BENCH);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_doctor_cpu.c: what `weir doctor` says of CPUs and of the limits of a process.
+ * tools_doctor_cpu.c: the findings of `weir doctor` about CPUs and the limits of a process.
  */
 #include <string.h>
 #include <sys/resource.h>
@@ -31,13 +31,13 @@ START_TEST(cpu_quotas)
 		   "echo -1 >'/sys/fs/cgroup/cpu/app/cpu.cfs_quota_us'");
 	quota(8000, "/sys/fs/cgroup/app/cpu.max");
 	expect_now("cpu.quota", DOCTOR_INFO, "8.00 CPUs for 4 workers", "");
-	/* A name that would end the quotes gets no command. */
+	/* For a path with a quote in it, no command is printed. */
 	quota(500, "/sys/fs/cgroup/it's/cpu.max");
 	expect_now("cpu.quota", DOCTOR_WARN, "0.50", "");
 }
 END_TEST
 
-/* As many whole CPUs as there are workers: bad only for what must not be slowed at all. */
+/* A quota of whole CPUs for as many workers: only a warning where no throttling is acceptable. */
 START_TEST(a_whole_quota_depends_on_the_use)
 {
 	quota(2000, "/sys/fs/cgroup/app/cpu.max");
@@ -118,7 +118,7 @@ START_TEST(governors)
 	put(GOVERNOR("2"), "performance\n");
 	expect_now("cpu.governor", DOCTOR_PASS, "performance on all 2", "");
 	put(GOVERNOR("2"), "powersave\n");
-	put(GOVERNOR("7"), "powersave\n");	/* of a CPU that is offline */
+	put(GOVERNOR("7"), "powersave\n");	/* CPU 7 is offline, so it is ignored */
 	examine(DOCTOR_BENCH);
 	expect("cpu.governor", DOCTOR_WARN, "powersave on 1 of 2 CPUs",
 	       "for g in " GOVERNOR("*") "; do echo performance >\"$g\"; done");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_doctor_kernel.c: what `weir doctor` says of kernels, backends and clocks.
+ * tools_doctor_kernel.c: the findings of `weir doctor` about kernels, backends and clocks.
  */
 #include <stdlib.h>
 #include <string.h>

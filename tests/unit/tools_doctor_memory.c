@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tools_doctor_memory.c: what `weir doctor` says of memory and of its nodes. */
+/* tools_doctor_memory.c: the findings of `weir doctor` about memory and memory nodes. */
 #include <string.h>
 
 #include "tests/support/testing.h"
@@ -9,7 +9,7 @@
 #define NODE(n) "/sys/devices/system/node/node" n "/hugepages/hugepages-"
 #define THP "/sys/kernel/mm/transparent_hugepage/"
 
-/* Two sockets with eight CPUs: two groups, so the workers are bound. */
+/* Two sockets with eight CPUs form two groups, so the workers are bound. */
 static void make_two_nodes(void)
 {
 	make_machine();
@@ -28,7 +28,7 @@ START_TEST(memory_that_two_files_tell_differently)
 	says.node_bytes[0] = 2ull << 30;
 	expect_now("memory.total", DOCTOR_INFO, "MemTotal is 8.00 GiB, but the nodes have 2.00 GiB",
 		   "");
-	says.node_bytes[0] = 0;		/* it does not say */
+	says.node_bytes[0] = 0;		/* unknown */
 	expect_now("memory.total", DOCTOR_PASS, "8.00 GiB", "");
 }
 END_TEST
@@ -86,7 +86,7 @@ START_TEST(balancing_against_bound_workers)
 		   "sysctl -w kernel.numa_balancing=0");
 	put("/proc/sys/kernel/numa_balancing", "0\n");
 	expect_now("memory.numa_balancing", DOCTOR_PASS, "off", "");
-	/* A quota of less than all CPUs, and nobody is bound. */
+	/* With a quota below the number of CPUs, workers are not bound. */
 	put("/proc/sys/kernel/numa_balancing", "1\n");
 	quota(2000, "/c/cpu.max");
 	expect_now("memory.numa_balancing", DOCTOR_PASS, "not bound", "");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_doctor_net.c: what `weir doctor` says of the settings of sockets.
+ * tools_doctor_net.c: the findings of `weir doctor` about socket settings.
  */
 #include <string.h>
 
@@ -43,7 +43,7 @@ START_TEST(socket_settings)
 		snprintf(path, sizeof(path), "/proc/sys/net/%s", cases[i].path);
 		put(path, cases[i].text);
 		expect_now(cases[i].id, cases[i].level, "", cases[i].fix);
-		/* What is no number is no finding. */
+		/* A file without a number gives no finding. */
 		put(path, "nonsense\n");
 		examine(DOCTOR_PROXY);
 		ck_assert_msg(!find(cases[i].id), "%s", cases[i].id);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_doctor_nic.c: what `weir doctor` says of network cards: one with four queues on
- * a machine with four CPUs, of which the test changes a thing at a time.
+ * tools_doctor_nic.c: the findings of `weir doctor` about network cards. The machine has four CPUs
+ * and a card with four queues; each test changes one thing.
  */
 #include <string.h>
 
@@ -180,7 +180,9 @@ START_TEST(busy_polling_under_a_quota)
 }
 END_TEST
 
-/* A name is part of a command: what a shell could take for something else gets none. */
+/*
+ * Commands contain the card's name. If the name has characters special to a shell, none is printed.
+ */
 START_TEST(a_card_with_a_name_for_a_shell)
 {
 	put("/sys/class/net/a;reboot/operstate", "up\n");

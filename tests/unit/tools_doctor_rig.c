@@ -38,7 +38,7 @@ static int fake_cpus(struct weir_cpu_allowance *ret_allowance)
 	return 0;
 }
 
-/* CPUs side by side on their nodes; a slower kind of core at the end. */
+/* The CPUs are divided over the nodes in order. The last ones may be a slower kind of core. */
 static void fill_cpu(struct weir_topo *topo, unsigned i)
 {
 	unsigned slow = says.slow_cpus;
@@ -62,7 +62,7 @@ static void fill_nodes(struct weir_topo *topo)
 			i / topo->nodes_len == i % topo->nodes_len ? 10 : (uint16_t)says.far;
 }
 
-/* In one piece: the topology is its first member. */
+/* Allocates one block; the topology is its first member. */
 static int fake_topo(struct weir_topo **ret_topo)
 {
 	struct {
@@ -276,7 +276,7 @@ const struct doctor_finding *got(const char *id)
 	const struct doctor_finding *finding = find(id);
 
 	ck_assert_msg(finding != NULL, "%s: no such finding", id);
-	return finding ? finding : &none;	/* for compilers that do not see what ends a test */
+	return finding ? finding : &none;	/* never NULL here, but compilers cannot tell */
 }
 
 void expect(const char *id, enum doctor_level level, const char *found, const char *fix)

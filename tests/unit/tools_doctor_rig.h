@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_doctor_rig.h: a machine made up for a test of `weir doctor`: files below a folder
- * of its own, and answers that system calls would give. It begins with nothing to
- * complain of; a test changes what it is about and looks at the findings.
+ * tools_doctor_rig.h: a made-up machine for a test of `weir doctor`: files in a folder of its
+ * own, and the results of system calls. At first there is nothing to complain about; a test
+ * changes what it tests, and checks the findings.
  */
 #ifndef TESTS_UNIT_TOOLS_DOCTOR_RIG_H
 #define TESTS_UNIT_TOOLS_DOCTOR_RIG_H
@@ -17,16 +17,16 @@
 #define STATUS "/proc/self/status"
 #define UNFILTERED "CapEff:\t0000000000000000\nSeccomp:\t0\nCpus_allowed_list:\t0-3\n"
 
-/* What it answers. */
+/* The results that the machine gives. */
 struct doctor_rig {
 	char release[64];
 	unsigned long long nofile, memlock; /* RLIM_INFINITY: none */
 	struct weir_cpu_allowance cpus;
-	/* The topology: so many CPUs in equal shares on nodes, each a package and an L3. */
+	/* The topology: CPUs in equal shares on the nodes, each of which is a package and an L3. */
 	unsigned nodes, packages;
 	uint64_t node_bytes[RIG_NODES_MAX];
-	unsigned far;			/* the distance of two nodes; 0: not known */
-	unsigned slow_cpus;		/* so many of the last are of a slower kind */
+	unsigned far;			/* the distance of two nodes; 0: unknown */
+	unsigned slow_cpus;		/* how many of the last CPUs are a slower kind */
 	bool no_hwloc;
 	struct doctor_nic nic;
 	struct weir_backend_info backends[4];
@@ -43,26 +43,29 @@ extern struct doctor_rig says;
 extern struct doctor doctor;
 extern const struct doctor_machine machine;
 
-/* Before and behind each test. */
+/* The setup and teardown of each test. */
 #define MADE_UP .setup = make_machine, .teardown = remove_machine
 void make_machine(void);
 void remove_machine(void);
 
-/* A file of the machine, and the folders above it. */
+/* Writes a file of the machine, and makes the folders above it. */
 void put(const char *path, const char *text);
-/* A symbolic link of the machine. */
+/* Makes a symbolic link of the machine. */
 void put_link(const char *path, const char *target);
-/* Its files are gone. */
+/* Removes all files of the machine. */
 void remove_files(void);
 void quota(unsigned milli, const char *file);
 
 void examine(enum doctor_use use);
 const struct doctor_finding *find(const char *id);
-/* The same, where it must be there. */
+/* The same, and asserts that the finding exists. */
 const struct doctor_finding *got(const char *id);
-/* A finding of that level, with these words in it and exactly that command. */
+/*
+ * Asserts that there is a finding of this level that contains these words, with exactly this
+ * command.
+ */
 void expect(const char *id, enum doctor_level level, const char *found, const char *fix);
-/* The same, on the machine as it is now said to be. */
+/* The same, after examining the machine as it is now. */
 void expect_now(const char *id, enum doctor_level level, const char *found, const char *fix);
 
 #define HAS(text, part) \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_doctor_uring.c: what `weir doctor` says of io_uring, and the trials behind that on
+ * tools_doctor_uring.c: the findings of `weir doctor` about io_uring, and the trials of features on
  * this kernel, with and without permission.
  */
 #include <linux/filter.h>
@@ -45,7 +45,7 @@ START_TEST(uring_denied_by_sysctl)
 }
 END_TEST
 
-/* The sysctl lets an administrator through, so it was the filter. */
+/* The sysctl does not apply to an administrator, so a filter must have denied it. */
 START_TEST(uring_denied_to_an_administrator)
 {
 	deny(-EPERM);
@@ -173,9 +173,9 @@ START_TEST(trials_agree_with_themselves)
 		ck_assert_msg(uring.tried[i] != -ETIME && uring.tried[i] != -EBADMSG &&
 				      uring.tried[i] != -EFAULT && uring.tried[i] <= 0,
 			      "feature %u: %s", i, weir_strerror(uring.tried[i]));
-	/* The kernel says so itself in a bit. */
+	/* The kernel has a feature bit for it. */
 	ck_assert_int_eq(uring.tried[URING_MIN_WAIT] == 0, uring.features >> 15 & 1);
-	/* Each came with a kernel that had the other. */
+	/* A kernel with this feature has the other one as well. */
 	if (uring.tried[URING_DEFER_TASKRUN] == 0) {
 		ck_assert_int_eq(uring.tried[URING_SINGLE_ISSUER], 0);
 		ck_assert_int_eq(uring.tried[URING_BUF_RING], 0);
@@ -187,7 +187,7 @@ START_TEST(trials_agree_with_themselves)
 }
 END_TEST
 
-/* From here on io_uring_setup answers that errno in this process. */
+/* From now on io_uring_setup fails with this errno in this process. */
 static void filter_setup(int err)
 {
 	struct sock_filter filter[] = {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tools_topo.c: that `weir topo` tells the truth: the plan that it makes and the one of a
- * runtime that is given the same are the same.
+ * tools_topo.c: `weir topo` shows the same plan that a runtime makes from the same options.
  */
 #include <string.h>
 
@@ -22,7 +21,7 @@ static void check_worker(const struct weir_plan *told, const struct weir_plan *u
 	ck_assert_mem_eq(a->steal, b->steal, (told->workers_len - 1) * sizeof(*a->steal));
 }
 
-/* What the command does with its options, and what the proxy does with the same. */
+/* Compares the plan that the command makes from options with that of a runtime. */
 static void compare(const struct place_options *options, unsigned workers)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
@@ -87,7 +86,7 @@ START_TEST(policies_by_name)
 	ck_assert_int_eq(((unsigned char *)&place)[8], 0x5a);
 	ck_assert_ptr_nonnull(strstr(why, "--policy 'group-by': expected performance, none, "));
 	ck_assert_ptr_nonnull(strstr(why, " or resource"));
-	/* The names of enum weir_bind, in its order. */
+	/* The names are in the order of enum weir_bind. */
 	ck_assert_str_eq(place_binds[WEIR_BIND_AUTO], "auto");
 	ck_assert_str_eq(place_binds[WEIR_BIND_CPU], "cpu");
 	ck_assert_ptr_null(place_binds[WEIR_BIND_CPU + 1]);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* tools_topo_boxes.c: boxes of a picture: each inside its parent, none over another. */
+/*
+ * tools_topo_boxes.c: the boxes of a picture: each lies inside its parent, and none overlaps
+ * another.
+ */
 #include "tests/support/testing.h"
 #include "tests/unit/tools_topo_rig.h"
 #include "tools/topo/boxes.h"
@@ -53,7 +56,7 @@ START_TEST(boxes_lie_in_each_other_and_not_over)
 }
 END_TEST
 
-/* Four and four, not five and three; another kind of core begins a row. */
+/* Rows have four and four boxes, not five and three. Another kind of core begins a new row. */
 START_TEST(rows_are_even_and_of_one_kind)
 {
 	struct topo_boxes boxes;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tools_topo_pid.c: the lines of /proc about a process, and what becomes of them. */
+/* tools_topo_pid.c: the lines of /proc about a process, and what `weir topo` makes of them. */
 #include <sched.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ START_TEST(a_line_of_stat)
 	ck_assert_int_eq(thread.cpu, 5);
 	ck_assert_uint_eq(thread.policy, 2);
 	ck_assert_uint_eq(thread.ticks, 42);
-	/* A name may hold what ends one. */
+	/* A thread's name may contain the parenthesis that ends it. */
 	ck_assert(topo_parse_stat("1 (a) R (b c)" REST, &thread));
 	ck_assert_str_eq(thread.name, "a) R (b c");
 	ck_assert_int_eq(thread.cpu, 5);
@@ -63,7 +63,7 @@ END_TEST
 
 START_TEST(lines_of_numa_maps)
 {
-	struct topo_node_memory memory[3] = { { 0, 0 } };	/* the last is not its */
+	struct topo_node_memory memory[3] = { { 0, 0 } };	/* the last must stay unused */
 
 	topo_add_numa_line("55d0 default file=/bin/cat mapped=5 N0=2 N1=3 kernelpagesize_kB=4\n",
 			   memory, 2);
@@ -72,7 +72,7 @@ START_TEST(lines_of_numa_maps)
 	ck_assert_uint_eq(memory[0].file_bytes, 2 * 4096);
 	ck_assert_uint_eq(memory[1].bytes, 3 * 4096 + (2 << 20));
 	ck_assert_uint_eq(memory[1].file_bytes, 3 * 4096);
-	/* Nodes that there are not, pages that nobody has, and what is no line. */
+	/* Nodes that do not exist, absurd numbers of pages, and lines without sense. */
 	topo_add_numa_line("1 default N2=5 N99999999999999999999=1", memory, 2);
 	topo_add_numa_line("1 default N0=99999999999999999999 kernelpagesize_kB=4", memory, 2);
 	topo_add_numa_line("1 default N0=5 kernelpagesize_kB=0", memory, 2);
@@ -106,7 +106,7 @@ START_TEST(workers_against_a_plan)
 	threads[1].worker = 4;
 	ck_assert_int_eq(topo_thread_verdict(&process, &threads[1], plan), TOPO_NOT_PLANNED);
 	rig_fini();
-	/* Who is not bound has the first thread's mask. */
+	/* A worker that is not bound has the mask of the first thread. */
 	cfg.bind = WEIR_BIND_NONE;
 	rig_plan(&cfg);
 	threads[1].worker = 2;

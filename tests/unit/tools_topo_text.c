@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tools_topo_text.c: what people read of a topology and a plan, and how its lines wrap. */
+/* tools_topo_text.c: a topology and a plan as text, and how its lines wrap. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #define HAS(text, part) \
 	ck_assert_msg(strstr(text, part), "this is missing:\n%s\nin:\n%s", part, text)
 
-/* Columns, not bytes; and no blank hangs at an end. */
+/* Checks that no line is too wide, in columns and not bytes, or ends with a blank. */
 static void check_lines(char *text)
 {
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
@@ -50,7 +50,7 @@ START_TEST(a_small_machine_in_full)
 }
 END_TEST
 
-/* A second thread stands below its core's first; both numbers are there. */
+/* The second thread of a core is below the first. Both numbers are shown. */
 START_TEST(threads_of_a_core)
 {
 	rig_topo((struct topo_rig){ 1, 1, 1, 2, 2 });
@@ -83,7 +83,7 @@ START_TEST(cpus_without_a_worker_say_why)
 }
 END_TEST
 
-/* Offline CPUs have the last L#, and stand in their L3 all the same. */
+/* Offline CPUs have the last L# numbers, but are shown in their L3. */
 START_TEST(an_l3_is_one_entry)
 {
 	struct weir_topo_cpu moved;
@@ -128,7 +128,7 @@ START_TEST(a_large_machine_is_folded)
 }
 END_TEST
 
-/* One that differs in anything is an entry by itself. */
+/* An L3 that differs in anything is an entry of its own. */
 START_TEST(what_differs_is_not_folded)
 {
 	char *text;
@@ -150,7 +150,7 @@ START_TEST(what_differs_is_not_folded)
 }
 END_TEST
 
-/* As many workers each, and yet not the same. */
+/* The L3s have equally many workers, but differ in other things. */
 START_TEST(other_reasons_and_numbers_are_not_folded)
 {
 	char *text;
@@ -204,7 +204,7 @@ START_TEST(a_quota_is_told)
 }
 END_TEST
 
-/* Down to a thousandth: the smallest that a kernel gives is one of a hundred. */
+/* Shown down to a thousandth of a CPU. The smallest quota that the kernel allows is a hundredth. */
 START_TEST(a_small_quota_is_not_none)
 {
 	rig_topo((struct topo_rig){ 1, 1, 1, 4, 1 });
@@ -216,7 +216,7 @@ START_TEST(a_small_quota_is_not_none)
 }
 END_TEST
 
-/* Workers that the kernel moves are still kept from CPUs that were left out. */
+/* Workers that are not bound to single CPUs are still kept off CPUs that were left out. */
 START_TEST(what_binds_is_said_where_it_does)
 {
 	struct weir_place_config cfg = WEIR_PLACE_CONFIG_INIT;
@@ -264,7 +264,7 @@ START_TEST(a_picture_says_what_its_cells_are)
 	ck_assert_ptr_nonnull(strstr(rig_printed(print_svg), "no worker is counted on it: P# "));
 	ck_assert_ptr_nonnull(strstr(rig_printed(print_svg), "not needed for so few workers: P# "));
 	rig_fini();
-	/* No entry is cut that there is room for. */
+	/* An entry that fits is not cut. */
 	rig_topo((struct topo_rig){ 2, 1, 8, 8, 2 });
 	rig_plan(NULL);
 	ck_assert_ptr_nonnull(strstr(rig_printed(print_svg),
@@ -322,7 +322,7 @@ START_TEST(cards_and_their_interrupts)
 	    "  rx+tx 0      40  eth0-TxRx-0          0-3              2        1\n");
 	HAS(rig_printed(topo_print_text),
 	    "  -            41  eth0                 0                ?        0\n");
-	/* A CPU that no worker is on. */
+	/* No worker is on that CPU. */
 	irqs[0].effective = (struct weir_cpuset){ { 0 } };
 	weir_cpuset_add(&irqs[0].effective, 9);
 	HAS(rig_printed(topo_print_text),
@@ -355,14 +355,14 @@ START_TEST(lines_wrap)
 	ck_assert_str_eq(wrapped(70, "one two three"), expected);
 	ck_assert_str_eq(wrapped(70, "0123456789"), "0123456789\n");
 	ck_assert_str_eq(wrapped(70, ""), "\n");
-	/* A word that fits nowhere is cut behind a comma, where it has one. */
+	/* A word that is too long for a line is cut after a comma, if it has one. */
 	snprintf(expected, sizeof(expected), "11,22,33,\n%s44,55\n", pad);
 	ck_assert_str_eq(wrapped(70, "11,22,33,44,55"), expected);
 	ck_assert_str_eq(wrapped(70, "01234567890123"), "01234567890123\n");
-	/* Not behind one that would only fit on this line if it were empty. */
+	/* It is not cut after a comma that would fit only on an empty line. */
 	snprintf(expected, sizeof(expected), "012345678\n%s111,222,\n%s333\n", pad, pad);
 	ck_assert_str_eq(wrapped(70, "012345678 111,222,333"), expected);
-	/* A character of several bytes is one column. */
+	/* A character of several bytes takes one column. */
 	snprintf(expected, sizeof(expected), "→→→→→→→→→→\n%sx\n", pad);
 	ck_assert_str_eq(wrapped(70, "→→→→→→→→→→ x"), expected);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topo_cpus.c: how many workers a process is worth: CPU quotas and cpusets of both
- * cgroup versions read from a tree made up for each case, the affinity mask, pinning.
+ * topo_cpus.c: the limits of a process on CPUs: quotas and cpusets of both cgroup versions, read
+ * from a made-up tree of files, the affinity mask, and pinning.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static void remove_root(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-/* A file of the tree, and the folders above it. */
+/* Writes a file of the tree, and makes the folders above it. */
 static void put(const char *path, const char *text)
 {
 	char full[512], *slash;
@@ -122,7 +122,7 @@ START_TEST(version_2_counts_every_level)
 	ck_assert_uint_eq(cpus_quota_milli(root), 1200);
 	put("/sys/fs/cgroup/cpu.max", "20000 100000\n");
 	ck_assert_uint_eq(cpus_quota_milli(root), 200);
-	/* Another group's is no concern of ours. */
+	/* The quota of another group does not apply. */
 	put("/sys/fs/cgroup/z/cpu.max", "1000 100000\n");
 	ck_assert_uint_eq(cpus_quota_milli(root), 200);
 }
@@ -151,7 +151,7 @@ START_TEST(version_1)
 }
 END_TEST
 
-/* Controllers whose names begin alike, in hierarchies of their own. */
+/* Controllers whose names begin with the same letters, in different hierarchies. */
 START_TEST(version_1_finds_its_hierarchy)
 {
 	mounts("6:cpuacct:/app\n5:cpuset:/app\n3:cpu:/app\n",
@@ -176,7 +176,10 @@ START_TEST(both_versions_at_once)
 }
 END_TEST
 
-/* A container without a cgroup namespace: its group is what is mounted, not the root. */
+/*
+ * In a container without a cgroup namespace, the mount point is the container's group, not the
+ * root.
+ */
 START_TEST(a_mount_of_a_part_of_the_tree)
 {
 	mounts("3:cpu:/docker/abc/sub\n",
@@ -188,7 +191,7 @@ START_TEST(a_mount_of_a_part_of_the_tree)
 }
 END_TEST
 
-/* In a namespace of cgroups, what was mounted outside shows where it is from there. */
+/* In a cgroup namespace, a mount that was made outside has a root with "..": it is ignored. */
 START_TEST(a_mount_of_another_namespace_is_passed_over)
 {
 	mounts("3:cpu:/sub\n",
@@ -201,7 +204,7 @@ START_TEST(a_mount_of_another_namespace_is_passed_over)
 }
 END_TEST
 
-/* Of the group that sets the smallest quota, not of the one we are in. */
+/* The reported group is the one that sets the smallest quota, not the process's own. */
 START_TEST(a_quota_says_where_it_is_and_what_it_cost)
 {
 	struct weir_cpu_allowance allowance = WEIR_CPU_ALLOWANCE_INIT;
@@ -252,7 +255,7 @@ END_TEST
 
 #define SYS_CPU "/sys/devices/system/cpu/"
 
-/* Of the tree, with an online CPU that is not in our mask: so the cgroups are asked. */
+/* Reads the limits. An online CPU is not in our mask, so the cgroups are read. */
 static struct cpu_limits limits_of(void)
 {
 	struct cpu_limits limits;
@@ -311,14 +314,14 @@ START_TEST(a_cpuset_of_version_1)
 	put("/sys/fs/cgroup/cpuset/a/b/cpuset.cpus", "4-5\n");
 	limits = limits_of();
 	assert_set(&limits.cpuset, "4-5");
-	/* What of it is online, where the kernel says that. */
+	/* The effective CPUs, if the kernel reports them. */
 	put("/sys/fs/cgroup/cpuset/a/b/cpuset.effective_cpus", "4\n");
 	limits = limits_of();
 	assert_set(&limits.cpuset, "4");
 }
 END_TEST
 
-/* A group without the controller has what the nearest one above it has. */
+/* A group without the controller has the CPUs of the nearest group above it that has one. */
 START_TEST(a_cpuset_of_version_2)
 {
 	struct cpu_limits limits;
@@ -421,7 +424,7 @@ START_TEST(workers_are_pinned_round_the_allowed)
 }
 END_TEST
 
-/* This machine, with an L3 for each CPU. */
+/* This machine's topology with an L3 for each CPU. */
 static struct weir_topo *topology_of_groups(void)
 {
 	struct weir_topo *topo;

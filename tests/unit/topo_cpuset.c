@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* topo_cpuset.c: sets of CPUs, and their text both ways. */
+/* topo_cpuset.c: sets of CPUs, and their conversion to and from text. */
 #include <string.h>
 
 #include "tests/support/testing.h"
@@ -15,7 +15,7 @@ START_TEST(what_is_added_is_there)
 	weir_cpuset_add(&set, 64);
 	weir_cpuset_add(&set, 1023);
 	weir_cpuset_add(&set, 1023);
-	/* Beyond the end is nowhere. */
+	/* CPUs beyond the largest are ignored. */
 	weir_cpuset_add(&set, 1024);
 	weir_cpuset_add(&set, ~0u);
 	ck_assert_uint_eq(weir_cpuset_count(&set), 4);

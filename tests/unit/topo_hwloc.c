@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topo_hwloc.c: machines that are not here, read by hwloc from the files of
- * tests/topo/machines and from descriptions: what becomes of the levels they have,
- * what stands for those they lack, and what is said of an input that is none.
+ * topo_hwloc.c: machines that hwloc reads from the files of tests/topo/machines and from
+ * descriptions: how their levels are used, what replaces levels that they lack, and the errors for
+ * bad input.
  */
 #include <errno.h>
 #include <sched.h>
@@ -73,7 +73,10 @@ START_TEST(counts_of_every_machine)
 }
 END_TEST
 
-/* P# are the kernel's: first all first threads; L# keeps the two of a core together. */
+/*
+ * P# are the kernel's numbers, with all first threads first. L# numbers keep the threads of a core
+ * together.
+ */
 START_TEST(threads_of_a_core_are_neighbours)
 {
 	struct weir_topo *topo = machine("epyc-2s.txt");
@@ -109,7 +112,10 @@ START_TEST(an_l3_over_two_nodes_is_two_domains)
 }
 END_TEST
 
-/* In a file with "os" indexing the matrix is in the kernel's order; hwloc's own may be another. */
+/*
+ * With "os" indexing, the matrix in a file is in the kernel's order of nodes, which may not be
+ * hwloc's.
+ */
 START_TEST(distances_follow_the_nodes)
 {
 	static const uint16_t by_os[4][4] = {
@@ -154,7 +160,9 @@ START_TEST(kinds_of_core_are_clusters_of_their_own)
 	ck_assert_uint_eq(fast->capacity, 1024);
 	ck_assert_uint_eq(slow->kind, 0);
 	ck_assert_uint_eq(slow->capacity, 3600 * 1024 / 4900);
-	/* Fast ones have an L2 each, and are one cluster; each module of slow ones is another. */
+	/*
+	 * Fast cores have an L2 each and form one cluster. Each module of slow cores is a cluster.
+	 */
 	ck_assert_uint_eq(topology_cpu(topo, 11)->cluster, fast->cluster);
 	ck_assert_uint_eq(topology_cpu(topo, 15)->cluster, slow->cluster);
 	ck_assert_uint_ne(topology_cpu(topo, 16)->cluster, slow->cluster);
@@ -187,8 +195,8 @@ START_TEST(something_stands_for_a_missing_l3)
 		{ "pack:1 group:4 [numa] l2:4 core:1 pu:1", 4, 0 }, /* the node's part of it */
 		{ "[numa] core:6 pu:1", 1, 0 },			/* the machine */
 		{ "pu:3", 1, 0 },
-		{ "pack:2 l2:3(size=2MiB) core:4 pu:2", 6, 2048 },  /* an L2 that many share */
-		{ "pack:2 l2:8(size=1MiB) core:2 pu:1", 2, 0 },	    /* but not one that two share */
+		{ "pack:2 l2:3(size=2MiB) core:4 pu:2", 6, 2048 },  /* an L2 of many cores */
+		{ "pack:2 l2:8(size=1MiB) core:2 pu:1", 2, 0 },	    /* but not one of two cores */
 		{ "pack:1 l4:1(size=64MiB) l2:8(size=1MiB) core:1 pu:1", 1, 65536 },
 		/* An L3 above a node, around modules with an L2. */
 		{ "pack:1 l3:1(size=8MiB) group:2 [numa] l2:2(size=1MiB) core:4 pu:1", 2, 4096 },
@@ -220,7 +228,7 @@ START_TEST(offline_cpus_are_listed_where_they_were)
 	ck_assert_uint_eq(cpu->l3, 1);
 	ck_assert_uint_eq(topology_cpu(topo, 2)->out, WEIR_CPU_OFFLINE);
 	ck_assert_uint_eq(topology_cpu(topo, 2)->package, 0);
-	/* At the end, and a cut leaves them what they are. */
+	/* They are at the end, and excluding other CPUs does not change them. */
 	ck_assert_ptr_eq(cpu, &topo->cpus[7]);
 	ck_assert_int_eq(weir_topo_cut(topo, &(struct weir_cpuset){ { 0xff } }, 0), 0);
 	ck_assert_uint_eq(topology_usable(topo), 6);
@@ -297,13 +305,13 @@ START_TEST(an_input_that_is_none_is_named)
 		ck_assert_msg(strstr(why.text, cases[i].input) != NULL, "%s", why.text);
 	}
 	ck_assert_int_eq(weir_topo_new("pu:0", &topo, NULL), -EINVAL);
-	/* Before hwloc has made anything of it: four gigabytes of one of these. */
+	/* The input is refused before hwloc reads it: for one of these it would allocate 4 GB. */
 	ck_assert_int_eq(getrusage(RUSAGE_SELF, &used), 0);
 	ck_assert_int_lt(used.ru_maxrss, 2 << 20);
 }
 END_TEST
 
-/* ---- this machine, as the environment has hwloc see it ---- */
+/* ---- this machine, with hwloc's environment variables set ---- */
 
 static void see(const char *path)
 {
@@ -329,7 +337,7 @@ START_TEST(another_machine_is_not_taken_for_this_one)
 }
 END_TEST
 
-/* In a container without /sys; hwloc's words would be in a stranger's log. */
+/* As in a container without /sys. hwloc must not print to the program's standard error. */
 START_TEST(a_machine_that_shows_nothing_is_flat)
 {
 	struct weir_topo *topo;
@@ -382,7 +390,7 @@ static void write_scratch(const char *text, size_t len)
 	fclose(f);
 }
 
-/* A machine with one CPU, and the thread confined to it. */
+/* Makes hwloc see one CPU, and confines the thread to it. */
 static bool lose_all_but_one(cpu_set_t *ret_all)
 {
 	static const char sets[] = " cpuset=\"0x%x\" complete_cpuset=\"0x%x\" nodeset=\"0x1\" "
@@ -421,7 +429,10 @@ static bool lose_all_but_one(cpu_set_t *ret_all)
 	return true;
 }
 
-/* As when a CPU comes online: the reading is made anew, and what hwloc does not see goes without. */
+/*
+ * As if a CPU came online: the machine is read again, and a CPU that hwloc does not see is left
+ * out.
+ */
 START_TEST(a_cpu_that_the_reading_lacks)
 {
 	struct weir_topo *topo;
@@ -444,7 +455,7 @@ START_TEST(a_cpu_that_the_reading_lacks)
 }
 END_TEST
 
-/* ---- files of the test's own ---- */
+/* ---- modified files ---- */
 
 static size_t read_machine(const char *name, char *text, size_t len)
 {
@@ -460,7 +471,9 @@ static size_t read_machine(const char *name, char *text, size_t len)
 	return len;
 }
 
-/* Slow cores with an L2 each, as the fast ones have: here the last of those is turned into one. */
+/*
+ * Slow cores may have an L2 each, like the fast ones: here the last fast core is made a slow one.
+ */
 START_TEST(kinds_are_apart_without_a_module)
 {
 	static char text[1 << 14];
@@ -484,7 +497,10 @@ START_TEST(kinds_are_apart_without_a_module)
 }
 END_TEST
 
-/* Wherever it stands: here the first node of the first package has the fast memory. */
+/*
+ * Fast memory is not used as a node, wherever it is: here it is the first node of the first
+ * package.
+ */
 START_TEST(fast_memory_is_passed_over)
 {
 	static char text[1 << 14], turned[1 << 14];
@@ -510,7 +526,7 @@ START_TEST(fast_memory_is_passed_over)
 }
 END_TEST
 
-/* A topology that is whole, or one line that says why not. */
+/* Reads the text: the result must be a valid topology, or an error of one line. */
 static void try_text(const char *text, size_t len)
 {
 	struct weir_topo *topo = NULL;
@@ -531,7 +547,10 @@ static void try_text(const char *text, size_t len)
 static const char *const damaged_machines[] = { "hybrid-laptop.xml", "offline.xml", "nics.xml",
 						"hbm.xml" };
 
-/* Without the last letter of its name, its first quote, its value, or the whole of it. */
+/*
+ * Damages an attribute: drops the last letter of its name, its first quote, its value, or all of
+ * it.
+ */
 static void damage_attribute(const char *text, size_t len, const char *at, unsigned how)
 {
 	static char copy[1 << 16];
@@ -552,7 +571,7 @@ static void damage_attribute(const char *text, size_t len, const char *at, unsig
 	try_text(copy, strlen(copy));
 }
 
-/* hwloc must neither crash on it nor say a word of its own. */
+/* hwloc must neither crash nor print anything. */
 START_TEST(a_damaged_file_is_refused_or_read)
 {
 	static char text[1 << 16];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* topo_nics.c: network cards and their nodes, from a tree made up as sysfs has it. */
+/* topo_nics.c: network cards and their nodes, from a made-up sysfs tree. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static void remove_root(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-/* A card on the PCI bus that says which node it is at. */
+/* Makes a card on the PCI bus, with the file that names its node. */
 static void put_card(const char *name, const char *node)
 {
 	run("mkdir -p sys/class/net/%s sys/devices/%s", name, name);
@@ -51,11 +51,11 @@ START_TEST(cards_are_at_their_node)
 	put_card("eth0", "0");
 	put_card("eth2", "-1");
 	put_card("eth3", "5");
-	/* Virtio: the device above the one that drives it says it. */
+	/* Virtio: the parent of the device names the node. */
 	run("mkdir -p sys/class/net/eth4 sys/devices/pci/%s && echo 8 >sys/devices/pci/numa_node",
 	    "virtio0", "");
 	run("ln -s ../../../devices/pci/virtio0 sys/class/net/%s/device", "eth4", "");
-	/* No device: a bridge, and a file that is no interface. */
+	/* A bridge, which has no device, and a file that is no interface. */
 	run("mkdir -p sys/class/net/br0 && touch sys/class/net/bonding_masters", "", "");
 	ck_assert_int_eq(weir__topo_read_nics(root, &topo), 0);
 	ck_assert_uint_eq(topo.nics_len, 5);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* topo_place.c: the walk from a topology to a plan: what it refuses, names, and its end. */
+/*
+ * topo_place.c: from a topology to a plan: the inputs that are refused, and the reasons that are
+ * given.
+ */
 #include "tests/unit/placed.h"
 #include "topo/place.h"
 
@@ -109,7 +112,7 @@ START_TEST(a_quota_in_words)
 }
 END_TEST
 
-/* Whatever allocation fails, that is the answer, and nothing is left behind. */
+/* Whichever allocation fails, the result is -ENOMEM, and nothing leaks. */
 START_TEST(every_allocation_may_fail)
 {
 	struct weir_place_config cfg = WEIR_PLACE_CONFIG_INIT;
@@ -140,7 +143,7 @@ START_TEST(every_allocation_may_fail)
 }
 END_TEST
 
-/* The longest that can be said of a machine: all lines have room. */
+/* The longest possible notes about a machine: none is cut. */
 START_TEST(there_is_room_for_every_line)
 {
 	struct placed on;

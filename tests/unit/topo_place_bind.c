@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* topo_place_bind.c: over which CPUs a worker may move. */
+/* topo_place_bind.c: the CPUs to which a worker is bound. */
 #include "tests/unit/placed.h"
 
-/* L3s of P# 0-1,4-5 and 2-3,6-7. */
+/* Two L3s, with P# 0-1,4-5 and 2-3,6-7. */
 #define TWO_L3 "package:1 node:1 l3:2 core:2 pu:2"
 
-/* What the last worker is bound to; "" for nothing. */
+/* Asserts to which CPUs the last worker is bound; "" means that it is not bound. */
 static void binds(const char *machine, const char *settings, enum weir_bind bind, const char *cpus)
 {
 	const struct weir_plan_worker *last;
@@ -49,7 +49,7 @@ START_TEST(with_a_thread_per_core_to_the_core)
 }
 END_TEST
 
-/* Others may have the rest of the machine: the kernel chooses among the CPUs that are not left out. */
+/* Other programs may use the rest of the machine, so the kernel chooses among the usable CPUs. */
 START_TEST(fewer_workers_than_cpus_are_not_bound)
 {
 	binds(TWO_L3, "workers 7", WEIR_BIND_NONE, "");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* topo_place_group.c: how many workers, cut into which groups, on which CPUs. */
+/* topo_place_group.c: the number of workers, how they are divided into groups, and their CPUs. */
 #include "tests/unit/placed.h"
 
-/* Workers of each group, as "12 12". */
+/* Asserts how many workers each group has, as "12 12". */
 static void groups(const char *machine, const char *settings, const char *sizes)
 {
 	struct placed on;
@@ -97,7 +97,7 @@ START_TEST(several_domains_to_a_group)
 }
 END_TEST
 
-/* A group of two L3s is of one node, and of one package. */
+/* A group of two L3s never spans two nodes or packages. */
 START_TEST(groups_do_not_cross_nodes)
 {
 	groups("package:1 node:2 l3:3 core:2 pu:1", "policy group-by-2-ccx", "4 2 4 2");
@@ -132,7 +132,7 @@ START_TEST(more_workers_than_cpus_fit_into_groups)
 }
 END_TEST
 
-/* Where each worker is, by P#. */
+/* Asserts the CPU (P#) of each worker. */
 static void on_cpus(const char *machine, const char *settings, const char *cpus)
 {
 	struct placed on;
@@ -162,7 +162,7 @@ START_TEST(cores_first_then_siblings_then_round)
 }
 END_TEST
 
-/* Fast cores come first, whatever their numbers. */
+/* Fast cores are used first, whatever their numbers. */
 START_TEST(fast_cores_come_first)
 {
 	static const char machine[] =

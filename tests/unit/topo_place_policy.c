@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* topo_place_policy.c: which CPUs a policy keeps, to the very thresholds. */
+/* topo_place_policy.c: which CPUs a policy keeps, tested at its thresholds. */
 #include "tests/unit/placed.h"
 
-/* P# 0-3 are of the first cluster, 4-7 of the second. */
+/*
+ * The first cluster has P# 0-3 and the second 4-7, with these capacities. Asserts which CPUs are
+ * kept.
+ */
 static void keeps(const char *policy, unsigned first, unsigned second, const char *cpus)
 {
 	struct placed on;
@@ -56,7 +59,7 @@ START_TEST(resource_keeps_the_smallest_cluster)
 }
 END_TEST
 
-/* Each is compared with the next, and what is beyond the first gap goes, however small its own. */
+/* Each capacity is compared with the next. All beyond the first large gap are left out. */
 START_TEST(all_beyond_the_first_gap_goes)
 {
 	static const char machine[] =
@@ -79,7 +82,7 @@ START_TEST(all_beyond_the_first_gap_goes)
 }
 END_TEST
 
-/* Speeds are those of the cores that may be used. */
+/* Only the capacities of usable cores count. */
 START_TEST(a_policy_looks_at_usable_cpus_only)
 {
 	struct placed on;
@@ -105,7 +108,7 @@ START_TEST(the_first_node_that_has_a_usable_cpu)
 }
 END_TEST
 
-/* Counted by what the core still has: of core 1 the first thread is gone. */
+/* Only usable threads of a core count: here the first thread of core 1 is not usable. */
 START_TEST(threads_per_core_counts_those_that_are_left)
 {
 	struct placed on;

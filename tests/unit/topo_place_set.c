@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* topo_place_set.c: sets of CPUs by name: what they mean, and what is said of those that are none. */
+/* topo_place_set.c: sets of CPUs by name: what they mean, and the errors for bad ones. */
 #include "tests/unit/placed.h"
 
-/* P# 0-7 are the first threads, 8-15 the second; L3s, packages and nodes of 4 and 4. */
+/* P# 0-7 are first threads, 8-15 second ones. Each L3, package and node has four cores. */
 #define TWO_PACKAGES "package:2 node:1 l3:1 cluster:2 core:2 pu:2"
 
 static void names(const char *cpus, const char *used)
@@ -43,7 +43,7 @@ START_TEST(each_entry_leaves_fewer)
 }
 END_TEST
 
-/* A digit behind a comma goes on with the list before it, where there is one. */
+/* A number after a comma continues the list before it, if there is one. */
 START_TEST(a_list_goes_on_behind_a_comma)
 {
 	names("only-core 0,1", "0-1,8-9");
@@ -182,7 +182,7 @@ START_TEST(isolated_cpus_are_not_named_by_what_they_are_in)
 }
 END_TEST
 
-/* A list of all CPUs one by one is long. */
+/* A long list that names every CPU. */
 START_TEST(a_long_list)
 {
 	static const char machine[] = "package:4 node:2 l3:4 core:16 pu:2";

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* topo_place_steal.c: who is near whom. */
+/* topo_place_steal.c: the order in which a worker steals from others. */
 #include "tests/unit/placed.h"
 
-/* The victims of a worker, tiers between bars. */
+/* Asserts the victims of a worker in order, with "|" between tiers. */
 static void victims(const char *machine, const char *settings, unsigned worker, const char *order)
 {
 	const struct weir_plan_worker *w;
@@ -35,7 +35,7 @@ START_TEST(sibling_group_node_remote)
 }
 END_TEST
 
-/* Each of a group begins elsewhere, so that one victim is not fallen upon. */
+/* The workers of a group begin at different victims, so that they do not all steal from one. */
 START_TEST(neighbours_begin_at_different_victims)
 {
 	struct placed on;
@@ -71,7 +71,7 @@ START_TEST(remote_nodes_by_distance)
 		"| | | 2 1 3");
 	victims(four, "distances 10 31 21 41 31 10 41 21 21 41 10 31 41 21 31 10", 3,
 		"| | | 1 2 0");
-	/* As far from here to there as the other way is not said. */
+	/* The distance may differ in the two directions. */
 	victims("package:3 node:1 l3:1 core:1 pu:1", "distances 10 20 30 30 10 20 20 30 10", 0,
 		"| | | 1 2");
 	victims("package:3 node:1 l3:1 core:1 pu:1", "distances 10 20 30 30 10 20 20 30 10", 1,
@@ -89,7 +89,7 @@ START_TEST(without_distances_by_package_and_number)
 }
 END_TEST
 
-/* Within a tier: the same cluster, the same L3, the same package, then the rest. */
+/* Within a tier: first the same cluster, then the same L3, then the same package, then the rest. */
 START_TEST(what_is_shared_comes_first)
 {
 	victims("package:1 node:1 l3:1 cluster:3 core:2 pu:1", "", 2, "| 3 4 5 0 1 | |");

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topo_topo.c: the cut: which CPUs of a machine are out, and why; a machine of which
- * nothing is known; this machine as it is, in a smaller mask, and in cgroups that
- * the test makes.
+ * topo_topo.c: which CPUs of a machine are excluded, and why; a machine about which nothing is
+ * known; this machine, also with a smaller mask and in cgroups that the test makes.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -19,7 +18,7 @@
 #include "tests/unit/runtimes.h"
 #include "tests/unit/topologies.h"
 
-/* ---- made up ---- */
+/* ---- made-up machines ---- */
 
 static struct weir_cpuset set_of(const char *text)
 {
@@ -30,7 +29,7 @@ static struct weir_cpuset set_of(const char *text)
 	return set;
 }
 
-/* A letter for each CPU, in the order of enum weir_cpu_out. */
+/* Returns a letter per CPU for its value of enum weir_cpu_out. */
 static const char *outs_of(const struct weir_topo *topo)
 {
 	static char text[WEIR_CPUS_MAX + 1];
@@ -62,18 +61,18 @@ START_TEST(why_a_cpu_is_out)
 		{ "0-1", "0-7", "0-3", "", "UUAACCCC" },
 		{ "0-3", "0-7", "0-3", "", "UUUUCCCC" },
 		{ "1", "0-5", "0-3", "", "AUAACCOO" },
-		/* The mask decides: a cpuset that says otherwise is another group's. */
+		/* The mask decides: a cpuset that contradicts it belongs to another group. */
 		{ "0-3", "0-7", "4-7", "", "UUUUAAAA" },
 		{ "0-7", "0-7", "0", "", "UUUUUUUU" },
-		/* Isolated, and the mask has others too. */
+		/* Isolated CPUs are out if the mask has others too. */
 		{ "0-7", "0-7", "", "6-7", "UUUUUUII" },
 		{ "0-3,6", "0-7", "", "6-7", "UUUUAAIA" },
-		/* Nothing else in the mask: that is what it was made for. */
+		/* The mask has only isolated CPUs, so they are meant to be used. */
 		{ "6-7", "0-7", "", "6-7", "AAAAAAUU" },
-		/* How a process is born on a machine with isolated CPUs. */
+		/* The default mask on a machine with isolated CPUs: all others. */
 		{ "0-5", "0-7", "", "6-7", "UUUUUUII" },
 		{ "0-5", "0-7", "0-6", "6-7", "UUUUUUIC" },
-		/* Somebody has chosen: they are not there to be named. */
+		/* A chosen mask without the isolated CPUs: they may not be named. */
 		{ "0-4", "0-7", "", "6-7", "UUUUUAAA" },
 		{ "0-3", "", "", "", "UUUUAAAA" },
 	};
@@ -183,7 +182,7 @@ START_TEST(this_machine)
 }
 END_TEST
 
-/* Whoever gets a topology may do with it as he likes. */
+/* Every caller gets a copy of the topology, which it may change. */
 START_TEST(each_has_a_copy_of_his_own)
 {
 	struct weir_topo *first = topology_new(NULL), *second;
@@ -201,7 +200,7 @@ START_TEST(each_has_a_copy_of_his_own)
 }
 END_TEST
 
-/* As taskset does it; afterwards all is as before. */
+/* As if taskset changed the mask. Afterwards the mask is restored. */
 START_TEST(a_smaller_mask_counts_at_once)
 {
 	cpu_set_t all = mask_now(), one;
@@ -313,7 +312,10 @@ static bool enter(const char *dir)
 	return write_file(dir, "cgroup.procs", "0");
 }
 
-/* A group below ours in a hierarchy that has the controller; skips the test where that cannot be. */
+/*
+ * Makes a group below ours in a hierarchy with the controller. If that is not possible, skips the
+ * test.
+ */
 static bool trial_begin(const char *controller, struct cgroup *ret_group)
 {
 	struct cgroup groups[CGROUPS_MAX];
@@ -338,7 +340,7 @@ static bool trial_begin(const char *controller, struct cgroup *ret_group)
 	return false;
 }
 
-/* The processes of a group that ends go on elsewhere. */
+/* Moves this process back to its own group, and removes the group of the test. */
 static void trial_end(void)
 {
 	if (!trial[0])
@@ -347,7 +349,7 @@ static void trial_end(void)
 	rmdir(trial);
 }
 
-/* All CPUs of the group but the last. */
+/* The cpuset has all CPUs but the last. */
 START_TEST(a_cpuset_cuts)
 {
 	cpu_set_t all = mask_now();
@@ -377,7 +379,7 @@ START_TEST(a_cpuset_cuts)
 	ck_assert_uint_eq(topology_usable(topo), weir_cpuset_count(&some));
 	ck_assert_uint_eq(topology_cpu(topo, last)->out, WEIR_CPU_CPUSET);
 	weir_topo_free(topo);
-	/* And a mask inside it. */
+	/* Then with a mask inside the cpuset. */
 	CPU_ZERO(&all);
 	for (cpu = 0; !weir_cpuset_has(&some, cpu); cpu++)
 		;
@@ -393,7 +395,7 @@ START_TEST(a_cpuset_cuts)
 }
 END_TEST
 
-/* Half a CPU: one worker, which is not tied to a CPU, and a line that says so. */
+/* With a quota of half a CPU there is one worker, which is not bound, and a note says so. */
 START_TEST(a_quota_throttles)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;

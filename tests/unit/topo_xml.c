@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* topo_xml.c: what is found in a file before hwloc may see it, and what is said of it. */
+/* topo_xml.c: the checks of an XML file before hwloc reads it, and their error messages. */
 #include <string.h>
 
 #include "topo/xml.h"
@@ -20,7 +20,7 @@ START_TEST(what_is_whole_passes)
 {
 	static const char *const cases[] = {
 		MACHINE(PU("0x1") PU("0x2")),
-		/* 32 bits a word, and empty ones between commas. */
+		/* Words have 32 bits, and may be empty between commas. */
 		MACHINE(PU("0x00000000,0x80000000") PU("0x1,0x0") PU("0x1,,")),
 		MACHINE(PU("0x1") PU("0xf...f,0x00000002")),
 		MACHINE(PU("0x1") "<object type=\"OSDev\" name=\"eth0\"/>\n"),
@@ -53,7 +53,7 @@ START_TEST(what_is_not_is_named)
 		{ MACHINE(PU("0x1,0x0") PU("0x00000001")), "come before" },
 		{ MACHINE("<object type=\"Core\" cpuset=\"0x1\"/>"),
 		  "'file' line 5: an object without complete_cpuset" },
-		/* A quote is missing, and the next attribute is part of the value. */
+		/* With a missing quote, the next attribute becomes part of the value. */
 		{ MACHINE("<object type=\"Core\" cpuset=\"0x1 complete_cpuset=\"0x1\"/>"),
 		  "an object without complete_cpuset" },
 		{ MACHINE("<object type=\"Core\" Xcpuset=\"0x1\" complete_cpuset=\"0x1\"/>"),
@@ -75,7 +75,7 @@ START_TEST(what_is_not_is_named)
 }
 END_TEST
 
-/* hwloc makes sets of so many bits, half a gigabyte of them, and matrices of so many rows. */
+/* hwloc would allocate bit sets of half a gigabyte for such numbers, or huge matrices. */
 START_TEST(numbers_beyond_any_machine_are_refused)
 {
 	static const char *const cases[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* topologies.h: for the tests of topologies: reading one, and what holds of every one. */
+/* topologies.h: helpers for tests of topologies: reading one, and checking its invariants. */
 #ifndef WEIR_TESTS_TOPOLOGIES_H
 #define WEIR_TESTS_TOPOLOGIES_H
 
@@ -20,7 +20,7 @@ static inline struct weir_topo *topology_new(const char *input)
 	return topo;
 }
 
-/* The CPU with this P#. */
+/* Returns the CPU with this P#. */
 static inline const struct weir_topo_cpu *topology_cpu(const struct weir_topo *topo, unsigned os)
 {
 	for (unsigned i = 0; i < topo->cpus_len; i++)
@@ -69,12 +69,12 @@ static inline void topology_check_cpu(const struct weir_topo *topo, unsigned i)
 			ck_assert_uint_eq(other->package, cpu->package);
 		}
 	}
-	/* Neighbours are near: whoever comes to another L3 does not come back. */
+	/* The CPUs of an L3 are consecutive: no earlier CPU has the same L3. */
 	if (i > 0 && cpu->out != WEIR_CPU_OFFLINE && before->l3 != cpu->l3)
 		ck_assert_uint_gt(cpu->l3, before->l3);
 }
 
-/* What holds of every topology. */
+/* Checks the invariants of every topology. */
 static inline void topology_check(const struct weir_topo *topo)
 {
 	unsigned i, k, n = topo->nodes_len;
