@@ -843,7 +843,7 @@ static void close_nothing(void)
 	weir_plan_free(NULL);
 }
 
-START_TEST(what_is_closed_may_be_closed_again)
+START_TEST(closing_twice_is_allowed)
 {
 	struct weir_backend_info info = WEIR_BACKEND_INFO_INIT;
 
@@ -1134,7 +1134,7 @@ int main(int argc, char **argv)
 		TESTING(every_call_in_a_stackless_task_answers_its_errno, .rounds = 2),
 		TESTING(every_call_after_shutdown_answers_its_errno, .rounds = 2),
 		TESTING(null_for_an_array_is_an_errno, .rounds = 2),
-		TESTING(what_is_closed_may_be_closed_again, .rounds = 2),
+		TESTING(closing_twice_is_allowed, .rounds = 2),
 		TESTING(a_missing_driver_is_enodev_and_the_others_work),
 		/* ThreadSanitizer kills a forked child that starts a thread. */
 		TESTING(an_inherited_runtime_is_enxio_in_the_child, .needs = "nosan"),

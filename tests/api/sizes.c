@@ -503,7 +503,7 @@ static void filled_in(const struct result_call *c, unsigned char *full, size_t s
 		ck_assert_uint_eq(*byte, POISON);
 }
 
-START_TEST(a_result_for_another_version_is_what_fits)
+START_TEST(a_result_for_another_version_is_filled_as_far_as_it_fits)
 {
 	const struct result_call *c = &result_calls[_i];
 	unsigned char *full = calloc(1, c->bytes), *ret;
@@ -532,7 +532,7 @@ int main(int argc, char **argv)
 		TESTING(a_config_of_another_version_is_understood,
 			.rounds = TESTING_COUNT(config_calls)),
 		TESTING(an_argument_is_dropped_for_a_newer_program_too),
-		TESTING(a_result_for_another_version_is_what_fits,
+		TESTING(a_result_for_another_version_is_filled_as_far_as_it_fits,
 			.rounds = TESTING_COUNT(result_calls)),
 	};
 

@@ -183,7 +183,7 @@ CASE(an_end_before_a_break_is_an_end, 0)
 }
 
 /* The kernel drops a connection that both sides have ended. That is not a break. */
-CASE(two_ends_stay_ends, 0)
+CASE(a_stream_ended_by_both_sides_is_not_broken, 0)
 {
 	struct weir_tcp *side[2];
 	char byte;
@@ -317,7 +317,7 @@ void conformance_broken(struct conformance_list *list)
 	BOTH(list, a_receive_after_a_failed_send_fails);
 	BOTH(list, a_reset_of_a_half_closed_stream_is_no_end);
 	ONCE(list, an_end_before_a_break_is_an_end);
-	ONCE(list, two_ends_stay_ends);
+	ONCE(list, a_stream_ended_by_both_sides_is_not_broken);
 	BOTH(list, a_connection_that_nobody_takes_is_reset);
 	BOTH(list, closing_ends_both_directions);
 	ONCE(list, each_half_is_closed_by_its_owner);

@@ -128,7 +128,7 @@ static int send_some(void *arg)
 	return weir_tcp_send(arg, "abcd", 4);
 }
 
-CASE(closing_meets_the_bytes, 0)
+CASE(closing_races_with_arriving_bytes, 0)
 {
 	uint64_t random = env.seed;
 	struct weir_task *sender;
@@ -256,7 +256,7 @@ CASE(a_stream_that_lingers_is_closed_at_once, 0)
 	return 0;
 }
 
-CASE(a_stream_that_lingers_is_reset_all_the_same, 0)
+CASE(a_stream_that_lingers_can_be_reset, 0)
 {
 	struct weir_tcp *one, *other;
 	uint8_t *buf = malloc(65536);
@@ -357,10 +357,10 @@ void conformance_close(struct conformance_list *list)
 	BOTH(list, a_send_is_reset);
 	BOTH(list, a_vectored_send_is_closed);
 	BOTH(list, a_vectored_send_is_reset);
-	BOTH(list, closing_meets_the_bytes);
+	BOTH(list, closing_races_with_arriving_bytes);
 	BOTH(list, a_new_stream_hears_nothing_of_the_old_one);
 	BOTH(list, a_stream_that_lingers_is_closed_at_once);
-	ONCE(list, a_stream_that_lingers_is_reset_all_the_same);
+	ONCE(list, a_stream_that_lingers_can_be_reset);
 	BOTH(list, an_operation_waits_on_a_stream_that_lingers);
 	BOTH(list, an_adopted_stream_that_lingers_is_closed_at_once);
 	BOTH(list, what_an_adopted_listener_accepts_is_closed_at_once);

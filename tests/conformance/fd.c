@@ -155,7 +155,7 @@ CASE(two_wait_for_one_descriptor, WEIR_CAP_FD)
 }
 
 /* Each waiter gets the event that it asked for, and the others go on waiting. */
-CASE(waiters_want_different_things, WEIR_CAP_FD)
+CASE(waiters_for_different_events_get_their_own, WEIR_CAP_FD)
 {
 	struct waiter waiter[4];
 	struct weir_op op[4];
@@ -216,7 +216,7 @@ static int count_ticks(void *arg)
 	return (int)c->seen;
 }
 
-CASE(many_counters_are_waited_for, WEIR_CAP_FD)
+CASE(many_eventfds_are_waited_for, WEIR_CAP_FD)
 {
 	static struct counter counters[COUNTERS];
 	struct weir_task *tasks[COUNTERS];
@@ -243,7 +243,7 @@ CASE(many_counters_are_waited_for, WEIR_CAP_FD)
 }
 
 /* A reused descriptor number is a new object: no event of the old one may be reported for it. */
-CASE(a_number_is_used_again, WEIR_CAP_FD)
+CASE(a_descriptor_number_is_reused, WEIR_CAP_FD)
 {
 	struct waiter waiter;
 	struct weir_op op;
@@ -355,9 +355,9 @@ void conformance_fd(struct conformance_list *list)
 	BOTH(list, a_hang_up_is_always_told);
 	BOTH(list, waiting_for_a_descriptor_ends);
 	BOTH(list, two_wait_for_one_descriptor);
-	BOTH(list, waiters_want_different_things);
-	ONCE(list, many_counters_are_waited_for);
-	BOTH(list, a_number_is_used_again);
+	BOTH(list, waiters_for_different_events_get_their_own);
+	ONCE(list, many_eventfds_are_waited_for);
+	BOTH(list, a_descriptor_number_is_reused);
 	BOTH(list, a_file_is_refused_and_a_device_is_ready);
 	BOTH(list, one_descriptor_is_opened_twice);
 }

@@ -110,7 +110,7 @@ CASE(names_are_made_and_changed, WEIR_CAP_FILE)
 	return 0;
 }
 
-CASE(what_fails_says_why, WEIR_CAP_FILE)
+CASE(failed_file_operations_return_their_errno, WEIR_CAP_FILE)
 {
 	struct weir_op op;
 	char folder[64], byte;
@@ -305,7 +305,7 @@ void conformance_file(struct conformance_list *list)
 {
 	BOTH(list, a_file_is_written_and_read);
 	BOTH(list, names_are_made_and_changed);
-	BOTH(list, what_fails_says_why);
+	BOTH(list, failed_file_operations_return_their_errno);
 	BOTH(list, file_operations_are_cancelled);
 	BOTH(list, no_write_raises_a_signal);
 	ONCE(list, a_discarded_open_is_closed_by_the_pool);

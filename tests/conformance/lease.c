@@ -227,7 +227,7 @@ CASE(leases_come_back_from_anywhere, WEIR_CAP_LEASE)
 }
 
 /* The bytes of a lease do not change while its stream, and other streams, go on receiving. */
-CASE(a_lease_is_its_holders_alone, WEIR_CAP_LEASE)
+CASE(the_bytes_of_a_lease_do_not_change, WEIR_CAP_LEASE)
 {
 	struct weir_lease held[10], lease;
 	struct weir_tcp *one, *other;
@@ -402,7 +402,7 @@ void conformance_lease(struct conformance_list *list)
 	BOTH(list, running_out_stops_leases_only);
 	ONCE(list, idle_streams_hold_no_lease);
 	ONCE(list, leases_come_back_from_anywhere);
-	ONCE(list, a_lease_is_its_holders_alone);
+	ONCE(list, the_bytes_of_a_lease_do_not_change);
 	ONCE(list, every_way_to_receive_mixes);
 	ONCE(list, leases_go_from_stream_to_stream);
 }

@@ -66,7 +66,7 @@ CASE(options_can_be_set, 0)
 	return 0;
 }
 
-CASE(nobody_listens, 0)
+CASE(connecting_where_nobody_listens_is_refused, 0)
 {
 	struct weir_tcp *conn;
 	struct weir_addr addr;
@@ -77,7 +77,7 @@ CASE(nobody_listens, 0)
 	return 0;
 }
 
-CASE(nobody_listens_to_an_operation, 0)
+CASE(a_connect_operation_is_refused_where_nobody_listens, 0)
 {
 	struct waiter waiter;
 	struct weir_tcp *conn;
@@ -464,7 +464,7 @@ static int come(const struct weir_addr *addr)
  * Accepting without waiting finds every connection, whether it waits in the kernel's queue or the
  * backend has accepted it ahead.
  */
-CASE(a_try_finds_all_that_have_come, WEIR_CAP_FD)
+CASE(a_try_finds_all_waiting_connections, WEIR_CAP_FD)
 {
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
@@ -508,7 +508,7 @@ CASE(a_try_without_descriptors_says_so, WEIR_CAP_FD)
 }
 
 /* An operation whose capability the backend does not declare is refused. */
-CASE(what_is_not_declared_is_refused, 0)
+CASE(operations_without_their_capability_are_refused, 0)
 {
 	struct weir_tcp *one, *other;
 	struct weir_lease lease;
@@ -532,8 +532,8 @@ void conformance_listen(struct conformance_list *list)
 	ONCE(list, both_ends_know_both_addresses);
 	ONCE(list, a_port_is_had_by_one_listener);
 	ONCE(list, options_can_be_set);
-	ONCE(list, nobody_listens);
-	BOTH(list, nobody_listens_to_an_operation);
+	ONCE(list, connecting_where_nobody_listens_is_refused);
+	BOTH(list, a_connect_operation_is_refused_where_nobody_listens);
 	BOTH(list, connect_and_accept_as_operations);
 	BOTH(list, several_wait_for_a_connection);
 	BOTH(list, closing_a_listener_ends_its_accepts);
@@ -546,7 +546,7 @@ void conformance_listen(struct conformance_list *list)
 	BOTH(list, out_of_descriptors);
 	ONCE(list, descriptors_come_back_one_by_one);
 	BOTH(list, an_accept_without_descriptors_is_given_up);
-	ONCE(list, a_try_finds_all_that_have_come);
+	ONCE(list, a_try_finds_all_waiting_connections);
 	ONCE(list, a_try_without_descriptors_says_so);
-	ONCE(list, what_is_not_declared_is_refused);
+	ONCE(list, operations_without_their_capability_are_refused);
 }

@@ -421,7 +421,7 @@ static void trial(enum state state, enum cause cause)
 	free(t.data);
 }
 
-CASE(what_was_not_finished_ends_in_a_reset, WEIR_CAP_LEASE)
+CASE(a_relay_resets_streams_that_did_not_finish, WEIR_CAP_LEASE)
 {
 	for (enum cause cause = 0; cause < CAUSES; cause++)
 		for (enum state state = 0; state < STATES; state++)
@@ -440,5 +440,5 @@ void conformance_relay(struct conformance_list *list)
 	BOTH(list, a_relay_carries_a_megabyte_each_way);
 	ONCE(list, a_relay_passes_back_pressure_on);
 	BOTH(list, an_aborted_relay_lets_go);
-	BOTH(list, what_was_not_finished_ends_in_a_reset);
+	BOTH(list, a_relay_resets_streams_that_did_not_finish);
 }

@@ -362,7 +362,7 @@ CASE_IN_GROUPS(the_least_loaded_gets_the_next, 0)
 }
 
 /* Closed connections are no load: connections one after the other stay on the accepting worker. */
-CASE_IN_GROUPS(who_is_idle_keeps_what_it_accepts, 0)
+CASE_IN_GROUPS(an_idle_worker_keeps_the_connections_it_accepts, 0)
 {
 	struct weir_addr addr;
 	struct service s;
@@ -462,7 +462,7 @@ static void serve_what_is_queued(enum weir_dispatch dispatch)
 	weir_notify_fini(&s.change);
 }
 
-CASE_IN_GROUPS(who_waits_when_serving_ends_is_served, 0)
+CASE_IN_GROUPS(clients_in_the_queue_when_serving_ends_are_served, 0)
 {
 	serve_what_is_queued(WEIR_DISPATCH_LOCAL);
 	serve_what_is_queued(WEIR_DISPATCH_LEAST_LOADED);
@@ -497,7 +497,7 @@ static int admit(void *arg, bool may_wait)
 	return -EAGAIN;
 }
 
-CASE_IN_GROUPS(without_room_a_connection_is_reset, 0)
+CASE_IN_GROUPS(a_connection_that_is_not_admitted_is_reset, 0)
 {
 	struct weir_tcp *conns[3];
 	struct weir_addr addr;
@@ -527,7 +527,7 @@ CASE_IN_GROUPS(without_room_a_connection_is_reset, 0)
 	return 0;
 }
 
-CASE(serving_wants_a_listener_and_a_function, 0)
+CASE(serving_needs_a_listener_and_a_function, 0)
 {
 	struct weir_serve_config cfg = WEIR_SERVE_CONFIG_INIT;
 	struct weir_addr addr;
@@ -552,10 +552,10 @@ void conformance_shards(struct conformance_list *list)
 	ONCE(list, each_connection_arrives_once);
 	BOTH(list, closing_shards_ends_their_accepts);
 	ONCE(list, the_least_loaded_gets_the_next);
-	ONCE(list, who_is_idle_keeps_what_it_accepts);
+	ONCE(list, an_idle_worker_keeps_the_connections_it_accepts);
 	ONCE(list, a_stuck_worker_gets_one_and_no_more);
-	ONCE(list, who_waits_when_serving_ends_is_served);
+	ONCE(list, clients_in_the_queue_when_serving_ends_are_served);
 	ONCE(list, closing_the_listener_ends_serving);
-	ONCE(list, without_room_a_connection_is_reset);
-	ONCE(list, serving_wants_a_listener_and_a_function);
+	ONCE(list, a_connection_that_is_not_admitted_is_reset);
+	ONCE(list, serving_needs_a_listener_and_a_function);
 }

@@ -255,7 +255,7 @@ CASE(trying_never_waits, 0)
 	return 0;
 }
 
-CASE(nothing_to_move_is_moved_at_once, 0)
+CASE(an_empty_transfer_finishes_at_once, 0)
 {
 	struct weir_tcp *one, *other;
 
@@ -266,7 +266,7 @@ CASE(nothing_to_move_is_moved_at_once, 0)
 	return 0;
 }
 
-CASE(an_early_end_says_what_came, 0)
+CASE(an_early_end_reports_the_bytes_received, 0)
 {
 	struct weir_tcp *one, *other;
 	size_t done = 99;
@@ -463,8 +463,8 @@ void conformance_stream(struct conformance_list *list)
 	ONCE(list, echo_of_vectors);
 	BOTH(list, peek_leaves_the_bytes);
 	ONCE(list, trying_never_waits);
-	ONCE(list, nothing_to_move_is_moved_at_once);
-	ONCE(list, an_early_end_says_what_came);
+	ONCE(list, an_empty_transfer_finishes_at_once);
+	ONCE(list, an_early_end_reports_the_bytes_received);
 	ONCE(list, the_end_comes_behind_the_bytes_and_stays);
 	ONCE(list, one_direction_goes_on_after_the_other_ended);
 	BOTH(list, a_waiting_read_sees_the_end);

@@ -163,7 +163,7 @@ static int await_now(struct weir_op *op)
 static const unsigned emptiness[] = { 0, 1, 16, 17, 1023, 1024, 1025, 3000 };
 #define EMPTIEST 3000
 
-CASE(empty_pieces_are_no_end, 0)
+CASE(empty_pieces_are_not_taken_for_an_end, 0)
 {
 	struct iovec *iov = calloc(3 * EMPTIEST + 2, sizeof(*iov));
 	uint8_t out[10], in[10];
@@ -214,7 +214,7 @@ static void receive_nothing(struct weir_tcp *conn, struct iovec *empty)
 	}
 }
 
-CASE(no_room_is_no_end, 0)
+CASE(a_receive_without_room_is_refused, 0)
 {
 	struct iovec *empty = calloc(EMPTIEST, sizeof(*empty));
 	struct weir_tcp *one, *other;
@@ -354,7 +354,7 @@ static int read_half(void *arg)
 	return 0;
 }
 
-CASE(all_of_it_through_little_room, 0)
+CASE(everything_is_transferred_through_small_buffers, 0)
 {
 	struct half out[2], in[2];
 	struct weir_task *tasks[4];
@@ -374,7 +374,7 @@ CASE(all_of_it_through_little_room, 0)
 }
 
 /* The exact receive gets one byte at a time, and has to wait for each. */
-CASE(an_exact_receive_is_fed_in_bits, 0)
+CASE(an_exact_receive_gets_its_bytes_one_by_one, 0)
 {
 	struct weir_tcp *one, *other;
 	struct waiter waiter;
@@ -401,10 +401,10 @@ void conformance_vector(struct conformance_list *list)
 {
 	ONCE(list, vectors_are_cut_anywhere);
 	ONCE(list, more_pieces_than_a_call_takes);
-	BOTH(list, empty_pieces_are_no_end);
-	BOTH(list, no_room_is_no_end);
+	BOTH(list, empty_pieces_are_not_taken_for_an_end);
+	BOTH(list, a_receive_without_room_is_refused);
 	BOTH(list, all_of_more_than_a_result_can_tell_is_refused);
 	BOTH(list, more_room_than_a_result_can_tell_is_allowed);
-	ONCE(list, all_of_it_through_little_room);
-	BOTH(list, an_exact_receive_is_fed_in_bits);
+	ONCE(list, everything_is_transferred_through_small_buffers);
+	BOTH(list, an_exact_receive_gets_its_bytes_one_by_one);
 }

@@ -420,7 +420,7 @@ static unsigned smallest_node(void)
  * A worker allocates more than its node has. The rest comes from other nodes, and nothing is
  * killed.
  */
-START_TEST(a_full_node_ends_nobody)
+START_TEST(memory_of_a_full_node_comes_from_others)
 {
 	unsigned node;
 	size_t bytes, elsewhere = 0, there;
@@ -482,7 +482,7 @@ int main(int argc, char **argv)
 		TESTING(every_page_of_a_worker_is_on_its_node, .rounds = 2, .needs = "iouring"),
 		TESTING(what_a_backend_touches_first_is_on_the_workers_node),
 		TESTING(rings_are_on_the_workers_node, .needs = "iouring"),
-		TESTING(a_full_node_ends_nobody),
+		TESTING(memory_of_a_full_node_comes_from_others),
 		TESTING(a_node_outside_the_cpuset_is_noted, .needs = "root"),
 	};
 

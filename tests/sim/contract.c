@@ -597,7 +597,7 @@ static uint64_t hash_of(uint64_t seed)
 	return pair_close().hash;
 }
 
-START_TEST(a_seed_is_a_run)
+START_TEST(the_same_seed_gives_the_same_run)
 {
 	ck_assert_uint_eq(hash_of(1), hash_of(1));
 	ck_assert_uint_ne(hash_of(1), hash_of(2));
@@ -637,7 +637,7 @@ int main(int argc, char **argv)
 #endif
 		TESTING(touching_an_op_in_flight_is_a_violation),
 		TESTING(a_lease_returned_twice_is_a_violation),
-		TESTING(a_seed_is_a_run),
+		TESTING(the_same_seed_gives_the_same_run),
 		TESTING(a_wake_ends_a_wait),
 	};
 

@@ -214,7 +214,7 @@ START_TEST(what_cannot_be_waited_for_is_refused)
 END_TEST
 
 /* After a descriptor is removed and closed, a new one may get its number at once. */
-START_TEST(a_number_is_used_again)
+START_TEST(a_descriptor_number_is_reused)
 {
 	struct weir__readiness *r = open_instance(true);
 	struct weir__event events[EVENTS];
@@ -483,7 +483,7 @@ int main(int argc, char **argv)
 		TESTING(an_end_is_told),
 		TESTING(a_pipe_has_one_direction),
 		TESTING(what_cannot_be_waited_for_is_refused),
-		TESTING(a_number_is_used_again),
+		TESTING(a_descriptor_number_is_reused),
 		TESTING(none_of_many_is_forgotten),
 		TESTING(a_wait_ends_in_time, .rounds = 2),
 		TESTING(a_wake_before_the_wait_and_during, .rounds = 2),

@@ -388,7 +388,7 @@ static int heal(void *arg)
 }
 
 /* With one worker, because each worker reports for itself. */
-START_TEST(a_wait_that_works_again_is_said_to)
+START_TEST(a_wait_that_works_again_is_reported)
 {
 	struct weir_rt_config cfg = config(_i);
 	struct said said = { 0 };
@@ -558,7 +558,7 @@ int main(int argc, char **argv)
 		KIND(a_listener_is_closed_while_the_wait_fails,
 		     /* Requests in a ring that cannot be entered keep their memory. */
 		     .flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
-		KIND(a_wait_that_works_again_is_said_to),
+		KIND(a_wait_that_works_again_is_reported),
 		KIND(a_unix_connect_waits_for_room_without_spinning),
 		KIND(a_unix_connect_that_waits_for_room_is_aborted),
 		KIND(without_a_time_driver_a_full_queue_is_the_answer),

@@ -479,7 +479,7 @@ START_TEST(a_thread_polls_a_future_to_its_end)
 }
 END_TEST
 
-START_TEST(a_thread_s_wait_times_out)
+START_TEST(a_wait_on_a_plain_thread_times_out)
 {
 	struct weir_sem_acquire_future lock;
 	struct weir_sem sem;
@@ -527,7 +527,7 @@ int main(int argc, char **argv)
 		EACH(no_permit_is_lost_to_a_select),
 		EACH(join_all_of_sleeps_and_its_timeout),
 		TESTING(a_thread_polls_a_future_to_its_end),
-		TESTING(a_thread_s_wait_times_out),
+		TESTING(a_wait_on_a_plain_thread_times_out),
 		EACH(a_worker_does_not_block),
 	};
 

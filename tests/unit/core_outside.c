@@ -405,7 +405,7 @@ static void *move_the_clock(void *arg)
 	return NULL;
 }
 
-START_TEST(who_moves_the_clock_wakes_last)
+START_TEST(moving_the_clock_may_be_the_last_wake)
 {
 	struct weir_rt_config cfg = runtime_config(ON_CURRENT);
 	struct weir_backend_ops ops = weir__backend_epoll;
@@ -507,7 +507,7 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		TESTING(a_plain_thread_wakes_last, .rounds = PLACES),
 		TESTING(a_task_of_another_runtime_wakes_last, .rounds = PLACES),
-		TESTING(who_moves_the_clock_wakes_last, .rounds = 3),
+		TESTING(moving_the_clock_may_be_the_last_wake, .rounds = 3),
 		TESTING(a_waker_may_be_kept_longer_than_its_runtime, .rounds = RUNTIMES),
 		EACH(a_leaf_gives_a_waker_back),
 	};

@@ -386,7 +386,7 @@ ON_EACH(a_plain_thread_joins)
 	return 0;
 }
 
-START_TEST(a_plain_thread_s_join_times_out)
+START_TEST(a_join_on_a_plain_thread_times_out)
 {
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
 	struct weir_rt *rt = runtime_new(&cfg);
@@ -488,7 +488,7 @@ ON_EACH(a_stackless_task_joins)
 }
 
 /* The joiner's runtime is freed as soon as the join has finished. */
-START_TEST(a_join_across_runtimes_survives_the_joiner_s)
+START_TEST(a_join_across_runtimes_survives_the_end_of_the_joiners)
 {
 	struct weir_rt_config far_cfg = runtime_config(ON_FOUR), near_cfg = runtime_config(_i);
 	struct weir_rt *far = runtime_new(&far_cfg), *near;
@@ -1327,10 +1327,10 @@ int main(int argc, char **argv)
 		EACH(a_join_that_times_out_leaves_the_handle),
 		EACH(a_join_on_itself_is_refused),
 		EACH(a_plain_thread_joins),
-		TESTING(a_plain_thread_s_join_times_out),
+		TESTING(a_join_on_a_plain_thread_times_out),
 		EACH(an_aborted_joiner_leaves_the_handle),
 		EACH(a_stackless_task_joins),
-		EACH(a_join_across_runtimes_survives_the_joiner_s),
+		EACH(a_join_across_runtimes_survives_the_end_of_the_joiners),
 		EACH(an_aborted_fiber_says_how_it_ended),
 		EACH(a_task_may_abort_itself),
 		EACH(what_a_task_leaves_pending_is_unwound),

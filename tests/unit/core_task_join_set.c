@@ -111,7 +111,7 @@ static int spawn_when_aborted(void *arg)
 	return weir_join_set_spawn(set, sleep_long, NULL, NULL);
 }
 
-ON_EACH(a_member_born_while_the_group_is_freed_is_aborted)
+ON_EACH(a_member_spawned_while_the_set_is_freed_is_aborted)
 {
 	struct weir_join_set *set;
 
@@ -397,7 +397,7 @@ static void spawn_asker(struct family *f, bool stackless)
 }
 
 /* A member may not join tasks of its own set, neither itself nor siblings that have ended. */
-ON_EACH(a_member_does_not_wait_for_its_group)
+ON_EACH(a_member_does_not_wait_for_its_own_set)
 {
 	int (*const ways[])(struct weir_join_set *) = { by_next, by_next_until, by_future,
 							in_place };
@@ -496,7 +496,7 @@ static void *use_group(void *arg)
 	return NULL;
 }
 
-START_TEST(plain_threads_use_groups)
+START_TEST(plain_threads_use_join_sets)
 {
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
 	struct weir_rt *rt = runtime_new(&cfg);
@@ -527,7 +527,7 @@ static int count_end(void *arg)
  * On a plain thread, waiting allocates memory. Without any, freeing the set still waits for its
  * tasks.
  */
-START_TEST(freed_without_memory_a_group_waits_for_its_tasks)
+START_TEST(freed_without_memory_a_set_waits_for_its_tasks)
 {
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
 	struct weir_rt *rt = runtime_new(&cfg);
@@ -641,17 +641,17 @@ int main(int argc, char **argv)
 		EACH(tasks_are_joined_as_they_finish),
 		EACH(an_aborted_group_is_still_to_be_joined),
 		EACH(freeing_a_group_waits_for_its_tasks),
-		EACH(a_member_born_while_the_group_is_freed_is_aborted),
+		EACH(a_member_spawned_while_the_set_is_freed_is_aborted),
 		EACH(one_waiter_at_a_time),
 		EACH(a_wait_that_times_out_loses_nobody),
 		EACH(next_until_gives_up_at_its_deadline),
 		EACH(a_group_that_grows),
 		EACH(a_discarding_group_keeps_nothing_of_what_has_ended),
-		EACH(a_member_does_not_wait_for_its_group),
+		EACH(a_member_does_not_wait_for_its_own_set),
 		EACH(a_member_that_frees_its_group_aborts_it_and_goes_on),
-		TESTING(plain_threads_use_groups),
+		TESTING(plain_threads_use_join_sets),
 		TESTING(nobody_is_woken_under_the_lock, .rounds = 2),
-		TESTING(freed_without_memory_a_group_waits_for_its_tasks, .rounds = 2),
+		TESTING(freed_without_memory_a_set_waits_for_its_tasks, .rounds = 2),
 		TESTING(a_refused_spawn_does_not_strand_the_waiter, .rounds = 5),
 	};
 

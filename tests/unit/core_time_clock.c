@@ -316,7 +316,7 @@ CLOCKED(moved_by_hand_while_a_blocking_job_runs)
 	return 0;
 }
 
-CLOCKED(nor_while_one_runs_that_nobody_waits_for)
+CLOCKED(not_while_a_detached_blocking_job_runs)
 {
 	struct event start = EVENT_INIT;
 	unsigned count = 0;
@@ -432,7 +432,7 @@ int main(int argc, char **argv)
 		CLOCKED_CASE(moved_by_another_thread),
 		CLOCKED_CASE(not_while_a_blocking_job_runs),
 		CLOCKED_CASE(moved_by_hand_while_a_blocking_job_runs),
-		CLOCKED_CASE(nor_while_one_runs_that_nobody_waits_for),
+		CLOCKED_CASE(not_while_a_detached_blocking_job_runs),
 		CLOCKED_CASE(nor_while_another_thread_waits_for_one),
 		CLOCKED_CASE(a_running_clock_is_waited_for_without_spinning),
 		TESTING(a_clock_outlives_its_runtimes, .setup = setup, .teardown = teardown),

@@ -233,7 +233,7 @@ static int not_steered_body(void *arg UNUSED)
  * If workers are not bound, steering is impossible: the reason is reported, and all clients are
  * served.
  */
-START_TEST(what_cannot_be_steered_is_shared_out)
+START_TEST(without_steering_connections_are_distributed)
 {
 	run_on("epoll", WEIR_BIND_NONE, not_steered_body);
 }
@@ -351,7 +351,7 @@ int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(a_client_goes_to_the_shard_of_its_cpu, .rounds = 2),
-		TESTING(what_cannot_be_steered_is_shared_out),
+		TESTING(without_steering_connections_are_distributed),
 		TESTING(with_one_group_there_is_one_socket),
 		TESTING(a_group_gets_connections_by_its_workers, .rounds = 4),
 		TESTING(a_small_group_gets_all_of_its_cpu),

@@ -431,7 +431,7 @@ FIBER_CASE(accepted_streams_have_the_listeners_probes)
 }
 
 /* As with a port scanner, which has reset before it is accepted. */
-FIBER_CASE(who_has_reset_is_known)
+FIBER_CASE(the_address_of_a_client_that_reset_is_known)
 {
 	static const char *const at[] = { "127.0.0.1:0", "[::1]:0" };
 
@@ -526,7 +526,7 @@ int main(int argc, char **argv)
 		TESTING(options_reach_the_socket),
 		TESTING(accepted_streams_have_the_listeners_probes),
 		/* qemu-user does not support the socket option that this needs. */
-		TESTING(who_has_reset_is_known, .needs = "native"),
+		TESTING(the_address_of_a_client_that_reset_is_known, .needs = "native"),
 		TESTING(a_connected_socket_can_be_adopted),
 		TESTING(what_cannot_be_adopted),
 		TESTING(a_handle_of_nothing_is_none),

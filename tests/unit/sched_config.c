@@ -93,7 +93,7 @@ static void use_for_a_while(struct weir_rt *rt)
 	}
 }
 
-START_TEST(who_polls_without_end_never_sleeps)
+START_TEST(a_worker_that_polls_without_end_never_sleeps)
 {
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
 	struct weir_rt *rt;
@@ -134,7 +134,7 @@ static int be_rescued(void *arg UNUSED)
 	return 0;
 }
 
-START_TEST(who_polls_looks_after_its_siblings)
+START_TEST(a_polling_worker_watches_its_siblings)
 {
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
 
@@ -188,7 +188,7 @@ START_TEST(a_quota_limits_workers_polling_and_binding_and_says_so)
 }
 END_TEST
 
-START_TEST(workers_that_were_asked_for_are_no_news)
+START_TEST(requested_workers_give_no_note)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
 	struct machine machine;
@@ -211,11 +211,11 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		TESTING(what_is_out_of_range_is_named),
 		TESTING(workers_are_counted_in_one_place),
-		TESTING(who_polls_without_end_never_sleeps, .rounds = 4),
-		TESTING(who_polls_looks_after_its_siblings, .needs = "2cpus"),
+		TESTING(a_worker_that_polls_without_end_never_sleeps, .rounds = 4),
+		TESTING(a_polling_worker_watches_its_siblings, .needs = "2cpus"),
 		TESTING(a_test_clock_goes_on_although_the_worker_polls),
 		TESTING(a_quota_limits_workers_polling_and_binding_and_says_so),
-		TESTING(workers_that_were_asked_for_are_no_news),
+		TESTING(requested_workers_give_no_note),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

@@ -74,7 +74,7 @@ START_TEST(one_is_woken_at_a_time)
 }
 END_TEST
 
-START_TEST(who_wakes_up_alone_is_not_woken)
+START_TEST(a_worker_that_woke_by_itself_is_not_woken)
 {
 	make();
 	park(4);
@@ -84,7 +84,7 @@ START_TEST(who_wakes_up_alone_is_not_woken)
 }
 END_TEST
 
-START_TEST(who_parks_is_told_to_look_unless_somebody_searches)
+START_TEST(a_parking_worker_must_look_unless_another_searches)
 {
 	make();
 	ck_assert(idle_begin_search(&idle));
@@ -101,8 +101,8 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		TESTING(the_nearest_sleeper_is_woken),
 		TESTING(one_is_woken_at_a_time),
-		TESTING(who_wakes_up_alone_is_not_woken),
-		TESTING(who_parks_is_told_to_look_unless_somebody_searches),
+		TESTING(a_worker_that_woke_by_itself_is_not_woken),
+		TESTING(a_parking_worker_must_look_unless_another_searches),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

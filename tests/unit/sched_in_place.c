@@ -174,7 +174,7 @@ static int scatter(void *arg UNUSED)
 	return 0;
 }
 
-START_TEST(who_blocked_in_place_goes_on_in_its_domain)
+START_TEST(a_fiber_that_blocked_in_place_continues_in_its_domain)
 {
 	struct weir_place_config place = WEIR_PLACE_CONFIG_INIT;
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
@@ -278,7 +278,7 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		TESTING(a_thread_is_bound_as_long_as_it_is_a_worker, .needs = "2cpus"),
 		TESTING(the_current_thread_is_never_bound, .needs = "2cpus"),
-		TESTING(who_blocked_in_place_goes_on_in_its_domain, .rounds = 2),
+		TESTING(a_fiber_that_blocked_in_place_continues_in_its_domain, .rounds = 2),
 		TESTING(the_task_is_seen_where_it_blocks_in_place, .rounds = 4),
 	};
 

@@ -123,7 +123,7 @@ static int on_each_worker(void *arg UNUSED)
 
 static const char *const backends[] = { "epoll", "io_uring" };
 
-START_TEST(what_a_worker_has_to_itself_is_placed)
+START_TEST(a_workers_own_memory_is_placed)
 {
 	struct weir_rt *rt;
 
@@ -194,7 +194,7 @@ static void (*const unplaced[])(void) = { make_unbound, make_elsewhere, make_one
 					  make_current };
 
 /* Without nodes no placing system call is made: each would end the process. */
-START_TEST(what_has_no_place_costs_nothing)
+START_TEST(without_a_node_no_system_call_is_made)
 {
 	struct weir_rt *rt;
 
@@ -272,9 +272,9 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
-		CASE(what_a_worker_has_to_itself_is_placed, .rounds = 2, .needs = "2cpus iouring"),
+		CASE(a_workers_own_memory_is_placed, .rounds = 2, .needs = "2cpus iouring"),
 		CASE(no_thread_keeps_a_policy, .needs = "2cpus"),
-		CASE(what_has_no_place_costs_nothing, .rounds = 4),
+		CASE(without_a_node_no_system_call_is_made, .rounds = 4),
 		CASE(a_refusal_is_noted_once, .rounds = 2),
 		CASE(a_node_without_memory_for_us_is_noted_and_the_rest_placed, .needs = "2cpus"),
 		CASE(a_policy_of_the_process_is_left_alone),

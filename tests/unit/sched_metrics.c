@@ -366,7 +366,7 @@ static int use_the_pool(void *arg UNUSED)
 	return 0;
 }
 
-START_TEST(the_pool_is_seen)
+START_TEST(metrics_show_the_blocking_pool)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
 
@@ -375,7 +375,7 @@ START_TEST(the_pool_is_seen)
 }
 END_TEST
 
-START_TEST(the_runtime_says_what_it_is)
+START_TEST(metrics_describe_the_runtime)
 {
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
 	struct weir_rt *rt = runtime_new(&cfg);
@@ -498,7 +498,7 @@ START_TEST(one_poll_in_256_by_default)
 }
 END_TEST
 
-START_TEST(samples_keep_no_step)
+START_TEST(samples_are_not_at_a_fixed_distance)
 {
 	struct sampler s;
 	unsigned at[64] = { 0 }, hits = 0;
@@ -570,7 +570,7 @@ static int ten_at_once(void *arg UNUSED)
 	return 0;
 }
 
-START_TEST(a_batch_is_what_one_look_brings)
+START_TEST(a_batch_is_the_events_of_one_poll)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
 	struct weir_rt *rt = runtime_new(&cfg);
@@ -591,13 +591,13 @@ int main(int argc, char **argv)
 		TESTING(a_full_ring_is_seen),
 		TESTING(a_stolen_task_is_away_until_it_has_waited_there),
 		TESTING(busy_is_what_was_not_slept),
-		EACH(the_pool_is_seen),
-		TESTING(the_runtime_says_what_it_is),
+		EACH(metrics_show_the_blocking_pool),
+		TESTING(metrics_describe_the_runtime),
 		TESTING(every_poll_and_every_wake_when_asked_for, .rounds = ON_FOUR),
 		TESTING(one_poll_in_256_by_default, .rounds = ON_FOUR),
-		TESTING(samples_keep_no_step),
+		TESTING(samples_are_not_at_a_fixed_distance),
 		TESTING(no_samples_when_not_wanted, .rounds = ON_FOUR),
-		TESTING(a_batch_is_what_one_look_brings, .rounds = ON_FOUR),
+		TESTING(a_batch_is_the_events_of_one_poll, .rounds = ON_FOUR),
 		TESTING(a_struct_without_a_size_is_refused),
 	};
 

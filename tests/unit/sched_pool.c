@@ -194,7 +194,7 @@ static int crowd_root(void *arg)
 	return 0;
 }
 
-START_TEST(so_many_threads_and_no_more)
+START_TEST(the_limit_of_threads_holds)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
 	struct event let_go = EVENT_INIT;
@@ -231,7 +231,7 @@ static int fill_queue(void *arg)
 	return 0;
 }
 
-START_TEST(so_many_jobs_may_wait)
+START_TEST(the_limit_of_waiting_jobs_holds)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
 
@@ -517,8 +517,8 @@ int main(int argc, char **argv)
 		EACH(no_first_job_is_lost),
 		EACH(an_idle_thread_is_used_again),
 		EACH(idle_threads_end, .needs = "native"),
-		EACH(so_many_threads_and_no_more),
-		EACH(so_many_jobs_may_wait),
+		EACH(the_limit_of_threads_holds),
+		EACH(the_limit_of_waiting_jobs_holds),
 		EACH(a_job_is_taken_back_or_waited_for),
 		EACH(a_job_has_until_its_deadline_to_start),
 		EACH(cancels_race_with_the_start),

@@ -73,7 +73,7 @@ START_TEST(a_value_out_of_range_is_named)
 }
 END_TEST
 
-START_TEST(what_does_not_go_together)
+START_TEST(options_that_exclude_each_other_are_refused)
 {
 	struct weir_rt_config cfg = WEIR_RT_CONFIG_INIT;
 	struct weir_clock *clock;
@@ -305,7 +305,7 @@ static int wait_count(void *arg)
 }
 
 /* Other threads spawn into an idle runtime and into a busy one. */
-START_TEST(others_spawn)
+START_TEST(other_threads_spawn)
 {
 	struct weir_rt_config cfg = runtime_config(_i / 2);
 	unsigned count = 0, stop = 0, i;
@@ -712,7 +712,7 @@ static int child_with_its_own(void *arg)
 	return weir_rt_current() ? give(&value) : -1;
 }
 
-START_TEST(a_child_may_have_its_own)
+START_TEST(a_forked_child_may_make_a_runtime)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
 	struct weir_rt *rt = runtime_new(&cfg);
@@ -915,14 +915,14 @@ int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(a_value_out_of_range_is_named),
-		TESTING(what_does_not_go_together),
+		TESTING(options_that_exclude_each_other_are_refused),
 		TESTING(a_backend_that_does_not_exist),
 		TESTING(the_environment_sets_the_workers),
 		TESTING(threads_have_names),
 		EACH(block_on_gives_the_result),
 		EACH(many_threads_block_on),
 		TESTING(nothing_runs_while_nobody_is_in_block_on),
-		TESTING(others_spawn, .rounds = 2 * RUNTIMES),
+		TESTING(other_threads_spawn, .rounds = 2 * RUNTIMES),
 		TESTING(counters_are_read_while_it_runs),
 		EACH(runtimes_are_entered_and_left),
 		EACH(tasks_of_two_runtimes_talk),
@@ -931,7 +931,7 @@ int main(int argc, char **argv)
 		EACH(a_park_hook_may_make_work_each_time),
 		EACH(counters_after_a_script),
 		EACH(a_child_does_not_inherit_the_runtime),
-		EACH(a_child_may_have_its_own, .needs = "nosan"),
+		EACH(a_forked_child_may_make_a_runtime, .needs = "nosan"),
 		EACH(an_overflow_names_the_task_and_the_functions, .needs = "nosan native"),
 #ifdef STACK_CLASH_PROTECTION
 		EACH(a_large_array_does_not_step_over_the_guard, .needs = "nosan native"),

@@ -285,7 +285,7 @@ static int shut_down_inside(void *arg)
 	return weir_rt_shutdown(rt, WEIR_FOREVER);
 }
 
-START_TEST(not_from_inside)
+START_TEST(a_shutdown_from_inside_is_refused)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
 	struct weir_rt *rt = runtime_new(&cfg);
@@ -314,7 +314,7 @@ static void shut_down_in_hook(void *arg, unsigned worker UNUSED)
 }
 
 /* A shutdown from a job or a hook would wait for that job or hook. */
-START_TEST(not_by_what_it_waits_for)
+START_TEST(a_shutdown_from_a_job_or_hook_is_refused)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
 	struct hooked h = { .err = 0 };
@@ -526,7 +526,7 @@ static void spawn_on(struct weir_rt *rt, int worker, int (*fn)(void *), void *ar
 }
 
 /* The thread that shuts down is no worker, so it must not submit the operation. */
-START_TEST(what_was_asked_of_a_busy_worker_is_not_begun_after_its_end)
+START_TEST(an_op_mailed_to_a_busy_worker_is_not_submitted_after_its_end)
 {
 	struct weir_rt_config cfg = place_config(PLACES - 1);
 	static struct late_mail mail;
@@ -552,7 +552,7 @@ START_TEST(what_was_asked_of_a_busy_worker_is_not_begun_after_its_end)
 }
 END_TEST
 
-START_TEST(who_goes_on_running_is_named_by_where_it_was_spawned)
+START_TEST(a_running_task_is_named_by_where_it_was_spawned)
 {
 	static struct stubborn s;
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
@@ -622,7 +622,7 @@ static unsigned count_of(const char *text, const char *word)
  * are named once the workers have ended. They have a moment for that, which on a busy machine is
  * not always enough.
  */
-START_TEST(a_run_returns_the_root_s_result_and_names_who_stayed)
+START_TEST(a_run_returns_the_roots_result_and_names_tasks_that_stayed)
 {
 	struct weir_rt_config cfg = runtime_config(_i);
 	static struct weir_notify never;
@@ -792,17 +792,17 @@ int main(int argc, char **argv)
 		EACH(a_shutdown_without_time,
 		     .flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
 		EACH(a_shutdown_with_nothing_to_stop),
-		EACH(not_from_inside),
-		EACH(not_by_what_it_waits_for),
+		EACH(a_shutdown_from_inside_is_refused),
+		EACH(a_shutdown_from_a_job_or_hook_is_refused),
 		TESTING(a_fiber_that_spins_is_reported, .rounds = 2 * RUNTIMES),
 		TESTING(a_root_that_waits_for_a_job_is_reported, .rounds = 3),
 		/* rt.h says what is leaked in this case. */
 		TESTING(a_task_that_waits_for_a_job_is_reported, .rounds = 2,
 			.flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
-		TESTING(what_was_asked_of_a_busy_worker_is_not_begun_after_its_end,
+		TESTING(an_op_mailed_to_a_busy_worker_is_not_submitted_after_its_end,
 			.flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
-		TESTING(who_goes_on_running_is_named_by_where_it_was_spawned),
-		EACH(a_run_returns_the_root_s_result_and_names_who_stayed,
+		TESTING(a_running_task_is_named_by_where_it_was_spawned),
+		EACH(a_run_returns_the_roots_result_and_names_tasks_that_stayed,
 		     .flags = TESTING_MAY_LEAK_FDS | TESTING_MAY_LEAK_MEMORY),
 		EACH(a_job_that_stays_is_counted),
 		EACH(shutdown_while_others_block_on),

@@ -148,7 +148,7 @@ static struct weir_stall stall_one(int kind, bool stackless)
 	return told.stall;
 }
 
-START_TEST(a_stall_is_told_with_name_place_and_backtrace)
+START_TEST(a_stall_is_reported_with_name_place_and_backtrace)
 {
 	struct weir_stall stall = stall_one(_i / 2, _i % 2);
 
@@ -190,7 +190,7 @@ static int stall_on(void *arg UNUSED)
 	return 0;
 }
 
-START_TEST(each_stall_is_told_once)
+START_TEST(each_stall_is_reported_once)
 {
 	struct told told = { 0 };
 	struct weir_rt_config cfg = watched(_i, &told);
@@ -283,7 +283,7 @@ static int sleep_in_a_call(void *arg UNUSED)
 	return 0;
 }
 
-START_TEST(who_sleeps_in_a_call_is_not_blamed)
+START_TEST(a_task_that_sleeps_in_a_call_is_not_reported)
 {
 	struct told told = { 0 };
 	struct weir_rt_config cfg = watched(ON_CURRENT, &told);
@@ -321,7 +321,7 @@ static int starve(void *arg)
 	return 0;
 }
 
-START_TEST(who_gets_no_cpu_is_not_blamed)
+START_TEST(a_task_without_cpu_time_is_not_reported)
 {
 	struct weir_rt_config cfg = watched(ON_CURRENT, NULL);
 	pthread_t spinners[SPINNERS];
@@ -352,7 +352,7 @@ static int burn_long(void *arg UNUSED)
 	return 0;
 }
 
-START_TEST(switched_off_it_does_nothing)
+START_TEST(a_disabled_detector_does_nothing)
 {
 	struct weir_rt_config cfg = watched(_i, NULL);
 	struct weir_stall stall = WEIR_STALL_INIT;
@@ -379,7 +379,7 @@ static int burn_in_place(void *arg UNUSED)
 	return 0;
 }
 
-START_TEST(who_blocks_in_place_is_not_blamed)
+START_TEST(a_task_that_blocks_in_place_is_not_reported)
 {
 	struct told told = { 0 };
 	struct weir_rt_config cfg = watched(ON_ONE, &told);
@@ -439,7 +439,7 @@ static int raise_urgent(void *arg UNUSED)
 	return 0;
 }
 
-START_TEST(who_had_the_signal_before_gets_what_is_not_ours)
+START_TEST(an_earlier_handler_gets_signals_that_are_not_weirs)
 {
 	struct told told = { 0 };
 	struct weir_rt_config cfg = watched(ON_ONE, &told);
@@ -483,7 +483,7 @@ START_TEST(the_signal_of_children_stays_ours)
 }
 END_TEST
 
-START_TEST(another_signal_does_as_well)
+START_TEST(another_signal_may_be_used)
 {
 	struct told told = { 0 };
 	struct weir_rt_config cfg = watched(ON_ONE, &told), other = runtime_config(ON_CURRENT);
@@ -586,21 +586,21 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
-		TESTING(a_stall_is_told_with_name_place_and_backtrace, .rounds = 2 * ON_FOUR),
-		TESTING(each_stall_is_told_once, .rounds = ON_FOUR),
+		TESTING(a_stall_is_reported_with_name_place_and_backtrace, .rounds = 2 * ON_FOUR),
+		TESTING(each_stall_is_reported_once, .rounds = ON_FOUR),
 		TESTING(a_stall_is_seen_while_it_goes_on),
 		TESTING(reports_are_limited_and_counting_is_not),
 		TESTING(a_minute_has_five_reports),
-		TESTING(who_sleeps_in_a_call_is_not_blamed),
-		TESTING(who_gets_no_cpu_is_not_blamed),
-		TESTING(switched_off_it_does_nothing, .rounds = ON_FOUR),
-		TESTING(who_blocks_in_place_is_not_blamed),
+		TESTING(a_task_that_sleeps_in_a_call_is_not_reported),
+		TESTING(a_task_without_cpu_time_is_not_reported),
+		TESTING(a_disabled_detector_does_nothing, .rounds = ON_FOUR),
+		TESTING(a_task_that_blocks_in_place_is_not_reported),
 		TESTING(each_block_on_is_watched),
 		TESTING(a_worker_born_with_signals_blocked_is_watched),
-		TESTING(who_had_the_signal_before_gets_what_is_not_ours),
+		TESTING(an_earlier_handler_gets_signals_that_are_not_weirs),
 		TESTING(a_signal_that_does_nothing_by_default_stays_ours, .rounds = 3),
 		TESTING(the_signal_of_children_stays_ours, .needs = "native"),
-		TESTING(another_signal_does_as_well),
+		TESTING(another_signal_may_be_used),
 		TESTING(nobody_listens_to_its_signal),
 		TESTING(what_cannot_be_is_refused),
 		TESTING(a_forked_child_watches_anew),

@@ -172,7 +172,7 @@ END_TEST
  * The free worker sleeps once its domain is empty. Tasks of other domains wait for their own
  * workers.
  */
-START_TEST(nobody_steals_across_the_border)
+START_TEST(no_task_is_stolen_from_another_domain)
 {
 	static const struct border {
 		enum weir_steal_mode steal;
@@ -323,7 +323,7 @@ static void *spawn_and_join(void *arg)
 	return NULL;
 }
 
-START_TEST(nobody_is_forgotten)
+START_TEST(no_wake_is_lost_while_workers_search)
 {
 	struct weir_rt_config cfg;
 	struct spawner s = { .rounds = 300 };
@@ -346,11 +346,11 @@ int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(what_is_near_is_stolen_first, .rounds = 4),
-		TESTING(nobody_steals_across_the_border, .rounds = 3),
+		TESTING(no_task_is_stolen_from_another_domain, .rounds = 3),
 		TESTING(a_group_that_is_stuck_is_helped_by_another),
 		TESTING(a_busy_worker_helps_a_group_that_is_stuck),
 		TESTING(what_is_injected_runs_in_its_domain, .rounds = 2),
-		TESTING(nobody_is_forgotten, .rounds = 12),
+		TESTING(no_wake_is_lost_while_workers_search, .rounds = 12),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));

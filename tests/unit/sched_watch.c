@@ -57,7 +57,7 @@ static int get_stuck_often(void *arg UNUSED)
 	return 0;
 }
 
-START_TEST(a_stuck_worker_is_looked_after)
+START_TEST(the_drivers_of_a_stuck_worker_are_run)
 {
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
 
@@ -93,7 +93,7 @@ static int yield_before_it(void *arg UNUSED)
 	return 0;
 }
 
-START_TEST(what_yielded_on_a_stuck_worker_goes_on)
+START_TEST(a_task_that_yielded_on_a_stuck_worker_continues)
 {
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
 
@@ -134,8 +134,8 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
-		TESTING(a_stuck_worker_is_looked_after, .rounds = 3),
-		TESTING(what_yielded_on_a_stuck_worker_goes_on, .rounds = 3),
+		TESTING(the_drivers_of_a_stuck_worker_are_run, .rounds = 3),
+		TESTING(a_task_that_yielded_on_a_stuck_worker_continues, .rounds = 3),
 		TESTING(a_watch_that_is_due_after_the_end_of_time_sleeps),
 	};
 

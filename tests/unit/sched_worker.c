@@ -277,7 +277,7 @@ static int play_for_ever(void *arg)
 }
 
 /* Tasks that always return through the LIFO slot must not starve a task that was queued before. */
-ON_EACH(what_comes_last_does_not_always_come_first)
+ON_EACH(the_lifo_slot_does_not_starve_the_queue)
 {
 	struct selfish selfish = { 0, 0 };
 	struct weir_task *player;
@@ -591,7 +591,7 @@ static int stay_busy_until_it_runs(void *arg)
 }
 
 /* The injected task runs long before the drivers are next polled. */
-START_TEST(who_is_injected_has_his_turn_beside_local_work)
+START_TEST(an_injected_task_runs_beside_local_work)
 {
 	struct weir_rt_config cfg = runtime_config(ON_ONE);
 	struct injected in = { 0 };
@@ -628,7 +628,7 @@ static int is_no_searcher(void *times)
 /*
  * A woken worker counts as a searcher. If it still did while it works, it would keep others asleep.
  */
-START_TEST(who_has_work_does_not_search)
+START_TEST(a_worker_with_work_is_not_a_searcher)
 {
 	struct weir_rt_config cfg = runtime_config(ON_FOUR);
 	struct weir_rt *rt;
@@ -771,7 +771,7 @@ static int in_place_of_current(void *arg)
 	return 0;
 }
 
-START_TEST(not_on_the_current_thread_scheduler)
+START_TEST(blocking_in_place_needs_the_multi_thread_scheduler)
 {
 	struct weir_rt_config cfg = runtime_config(ON_CURRENT);
 
@@ -817,7 +817,7 @@ static int yield_and_release(void *arg)
 	return 0;
 }
 
-START_TEST(who_yielded_goes_on_while_another_blocks_in_place)
+START_TEST(a_yielded_task_continues_while_another_blocks_in_place)
 {
 	struct weir_rt_config cfg = runtime_config(_i ? ON_FOUR : ON_ONE);
 
@@ -965,7 +965,7 @@ int main(int argc, char **argv)
 		EACH(a_number_goes_round),
 		EACH(a_hundred_tasks_over_the_workers),
 		TESTING(idle_workers_steal, .needs = "2cpus"),
-		EACH(what_comes_last_does_not_always_come_first),
+		EACH(the_lifo_slot_does_not_starve_the_queue),
 		EACH(injected_tasks_have_their_turn),
 		TESTING(every_policy_runs_everything, .rounds = 8 * RUNTIMES),
 		EACH(pinned_tasks_stay),
@@ -973,12 +973,12 @@ int main(int argc, char **argv)
 		TESTING(the_inject_interval_follows_the_polls, .rounds = 2,
 			.needs = "nosan native"),
 		EACH(an_inject_interval_that_is_given_stays),
-		TESTING(who_is_injected_has_his_turn_beside_local_work),
-		TESTING(who_has_work_does_not_search),
+		TESTING(an_injected_task_runs_beside_local_work),
+		TESTING(a_worker_with_work_is_not_a_searcher),
 		TESTING(blocking_in_place_hands_the_worker_on, .rounds = 2),
 		TESTING(in_and_out_of_place, .rounds = 2),
-		TESTING(not_on_the_current_thread_scheduler),
-		TESTING(who_yielded_goes_on_while_another_blocks_in_place, .rounds = 2),
+		TESTING(blocking_in_place_needs_the_multi_thread_scheduler),
+		TESTING(a_yielded_task_continues_while_another_blocks_in_place, .rounds = 2),
 		TESTING(a_blocked_worker_is_helped_out, .rounds = 2 * WAITS),
 		EACH(no_shutdown_hangs),
 	};

@@ -82,7 +82,7 @@ START_TEST(the_ring_wraps_when_it_never_empties)
 }
 END_TEST
 
-START_TEST(a_full_channel_makes_senders_wait_in_line)
+START_TEST(senders_to_a_full_channel_wait_in_order)
 {
 	int i;
 
@@ -110,7 +110,7 @@ START_TEST(a_full_channel_makes_senders_wait_in_line)
 }
 END_TEST
 
-START_TEST(recv_many_takes_what_is_there_and_lets_the_line_in)
+START_TEST(recv_many_takes_all_messages_and_admits_waiting_senders)
 {
 	int i;
 
@@ -460,8 +460,8 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		TESTING(messages_come_out_in_order_over_many_laps),
 		TESTING(the_ring_wraps_when_it_never_empties),
-		TESTING(a_full_channel_makes_senders_wait_in_line),
-		TESTING(recv_many_takes_what_is_there_and_lets_the_line_in),
+		TESTING(senders_to_a_full_channel_wait_in_order),
+		TESTING(recv_many_takes_all_messages_and_admits_waiting_senders),
 		TESTING(a_waiting_receive_is_woken_once),
 		TESTING(cancelling_loses_no_message_and_no_place),
 		TESTING(a_receive_that_is_cancelled_on_its_way_to_be_woken_takes_nothing),

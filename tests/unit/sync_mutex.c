@@ -52,7 +52,7 @@ START_TEST(it_is_handed_over_in_order)
 }
 END_TEST
 
-START_TEST(a_cancelled_waiter_leaves_the_line)
+START_TEST(a_cancelled_waiter_leaves_the_queue)
 {
 	struct weir_mutex m;
 	struct weir_mutex_lock_future w[3];
@@ -226,7 +226,7 @@ static void nothing(void *data)
 	(void)data;
 }
 
-START_TEST(unlock_is_through_with_it_before_it_wakes)
+START_TEST(unlock_does_not_touch_the_mutex_after_its_wake)
 {
 	static const struct weir_waker_ops ops = { nothing, lock_unlock_free, nothing };
 	struct weir_cx cx = { { &ops, NULL }, NULL, NULL };
@@ -246,12 +246,12 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		TESTING(a_free_mutex_is_locked_at_once),
 		TESTING(it_is_handed_over_in_order),
-		TESTING(a_cancelled_waiter_leaves_the_line),
+		TESTING(a_cancelled_waiter_leaves_the_queue),
 		TESTING(a_grant_that_won_against_cancel_is_kept_and_can_be_discarded),
 		TESTING(one_cancelled_before_its_first_poll_takes_nothing),
 		TESTING(outside_a_fiber_lock_is_refused),
 		TESTING(threads_exclude_each_other_and_none_is_forgotten),
-		TESTING(unlock_is_through_with_it_before_it_wakes),
+		TESTING(unlock_does_not_touch_the_mutex_after_its_wake),
 		TESTING(the_last_holder_may_free_it),
 	};
 

@@ -98,7 +98,7 @@ static void nothing(void *data)
 	(void)data;
 }
 
-START_TEST(one_that_joins_during_waiters_is_not_woken)
+START_TEST(a_wait_that_begins_during_notify_waiters_is_not_woken)
 {
 	static const struct weir_waker_ops ops = { nothing, wait_again, nothing };
 	struct weir_cx cx = { { &ops, NULL }, NULL, NULL };
@@ -177,7 +177,7 @@ START_TEST(a_discarded_notification_is_passed_on)
 }
 END_TEST
 
-START_TEST(an_enabled_one_is_in_line_before_its_poll)
+START_TEST(an_enabled_wait_is_queued_before_its_poll)
 {
 	weir_notified_init(&w[0], &n);
 	ck_assert(!weir_notified_enable(&w[0]));
@@ -282,11 +282,11 @@ int main(int argc, char **argv)
 		TESTING(one_permit_is_kept_and_no_more, HERE),
 		TESTING(one_takes_the_first_and_last_the_last, HERE),
 		TESTING(waiters_wakes_exactly_those_who_wait, HERE),
-		TESTING(one_that_joins_during_waiters_is_not_woken, HERE),
+		TESTING(a_wait_that_begins_during_notify_waiters_is_not_woken, HERE),
 		TESTING(a_cancel_in_the_middle_of_waiters_comes_too_late, HERE),
 		TESTING(a_cancelled_waiter_uses_nothing_up, HERE),
 		TESTING(a_discarded_notification_is_passed_on, HERE),
-		TESTING(an_enabled_one_is_in_line_before_its_poll, HERE),
+		TESTING(an_enabled_wait_is_queued_before_its_poll, HERE),
 		TESTING(two_threads_take_turns, HERE),
 		TESTING(waiters_misses_none_that_looked_after_its_init, HERE),
 	};

@@ -54,7 +54,9 @@ void rig_topo(struct topo_rig shape)
 	topo.nodes = nodes;
 }
 
-/* Makes the plan, and replaces the library's notes by a fixed one, so that tests can compare text. */
+/*
+ * Makes the plan, and replaces the library's notes by a fixed one, so that tests can compare text.
+ */
 void rig_plan(const struct weir_place_config *cfg)
 {
 	const struct weir_place_config none = WEIR_PLACE_CONFIG_INIT;

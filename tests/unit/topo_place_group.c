@@ -73,7 +73,7 @@ START_TEST(domains_are_cut_evenly)
 }
 END_TEST
 
-START_TEST(and_along_cores)
+START_TEST(domains_are_cut_along_cores)
 {
 	groups("package:1 node:1 l3:1 core:9 pu:2", "", "10 8");
 	groups("package:1 node:1 l3:1 core:9 pu:2", "group-workers 9", "6 6 6");
@@ -205,7 +205,7 @@ int main(int argc, char **argv)
 		TESTING(a_worker_for_each_cpu_that_the_quota_pays_for),
 		TESTING(a_quota_below_the_cpus_throttles),
 		TESTING(domains_are_cut_evenly),
-		TESTING(and_along_cores),
+		TESTING(domains_are_cut_along_cores),
 		TESTING(several_domains_to_a_group),
 		TESTING(groups_do_not_cross_nodes),
 		TESTING(few_workers_share_few_groups_equally),
