@@ -48,7 +48,7 @@ static int parse_port(const char *text)
 	return (int)parse_number(text, 5, UINT16_MAX);
 }
 
-/* "PATH", or "@NAME" for an abstract name. */
+/* Parse "PATH", or "@NAME" for an abstract name. */
 static int parse_unix(const char *path, struct weir_addr *ret_addr)
 {
 	struct sockaddr_un *un = &ret_addr->u.un;
@@ -67,7 +67,7 @@ static int parse_unix(const char *path, struct weir_addr *ret_addr)
 	return 0;
 }
 
-/* The zone after '%': a positive number, or the name of an interface of this machine. */
+/* Parse the zone after '%': a positive number, or the name of an interface of this machine. */
 static int parse_zone(const char *zone, uint32_t *ret_scope)
 {
 	int64_t scope = parse_number(zone, 10, UINT32_MAX);

@@ -69,7 +69,7 @@ static int help_main(int argc, char **argv)
 	return EXIT_DONE;
 }
 
-/* What was printed must have arrived: a full disk is no success. */
+/* Check that the output was written: a full disk is a failure. */
 static int flushed(int code)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
@@ -79,8 +79,8 @@ static int flushed(int code)
 }
 
 /*
- * A standard descriptor that was closed is the first that the next open gets, and what is meant
- * for standard error goes there: into a socket, a ring. /dev/null takes its place.
+ * If a standard descriptor is closed, the next open gets its number, and messages for standard
+ * error would go into a socket or a ring. So it is opened on /dev/null.
  */
 static int fill_standard_descriptors(void)
 {
@@ -97,8 +97,8 @@ int main(int argc, char **argv)
 	if (fill_standard_descriptors() < 0)
 		return EXIT_FAILED;
 	/*
-	 * A reader of our output that goes away, and a file that grows to the limit
-	 * (RLIMIT_FSIZE), are errors of that write, no more.
+	 * If the reader of our output goes away, or a file reaches RLIMIT_FSIZE,
+	 * only that write fails: the signals that would end the process are ignored.
 	 */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

@@ -45,7 +45,7 @@ static int calibrate(struct bench *b)
 
 /* ---- the repetitions ---- */
 
-/* The order of one round: Fisher and Yates. */
+/* A random order of the backends for one round: a Fisher-Yates shuffle. */
 static unsigned shuffle(const struct bench *b, uint64_t *seed, uint8_t *ret_order)
 {
 	unsigned len = 0, k;
@@ -138,7 +138,7 @@ static void end(struct bench *b)
 	}
 }
 
-/* The server process begins here, see child.h. */
+/* The entry point of the server process, see child.h. */
 static int serve(char **argv)
 {
 	uint64_t fd, memory_fd;

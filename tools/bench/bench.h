@@ -5,7 +5,7 @@
  *	bench.c		the subcommand: plan, interleaved repetitions, exit code
  *	config.c	options to configuration; which backends, which CPUs
  *	run.c		one repetition: a server process, the load, the figures
- *	child.c		the server process as its parent sees it
+ *	child.c		starting and controlling the server process
  *	server.c	the server process: a runtime on the backend under test
  *	tasks.c		what runs in it: echo, sink, relay, timers, spawning
  *	load.c		the load: threads, schedule of the open loop
@@ -89,7 +89,7 @@ struct bench_backend {
 	char reason[160];		/* why it cannot run; "" if it can */
 };
 
-/* Figures of a repetition. NAN: not known. */
+/* The figures of a repetition. NAN: unknown. */
 enum bench_metric {
 	BENCH_REAL,			/* see docs/bench-json.md, real_time */
 	BENCH_CPU,			/* of the server, ns per request */

@@ -48,7 +48,7 @@ struct server_order {
 	uint64_t begin_ns, end_ns;	/* SERVER_BEGIN: of the measurement */
 };
 
-/* The server's counters at a moment. */
+/* The server's counters at one point in time. */
 struct server_mark {
 	uint64_t now_ns;
 	uint64_t cpu_ns, switches;
@@ -71,7 +71,7 @@ struct bench_child {
  */
 int bench_child_start(struct bench_child *child, const struct server_setup *setup, char *why,
 		      size_t why_len);
-/* 0 or a negative errno: it is gone. */
+/* Returns 0, or a negative errno if the server is gone. */
 int bench_child_begin(struct bench_child *child, uint64_t begin_ns, uint64_t end_ns);
 int bench_child_mark(struct bench_child *child, struct server_mark *ret_mark);
 /* End the server. False if it had to be killed, or if it failed. */

@@ -68,7 +68,7 @@ static void print_plain(const char *text)
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		/* Behind 0xc2, 0x80 to 0x9f are control characters in UTF-8. */
+		/* In UTF-8, 0xc2 followed by 0x80 to 0x9f is a control character. */
 		if (c < 0x20 || c == 0x7f)
 			putchar('?');
 		else if (c == 0xc2 && (unsigned char)text[1] < 0xa0)
@@ -196,7 +196,7 @@ static void note_difference(const char *key, const char *old, const char *new)
 	putchar('\n');
 }
 
-/* Where and how it ran, as far as that decides the figures. */
+/* Print differences of the machines and settings that affect the figures. */
 static void print_notes(const struct diff *d)
 {
 	static const char *const places[] = {
@@ -281,7 +281,7 @@ static void compare_figure(struct diff *d, const struct bench_figure *old,
 	d->worse += fails;
 }
 
-/* The reference once more; it is there for the noise floor. */
+/* Whether it is the second run of the reference, for the noise floor. */
 static bool is_repeated(const struct bench_result *result)
 {
 	size_t len = strlen(result->series);
@@ -302,7 +302,7 @@ static void compare_result(struct diff *d, const struct bench_result *old,
 	}
 }
 
-/* The first of them, or NULL. */
+/* Print the benchmarks that only one file has. Returns the first of them, or NULL. */
 static const char *print_alone(const struct bench_file *file, const struct bench_file *other,
 			       const char *which)
 {

@@ -21,7 +21,7 @@
 /* With this limit, sums and ratios stay far from infinity. */
 #define VALUE_MAX 1e24
 
-/* One entry, once its head is read. */
+/* One entry, after its common fields were read. */
 struct entry {
 	const json_t *json;
 	char where[40];			/* "benchmarks[7]" */
@@ -261,7 +261,7 @@ static int take_figures(struct bench_reader *r, struct entry *e)
 
 /* ---- the key weir of an entry ---- */
 
-/* The i-th of a list's numbers; NAN for null. -1 if it is neither, or not there. */
+/* The i-th number of a list; NAN for null. -1 if it is something else or missing. */
 static int number_at(const json_t *list, size_t i, double *ret_value)
 {
 	const json_t *value = json_array_get(list, i);

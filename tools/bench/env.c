@@ -36,7 +36,7 @@ static bool read_line(const char *path, char *buf, size_t len)
 	return read;
 }
 
-/* "key : value" of /proc/cpuinfo, its first. */
+/* Read the first "key : value" of /proc/cpuinfo with this key. */
 static bool read_cpuinfo(const char *key, char *buf, size_t len)
 {
 	FILE *file = fopen("/proc/cpuinfo", "re");
@@ -162,7 +162,7 @@ static void add_cpus(struct bench *b)
 	add_file(b, "governor", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
 }
 
-/* What the CPUs have done, in seconds; all of them together. */
+/* Read the CPU times, in seconds, as the sum over all CPUs. */
 static void read_times(struct bench_times *times)
 {
 	char line[512], *at = line + 4;

@@ -39,7 +39,7 @@ static void add_pair(struct bench_pair **pairs, size_t *count, const char *key, 
 	(*pairs)[(*count)++] = (struct bench_pair){ key, as_text(value) };
 }
 
-/* An object's scalars, as pairs. */
+/* Add an object's scalars as pairs of texts. */
 static void add_scalars(struct bench_pair **pairs, size_t *count, json_t *object)
 {
 	const char *key;
@@ -256,7 +256,7 @@ int bench_file_parse(const char *path, const char *text, size_t len, struct benc
 	return read_root(&r, file->root);
 }
 
-/* All of a stream. Its length, or -1 with errno. */
+/* Read a whole stream. Returns its length, or -1 with errno. */
 static long slurp(FILE *in, char **ret_text)
 {
 	size_t len = 0, cap = 1 << 16, got;

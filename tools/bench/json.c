@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * json.c: the report as docs/bench-json.md has it.
+ * json.c: writes the report as JSON; docs/bench-json.md documents it.
  */
 #include <errno.h>
 #include <math.h>
@@ -132,7 +132,7 @@ static const char *env_text(const struct bench *b, const char *key)
 	return "";
 }
 
-/* What Google Benchmark has in every file. */
+/* Write the context that Google Benchmark has in every file. */
 static void put_common(struct json_out *j, const struct bench *b)
 {
 	const char *governor = env_text(b, "governor");
@@ -179,7 +179,7 @@ static void put_context(struct json_out *j, const struct bench *b)
 
 /* ---- entries ---- */
 
-/* A run name's entries. Its figure, of enum bench_metric, is real_time there. */
+/* The entries of a run name. The metric of the run name is stored as real_time. */
 struct family {
 	const struct bench *b;
 	const struct bench_row *row;
@@ -261,7 +261,7 @@ static void put_over_time(struct json_out *j, const struct bench *b, const struc
 	json_out_close(j, ']');
 }
 
-/* What iterations and aggregates have in common. */
+/* Write the fields that iterations and aggregates have in common. */
 static void put_entry_head(struct json_out *j, const struct family *f, const char *aggregate)
 {
 	char name[224];
@@ -311,7 +311,7 @@ static unsigned family_values(const struct family *f, enum bench_metric metric, 
 	return len;
 }
 
-/* One object with the figure of real_time and that of cpu_time. */
+/* Write an object with a value for real_time and one for cpu_time. */
 static void put_both(struct json_out *j, const char *key, const struct family *f,
 		     const double *values)
 {

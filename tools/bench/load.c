@@ -31,7 +31,7 @@
 
 /* ---- the schedule ---- */
 
-/* From one request of a client to its next. */
+/* The time from one request of a client to its next. */
 static uint64_t gap_ns(const struct load_plan *plan, struct load_client *c)
 {
 	double mean = (double)plan->conns / plan->rate * (double)WEIR_SEC;
@@ -133,7 +133,7 @@ static bool is_over(const struct load_thread *t, uint64_t now)
 	return (t->in_flight == 0 && t->heap_len == 0) || now >= last_ns(t);
 }
 
-/* A look that found nothing: its CPU time. */
+/* The CPU time of a poll that found nothing. */
 static uint64_t look_ns(uint64_t before)
 {
 	uint64_t took = bench_now() - before;
@@ -167,7 +167,7 @@ static void loop(struct load_thread *t)
 		t->rec->cpu_ns = thread_cpu_ns() - cpu;
 }
 
-/* What was to begin and has no answer. */
+/* Record the requests that were due and have no answer. */
 static void note_unanswered(struct load_thread *t)
 {
 	const struct load_plan *plan = &t->load->plan;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * load.h: the load: threads with an epoll loop each, connections shared out among
+ * load.h: the load: threads with an epoll loop each; the connections are distributed over
  * them. load.c has the loop and the schedule, client.c the connections.
  *
  *	bench_load_new ──► all are connected ──► bench_load_go ──► bench_load_finish
@@ -87,7 +87,7 @@ int bench_load_new(const struct load_plan *plan, struct load **ret_load);
 void bench_load_go(struct load *load, uint64_t start_ns, uint64_t begin_ns, uint64_t end_ns);
 /* After go: wait for the end, collect the figures and free the load. */
 void bench_load_finish(struct load *load, struct bench_record *rec);
-/* Instead of go and finish. */
+/* Call it instead of go and finish. */
 void bench_load_cancel(struct load *load);
 
 /* ---- load_heap.c ---- */
@@ -105,7 +105,7 @@ void bench_client_close(struct load_client *c);
 /* Start a request; with .reconnect, connect first. */
 void bench_client_start(struct load_thread *t, struct load_client *c, uint64_t intended_ns,
 			uint64_t now);
-/* Events of a client, or of its upstream side. */
+/* Handle events of a client, or of an upstream connection. */
 void bench_client_event(struct load_thread *t, struct load_client *c, uint32_t events);
 /* Accept the connections of the listener. */
 void bench_client_accept(struct load_thread *t);

@@ -29,12 +29,12 @@ struct bench_meaning {
 /* Never NULL. For an unknown key, the result is valid until the next call. */
 const struct bench_meaning *bench_meaning(const char *key);
 bool bench_meaning_known(const char *key);
-/* Its place in the table; the unknown come last. */
+/* The key's place in the table; unknown keys come last. */
 unsigned bench_meaning_order(const char *key);
 /* The i-th key of the table, NULL after the last. */
 const char *bench_meaning_key(unsigned i);
 const char *bench_meaning_title(const char *key, bool closed);
-/* A value of the file, with its unit. */
+/* Format a value of the file with its unit. */
 void bench_meaning_format(const char *key, double value, int digits, char *buf, size_t len);
 
 #endif

@@ -61,7 +61,7 @@ void report_view_fini(struct report_view *view);
 
 /* "c3 f1": the class of a mark: its colour, and its file's shade. */
 void report_class(const struct report_series *series, char *buf, size_t len);
-/* A group's name for people: "echo · 64 connections · 64 B". */
+/* The title of a group: "echo · 64 connections · 64 B". */
 void report_title(const struct report_group *group, char *buf, size_t len);
 /*
  * Compare a series with its reference, or with the first file. False: there is nothing to compare.
@@ -74,9 +74,9 @@ bool report_against_first(const struct report_series *series, const char *key,
 void report_page(FILE *out, const struct report_view *view);
 void report_group(FILE *out, const struct report_view *view, const struct report_group *group);
 const char *report_verdict_class(enum bench_verdict verdict);
-/* A patch of a series' colour, and its label. */
+/* Write a small box in the colour of a series, and its label. */
 void report_swatch(FILE *out, const struct report_series *series);
-/* several: with columns for how later files compare with the first. */
+/* several: add columns that compare later files with the first. */
 void report_table_begin(FILE *out, bool several);
 void report_table_rows(FILE *out, const struct report_group *group, bool several);
 void report_table_end(FILE *out);

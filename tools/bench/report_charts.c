@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report_charts.c: the pictures of one group: bars with their intervals, CPU
- * time, the percentile curve, latency over time.
+ * report_charts.c: the charts of one group: bars with their intervals, CPU time, the
+ * percentile curve, latency over time.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -347,7 +347,7 @@ static int by_second(const void *a, const void *b)
 	return (one->second > other->second) - (one->second < other->second);
 }
 
-/* The median of one field of slices; NAN of none. */
+/* The median of one field of slices; NAN if there are none. */
 static double slice_median(const struct bench_moment *slices, size_t count, size_t field)
 {
 	double values[STATS_MAX];

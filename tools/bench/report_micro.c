@@ -13,7 +13,7 @@
 #define WIDTH 1320.0
 #define ROW 18.0
 #define GAP 9.0			/* between families */
-#define BOLD 1.2		/* a family's name is so much wider */
+#define BOLD 1.2		/* bold names are this much wider */
 #define AXIS_EVERY 40		/* rows in one picture */
 
 /* The time per operation if the program reports it, or else per iteration. */

@@ -15,21 +15,21 @@
 
 #include <stdint.h>
 
-/* Most values of one set. */
+/* The largest number of values in a set. */
 #define STATS_MAX 256
 
 struct stats_interval {
 	double lo, hi;
 };
 
-/* Of 1 to STATS_MAX values; 0 of none. */
+/* The mean and other figures of up to STATS_MAX values; 0 for an empty set. */
 double stats_mean(const double *values, unsigned len);
 double stats_median(const double *values, unsigned len);
 double stats_min(const double *values, unsigned len);
 double stats_max(const double *values, unsigned len);
-/* Of a sample (by n - 1); 0 of fewer than two. */
+/* The sample standard deviation (n - 1); 0 for fewer than two values. */
 double stats_stddev(const double *values, unsigned len);
-/* Standard deviation over mean; 0 where that is 0. */
+/* The standard deviation divided by the mean; 0 if the mean is 0. */
 double stats_cv(const double *values, unsigned len);
 /* The median of the absolute deviations from the median, not scaled. */
 double stats_mad(const double *values, unsigned len);
@@ -37,7 +37,7 @@ double stats_mad(const double *values, unsigned len);
 /* 95 % bootstrap interval of the median; the seed makes it repeatable. */
 struct stats_interval stats_median_interval(const double *values, unsigned len, uint64_t seed);
 
-/* The same of the difference of two medians, in per cent of the first. */
+/* The same for the difference of two medians, in per cent of the first. */
 struct stats_interval stats_difference_interval(const double *a, unsigned a_len, const double *b,
 						unsigned b_len, uint64_t seed);
 

@@ -29,7 +29,7 @@ static void duration_text(double ns, char *buf, size_t len)
 	snprintf(buf, len, ns < 9.95 && unit > 0 ? "%.1f%s" : "%.0f%s", ns, units[unit]);
 }
 
-/* With spaces between the thousands. */
+/* Format a number with spaces between groups of thousands. */
 static void count_text(double value, char *buf, size_t len)
 {
 	char digits[32];
@@ -98,7 +98,7 @@ static void latency_cell(const struct bench_row *row, double share, char *cell)
 	duration_text(ns, cell, CELL);
 }
 
-/* The median, and how far its interval goes to either side. */
+/* The median, and the larger distance of its interval's ends from it. */
 static void cpu_cell(const struct bench *b, const struct bench_row *row, char *cell)
 {
 	double values[BENCH_REPS_MAX], median;
@@ -147,7 +147,7 @@ static void fill_head(const struct bench *b, struct table *t)
 	snprintf(t->head[c], CELL, "%s vs %.20s", b->cfg.closed ? "time" : "p50", reference);
 }
 
-/* Columns on the terminal: a byte that continues a character takes none. */
+/* The columns on the terminal: UTF-8 continuation bytes take none. */
 static int width_of(const char *text)
 {
 	int width = 0;

@@ -61,7 +61,7 @@ int topo_parse_worker(const char *thread, char *ret_runtime, size_t len)
 	return (int)worker;
 }
 
-/* "55d0… default file=/bin/cat mapped=2 N0=2 kernelpagesize_kB=4" */
+/* Parse a line such as "55d0… default file=/bin/cat mapped=2 N0=2 kernelpagesize_kB=4". */
 void topo_add_numa_line(const char *line, struct topo_node_memory *memory, unsigned len)
 {
 	const char *size = strstr(line, " kernelpagesize_kB=");
