@@ -62,7 +62,7 @@ struct weir__worker {
 	struct weir__inbox inbox;	/* [any]: see core/mailbox.h */
 	/* The worker's load, for listeners that assign connections to workers; atomic, [any]. */
 	uint32_t conns;			/* connections assigned to it and not closed */
-	uint32_t conns_waiting;		/* those of them whose task has not started */
+	uint32_t conns_waiting;		/* those of them that it has not received yet */
 	struct weir__slab slab;
 	struct weir__stack_pool stacks;
 };

@@ -95,7 +95,7 @@ static inline enum rt_phase runtime_phase(struct runtime *rt)
 int weir__runtime_check_config(struct weir_rt_config *c);
 int WEIR_PRINTF(2, 3) weir__runtime_refuse(int rc, const char *fmt, ...);
 void weir__runtime_forget_why(void);
-/* And adds a line for weir_rt_note. [setup] */
+/* In config.c: adds a line for weir_rt_note. [setup] */
 void WEIR_PRINTF(2, 3) weir__runtime_note(struct runtime *rt, const char *fmt, ...);
 
 /* In schedule.c: where ready tasks go. */
@@ -119,7 +119,7 @@ uint64_t weir__runtime_alive(struct runtime *rt);
 
 /* In memory.c: fills in .node from the plan for that topology. 0; -ENOMEM. [setup] */
 int weir__runtime_place_memory(struct runtime *rt, const struct weir_topo *topo);
-/* And frees the workers that have been made; and what weir_rt_free has left of a runtime. */
+/* In memory.c: frees the workers that were made; and what weir_rt_free has left of a runtime. */
 void weir__workers_free(struct runtime *rt);
 void weir__runtime_free_memory(struct weir_rt *rt);
 
