@@ -19,7 +19,7 @@ import re
 import sys
 
 LEAST_PROSE = 0.5
-COLUMNS = 150
+COLUMNS = 100
 # A list of includes, and parts of structs that users never name.
 NO_PROSE = ("weir/weir.h", "weir/sync/wait.h")
 

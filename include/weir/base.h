@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base.h: what every other weir header stands on.
+ * base.h: what every other header of weir uses: results, time, sizes, threads.
  *
  * Results.  A function returns an int: a count >= 0, or a negative errno. Three
  * of those have one meaning each everywhere in weir:
@@ -17,11 +17,11 @@
  *	-ENODEV		a runtime without the driver that the call needs
  *	-EOPNOTSUPP	a backend, or a build, that cannot do it
  *
- * The operating system uses these four as well: -EPERM of a bind, -ENXIO of an open. A
- * call that is in its place, a waiting one on a fiber, gets them from the system only; a
- * waiting call outside a fiber always answers -EPERM, even when it would not have waited.
- * weir_strerror therefore says of them what the system says, and weir_explain what weir
- * means by them.
+ * The operating system returns these four as well: -EPERM from a bind, -ENXIO from an open.
+ * If a call is made where it may be made, for example a waiting call on a fiber, they come
+ * from the system. A waiting call outside a fiber always returns -EPERM, even if it would
+ * not have waited. For these four weir_strerror gives the system's meaning, and
+ * weir_explain gives weir's.
  *
  * Time.  Every time is a uint64_t in nanoseconds on the runtime's monotonic
  * clock; a name that holds one ends in _ns or is called deadline.
@@ -38,8 +38,8 @@
  *					one is zeroed, and size stays the program's
  *	a size that no struct has	-EINVAL: it was not made by its INIT macro
  *
- * A hook that is handed such a struct may be newer than the library: its size says what is there.
- * A struct without a size grows only where a version changes the interface.
+ * A program's hook that is given such a struct may be newer than the library: size says which
+ * fields are there. A struct without a size changes only with a version that changes the interface.
  *
  * Threads.  Each declaration says who may call it: [any] any thread, [worker]
  * inside a task, [owner] the worker that owns the object, [setup] before the
@@ -106,7 +106,7 @@ template <class T> inline T weir__sized()
 #define WEIR_MSEC 1000000ull
 #define WEIR_SEC 1000000000ull
 
-/* Where in the program something was asked for; made by WEIR_HERE. */
+/* A place in the program, made by WEIR_HERE. */
 struct weir_location {
 	const char *file;
 	const char *func;
@@ -116,9 +116,9 @@ struct weir_location {
 WEIR_BEGIN_DECLS
 
 /**
- * The text for a result: the C library's for an errno, but weir's own for the three codes with
- * one meaning, "success" for a result >= 0. It holds whether weir or the system gave the result,
- * so it is for a message which names the call that failed.
+ * The text for a result: "success" if it is not negative, weir's own text for the three codes with
+ * one meaning, and otherwise the C library's text for the errno. It is right whether weir or the
+ * system gave the result, so use it in messages that name the call that failed.
  *
  * Thread:   [any]
  * Waits:    never
@@ -129,8 +129,8 @@ WEIR_BEGIN_DECLS
 WEIR_API const char *weir_strerror(int result);
 
 /**
- * The same for the result of a call that asks nothing of the system, as a sleep, a spawn or a
- * lock: of the codes that weir shares with the system it says what weir means by them.
+ * The same, for the result of a call that does not use the system, such as a sleep, a spawn or a
+ * lock. For the four codes that weir shares with the system it gives weir's meaning.
  *
  * Thread:   [any]
  * Waits:    never

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * blocking.h: work that blocks its thread: file calls, getaddrinfo, a library
- * that knows nothing of weir.
+ * blocking.h: work that blocks its thread, such as file calls, getaddrinfo, or a
+ * library that does not use weir.
  *
- * The pool makes a thread when none is idle, up to blocking_max, and ends one
- * that has been idle for blocking_keep_ns. Calls that are waited for queue in
- * their caller's memory, so their number is bounded by who waits; those that are
- * not (weir_blocking_spawn) get -EAGAIN when blocking_queue of them wait.
+ *	weir_blocking_run		run fn on a thread of the pool, and wait for it
+ *	weir_blocking_spawn		the same, without waiting
+ *	weir_block_in_place		run fn here; the worker's other tasks go elsewhere
+ *
+ * The pool starts a thread when none is idle, up to blocking_max, and ends a thread
+ * that was idle for blocking_keep_ns. Calls that a task waits for are queued in the
+ * caller's memory, so there are no more of them than waiting tasks. Calls without a
+ * waiting task (weir_blocking_spawn) return -EAGAIN while blocking_queue of them wait.
  */
 #ifndef WEIR_BLOCKING_H
 #define WEIR_BLOCKING_H
@@ -16,7 +20,7 @@
 
 struct weir_rt;
 
-/* The future of a blocking call: finishes with what fn returned. */
+/* The future of a blocking call. It finishes with the result of fn. */
 struct weir_blocking_future {
 	union {				/* one memory: every future answers to .future */
 		struct weir_future future;
@@ -29,13 +33,13 @@ struct weir_blocking_future {
 	int result;
 	uint8_t state;			/* atomic */
 	bool cancelled;
-	bool detached;			/* weir_blocking_spawn's: on the heap, nobody waits */
-	void (*drop)(void *arg);	/* detached: called instead of fn at shutdown, or NULL */
+	bool detached;			/* made by weir_blocking_spawn: on the heap, nobody waits */
+	void (*drop)(void *arg);	/* if detached: called instead of fn at shutdown; or NULL */
 };
 
 WEIR_BEGIN_DECLS
 
-/** Set a blocking call up; it is queued when it is first polled. Thread: [any]. Since: 0.1 */
+/** Set the future of a blocking call up. Its first poll queues it. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_blocking_init(struct weir_blocking_future *blocking, int (*fn)(void *),
 				 void *arg);
 
@@ -44,27 +48,32 @@ WEIR_API void weir_blocking_init(struct weir_blocking_future *blocking, int (*fn
  *
  * Thread:   [worker] on a fiber
  * Waits:    until fn has returned
- * Cancel:   a call that has not started is taken back (-ECANCELED); one that runs is waited for
- * Returns:  what fn returned; -ECANCELED; -ESHUTDOWN; -EPERM outside a fiber; -EAGAIN when no
- *           thread can be made to run it; -ENXIO in the child of a fork
+ * Cancel:   a call that has not started never starts (-ECANCELED); one that runs is waited for
+ * Returns:  the result of fn; -ECANCELED; -ESHUTDOWN; -EPERM outside a fiber; -EAGAIN if no
+ *           thread can be started to run it; -ENXIO in a forked child
  * Since:    0.1
  */
 WEIR_API int weir_blocking_run(int (*fn)(void *), void *arg);
 
 /**
- * The same, if fn starts before the deadline; one that has started is waited for.
- * -ETIMEDOUT, -ENODEV as weir_await_until. Thread: [worker] on a fiber. Since: 0.1
+ * The same with a deadline by which fn must have started. An fn that has started is waited for. It
+ * also returns -ETIMEDOUT and -ENODEV, as weir_await_until does.
+ *
+ * Thread:   [worker] on a fiber
+ * Waits:    for the start up to the deadline, then until fn has returned
+ * Since:    0.1
  */
 WEIR_API int weir_blocking_run_until(int (*fn)(void *), void *arg, uint64_t deadline);
 
 /**
- * Hand fn(arg) to the pool of rt (NULL: the current one) and do not wait for it. A job that has
- * not started when the runtime shuts down is never run. With _or_drop, drop(arg) is called then,
- * by the thread that shuts down, and also before the call returns an error: either fn gets arg or
- * drop does, once.
+ * Run fn(arg) on the pool of rt (NULL: the current runtime), and do not wait for it. A job that has
+ * not started when the runtime shuts down is never run. With _or_drop, the shutting-down thread
+ * calls drop(arg) then; and drop(arg) is called before the call returns an error. So either fn
+ * or drop is called with arg, once.
  *
  * Thread:   [any]
- * Returns:  0; -EAGAIN when the queue is full, or no thread can be made; -ESHUTDOWN; -ENXIO;
+ * Waits:    never
+ * Returns:  0; -EAGAIN if the queue is full, or no thread can be started; -ESHUTDOWN; -ENXIO;
  *           -ENOMEM
  * Since:    0.1
  */
@@ -73,18 +82,18 @@ WEIR_API int weir_blocking_spawn_or_drop(struct weir_rt *rt, int (*fn)(void *), 
 					 void (*drop)(void *arg));
 
 /**
- * Call fn(arg) here and now, on this fiber's stack and this thread, after handing the
- * worker's other tasks and its driver to another thread (block in place). With a backend whose
- * driver cannot change its thread (io_uring) it is fn that goes to the other thread, while the
- * fiber waits.
+ * Call fn(arg) on this fiber's stack and this thread, after another thread has taken over the
+ * worker's other tasks and its drivers (block in place). If the backend cannot change its thread
+ * (io_uring), fn runs on the other thread, and the fiber waits.
  *
- * In fn the task is still the running one: weir_task_current, its task-local values, and
- * weir_task_cancelled, by which a long one can see that it was aborted: nothing else stops it.
- * Calls that need a fiber answer -EPERM; weir_block_on waits there, whatever becomes of the task.
+ * In fn the task is still the running one: weir_task_current and its task-local values work, and
+ * weir_task_cancelled tells a long fn that its task was aborted; nothing else stops it. Calls that
+ * need a fiber return -EPERM. weir_block_on waits there, even if the task is aborted.
  *
- * Thread:   [worker] on a fiber of the multi-thread scheduler; runs fn plainly anywhere else
- *           that is not a worker; -EPERM on the current-thread scheduler
- * Returns:  what fn returned
+ * Thread:   [worker] on a fiber of the multi-thread scheduler. On a thread that is not a worker it
+ *           just calls fn. On the current-thread scheduler it returns -EPERM
+ * Waits:    until fn has returned
+ * Returns:  the result of fn
  * Since:    0.1
  */
 WEIR_API int weir_block_in_place(int (*fn)(void *), void *arg);

@@ -2,11 +2,10 @@
 /*
  * histogram.h: how often which value was seen, in a fixed amount of memory.
  *
- * Log-linear: values below 128 have a bucket each; above, each power of two is cut
- * into 128 equal steps. A quantile is the largest value of its bucket (or the
- * maximum, if that is less), so it is
- *
- *	never below the true one, and above it by less than one part in 128.
+ * It is log-linear: each value below 128 has a bucket; above, each power of two is
+ * divided into 128 equal buckets. A quantile is the largest value of its bucket (or the
+ * maximum, if that is less). So it is never below the true one, and above it by less
+ * than one part in 128.
  *
  * Values from 2^40 on (18 minutes in ns) are counted as overflow: they are in
  * count, sum and max, and a quantile among them is the maximum.
@@ -14,8 +13,8 @@
  *	zeroed memory ──► weir_histogram_add … ──► weir_histogram_quantile
  *	                          └── weir_histogram_merge into another
  *
- * One thread adds; any thread may read or merge meanwhile, and sees each sample
- * whole or not at all, some members earlier than others. Nothing is allocated.
+ * One thread adds. Any thread may read or merge meanwhile; it sees some members
+ * earlier than others. Nothing is allocated.
  *
  * Do not: average quantiles of two histograms (merge them); quote a quantile with
  * fewer than some hundred samples beyond it.
@@ -31,7 +30,7 @@
 #define WEIR_HISTOGRAM_BUCKETS                                                                     \
 	((WEIR_HISTOGRAM_VALUE_BITS - WEIR_HISTOGRAM_STEP_BITS + 1) << WEIR_HISTOGRAM_STEP_BITS)
 
-/* All zero is an empty one. About 34 KiB. */
+/* All zero is an empty histogram. About 34 KiB. */
 struct weir_histogram {
 	uint64_t count;			/* samples, overflows among them */
 	uint64_t sum;			/* modulo 2^64 */
@@ -45,7 +44,7 @@ WEIR_BEGIN_DECLS
 /** Empty it. Thread: the one that adds. Since: 0.1 */
 WEIR_API void weir_histogram_init(struct weir_histogram *h);
 
-/** Count one value. Thread: one at a time, see above. Since: 0.1 */
+/** Count one value. Thread: the one that adds. Since: 0.1 */
 WEIR_API void weir_histogram_add(struct weir_histogram *h, uint64_t value);
 
 /**
@@ -70,11 +69,11 @@ WEIR_API uint64_t weir_histogram_quantile(const struct weir_histogram *h, double
 WEIR_API double weir_histogram_mean(const struct weir_histogram *h);
 
 /**
- * Walk the buckets that hold something, upwards. *cursor begins as 0; the overflows come last, as
- * one bucket whose top is the maximum.
+ * Walk the buckets that are not empty, from the lowest. *cursor begins as 0. The overflows come
+ * last, as one bucket whose top is the maximum.
  *
  * Thread:   [any]
- * Returns:  true with the largest value of the next bucket and its count; false behind the last
+ * Returns:  true with the largest value of the next bucket and its count; false after the last
  * Since:    0.1
  */
 WEIR_API bool weir_histogram_next(const struct weir_histogram *h, unsigned *cursor,

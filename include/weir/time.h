@@ -2,14 +2,18 @@
 /*
  * time.h: sleeping, deadlines, intervals, and a clock for tests.
  *
- * A sleep is filed in the wheel of the worker that polls it first (6 levels of
- * 64 slots; one tick, 1 ms unless configured, is the resolution). It never
- * fires early. Moving its deadline later is one store; moving it earlier files
- * it again.
+ *	weir_sleep_init ──► poll: filed ──► deadline: woken ──► poll: 0
  *
- * A test clock stands still until it is advanced, and goes to the next timer by
- * itself when the runtime has nothing else to do and no blocking job is under
- * way. It is for the current-thread scheduler.
+ * A sleep is filed in the timer wheel of the worker that polls it first (6 levels of
+ * 64 slots; the resolution is one tick, by default 1 ms). It never ends early. Moving
+ * its deadline later costs one store; moving it earlier files it again.
+ *
+ * A test clock stands still until it is advanced. When the runtime has nothing else
+ * to do, and no blocking job is running, the clock moves to the next timer by itself.
+ * It is for the current-thread scheduler.
+ *
+ * Do not: pass a delay where a deadline is expected (weir_deadline_in makes one from the
+ * other; a debug build stops there).
  */
 #ifndef WEIR_TIME_H
 #define WEIR_TIME_H
@@ -20,38 +24,39 @@
 struct weir_rt;
 struct weir_clock;
 
-/* A link in a wheel. pprev is what points at this timer; NULL when unlinked. */
+/* A link in a wheel. pprev points to the pointer to this timer; NULL if it is not linked. */
 struct weir__timer {
 	struct weir__timer *next, **pprev;
 	uint64_t deadline_ns;
 };
 
-/* The future of a sleep: finishes with 0 once its deadline has passed. 72 bytes. */
+/* The future of a sleep. It finishes with 0 when its deadline has passed. 72 bytes. */
 struct weir_sleep_future {
 	union {				/* one memory: every future answers to .future */
 		struct weir_future future;
 		struct weir_leaf leaf;
 	};
 	struct weir__timer timer;
-	uintptr_t where;		/* the wheel it is filed in, and its state below; atomic */
+	uintptr_t where;		/* its wheel, and in the low bits its state; atomic */
 };
 
-/* A future with a deadline: finishes with the inner result, or -ETIMEDOUT. */
+/* A future with a deadline. It finishes with the result of the inner future, or -ETIMEDOUT. */
 struct weir_timeout_future {
 	struct weir_future future;
 	struct weir_future *inner;
 	struct weir_sleep_future sleep;
-	int expired;			/* once it is over: what to answer for -ECANCELED; else 0 */
+	int expired;			/* after the deadline: the result instead of -ECANCELED */
 	bool cancelled;
 };
 
+/* What an interval does after a late tick. */
 enum weir_missed_tick {
-	WEIR_TICK_BURST = 0,	/* catch up at once */
-	WEIR_TICK_DELAY,	/* a whole period after the late one */
-	WEIR_TICK_SKIP,		/* the next multiple of the period */
+	WEIR_TICK_BURST = 0,	/* the missed ticks follow at once */
+	WEIR_TICK_DELAY,	/* the next tick is a whole period after the late one */
+	WEIR_TICK_SKIP,		/* the next tick is at the next multiple of the period */
 };
 
-/* A steady beat; lives on the caller's stack or in its state. */
+/* A periodic tick, in the caller's memory. */
 struct weir_interval {
 	uint64_t next_ns;
 	uint64_t period_ns;
@@ -60,10 +65,10 @@ struct weir_interval {
 
 WEIR_BEGIN_DECLS
 
-/** Monotonic time in ns: the current runtime's, the system's outside. Thread: [any]. Since: 0.1 */
+/** Monotonic time in ns: of the current runtime, or else the system's. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_now(void);
 
-/** now + delay, saturating at WEIR_FOREVER. Thread: [any]. Since: 0.1 */
+/** The deadline after a delay; at most WEIR_FOREVER. Thread: [any]. Since: 0.1 */
 static inline uint64_t weir_deadline_in(uint64_t delay_ns)
 {
 	uint64_t now = weir_now();
@@ -72,22 +77,21 @@ static inline uint64_t weir_deadline_in(uint64_t delay_ns)
 }
 
 /**
- * Sleep.
+ * Sleep for a delay, or until a deadline.
  *
  * Thread:   [worker] on a fiber
- * Waits:    until the delay or the deadline has passed, never less
+ * Waits:    until the delay or the deadline has passed, never shorter
  * Returns:  0; -ECANCELED; -EPERM outside a fiber; -ENODEV without a time driver
  * Since:    0.1
  */
 WEIR_API int weir_sleep(uint64_t delay_ns);
 WEIR_API int weir_sleep_until(uint64_t deadline);
 
-/** Set a sleep up; it is filed when it is first polled. Thread: [any]. Since: 0.1 */
+/** Set the future of a sleep up. Its first poll files it. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_sleep_init(struct weir_sleep_future *sleep, uint64_t deadline);
 
 /**
- * Give a sleep another deadline, pending or not (one that has finished starts anew).
- * Later is one store, earlier files it again.
+ * Give a sleep another deadline, whether it is pending or not. One that has finished starts again.
  *
  * Thread:   the polling task's
  * Since:    0.1
@@ -95,17 +99,24 @@ WEIR_API void weir_sleep_init(struct weir_sleep_future *sleep, uint64_t deadline
 WEIR_API void weir_sleep_reset(struct weir_sleep_future *sleep, uint64_t deadline);
 
 /**
- * Set a timeout around a future up. A future that is ready at once wins over a past deadline.
+ * Set a timeout around a future up. If the future is ready at its first poll, its result counts,
+ * even if the deadline has passed.
  *
  * Thread:   [any]
  * Owns:     inner is the caller's, polled by the timeout alone, and must live as long
- * Cancel:   cancels inner; finishes with its result
+ * Cancel:   cancels inner, and finishes with the result of inner
  * Since:    0.1
  */
 WEIR_API void weir_timeout_init(struct weir_timeout_future *timeout, struct weir_future *inner,
 				uint64_t deadline);
 
-/** Start an interval, first tick at first_ns. 0; -EINVAL for period 0. Thread: [any]. Since: 0.1 */
+/**
+ * Set an interval up, with the first tick at first_ns.
+ *
+ * Thread:   [any]
+ * Returns:  0; -EINVAL for a period of 0
+ * Since:    0.1
+ */
 WEIR_API int weir_interval_init(struct weir_interval *interval, uint64_t first_ns,
 				uint64_t period_ns, enum weir_missed_tick missed);
 
@@ -114,35 +125,40 @@ WEIR_API int weir_interval_init(struct weir_interval *interval, uint64_t first_n
  *
  * Thread:   [worker] on a fiber
  * Waits:    until the tick is due
- * Cancel:   the tick is still to come
- * Returns:  0 with the instant the tick was due (ret_due_ns may be NULL); -ECANCELED; -EPERM
- *           outside a fiber; -ENODEV without a time driver
+ * Cancel:   the tick is not used up
+ * Returns:  0, and *ret_due_ns is when the tick was due (ret_due_ns may be NULL); -ECANCELED;
+ *           -EPERM outside a fiber; -ENODEV without a time driver
  * Since:    0.1
  */
 WEIR_API int weir_interval_tick(struct weir_interval *interval, uint64_t *ret_due_ns);
 
-/** Account for a tick seen at now and set the next; for stackless tasks. Thread: [any]. Since: 0.1 */
+/**
+ * Count a tick that was seen at now_ns, and return when the next one is due. For stackless tasks.
+ *
+ * Thread:   [any]
+ * Since:    0.1
+ */
 WEIR_API uint64_t weir_interval_advance(struct weir_interval *interval, uint64_t now_ns);
 
 /**
- * Make a clock for tests: it starts at 1 s, paused, and belongs to one runtime at a time.
+ * Make a clock for tests. It starts at 1 s, is paused, and belongs to one runtime at a time.
  *
  * Thread:   [any]
- * Owns:     the caller frees it, after the runtime
+ * Owns:     the caller frees it with weir_clock_free, after the runtime
  * Returns:  0; -ENOMEM
  * Since:    0.1
  */
 WEIR_API int weir_clock_new(struct weir_clock **ret_clock);
 /** Free a clock that no runtime uses any more. NULL is allowed. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_clock_free(struct weir_clock *clock);
-/** What it shows. Thread: [any]. Since: 0.1 */
+/** The time of a clock, in ns. Thread: [any]. Since: 0.1 */
 WEIR_API uint64_t weir_clock_now(const struct weir_clock *clock);
-/** Stop the clock; -EBUSY if it is stopped already. Thread: [any]. Since: 0.1 */
+/** Pause a clock; 0, or -EBUSY if it is paused. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_clock_pause(struct weir_clock *clock);
-/** Let it run with the system's; -EBUSY if it runs already. Thread: [any]. Since: 0.1 */
+/** Let a clock run as the system's; 0, or -EBUSY if it runs. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_clock_resume(struct weir_clock *clock);
 /**
- * Move a paused clock; timers up to then fire on the worker's next turn.
+ * Move a paused clock. Timers that are due then fire when the worker next turns to its drivers.
  *
  * Thread:   [any]
  * Waits:    never
@@ -151,7 +167,7 @@ WEIR_API int weir_clock_resume(struct weir_clock *clock);
  */
 WEIR_API int weir_clock_advance(struct weir_clock *clock, uint64_t by_ns);
 /**
- * Whether the runtime may move the paused clock to the next timer when idle: on by default.
+ * Say whether an idle runtime may move the paused clock to the next timer. By default it may.
  *
  * Thread:   [any]
  * Since:    0.1

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weir.h: all of weir's API but the backend author's (weir/backend.h).
+ * weir.h: all public headers, except weir/backend.h for authors of backends.
  *
  * Read them in this order: base.h (results, time, threads), future.h (what
  * "asynchronous" means), task.h, rt.h, time.h, net.h; then what you need.

@@ -4,12 +4,12 @@
  *
  *	weir_mutex_init ──► lock ──► … ──► unlock … ──► weir_mutex_fini
  *
- * Strictly first come, first served: unlock hands the mutex to the task that has
- * waited longest, and nobody gets in between. It belongs to nobody in
- * particular: a task may unlock what another one locked.
+ * It is strictly first come, first served: unlock hands the mutex to the task that has
+ * waited longest, and no other task can lock it in between. It has no owner: a task may
+ * unlock what another task has locked.
  *
- * The mutex lives in the caller's memory, and may be freed by whoever holds it
- * last: unlock does not touch it once another call could have got the lock.
+ * The mutex lives in the caller's memory. The last holder may unlock and free it: unlock
+ * does not touch the mutex once another call could have locked it.
  *
  * Do not: lock it twice in one task (it waits for itself); move it.
  */
@@ -23,7 +23,7 @@ struct weir_mutex {
 	bool locked;			/* atomic; written with the guard held */
 };
 
-/* The future of a lock: finishes with 0, and the mutex is the caller's. */
+/* The future of a lock. When it finishes with 0 the caller holds the mutex. */
 struct weir_mutex_lock_future {
 	union {				/* one memory: every future answers to .future */
 		struct weir_future future;
@@ -37,16 +37,16 @@ WEIR_BEGIN_DECLS
 /** Set a mutex up, unlocked. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_mutex_init(struct weir_mutex *mutex);
 
-/** The end of a mutex that nobody holds or waits for. Thread: [any]. Since: 0.1 */
+/** End a mutex that nobody holds or waits for. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_mutex_fini(struct weir_mutex *mutex);
 
 /**
- * Lock, waiting behind those who came before.
+ * Lock a mutex. The call waits behind those that came before.
  *
  * Thread:   [worker] on a fiber
  * Waits:    until the mutex is handed over
- * Cancel:   the mutex is not the caller's
- * Returns:  0; -ECANCELED; -EPERM outside a fiber (there: the future, or try)
+ * Cancel:   the caller does not hold the mutex
+ * Returns:  0; -ECANCELED; -EPERM outside a fiber (use the future or weir_mutex_lock_try there)
  * Since:    0.1
  */
 WEIR_API int weir_mutex_lock(struct weir_mutex *mutex) WEIR_MUST_CHECK;
@@ -61,7 +61,7 @@ WEIR_API int weir_mutex_lock(struct weir_mutex *mutex) WEIR_MUST_CHECK;
 WEIR_API int weir_mutex_lock_until(struct weir_mutex *mutex, uint64_t deadline) WEIR_MUST_CHECK;
 
 /**
- * Lock if that needs no waiting.
+ * Lock a mutex if it is free and nobody waits for it.
  *
  * Thread:   [any]
  * Waits:    never
@@ -71,7 +71,7 @@ WEIR_API int weir_mutex_lock_until(struct weir_mutex *mutex, uint64_t deadline) 
 WEIR_API int weir_mutex_lock_try(struct weir_mutex *mutex) WEIR_MUST_CHECK;
 
 /**
- * Unlock: hand the mutex to the next in line, if any.
+ * Unlock a mutex: hand it to the one that has waited longest, if there is one.
  *
  * Thread:   [any]
  * Waits:    never
@@ -80,10 +80,10 @@ WEIR_API int weir_mutex_lock_try(struct weir_mutex *mutex) WEIR_MUST_CHECK;
 WEIR_API void weir_mutex_unlock(struct weir_mutex *mutex);
 
 /**
- * Set the future of a lock up. It takes its place in the line when it is first polled.
+ * Set the future of a lock up. Its first poll puts it into the wait queue.
  *
  * Thread:   [any]
- * Cancel:   gives the place up; a future that was handed the mutex first finishes with 0,
+ * Cancel:   it leaves the wait queue. If it was handed the mutex first, it finishes with 0,
  *           and its discard unlocks
  * Since:    0.1
  */

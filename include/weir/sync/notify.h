@@ -2,18 +2,19 @@
 /*
  * notify.h: "something has changed, look again", without a value.
  *
- *	notify_one	wakes the one that has waited longest; if nobody waits, one
- *			permit is kept, and the next wait takes it and does not wait
- *	notify_last	the same, but the one that came last
- *	notify_waiters	wakes all that wait at this moment and keeps nothing
+ *	notify_one	wakes the task that has waited longest; if none waits, one
+ *			permit is kept, and the next wait takes it and returns at once
+ *	notify_last	the same, but wakes the task that came last
+ *	notify_waiters	wakes all tasks that wait at this moment, and keeps no permit
  *
- * Keeping at most one permit makes the usual loop right: whoever changes the
- * state notifies afterwards, whoever looks waits only after it has looked.
+ * One permit is enough for the usual loop. The task that changes the state notifies
+ * after the change. The task that waits for the change first looks at the state, then
+ * waits; if the change came in between, the permit ends that wait.
  *
- * With notify_waiters nothing is kept, so a waiter must exist before it looks: a
- * weir_notified counts from its init on, polled or not, for notify_waiters, and
- * from its first poll, or weir_notified_enable, for the other two. Enabled in a task
- * it is that task's, and pending: it is awaited, or given up (weir_finish).
+ * notify_waiters keeps no permit, so a waiter must exist before it looks at the state.
+ * For notify_waiters a weir_notified_future counts from its init on, polled or not; for
+ * the other two from its first poll, or from weir_notified_enable. After an enable it is
+ * pending and belongs to that task, which must await it or abandon it (weir_finish).
  */
 #ifndef WEIR_SYNC_NOTIFY_H
 #define WEIR_SYNC_NOTIFY_H
@@ -26,7 +27,7 @@ struct weir_notify {
 	bool permit;
 };
 
-/* The future of a wait: finishes with 0. */
+/* The future of a wait. It finishes with 0. */
 struct weir_notified_future {
 	union {				/* one memory: every future answers to .future */
 		struct weir_future future;
@@ -42,16 +43,16 @@ WEIR_BEGIN_DECLS
 /** Set a notify up, with no permit. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_notify_init(struct weir_notify *notify);
 
-/** The end of a notify that nobody waits for. Thread: [any]. Since: 0.1 */
+/** End a notify that nobody waits for. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_notify_fini(struct weir_notify *notify);
 
 /**
- * Wait to be notified; a permit that was kept is taken at once.
+ * Wait for a notification. If a permit was kept, the call takes it and returns at once.
  *
  * Thread:   [worker] on a fiber
  * Waits:    until it is notified
  * Cancel:   no notification was used up
- * Returns:  0; -ECANCELED; -EPERM outside a fiber (there: the future)
+ * Returns:  0; -ECANCELED; -EPERM outside a fiber (use the future there)
  * Since:    0.1
  */
 WEIR_API int weir_notify_wait(struct weir_notify *notify);
@@ -65,15 +66,15 @@ WEIR_API int weir_notify_wait(struct weir_notify *notify);
  */
 WEIR_API int weir_notify_wait_until(struct weir_notify *notify, uint64_t deadline);
 
-/** Notify the first in line, or keep a permit. Thread: [any]. Waits: never. Since: 0.1 */
+/** Notify the longest waiter, or keep a permit. Thread: [any]. Waits: never. Since: 0.1 */
 WEIR_API void weir_notify_one(struct weir_notify *notify);
 
-/** Notify the last in line, or keep a permit. Thread: [any]. Waits: never. Since: 0.1 */
+/** Notify the latest waiter, or keep a permit. Thread: [any]. Waits: never. Since: 0.1 */
 WEIR_API void weir_notify_last(struct weir_notify *notify);
 
 /**
- * Notify all who wait now. Exactly those: one that starts to wait while this runs, or is
- * woken by it and waits again, is not among them.
+ * Notify all that wait now, and no others: a task that starts to wait during the call, or is
+ * woken by it and waits again, is not notified.
  *
  * Thread:   [any]
  * Waits:    never
@@ -85,19 +86,19 @@ WEIR_API void weir_notify_waiters(struct weir_notify *notify);
  * Set the future of a wait up.
  *
  * Thread:   [any]
- * Cancel:   leaves the line; one that was notified first finishes with 0, and its discard
- *           passes the notification on (that of notify_waiters is for it alone)
+ * Cancel:   it leaves the wait queue. If it was notified first, it finishes with 0, and its
+ *           discard passes the notification on, unless it came from notify_waiters
  * Since:    0.1
  */
 WEIR_API void weir_notified_init(struct weir_notified_future *notified, struct weir_notify *notify);
 
 /**
- * Take the place in the line before the first poll. From then on it is pending: it must be
- * polled, or cancelled and polled, to its end.
+ * Put the future into the wait queue before its first poll. From then on it is pending: it must
+ * be polled, or cancelled and polled, until it finishes.
  *
  * Thread:   the one that will poll it
  * Waits:    never
- * Returns:  whether it is notified already, so that a poll will not wait
+ * Returns:  whether it is notified already, so that its next poll finishes
  * Since:    0.1
  */
 WEIR_API bool weir_notified_enable(struct weir_notified_future *notified);

@@ -2,22 +2,22 @@
 /*
  * oneshot.h: one value from one task to another, once.
  *
- *	weir_oneshot_new ─┬─► sender:    send or drop          then it is out
- *	or _init          └─► receiver:  recv or close         then it is out
+ *	weir_oneshot_new ─┬─► sender:    send or drop          then it is finished
+ *	or _init          └─► receiver:  recv or close         then it is finished
  *
- * Each end is used by one task (or thread) and ends with exactly one of its
- * calls; a recv that answers -ECANCELED, -ETIMEDOUT or -EAGAIN has not ended it.
- * An end that is out must not touch the channel again.
+ * One task (or thread) uses each end, and finishes it with exactly one of its calls. A
+ * recv that returns -ECANCELED, -ETIMEDOUT or -EAGAIN has not finished its end. An end
+ * that is finished must not touch the channel again.
  *
- * Two kinds, the same calls:
- *  - weir_oneshot_new: one allocation, freed by the end that is out last;
- *  - weir_oneshot_init: in the caller's memory, and the value goes straight where
- *    the receiver wants it. No allocation, but channel and value must stay until
- *    both ends are out: when recv has answered 0 or -EPIPE they are; a receiver
- *    that closes must know by other means that the sender is out too.
+ * There are two kinds, with the same calls:
+ *  - weir_oneshot_new makes one allocation, which is freed when both ends are finished;
+ *  - weir_oneshot_init uses the caller's memory, and the value goes directly to where
+ *    the receiver needs it. There is no allocation, but channel and value must stay
+ *    until both ends are finished. They are when recv has returned 0 or -EPIPE. A
+ *    receiver that closes must know in another way that the sender is finished, too.
  *
- * The value is bytes. What they refer to (a pointer, a descriptor) is the
- * sender's until send has answered 0, and the receiver's after.
+ * The value is bytes. What they refer to (a pointer, a descriptor) belongs to the
+ * sender until send has returned 0, and to the receiver after that.
  */
 #ifndef WEIR_SYNC_ONESHOT_H
 #define WEIR_SYNC_ONESHOT_H
@@ -30,10 +30,10 @@ struct weir_oneshot {
 	bool heap;
 	size_t value_bytes;
 	void *value;
-	struct weir_leaf *rx;		/* whom to wake */
+	struct weir_leaf *rx;		/* the receive that waits */
 };
 
-/* The future of a receive: finishes with 0 and the value, or -EPIPE. */
+/* The future of a receive. It finishes with 0 and the value, or with -EPIPE. */
 struct weir_oneshot_recv_future {
 	union {				/* one memory: every future answers to .future */
 		struct weir_future future;
@@ -47,10 +47,10 @@ struct weir_oneshot_recv_future {
 WEIR_BEGIN_DECLS
 
 /**
- * Make a channel for a value of value_bytes bytes (0: a mere signal).
+ * Make a channel for a value of value_bytes bytes (0: a signal without a value).
  *
  * Thread:   [any]
- * Owns:     both ends are the caller's; the block is freed when both are out
+ * Owns:     the caller has both ends; the channel is freed when both are finished
  * Returns:  0; -ENOMEM
  * Since:    0.1
  */
@@ -60,8 +60,8 @@ WEIR_API int weir_oneshot_new(size_t value_bytes, struct weir_oneshot **ret_ones
  * Set a channel up in the caller's memory.
  *
  * Thread:   [any]
- * Owns:     *oneshot and the value_bytes bytes at value must stay until both ends are out; send
- *           writes there directly, even where the receiver turns out to have closed
+ * Owns:     *oneshot and the value_bytes bytes at value must stay until both ends are finished;
+ *           send writes there directly, even if the receiver closes meanwhile
  * Since:    0.1
  */
 WEIR_API void weir_oneshot_init(struct weir_oneshot *oneshot, void *value, size_t value_bytes);
@@ -71,28 +71,28 @@ WEIR_API void weir_oneshot_init(struct weir_oneshot *oneshot, void *value, size_
  *
  * Thread:   [any], the sender, once
  * Waits:    never
- * Owns:     the sender is out, whatever the answer
+ * Owns:     the sender is finished, whatever the result
  * Returns:  0; -EPIPE if the receiver has closed (the value stays the sender's); -EINVAL without a
  *           value for value_bytes that are not 0: then the receiver gets -EPIPE
  * Since:    0.1
  */
 WEIR_API int weir_oneshot_send(struct weir_oneshot *oneshot, const void *value);
 
-/** End the sender without a value: the receiver gets -EPIPE. Thread: [any]. Since: 0.1 */
+/** Finish the sender without a value: the receiver gets -EPIPE. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_oneshot_drop(struct weir_oneshot *oneshot);
 
 /** Whether the receiver has closed. Thread: [any], the sender. Since: 0.1 */
 WEIR_API bool weir_oneshot_is_closed(const struct weir_oneshot *oneshot);
 
 /**
- * Receive the value. ret_value NULL: leave it where _init said, or forget it.
+ * Receive the value. With a ret_value of NULL it stays where weir_oneshot_init said, or is lost.
  *
  * Thread:   [worker] on a fiber, the receiver
  * Waits:    until the sender has sent or dropped
- * Owns:     after 0 or -EPIPE the receiver is out
- * Cancel:   nothing was received; the receiver is not out
- * Returns:  0; -EPIPE if the sender dropped; -ECANCELED; -EPERM outside a fiber (there: the
- *           future, or try)
+ * Owns:     after 0 or -EPIPE the receiver is finished
+ * Cancel:   nothing was received; the receiver is not finished
+ * Returns:  0; -EPIPE if the sender dropped; -ECANCELED; -EPERM outside a fiber (use the
+ *           future or weir_oneshot_recv_try there)
  * Since:    0.1
  */
 WEIR_API int weir_oneshot_recv(struct weir_oneshot *oneshot, void *ret_value) WEIR_MUST_CHECK;
@@ -111,17 +111,17 @@ WEIR_API int weir_oneshot_recv_until(struct weir_oneshot *oneshot, uint64_t dead
 WEIR_API int weir_oneshot_recv_try(struct weir_oneshot *oneshot, void *ret_value) WEIR_MUST_CHECK;
 
 /**
- * End the receiver. If the value was sent first it is received, so that nothing is lost.
+ * Finish the receiver. If the value was sent before, it is received, so that nothing is lost.
  *
  * Thread:   [any], the receiver, while no recv is pending
  * Waits:    never
- * Owns:     the receiver is out
- * Returns:  0 with the value; -EPIPE: closed, there is none and a send will be refused
+ * Owns:     the receiver is finished
+ * Returns:  0 with the value; -EPIPE if there is none: a send will fail with -EPIPE
  * Since:    0.1
  */
 WEIR_API int weir_oneshot_close(struct weir_oneshot *oneshot, void *ret_value);
 
-/** Set the future of a receive up; as weir_oneshot_recv. Thread: [any]. Since: 0.1 */
+/** Set the future of a receive up. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_oneshot_recv_init(struct weir_oneshot_recv_future *recv,
 				     struct weir_oneshot *oneshot, void *ret_value);
 

@@ -5,16 +5,15 @@
  *	weir_sem_init ──► acquire ──► … ──► release … ──► weir_sem_fini
  *	                     └── weir_sem_close: -ESHUTDOWN for all, now and later
  *
- * Strictly first come, first served, whatever the sizes: one that waits for many
- * permits is not overtaken by one that needs few, so it is served in the end.
- * Whoever cannot be served at once waits, and takes nothing until it is served
- * in full.
+ * It is strictly first come, first served, whatever the counts: a task that needs few
+ * permits does not overtake one that waits for many, so the latter is served in the end.
+ * A waiting task takes no permit until it gets all of them.
  *
- * Permits belong to nobody in particular: release may give back what another
- * task acquired, or add permits that nobody ever had.
+ * Permits have no owner: a task may release what another one has acquired, or add
+ * permits that never existed before.
  *
- * The semaphore lives in the caller's memory; whoever was given the last permit
- * may free it, for release touches nothing once it has handed its permits over.
+ * The semaphore lives in the caller's memory. A task that was given the last permit may
+ * free it: release does not touch the semaphore after it has handed its permits over.
  */
 #ifndef WEIR_SYNC_SEMAPHORE_H
 #define WEIR_SYNC_SEMAPHORE_H
@@ -29,7 +28,7 @@ struct weir_sem {
 	bool closed;			/* atomic; written with the guard held */
 };
 
-/* The future of an acquire: finishes with 0 and has its permits, or with -ESHUTDOWN. */
+/* The future of an acquire. It finishes with 0 and has its permits, or with -ESHUTDOWN. */
 struct weir_sem_acquire_future {
 	union {				/* one memory: every future answers to .future */
 		struct weir_future future;
@@ -44,17 +43,17 @@ WEIR_BEGIN_DECLS
 /** Set a semaphore up. 0; -EINVAL for more than WEIR_SEM_MAX. Thread: [any]. Since: 0.1 */
 WEIR_API int weir_sem_init(struct weir_sem *sem, size_t permits);
 
-/** The end of a semaphore that nobody waits for. Thread: [any]. Since: 0.1 */
+/** End a semaphore that nobody waits for. Thread: [any]. Since: 0.1 */
 WEIR_API void weir_sem_fini(struct weir_sem *sem);
 
 /**
- * Take count permits, all at once, waiting behind those who came before.
+ * Take count permits, all at once. The call waits behind those that came before.
  *
  * Thread:   [worker] on a fiber
  * Waits:    until the permits are there, or the semaphore is closed
  * Cancel:   nothing was taken
  * Returns:  0; -ESHUTDOWN if it is closed; -EINVAL for more than WEIR_SEM_MAX; -ECANCELED;
- *           -EPERM outside a fiber (there: the future, or try)
+ *           -EPERM outside a fiber (use the future or weir_sem_acquire_try there)
  * Since:    0.1
  */
 WEIR_API int weir_sem_acquire(struct weir_sem *sem, size_t count) WEIR_MUST_CHECK;
@@ -70,7 +69,7 @@ WEIR_API int weir_sem_acquire_until(struct weir_sem *sem, size_t count,
 				    uint64_t deadline) WEIR_MUST_CHECK;
 
 /**
- * Take count permits if that needs no waiting.
+ * Take count permits if they are there and nobody waits.
  *
  * Thread:   [any]
  * Waits:    never
@@ -80,7 +79,7 @@ WEIR_API int weir_sem_acquire_until(struct weir_sem *sem, size_t count,
 WEIR_API int weir_sem_acquire_try(struct weir_sem *sem, size_t count) WEIR_MUST_CHECK;
 
 /**
- * Give count permits back, or add them; those who wait are served in their order.
+ * Give count permits back, or add them. Waiting tasks are served in their order.
  *
  * Thread:   [any]
  * Waits:    never
@@ -90,18 +89,18 @@ WEIR_API int weir_sem_acquire_try(struct weir_sem *sem, size_t count) WEIR_MUST_
 WEIR_API int weir_sem_release(struct weir_sem *sem, size_t count);
 
 /**
- * Make up to count of the permits that are there disappear.
+ * Remove up to count of the free permits.
  *
  * Thread:   [any]
  * Waits:    never
- * Returns:  how many there were to forget
+ * Returns:  how many were removed
  * Since:    0.1
  */
 WEIR_API size_t weir_sem_forget(struct weir_sem *sem, size_t count);
 
 /**
- * Close: everybody who waits, and every later acquire, gets -ESHUTDOWN. Permits can still be
- * given back. Closing twice is nothing.
+ * Close a semaphore: all waiting acquires, and all later ones, return -ESHUTDOWN. Permits can
+ * still be released. A second close does nothing.
  *
  * Thread:   [any]
  * Waits:    never
@@ -109,17 +108,17 @@ WEIR_API size_t weir_sem_forget(struct weir_sem *sem, size_t count);
  */
 WEIR_API void weir_sem_close(struct weir_sem *sem);
 
-/** Whether it was closed. Thread: [any]. Since: 0.1 */
+/** Whether a semaphore was closed. Thread: [any]. Since: 0.1 */
 WEIR_API bool weir_sem_is_closed(const struct weir_sem *sem);
 
-/** How many permits nobody has, at this moment. Thread: [any]. Since: 0.1 */
+/** How many permits are free at this moment. Thread: [any]. Since: 0.1 */
 WEIR_API size_t weir_sem_available(const struct weir_sem *sem);
 
 /**
- * Set the future of an acquire up. It takes its place in the line when it is first polled.
+ * Set the future of an acquire up. Its first poll puts it into the wait queue.
  *
  * Thread:   [any]
- * Cancel:   gives the place up; a future that was served first finishes with 0, and its
+ * Cancel:   it leaves the wait queue. If it was served first, it finishes with 0, and its
  *           discard releases the permits
  * Since:    0.1
  */
