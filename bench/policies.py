@@ -133,7 +133,7 @@ class Running:
                 return self
             time.sleep(0.02)
         self.__exit__()
-        sys.exit('policies.py: does not answer: %s: %s' % (' '.join(self.cmd), self.said()))
+        sys.exit('policies.py: server does not answer: %s: %s' % (' '.join(self.cmd), self.said()))
 
     def said(self):
         """What the server has written to stderr."""

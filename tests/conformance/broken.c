@@ -38,7 +38,8 @@ static void reset_under_a_write(int by)
 	pending(&waiter);
 	weir_tcp_reset(side[by]);
 	rc = ended(&waiter);
-	ck_assert_msg(rc == -ECONNRESET || rc == -EPIPE, "it ended with %s", weir_strerror(rc));
+	ck_assert_msg(rc == -ECONNRESET || rc == -EPIPE, "unexpected result: %s",
+		      weir_strerror(rc));
 	ck_assert_uint_lt(op.u.io.done, LARGE_BYTES);
 	weir_tcp_close(side[!by]);
 	free(out);
@@ -78,7 +79,7 @@ CASE(a_reset_ends_both_at_once, 0)
 	rc[0] = ended(&reader);
 	rc[1] = ended(&writer);
 	ck_assert_msg(rc[0] == -ECONNRESET && (rc[1] == -ECONNRESET || rc[1] == -EPIPE),
-		      "they ended with %d and %d", rc[0], rc[1]);
+		      "unexpected results: %d and %d", rc[0], rc[1]);
 	weir_tcp_close(one);
 	free(out);
 	return 0;
@@ -114,7 +115,8 @@ CASE(sending_to_one_that_is_gone_fails, 0)
 	ck_assert_int_eq(weir_tcp_recv(one, &byte, 1), 0);
 	for (int i = 0; rc >= 0 && i < 1000; i++)
 		rc = weir_tcp_send(one, "x", 1);
-	ck_assert_msg(rc == -EPIPE || rc == -ECONNRESET, "it ended with %s", weir_strerror(rc));
+	ck_assert_msg(rc == -EPIPE || rc == -ECONNRESET, "unexpected result: %s",
+		      weir_strerror(rc));
 	weir_tcp_close(one);
 	return 0;
 }

@@ -144,7 +144,7 @@ CASE(closing_races_with_arriving_bytes, 0)
 		scene_close(&s);
 		rc = ended(&waiter);
 		ck_assert_msg(rc == -ECANCELED || (s.kind == SCENE_RECV && rc > 0 && rc <= 4),
-			      "it ended with %d", rc);
+			      "unexpected result: %d", rc);
 		rc = finish(sender);
 		ck_assert_msg(rc > 0 || rc == -EPIPE || rc == -ECONNRESET, "sent: %d", rc);
 		scene_fini(&s);
@@ -175,7 +175,7 @@ CASE(a_new_stream_hears_nothing_of_the_old_one, 0)
 		pattern_recv(s.one, 5, 0, 100);
 		rc = ended(&waiter);
 		/* Its own peer's byte, or the peer's end, may have come before the close. */
-		ck_assert_msg(rc == -ECANCELED || rc == round % 2, "it ended with %d", rc);
+		ck_assert_msg(rc == -ECANCELED || rc == round % 2, "unexpected result: %d", rc);
 		scene_fini(&s);
 	}
 	return 0;

@@ -227,7 +227,7 @@ CASE(a_reset_ends_each_send, 0)
 			weir_tcp_close(s.other);
 		s.other = NULL;
 		rc = ended(&waiter);
-		ck_assert_msg(rc == -ECONNRESET || rc == -EPIPE, "it ended with %s",
+		ck_assert_msg(rc == -ECONNRESET || rc == -EPIPE, "unexpected result: %s",
 			      weir_strerror(rc));
 		ck_assert_uint_lt(scene_done(&s), s.len);
 		ck_assert_int_eq(weir_tcp_send(s.one, "x", 1), -EPIPE);

@@ -34,7 +34,7 @@ static void hoard_all(struct hoard *h)
 			break;
 		h->count++;
 	}
-	ck_assert_msg(rc == 1 || rc == -ETIMEDOUT, "it ended with %s", weir_strerror(rc));
+	ck_assert_msg(rc == 1 || rc == -ETIMEDOUT, "unexpected result: %s", weir_strerror(rc));
 	ck_assert_uint_ge(h->count, 16);
 }
 

@@ -252,7 +252,7 @@ static int be_served(void *arg)
 
 	OK(rc);
 	rc = weir_tcp_recv(conn, &byte, 1);
-	ck_assert_msg(rc == 1 || rc == 0 || rc == -ECONNRESET, "it ended with %d", rc);
+	ck_assert_msg(rc == 1 || rc == 0 || rc == -ECONNRESET, "unexpected result: %d", rc);
 	weir_tcp_close(conn);
 	return rc == 1;
 }
@@ -298,7 +298,7 @@ CASE(aborted_accepts_leave_nobody_waiting, 0)
 			OK(weir_sleep(WEIR_USEC));
 		weir_task_abort(server);
 		rc = finish(server);
-		ck_assert_msg(rc == 1 || rc == -ECANCELED, "it ended with %d", rc);
+		ck_assert_msg(rc == 1 || rc == -ECANCELED, "unexpected result: %d", rc);
 		served += rc == 1;
 	}
 	for (unsigned i = 0; i < CALLERS; i++)

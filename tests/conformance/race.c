@@ -234,7 +234,7 @@ static void settle_poll(struct race *r, int rc)
 
 static void settle(struct race *r, int rc)
 {
-	ck_assert_msg(rc >= 0 || rc == -ECANCELED, "it ended with %s", weir_strerror(rc));
+	ck_assert_msg(rc >= 0 || rc == -ECANCELED, "unexpected result: %s", weir_strerror(rc));
 	switch (r->s.kind) {
 	case SCENE_ACCEPT:
 		settle_accept(r, rc);
@@ -332,7 +332,8 @@ CASE(a_receive_races_its_deadline, 0)
 	sender = spawn(send_now_and_then, one);
 	while (rc != 0) {
 		rc = receive_in_time(other, draw(&random, env.caps & WEIR_CAP_LEASE ? 3 : 2), buf);
-		ck_assert_msg(rc >= 0 || rc == -ETIMEDOUT, "it ended with %s", weir_strerror(rc));
+		ck_assert_msg(rc >= 0 || rc == -ETIMEDOUT, "unexpected result: %s",
+			      weir_strerror(rc));
 		if (rc > 0) {
 			pattern_check(4, at, buf, (size_t)rc);
 			at += (size_t)rc;

@@ -39,7 +39,7 @@ static void closed_soon(const struct weir_addr *addr)
 	int rc;
 
 	while ((rc = weir_tcp_connect_addr(addr, WEIR_FOREVER, &conn)) != -ECONNREFUSED) {
-		ck_assert_msg(rc == 0 || rc == -ECONNRESET, "it ended with %d", rc);
+		ck_assert_msg(rc == 0 || rc == -ECONNRESET, "unexpected result: %d", rc);
 		if (rc == 0)
 			weir_tcp_close(conn);
 		turns(1);
@@ -333,7 +333,9 @@ static void service_end(struct service *s, struct weir_task *task)
 	weir_notify_fini(&s->change);
 }
 
-/* With least-loaded dispatch and no connection ending, the workers of a group get equally many. */
+/*
+ * With least-loaded dispatch, the workers of a group get equally many connections while none ends.
+ */
 CASE_IN_GROUPS(the_least_loaded_gets_the_next, 0)
 {
 	struct weir_tcp *conns[CLIENTS];

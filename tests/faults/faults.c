@@ -31,7 +31,7 @@
 
 /* A call that fails more often in one run is repeated in an endless loop. */
 #define FAILURES_MAX 20000
-/* How many different nths of one call are tried. */
+/* The most values of nth that are tried for one call. */
 #define NTHS_MAX 8
 #define LIMIT_S 60
 

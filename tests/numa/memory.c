@@ -42,7 +42,7 @@ static void expect_here(const void *page, const char *what)
 
 	if (found == node_of_worker(me))
 		return;
-	fprintf(stderr, "# %s of worker %u: on node %d, not on %d\n", what, me, found,
+	fprintf(stderr, "# %s of worker %u: on node %d, expected %d\n", what, me, found,
 		node_of_worker(me));
 	__atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
 }

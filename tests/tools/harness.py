@@ -67,7 +67,7 @@ class Lines:
         with self.changed:
             self.changed.wait_for(lambda: len(found()) >= count or self.ended, PATIENCE)
             matches = found()
-            check(len(matches) >= count, f"{count} lines like {pattern!r} are missing in:",
+            check(len(matches) >= count, f"expected {count} lines that match {pattern!r} in:",
                   "\n" + "\n".join(self.lines[-40:]))
             return matches[:count]
 

@@ -58,7 +58,7 @@ static void set(struct made *m, const char *key, const char *value)
 	note(m, "%s: %s\n", key, value);
 	ck_assert_msg(machine_set(m->topo, key, value) ||
 			      machine_configure(&m->cfg, key, value),
-		      "%s: %s means nothing", key, value);
+		      "bad setting %s: %s", key, value);
 }
 
 static void set_number(struct made *m, const char *key, unsigned value)

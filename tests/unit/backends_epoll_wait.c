@@ -290,7 +290,7 @@ START_TEST(event_between_receive_and_queue)
 }
 END_TEST
 
-/* Gives a waiting op back to its task because this text has arrived. */
+/* Sends a text, and polls until the backend has given the waiting op back to its task. */
 static void give_to_task(struct weir_op *op, const char *text)
 {
 	turn();

@@ -183,7 +183,7 @@ START_TEST(what_a_pool_lends_lies_on_its_node)
 	uint8_t *data;
 
 	if (weir__node_check(0) < 0) {
-		testing_skip("memory cannot be placed here");
+		testing_skip("cannot place memory on nodes here");
 		return;
 	}
 	weir__lease_pool_init(&pool, 1, 0);

@@ -19,7 +19,7 @@ static bool cannot_place(void)
 	int rc = weir__node_check(0);
 
 	if (rc < 0)
-		testing_skip("memory cannot be placed here: %s", weir_strerror(rc));
+		testing_skip("cannot place memory on nodes here: %s", weir_strerror(rc));
 	return rc < 0;
 }
 

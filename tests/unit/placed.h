@@ -39,7 +39,7 @@ static inline void placed_set(struct placed *on, const char *settings)
 			*value++ = '\0';
 		ck_assert_msg(machine_set(on->topo, setting, value) ||
 				      machine_configure(&on->cfg, setting, value),
-			      "'%s' '%s' means nothing", setting, value);
+			      "unknown setting or bad value: '%s' '%s'", setting, value);
 	}
 }
 

@@ -335,7 +335,7 @@ static bool trial_begin(const char *controller, struct cgroup *ret_group)
 		}
 	}
 	trial[0] = '\0';
-	testing_skip("no cgroup with the controller %s can be made below that of this process",
+	testing_skip("cannot make a cgroup with the controller %s below this process's own",
 		     controller);
 	return false;
 }
