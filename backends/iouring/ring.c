@@ -225,7 +225,7 @@ int weir__uring_enter(struct uring *u, uint64_t deadline)
 		rc = io_uring_submit_and_get_events(&u->ring);
 	else
 		return 0;
-	/* Completions are counted when they are delivered. */
+	/* Count no events here: each completion is counted when it is delivered. */
 	weir__count_wait(u->base.worker, 0);
 	return rc < 0 && rc != -ETIME && rc != -EINTR ? rc : 0;
 }

@@ -42,10 +42,10 @@ int bench_client_open(struct load_thread *t, struct load_client *c)
 {
 	const struct weir_addr *server = &t->load->plan.server;
 	int family = server->u.sa.sa_family, rc = 0;
-	/* A client that connects only once waits for it, so a full backlog is not an error. */
-	int wait = t->load->plan.reconnect ? SOCK_NONBLOCK : 0;
+	/* A client that connects only once waits in connect while the backlog is full. */
+	int nonblock = t->load->plan.reconnect ? SOCK_NONBLOCK : 0;
 
-	c->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | wait, 0);
+	c->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | nonblock, 0);
 	if (c->fd < 0)
 		return -errno;
 	no_delay(c->fd, family);

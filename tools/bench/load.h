@@ -25,26 +25,26 @@ struct load_plan {
 	bool open, poisson;
 	bool reconnect;			/* a connection for each request */
 	bool spin;			/* poll without sleeping: the load has its own CPU */
-	double rate;			/* of all, per second; when open */
-	uint64_t patience_ns;		/* after this long past the end without an answer: a hang */
+	double rate;			/* open: requests per second of all clients */
+	uint64_t patience_ns;		/* no answer at all until this long after the end: a hang */
 	uint64_t seed;
 	const cpu_set_t *cpus;		/* NULL: not pinned */
 };
 
-/* One connection. A connection that a proxy makes has no requests: it only echoes. */
+/* One connection of the load: a client, or an upstream connection, which only echoes. */
 struct load_client {
 	int fd;				/* -1: closed */
-	bool upstream;
-	bool filed;			/* in the heap of clients that wait for their time */
+	bool upstream;			/* accepted from a proxy */
+	bool filed;			/* in the heap of clients that wait for due_ns */
 	uint32_t in_flight, first;	/* in the ring of requests */
 	size_t out_left, in_left;	/* bytes to send; bytes left of the current answer */
 	uint64_t due_ns;		/* the scheduled start of the next request */
-	uint64_t free_ns;		/* since when it could have started */
+	uint64_t free_ns;		/* when the client became ready for the next request */
 	uint64_t seed;
 	struct load_request {
 		uint64_t intended_ns, start_ns;
 	} * ring; /* depth long */
-	struct load_client *next;	/* upstream: the list of them */
+	struct load_client *next;	/* upstream: the list of upstream connections */
 };
 
 struct load;
@@ -53,7 +53,7 @@ struct load_thread {
 	struct load *load;
 	pthread_t thread;
 	int epoll_fd;
-	int error;			/* of the start */
+	int error;			/* 0, or why the thread could not start */
 	struct load_client *clients;
 	unsigned clients_len, first_client;
 	struct load_client **heap;	/* the earliest due_ns first */
