@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "core/assert.h"
+#include "core/task/task.h"
 #include "net/net.h"
 
 #define ATTEMPT_DELAY_NS (250 * WEIR_MSEC)
@@ -330,4 +331,43 @@ void weir_connect_fini(struct weir_connect_future *connect)
 		free(connect->attempts);
 	connect->attempts = NULL;
 	connect->phase = DONE;
+}
+
+/* ---- the plain calls ---- */
+
+int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
+			  struct weir_tcp **ret_conn)
+{
+	struct weir_connect_future connect;
+	int rc;
+
+	if (!weir__addr_usable(addr))
+		return -EINVAL;
+	rc = weir__need_fiber();
+	if (rc < 0)
+		return rc;
+	weir_connect_init(&connect, addr, 1, ret_conn);
+	return weir__net_await(&connect.future, deadline);
+}
+
+static int connect_name(const char *name, uint64_t deadline, struct weir_tcp **ret_conn)
+{
+	struct weir_addr addrs[WEIR_CONNECT_ADDRS];
+	struct weir_connect_future connect;
+	int n = weir_resolve(name, WEIR_CONNECT_ADDRS, deadline, addrs);
+
+	if (n < 0)
+		return n;
+	weir_connect_init(&connect, addrs, (unsigned)n, ret_conn);
+	return weir__net_await(&connect.future, deadline);
+}
+
+int weir_tcp_connect(const char *addr, uint64_t deadline, struct weir_tcp **ret_conn)
+{
+	struct weir_addr numeric;
+	int rc = weir_addr_parse(addr, &numeric);
+
+	if (rc == 0)
+		return weir_tcp_connect_addr(&numeric, deadline, ret_conn);
+	return rc == -EINVAL && addr ? connect_name(addr, deadline, ret_conn) : rc;
 }

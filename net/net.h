@@ -80,7 +80,7 @@ int weir__adoptable(int fd, int *ret_listening);
 /* Allocate a stream that is not attached; NULL if there is no memory. [any] */
 struct weir_tcp *weir__tcp_alloc(void);
 
-/* ---- listener.c ---- */
+/* ---- shard.c ---- */
 
 /*
  * Make a listener with one socket on the calling worker. Of cfg, only the options that streams
@@ -112,12 +112,5 @@ int weir__shards_open(const struct weir_handle_spec *spec, const struct weir_lis
 		      unsigned count, struct weir_listener **ret_listener);
 /* The shard from which a worker accepts. The caller holds the listener. [any] */
 struct weir_listener *weir__shard_of(struct weir_listener *listener, const struct weir__worker *w);
-/* Free the list of shards, and drop its references to them. */
-void weir__shards_free(struct weir_listener *first);
-
-/* ---- serve.c ---- */
-
-/* Uncount a connection that serve.c has given to a worker: it is being closed. */
-void weir__given_closed(struct weir_tcp *conn);
 
 #endif

@@ -63,15 +63,6 @@ static bool arrive(struct serving *s)
 
 /* ---- the load ---- */
 
-void weir__given_closed(struct weir_tcp *conn)
-{
-	struct weir__worker *w = weir__worker_current();
-
-	if (w)
-		weir__fetch_sub(&w->rt->worker[conn->given_to - 1]->conns, 1u, WEIR_RELAXED);
-	conn->given_to = 0;
-}
-
 /* Sort first by connections that have not arrived yet, then by the number of connections. */
 static uint64_t load_of(struct weir__worker *w)
 {

@@ -102,7 +102,7 @@ static int open_on(unsigned worker, struct opening *o)
 static int share_first(struct weir_listener *first, struct weir_handle_spec *spec,
 		       struct weir_addr *addr)
 {
-	int on = 1, rc = weir_listener_addr(first, addr);
+	int on = 1, rc = weir__handle_addr(&first->handle, WEIR_CTL_LOCAL_ADDR, addr);
 
 	if (rc == 0 && !spec->reuse_port)
 		rc = weir__handle_control(&first->handle, WEIR_CTL_SHARE_PORT, &on, sizeof(on));
@@ -183,13 +183,6 @@ static int steer(struct weir_listener *first, bool by_cpu)
 }
 
 /* ---- opening and freeing all ---- */
-
-void weir__shards_free(struct weir_listener *first)
-{
-	for (unsigned i = 1; i < first->shards_len; i++)
-		weir__listener_drop(first->shards[i]);
-	free(first->shards);
-}
 
 static void close_opened(struct weir_listener **all, unsigned count)
 {

@@ -79,12 +79,22 @@ int weir_tcp_adopt(int fd, struct weir_tcp **ret_conn)
 	return listening ? -EINVAL : open_spec(&spec, ret_conn);
 }
 
+/* Uncount a connection that serve.c has given to a worker: it is being closed. */
+static void given_closed(struct weir_tcp *conn)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	if (w)
+		weir__fetch_sub(&w->rt->worker[conn->given_to - 1]->conns, 1u, WEIR_RELAXED);
+	conn->given_to = 0;
+}
+
 void weir_tcp_close(struct weir_tcp *conn)
 {
 	if (!conn)
 		return;
 	if (conn->given_to)
-		weir__given_closed(conn);
+		given_closed(conn);
 	weir__handle_close(&conn->handle, tcp_released);
 }
 
@@ -130,45 +140,6 @@ void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half)
 struct weir_handle *weir_tcp_handle(struct weir_tcp *conn)
 {
 	return weir__tcp_handle(conn);
-}
-
-/* ---- connecting ---- */
-
-int weir_tcp_connect_addr(const struct weir_addr *addr, uint64_t deadline,
-			  struct weir_tcp **ret_conn)
-{
-	struct weir_connect_future connect;
-	int rc;
-
-	if (!weir__addr_usable(addr))
-		return -EINVAL;
-	rc = weir__need_fiber();
-	if (rc < 0)
-		return rc;
-	weir_connect_init(&connect, addr, 1, ret_conn);
-	return weir__net_await(&connect.future, deadline);
-}
-
-static int connect_name(const char *name, uint64_t deadline, struct weir_tcp **ret_conn)
-{
-	struct weir_addr addrs[WEIR_CONNECT_ADDRS];
-	struct weir_connect_future connect;
-	int n = weir_resolve(name, WEIR_CONNECT_ADDRS, deadline, addrs);
-
-	if (n < 0)
-		return n;
-	weir_connect_init(&connect, addrs, (unsigned)n, ret_conn);
-	return weir__net_await(&connect.future, deadline);
-}
-
-int weir_tcp_connect(const char *addr, uint64_t deadline, struct weir_tcp **ret_conn)
-{
-	struct weir_addr numeric;
-	int rc = weir_addr_parse(addr, &numeric);
-
-	if (rc == 0)
-		return weir_tcp_connect_addr(&numeric, deadline, ret_conn);
-	return rc == -EINVAL && addr ? connect_name(addr, deadline, ret_conn) : rc;
 }
 
 /* ---- receiving ---- */
