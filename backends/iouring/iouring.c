@@ -19,14 +19,6 @@
 
 /* ---- completions ---- */
 
-void weir__uring_finish(struct uring *u, struct weir_op *op, int res)
-{
-	struct weir_handle *h = op->handle;
-
-	weir_backend_complete(op, uring_result(h, res));
-	weir__uring_handle_drop(u, h);
-}
-
 static void op_done(struct uring *u, struct weir_op *op, const struct io_uring_cqe *cqe)
 {
 	switch ((enum weir_op_code)op->code) {

@@ -13,6 +13,10 @@
  *	        completion; the tag in its user data says whose it is:
  *	        an op │ a handle's multishot receive │ a handle's accept │ nobody's
  *
+ * iouring.c, recv.c, accept.c and detach.c call each other in a circle, because they
+ * are one loop: a read or accept that finds nothing, and a close, may turn the ring
+ * themselves, and a turn delivers completions to all of them.
+ *
  * References. .refs of a handle counts its requests in the kernel: ops, on any ring, and
  * its multishot request. The last of them closes a detached handle.
  *
@@ -154,7 +158,8 @@ void weir__uring_handle_hold(struct uring *u, struct weir_handle *h);
 void weir__uring_handle_drop(struct uring *u, struct weir_handle *h);
 /* Make this instance the handle's home, if it has no request in flight. True: done, and held. */
 bool weir__uring_handle_adopt(struct uring *u, struct weir_handle *h);
-/* Remove a detached handle from .closing: its multishot request is over. */
+/* Put a detached handle on .closing; remove it: its multishot request is over. */
+void weir__uring_list_closing(struct uring *u, struct weir_handle *h);
 void weir__uring_unlist_closing(struct uring *u, struct weir_handle *h);
 /* Free a stream's slot in the descriptor table, which keeps the socket open. [owner] */
 void weir__uring_forget_direct(struct uring *u, struct weir_handle *h);
