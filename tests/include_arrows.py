@@ -6,17 +6,21 @@ The table is the one in CONTRIBUTING.md. The script checks it for
  - the #include lines of every C and C++ file;
  - the symbols of the library's objects: a file may use a symbol only if it may include
    from the folder that defines it.
-It also checks three rules:
+It also checks these rules:
  - global symbols begin with weir, so that they cannot clash with a program's own;
  - in the library, only core/atomic.h names memory orders and compiler atomics;
- - only meson.build defines feature macros such as _GNU_SOURCE.
+ - only meson.build defines feature macros such as _GNU_SOURCE;
+ - files of one folder call each other in no circle, except those of CIRCLES.
 
 Usage: include_arrows.py ROOT                   check the tree
-       include_arrows.py --calls ROOT LIBRARY   check the static library
+       include_arrows.py --calls ROOT LIBRARY [COMMAND]
+                                                check the static library, and the
+                                                circles of the command's objects
        include_arrows.py --self-test            check that planted violations are found
 """
 
 import fnmatch
+import glob
 import os
 import re
 import subprocess
@@ -195,6 +199,74 @@ PUBLIC = re.compile(r"_?weir_[^_]")
 KIND = re.compile(r"_?weir__backend_\w+")
 
 
+# Files of one folder that call each other in a circle, and why they may: they are one thing.
+# An entry goes when the circle is opened.
+CIRCLES = [
+    (["core/leaf.c", "core/select_set.c"],
+     "the waker of a leaf may be a branch of a select set, whose waker is that of a leaf"),
+    (["core/driver.c", "core/signals.c"],
+     "a layer of the driver stack: the handler wakes a driver, which delivers the signal"),
+    (["core/io/io.c", "core/io/op.c"],
+     "a handle's mail submits ops at its home; an op that nobody awaits closes what it got"),
+    (["core/task/await.c", "core/task/join.c", "core/task/join_set.c", "core/task/local.c",
+      "core/task/task.c"],
+     "a task's end: it wakes its joiner, enters its set and destroys its local values"),
+    (["backends/iouring/iouring.c", "backends/iouring/recv.c", "backends/iouring/accept.c",
+      "backends/iouring/detach.c"],
+     "one loop: what finds nothing may turn the ring, and a turn delivers to all of them"),
+    (["stack/*.c"],
+     "a frame goes up the layers, and the answer to it goes down through the same ones"),
+]
+
+
+def circles(calls):
+    """The strongly connected sets of more than one file; calls: file -> files (Tarjan)."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(path):
+        index[path] = low[path] = len(index)
+        stack.append(path)
+        for callee in sorted(calls.get(path, ())):
+            if callee not in index:
+                visit(callee)
+            if callee in stack:
+                low[path] = min(low[path], low[callee])
+        if low[path] == index[path]:
+            at = stack.index(path)
+            if len(stack) - at > 1:
+                found.append(set(stack[at:]))
+            del stack[at:]
+
+    for path in sorted(calls):
+        if path not in index:
+            visit(path)
+    return found
+
+
+def circles_within(calls):
+    """The circles among files of one folder."""
+    beside = {path: {callee for callee in callees
+                     if os.path.dirname(callee) == os.path.dirname(path)}
+              for path, callees in calls.items()}
+    return circles(beside)
+
+
+def check_circles(calls):
+    found = circles_within(calls)
+    bad = 0
+    for circle in found:
+        if not any(all(fits(path, files) for path in circle) for files, _ in CIRCLES):
+            bad += 1
+            print(f"call each other in a circle: {', '.join(sorted(circle))}")
+    for files, _ in CIRCLES:
+        # What is not built here has none.
+        built = any(fits(path, files) for path in calls)
+        if built and not any(all(fits(path, files) for path in circle) for circle in found):
+            bad += 1
+            print(f"CIRCLES lists what is no circle: {', '.join(files)}")
+    return bad
+
+
 def may_call(caller, symbol, callee):
     """Whether the source file caller may use a symbol that callee defines."""
     if os.path.dirname(caller) == os.path.dirname(callee):
@@ -220,9 +292,9 @@ def is_ours(symbol):
     return re.match(r"_?weir_", symbol) is not None
 
 
-def symbols(library):
+def symbols(files):
     """Returns object -> (symbols that it defines, symbols that it uses), from nm."""
-    nm = subprocess.run(["nm", "-A", "-P", "-g", library], check=True, text=True,
+    nm = subprocess.run(["nm", "-A", "-P", "-g", *files], check=True, text=True,
                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
     objects = {}
     for line in nm.splitlines():
@@ -233,23 +305,50 @@ def symbols(library):
     return objects
 
 
-def check_calls(root, library):
-    # Meson names the object of core/task/task.c core_task_task.c.o.
-    named = {path.replace("/", "_") + ".o": path for path in sources(root)}
-    objects = {named[name]: both for name, both in symbols(library).items() if name in named}
+def objects_of(root, archive, under=""):
+    """From nm: file -> (what it defines, what it uses), for the objects of files in a folder."""
+    # meson calls the object of core/task/task.c core_task_task.c.o.
+    named = {os.path.relpath(path, under or ".").replace("/", "_") + ".o": path
+             for path in sources(root) if path.startswith(under)}
+    return {named[name]: both for name, both in symbols(archive).items() if name in named}
+
+
+def calls_of(objects):
+    """(caller, symbol, callee), for what one file uses and another defines."""
     where = {symbol: path for path, (defined, _) in objects.items() for symbol in defined}
-    calls = bad = 0
-    for symbol in sorted(symbol for symbol in where if not is_ours(symbol)):
-        bad += 1
-        print(f"{where[symbol]}: {symbol} must begin with weir_ or weir__: programs link it")
     for path, (_, used) in sorted(objects.items()):
         for symbol in sorted(used & where.keys()):
-            calls += 1
-            if not may_call(path, symbol, where[symbol]):
-                bad += 1
-                print(f"{path}: must not use {symbol}, which {where[symbol]} defines")
-    print(f"{len(objects)} objects, {calls} arrows, {bad} forbidden")
-    return 1 if bad or not calls else 0
+            yield path, symbol, where[symbol]
+
+
+def graph(arrows):
+    calls = {}
+    for caller, _, callee in arrows:
+        calls.setdefault(caller, set()).add(callee)
+    return calls
+
+
+def check_calls(root, library, command):
+    objects = objects_of(root, [library])
+    arrows = list(calls_of(objects))
+    bad = 0
+    for path, (defined, _) in sorted(objects.items()):
+        for symbol in sorted(symbol for symbol in defined if not is_ours(symbol)):
+            bad += 1
+            print(f"{path}: {symbol} must begin with weir_ or weir__: programs link it")
+    for caller, symbol, callee in arrows:
+        if not may_call(caller, symbol, callee):
+            bad += 1
+            print(f"{caller}: must not use {symbol}, which {callee} defines")
+    bad += check_circles(graph(arrows))
+    if command:
+        # meson keeps an executable's objects in a folder beside it.
+        parts = objects_of(root, glob.glob(command + ".p/*.o"), "tools/")
+        inside = list(calls_of(parts))
+        bad += check_circles(graph(inside)) or not inside
+        objects, arrows = objects | parts, arrows + inside
+    print(f"{len(objects)} objects, {len(arrows)} arrows, {bad} forbidden")
+    return 1 if bad or not arrows else 0
 
 
 def sources(root):
@@ -367,8 +466,25 @@ PLANTED_CALLS = [
 ]
 
 
+PLANTED_CIRCLES = [
+    # (who calls whom, the circles within a folder)
+    ({"a/x.c": {"a/y.c"}, "a/y.c": {"a/z.c"}}, []),
+    ({"a/x.c": {"a/y.c"}, "a/y.c": {"a/x.c"}}, [{"a/x.c", "a/y.c"}]),
+    ({"a/x.c": {"a/y.c"}, "a/y.c": {"a/z.c"}, "a/z.c": {"a/x.c"}, "a/w.c": {"a/x.c"}},
+     [{"a/x.c", "a/y.c", "a/z.c"}]),
+    ({"a/x.c": {"b/y.c"}, "b/y.c": {"a/x.c"}}, []),
+    ({"a/x.c": {"a/y.c", "a/v.c"}, "a/y.c": {"a/x.c"}, "a/v.c": {"a/w.c"}, "a/w.c": {"a/v.c"}},
+     [{"a/x.c", "a/y.c"}, {"a/v.c", "a/w.c"}]),
+]
+
+
 def self_test():
     wrong = 0
+    for calls, want in PLANTED_CIRCLES:
+        found = circles_within(calls)
+        if sorted(map(sorted, found)) != sorted(map(sorted, want)):
+            wrong += 1
+            print(f"{calls}: found the circles {found}, should be {want}")
     for path, line, forbidden in PLANTED:
         if bool(check_file(path, "\n" + line + "\n")) != forbidden:
             wrong += 1
@@ -381,13 +497,13 @@ def self_test():
     for symbol, ours in [("weir_now", True), ("weir__now", True), ("worker_run", False),
                          ("my_weir_now", False)]:
         wrong += is_ours(symbol) != ours
-    print(f"{len(PLANTED) + len(PLANTED_CALLS)} planted arrows, {wrong} judged wrongly")
+    print(f"{len(PLANTED) + len(PLANTED_CALLS) + len(PLANTED_CIRCLES)} planted, {wrong} judged wrongly")
     return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4 and sys.argv[1] == "--calls":
-        sys.exit(check_calls(sys.argv[2], sys.argv[3]))
+    if len(sys.argv) in (4, 5) and sys.argv[1] == "--calls":
+        sys.exit(check_calls(sys.argv[2], sys.argv[3], sys.argv[4] if sys.argv[4:] else None))
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     sys.exit(self_test() if sys.argv[1] == "--self-test" else check_tree(sys.argv[1]))
