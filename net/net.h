@@ -14,7 +14,7 @@ struct weir__worker;
 struct weir_tcp {
 	struct weir_handle handle;
 	uint32_t halves;	/* 0: not split; otherwise the open ones, enum weir_half; atomic */
-	uint16_t given_to;	/* 1 + the worker that counts it as a connection; 0: none */
+	uint16_t given_to;	/* 1 + the worker that it was given to; 0: none */
 };
 
 /* A listener, or one of its shards. */
