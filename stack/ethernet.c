@@ -13,6 +13,7 @@ void weir__ethernet_input(struct weir__netstack *net, struct weir__frame *frame)
 	uint16_t type;
 
 	net->count.link_in++;
+	frame->flags &= WEIR_FRAME_CHECKED | WEIR_FRAME_SUMMED;	/* all else is said here */
 	if (header == NULL) {
 		net->count.link_in_short++;
 		goto drop;
@@ -47,6 +48,7 @@ void weir__ethernet_output(struct weir__netstack *net, struct weir__frame *frame
 	memcpy(header, mac, 6);
 	memcpy(header + 6, net->cfg.mac, 6);
 	weir__put16(header + 12, type);
+	frame->flags &= WEIR_FRAME_CHECKSUM;
 	net->count.link_out++;
 	net->owner->ops->transmit(net->owner, net, frame);
 }

@@ -152,6 +152,22 @@ START_TEST(a_sum_that_the_owner_vouches_for_is_not_checked)
 }
 END_TEST
 
+/* What only the stack says of a frame nobody outside can say. */
+START_TEST(flags_from_outside_do_not_make_a_packet_our_own)
+{
+	uint32_t len = echo_from(HOST_IP, HOST_IP, 10);
+	struct weir__frame *frame = rig_frame(&host.net->frames, in, len, 0);
+
+	frame->flags |= WEIR_FRAME_LOOPED | WEIR_FRAME_BROADCAST;
+	weir__netstack_input(host.net, frame);
+	ck_assert_uint_eq(host.net->count.ip_in_martians, 1);
+	frame = rig_frame(&host.net->frames, in, echo(10), 0);
+	frame->flags |= WEIR_FRAME_BROADCAST;
+	weir__netstack_input(host.net, frame);
+	check_reply(10);
+}
+END_TEST
+
 /* The packet in `in`, with options behind its header. */
 static uint32_t with_options(const void *option, unsigned option_len)
 {
@@ -544,6 +560,7 @@ int main(int argc, char **argv)
 		CASE(headers_that_lie_about_lengths_are_dropped),
 		CASE(every_flipped_bit_of_the_header_is_seen),
 		CASE(a_sum_that_the_owner_vouches_for_is_not_checked),
+		CASE(flags_from_outside_do_not_make_a_packet_our_own),
 		CASE(options_are_skipped),
 		CASE(a_source_route_is_refused),
 		CASE(options_that_lie_about_lengths_are_dropped),
