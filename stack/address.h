@@ -76,9 +76,10 @@ static inline bool weir__flow_equal(const struct weir__flow *a, const struct wei
 }
 
 /*
- * A 64-bit hash of a flow under a secret of the instance, so that nobody outside can choose flows
- * that meet in a table: SipHash-1-3 of the addresses and ports.
+ * 64-bit hashes under a secret of the instance, so that nobody outside can choose flows or
+ * addresses that meet in a table: SipHash-1-3, of IPv4 in its short form.
  */
+uint64_t weir__ip_hash(const struct weir__ip_address *address, const uint64_t secret[2]);
 uint64_t weir__flow_hash(const struct weir__flow *flow, const uint64_t secret[2]);
 
 #endif

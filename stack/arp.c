@@ -9,7 +9,6 @@
  */
 #include "stack/ethernet.h"
 #include "stack/instance.h"
-#include "stack/siphash.h"
 
 #define PACKET_BYTES 28u
 #define ASK_NS WEIR_NETSTACK_SEC
@@ -46,7 +45,7 @@ int weir__arp_init(struct weir__netstack *net)
 
 static uint32_t *bucket_of(struct weir__netstack *net, const struct weir__ip_address *address)
 {
-	uint64_t hash = weir__siphash13(net->hash_secret, address, sizeof(*address));
+	uint64_t hash = weir__ip_hash(address, net->hash_secret);
 
 	return &net->arp.buckets[hash & net->arp.bucket_mask];
 }

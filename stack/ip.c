@@ -36,14 +36,20 @@ uint32_t weir__ip_pseudo_sum(const struct weir__ip_address *source,
 			     const struct weir__ip_address *destination, uint8_t protocol,
 			     uint32_t len)
 {
-	unsigned at = weir__ip_is_v4(source) ? 12 : 0;
-	unsigned char rest[8] = { 0 };
-	uint32_t sum = weir__checksum(source->bytes + at, 16 - at);
+	uint32_t addresses[2], rest, sum;
 
-	weir__put32(rest, len);
-	rest[7] = protocol;
-	sum = weir__checksum_add(sum, weir__checksum(destination->bytes + at, 16 - at));
-	return weir__checksum_add(sum, weir__checksum(rest, sizeof(rest)));
+	if (WEIR_STACK_LIKELY(weir__ip_is_v4(source))) {
+		memcpy(&addresses[0], source->bytes + 12, 4);
+		memcpy(&addresses[1], destination->bytes + 12, 4);
+	} else {
+		addresses[0] = weir__checksum(source->bytes, 16);
+		addresses[1] = weir__checksum(destination->bytes, 16);
+	}
+	weir__put32((unsigned char *)&rest, len);
+	sum = weir__checksum_add(addresses[0], addresses[1]);
+	sum = weir__checksum_add(sum, rest);
+	weir__put32((unsigned char *)&rest, protocol);
+	return weir__checksum_add(sum, rest);
 }
 
 void weir__ip_checksum(struct weir__netstack *net, struct weir__frame *frame,

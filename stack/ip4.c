@@ -175,8 +175,8 @@ bool weir__ip4_failed(struct weir__netstack *net, const struct weir__frame *fram
  */
 static uint16_t next_id(struct weir__netstack *net, const struct weir__ip_tx *tx)
 {
-	struct weir__ip_address pair[2] = { tx->source, tx->destination };
-	uint64_t hash = weir__siphash13(net->hash_secret, pair, sizeof(pair));
+	uint64_t hash = weir__siphash13_pair(net->hash_secret, weir__ip_v4_number(&tx->source),
+					     weir__ip_v4_number(&tx->destination));
 
 	return net->ip.ids[hash % WEIR_IP_IDS]++;
 }

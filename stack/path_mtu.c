@@ -6,7 +6,6 @@
  * first, which costs that path one packet too big.
  */
 #include "stack/instance.h"
-#include "stack/siphash.h"
 
 #define SETS 64
 #define WAYS 4
@@ -39,7 +38,7 @@ void weir__path_mtus_fini(struct weir__netstack *net)
 static struct path_mtu *set_of(struct weir__netstack *net,
 			       const struct weir__ip_address *destination)
 {
-	uint64_t hash = weir__siphash13(net->hash_secret, destination, sizeof(*destination));
+	uint64_t hash = weir__ip_hash(destination, net->hash_secret);
 
 	return net->ip.path_mtus->set[hash % SETS];
 }

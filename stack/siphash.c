@@ -38,20 +38,32 @@ static inline void compress(uint64_t v[4], uint64_t word, unsigned rounds)
 	v[0] ^= word;
 }
 
+static inline void begin(uint64_t v[4], const uint64_t key[2])
+{
+	v[0] = key[0] ^ 0x736f6d6570736575;
+	v[1] = key[1] ^ 0x646f72616e646f6d;
+	v[2] = key[0] ^ 0x6c7967656e657261;
+	v[3] = key[1] ^ 0x7465646279746573;
+}
+
+static inline uint64_t finish(uint64_t v[4], unsigned rounds)
+{
+	v[2] ^= 0xff;
+	for (unsigned i = 0; i < rounds; i++)
+		round_of(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
 static inline uint64_t siphash(const uint64_t key[2], const unsigned char *from, size_t len,
 			       unsigned rounds, unsigned last_rounds)
 {
-	uint64_t v[4] = { key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
-			  key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573 };
-	uint64_t end = (uint64_t)len << 56;
+	uint64_t v[4], end = (uint64_t)len << 56;
 
+	begin(v, key);
 	for (; len >= 8; from += 8, len -= 8)
 		compress(v, little_endian(from, 8), rounds);
 	compress(v, end | little_endian(from, len), rounds);
-	v[2] ^= 0xff;
-	for (unsigned i = 0; i < last_rounds; i++)
-		round_of(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	return finish(v, last_rounds);
 }
 
 uint64_t weir__siphash(const uint64_t key[2], const void *bytes, size_t len)
@@ -62,4 +74,15 @@ uint64_t weir__siphash(const uint64_t key[2], const void *bytes, size_t len)
 uint64_t weir__siphash13(const uint64_t key[2], const void *bytes, size_t len)
 {
 	return siphash(key, bytes, len, 1, 3);
+}
+
+uint64_t weir__siphash13_pair(const uint64_t key[2], uint64_t a, uint64_t b)
+{
+	uint64_t v[4];
+
+	begin(v, key);
+	compress(v, a, 1);
+	compress(v, b, 1);
+	compress(v, 16ull << 56, 1);
+	return finish(v, 3);
 }

@@ -13,5 +13,7 @@
 uint64_t weir__siphash(const uint64_t key[2], const void *bytes, size_t len);
 /* SipHash-1-3, likewise. */
 uint64_t weir__siphash13(const uint64_t key[2], const void *bytes, size_t len);
+/* The same of 16 bytes that are two numbers, the lowest byte first: what tables look up by. */
+uint64_t weir__siphash13_pair(const uint64_t key[2], uint64_t a, uint64_t b);
 
 #endif

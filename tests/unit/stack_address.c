@@ -56,6 +56,10 @@ START_TEST(flows_that_differ_anywhere_are_others)
 		ck_assert(!weir__flow_equal(&a, &b));
 		ck_assert_uint_ne(weir__flow_hash(&a, secret), weir__flow_hash(&b, secret));
 	}
+	/* So are flows of IPv6, also those that look like one of IPv4. */
+	b = a;
+	memset(b.local.bytes, 0, 12);
+	ck_assert_uint_ne(weir__flow_hash(&a, secret), weir__flow_hash(&b, secret));
 	ck_assert(weir__flow_equal(&a, &a));
 	ck_assert_uint_ne(weir__flow_hash(&a, secret), weir__flow_hash(&a, other));
 }

@@ -40,10 +40,18 @@ START_TEST(every_byte_and_the_key_count)
 }
 END_TEST
 
+START_TEST(a_pair_of_numbers_is_sixteen_bytes)
+{
+	ck_assert_uint_eq(weir__siphash13_pair(key, 0x0706050403020100, 0x0f0e0d0c0b0a0908),
+			  weir__siphash13(key, bytes, 16));
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(the_vectors_of_the_authors, .setup = setup),
+		TESTING(a_pair_of_numbers_is_sixteen_bytes, .setup = setup),
 		TESTING(every_byte_and_the_key_count, .setup = setup),
 	};
 
