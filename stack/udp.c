@@ -284,31 +284,48 @@ static int send_whole(struct weir__udp *udp, struct weir__frame *frame,
 	return (int)len;
 }
 
+/* Room for the header: in front of the bytes, where it is free, else in a block of its own. */
+static unsigned char *push_header(struct weir__netstack *net, struct weir__frame **frame)
+{
+	unsigned char *header = weir__frame_push(*frame, HEADER_BYTES);
+	struct weir__frame *front;
+
+	(*frame)->flags &= WEIR_FRAME_SUMMED;	/* not what was said when it was received */
+	(*frame)->segment_bytes = 0;
+	if (header != NULL)
+		return header;
+	front = weir__frame_new(&net->frames, WEIR_FRAME_HEADROOM, 0);
+	if (front == NULL)
+		return NULL;
+	weir__frame_append(&net->frames, front, *frame);
+	*frame = front;
+	return weir__frame_push(front, HEADER_BYTES);
+}
+
 int weir__udp_send(struct weir__udp *udp, const struct weir__endpoint *to,
 		   struct weir__frame *frame)
 {
 	struct weir__netstack *net = udp->net;
-	struct weir__frame *front = NULL;
 	struct weir__ip_tx tx;
 	uint32_t payload_sum = 0;
+	unsigned char *header = NULL;
 	uint16_t port;
 	int rc;
 
 	weir__netstack_discharge(net, frame);
 	rc = address_it(udp, to, frame->total, &tx, &port);
 	if (rc == 0) {
-		front = weir__frame_new(&net->frames, WEIR_FRAME_HEADROOM, 0);
-		rc = front == NULL ? -ENOMEM : 0;
+		if (!(net->cfg.offloads & WEIR_NETSTACK_TX_CHECKSUM))
+			payload_sum = weir__frame_sum(frame, 0);
+		header = push_header(net, &frame);
+		rc = header == NULL ? -ENOMEM : 0;
 	}
 	if (rc < 0) {
 		weir__frame_free(&net->frames, frame);
 		return rc;
 	}
-	if (!(net->cfg.offloads & WEIR_NETSTACK_TX_CHECKSUM))
-		payload_sum = weir__frame_sum(frame, 0);
-	weir__frame_append(&net->frames, front, frame);
-	write_header(udp, front, weir__frame_push(front, HEADER_BYTES), &tx, port, payload_sum);
-	return send_whole(udp, front, &tx);
+	write_header(udp, frame, header, &tx, port, payload_sum);
+	return send_whole(udp, frame, &tx);
 }
 
 int weir__udp_send_copy(struct weir__udp *udp, const struct weir__endpoint *to,

@@ -38,7 +38,8 @@ int weir__udp_connect(struct weir__udp *udp, const struct weir__endpoint *peer);
 
 /*
  * Sends a datagram, of at most 65507 bytes over IPv4, in fragments if it must. to is NULL on a
- * connected socket. Owns the frame in every case; its bytes are not copied.
+ * connected socket. Owns the frame in every case; its bytes are not copied. Headers are written in
+ * front of them if the block has no other view, and room.
  *
  * Returns: the bytes; -EDESTADDRREQ; -EISCONN if to is given on a connected socket; -EMSGSIZE;
  *          -EINVAL for port 0; what weir__ip_output says; an error that came before, once.
