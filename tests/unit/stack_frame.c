@@ -275,6 +275,18 @@ START_TEST(copies_fill_blocks_and_are_summed)
 }
 END_TEST
 
+START_TEST(a_copy_behind_bytes_that_nobody_has_summed_claims_no_sum)
+{
+	struct weir__frame *frame = weir__frame_new(&mem, 0, 100);
+
+	memcpy(weir__frame_extend(frame, 50), bytes, 50);
+	ck_assert_int_eq(weir__frame_copy_in(&mem, frame, bytes + 50, 50), 0);
+	rig_check_frame(frame, bytes, 100);
+	check_sum(frame, bytes, 100);
+	weir__frame_free(&mem, frame);
+}
+END_TEST
+
 /* What was sent and not acknowledged keeps its block; small writes go on in the same one. */
 START_TEST(a_block_is_filled_on_behind_what_others_view)
 {
@@ -373,6 +385,7 @@ int main(int argc, char **argv)
 		ONCE(headers_are_pushed_into_the_headroom),
 		ONCE(a_header_goes_before_views_of_other_blocks),
 		ONCE(copies_fill_blocks_and_are_summed),
+		ONCE(a_copy_behind_bytes_that_nobody_has_summed_claims_no_sum),
 		ONCE(a_block_is_filled_on_behind_what_others_view),
 		ONCE(a_block_larger_than_the_owner_gives_is_refused),
 		ONCE(true_bytes_are_those_of_the_blocks),

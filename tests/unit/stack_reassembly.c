@@ -219,6 +219,25 @@ START_TEST(a_flood_takes_no_more_than_its_share_and_the_oldest_goes)
 }
 END_TEST
 
+START_TEST(all_fragments_together_take_no_more_than_the_config_says)
+{
+	struct weir__netstack_config cfg = host_config();
+
+	host_fini(&host);
+	cfg.reassembly_bytes = 5 * (RIG_BLOCK_BYTES + 400);
+	host_init(&host, &cfg);
+	host_meet(&host, PEER_IP);
+	for (uint16_t id = 0; id < 60; id++) {
+		fragment(id, 0, 24);
+		ck_assert_uint_le(host.rig.blocks, 5);
+	}
+	for (uint32_t at = 8; at < 48; at += 8)
+		fragment(60, at, at + 8);
+	fragment(60, 0, 8);
+	ck_assert_uint_le(host.rig.blocks, 5);
+}
+END_TEST
+
 START_TEST(one_packet_of_tiny_fragments_ends_at_its_share)
 {
 	message_len = host_icmp(message, 8, 0, 1, body, 8000);
@@ -251,6 +270,7 @@ int main(int argc, char **argv)
 		CASE(packets_of_others_are_not_mixed),
 		CASE(what_is_not_whole_after_30_seconds_is_dropped),
 		CASE(a_flood_takes_no_more_than_its_share_and_the_oldest_goes),
+		CASE(all_fragments_together_take_no_more_than_the_config_says),
 		CASE(one_packet_of_tiny_fragments_ends_at_its_share),
 		CASE(an_instance_that_ends_forgets_what_is_not_whole),
 	};
