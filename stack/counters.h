@@ -83,6 +83,32 @@
 	X(tcp_passive_opens, "TcpPassiveOpens") \
 	X(tcp_attempt_fails, "TcpAttemptFails") \
 	X(tcp_established_resets, "TcpEstabResets") \
+	X(tcp_resets_received, "TcpResetsReceived") \
+	X(tcp_timed_out, "TcpExtTCPAbortOnTimeout") \
+	X(tcp_aborted_on_data, "TcpExtTCPAbortOnData") \
+	X(tcp_listen_overflows, "TcpExtListenOverflows") \
+	X(tcp_listen_drops, "TcpExtListenDrops") \
+	X(tcp_cookies_sent, "TcpExtSyncookiesSent") \
+	X(tcp_cookies_received, "TcpExtSyncookiesRecv") \
+	X(tcp_cookies_failed, "TcpExtSyncookiesFailed") \
+	X(tcp_time_wait_reused, "TcpExtTWRecycled") \
+	X(tcp_time_wait_overflows, "TcpExtTCPTimeWaitOverflow") \
+	X(tcp_paws_rejected, "TcpExtPAWSEstab") \
+	X(tcp_challenge_acks, "TcpExtTCPChallengeACK") \
+	X(tcp_acks_skipped, "TcpExtTCPACKSkipped") \
+	X(tcp_delayed_acks, "TcpExtDelayedACKs") \
+	X(tcp_out_of_order, "TcpExtTCPOFOQueue") \
+	X(tcp_receive_drops, "TcpExtTCPRcvQDrop") \
+	X(tcp_dsacks_sent, "TcpExtTCPDSACKOldSent") \
+	X(tcp_dsacks_received, "TcpExtTCPDSACKRecv") \
+	X(tcp_sack_discards, "TcpExtTCPSACKDiscard") \
+	X(tcp_recoveries, "TcpExtTCPSackRecovery") \
+	X(tcp_timeouts, "TcpExtTCPTimeouts") \
+	X(tcp_undone, "TcpExtTCPFullUndo") \
+	X(tcp_loss_probes, "TcpExtTCPLossProbes") \
+	X(tcp_loss_probe_recoveries, "TcpExtTCPLossProbeRecovery") \
+	X(tcp_window_probes, "TcpExtTCPWinProbe") \
+	X(tcp_keepalives, "TcpExtTCPKeepAlive") \
 	/* the instance */ \
 	X(memory_refused, "MemoryRefused") \
 	X(frames_refused, "FramesRefused")

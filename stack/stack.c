@@ -8,6 +8,7 @@
 
 static const struct weir__transport *const transports[] = {
 	&weir__transport_icmp4,
+	&weir__transport_tcp,
 	&weir__transport_udp,
 };
 

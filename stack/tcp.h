@@ -30,15 +30,23 @@
  * control bytes of a frame hold a segment's state while it is queued), siphash.h, address.h (struct
  * weir__flow is the key). Its own parts, one job a file, share tcp_state.h:
  *
- *	tcp.c		calls of the owner, states, the transport's table of functions
+ *	tcp.c		how connections begin and end; the transport's table of functions
+ *	tcp_stream.c	the owner's calls that send and receive
  *	tcp_table.c	connections and listeners by flow; port choice
- *	tcp_listen.c	listeners: half-open connections, cookies, the accept queue
- *	tcp_input.c	segments in: RFC 9293 3.10.7, out of order, the receive window
- *	tcp_ack.c	ACKs: SACK scoreboard, RTT, RACK-TLP, PRR
+ *	tcp_listen.c	listeners: half-open connections, the accept queue
+ *	tcp_cookie.c	SYN cookies
+ *	tcp_input.c	segments in: RFC 9293 3.10.7
+ *	tcp_receive.c	data in order and out of it, the receive window, when an ACK is due
+ *	tcp_ack.c	the ACK field
+ *	tcp_sack.c	the scoreboard
+ *	tcp_rack.c	RACK-TLP
+ *	tcp_recovery.c	states of congestion, PRR, undo
+ *	tcp_rtt.c	round trip time and RTO
  *	tcp_output.c	segments out: what may be sent, Nagle, cork, windows, ACKs, resets
- *	tcp_options.c	options parsed and written
+ *	tcp_options.c	headers and options, parsed and written
  *	tcp_timer.c	retransmission, probes, keepalive, delayed ACKs, the user timeout
  *	tcp_wait.c	TIME_WAIT
+ *	tcp_info.c	what a connection is like
  *	tcp_congestion.h, tcp_cubic.c, tcp_reno.c	congestion controls
  */
 #ifndef WEIR_STACK_TCP_H
@@ -49,6 +57,9 @@
 struct weir__tcp;
 struct weir__tcp_listener;
 struct weir__tcp_congestion;
+
+/* The congestion controls there are (tcp_congestion.h). */
+extern const struct weir__tcp_congestion weir__tcp_cubic, weir__tcp_reno;
 
 /* ---- settings ------------------------------------------------------------------------------- */
 
@@ -183,15 +194,20 @@ struct weir__tcp_info {
 	uint32_t snd_cwnd, snd_ssthresh;	/* segments */
 	uint32_t unacked, sacked, lost, retrans;	/* segments now */
 	uint32_t total_retrans;
-	uint32_t reordering, reord_seen, dsack_dups;
-	uint32_t rcv_rtt_us, rcv_space, rcv_ssthresh, rcv_ooopack;
+	uint32_t reord_seen, dsack_dups;
+	uint32_t rcv_rtt_us, rcv_space;
+	uint32_t rcv_buffer, snd_buffer;	/* limits now, true bytes */
+	uint32_t rcv_ranges;			/* that wait out of order */
 	uint32_t snd_wnd, rcv_wnd, notsent_bytes;
-	uint64_t bytes_acked, bytes_received, bytes_sent, bytes_retrans;
-	uint32_t segs_in, segs_out, data_segs_in, data_segs_out;
+	uint64_t bytes_acked, bytes_received;
 	uint32_t last_data_sent_ms, last_data_recv_ms, last_ack_recv_ms;	/* ago */
 	const char *congestion;
 };
 
 void weir__tcp_info(const struct weir__tcp *tcp, struct weir__tcp_info *ret_info);
+
+/* Which changes of state connections of this instance have made: an array of WEIR_TCP_STATES, by the
+ * state before, of bits (1 << the state after). For tests that want to have seen all. */
+const uint16_t *weir__tcp_reached(const struct weir__netstack *net);
 
 #endif

@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tcp_state.h: what the files of TCP share: the connection, its queues, the parts' functions.
+ *
+ * Sequence space of a connection that sends and receives:
+ *
+ *	     snd_una             snd_nxt            write_seq
+ *	        |  sent, maybe lost  |  not yet sent    |
+ *	queue: [seg][seg][seg][seg].[frame....][frame..]
+ *	        ^first               ^unsent
+ *
+ *	     rcv_read            rcv_nxt               rcv_wup + rcv_wnd
+ *	        |  received, unread  |  [range]   [range]   |
+ *	receive queue: frames        out of order: ranges   right edge offered
+ *
+ * The send queue is one list of frames. In front of `unsent` each frame is a segment that was sent,
+ * at most one MSS, the unit of the scoreboard; behind it frames are as the owner gave them, and are
+ * cut and joined when their turn comes. FIN is a flag of the last frame, which may be empty.
+ *
+ * A segment in flight is in the list by time of transmission (RACK's order), oldest first. It leaves
+ * the list when it is acknowledged, SACKed or marked lost, and goes to its end when retransmitted.
+ *
+ *	packets_out	segments sent and not cumulatively acknowledged
+ *	sacked_out	... SACKed (without SACK: duplicate ACKs)
+ *	lost_out	... marked lost, and not sent again yet
+ *	in flight	= packets_out - sacked_out - lost_out	(RFC 6675's pipe)
+ *	retrans_out	... sent again, and that not marked lost (a part of those in flight)
+ *
+ * Out of order data is kept as ranges. Each is a list of frames without a gap (by `queued`); its
+ * first frame's control bytes link it to the next range in the sequence space, and to the ranges
+ * that grew before and after it, which is the order of SACK blocks (RFC 2018 section 4).
+ */
+#ifndef WEIR_STACK_TCP_STATE_H
+#define WEIR_STACK_TCP_STATE_H
+
+#include "stack/instance.h"
+#include "stack/tcp.h"
+#include "stack/tcp_congestion.h"
+
+/* ---- constants ------------------------------------------------------------------------------ */
+
+#define WEIR_TCP_HEADER 20u
+#define WEIR_TCP_OPTIONS_MAX 40u
+#define WEIR_TCP_TIMESTAMPS_BYTES 12u		/* with two NOPs, as every segment carries it */
+#define WEIR_TCP_MSS_DEFAULT 536u		/* RFC 9293 3.7.1 */
+#define WEIR_TCP_MSS_FLOOR 48u			/* of what a peer may ask for; with options: 88 of IP */
+#define WEIR_TCP_WSCALE_MAX 14u			/* RFC 7323 2.3 */
+#define WEIR_TCP_INITIAL_WINDOW 10u		/* segments, RFC 6928 */
+#define WEIR_TCP_DUPLICATES 3u			/* DupThresh */
+#define WEIR_TCP_RTO_MIN_US 200000u
+#define WEIR_TCP_RTO_MAX_US 120000000u
+#define WEIR_TCP_RTO_INITIAL_US 1000000u	/* RFC 6298 (2.1) */
+#define WEIR_TCP_SYN_RETRIES 6u
+#define WEIR_TCP_SYNACK_RETRIES 5u
+#define WEIR_TCP_RETRIES 15u			/* Linux's tcp_retries2 */
+#define WEIR_TCP_ORPHAN_RETRIES 8u
+#define WEIR_TCP_FIN_TIMEOUT_NS (60 * WEIR_NETSTACK_SEC)
+#define WEIR_TCP_TIME_WAIT_NS (60 * WEIR_NETSTACK_SEC)
+#define WEIR_TCP_ATO_MIN_MS 40u
+#define WEIR_TCP_ATO_MAX_MS 200u
+#define WEIR_TCP_CORK_NS (200 * WEIR_NETSTACK_MSEC)
+#define WEIR_TCP_QUICK_ACKS 16u
+#define WEIR_TCP_RANGES_MAX 512u		/* out of order; more are dropped */
+#define WEIR_TCP_BUFFER_START (128u << 10)
+#define WEIR_TCP_SEND_START (85u << 10)
+
+enum weir_tcp_flag {
+	WEIR_TCP_FIN = 0x01,
+	WEIR_TCP_SYN = 0x02,
+	WEIR_TCP_RST = 0x04,
+	WEIR_TCP_PSH = 0x08,
+	WEIR_TCP_ACK = 0x10,
+};
+
+/* Linux's names for the states of congestion (tcp_info.tcpi_ca_state). */
+enum weir_tcp_ca {
+	WEIR_TCP_CA_OPEN,
+	WEIR_TCP_CA_DISORDER,	/* duplicate ACKs or SACKs, nothing lost yet */
+	WEIR_TCP_CA_CWR,	/* the window shrinks without a loss that has to be repaired */
+	WEIR_TCP_CA_RECOVERY,	/* fast recovery */
+	WEIR_TCP_CA_LOSS,	/* after a retransmission timeout */
+};
+
+/* ---- sequence numbers (RFC 9293 3.4) -------------------------------------------------------- */
+
+static inline bool weir__before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+static inline bool weir__after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(b - a) < 0;
+}
+
+/* ---- segments ------------------------------------------------------------------------------- */
+
+struct weir__tcp_block {
+	uint32_t start, end;
+};
+
+/* A received header, parsed. */
+struct weir__tcp_segment {
+	struct weir__flow flow;
+	uint32_t seq, end;		/* end counts SYN and FIN */
+	uint32_t ack;
+	uint32_t len;			/* of the payload */
+	uint32_t window;		/* as it stands in the header */
+	uint8_t flags;			/* weir_tcp_flag */
+	uint8_t wscale;
+	uint8_t tos;
+	bool has_ts, has_wscale, sack_permitted;
+	uint16_t mss;			/* 0: not said */
+	uint32_t tsval, tsecr;
+	unsigned sack_count;
+	struct weir__tcp_block sack[4];
+};
+
+/* Control bytes of a frame in the send queue. */
+enum weir_tcp_sent_flag {
+	WEIR_TCP_SENT_FIN = 1u << 0,
+	WEIR_TCP_SENT_PUSH = 1u << 1,
+	WEIR_TCP_SENT_SACKED = 1u << 2,
+	WEIR_TCP_SENT_LOST = 1u << 3,
+	WEIR_TCP_SENT_AGAIN = 1u << 4,		/* a retransmission is in flight */
+	WEIR_TCP_SENT_EVER_AGAIN = 1u << 5,	/* was retransmitted once: no RTT (Karn) */
+};
+
+struct weir__tcp_sent {
+	uint64_t sent_ns;
+	struct weir__frame *older, *newer;	/* by time of transmission */
+	uint32_t seq, end;
+	uint8_t flags;			/* weir_tcp_sent_flag */
+};
+
+static inline struct weir__tcp_sent *weir__tcp_sent(struct weir__frame *frame)
+{
+	return WEIR_FRAME_CONTROL(frame, struct weir__tcp_sent);
+}
+
+/* Control bytes of a frame in the receive queue or out of order. */
+struct weir__tcp_received {
+	uint32_t seq, end;		/* end counts FIN */
+	bool fin;
+	/* Of the first frame of a range out of order. */
+	uint32_t range_end;
+	struct weir__frame *range_last;		/* its last frame */
+	struct weir__frame *next_range;		/* in the sequence space */
+	struct weir__frame *newer, *older;	/* ranges, by when they grew */
+};
+
+static inline struct weir__tcp_received *weir__tcp_received(struct weir__frame *frame)
+{
+	return WEIR_FRAME_CONTROL(frame, struct weir__tcp_received);
+}
+
+/* ---- the connection ------------------------------------------------------------------------- */
+
+/* Settings are shared, by a listener and its connections, until one is changed. */
+struct weir__tcp_shared {
+	struct weir__tcp_settings settings;
+	uint32_t refs;
+};
+
+/* What the timer of a connection is set for. One is enough: each use excludes the others. */
+enum weir_tcp_timer {
+	WEIR_TCP_TIMER_NONE,
+	WEIR_TCP_TIMER_RETRANSMIT,	/* also of SYN */
+	WEIR_TCP_TIMER_LOSS_PROBE,	/* TLP, RFC 8985 section 7 */
+	WEIR_TCP_TIMER_REORDER,		/* RACK's, RFC 8985 section 6.2 */
+	WEIR_TCP_TIMER_PROBE,		/* zero window; also a cork, and a lack of memory */
+	WEIR_TCP_TIMER_IDLE,		/* nothing in flight: keepalive, the end of an orphan */
+};
+
+struct weir__tcp {
+	struct weir__flow flow;			/* first, as in all that is in the table */
+	struct weir__netstack_source source;
+	struct weir__netstack *net;
+	struct weir__tcp *flush_next;		/* those that have something to do at a turn's end */
+	struct weir__tcp *accept_next;		/* in a listener's queue */
+	struct weir__tcp_shared *shared;
+	struct weir__hop hop;
+	struct weir__netstack_timer timer;	/* timer_kind */
+	struct weir__netstack_timer ack_timer;	/* delayed ACKs */
+
+	/* Sending. */
+	struct weir__frame *first, *last, *unsent;
+	union {
+		struct {
+			struct weir__frame *newest;	/* in flight, by time: a ring, whose oldest
+							 * is next */
+			struct weir__frame *lost_hint;	/* no lost segment waits before it */
+		};
+		struct {	/* CLOSED, and the owner has it yet */
+			struct weir__tcp *finished_next, **finished_pprev;
+		};
+	};
+	struct weir__frame *sack_hint;		/* SACKed last */
+	uint32_t snd_una, snd_nxt, write_seq;
+	uint32_t snd_wnd, snd_wl1, snd_max_wnd;
+	uint32_t snd_small;			/* end of the last short segment (Minshall) */
+	uint32_t snd_charged, snd_limit;	/* true bytes in the queue; of the buffer */
+	uint32_t packets_out, sacked_out, lost_out, retrans_out;
+
+	/* Receiving. */
+	struct weir__frame_queue received;
+	struct weir__frame *ranges;		/* lowest first */
+	struct weir__frame *newest_range;
+	uint32_t rcv_nxt, rcv_read;
+	uint32_t rcv_wup, rcv_wnd;		/* the window as last sent: from, length */
+	uint32_t rcv_charged, rcv_limit;
+	struct weir__tcp_block duplicate;	/* D-SACK to be sent; empty: none */
+	uint32_t tune_rtt_us;			/* the round trip as a receiver sees it */
+	uint32_t tune_space, tune_seq, tune_ms;			/* what is read in one */
+	uint16_t range_count;
+	uint16_t rcv_mss;			/* an estimate of the peer's segments */
+	uint8_t rcv_ratio;			/* payload in 256 bytes of memory */
+
+	/* ACKs to be sent. */
+	uint8_t quick;				/* ACKs that are not delayed */
+	uint16_t ato_ms;
+	uint32_t ts_recent, ts_recent_ms, ts_offset;	/* RFC 7323 */
+	uint32_t challenged_ms;			/* last ACK to something out of window */
+
+	/* Time. */
+	uint32_t srtt, rttvar, rttvar_round, rttvar_rto, rtt_round;	/* tcp_rtt.c */
+	uint32_t rto_us;
+	uint32_t min_rtt_us, min_rtt_ms;
+	uint32_t sent_ms, received_ms, acked_ms;	/* last data out, data in, ACK in */
+	uint32_t unanswered_ms;			/* with `unanswered` */
+
+	/* Loss and congestion. */
+	uint64_t rack_sent_ns;
+	uint32_t rack_end, rack_rtt_us, rack_fack, rack_round;
+	uint32_t cwnd, ssthresh, prior_cwnd, prior_ssthresh;
+	uint32_t prr_delivered, prr_out;
+	uint32_t high_seq;			/* snd_nxt when recovery began */
+	uint32_t undo_marker;
+	uint32_t tlp_high;			/* 0: no probe out */
+	struct weir__tcp_cubic_state cubic;
+
+	/* Counted. */
+	uint64_t bytes_acked, bytes_received;
+	uint32_t total_retrans;
+	uint16_t dsack_dups, reord_seen;
+	uint16_t undo_retrans;			/* retransmissions not reported as duplicates */
+
+	uint16_t pmtu, mss, advmss;		/* mss: payload of a segment, without its options */
+	uint16_t peer_mss;
+	int16_t error, soft_error;
+
+	uint8_t state;				/* weir_tcp_state */
+	uint8_t ca_state;			/* weir_tcp_ca */
+	uint8_t timer_kind;			/* weir_tcp_timer */
+	uint8_t backoff, retransmits, probes;
+	uint8_t rack_multiplier, rack_persist;
+	unsigned snd_wscale : 4, rcv_wscale : 4;
+	bool timestamps : 1, sack : 1, wscale : 1;	/* agreed on */
+	bool challenged : 1;		/* at challenged_ms */
+	bool owned : 1;			/* the owner has its pointer, or will have (accept) */
+	bool waits_for_accept : 1;
+	bool orphaned : 1;		/* counted as one */
+	bool listed : 1;		/* in the list for the turn's end */
+	bool dead : 1;			/* freed there */
+	bool ack_now : 1, ack_pending : 1, pingpong : 1;
+	bool fin_wanted : 1, fin_queued : 1, fin_received : 1;
+	bool read_shut : 1;
+	bool more : 1;			/* the owner said that more follows */
+	bool send_short : 1;		/* a cork's or a silly window's time is up */
+	bool wants_write : 1;		/* a send was refused */
+	bool cwnd_limited : 1;
+	bool tlp_retrans : 1;		/* the probe was old data */
+	bool rack_advanced : 1;		/* since losses were looked for */
+	bool dsack_seen : 1;		/* in this ACK */
+	bool was_connected : 1;
+	bool unanswered : 1;		/* retransmitted or probed, first at unanswered_ms */
+};
+
+/* ---- half-open connections, TIME_WAIT ------------------------------------------------------- */
+
+/* A SYN that came and was answered. */
+struct weir__tcp_request {
+	struct weir__flow flow;
+	struct weir__tcp_listener *listener;
+	struct weir__netstack *net;
+	struct weir__tcp_request *next, **pprev;	/* of the listener */
+	struct weir__netstack_timer timer;
+	uint64_t sent_ns;
+	uint32_t irs, iss;
+	uint32_t ts_recent;
+	uint16_t mss;
+	uint8_t snd_wscale;
+	uint8_t retries;
+	bool timestamps, sack, wscale;
+};
+
+/* 64 bytes. Whether there were timestamps stands where a flow is padded. */
+struct weir__tcp_wait {
+	struct weir__flow flow;		/* reserved: 1 with timestamps */
+	uint32_t snd_nxt, rcv_nxt;
+	uint32_t ts_recent;
+	uint32_t until_ms;
+	uint32_t next, prev;		/* index + 1; by until_ms */
+};
+
+struct weir__tcp_listener {
+	struct weir__netstack_source source;
+	struct weir__endpoint local;
+	struct weir__netstack *net;
+	struct weir__tcp_listener *next;	/* in its bucket */
+	struct weir__tcp_shared *shared;
+	struct weir__tcp *accept_first, *accept_last;
+	struct weir__tcp_request *requests;
+	unsigned backlog, accept_count, request_count;
+	uint32_t overflowed_ms;		/* cookies were sent last */
+	bool overflowed;
+};
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+enum weir_tcp_kind {
+	WEIR_TCP_NOTHING,
+	WEIR_TCP_CONNECTION,
+	WEIR_TCP_REQUEST,
+	WEIR_TCP_WAIT,
+};
+
+#define WEIR_TCP_SLOTS 6u
+
+/* A cache line: what is in it, by the kind and 14 bits of the hash. */
+struct weir__tcp_bucket {
+	uint16_t tag[WEIR_TCP_SLOTS];
+	uint32_t passed;	/* entries that found it full and live further on */
+	void *entry[WEIR_TCP_SLOTS];
+};
+
+struct weir__tcp_table {
+	struct weir__tcp_bucket *buckets;
+	void *memory;
+	size_t bytes;
+	uint32_t mask;
+};
+
+#define WEIR_TCP_LISTENER_BUCKETS 64u
+
+struct weir__tcp_layer {
+	struct weir__tcp_table table;
+	struct weir__tcp_listener *listeners[WEIR_TCP_LISTENER_BUCKETS];
+	struct weir__tcp_shared *defaults;
+	struct weir__tcp *flush_first, **flush_end;
+	struct weir__tcp *finished;
+	struct weir__tcp_wait *waits;
+	uint32_t wait_free, wait_first, wait_last;	/* index + 1 */
+	struct weir__netstack_timer wait_timer;
+	uint64_t isn_secret[2], timestamp_secret[2], cookie_secret[2];
+	uint64_t challenge_second;
+	uint32_t challenge_left;
+	unsigned connections, orphans, waiting, requests;
+	uint16_t reached[WEIR_TCP_STATES];	/* by the state before: bits of those after it */
+};
+
+/* ---- tcp_table.c ---------------------------------------------------------------------------- */
+
+int weir__tcp_table_init(struct weir__netstack *net, size_t entries);
+void weir__tcp_table_fini(struct weir__netstack *net);
+/* What has this flow. */
+void *weir__tcp_find(const struct weir__netstack *net, const struct weir__flow *flow,
+		     enum weir_tcp_kind *ret_kind);
+/* The flow has no entry yet. -ENOBUFS if the table is full. */
+int weir__tcp_insert(struct weir__netstack *net, const struct weir__flow *flow,
+		     enum weir_tcp_kind kind, void *entry);
+void weir__tcp_remove(struct weir__netstack *net, const struct weir__flow *flow, void *entry);
+/* Another entry in the place of this one, with the same flow. */
+void weir__tcp_replace(struct weir__netstack *net, const struct weir__flow *flow, void *entry,
+		       enum weir_tcp_kind kind, void *with);
+struct weir__tcp_listener *weir__tcp_find_listener(const struct weir__netstack *net,
+						   const struct weir__ip_address *local,
+						   uint16_t port);
+/* Chooses flow->local_port at random among those that leave the flow unused. -EADDRNOTAVAIL. */
+int weir__tcp_choose_port(struct weir__netstack *net, struct weir__flow *flow);
+
+/* ---- tcp_options.c -------------------------------------------------------------------------- */
+
+/* The header of a frame that begins with it. Returns its bytes; 0 if it is none. */
+uint32_t weir__tcp_parse(const struct weir__frame *frame, const struct weir__ip_rx *rx,
+			 struct weir__tcp_segment *ret_segment);
+/* Options of a SYN or SYN-ACK, as Linux orders them. Returns their bytes. */
+struct weir__tcp_syn_options {
+	uint16_t mss;
+	bool sack, timestamps, wscale;
+	uint8_t shift;
+	uint32_t tsval, tsecr;
+};
+uint32_t weir__tcp_write_syn_options(unsigned char *to, const struct weir__tcp_syn_options *syn);
+/* Timestamps and SACK blocks of any other segment. */
+uint32_t weir__tcp_options_bytes(const struct weir__tcp *tcp, unsigned blocks);
+void weir__tcp_write_options(unsigned char *to, const struct weir__tcp *tcp,
+			     const struct weir__tcp_block *blocks, unsigned count);
+
+/* ---- tcp.c ---------------------------------------------------------------------------------- */
+
+static inline uint32_t weir__tcp_ms(const struct weir__netstack *net)
+{
+	return (uint32_t)(net->now_ns / WEIR_NETSTACK_MSEC);
+}
+
+static inline const struct weir__tcp_settings *weir__tcp_set(const struct weir__tcp *tcp)
+{
+	return &tcp->shared->settings;
+}
+
+static inline const struct weir__tcp_congestion *weir__tcp_control(const struct weir__tcp *tcp)
+{
+	return tcp->shared->settings.congestion;
+}
+
+/* A connection in CLOSED that is in no table; NULL without memory, or if there are too many. */
+struct weir__tcp *weir__tcp_new(struct weir__netstack *net, const struct weir__flow *flow,
+				struct weir__tcp_shared *shared);
+/* The only place where a state changes. */
+void weir__tcp_enter(struct weir__tcp *tcp, enum weir_tcp_state state);
+/* The handshake is done: what the connection begins with. */
+void weir__tcp_established(struct weir__tcp *tcp);
+/* The connection is over: timers stop, the send queue is freed, the flow is free. error is 0 if it
+ * ended as it should. */
+void weir__tcp_finish(struct weir__tcp *tcp, int error);
+/* Puts it into the list for the turn's end. */
+void weir__tcp_later(struct weir__tcp *tcp);
+void weir__tcp_raise(struct weir__tcp *tcp, unsigned events);
+/* The first sequence number, the offset of timestamps (RFC 6528, RFC 7323 5.4). */
+uint32_t weir__tcp_isn(struct weir__netstack *net, const struct weir__flow *flow);
+uint32_t weir__tcp_timestamp_offset(struct weir__netstack *net, const struct weir__flow *flow);
+/* Frees a frame of the send queue, which is unlinked. */
+void weir__tcp_free_sent(struct weir__tcp *tcp, struct weir__frame *frame);
+
+int weir__tcp_shared_new(struct weir__netstack *net, const struct weir__tcp_settings *settings,
+			 struct weir__tcp_shared **ret_shared);
+bool weir__tcp_settings_valid(const struct weir__tcp_settings *settings);
+struct weir__tcp_shared *weir__tcp_shared_ref(struct weir__tcp_shared *shared);
+void weir__tcp_shared_unref(struct weir__netstack *net, struct weir__tcp_shared *shared);
+
+/* ---- tcp_listen.c --------------------------------------------------------------------------- */
+
+/* A segment for a flow that nothing has, and a listener. isn: where our sequence numbers begin, if
+ * that is not ours to choose; 0 if it is. */
+void weir__tcp_listener_input(struct weir__tcp_listener *listener,
+			      const struct weir__tcp_segment *segment, uint32_t isn,
+			      struct weir__frame *frame);
+void weir__tcp_request_input(struct weir__tcp_request *request,
+			     const struct weir__tcp_segment *segment, struct weir__frame *frame);
+/* What was quoted is its SYN-ACK: true. */
+bool weir__tcp_request_failed(struct weir__tcp_request *request, const struct weir__ip_error *error,
+			      uint32_t seq);
+/* Frees listeners and requests; not the connections that wait. */
+void weir__tcp_listeners_fini(struct weir__netstack *net);
+void weir__tcp_send_synack(const struct weir__tcp_listener *listener,
+			   const struct weir__tcp_request *request, uint32_t tsval);
+
+/* ---- tcp_cookie.c --------------------------------------------------------------------------- */
+
+/* Answers a SYN and keeps nothing of it. */
+void weir__tcp_cookie_send(struct weir__tcp_listener *listener, struct weir__tcp_request *syn);
+/* Whether an ACK answers one of these, and what the SYN had said. */
+bool weir__tcp_cookie_check(struct weir__tcp_listener *listener,
+			    const struct weir__tcp_segment *segment,
+			    struct weir__tcp_request *ret_request);
+
+/* ---- tcp_input.c ---------------------------------------------------------------------------- */
+
+void weir__tcp_input(struct weir__netstack *net, struct weir__frame *frame,
+		     const struct weir__ip_rx *rx);
+/* A segment for a connection; frame is its payload. */
+void weir__tcp_segment_input(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
+			     struct weir__frame *frame);
+/* What a SYN of the peer says about it. */
+void weir__tcp_learn_options(struct weir__tcp *tcp, const struct weir__tcp_segment *segment);
+/* An ACK to something that may be an attack, as often as RFC 5961 section 7 allows. */
+void weir__tcp_challenge(struct weir__tcp *tcp);
+
+/* ---- tcp_receive.c -------------------------------------------------------------------------- */
+
+/* The payload of a segment in the window, and its FIN. Owns the frame. */
+void weir__tcp_receive_data(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
+			    struct weir__frame *frame);
+/* The window to be offered now; it becomes the one that was offered. */
+uint32_t weir__tcp_select_window(struct weir__tcp *tcp);
+/* The owner has read: tunes the buffer, and tells the peer if the window has grown enough. */
+void weir__tcp_has_read(struct weir__tcp *tcp, uint32_t len);
+/* Up to four SACK blocks, a D-SACK first (RFC 2018, RFC 2883). Returns how many. */
+unsigned weir__tcp_sack_blocks(const struct weir__tcp *tcp, struct weir__tcp_block blocks[4]);
+/* Frees what waits to be read; and what is out of order, too. */
+void weir__tcp_free_queue(struct weir__tcp *tcp);
+void weir__tcp_free_received(struct weir__tcp *tcp);
+/* Measures a receiver's round trip by a timestamp that came back. */
+void weir__tcp_tune_rtt(struct weir__tcp *tcp, uint32_t rtt_us);
+uint8_t weir__tcp_choose_wscale(const struct weir__netstack *net,
+				const struct weir__tcp_settings *settings);
+
+/* ---- tcp_ack.c, tcp_sack.c, tcp_recovery.c, tcp_rack.c, tcp_rtt.c ---------------------------- */
+
+/* What an ACK did, for the steps of its processing. */
+struct weir__tcp_ack {
+	uint32_t prior_una, prior_in_flight;
+	uint32_t acked;			/* segments cumulatively acknowledged */
+	uint32_t delivered;		/* segments that left the network: (S)ACKed for the first time */
+	int64_t rtt_us;			/* -1: none */
+	bool advanced;			/* snd_una */
+	bool duplicate;			/* says nothing new (RFC 5681 section 2) */
+	bool reorder_timer;		/* was set */
+};
+
+/* The ACK field of an acceptable segment. False: the segment is dropped. */
+bool weir__tcp_process_ack(struct weir__tcp *tcp, const struct weir__tcp_segment *segment);
+static inline uint32_t weir__tcp_in_flight(const struct weir__tcp *tcp)
+{
+	return tcp->packets_out - tcp->sacked_out - tcp->lost_out;
+}
+
+/* Takes a segment out of, or puts it to the end of, the list by time. */
+void weir__tcp_unlink_time(struct weir__tcp *tcp, struct weir__frame *frame);
+void weir__tcp_link_time(struct weir__tcp *tcp, struct weir__frame *frame);
+/* Behind another that is in it: both are halves of what was sent as one. */
+void weir__tcp_link_time_after(struct weir__tcp *tcp, struct weir__frame *frame,
+			       struct weir__frame *half);
+void weir__tcp_mark_lost(struct weir__tcp *tcp, struct weir__frame *frame);
+/* SACK blocks of a segment onto the scoreboard. */
+void weir__tcp_mark_sacked(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
+			   struct weir__tcp_ack *ack);
+/* The peer has dropped what it had SACKed. */
+void weir__tcp_forget_sacks(struct weir__tcp *tcp);
+
+/* RACK (RFC 8985 section 6): a segment was delivered; what is lost; when to look again. */
+void weir__tcp_rack_delivered(struct weir__tcp *tcp, const struct weir__tcp_sent *sent,
+			      const struct weir__tcp_segment *segment);
+void weir__tcp_rack_tune(struct weir__tcp *tcp);
+/* Returns in how many us more may be found lost; 0: nothing will. */
+uint32_t weir__tcp_rack_detect(struct weir__tcp *tcp);
+void weir__tcp_rack_timed_out(struct weir__tcp *tcp);
+/* TLP (RFC 8985 section 7). */
+bool weir__tcp_tlp_schedule(struct weir__tcp *tcp);
+void weir__tcp_tlp_send(struct weir__tcp *tcp);
+void weir__tcp_tlp_acked(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
+			 const struct weir__tcp_ack *ack);
+
+/* The state of congestion after an ACK; after a timeout of RACK's; after RTO. */
+void weir__tcp_recover(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
+		       struct weir__tcp_ack *ack);
+void weir__tcp_recover_reordered(struct weir__tcp *tcp);
+void weir__tcp_recover_timeout(struct weir__tcp *tcp);
+/* Segments have become too long for the path: they are sent again, which is no congestion. */
+void weir__tcp_recover_too_big(struct weir__tcp *tcp);
+/* Congestion without a segment to be repaired. */
+void weir__tcp_reduce(struct weir__tcp *tcp);
+/* Proportional rate reduction (RFC 6937). */
+void weir__tcp_prr(struct weir__tcp *tcp, uint32_t delivered, bool safe);
+
+void weir__tcp_rtt_sample(struct weir__tcp *tcp, uint32_t rtt_us);
+/* RTO from the estimate, without back-off. */
+void weir__tcp_rto_reset(struct weir__tcp *tcp);
+
+/* ---- tcp_output.c --------------------------------------------------------------------------- */
+
+/* Sends what may be sent: lost segments, then new ones; then an ACK if one is still owed. */
+void weir__tcp_output(struct weir__tcp *tcp);
+void weir__tcp_send_ack(struct weir__tcp *tcp);
+void weir__tcp_send_syn(struct weir__tcp *tcp);
+/* A segment with an old sequence number, which makes the peer answer. */
+void weir__tcp_send_probe(struct weir__tcp *tcp);
+void weir__tcp_send_reset(struct weir__tcp *tcp);
+/* Sends one segment of the queue again. False without memory. */
+bool weir__tcp_retransmit(struct weir__tcp *tcp, struct weir__frame *frame);
+/* Sends one new segment even if the congestion window says no. False if there is none. */
+bool weir__tcp_send_one(struct weir__tcp *tcp);
+/* An ACK or a reset that belongs to no connection. */
+struct weir__tcp_reply {
+	uint32_t seq, ack, window;
+	uint8_t flags, tos;
+	bool timestamps;
+	uint32_t tsval, tsecr;
+	const struct weir__tcp_syn_options *syn;
+};
+void weir__tcp_reply(struct weir__netstack *net, const struct weir__flow *flow,
+		     const struct weir__tcp_reply *reply);
+/* The reset that answers a segment for nobody (RFC 9293 3.10.7.1). */
+void weir__tcp_refuse(struct weir__netstack *net, const struct weir__tcp_segment *segment);
+/* Takes the path MTU into account. */
+void weir__tcp_sync_mss(struct weir__tcp *tcp);
+/* Payload of a full segment, with the options that it has now. */
+uint32_t weir__tcp_payload(const struct weir__tcp *tcp);
+uint16_t weir__tcp_advertised_mss(struct weir__netstack *net, const struct weir__flow *flow,
+				  const struct weir__tcp_settings *settings);
+uint32_t weir__tcp_clock(const struct weir__tcp *tcp);
+
+/* ---- tcp_timer.c ---------------------------------------------------------------------------- */
+
+void weir__tcp_timers_init(struct weir__tcp *tcp);
+void weir__tcp_timer_set(struct weir__tcp *tcp, enum weir_tcp_timer kind, uint64_t in_ns);
+void weir__tcp_timer_stop(struct weir__tcp *tcp);
+/* Sets the timer to what the connection needs now. */
+void weir__tcp_rearm(struct weir__tcp *tcp);
+void weir__tcp_delay_ack(struct weir__tcp *tcp);
+
+/* ---- tcp_wait.c ----------------------------------------------------------------------------- */
+
+int weir__tcp_waits_init(struct weir__netstack *net);
+void weir__tcp_waits_fini(struct weir__netstack *net);
+/* The flow of a connection goes into TIME_WAIT; the oldest one makes room. */
+void weir__tcp_wait_begin(struct weir__tcp *tcp);
+/* Ends one, for a connection that takes its flow. */
+void weir__tcp_wait_end(struct weir__netstack *net, struct weir__tcp_wait *wait);
+/* Returns true if the segment begins a new connection, for which there is a listener: the wait is
+ * over, and *ret_isn is where its sequence numbers begin. */
+bool weir__tcp_wait_input(struct weir__netstack *net, struct weir__tcp_wait *wait,
+			  const struct weir__tcp_segment *segment, bool has_listener,
+			  uint32_t *ret_isn);
+/* Where the sequence numbers of the next connection begin. */
+uint32_t weir__tcp_wait_next_isn(const struct weir__tcp_wait *wait);
+/* Whether a connect may take its flow (RFC 6191): timestamps tell old from new. */
+bool weir__tcp_wait_reusable(const struct weir__netstack *net, const struct weir__tcp_wait *wait);
+
+#endif

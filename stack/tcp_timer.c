@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tcp_timer.c: what a connection does when nothing comes: retransmission with back-off (RFC 6298
+ * section 5), probes of a closed window (RFC 9293 3.8.6.1), keepalive (RFC 9293 3.8.4), delayed ACKs
+ * (RFC 5681 4.2), and how long it tries.
+ *
+ * One timer serves all but the delayed ACK. While segments are in flight it is for them; with data
+ * that may not be sent it is for probes; else for keepalive, or for the end of an orphan.
+ */
+#include "stack/tcp_state.h"
+
+/* Linux's reckoning: how long a number of retransmissions takes that begin with 200 ms, are doubled,
+ * and reach 120 s. */
+static uint32_t patience_ms(unsigned retries)
+{
+	uint32_t doubled = retries < 9 ? retries : 9;
+
+	return ((2u << doubled) - 1) * (WEIR_TCP_RTO_MIN_US / 1000) +
+	       (retries - doubled) * (WEIR_TCP_RTO_MAX_US / 1000);
+}
+
+static uint64_t backed_off_ns(const struct weir__tcp *tcp)
+{
+	uint64_t us = (uint64_t)tcp->rto_us << (tcp->backoff < 16 ? tcp->backoff : 16);
+
+	return (us < WEIR_TCP_RTO_MAX_US ? us : WEIR_TCP_RTO_MAX_US) * 1000;
+}
+
+static bool is_orphan(const struct weir__tcp *tcp)
+{
+	return !tcp->owned;
+}
+
+/* ---- setting -------------------------------------------------------------------------------- */
+
+void weir__tcp_timer_set(struct weir__tcp *tcp, enum weir_tcp_timer kind, uint64_t in_ns)
+{
+	tcp->timer_kind = (uint8_t)kind;
+	weir__netstack_timer_set(tcp->net, &tcp->timer, tcp->net->now_ns + in_ns);
+}
+
+void weir__tcp_timer_stop(struct weir__tcp *tcp)
+{
+	tcp->timer_kind = WEIR_TCP_TIMER_NONE;
+	weir__netstack_timer_stop(tcp->net, &tcp->timer);
+}
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise)
+{
+	return value != 0 ? value : otherwise;
+}
+
+static uint32_t keep_idle_ms(const struct weir__tcp *tcp)
+{
+	return or_default(weir__tcp_set(tcp)->keep_idle_ms, 7200000);
+}
+
+static uint32_t keep_interval_ms(const struct weir__tcp *tcp)
+{
+	return or_default(weir__tcp_set(tcp)->keep_interval_ms, 75000);
+}
+
+/* How long nothing has come. */
+static uint32_t silent_ms(const struct weir__tcp *tcp)
+{
+	uint32_t now = weir__tcp_ms(tcp->net), data = now - tcp->received_ms,
+		 ack = now - tcp->acked_ms;
+
+	return data < ack ? data : ack;
+}
+
+static void rearm_idle(struct weir__tcp *tcp)
+{
+	uint32_t silent, wait;
+
+	if (tcp->state == WEIR_TCP_FIN_WAIT_2 && is_orphan(tcp)) {
+		if (tcp->timer_kind != WEIR_TCP_TIMER_IDLE)
+			weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_IDLE, WEIR_TCP_FIN_TIMEOUT_NS);
+		return;
+	}
+	if (!weir__tcp_set(tcp)->keepalive || tcp->state < WEIR_TCP_ESTABLISHED) {
+		weir__tcp_timer_stop(tcp);
+		return;
+	}
+	silent = silent_ms(tcp);
+	wait = tcp->probes > 0 ? keep_interval_ms(tcp)
+			       : keep_idle_ms(tcp) - (silent < keep_idle_ms(tcp) ? silent : 0);
+	weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_IDLE, wait * WEIR_NETSTACK_MSEC);
+}
+
+void weir__tcp_rearm(struct weir__tcp *tcp)
+{
+	if (tcp->state == WEIR_TCP_CLOSED) {
+		weir__tcp_timer_stop(tcp);
+	} else if (tcp->state < WEIR_TCP_ESTABLISHED || tcp->packets_out > 0) {
+		weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_RETRANSMIT, backed_off_ns(tcp));
+	} else if (tcp->write_seq != tcp->snd_nxt || (tcp->fin_wanted && !tcp->fin_queued)) {
+		/* Something waits, for the window or for memory; or for a cork, which is set. */
+		if (tcp->timer_kind != WEIR_TCP_TIMER_PROBE)
+			weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_PROBE, backed_off_ns(tcp));
+	} else {
+		rearm_idle(tcp);
+	}
+}
+
+/* ---- giving up ------------------------------------------------------------------------------ */
+
+static void give_up(struct weir__tcp *tcp)
+{
+	tcp->net->count.tcp_timed_out++;
+	weir__tcp_finish(tcp, tcp->soft_error != 0 ? tcp->soft_error : -ETIMEDOUT);
+}
+
+/* Whether a peer that does not answer has been tried for long enough. */
+static bool is_hopeless(const struct weir__tcp *tcp)
+{
+	uint32_t limit = weir__tcp_set(tcp)->user_timeout_ms;
+
+	if (!tcp->unanswered)
+		return false;
+	/* RFC 9293 3.8.6.1: a peer that answers may keep its window closed. */
+	if (limit == 0 && tcp->snd_wnd == 0 && !is_orphan(tcp) &&
+	    silent_ms(tcp) < 2 * WEIR_TCP_RTO_MAX_US / 1000)
+		return false;
+	if (limit == 0)
+		limit = patience_ms(is_orphan(tcp) ? WEIR_TCP_ORPHAN_RETRIES : WEIR_TCP_RETRIES);
+	return weir__tcp_ms(tcp->net) - tcp->unanswered_ms >= limit;
+}
+
+static void note_unanswered(struct weir__tcp *tcp)
+{
+	if (tcp->unanswered)
+		return;
+	tcp->unanswered = true;
+	tcp->unanswered_ms = weir__tcp_ms(tcp->net);
+}
+
+static void count_up(uint8_t *count)
+{
+	if (*count < UINT8_MAX)
+		(*count)++;
+}
+
+/* ---- what the timer does -------------------------------------------------------------------- */
+
+static void syn_timeout(struct weir__tcp *tcp)
+{
+	unsigned limit = tcp->state == WEIR_TCP_SYN_SENT ? WEIR_TCP_SYN_RETRIES
+							 : WEIR_TCP_SYNACK_RETRIES;
+	uint32_t timeout = weir__tcp_set(tcp)->user_timeout_ms;
+
+	note_unanswered(tcp);
+	if (timeout != 0 ? weir__tcp_ms(tcp->net) - tcp->sent_ms >= timeout
+			 : tcp->retransmits >= limit) {
+		give_up(tcp);
+		return;
+	}
+	tcp->retransmits++;
+	count_up(&tcp->backoff);
+	tcp->total_retrans++;
+	tcp->net->count.tcp_retransmitted_segments++;
+	weir__tcp_send_syn(tcp);
+	weir__tcp_rearm(tcp);
+}
+
+static void retransmission_timeout(struct weir__tcp *tcp)
+{
+	if (tcp->state < WEIR_TCP_ESTABLISHED) {
+		syn_timeout(tcp);
+		return;
+	}
+	if (tcp->packets_out == 0) {
+		weir__tcp_rearm(tcp);
+		return;
+	}
+	if (is_hopeless(tcp)) {
+		give_up(tcp);
+		return;
+	}
+	weir__tcp_recover_timeout(tcp);
+	note_unanswered(tcp);
+	count_up(&tcp->retransmits);
+	count_up(&tcp->backoff);
+	weir__tcp_retransmit(tcp, tcp->first);
+	weir__tcp_rearm(tcp);
+}
+
+/* A cork's time is up, memory may be there again, or the window is still closed. */
+static void probe_timeout(struct weir__tcp *tcp)
+{
+	tcp->send_short = true;
+	weir__tcp_output(tcp);
+	tcp->send_short = false;
+	if (tcp->packets_out > 0 || tcp->unsent == NULL) {
+		if (tcp->timer_kind == WEIR_TCP_TIMER_NONE)
+			weir__tcp_rearm(tcp);
+		return;
+	}
+	note_unanswered(tcp);
+	if (is_hopeless(tcp) || (is_orphan(tcp) && tcp->backoff >= WEIR_TCP_ORPHAN_RETRIES)) {
+		give_up(tcp);
+		return;
+	}
+	count_up(&tcp->probes);
+	weir__tcp_send_probe(tcp);
+	tcp->net->count.tcp_window_probes++;
+	count_up(&tcp->backoff);
+	weir__tcp_rearm(tcp);
+}
+
+static bool keepalive_failed(const struct weir__tcp *tcp)
+{
+	uint32_t limit = weir__tcp_set(tcp)->user_timeout_ms;
+
+	if (limit != 0)
+		return tcp->probes > 0 && silent_ms(tcp) >= limit;
+	return tcp->probes >= or_default(weir__tcp_set(tcp)->keep_count, 9);
+}
+
+static void idle_timeout(struct weir__tcp *tcp)
+{
+	if (tcp->state == WEIR_TCP_FIN_WAIT_2 && is_orphan(tcp)) {
+		weir__tcp_finish(tcp, 0);
+		return;
+	}
+	if (tcp->packets_out == 0 && silent_ms(tcp) >= keep_idle_ms(tcp)) {
+		if (keepalive_failed(tcp)) {
+			weir__tcp_send_reset(tcp);
+			give_up(tcp);
+			return;
+		}
+		count_up(&tcp->probes);
+		weir__tcp_send_probe(tcp);
+		tcp->net->count.tcp_keepalives++;
+	}
+	weir__tcp_rearm(tcp);
+}
+
+static void fired(struct weir__netstack *net, struct weir__netstack_timer *timer)
+{
+	struct weir__tcp *tcp = WEIR_STACK_CONTAINER(timer, struct weir__tcp, timer);
+	uint8_t kind = tcp->timer_kind;
+
+	(void)net;
+	tcp->timer_kind = WEIR_TCP_TIMER_NONE;
+	switch (kind) {
+	case WEIR_TCP_TIMER_RETRANSMIT:
+		retransmission_timeout(tcp);
+		break;
+	case WEIR_TCP_TIMER_LOSS_PROBE:
+		weir__tcp_tlp_send(tcp);
+		break;
+	case WEIR_TCP_TIMER_REORDER:
+		weir__tcp_recover_reordered(tcp);
+		break;
+	case WEIR_TCP_TIMER_PROBE:
+		probe_timeout(tcp);
+		break;
+	case WEIR_TCP_TIMER_IDLE:
+		idle_timeout(tcp);
+		break;
+	default:
+		break;
+	}
+	weir__tcp_later(tcp);
+}
+
+/* ---- delayed ACKs --------------------------------------------------------------------------- */
+
+void weir__tcp_delay_ack(struct weir__tcp *tcp)
+{
+	uint32_t ms = tcp->ato_ms < WEIR_TCP_ATO_MIN_MS ? WEIR_TCP_ATO_MIN_MS : tcp->ato_ms;
+
+	if (ms > WEIR_TCP_ATO_MAX_MS)
+		ms = WEIR_TCP_ATO_MAX_MS;
+	if (!weir__timer_is_set(&tcp->ack_timer))
+		weir__netstack_timer_set(tcp->net, &tcp->ack_timer,
+					 tcp->net->now_ns + ms * WEIR_NETSTACK_MSEC);
+}
+
+static void ack_fired(struct weir__netstack *net, struct weir__netstack_timer *timer)
+{
+	struct weir__tcp *tcp = WEIR_STACK_CONTAINER(timer, struct weir__tcp, ack_timer);
+
+	if (!tcp->ack_pending)
+		return;
+	/* The answer that the ACK waited for did not come. */
+	tcp->pingpong = false;
+	tcp->ato_ms = WEIR_TCP_ATO_MIN_MS;
+	net->count.tcp_delayed_acks++;
+	weir__tcp_send_ack(tcp);
+}
+
+void weir__tcp_timers_init(struct weir__tcp *tcp)
+{
+	tcp->timer.fire = fired;
+	tcp->ack_timer.fire = ack_fired;
+}
