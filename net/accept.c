@@ -43,7 +43,7 @@ static int leave(struct weir_accept_future *self, int rc)
 		*self->ret_conn = self->conn;
 	}
 	if (listener)
-		weir__listener_drop(listener);
+		weir__listener_unref(listener);
 	return rc;
 }
 
@@ -58,7 +58,7 @@ static int begin(struct weir_accept_future *self, const struct weir_cx *cx)
 		self->listener = NULL;
 		return leave(self, -ECANCELED);
 	}
-	weir__listener_hold(listener);
+	weir__listener_ref(listener);
 	return 0;
 }
 

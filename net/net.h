@@ -20,7 +20,7 @@ struct weir_tcp {
 /* A listener, or one of its shards. */
 struct weir_listener {
 	struct weir_handle handle;
-	uint32_t holds;			/* references: the owner, and each running accept; atomic */
+	uint32_t refs;			/* references: the owner, and each running accept; atomic */
 	uint32_t gate;			/* accepts that are starting, and a closed bit; atomic */
 	uint16_t worker;		/* the worker that opened it; its backend accepts for it */
 	uint16_t shards_len;		/* 1: only itself */
@@ -91,8 +91,8 @@ int weir__listener_new(const struct weir_handle_spec *spec, const struct weir_li
 /*
  * Take or drop a reference. It keeps the memory of the listener and its shards after a close. [any]
  */
-void weir__listener_hold(struct weir_listener *listener);
-void weir__listener_drop(struct weir_listener *listener);
+void weir__listener_ref(struct weir_listener *listener);
+void weir__listener_unref(struct weir_listener *listener);
 /* Close this socket, and no other shard. */
 void weir__listener_close_one(struct weir_listener *listener);
 /*

@@ -51,7 +51,7 @@ static void unref(struct serving *s)
 	if (weir__fetch_sub(&s->refs, 1u, WEIR_ACQ_REL) != 1)
 		return;
 	weir_notify_fini(&s->arrived);
-	weir__listener_drop(s->listener);
+	weir__listener_unref(s->listener);
 	free(s);
 }
 
@@ -247,7 +247,7 @@ static int serving_new(struct weir_listener *listener, const struct weir_serve_c
 	if (!s)
 		return -ENOMEM;
 	s->cfg = *cfg;
-	weir__listener_hold(listener);
+	weir__listener_ref(listener);
 	s->listener = listener;
 	s->receiver.received = received;
 	s->in_transit = s->refs = 1;

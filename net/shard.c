@@ -13,25 +13,25 @@
 #include "net/net.h"
 #include "weir/rt.h"
 
-void weir__listener_hold(struct weir_listener *listener)
+void weir__listener_ref(struct weir_listener *listener)
 {
-	weir__fetch_add(&listener->holds, 1u, WEIR_RELAXED);
+	weir__fetch_add(&listener->refs, 1u, WEIR_RELAXED);
 }
 
 /* Pairs with itself: the last holder sees what the others did. */
-void weir__listener_drop(struct weir_listener *listener)
+void weir__listener_unref(struct weir_listener *listener)
 {
-	if (weir__fetch_sub(&listener->holds, 1u, WEIR_ACQ_REL) != 1)
+	if (weir__fetch_sub(&listener->refs, 1u, WEIR_ACQ_REL) != 1)
 		return;
 	for (unsigned i = 1; i < listener->shards_len; i++)
-		weir__listener_drop(listener->shards[i]);
+		weir__listener_unref(listener->shards[i]);
 	free(listener->shards);
 	free(listener);
 }
 
 static void listener_released(struct weir_handle *handle)
 {
-	weir__listener_drop(WEIR_CONTAINER_OF(handle, struct weir_listener, handle));
+	weir__listener_unref(WEIR_CONTAINER_OF(handle, struct weir_listener, handle));
 }
 
 /*
@@ -89,7 +89,7 @@ int weir__listener_new(const struct weir_handle_spec *spec, const struct weir_li
 
 	if (!self)
 		return -ENOMEM;
-	self->holds = 1;
+	self->refs = 1;
 	self->shards_len = 1;
 	rc = weir__handle_attach(&self->handle, spec);
 	if (rc < 0) {

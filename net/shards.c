@@ -210,7 +210,7 @@ int weir__shards_open(const struct weir_handle_spec *spec, const struct weir_lis
 		return rc;
 	}
 	for (unsigned i = 1; i < count; i++)
-		weir__listener_hold(all[i]);
+		weir__listener_ref(all[i]);
 	all[0]->shards = all;
 	all[0]->shards_len = (uint16_t)count;
 	all[0]->shards_by = (uint8_t)cfg->shards;

@@ -84,7 +84,7 @@ static bool arm(struct uring *u, struct weir_handle *h)
 		io_uring_prep_accept(sqe, h->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	uring_tag(sqe, h, TAG_ACCEPT);
 	state_of(h)->flags |= ARMED;
-	weir__uring_handle_hold(u, h);
+	weir__uring_handle_ref(u, h);
 	return true;
 }
 
@@ -180,7 +180,7 @@ void weir__uring_accept_done(struct uring *u, struct weir_handle *h, const struc
 			refuse(res);
 		if (over) {
 			weir__uring_unlist_closing(u, h);
-			weir__uring_handle_drop(u, h);
+			weir__uring_handle_unref(u, h);
 		}
 		return;
 	}
@@ -196,5 +196,5 @@ void weir__uring_accept_done(struct uring *u, struct weir_handle *h, const struc
 	if (s->fds->len > QUEUE_MAX)
 		stop(u, h);
 	if (over)
-		weir__uring_handle_drop(u, h);
+		weir__uring_handle_unref(u, h);
 }

@@ -127,7 +127,7 @@ void weir__uring_detach(struct weir_backend *be, struct weir_handle *h)
 	if (refs > armed && h->kind != WEIR_HANDLE_FOREIGN)
 		end_ops(u, h);
 	listens = h->kind == WEIR_HANDLE_LISTENER;
-	weir__uring_handle_drop(u, h);
+	weir__uring_handle_unref(u, h);
 	if (armed && listens)
 		end_listening(u, h);
 }

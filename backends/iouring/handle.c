@@ -67,7 +67,7 @@ static void close_handle(struct uring *u, struct weir_handle *h)
 	weir_backend_detached(h);
 }
 
-void weir__uring_handle_hold(struct uring *u, struct weir_handle *h)
+void weir__uring_handle_ref(struct uring *u, struct weir_handle *h)
 {
 	struct uring_handle *s = state_of(h);
 
@@ -77,7 +77,7 @@ void weir__uring_handle_hold(struct uring *u, struct weir_handle *h)
 		weir__fetch_add(&s->refs, 1u, WEIR_RELAXED);
 }
 
-void weir__uring_handle_drop(struct uring *u, struct weir_handle *h)
+void weir__uring_handle_unref(struct uring *u, struct weir_handle *h)
 {
 	struct uring_handle *s = state_of(h);
 	uint32_t left;
@@ -99,7 +99,7 @@ void weir__uring_finish(struct uring *u, struct weir_op *op, int res)
 	struct weir_handle *h = op->handle;
 
 	weir_backend_complete(op, uring_result(h, res));
-	weir__uring_handle_drop(u, h);
+	weir__uring_handle_unref(u, h);
 }
 
 bool weir__uring_handle_adopt(struct uring *u, struct weir_handle *h)

@@ -154,8 +154,8 @@ static inline bool uring_is_closing(const struct uring_handle *s)
 void weir__uring_handle_make(struct uring *u, struct weir_handle *h, int fd,
 			     enum weir_handle_kind kind);
 /* Add or drop a reference for a request in the kernel. The handle may be gone after a drop. */
-void weir__uring_handle_hold(struct uring *u, struct weir_handle *h);
-void weir__uring_handle_drop(struct uring *u, struct weir_handle *h);
+void weir__uring_handle_ref(struct uring *u, struct weir_handle *h);
+void weir__uring_handle_unref(struct uring *u, struct weir_handle *h);
 /* Make this instance the handle's home, if it has no request in flight. True: done, and held. */
 bool weir__uring_handle_adopt(struct uring *u, struct weir_handle *h);
 /* Put a detached handle on .closing; remove it: its multishot request is over. */

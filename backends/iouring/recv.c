@@ -263,7 +263,7 @@ static void release_waiters(struct uring *u, struct weir_handle *h)
 
 	while ((op = weir__uring_first_waiter(s)) != NULL) {
 		weir__uring_remove_waiter(s, op);
-		weir__uring_handle_hold(u, h);
+		weir__uring_handle_ref(u, h);
 		queue_single(u, op);
 	}
 }
@@ -348,7 +348,7 @@ static void submit_here(struct uring *u, struct weir_op *op)
 		submit_homed(u, op);
 		return;
 	}
-	weir__uring_handle_hold(u, h);
+	weir__uring_handle_ref(u, h);
 	if (op->code == WEIR_OP_RECV_LEASE && s->small_reads >= SMALL_READS &&
 	    u->options.multishot_recv && !op->u.lease.max && arm(u, h)) {
 		weir__uring_append_waiter(s, op);
@@ -369,7 +369,7 @@ void weir__uring_submit_recv(struct uring *u, struct weir_op *op)
 		submit_here(u, op);
 	} else {
 		if (!weir__uring_handle_adopt(u, h))
-			weir__uring_handle_hold(u, h);
+			weir__uring_handle_ref(u, h);
 		queue_single(u, op);
 	}
 }
@@ -453,10 +453,10 @@ static void multishot_over(struct uring *u, struct weir_handle *h, int res)
 		rearm = false;
 	}
 	if (rearm) {
-		weir__uring_handle_hold(u, h);
+		weir__uring_handle_ref(u, h);
 		if (arm(u, h))
 			return;
-		weir__uring_handle_drop(u, h);
+		weir__uring_handle_unref(u, h);
 	}
 	if (!(s->flags & ENDED))
 		release_waiters(u, h);
@@ -524,7 +524,7 @@ void weir__uring_multishot_done(struct uring *u, struct weir_handle *h,
 	if (uring_is_closing(s)) {
 		if (!(cqe->flags & IORING_CQE_F_MORE)) {
 			weir__uring_unlist_closing(u, h);
-			weir__uring_handle_drop(u, h);
+			weir__uring_handle_unref(u, h);
 		}
 		return;
 	}
@@ -532,7 +532,7 @@ void weir__uring_multishot_done(struct uring *u, struct weir_handle *h,
 	if (!(cqe->flags & IORING_CQE_F_MORE)) {
 		multishot_over(u, h, cqe->res);
 		set_homed(u, h);
-		weir__uring_handle_drop(u, h);
+		weir__uring_handle_unref(u, h);
 		return;
 	}
 	if (s->queued > QUEUE_MAX)

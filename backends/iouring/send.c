@@ -280,6 +280,6 @@ void weir__uring_submit_send(struct uring *u, struct weir_op *op)
 			return;
 		}
 	}
-	weir__uring_handle_hold(u, op->handle);
+	weir__uring_handle_ref(u, op->handle);
 	weir__uring_queue_transfer(u, op);
 }

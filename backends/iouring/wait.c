@@ -21,7 +21,7 @@ static void queue_connect(struct uring *u, struct weir_op *op)
 
 void weir__uring_submit_connect(struct uring *u, struct weir_op *op)
 {
-	weir__uring_handle_hold(u, op->handle);
+	weir__uring_handle_ref(u, op->handle);
 	queue_connect(u, op);
 }
 
@@ -59,7 +59,7 @@ static void finish_connect(struct uring *u, struct weir_op *op, int res)
 	if (res != -EAGAIN || uring_is_closing(state_of(h)))
 		res = uring_result(h, res);
 	weir_backend_complete(op, res);
-	weir__uring_handle_drop(u, h);
+	weir__uring_handle_unref(u, h);
 }
 
 static void resume_connect(struct uring *u, struct weir_op *op)
@@ -132,7 +132,7 @@ void weir__uring_submit_poll(struct uring *u, struct weir_op *op)
 {
 	struct uring_handle *s = state_of(op->handle);
 
-	weir__uring_handle_hold(u, op->handle);
+	weir__uring_handle_ref(u, op->handle);
 	if (is_listed(op))
 		weir__uring_append_waiter(s, op);
 	queue_poll(u, op);
