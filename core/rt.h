@@ -76,10 +76,10 @@ static inline bool weir__rt_is_inherited(const struct weir_rt *rt)
 	return rt->fork_generation != weir__fork_generation;
 }
 
-/* Drops one hold; see core/outside.h. [any] */
-static inline void weir__rt_unhold(struct weir_rt *rt)
+/* Drops one reference; see core/outside.h. [any] */
+static inline void weir__rt_unref(struct weir_rt *rt)
 {
-	if (weir__outside_unhold(&rt->outside))
+	if (weir__outside_unref(&rt->outside))
 		rt->sched->release(rt);
 }
 

@@ -373,7 +373,7 @@ static void runtime_release(struct runtime *rt)
 	free(rt->threads);
 	free(rt->started);
 	weir_plan_free(rt->base.plan);
-	weir__rt_unhold(&rt->base);
+	weir__rt_unref(&rt->base);
 }
 
 int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
