@@ -24,6 +24,8 @@ struct weir__sched_ops {
 	void (*schedule)(struct weir_task *task);
 	/* Put a link into a worker's inbox and wake that worker; see core/mailbox.h. [any] */
 	void (*post)(struct weir_rt *rt, unsigned worker, struct weir__link *tagged);
+	/* Make a worker turn its drivers soon. [any] */
+	void (*notify)(struct weir_rt *rt, unsigned worker);
 	/* Queue a blocking job. 0; -EAGAIN when the queue is full; -ESHUTDOWN. [any] */
 	int (*blocking_push)(struct weir_rt *rt, struct weir_blocking_future *job);
 	/* Unlink a job that has not started; false if it has. [any] */
