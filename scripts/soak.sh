@@ -28,6 +28,7 @@ tools_bench_load an_open_loop_sees_a_stall_in_all_it_delays a_closed_loop_hardly
 topo_hwloc a_damaged_file_is_refused_or_read
 weir_bench test_a_against_a
 weir_drain_epoll test_limit_pauses_accepting
+weir_outlets_epoll test_full_file
 '
 
 say() {
