@@ -164,7 +164,7 @@ int weir_addr_parse(const char *text, struct weir_addr *ret_addr)
 
 /*
  * The C library's resolver also reads "1.2", "10" and "0x7f.1" as IPv4 addresses. Such a text is
- * more likely a mistyped address, so a name that ends in a number is refused.
+ * more likely a mistyped address, so a name whose last label is a number is refused.
  */
 static bool ends_in_number(const char *host)
 {

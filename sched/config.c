@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * config.c: the configuration of a runtime: fills in the defaults, and says which
- * value is out of range. runtime.c applies it to the machine.
+ * value is out of range. runtime.c applies it to the machine. The text that
+ * weir_rt_why returns is kept here, too.
  */
 #include <errno.h>
 #include <signal.h>

@@ -93,8 +93,9 @@ static inline enum rt_phase runtime_phase(struct runtime *rt)
 	return (enum rt_phase)weir__load(&rt->phase, WEIR_ACQUIRE);
 }
 
-/* In config.c: fills in the defaults and checks them; and stores the sentence of weir_rt_why. */
+/* Fills in the defaults and checks them. In config.c, as the next two. */
 int weir__runtime_check_config(struct weir_rt_config *c);
+/* Stores the sentence that weir_rt_why returns on this thread, and returns rc. */
 int WEIR_PRINTF(2, 3) weir__runtime_refuse(int rc, const char *fmt, ...);
 void weir__runtime_forget_why(void);
 /* In config.c: adds a line for weir_rt_note. [setup] */

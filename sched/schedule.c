@@ -4,7 +4,9 @@
  *
  *	woken or spawned by			goes to
  *	a task on a worker of the runtime	that worker's LIFO slot
- *	a driver of a worker, or its own yield	that worker's queue, in order
+ *	a driver of a worker			that worker's queue, in order
+ *	its own yield				its worker's deferred list (core/task/run.h), then
+ *						that worker's queue (worker.c)
  *	any other thread			the inject queue of a group; one sleeper is woken
  *	(a pinned task)				its own worker's queue, always
  */

@@ -13,6 +13,8 @@
  *	own		in the same order, tasks that nobody may steal: pinned tasks, or all
  *			tasks if nobody steals (a domain of one worker, steal off)
  *	inject		the queue of the worker's group: what other threads made ready
+ *	deferred	tasks that yielded. They move behind the others in ring or own: after
+ *			a poll of the drivers, or when all queues above are empty
  *
  * A worker that finds none of these steals: sched/steal.h. That includes the
  * inject queues of other groups. A busy worker takes from those only what is

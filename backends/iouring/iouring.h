@@ -88,7 +88,7 @@ enum uring_tag {
 enum uring_handle_flag {
 	ARMED = 1u << 0,		/* a multishot receive or an accept is in the kernel */
 	STOPPING = 1u << 1,		/* … and is being cancelled */
-	ENDED = 1u << 2,		/* .end is to be reported, after the queued buffers */
+	ENDED = 1u << 2,		/* the read after the queued buffers returns .end */
 	ADOPTED = 1u << 3,		/* a listener that other processes may have too */
 };
 #define CLOSING (1u << 31)

@@ -67,8 +67,8 @@ WEIR_API int weir_blocking_run_until(int (*fn)(void *), void *arg, uint64_t dead
 
 /**
  * Run fn(arg) on the pool of rt (NULL: the current runtime), and do not wait for it. A job that has
- * not started when the runtime shuts down is never run. With _or_drop, the shutting-down thread
- * calls drop(arg) then; and drop(arg) is called before the call returns an error. So either fn
+ * not started when the runtime shuts down is never run. The form with _or_drop calls drop(arg) if
+ * fn will not run: before it returns an error, or later on the thread that shuts down. So either fn
  * or drop is called with arg, once.
  *
  * Thread:   [any]

@@ -46,9 +46,9 @@ struct weir__worker;
 
 /* How a waker works. For programs that wake something other than a weir task. */
 struct weir_waker_ops {
-	void (*ref)(void *data);	/* one more reference; called by weir_waker_ref only */
+	void (*ref)(void *data);	/* take a reference; called by weir_waker_ref only */
 	void (*wake)(void *data);	/* wake; the reference stays. [any] */
-	void (*unref)(void *data);	/* one reference less */
+	void (*unref)(void *data);	/* drop a reference */
 };
 
 /* Two words: what to do, and to whom. */

@@ -126,7 +126,7 @@ struct bench_record {
 	int first_error;
 	struct weir_histogram latency;	/* from the scheduled start, if that is during it */
 	struct weir_histogram service;	/* the same from the actual start */
-	struct weir_histogram lag;	/* between the two, if no answer was outstanding */
+	struct weir_histogram lag;	/* between the two starts, if no answer was outstanding */
 	struct weir_histogram slices[BENCH_SLICES]; /* latency, by scheduled start */
 };
 

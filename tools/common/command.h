@@ -3,9 +3,10 @@
  * command.h: what the subcommands of `weir` share: their declaration and the exit
  * codes.
  *
- * A subcommand is one line in the table of weir.c. It parses its own options
- * (options.h), reports an error in one line on stderr that begins with its name,
- * and returns an exit code.
+ * A subcommand is a folder beside this one and two functions that are declared
+ * here, a line in the table of weir.c, its sources in tools/meson.build, and a man
+ * page. It parses its own options (options.h), reports an error in one line on
+ * stderr that begins with its name, and returns an exit code.
  */
 #ifndef TOOLS_COMMON_COMMAND_H
 #define TOOLS_COMMON_COMMAND_H

@@ -60,7 +60,7 @@ struct picture {
 	struct weir_cpuset spare;	/* usable CPUs without a worker */
 	struct weir_cpuset marked;	/* CPUs with a worker here, but not in the other picture */
 	const char *mark;		/* the legend's text for them */
-	char letters[WEIR_CPU_OUT_LEN];	/* the letter of each reason that occurs */
+	char letters[WEIR_CPU_OUT_LEN];	/* by reason why CPUs are left out; 0: none is */
 };
 
 static const char *group_css(unsigned group, char *buf, size_t len)
