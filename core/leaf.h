@@ -31,10 +31,9 @@
  * If the caller is not a worker of the task's runtime, the first step counts the
  * wake, because nothing else keeps that runtime alive until the wake is over
  * (core/outside.h). A waker that is not a task's is copied with a reference.
- * Copy the waker while
- * the leaf is known to be pending: under the primitive's lock, or before the
- * store that publishes the result. Nothing may wait between the copy and the
- * fire.
+ * Copy the waker while the leaf is known to be pending: under the primitive's
+ * lock, or before the store that publishes the result. Nothing may wait between
+ * the copy and the fire.
  */
 #ifndef WEIR_CORE_LEAF_H
 #define WEIR_CORE_LEAF_H

@@ -11,7 +11,8 @@
  *
  *	object	word	request				who serves it
  *	task	state	NOTIFIED, and it is pinned	the worker that it is pinned to
- *	op	asked	QUEUED: submit, or cancel	its handle's home; the worker it is in flight on
+ *	op	asked	QUEUED: submit it		its handle's home
+ *	op	asked	QUEUED: cancel it		the worker it is in flight on
  *	handle	mail	ops to submit, then CLOSE	its home
  *	handle	mail	a receiver			the worker that it was given to
  *
@@ -43,8 +44,8 @@
  *	asked		start, not at home	cancel		the link arrives
  *	0		QUEUED, in the handle	CANCEL, QUEUED	-
  *	QUEUED		-			QUEUED + CANCEL	0, submitted
- *	QUEUED + CANCEL	-			-		submitted, if it was not; cancelled, if
- *								it has no result then; CANCEL
+ *	QUEUED + CANCEL	-			-		CANCEL, submitted if it was not, and
+ *								cancelled if it has no result then
  *
  * Two kinds of instances are called directly, without mail: backends with a lock
  * of their own (WEIR_CAP_POLL_ANY), and the calling worker's own instance when

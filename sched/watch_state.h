@@ -9,8 +9,9 @@
  *
  *	to sleep	awake = 0	| fence |	claim: nobody watches?	(no: no limit)
  *	go deep		deep = 1	| fence |	read who is awake	(somebody: a limit)
- *	the watcher, awake	watcher = 0, then as all
- *	awake		awake = 1	| fence |	read deep		(set: wake the watcher)
+ *	the watcher, awake	watcher = 0, then as below
+ *	awake		awake = 1	| fence |	read deep		(set: wake the
+ *										watcher)
  *							read watcher, if there is work
  *							(nobody: wake any that sleeps)
  *

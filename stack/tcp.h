@@ -89,8 +89,7 @@ struct weir__tcp_settings {
  * Connections begin with the settings given (NULL: defaults).
  *
  * Returns: 0; -EADDRINUSE; -EADDRNOTAVAIL if the address is not the instance's; -EINVAL for port 0
- * or
- *          backlog 0; -ENOMEM.
+ *          or backlog 0; -ENOMEM.
  */
 int weir__tcp_listen(struct weir__netstack *net, const struct weir__endpoint *local,
 		     unsigned backlog, const struct weir__tcp_settings *settings,
@@ -106,9 +105,8 @@ int weir__tcp_accept(struct weir__tcp_listener *listener, struct weir__netstack_
  * chosen, the port at random (RFC 6056).
  *
  * Returns: 0; -ENETUNREACH; -EADDRNOTAVAIL if the address is not the instance's, or no port is
- * free;
- *          -EADDRINUSE if there is such a connection; -EINVAL if the peer is no host, or port 0;
- *          -ENOBUFS if there are as many connections as the config allows; -ENOMEM.
+ *          free; -EADDRINUSE if there is such a connection; -EINVAL if the peer is no host, or
+ *          port 0; -ENOBUFS if there are as many connections as the config allows; -ENOMEM.
  */
 int weir__tcp_connect(struct weir__netstack *net, const struct weir__endpoint *local,
 		      const struct weir__endpoint *peer, const struct weir__tcp_settings *settings,
