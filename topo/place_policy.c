@@ -176,8 +176,7 @@ static void say_unknown_speeds(struct place *p, const struct cluster *clusters, 
 	if (unknown && p->topo->kinds > 1)
 		weir__place_say(p,
 				"there are %u kinds of core, but not all speeds are known: cores "
-				"of unknown "
-				"speed are kept",
+				"of unknown speed are kept",
 				p->topo->kinds);
 }
 

@@ -197,8 +197,7 @@ static int place_as_told(struct bench *b, const cpu_set_t *allowed)
 	if (place->pinned && CPU_COUNT(&all) == 0)
 		return 0;
 	bench_say("--pin '%s': expected SERVER:CLIENT, such as 0:1 or 0,1:2-3, of the CPUs that "
-		  "this process "
-		  "may use, or off",
+		  "this process may use, or off",
 		  pin);
 	return EXIT_USAGE;
 }
@@ -425,8 +424,7 @@ static int choose_workload(struct bench *b, const char *name)
 	}
 	if (name)
 		bench_say("unknown workload '%.100s'; expected echo, pingpong, stream, connect, "
-			  "timer, spawn or "
-			  "proxy",
+			  "timer, spawn or proxy",
 			  name);
 	else
 		bench_say("expected a workload: echo, pingpong, stream, connect, timer, spawn or "

@@ -123,7 +123,8 @@ static int read_format(struct bench_reader *r, const json_t *weir)
 	if (!json_is_integer(format))
 		return bench_refuse_type(r, "context.weir", "format", "the number 1", format);
 	if (json_integer_value(format) != 1)
-		return bench_refuse(r, "context.weir.format: %lld, and this weir reads 1",
+		return bench_refuse(r,
+				    "context.weir.format: %lld, but this weir reads only format 1",
 				    (long long)json_integer_value(format));
 	if (!json_is_string(json_object_get(weir, "workload")))
 		return bench_refuse_type(r, "context.weir", "workload", "a string",

@@ -162,9 +162,8 @@ void report_micro(FILE *out, const struct report_view *view)
 	fputs("<section><h2>Google Benchmark</h2>\n", out);
 	legend(out, view);
 	fputs("<figure class=\"chart wide\"><figcaption>time per operation, or per iteration where "
-	      "a "
-	      "benchmark does not count operations <small>median and 95 % interval; logarithmic"
-	      "</small></figcaption>\n",
+	      "a benchmark does not count operations <small>median and 95 % interval; "
+	      "logarithmic</small></figcaption>\n",
 	      out);
 	while (e.high > 0 && next < view->group_count)
 		next = picture(out, view, &e, next);

@@ -117,8 +117,7 @@ static void check_mitigations(struct doctor *doctor)
 	if (files)
 		doctor_add(doctor, DOCTOR_INFO, "kernel.mitigations",
 			   "%u of %u CPU faults mitigated in software, %u open: mitigations make "
-			   "system "
-			   "calls slower",
+			   "system calls slower",
 			   active, files, open);
 }
 

@@ -96,8 +96,7 @@ static void check_memlock(struct doctor *doctor)
 	}
 	doctor_add(doctor, DOCTOR_WARN, "limits.memlock",
 		   "%s KiB for the io_uring rings and registered memory of all processes of this "
-		   "user; "
-		   "%u workers need %llu",
+		   "user; %u workers need %llu",
 		   kib, doctor_workers(doctor), (unsigned long long)good / 1024);
 	doctor_fix(doctor, "prlimit --pid $$ --memlock=unlimited");
 	doctor_advise(doctor, "for a service: LimitMEMLOCK=infinity");

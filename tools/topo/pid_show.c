@@ -43,7 +43,8 @@ static void print_memory(const struct topo_process *process, FILE *out)
 		quantity_format(QUANTITY_BYTES, (double)memory->bytes, 3, all, sizeof(all));
 		quantity_format(QUANTITY_BYTES, (double)memory->file_bytes, 3, files,
 				sizeof(files));
-		text_entry(out, "memory", "node %u: %s, including %s of files", i, all, files);
+		text_entry(out, "memory", "node %u: %s, of which %s are mapped files", i, all,
+			   files);
 	}
 }
 
