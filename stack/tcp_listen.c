@@ -15,6 +15,8 @@ static uint32_t initial_window(const struct weir__tcp_listener *listener)
 
 	if (limit == 0)
 		limit = WEIR_TCP_BUFFER_START;
+	if (limit > listener->net->cfg.tcp_receive_bytes)
+		limit = listener->net->cfg.tcp_receive_bytes;
 	return limit / 2 < 65535 ? limit / 2 : 65535;
 }
 
