@@ -46,9 +46,10 @@ static uint32_t next_window(const struct weir__tcp *tcp)
 {
 	uint32_t unit = 1u << tcp->rcv_wscale, most = 65535u << tcp->rcv_wscale;
 	uint32_t current = (current_window(tcp) + unit - 1) & ~(unit - 1);
-	uint32_t space = free_space(tcp) & ~(unit - 1), step;
+	uint32_t space = free_space(tcp) & ~(unit - 1);
+	uint32_t half = (uint32_t)((uint64_t)tcp->rcv_limit * tcp->rcv_ratio / 512);
+	uint32_t step = tcp->rcv_mss < half ? tcp->rcv_mss : half;
 
-	step = tcp->rcv_mss < tcp->rcv_limit / 2 ? tcp->rcv_mss : tcp->rcv_limit / 2;
 	if (space > most)
 		space = most;
 	return space < current + step ? current : space;
@@ -534,9 +535,14 @@ static void fit(struct weir__tcp *tcp, struct weir__frame *frame)
 	}
 }
 
+/*
+ * As in Linux, one segment is taken even without room in the instance, if the owner has read all
+ * before: two instances that are full of what each sends to the other would stand still.
+ */
 static void in_order(struct weir__tcp *tcp, struct weir__frame *frame)
 {
-	if (!weir__netstack_has_room(tcp->net, 0) && frame->total > 0) {
+	if (tcp->received.first != NULL && !weir__netstack_has_room(tcp->net, 0) &&
+	    frame->total > 0) {
 		tcp->net->count.tcp_receive_drops++;
 		weir__frame_free(&tcp->net->frames, frame);
 		ack_at_once(tcp);
