@@ -164,12 +164,18 @@ int weir__tcp_send_copy(struct weir__tcp *tcp, const void *bytes, uint32_t len, 
 
 uint32_t weir__tcp_writable(const struct weir__tcp *tcp)
 {
+	uint32_t room;
+
 	if (tcp->snd_charged >= tcp->snd_limit || tcp->fin_wanted ||
 	    (tcp->state != WEIR_TCP_ESTABLISHED && tcp->state != WEIR_TCP_CLOSE_WAIT))
 		return 0;
-	if (!weir__netstack_has_room(tcp->net, 1))
+	room = tcp->snd_limit - tcp->snd_charged;
+	if (weir__netstack_has_room(tcp->net, 1))
+		return room;
+	/* As Linux's tcp_wmem[0]: if nothing is queued here, no ACK would tell when there is room. */
+	if (tcp->snd_charged > 0)
 		return 0;
-	return tcp->snd_limit - tcp->snd_charged;
+	return room < WEIR_TCP_SEND_LEAST ? room : WEIR_TCP_SEND_LEAST;
 }
 
 /* ---- receiving ------------------------------------------------------------------------------ */
