@@ -108,14 +108,17 @@ static int send_segment(struct weir__tcp *tcp, struct weir__frame *header,
 			struct weir__frame *payload, uint32_t seq, uint8_t flags)
 {
 	struct weir__tcp_block blocks[4];
-	unsigned count = weir__tcp_sack_blocks(tcp, blocks), fit;
+	unsigned count = weir__tcp_sack_blocks(tcp, blocks), fit, beside;
 	uint32_t options, len = payload == NULL ? 0 : payload->total;
 	unsigned char *at;
 
 	options = weir__tcp_options_bytes(tcp, 0);
 	fit = (WEIR_TCP_OPTIONS_MAX - options - 4) / 8;
-	if (len > 0)
-		fit = tcp->mss < options + len + 12 ? 0 : (tcp->mss - options - len - 4) / 8;
+	if (len > 0) {
+		beside = tcp->mss < options + len + 12 ? 0 : (tcp->mss - options - len - 4) / 8;
+		if (beside < fit)
+			fit = beside;
+	}
 	if (count > fit)
 		count = fit;
 	options = weir__tcp_options_bytes(tcp, count);
@@ -319,6 +322,11 @@ static struct weir__frame *shape_next(struct weir__tcp *tcp)
 	}
 	if ((uint32_t)room < limit)
 		limit = (uint32_t)room;
+	/* FIN needs a number in the window, too. */
+	if (frame->total == (uint32_t)room && weir__tcp_sent(frame)->flags & WEIR_TCP_SENT_FIN)
+		limit = (uint32_t)room - 1;
+	if (limit == 0)
+		return NULL;
 	if (frame->total > limit) {
 		if (limit < payload && limit < tcp->snd_max_wnd / 2 && !tcp->send_short)
 			return NULL;
