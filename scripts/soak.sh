@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # soak.sh BUILD: runs the tests that take too long for CI, for hours, in a build folder with tests:
-#  - long sweeps over the simulated backend, and the cases that need "slow";
+#  - long sweeps over the simulated backend and the simulated wire, and the cases that need "slow";
 #  - under a load on every CPU (stress-ng), the whole suite ten times, and each test that has failed
 #    at random before 300 times: of the programs that take long only the cases that have failed.
 # It stops at the first step that fails.
@@ -48,6 +48,7 @@ repeat() {
 say 'sweeps'
 "$build/tests/sim/sweep" 0 4000
 "$build/tests/sim/sweep" --multi 0 400
+"$build/tests/stack/stack_sweep" 0 100000
 WEIR_TEST_SLOW=1 repeat 1 slow --suite unit
 
 if command -v stress-ng >/dev/null 2>&1; then

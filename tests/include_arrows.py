@@ -64,6 +64,7 @@ ARROWS = [
     # A unit test, <folder>_<file>.c, may include from its folder and whatever that folder may.
     ("tests/unit/*", ["weir/*", "tests/*", "{tested}"]),
     ("tests/model/*", ["weir/*", "tests/*", "core/*", "sched/*", "sync/*"]),
+    ("tests/stack/*", ["tests/*", "stack/*"]),
     ("tests/fuzz/*", ["weir/*", "tests/*", "tools/*", "core/*"]),
     # These read where memory pages lie, of internal objects too.
     ("tests/numa/*", ["weir/*", "tests/*", "core/*", "sched/*"]),

@@ -1,0 +1,595 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wire.c: see wire.h. A frame that is transmitted is copied into flat bytes at once and its blocks
+ * are freed, so that nothing of one instance is kept by the other. A frame that arrives is made anew
+ * of the receiver's memory, sometimes in several pieces.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "stack/checksum.h"
+#include "stack/ethernet.h"
+#include "stack/tcp_state.h"
+#include "tests/stack/wire.h"
+
+#define BLOCK_BYTES 1920u
+#define FRAME_MAX (65536u + WEIR_ETHERNET_HEADER_BYTES)
+#define TURNS_AT_ONCE 10000u	/* without time moving: time stands still */
+
+/* A frame under way. */
+struct wire_flight {
+	uint64_t at_ns, number;
+	unsigned from;
+	uint32_t len;
+	bool corrupted;
+	unsigned char *bytes;
+};
+
+struct wire_block {
+	struct weir__block block;
+	struct wire_side *side;
+	unsigned char bytes[];
+};
+
+static const unsigned char macs[2][6] = { { 2, 0, 0, 0, 0, 1 }, { 2, 0, 0, 0, 0, 2 } };
+
+void wire_complain(struct wire *wire, const char *format, ...)
+{
+	va_list args;
+
+	if (wire->why[0] != '\0')
+		return;
+	va_start(args, format);
+	vsnprintf(wire->why, sizeof(wire->why), format, args);
+	va_end(args);
+}
+
+/* ---- random numbers ------------------------------------------------------------------------- */
+
+/* splitmix64 (Steele, Lea, Flood 2014). */
+static uint64_t next_random(uint64_t *random)
+{
+	uint64_t z = *random += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+uint64_t wire_draw(uint64_t *random, uint64_t below)
+{
+	return below == 0 ? 0 : (next_random(random) >> 16) % below;
+}
+
+bool wire_chance(uint64_t *random, uint32_t ppm)
+{
+	return ppm != 0 && wire_draw(random, WIRE_PPM) < ppm;
+}
+
+/* ---- the owner ------------------------------------------------------------------------------ */
+
+static struct wire_side *side_of(struct weir__netstack_owner *owner)
+{
+	return WEIR_STACK_CONTAINER(owner, struct wire_side, owner);
+}
+
+static unsigned number_of(const struct wire_side *side)
+{
+	return (unsigned)(side - side->wire->side);
+}
+
+static void *must(void *memory)
+{
+	if (memory == NULL) {
+		fprintf(stderr, "wire: no memory\n");
+		exit(2);
+	}
+	return memory;
+}
+
+static void *owner_alloc(struct weir__netstack_owner *owner, size_t bytes)
+{
+	struct wire_side *side = side_of(owner);
+
+	if (wire_chance(&side->random, side->refuse_ppm))
+		return NULL;
+	side->allocations++;
+	return must(malloc(bytes));
+}
+
+static void owner_free(struct weir__netstack_owner *owner, void *memory, size_t bytes)
+{
+	(void)bytes;
+	side_of(owner)->allocations--;
+	free(memory);
+}
+
+static void block_release(struct weir__block *block)
+{
+	struct wire_block *mine = WEIR_STACK_CONTAINER(block, struct wire_block, block);
+
+	mine->side->blocks--;
+	free(mine);
+}
+
+static struct weir__frame *block_new(struct wire_side *side)
+{
+	struct wire_block *mine = must(malloc(sizeof(*mine) + BLOCK_BYTES));
+
+	mine->side = side;
+	side->blocks++;
+	return weir__block_init(&mine->block, mine->bytes, BLOCK_BYTES,
+				sizeof(*mine) + BLOCK_BYTES, block_release);
+}
+
+static struct weir__frame *owner_block_alloc(struct weir__netstack_owner *owner, uint32_t bytes)
+{
+	struct wire_side *side = side_of(owner);
+
+	if (bytes > BLOCK_BYTES)
+		wire_complain(side->wire, "a block of %u bytes was asked for", bytes);
+	if (bytes > BLOCK_BYTES || wire_chance(&side->random, side->refuse_ppm))
+		return NULL;
+	return block_new(side);
+}
+
+static void owner_random(struct weir__netstack_owner *owner, void *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		((unsigned char *)bytes)[i] =
+			(unsigned char)next_random(&side_of(owner)->random);
+}
+
+/* ---- frames under way: a heap --------------------------------------------------------------- */
+
+static bool sooner(const struct wire_flight *a, const struct wire_flight *b)
+{
+	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->number < b->number;
+}
+
+static void flight_push(struct wire *wire, struct wire_flight flight)
+{
+	size_t at = wire->flight_count++;
+
+	if (wire->flight_count > wire->flight_room) {
+		wire->flight_room = wire->flight_room * 2 + 64;
+		wire->flights = must(realloc(wire->flights,
+					     wire->flight_room * sizeof(*wire->flights)));
+	}
+	flight.number = wire->flight_number++;
+	for (; at > 0 && sooner(&flight, &wire->flights[(at - 1) / 2]); at = (at - 1) / 2)
+		wire->flights[at] = wire->flights[(at - 1) / 2];
+	wire->flights[at] = flight;
+}
+
+static struct wire_flight flight_pop(struct wire *wire)
+{
+	struct wire_flight first = wire->flights[0], last = wire->flights[--wire->flight_count];
+	size_t at = 0, child;
+
+	while ((child = 2 * at + 1) < wire->flight_count) {
+		if (child + 1 < wire->flight_count &&
+		    sooner(&wire->flights[child + 1], &wire->flights[child]))
+			child++;
+		if (!sooner(&wire->flights[child], &last))
+			break;
+		wire->flights[at] = wire->flights[child];
+		at = child;
+	}
+	wire->flights[at] = last;
+	return first;
+}
+
+/* ---- the sending end ------------------------------------------------------------------------ */
+
+static bool is_ip(const unsigned char *bytes)
+{
+	return weir__get16(bytes + 12) == WEIR_ETHERNET_IPV4;
+}
+
+/* When a frame that is sent now has left: after those that wait for the rate. False: the queue is
+ * full. */
+static bool leave(struct wire *wire, struct wire_side *side, uint32_t len, uint64_t *ret_ns)
+{
+	const struct wire_condition *condition = &side->condition;
+	uint64_t begin = side->busy_until_ns > wire->now_ns ? side->busy_until_ns : wire->now_ns;
+
+	*ret_ns = wire->now_ns;
+	if (condition->bytes_per_second == 0)
+		return true;
+	if (condition->queue_bytes != 0 &&
+	    (begin - wire->now_ns) * condition->bytes_per_second / WIRE_SEC + len >
+		    condition->queue_bytes)
+		return false;
+	side->busy_until_ns = begin + len * WIRE_SEC / condition->bytes_per_second;
+	*ret_ns = side->busy_until_ns;
+	return true;
+}
+
+static void fly(struct wire *wire, struct wire_side *side, const unsigned char *bytes,
+		uint32_t len, uint64_t at_ns)
+{
+	struct wire_flight flight = { .at_ns = at_ns, .from = number_of(side), .len = len };
+
+	flight.bytes = must(malloc(len));
+	memcpy(flight.bytes, bytes, len);
+	if (is_ip(bytes) && wire_chance(&wire->random, side->condition.corrupt_ppm)) {
+		uint64_t bit = wire_draw(&wire->random,
+					 8ull * (len - WEIR_ETHERNET_HEADER_BYTES));
+
+		flight.bytes[WEIR_ETHERNET_HEADER_BYTES + bit / 8] ^=
+			(unsigned char)(1u << bit % 8);
+		flight.corrupted = true;
+		side->counts.corrupted++;
+	}
+	flight_push(wire, flight);
+}
+
+static bool is_lost(struct wire *wire, struct wire_side *side)
+{
+	const struct wire_condition *condition = &side->condition;
+
+	if (wire->now_ns < side->outage_until_ns)
+		return true;
+	if (wire_chance(&wire->random, condition->outage_ppm)) {
+		side->outage_until_ns =
+			wire->now_ns + 1 + wire_draw(&wire->random, condition->outage_ns);
+		return true;
+	}
+	return wire_chance(&wire->random, condition->loss_ppm);
+}
+
+/* The way of a frame that was not lost: its delays, and perhaps a copy of it. */
+static void travel(struct wire *wire, struct wire_side *side, const unsigned char *bytes,
+		   uint32_t len, uint64_t left_ns)
+{
+	const struct wire_condition *condition = &side->condition;
+	uint64_t at = left_ns + condition->delay_ns +
+		      wire_draw(&wire->random, condition->jitter_ns + 1);
+
+	if (at < side->last_arrival_ns)
+		at = side->last_arrival_ns;
+	if (is_ip(bytes) && wire_chance(&wire->random, condition->reorder_ppm)) {
+		side->counts.reordered++;
+		at += wire_draw(&wire->random, condition->reorder_ns + 1);
+	} else {
+		side->last_arrival_ns = at;
+	}
+	fly(wire, side, bytes, len, at);
+	if (is_ip(bytes) && wire_chance(&wire->random, condition->duplicate_ppm)) {
+		side->counts.duplicated++;
+		fly(wire, side, bytes, len,
+		    at + wire_draw(&wire->random, condition->reorder_ns + 1));
+	}
+}
+
+/* ICMP "fragmentation needed" (RFC 792, RFC 1191 section 4), as if from the destination. */
+static void tell_too_big(struct wire *wire, struct wire_side *side, const unsigned char *bytes)
+{
+	enum {
+		QUOTED = 28,
+		LEN = WEIR_ETHERNET_HEADER_BYTES + 28 + QUOTED
+	};
+	struct wire_side *other = &wire->side[!number_of(side)];
+	unsigned char frame[LEN] = { 0 }, *ip = frame + WEIR_ETHERNET_HEADER_BYTES, *icmp = ip + 20;
+	const unsigned char *packet = bytes + WEIR_ETHERNET_HEADER_BYTES;
+
+	memcpy(frame, bytes + 6, 6);
+	memcpy(frame + 6, bytes, 6);
+	weir__put16(frame + 12, WEIR_ETHERNET_IPV4);
+	ip[0] = 0x45;
+	weir__put16(ip + 2, 28 + QUOTED);
+	ip[8] = 64;
+	ip[9] = WEIR_IP_ICMP;
+	memcpy(ip + 12, packet + 16, 4);
+	memcpy(ip + 16, packet + 12, 4);
+	weir__put_checksum(ip + 10, weir__checksum_finish(weir__checksum(ip, 20)));
+	icmp[0] = 3;
+	icmp[1] = 4;
+	weir__put16(icmp + 6, side->condition.mtu);
+	memcpy(icmp + 8, packet, QUOTED);
+	weir__put_checksum(icmp + 2, weir__checksum_finish(weir__checksum(icmp, 8 + QUOTED)));
+	fly(wire, other, frame, LEN, wire->now_ns + side->condition.delay_ns);
+}
+
+static void trace(struct wire *wire, unsigned from, const unsigned char *bytes, uint32_t len,
+		  const char *what)
+{
+	if (wire->trace != NULL)
+		watch_print(&wire->watch, from, bytes, len, wire->trace,
+			    (double)wire->now_ns / WIRE_SEC, what);
+}
+
+/* What becomes of a frame that is sent now. */
+static const char *send_off(struct wire *wire, struct wire_side *side, const unsigned char *bytes,
+			    uint32_t len)
+{
+	uint16_t mtu = side->condition.mtu;
+	uint64_t left_ns;
+
+	if (!leave(wire, side, len, &left_ns)) {
+		side->counts.queue_full++;
+		return "no room";
+	}
+	if (is_ip(bytes) && mtu != 0 && len > mtu + WEIR_ETHERNET_HEADER_BYTES) {
+		side->counts.too_big++;
+		wire->watch.mtu_lowered = true;
+		tell_too_big(wire, side, bytes);
+		return "too big";
+	}
+	if (is_ip(bytes) && is_lost(wire, side)) {
+		side->counts.lost++;
+		return "lost";
+	}
+	travel(wire, side, bytes, len, left_ns);
+	return "sent";
+}
+
+/* One frame as it stands on the wire. */
+static void carry(struct wire *wire, struct wire_side *side, const unsigned char *bytes,
+		  uint32_t len)
+{
+	side->counts.frames++;
+	side->counts.bytes += len;
+	watch_sent(&wire->watch, number_of(side), bytes, len);
+	trace(wire, number_of(side), bytes, len, send_off(wire, side, bytes, len));
+}
+
+/* ---- what an interface does for the stack --------------------------------------------------- */
+
+static void sum_tcp(unsigned char *ip, uint32_t len)
+{
+	struct weir__ip_address from = weir__ip_v4(weir__get32(ip + 12));
+	struct weir__ip_address to = weir__ip_v4(weir__get32(ip + 16));
+	unsigned char *tcp = ip + 20;
+	uint32_t sum;
+
+	weir__put16(tcp + 16, 0);
+	sum = weir__checksum_add(weir__ip_pseudo_sum(&from, &to, WEIR_IP_TCP, len - 20),
+				 weir__checksum(tcp, len - 20));
+	weir__put_checksum(tcp + 16, weir__checksum_finish(sum));
+}
+
+/* Cuts up a super-frame of TCP, as WEIR_NETSTACK_TSO promises. */
+static void carry_segments(struct wire *wire, struct wire_side *side, const unsigned char *bytes,
+			   uint32_t len, uint32_t segment_bytes)
+{
+	const unsigned char *tcp = bytes + WEIR_ETHERNET_HEADER_BYTES + 20;
+	uint32_t header = WEIR_ETHERNET_HEADER_BYTES + 20 + (tcp[12] >> 4) * 4u, part;
+	unsigned char frame[FRAME_MAX], *ip = frame + WEIR_ETHERNET_HEADER_BYTES;
+	uint32_t seq = weir__get32(tcp + 4);
+
+	for (uint32_t at = header; at < len; at += part) {
+		part = len - at < segment_bytes ? len - at : segment_bytes;
+		memcpy(frame, bytes, header);
+		memcpy(frame + header, bytes + at, part);
+		weir__put16(ip + 2, (uint16_t)(header + part - WEIR_ETHERNET_HEADER_BYTES));
+		weir__put16(ip + 10, 0);
+		weir__put_checksum(ip + 10, weir__checksum_finish(weir__checksum(ip, 20)));
+		weir__put32(ip + 24, seq + at - header);
+		if (at + part < len)
+			ip[33] &= (unsigned char)~(WEIR_TCP_FIN | WEIR_TCP_PSH);
+		sum_tcp(ip, header + part - WEIR_ETHERNET_HEADER_BYTES);
+		carry(wire, side, frame, header + part);
+	}
+}
+
+static void owner_transmit(struct weir__netstack_owner *owner, struct weir__netstack *net,
+			   struct weir__frame *frame)
+{
+	static unsigned char bytes[FRAME_MAX];
+	struct wire_side *side = side_of(owner);
+	struct wire *wire = side->wire;
+	uint32_t len = weir__frame_copy_out(frame, 0, bytes, FRAME_MAX);
+	uint32_t segment_bytes = frame->segment_bytes;
+
+	if (len != frame->total)
+		wire_complain(wire, "a frame of %u bytes", frame->total);
+	if (frame->flags & WEIR_FRAME_CHECKSUM && segment_bytes == 0) {
+		uint32_t start = frame->checksum_start;
+
+		weir__put_checksum(bytes + start + frame->checksum_offset,
+				   weir__checksum_finish(weir__checksum(bytes + start,
+									len - start)));
+	}
+	weir__frame_free(weir__netstack_frames(net), frame);
+	if (segment_bytes != 0)
+		carry_segments(wire, side, bytes, len, segment_bytes);
+	else
+		carry(wire, side, bytes, len);
+}
+
+/* ---- the receiving end ---------------------------------------------------------------------- */
+
+/* The bytes as a frame of the receiver's, in pieces of a block each. NULL without memory. */
+static struct weir__frame *frame_of(struct wire *wire, struct wire_side *side,
+				    const struct wire_flight *flight)
+{
+	struct weir__frame_memory *mem = weir__netstack_frames(side->net);
+	uint32_t piece = BLOCK_BYTES - WEIR_FRAME_HEADROOM, part;
+	struct weir__frame *frame = NULL, *next;
+
+	if (wire_chance(&wire->random, WIRE_PPM / 8))
+		piece = 60 + (uint32_t)wire_draw(&wire->random, 1000);
+	for (uint32_t at = 0; at < flight->len; at += part) {
+		part = flight->len - at < piece ? flight->len - at : piece;
+		next = weir__frame_new(mem, frame == NULL ? WEIR_FRAME_HEADROOM : 0, part);
+		if (next == NULL) {
+			weir__frame_free(mem, frame);
+			return NULL;
+		}
+		memcpy(weir__frame_extend(next, part), flight->bytes + at, part);
+		if (frame == NULL)
+			frame = next;
+		else
+			weir__frame_append(mem, frame, next);
+	}
+	return frame;
+}
+
+static void arrive(struct wire *wire, const struct wire_flight *flight)
+{
+	struct wire_side *to = &wire->side[!flight->from];
+	struct weir__frame *frame = frame_of(wire, to, flight);
+
+	if (frame == NULL)
+		return;
+	to->counts.arrived++;
+	trace(wire, flight->from, flight->bytes, flight->len,
+	      flight->corrupted ? "corrupt" : "arrives");
+	if (!flight->corrupted)
+		watch_arrived(&wire->watch, flight->from, flight->bytes, flight->len);
+	/* Half of the time as an interface that has checked the sums itself. */
+	if (!flight->corrupted && wire_draw(&wire->random, 2))
+		frame->flags |= WEIR_FRAME_CHECKED;
+	weir__netstack_input(to->net, frame);
+}
+
+/* ---- turns ---------------------------------------------------------------------------------- */
+
+static uint64_t earliest(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t next_of_side(const struct wire *wire, unsigned side)
+{
+	return earliest(weir__netstack_next_deadline(wire->side[side].net), wire->wake_ns[side]);
+}
+
+static uint64_t next_time(const struct wire *wire)
+{
+	uint64_t next = earliest(next_of_side(wire, 0), next_of_side(wire, 1));
+
+	return wire->flight_count > 0 ? earliest(next, wire->flights[0].at_ns) : next;
+}
+
+static void turn(struct wire *wire, unsigned side)
+{
+	struct weir__netstack *net = wire->side[side].net;
+
+	weir__netstack_begin(net, wire->now_ns);
+	while (wire->flight_count > 0 && wire->flights[0].at_ns <= wire->now_ns &&
+	       wire->flights[0].from != side) {
+		struct wire_flight flight = flight_pop(wire);
+
+		arrive(wire, &flight);
+		free(flight.bytes);
+	}
+	wire->turn(wire, side);
+	weir__netstack_end(net);
+	wire->turns++;
+	if (wire->watch.why != NULL)
+		wire_complain(wire, "side %u: %s", side, wire->watch.why);
+}
+
+/* Turns that side for which something is due; both if it is so for both. */
+static void turn_who_is_due(struct wire *wire)
+{
+	bool frame = wire->flight_count > 0 && wire->flights[0].at_ns <= wire->now_ns;
+
+	for (unsigned side = 0; side < 2; side++)
+		if (next_of_side(wire, side) <= wire->now_ns ||
+		    (frame && wire->flights[0].from != side))
+			turn(wire, side);
+}
+
+bool wire_run(struct wire *wire, uint64_t until_ns)
+{
+	uint64_t next;
+
+	while (wire->why[0] == '\0' && (next = next_time(wire)) <= until_ns) {
+		if (next > wire->now_ns) {
+			wire->now_ns = next;
+			wire->turns_at_now = 0;
+		}
+		if (++wire->turns_at_now > TURNS_AT_ONCE)
+			wire_complain(wire, "time stands still at %.6f s",
+				      (double)wire->now_ns / WIRE_SEC);
+		turn_who_is_due(wire);
+	}
+	return next_time(wire) != WEIR_NETSTACK_NEVER;
+}
+
+/* ---- made and ended ------------------------------------------------------------------------- */
+
+static void side_init(struct wire *wire, unsigned number, uint64_t seed,
+		      const struct weir__netstack_config *usual)
+{
+	static const struct weir__netstack_owner_ops ops = {
+		.alloc = owner_alloc,
+		.free = owner_free,
+		.block_alloc = owner_block_alloc,
+		.random = owner_random,
+		.transmit = owner_transmit,
+	};
+	const struct weir__netstack_address address = { weir__ip_v4(WIRE_IP + number), 24 };
+	struct weir__netstack_config cfg = { .memory_bytes = 0 };
+	struct wire_side *side = &wire->side[number];
+	int rc;
+
+	if (usual != NULL)
+		cfg = *usual;
+	memcpy(cfg.mac, macs[number], 6);
+	cfg.addresses = &address;
+	cfg.address_count = 1;
+	cfg.block_bytes = BLOCK_BYTES;
+	*side = (struct wire_side){ .owner = { &ops }, .wire = wire, .random = seed };
+	rc = weir__netstack_new(&side->owner, &cfg, wire->now_ns, &side->net);
+	if (rc < 0) {
+		fprintf(stderr, "wire: no instance: %d\n", rc);
+		exit(2);
+	}
+}
+
+void wire_init(struct wire *wire, uint64_t seed, const struct weir__netstack_config *cfg,
+	       wire_turn_fn turn_fn)
+{
+	memset(wire, 0, sizeof(*wire));
+	wire->now_ns = 1000 * WIRE_SEC;
+	wire->random = seed;
+	next_random(&wire->random);
+	wire->turn = turn_fn;
+	for (unsigned side = 0; side < 2; side++) {
+		wire->wake_ns[side] = WEIR_NETSTACK_NEVER;
+		side_init(wire, side, ~seed * 2 + side, cfg);
+	}
+}
+
+void wire_check_empty(struct wire *wire, unsigned number)
+{
+	const struct wire_side *side = &wire->side[number];
+	const struct weir__netstack *net = side->net;
+
+	if (net->memory.used_bytes != 0 || side->blocks != 0)
+		wire_complain(wire, "side %u: %llu bytes are charged, %u blocks are left", number,
+			      (unsigned long long)net->memory.used_bytes, side->blocks);
+	if (net->tcp->connections != 0 || net->tcp->orphans != 0 || net->tcp->waiting != 0 ||
+	    net->tcp->requests != 0)
+		wire_complain(wire,
+			      "side %u: %u connections, %u orphans, %u in TIME_WAIT, "
+			      "%u half open are left",
+			      number, net->tcp->connections, net->tcp->orphans, net->tcp->waiting,
+			      net->tcp->requests);
+}
+
+void wire_fini(struct wire *wire)
+{
+	while (wire->flight_count > 0)
+		free(flight_pop(wire).bytes);
+	free(wire->flights);
+	for (unsigned number = 0; number < 2; number++) {
+		struct wire_side *side = &wire->side[number];
+
+		weir__netstack_free(side->net);
+		if (side->blocks != 0 || side->allocations != 0)
+			wire_complain(wire, "side %u: %u blocks and %u allocations leak", number,
+				      side->blocks, side->allocations);
+	}
+}
+
+struct weir__endpoint wire_endpoint(unsigned side, uint16_t port)
+{
+	return (struct weir__endpoint){ weir__ip_v4(WIRE_IP + side), port };
+}
