@@ -4,9 +4,10 @@
  * codes.
  *
  * A subcommand is a folder beside this one and two functions that are declared
- * here, a line in the table of weir.c, its sources in tools/meson.build, and a man
- * page. It parses its own options (options.h), reports an error in one line on
- * stderr that begins with its name, and returns an exit code.
+ * here, a line in the table of weir.c, its sources in tools/meson.build, and a
+ * section of weir.1 or a man page of its own. It parses its own options
+ * (options.h), reports an error in one line on stderr that begins with its name,
+ * and returns an exit code.
  */
 #ifndef TOOLS_COMMON_COMMAND_H
 #define TOOLS_COMMON_COMMAND_H
