@@ -502,18 +502,23 @@ static void heap_release(struct weir__block *block)
 	heap->owner->ops->free(heap->owner, heap, heap->bytes);
 }
 
-int weir__frame_copy(struct weir__frame_memory *mem, const struct weir__frame *frame,
-		     struct weir__frame **ret_copy)
+int weir__frame_copy_room(struct weir__frame_memory *mem, const struct weir__frame *frame,
+			  uint32_t room, struct weir__frame **ret_copy)
 {
-	size_t bytes = sizeof(struct heap_block) + frame->total;
+	size_t bytes = sizeof(struct heap_block) + frame->total + room;
 	struct heap_block *heap = mem->owner->ops->alloc(mem->owner, bytes);
+	struct weir__frame *copy;
 
 	if (heap == NULL)
 		return -ENOMEM;
 	heap->owner = mem->owner;
 	heap->bytes = bytes;
 	weir__frame_copy_out(frame, 0, heap->data, frame->total);
-	*ret_copy = weir__block_init(&heap->block, heap->data, frame->total, (uint32_t)bytes,
-				     heap_release);
+	copy = weir__block_init(&heap->block, heap->data, frame->total + room, (uint32_t)bytes,
+				heap_release);
+	copy->len = frame->total;
+	copy->total = frame->total;
+	heap->block.used = frame->total;
+	*ret_copy = copy;
 	return 0;
 }

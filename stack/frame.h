@@ -181,11 +181,18 @@ int weir__frame_clone(struct weir__frame_memory *mem, const struct weir__frame *
 int weir__frame_copy_in(struct weir__frame_memory *mem, struct weir__frame *frame, const void *from,
 			uint32_t len);
 /*
- * A copy of the whole frame in one block of the owner's general memory, of just its size: what a
- * layer keeps instead of the frame when the frame memory becomes scarce. -ENOMEM.
+ * A copy of the whole frame in one block of the owner's general memory, of just its size and room
+ * more bytes behind: what a layer keeps instead of the frame when the frame memory becomes scarce.
+ * -ENOMEM.
  */
-int weir__frame_copy(struct weir__frame_memory *mem, const struct weir__frame *frame,
-		     struct weir__frame **ret_copy);
+int weir__frame_copy_room(struct weir__frame_memory *mem, const struct weir__frame *frame,
+			  uint32_t room, struct weir__frame **ret_copy);
+
+static inline int weir__frame_copy(struct weir__frame_memory *mem, const struct weir__frame *frame,
+				   struct weir__frame **ret_copy)
+{
+	return weir__frame_copy_room(mem, frame, 0, ret_copy);
+}
 
 /* ---- queues of frames ---------------------------------------------------------------------- */
 

@@ -148,12 +148,8 @@ struct weir__tcp *weir__tcp_new(struct weir__netstack *net, const struct weir__f
 	tcp->peer_mss = WEIR_TCP_MSS_DEFAULT;
 	tcp->rcv_mss = WEIR_TCP_MSS_DEFAULT;
 	tcp->rcv_ratio = 128;
-	tcp->rcv_limit = weir__tcp_set(tcp)->receive_bytes;
-	if (tcp->rcv_limit == 0)
-		tcp->rcv_limit = WEIR_TCP_BUFFER_START;
-	if (tcp->rcv_limit > net->cfg.tcp_receive_bytes)
-		tcp->rcv_limit = net->cfg.tcp_receive_bytes;
-	tcp->rcv_wnd = tcp->rcv_limit / 2 < 65535 ? tcp->rcv_limit / 2 : 65535;
+	tcp->rcv_limit = weir__tcp_initial_buffer(net, weir__tcp_set(tcp));
+	tcp->rcv_wnd = weir__tcp_initial_window(net, weir__tcp_set(tcp));
 	tcp->snd_limit = weir__tcp_set(tcp)->send_bytes;
 	if (tcp->snd_limit == 0)
 		tcp->snd_limit = WEIR_TCP_SEND_START;
@@ -372,9 +368,11 @@ void weir__tcp_close(struct weir__tcp *tcp)
 	tcp->orphaned = true;
 	weir__tcp_free_received(tcp);
 	close_sending(tcp);
-	/* FIN_WAIT_2 has a limit from now on. */
-	if (tcp->packets_out == 0)
+	/* FIN_WAIT_2 has a limit from now on; keepalive has not. */
+	if (tcp->packets_out == 0) {
+		weir__tcp_timer_stop(tcp);
 		weir__tcp_rearm(tcp);
+	}
 }
 
 int weir__tcp_shutdown(struct weir__tcp *tcp, unsigned sides)

@@ -76,14 +76,15 @@ static void take_acked(struct weir__tcp *tcp, const struct weir__tcp_segment *se
 
 /* ---- what it says --------------------------------------------------------------------------- */
 
-/* RFC 9293 3.10.7.4; as in Linux a larger window of the same segment counts as well. */
+/* RFC 9293 3.10.7.4; as in Linux, the same numbers again may open the window, or close it, but not make
+ * it smaller: that would be an ACK from before. */
 static bool update_window(struct weir__tcp *tcp, const struct weir__tcp_segment *segment)
 {
 	uint32_t window = segment->window << tcp->snd_wscale, before = tcp->snd_wnd;
 
 	if (!weir__after(segment->ack, tcp->snd_una) &&
 	    !weir__after(segment->seq, tcp->snd_wl1) &&
-	    !(segment->seq == tcp->snd_wl1 && window > tcp->snd_wnd))
+	    !(segment->seq == tcp->snd_wl1 && (window > tcp->snd_wnd || window == 0)))
 		return false;
 	tcp->snd_wl1 = segment->seq;
 	tcp->snd_wnd = window;
@@ -169,9 +170,13 @@ static void set_timer(struct weir__tcp *tcp, const struct weir__tcp_ack *ack, bo
 {
 	if (ack->reorder_timer)
 		return;
-	if (ack->advanced || ack->delivered > 0) {
-		if (!weir__tcp_tlp_schedule(tcp))
+	/* RFC 6298 (5.3): only new data acknowledged puts the timeout off. A tail loss probe is not for
+	 * a flight of which something was SACKed. */
+	if (ack->advanced) {
+		if (!weir__tcp_tlp_schedule(tcp, true))
 			weir__tcp_rearm(tcp);
+	} else if (ack->delivered > 0 && tcp->timer_kind == WEIR_TCP_TIMER_LOSS_PROBE) {
+		weir__tcp_rearm(tcp);
 	} else if (window_changed && tcp->timer_kind == WEIR_TCP_TIMER_PROBE) {
 		tcp->backoff = 0;
 		weir__tcp_rearm(tcp);
@@ -180,9 +185,7 @@ static void set_timer(struct weir__tcp *tcp, const struct weir__tcp_ack *ack, bo
 
 bool weir__tcp_process_ack(struct weir__tcp *tcp, const struct weir__tcp_segment *segment)
 {
-	struct weir__tcp_ack ack = { .prior_una = tcp->snd_una,
-				     .rtt_us = -1,
-				     .prior_in_flight = weir__tcp_in_flight(tcp) };
+	struct weir__tcp_ack ack = { .rtt_us = -1 };
 	bool had_segments = tcp->packets_out > 0, window_changed;
 
 	if (weir__before(segment->ack, tcp->snd_una))

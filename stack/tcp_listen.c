@@ -11,13 +11,7 @@
 
 static uint32_t initial_window(const struct weir__tcp_listener *listener)
 {
-	uint32_t limit = listener->shared->settings.receive_bytes;
-
-	if (limit == 0)
-		limit = WEIR_TCP_BUFFER_START;
-	if (limit > listener->net->cfg.tcp_receive_bytes)
-		limit = listener->net->cfg.tcp_receive_bytes;
-	return limit / 2 < 65535 ? limit / 2 : 65535;
+	return weir__tcp_initial_window(listener->net, &listener->shared->settings);
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */

@@ -295,7 +295,7 @@ static bool held_back(struct weir__tcp *tcp, const struct weir__tcp_sent *sent)
 	if (set->cork || tcp->more) {
 		if (tcp->send_short)
 			return false;
-		if (tcp->timer_kind == WEIR_TCP_TIMER_NONE)
+		if (tcp->packets_out == 0 && tcp->timer_kind != WEIR_TCP_TIMER_PROBE)
 			weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_PROBE, WEIR_TCP_CORK_NS);
 		return true;
 	}
@@ -370,20 +370,30 @@ static void count_sent(struct weir__tcp *tcp, struct weir__frame *frame)
 		tcp->snd_small = sent->end;
 }
 
-static bool fits_run(const struct weir__tcp *tcp, const struct weir__frame *payload,
-		     const struct weir__frame *frame)
+static bool window_is_full(const struct weir__tcp *tcp)
 {
-	return tcp->net->cfg.offloads & WEIR_NETSTACK_TSO && frame != NULL &&
-	       payload->total % weir__tcp_payload(tcp) == 0 &&
-	       payload->total + frame->total <= RUN_BYTES;
+	return weir__tcp_in_flight(tcp) >= tcp->cwnd;
 }
 
-static bool window_is_full(struct weir__tcp *tcp)
+/* The next segment, if it may go in the same super-frame; NULL if not. */
+static struct weir__frame *next_of_run(struct weir__tcp *tcp, const struct weir__frame *payload)
 {
-	if (weir__tcp_in_flight(tcp) < tcp->cwnd)
-		return false;
-	tcp->cwnd_limited = true;
-	return true;
+	struct weir__frame *frame;
+
+	if (!(tcp->net->cfg.offloads & WEIR_NETSTACK_TSO) ||
+	    payload->total % weir__tcp_payload(tcp) != 0 ||
+	    payload->total + weir__tcp_payload(tcp) > RUN_BYTES || window_is_full(tcp))
+		return NULL;
+	frame = shape_next(tcp);
+	return frame != NULL && frame->total > 0 ? frame : NULL;
+}
+
+/* In slow start half of the window is enough to learn from, as in Linux. */
+static void note_use(struct weir__tcp *tcp)
+{
+	uint32_t used = weir__tcp_in_flight(tcp);
+
+	tcp->cwnd_limited = (tcp->cwnd < tcp->ssthresh ? used * 2 : used) >= tcp->cwnd;
 }
 
 /* Sends a segment that shape_next gave, and those that may go in the same frame. */
@@ -407,14 +417,17 @@ static bool send_run(struct weir__tcp *tcp, struct weir__frame *frame)
 		}
 		flags = flags_of(tcp, frame);
 		count_sent(tcp, frame);
-		if (flags & WEIR_TCP_FIN || payload == NULL || window_is_full(tcp))
+		if (flags & WEIR_TCP_FIN || payload == NULL)
 			break;
-	} while (fits_run(tcp, payload, frame = shape_next(tcp)));
+	} while ((frame = next_of_run(tcp, payload)) != NULL);
 	if (seq == tcp->snd_nxt) {
 		weir__frame_free(mem, header);
 		return false;
 	}
 	tcp->sent_ms = weir__tcp_ms(tcp->net);
+	/* It answers what came just before: the next ACK will find data to go with, too. */
+	if (tcp->sent_ms - tcp->received_ms < tcp->ato_ms)
+		tcp->pingpong = true;
 	if (send_segment(tcp, header, payload, seq, flags) == -EMSGSIZE)
 		weir__tcp_sync_mss(tcp);
 	return true;
@@ -457,16 +470,19 @@ static void send_new(struct weir__tcp *tcp)
 	uint32_t before = tcp->packets_out, nxt = tcp->snd_nxt;
 	struct weir__frame *frame;
 
-	tcp->cwnd_limited = false;
 	while (tcp->unsent != NULL && !window_is_full(tcp)) {
 		frame = shape_next(tcp);
 		if (frame == NULL || !send_run(tcp, frame))
 			break;
 	}
-	if (nxt != tcp->snd_nxt && !weir__tcp_tlp_schedule(tcp) && before == 0)
+	if (nxt != tcp->snd_nxt || (tcp->unsent != NULL && window_is_full(tcp)))
+		note_use(tcp);
+	if (nxt != tcp->snd_nxt) {
+		if (!weir__tcp_tlp_schedule(tcp, before == 0) && before == 0)
+			weir__tcp_rearm(tcp);
+	} else if (tcp->packets_out == 0 && (tcp->unsent != NULL || tcp->fin_wanted)) {
 		weir__tcp_rearm(tcp);
-	else if (tcp->packets_out == 0 && tcp->timer_kind == WEIR_TCP_TIMER_NONE)
-		weir__tcp_rearm(tcp);
+	}
 }
 
 /* ---- again ---------------------------------------------------------------------------------- */
@@ -508,7 +524,9 @@ static void count_again(struct weir__tcp *tcp, struct weir__frame *frame)
 		tcp->unanswered = true;
 		tcp->unanswered_ms = weir__tcp_ms(tcp->net);
 	}
-	if (tcp->undo_retrans < UINT16_MAX)
+	if (tcp->undo_retrans == WEIR_TCP_NOTHING_SENT)
+		tcp->undo_retrans = 1;
+	else if (tcp->undo_retrans < WEIR_TCP_NOTHING_SENT - 1)
 		tcp->undo_retrans++;
 	tcp->prr_out++;
 	tcp->total_retrans++;

@@ -110,8 +110,19 @@ void weir__tcp_rack_timed_out(struct weir__tcp *tcp)
 
 /* ---- TLP ------------------------------------------------------------------------------------ */
 
+/* When RTO would expire: so long from now if an ACK has just advanced snd_una (RFC 6298 (5.3)), else so
+ * long after the first segment was sent. */
+static uint64_t timeout_us(const struct weir__tcp *tcp, bool advanced)
+{
+	uint64_t due = weir__tcp_sent(tcp->first)->sent_ns + tcp->rto_us * 1000ull;
+
+	if (advanced)
+		return tcp->rto_us;
+	return due > tcp->net->now_ns ? (due - tcp->net->now_ns) / 1000 : 0;
+}
+
 /* Section 7.2. */
-bool weir__tcp_tlp_schedule(struct weir__tcp *tcp)
+bool weir__tcp_tlp_schedule(struct weir__tcp *tcp, bool advanced)
 {
 	uint64_t probe_us = WEIR_TCP_RTO_INITIAL_US, timeout;
 
@@ -122,8 +133,7 @@ bool weir__tcp_tlp_schedule(struct weir__tcp *tcp)
 		probe_us = tcp->srtt / 4;
 		probe_us += tcp->packets_out == 1 ? WEIR_TCP_RTO_MIN_US : TLP_SLACK_US;
 	}
-	/* Not later than the timeout would be. */
-	timeout = tcp->rto_us;
+	timeout = timeout_us(tcp, advanced);
 	if (probe_us > timeout)
 		probe_us = timeout;
 	weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_LOSS_PROBE, probe_us * 1000);

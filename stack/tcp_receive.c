@@ -12,6 +12,8 @@
  */
 #include "stack/tcp_state.h"
 
+#define COMPACT_ROOM 1024u	/* for segments that follow a copied one */
+
 /* ---- the window ----------------------------------------------------------------------------- */
 
 static uint32_t right_edge(const struct weir__tcp *tcp)
@@ -60,6 +62,24 @@ uint32_t weir__tcp_select_window(struct weir__tcp *tcp)
 	tcp->rcv_wnd = next_window(tcp);
 	tcp->rcv_wup = tcp->rcv_nxt;
 	return tcp->rcv_wnd;
+}
+
+uint32_t weir__tcp_initial_buffer(const struct weir__netstack *net,
+				  const struct weir__tcp_settings *settings)
+{
+	uint32_t bytes = settings->receive_bytes != 0 ? settings->receive_bytes
+						      : WEIR_TCP_BUFFER_START;
+
+	return bytes < net->cfg.tcp_receive_bytes ? bytes : net->cfg.tcp_receive_bytes;
+}
+
+/* Half of it, until it is known how well the peer's segments fill memory; unscaled (RFC 7323 2.2). */
+uint32_t weir__tcp_initial_window(const struct weir__netstack *net,
+				  const struct weir__tcp_settings *settings)
+{
+	uint32_t window = weir__tcp_initial_buffer(net, settings) / 2;
+
+	return window < 65535 ? window : 65535;
 }
 
 uint8_t weir__tcp_choose_wscale(const struct weir__netstack *net,
@@ -253,13 +273,14 @@ static bool copy_behind(struct weir__tcp *tcp, struct weir__frame *frame)
 	return true;
 }
 
-/* The same bytes in less memory, if there is a way; takes the frame's place. */
-static struct weir__frame *compact(struct weir__tcp *tcp, struct weir__frame *frame)
+/* The same bytes in less memory, if there is a way, with room for so many more; takes the frame's
+ * place. */
+static struct weir__frame *compact(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t room)
 {
 	struct weir__frame *copy;
 
 	if (weir__frame_true_bytes(frame) < frame->total + frame->total / 2 ||
-	    weir__frame_copy(&tcp->net->frames, frame, &copy) < 0)
+	    weir__frame_copy_room(&tcp->net->frames, frame, room, &copy) < 0)
 		return frame;
 	*weir__tcp_received(copy) = *weir__tcp_received(frame);
 	weir__frame_free(&tcp->net->frames, frame);
@@ -290,7 +311,7 @@ static void deliver(struct weir__tcp *tcp, struct weir__frame *frame)
 	if (frame->charged == 0 && is_full(tcp, frame)) {
 		if (copy_behind(tcp, frame))
 			return;
-		frame = compact(tcp, frame);
+		frame = compact(tcp, frame, COMPACT_ROOM);
 	}
 	if (frame->charged == 0)
 		charge(tcp, frame);
@@ -480,7 +501,7 @@ static void out_of_order(struct weir__tcp *tcp, struct weir__frame *frame)
 {
 	tcp->net->count.tcp_out_of_order++;
 	if (is_full(tcp, frame))
-		frame = compact(tcp, frame);
+		frame = compact(tcp, frame, 0);
 	if (tcp->rcv_charged + weir__frame_true_bytes(frame) > tcp->rcv_limit ||
 	    !weir__netstack_has_room(tcp->net, weir__frame_true_bytes(frame))) {
 		tcp->net->count.tcp_receive_drops++;
@@ -541,8 +562,10 @@ static void fit(struct weir__tcp *tcp, struct weir__frame *frame)
  */
 static void in_order(struct weir__tcp *tcp, struct weir__frame *frame)
 {
-	if (tcp->received.first != NULL && !weir__netstack_has_room(tcp->net, 0) &&
-	    frame->total > 0) {
+	/* What deliver takes at most, compacted if need be. */
+	if (tcp->received.first != NULL && frame->total > 0 &&
+	    !weir__netstack_has_room(tcp->net, frame->total + frame->total / 2 + COMPACT_ROOM +
+						       sizeof(struct weir__block) * 2)) {
 		tcp->net->count.tcp_receive_drops++;
 		weir__frame_free(&tcp->net->frames, frame);
 		ack_at_once(tcp);

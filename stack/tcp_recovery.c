@@ -105,8 +105,9 @@ static bool was_spurious(const struct weir__tcp *tcp, const struct weir__tcp_seg
 static void mark_undo(struct weir__tcp *tcp)
 {
 	tcp->undo_marker = tcp->snd_una + (tcp->snd_una == 0);
-	tcp->undo_retrans = (uint16_t)(tcp->retrans_out < UINT16_MAX ? tcp->retrans_out
-								     : UINT16_MAX);
+	tcp->undo_retrans = WEIR_TCP_NOTHING_SENT;
+	if (tcp->retrans_out > 0 && tcp->retrans_out < WEIR_TCP_NOTHING_SENT)
+		tcp->undo_retrans = (uint16_t)tcp->retrans_out;
 }
 
 /* ---- ends ----------------------------------------------------------------------------------- */
@@ -248,15 +249,10 @@ static void look_for_losses(struct weir__tcp *tcp, struct weir__tcp_ack *ack)
 	}
 }
 
+/* A window that is not used says nothing about the path (the aim of RFC 7661). */
 static void grow(struct weir__tcp *tcp, const struct weir__tcp_ack *ack)
 {
-	bool limited = tcp->cwnd_limited;
-
-	/* RFC 7661's aim: a window that is not used says nothing about the path. In slow start half
-	 * of it used will do. */
-	if (tcp->cwnd < tcp->ssthresh)
-		limited |= ack->prior_in_flight * 2 >= tcp->cwnd;
-	if (limited && ack->delivered > 0)
+	if (tcp->cwnd_limited && ack->delivered > 0)
 		weir__tcp_control(tcp)->grow(tcp, ack->delivered);
 }
 

@@ -123,6 +123,7 @@ static void note_duplicate(struct weir__tcp *tcp, const struct weir__tcp_block *
 		tcp->dsack_dups++;
 	tcp->net->count.tcp_dsacks_received++;
 	if (tcp->undo_marker != 0 && tcp->undo_retrans > 0 &&
+	    tcp->undo_retrans != WEIR_TCP_NOTHING_SENT &&
 	    weir__after(block->end, tcp->undo_marker))
 		tcp->undo_retrans--;
 }

@@ -60,6 +60,7 @@
 #define WEIR_TCP_ATO_MAX_MS 200u
 #define WEIR_TCP_CORK_NS (200 * WEIR_NETSTACK_MSEC)
 #define WEIR_TCP_QUICK_ACKS 16u
+#define WEIR_TCP_NOTHING_SENT UINT16_MAX	/* undo_retrans */
 #define WEIR_TCP_RANGES_MAX 512u		/* out of order; more are dropped */
 #define WEIR_TCP_BUFFER_START (128u << 10)
 #define WEIR_TCP_SEND_START (85u << 10)
@@ -244,7 +245,8 @@ struct weir__tcp {
 	uint64_t bytes_acked, bytes_received;
 	uint32_t total_retrans;
 	uint16_t dsack_dups, reord_seen;
-	uint16_t undo_retrans;			/* retransmissions not reported as duplicates */
+	/* Retransmissions that were not reported as duplicates; WEIR_TCP_NOTHING_SENT: none yet. */
+	uint16_t undo_retrans;
 
 	uint16_t pmtu, mss, advmss;		/* mss: payload of a segment, without its options */
 	uint16_t peer_mss;
@@ -269,7 +271,7 @@ struct weir__tcp {
 	bool more : 1;			/* the owner said that more follows */
 	bool send_short : 1;		/* a cork's or a silly window's time is up */
 	bool wants_write : 1;		/* a send was refused */
-	bool cwnd_limited : 1;
+	bool cwnd_limited : 1;		/* the window was used when something was sent last */
 	bool tlp_retrans : 1;		/* the probe was old data */
 	bool rack_advanced : 1;		/* since losses were looked for */
 	bool dsack_seen : 1;		/* in this ACK */
@@ -494,6 +496,11 @@ void weir__tcp_free_queue(struct weir__tcp *tcp);
 void weir__tcp_free_received(struct weir__tcp *tcp);
 /* Measures a receiver's round trip by a timestamp that came back. */
 void weir__tcp_tune_rtt(struct weir__tcp *tcp, uint32_t rtt_us);
+/* The receive buffer that a connection begins with, and the window of its SYN. */
+uint32_t weir__tcp_initial_buffer(const struct weir__netstack *net,
+				  const struct weir__tcp_settings *settings);
+uint32_t weir__tcp_initial_window(const struct weir__netstack *net,
+				  const struct weir__tcp_settings *settings);
 uint8_t weir__tcp_choose_wscale(const struct weir__netstack *net,
 				const struct weir__tcp_settings *settings);
 
@@ -501,7 +508,6 @@ uint8_t weir__tcp_choose_wscale(const struct weir__netstack *net,
 
 /* What an ACK did, for the steps of its processing. */
 struct weir__tcp_ack {
-	uint32_t prior_una, prior_in_flight;
 	uint32_t acked;			/* segments cumulatively acknowledged */
 	uint32_t delivered;		/* segments that left the network: (S)ACKed for the first time */
 	int64_t rtt_us;			/* -1: none */
@@ -538,7 +544,7 @@ void weir__tcp_rack_tune(struct weir__tcp *tcp);
 uint32_t weir__tcp_rack_detect(struct weir__tcp *tcp);
 void weir__tcp_rack_timed_out(struct weir__tcp *tcp);
 /* TLP (RFC 8985 section 7). */
-bool weir__tcp_tlp_schedule(struct weir__tcp *tcp);
+bool weir__tcp_tlp_schedule(struct weir__tcp *tcp, bool advanced);
 void weir__tcp_tlp_send(struct weir__tcp *tcp);
 void weir__tcp_tlp_acked(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
 			 const struct weir__tcp_ack *ack);

@@ -3,12 +3,11 @@
  * tcp_stream.c: the owner's side of the stream: sending by reference and by copy, receiving likewise.
  *
  * A frame that the owner sends goes to the end of the send queue as it is. What it was charged stays
- * with it; a frame that was lent is charged already. The last frame takes further bytes of a copy as
- * long as it is short and unsent, so that many small sends do not make many frames.
+ * with it; a frame that was lent is charged already. What is copied makes frames of one segment each,
+ * so that the sums that are made with the copy are those of the segments (frame.h); the last one takes
+ * further bytes as long as it is short and unsent.
  */
 #include "stack/tcp_state.h"
-
-#define COPY_BYTES 16384u	/* of one frame, at most */
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
@@ -87,7 +86,6 @@ int weir__tcp_send(struct weir__tcp *tcp, struct weir__frame *frame, unsigned fl
 	if (len == 0 || len > INT32_MAX)
 		return -EINVAL;
 	restart_after_idle(tcp);
-	weir__frame_sum_pieces(frame);
 	charge(tcp, frame);
 	queue(tcp, frame);
 	queued(tcp, len, flags);
@@ -127,15 +125,34 @@ static int copy_frame(struct weir__tcp *tcp, const void *bytes, uint32_t len)
 	return 0;
 }
 
-static bool last_takes_more(const struct weir__tcp *tcp)
+/* Room in the last frame: what it lacks of a segment. */
+static uint32_t room_in_last(const struct weir__tcp *tcp)
 {
-	return tcp->unsent != NULL && tcp->last->total < weir__tcp_payload(tcp);
+	uint32_t payload = weir__tcp_payload(tcp);
+
+	return tcp->unsent != NULL && tcp->last->total < payload ? payload - tcp->last->total : 0;
+}
+
+/* One frame more, or more of the last one. Returns the bytes; -ENOMEM. */
+static int copy_some(struct weir__tcp *tcp, const void *bytes, uint32_t len)
+{
+	uint32_t room = room_in_last(tcp), payload = weir__tcp_payload(tcp);
+	int rc;
+
+	if (room == 0) {
+		len = len < payload ? len : payload;
+		rc = copy_frame(tcp, bytes, len);
+	} else {
+		len = len < room ? len : room;
+		rc = extend_last(tcp, bytes, len);
+	}
+	return rc < 0 ? rc : (int)len;
 }
 
 int weir__tcp_send_copy(struct weir__tcp *tcp, const void *bytes, uint32_t len, unsigned flags)
 {
 	int rc = check_send(tcp);
-	uint32_t room, done = 0, part;
+	uint32_t room, done = 0;
 
 	if (rc < 0)
 		return rc;
@@ -148,13 +165,10 @@ int weir__tcp_send_copy(struct weir__tcp *tcp, const void *bytes, uint32_t len, 
 		return 0;
 	restart_after_idle(tcp);
 	while (done < len) {
-		part = len - done < COPY_BYTES ? len - done : COPY_BYTES;
-		rc = last_takes_more(tcp)
-			     ? extend_last(tcp, (const unsigned char *)bytes + done, part)
-			     : copy_frame(tcp, (const unsigned char *)bytes + done, part);
+		rc = copy_some(tcp, (const unsigned char *)bytes + done, len - done);
 		if (rc < 0)
 			break;
-		done += part;
+		done += (uint32_t)rc;
 	}
 	if (done == 0)
 		return rc;

@@ -205,7 +205,7 @@ static void probe_timeout(struct weir__tcp *tcp)
 	weir__tcp_send_probe(tcp);
 	tcp->net->count.tcp_window_probes++;
 	count_up(&tcp->backoff);
-	weir__tcp_rearm(tcp);
+	weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_PROBE, backed_off_ns(tcp));
 }
 
 static bool keepalive_failed(const struct weir__tcp *tcp)

@@ -78,6 +78,8 @@ static bool parse(const unsigned char *frame, uint32_t len, struct pair_segment 
 		.flags = tcp[13],
 		.options_len = header - 20,
 	};
+	ck_assert_uint_ge(header, 20);
+	ck_assert_uint_le(34 + header, len);
 	memcpy(segment->options, tcp + 20, header - 20);
 	return true;
 }
@@ -132,7 +134,8 @@ static void put_in(unsigned side)
 						  sizeof(*first));
 		weir__netstack_input(pair.net[side],
 				     rig_frame(weir__netstack_frames(pair.net[side]), taken.bytes,
-					       taken.len, 0));
+					       taken.len,
+					       taken.len > 1700 ? RIG_BLOCK_BYTES : 0));
 		free(taken.bytes);
 	}
 }

@@ -226,6 +226,35 @@ START_TEST(what_cannot_be_listened_to)
 }
 END_TEST
 
+/* RFC 9293 3.5, figure 7: both SYNs cross, and both SYN-ACKs. */
+START_TEST(both_connect_at_once)
+{
+	struct weir__endpoint end[2] = { { weir__ip_v4(HOST_IP), 5000 },
+					 { weir__ip_v4(PEER_IP), 5000 } };
+	struct weir__tcp *tcp[2];
+	char text[8];
+
+	for (unsigned side = 0; side < 2; side++) {
+		pair_begin(side);
+		ck_assert_int_eq(weir__tcp_connect(pair.net[side], &end[side], &end[!side], NULL,
+						   pair_user(4), &tcp[side]),
+				 0);
+		pair_end(side);
+	}
+	pair_run(3 * WEIR_NETSTACK_SEC);
+	for (unsigned side = 0; side < 2; side++) {
+		ck_assert_uint_eq(state_of(tcp[side]), WEIR_TCP_ESTABLISHED);
+		ck_assert_uint_eq(pair_events(side, 4), WEIR_NETSTACK_CONNECTED);
+		ck_assert_uint_ne(weir__tcp_reached(pair.net[side])[WEIR_TCP_SYN_SENT] &
+					  1u << WEIR_TCP_SYN_RECEIVED,
+				  0);
+	}
+	ck_assert_int_eq(pair_send(0, tcp[0], "hello", 5), 5);
+	pair_run(10 * MS);
+	ck_assert_int_eq(pair_receive(1, tcp[1], text, 8), 5);
+}
+END_TEST
+
 /* ---- data ----------------------------------------------------------------------------------- */
 
 START_TEST(a_few_bytes_each_way)
@@ -527,6 +556,7 @@ int main(int argc, char **argv)
 		TESTING(calls_before_the_handshake_wait, .setup = setup, .teardown = teardown),
 		TESTING(a_backlog_bounds_the_accept_queue, .setup = setup, .teardown = teardown),
 		TESTING(what_cannot_be_listened_to, .setup = setup, .teardown = teardown),
+		TESTING(both_connect_at_once, .setup = setup, .teardown = teardown),
 		TESTING(a_few_bytes_each_way, .setup = setup_connected, .teardown = teardown),
 		TESTING(a_megabyte_each_way, .setup = setup_connected, .teardown = teardown),
 		TESTING(frames_are_sent_by_reference, .setup = setup_connected,

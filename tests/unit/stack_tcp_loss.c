@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stack_tcp_loss.c: what is sent again, when, and how the window follows: RTO, fast recovery with and
+ * without SACK, RACK, tail loss probes, PRR, undo.
+ */
+#include "tests/support/testing.h"
+#include "tests/unit/stack_peer.h"
+
+static void setup(void)
+{
+	peer_init(NULL);
+	peer_accepts(peer_syn());
+}
+
+static void setup_timestamps(void)
+{
+	peer_init(NULL);
+	peer_accepts(peer_syn_timestamps());
+}
+
+static void setup_no_sack(void)
+{
+	struct peer_segment syn = peer_syn();
+
+	syn.sack_permitted = false;
+	peer_init(NULL);
+	peer_accepts(syn);
+}
+
+static void teardown(void)
+{
+	peer_fini();
+}
+
+static void ack_in(uint32_t ack)
+{
+	peer_in((struct peer_segment){ .flags = ACK, .seq = 1, .ack = ack });
+}
+
+static void sack_in(uint32_t ack, uint32_t start, uint32_t end)
+{
+	peer_in((struct peer_segment){
+		.flags = ACK, .seq = 1, .ack = ack, .sack_count = 1, .sack = { { start, end } } });
+}
+
+/* Sends so many segments of 1000 bytes, from a number on. */
+static void sent(uint32_t from, unsigned count)
+{
+	ck_assert_int_eq(peer_send(1000 * count), 1000 * (int)count);
+	for (unsigned i = 0; i < count; i++)
+		peer_expect(ACK, from + 1000 * i, 1, 1000);
+}
+
+/* A round trip of 20 ms is known, and a window of so many segments (a multiple of 10). */
+static uint32_t warmed_up(unsigned window)
+{
+	uint32_t seq = 1;
+
+	for (unsigned segments = 10; segments < window * 2; segments *= 2) {
+		unsigned count = segments < window ? segments : window;
+
+		sent(seq, count);
+		peer_wait(20 * MS);
+		for (unsigned i = 1; i <= count; i++)
+			ack_in(seq + 1000 * i);
+		seq += 1000 * count;
+	}
+	ck_assert_uint_ge(peer_info().snd_cwnd, window);
+	return seq;
+}
+
+/* RFC 6928. */
+START_TEST(the_initial_window_is_ten_segments)
+{
+	ck_assert_int_eq(peer_send(30000), 30000);
+	for (unsigned i = 0; i < 10; i++)
+		peer_expect(ACK, 1 + 1000 * i, 1, 1000);
+	peer_expect_nothing();
+	/* RFC 5681 3.1: slow start. */
+	ack_in(2001);
+	for (unsigned i = 10; i < 14; i++)
+		peer_expect(ACK, 1 + 1000 * i, 1, 1000);
+	peer_expect_nothing();
+}
+END_TEST
+
+/* RFC 6298 (2.3), (5.5): the timeout, doubled each time. A minimum of 200 ms, as Linux. */
+START_TEST(a_timeout_backs_off)
+{
+	uint32_t seq = warmed_up(10);
+	struct peer_segment segment;
+	uint64_t last, gap, next;
+
+	sent(seq, 1);
+	last = peer.host.now_ns;
+	/* First the tail loss probe, RFC 8985 7.2: 2 SRTT + 200 ms, at most RTO. */
+	ck_assert(peer_wait_out(WEIR_NETSTACK_SEC, &segment));
+	ck_assert_uint_eq(segment.seq, seq);
+	ck_assert_uint_ge(segment.at_ns - last, 200 * MS);
+	ck_assert_uint_le(segment.at_ns - last, 260 * MS);
+	last = segment.at_ns;
+	ck_assert(peer_wait_out(WEIR_NETSTACK_SEC, &segment));
+	gap = segment.at_ns - last;
+	ck_assert_uint_ge(gap, 200 * MS);
+	ck_assert_uint_le(gap, 260 * MS);
+	for (unsigned i = 0; i < 6; i++) {
+		last = segment.at_ns;
+		ck_assert(peer_wait_out(60 * WEIR_NETSTACK_SEC, &segment));
+		ck_assert_uint_eq(segment.seq, seq);
+		next = segment.at_ns - last;
+		ck_assert_uint_ge(next + 4 * MS, gap * 2);
+		ck_assert_uint_le(next, gap * 2 + 4 * MS);
+		gap = next;
+	}
+	ck_assert_uint_eq(peer_info().ca_state, WEIR_TCP_CA_LOSS);
+	ck_assert_uint_eq(peer_info().snd_cwnd, 1);
+	ack_in(seq + 1000);
+	ck_assert_uint_eq(peer_info().ca_state, WEIR_TCP_CA_OPEN);
+}
+END_TEST
+
+/* Linux's tcp_retries2 15: 924.6 s. */
+START_TEST(a_peer_that_is_gone_is_given_up)
+{
+	sent(1, 1);
+	peer_wait(900 * WEIR_NETSTACK_SEC);
+	ck_assert_int_eq(weir__tcp_error(peer.tcp), 0);
+	peer_wait(200 * WEIR_NETSTACK_SEC);
+	ck_assert_int_eq(weir__tcp_error(peer.tcp), -ETIMEDOUT);
+	host_out_all(&peer.host);
+}
+END_TEST
+
+START_TEST(the_user_timeout_is_shorter)
+{
+	struct weir__tcp_settings settings = weir__tcp_settings(peer.tcp);
+
+	settings.user_timeout_ms = 3000;
+	ck_assert_int_eq(weir__tcp_apply(peer.tcp, &settings), 0);
+	sent(1, 1);
+	peer_wait(2 * WEIR_NETSTACK_SEC);
+	ck_assert_int_eq(weir__tcp_error(peer.tcp), 0);
+	peer_wait(10 * WEIR_NETSTACK_SEC);
+	ck_assert_int_eq(weir__tcp_error(peer.tcp), -ETIMEDOUT);
+	host_out_all(&peer.host);
+}
+END_TEST
+
+/* RFC 8985 6.2: three SACKed segments behind a hole, nothing was reordered before: at once. */
+START_TEST(three_sacked_segments_send_the_hole_again)
+{
+	uint32_t seq = warmed_up(20);
+
+	sent(seq, 20);
+	peer_wait(20 * MS);
+	sack_in(seq, seq + 1000, seq + 2000);
+	sack_in(seq, seq + 1000, seq + 3000);
+	peer_expect_nothing();
+	ck_assert_uint_eq(peer_info().ca_state, WEIR_TCP_CA_DISORDER);
+	sack_in(seq, seq + 1000, seq + 4000);
+	peer_expect(ACK, seq, 1, 1000);
+	peer_expect_nothing();
+	ck_assert_uint_eq(peer_info().ca_state, WEIR_TCP_CA_RECOVERY);
+	/* RFC 9438 4.6: 0.7 of the window. */
+	ck_assert_uint_eq(peer_info().snd_ssthresh, (peer_info().snd_ssthresh * 10) / 10);
+	ack_in(seq + 20000);
+	ck_assert_uint_eq(peer_info().ca_state, WEIR_TCP_CA_OPEN);
+	ck_assert_uint_eq(peer_info().snd_cwnd, peer_info().snd_ssthresh);
+	ck_assert_uint_eq(peer.net->count.tcp_timeouts, 0);
+}
+END_TEST
+
+/* RFC 8985 6.2: fewer are waited for, a quarter of the round trip. */
+START_TEST(one_sacked_segment_waits_for_reordering)
+{
+	uint32_t seq = warmed_up(10);
+	struct peer_segment segment;
+	uint64_t at;
+
+	sent(seq, 3);
+	peer_wait(20 * MS);
+	sack_in(seq, seq + 1000, seq + 2000);
+	at = peer.host.now_ns;
+	ck_assert(peer_wait_out(100 * MS, &segment));
+	ck_assert_uint_eq(segment.seq, seq);
+	ck_assert_uint_ge(segment.at_ns, at + 4 * MS);
+	ck_assert_uint_le(segment.at_ns, at + 8 * MS);
+}
+END_TEST
+
+START_TEST(what_is_late_is_not_sent_again)
+{
+	uint32_t seq = warmed_up(10);
+
+	sent(seq, 3);
+	peer_wait(20 * MS);
+	sack_in(seq, seq + 1000, seq + 2000);
+	peer_wait(2 * MS);
+	ack_in(seq + 2000);
+	peer_wait(3 * MS);
+	peer_expect_nothing();
+	ck_assert_uint_eq(peer_info().total_retrans, 0);
+	ck_assert_uint_eq(peer_info().reord_seen, 1);
+}
+END_TEST
+
+/* A lost retransmission is found by time (RFC 8985 section 3), without a timeout. */
+START_TEST(a_lost_retransmission_is_sent_again)
+{
+	uint32_t seq = warmed_up(20);
+
+	sent(seq, 20);
+	peer_wait(20 * MS);
+	sack_in(seq, seq + 1000, seq + 4000);
+	peer_expect(ACK, seq, 1, 1000);
+	for (unsigned i = 5; i <= 20; i++)
+		sack_in(seq, seq + 1000, seq + 1000 * i);
+	host_out_all(&peer.host);
+	/* New data, sent after it, arrives; it does not. */
+	ck_assert_int_gt(peer_send(5000), 0);
+	host_out_all(&peer.host);
+	peer_wait(25 * MS);
+	sack_in(seq, seq + 1000, seq + 21000);
+	peer_expect(ACK, seq, 1, 1000);
+	ck_assert_uint_eq(peer.net->count.tcp_timeouts, 0);
+}
+END_TEST
+
+/* RFC 6937: what is sent in recovery follows what is delivered, and ends at ssthresh. */
+START_TEST(the_window_shrinks_in_proportion)
+{
+	uint32_t seq = warmed_up(40), again = 0, new = 0;
+	struct peer_segment segment;
+
+	sent(seq, 40);
+	ck_assert_int_gt(peer_send(40000), 0);
+	ck_assert_int_gt(peer_send(40000), 0);
+	host_out_all(&peer.host);
+	peer_wait(20 * MS);
+	for (unsigned i = 2; i <= 40; i++) {
+		sack_in(seq, seq + 1000, seq + 1000 * i);
+		while (peer_out(&segment)) {
+			if (segment.seq == seq)
+				again++;
+			else
+				new ++;
+		}
+	}
+	ck_assert_uint_eq(again, 1);
+	/* 39 delivered of at least 40; 0.7 of them may be sent. */
+	ck_assert_uint_ge(again + new, 39 * 6 / 10);
+	ck_assert_uint_le(again + new, 39 * 8 / 10 + 2);
+}
+END_TEST
+
+/* RFC 6582: three duplicates, then a partial ACK tells of the next hole. */
+START_TEST(without_sack_newreno_repairs)
+{
+	uint32_t seq = warmed_up(20);
+
+	sent(seq, 20);
+	peer_wait(20 * MS);
+	ack_in(seq);
+	ack_in(seq);
+	peer_expect_nothing();
+	ack_in(seq);
+	peer_expect(ACK, seq, 1, 1000);
+	for (unsigned i = 0; i < 15; i++)
+		ack_in(seq);
+	host_out_all(&peer.host);
+	peer_wait(20 * MS);
+	ack_in(seq + 5000);
+	peer_expect(ACK, seq + 5000, 1, 1000);
+	peer_wait(20 * MS);
+	ack_in(seq + 20000);
+	ck_assert_uint_eq(peer_info().ca_state, WEIR_TCP_CA_OPEN);
+	ck_assert_uint_eq(peer_info().total_retrans, 2);
+	ck_assert_uint_eq(peer.net->count.tcp_timeouts, 0);
+}
+END_TEST
+
+/* RFC 8985 7.2: two round trips, and the last segment is sent again. */
+START_TEST(a_lost_tail_is_probed_for)
+{
+	uint32_t seq = warmed_up(10);
+	struct peer_segment segment;
+	uint64_t at;
+	uint32_t window;
+
+	sent(seq, 5);
+	at = peer.host.now_ns;
+	ck_assert(peer_wait_out(100 * MS, &segment));
+	ck_assert_uint_eq(segment.seq, seq + 4000);
+	ck_assert_uint_ge(segment.at_ns - at, 40 * MS);
+	ck_assert_uint_le(segment.at_ns - at, 46 * MS);
+	window = peer_info().snd_cwnd;
+	/* The last two were lost: the probe's SACK finds the other, and the window shrinks. */
+	peer_wait(20 * MS);
+	sack_in(seq + 3000, seq + 4000, seq + 5000);
+	peer_wait(10 * MS);
+	peer_expect(ACK, seq + 3000, 1, 1000);
+	ack_in(seq + 5000);
+	ck_assert_uint_lt(peer_info().snd_cwnd, window);
+	ck_assert_uint_eq(peer.net->count.tcp_timeouts, 0);
+}
+END_TEST
+
+/* RFC 8985 7.4: a probe that repairs the only loss is congestion all the same. */
+START_TEST(a_probe_that_repairs_shrinks_the_window)
+{
+	uint32_t seq = warmed_up(10), window;
+	struct peer_segment segment;
+
+	sent(seq, 5);
+	ck_assert(peer_wait_out(100 * MS, &segment));
+	ck_assert_uint_eq(segment.seq, seq + 4000);
+	window = peer_info().snd_cwnd;
+	peer_wait(20 * MS);
+	ack_in(seq + 5000);
+	ck_assert_uint_ge(peer_info().snd_cwnd, window);
+	sent(seq + 5000, 1);
+	peer_wait(20 * MS);
+	ack_in(seq + 6000);
+	ck_assert_uint_lt(peer_info().snd_cwnd, window);
+	ck_assert_uint_eq(peer.net->count.tcp_loss_probe_recoveries, 1);
+}
+END_TEST
+
+START_TEST(a_probe_that_was_not_needed_does_not)
+{
+	uint32_t seq = warmed_up(10), window;
+	struct peer_segment segment;
+
+	sent(seq, 5);
+	ck_assert(peer_wait_out(100 * MS, &segment));
+	window = peer_info().snd_cwnd;
+	ack_in(seq + 5000);
+	/* The probe is reported as a duplicate (RFC 2883). */
+	sack_in(seq + 5000, seq + 4000, seq + 5000);
+	sent(seq + 5000, 1);
+	ack_in(seq + 6000);
+	ck_assert_uint_ge(peer_info().snd_cwnd, window);
+	ck_assert_uint_eq(peer.net->count.tcp_loss_probe_recoveries, 0);
+}
+END_TEST
+
+/* RFC 3708: everything that was sent again is reported as a duplicate. */
+START_TEST(a_mistake_is_taken_back_by_dsack)
+{
+	uint32_t seq = warmed_up(20), window;
+
+	sent(seq, 20);
+	peer_wait(20 * MS);
+	window = peer_info().snd_cwnd;
+	sack_in(seq, seq + 1000, seq + 4000);
+	peer_expect(ACK, seq, 1, 1000);
+	ck_assert_uint_lt(peer_info().snd_ssthresh, window);
+	ack_in(seq + 4000);
+	sack_in(seq + 4000, seq, seq + 1000);
+	ck_assert_uint_eq(peer_info().ca_state, WEIR_TCP_CA_OPEN);
+	ck_assert_uint_ge(peer_info().snd_cwnd, window);
+	ck_assert_uint_eq(peer.net->count.tcp_undone, 1);
+}
+END_TEST
+
+/* RFC 3522: the ACK after a timeout echoes a timestamp from before. */
+START_TEST(a_mistake_is_taken_back_by_timestamps)
+{
+	uint32_t seq = warmed_up(20), window, early;
+	struct peer_segment segment;
+
+	sent(seq, 20);
+	early = peer.tsecr;
+	window = peer_info().snd_cwnd;
+	do
+		ck_assert(peer_wait_out(2 * WEIR_NETSTACK_SEC, &segment));
+	while (peer_info().ca_state != WEIR_TCP_CA_LOSS);
+	peer_wait(5 * MS);
+	peer.tsecr = early;
+	peer.tsval++;
+	ack_in(seq + 2000);
+	ck_assert_uint_ge(peer_info().snd_cwnd, window);
+	ck_assert_uint_eq(peer_info().ca_state, WEIR_TCP_CA_OPEN);
+	ck_assert_uint_eq(peer_info().lost, 0);
+}
+END_TEST
+
+/* ACKs of one turn come before the retransmission that the first of them causes. */
+START_TEST(what_was_not_sent_again_was_no_mistake)
+{
+	uint32_t seq = warmed_up(20);
+
+	sent(seq, 20);
+	peer_wait(20 * MS);
+	peer.batch = true;
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	for (unsigned i = 2; i < 9; i++)
+		sack_in(seq, seq + 1000, seq + 1000 * i);
+	weir__netstack_end(peer.net);
+	peer.batch = false;
+	peer_expect(ACK, seq, 1, 1000);
+	ck_assert_uint_eq(peer_info().ca_state, WEIR_TCP_CA_RECOVERY);
+	ck_assert_uint_eq(peer.net->count.tcp_undone, 0);
+}
+END_TEST
+
+/* RFC 6298 (5.3), RFC 6582: duplicates do not put the timeout off. */
+START_TEST(duplicates_do_not_put_the_timeout_off)
+{
+	uint32_t seq = warmed_up(20);
+
+	sent(seq, 10);
+	peer_wait(20 * MS);
+	for (unsigned i = 0; i < 10; i++) {
+		ack_in(seq);
+		peer_wait(50 * MS);
+		host_out_all(&peer.host);
+	}
+	ck_assert_uint_gt(peer.net->count.tcp_timeouts, 0);
+}
+END_TEST
+
+/* RFC 8985 7.2: nor does what is sent meanwhile put off the probe beyond RTO. */
+START_TEST(a_probe_is_not_put_off_for_ever)
+{
+	struct weir__tcp_settings settings = { .nodelay = true };
+	uint32_t next = warmed_up(40);
+	struct peer_segment segment;
+	bool again = false;
+
+	ck_assert_int_eq(weir__tcp_apply(peer.tcp, &settings), 0);
+	for (unsigned i = 0; i < 35 && !again; i++) {
+		ck_assert_int_eq(peer_send(10), 10);
+		peer_wait(10 * MS);
+		while (peer_out(&segment)) {
+			again |= segment.seq < next;
+			next = segment.seq + segment.len;
+		}
+	}
+	ck_assert(again);
+}
+END_TEST
+
+/* RFC 2018 section 8: a peer may drop what it has SACKed. */
+START_TEST(a_peer_that_reneges_gets_everything)
+{
+	uint32_t seq = warmed_up(10);
+	struct peer_segment segment;
+
+	sent(seq, 5);
+	sack_in(seq, seq + 1000, seq + 5000);
+	peer_wait_out(100 * MS, &segment);
+	ack_in(seq + 1000);
+	/* The rest was SACKed, and is gone. */
+	for (uint32_t next = seq + 1000; next < seq + 5000; next += 1000) {
+		bool came = false;
+
+		for (unsigned i = 0; i < 50 && !came; i++)
+			came = peer_wait_out(3 * WEIR_NETSTACK_SEC, &segment) &&
+			       segment.seq == next;
+		ck_assert(came);
+		ack_in(next + 1000);
+	}
+	ck_assert_uint_eq(peer_info().unacked, 0);
+}
+END_TEST
+
+/* RFC 9293 3.10.7.4: an ACK of what was never sent changes nothing. */
+START_TEST(what_was_not_sent_cannot_be_acknowledged)
+{
+	sent(1, 5);
+	ack_in(8001);
+	ck_assert_uint_eq(peer_info().unacked, 5);
+	peer_expect(ACK, 5001, 1, 0);
+	sack_in(1, 4001, 9001);
+	sack_in(1, 9001, 4001);
+	sack_in(1, 0x80000000, 0x80001000);
+	ck_assert_uint_eq(peer_info().sacked, 0);
+	ck_assert_uint_ge(peer.net->count.tcp_sack_discards, 2);
+	ack_in(5001);
+	ck_assert_uint_eq(peer_info().unacked, 0);
+}
+END_TEST
+
+/* Blocks that cut a segment do not cover it. */
+START_TEST(a_segment_is_sacked_as_a_whole)
+{
+	sent(1, 5);
+	sack_in(1, 1500, 3001);
+	ck_assert_uint_eq(peer_info().sacked, 1);
+	sack_in(1, 1001, 3001);
+	ck_assert_uint_eq(peer_info().sacked, 2);
+	sack_in(1, 1001, 3999);
+	ck_assert_uint_eq(peer_info().sacked, 2);
+	ack_in(5001);
+	ck_assert_uint_eq(peer_info().sacked, 0);
+}
+END_TEST
+
+START_TEST(reno_halves)
+{
+	struct weir__tcp_settings settings = weir__tcp_settings(peer.tcp);
+	uint32_t seq, window;
+
+	settings.congestion = &weir__tcp_reno;
+	ck_assert_int_eq(weir__tcp_apply(peer.tcp, &settings), 0);
+	ck_assert_str_eq(peer_info().congestion, "reno");
+	seq = warmed_up(40);
+	window = peer_info().snd_cwnd;
+	sent(seq, 20);
+	peer_wait(20 * MS);
+	sack_in(seq, seq + 1000, seq + 4000);
+	ck_assert_uint_eq(peer_info().snd_ssthresh, window / 2);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(the_initial_window_is_ten_segments, .setup = setup, .teardown = teardown),
+		TESTING(a_timeout_backs_off, .setup = setup, .teardown = teardown),
+		TESTING(a_peer_that_is_gone_is_given_up, .setup = setup, .teardown = teardown),
+		TESTING(the_user_timeout_is_shorter, .setup = setup, .teardown = teardown),
+		TESTING(three_sacked_segments_send_the_hole_again, .setup = setup,
+			.teardown = teardown),
+		TESTING(one_sacked_segment_waits_for_reordering, .setup = setup,
+			.teardown = teardown),
+		TESTING(what_is_late_is_not_sent_again, .setup = setup, .teardown = teardown),
+		TESTING(a_lost_retransmission_is_sent_again, .setup = setup, .teardown = teardown),
+		TESTING(the_window_shrinks_in_proportion, .setup = setup, .teardown = teardown),
+		TESTING(without_sack_newreno_repairs, .setup = setup_no_sack, .teardown = teardown),
+		TESTING(a_lost_tail_is_probed_for, .setup = setup, .teardown = teardown),
+		TESTING(a_probe_that_repairs_shrinks_the_window, .setup = setup,
+			.teardown = teardown),
+		TESTING(a_probe_that_was_not_needed_does_not, .setup = setup, .teardown = teardown),
+		TESTING(a_mistake_is_taken_back_by_dsack, .setup = setup, .teardown = teardown),
+		TESTING(a_mistake_is_taken_back_by_timestamps, .setup = setup_timestamps,
+			.teardown = teardown),
+		TESTING(what_was_not_sent_again_was_no_mistake, .setup = setup,
+			.teardown = teardown),
+		TESTING(duplicates_do_not_put_the_timeout_off, .setup = setup_no_sack,
+			.teardown = teardown),
+		TESTING(a_probe_is_not_put_off_for_ever, .setup = setup, .teardown = teardown),
+		TESTING(a_peer_that_reneges_gets_everything, .setup = setup, .teardown = teardown),
+		TESTING(what_was_not_sent_cannot_be_acknowledged, .setup = setup,
+			.teardown = teardown),
+		TESTING(a_segment_is_sacked_as_a_whole, .setup = setup, .teardown = teardown),
+		TESTING(reno_halves, .setup = setup, .teardown = teardown),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stack_tcp_receive.c: what comes, in order and out of it: ACKs, SACK and D-SACK blocks, overlaps,
+ * the window, and memory that is bounded.
+ */
+#include "tests/support/testing.h"
+#include "tests/unit/stack_peer.h"
+
+static unsigned char got[65536];
+
+static void setup(void)
+{
+	peer_init(NULL);
+	peer_accepts(peer_syn());
+}
+
+static void teardown(void)
+{
+	peer_fini();
+}
+
+static void data_in(uint32_t seq, uint32_t len)
+{
+	peer_in((struct peer_segment){ .flags = ACK, .seq = seq, .ack = 1, .len = len });
+}
+
+static void check_read(uint32_t len)
+{
+	ck_assert_int_eq(peer_read(got, sizeof(got)), (int)len);
+	ck_assert_mem_eq(got, peer.bytes, len);
+}
+
+/* RFC 5681 4.2: at once, at the start (Linux's quick mode). */
+START_TEST(the_first_segments_are_acknowledged_at_once)
+{
+	for (unsigned i = 0; i < 10; i++) {
+		data_in(1 + 100 * i, 100);
+		peer_expect(ACK, 1, 101 + 100 * i, 0);
+	}
+	check_read(1000);
+}
+END_TEST
+
+static uint32_t past_quick_mode(void)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		data_in(1 + 1000 * i, 1000);
+		peer_expect(ACK, 1, 1001 + 1000 * i, 0);
+	}
+	check_read(16000);
+	return 16001;
+}
+
+/* RFC 5681 4.2, RFC 9293 3.8.6.3: every second full segment; one alone within 0.5 s. */
+START_TEST(later_ones_are_acknowledged_in_pairs)
+{
+	uint32_t seq = past_quick_mode();
+	struct peer_segment segment;
+
+	data_in(seq, 1000);
+	peer_expect_nothing();
+	data_in(seq + 1000, 1000);
+	peer_expect(ACK, 1, seq + 2000, 0);
+	data_in(seq + 2000, 1000);
+	peer_expect_nothing();
+	ck_assert(peer_wait_out(200 * MS, &segment));
+	ck_assert_uint_eq(segment.ack, seq + 3000);
+}
+END_TEST
+
+/* RFC 2018 section 4: the block that grew last comes first. */
+START_TEST(sack_blocks_begin_with_the_newest)
+{
+	struct peer_segment segment;
+
+	data_in(1001, 100);
+	segment = peer_expect(ACK, 1, 1, 0);
+	ck_assert_uint_eq(segment.sack_count, 1);
+	ck_assert_uint_eq(segment.sack[0].start, 1001);
+	ck_assert_uint_eq(segment.sack[0].end, 1101);
+	data_in(3001, 100);
+	data_in(2001, 100);
+	peer_expect(ACK, 1, 1, 0);
+	segment = peer_expect(ACK, 1, 1, 0);
+	ck_assert_uint_eq(segment.sack_count, 3);
+	ck_assert_uint_eq(segment.sack[0].start, 2001);
+	ck_assert_uint_eq(segment.sack[1].start, 3001);
+	ck_assert_uint_eq(segment.sack[2].start, 1001);
+	/* The oldest grows, to both sides. */
+	data_in(1101, 100);
+	segment = peer_expect(ACK, 1, 1, 0);
+	ck_assert_uint_eq(segment.sack[0].start, 1001);
+	ck_assert_uint_eq(segment.sack[0].end, 1201);
+	data_in(901, 100);
+	segment = peer_expect(ACK, 1, 1, 0);
+	ck_assert_uint_eq(segment.sack[0].start, 901);
+	ck_assert_uint_eq(segment.sack[0].end, 1201);
+	ck_assert_uint_eq(segment.sack_count, 3);
+	/* Two become one. */
+	data_in(1201, 800);
+	segment = peer_expect(ACK, 1, 1, 0);
+	ck_assert_uint_eq(segment.sack_count, 2);
+	ck_assert_uint_eq(segment.sack[0].start, 901);
+	ck_assert_uint_eq(segment.sack[0].end, 2101);
+}
+END_TEST
+
+START_TEST(a_hole_that_is_filled_delivers_all)
+{
+	data_in(1001, 1000);
+	data_in(3001, 1000);
+	data_in(2001, 1000);
+	host_out_all(&peer.host);
+	ck_assert_uint_eq(weir__tcp_readable(peer.tcp), 0);
+	data_in(1, 1000);
+	peer_expect(ACK, 1, 4001, 0);
+	check_read(4000);
+	ck_assert_uint_eq(peer.net->memory.used_bytes, 0);
+}
+END_TEST
+
+START_TEST(every_order_of_five_segments)
+{
+	unsigned order[5] = { 0, 1, 2, 3, 4 }, seen = 0;
+
+	for (unsigned code = 0; code < 3125; code++) {
+		unsigned used = 0;
+
+		for (unsigned i = 0, rest = code; i < 5; i++, rest /= 5) {
+			order[i] = rest % 5;
+			used |= 1u << order[i];
+		}
+		if (used != 31)
+			continue;
+		/* Each overlaps the next by half. */
+		for (unsigned i = 0; i < 5; i++)
+			peer_in((struct peer_segment){ .flags = ACK,
+						       .ack = 1,
+						       .seq = 1 + 600 * seen + 100 * order[i],
+						       .len = 200,
+						       .data = peer.bytes + 100 * order[i] });
+		ck_assert_int_eq(peer_read(got, 65536), 600);
+		ck_assert_mem_eq(got, peer.bytes, 600);
+		seen++;
+		host_out_all(&peer.host);
+	}
+	ck_assert_uint_eq(seen, 120);
+	ck_assert_uint_eq(peer.net->memory.used_bytes, 0);
+}
+END_TEST
+
+/* What came first stays, whatever comes later for the same numbers. */
+START_TEST(overlaps_do_not_change_what_came_first)
+{
+	static unsigned char other[3000];
+
+	memset(other, 0xee, sizeof(other));
+	data_in(1001, 500);
+	data_in(2001, 500);
+	peer_in((struct peer_segment){
+		.flags = ACK, .seq = 501, .ack = 1, .len = 2500, .data = other });
+	data_in(1, 500);
+	ck_assert_int_eq(peer_read(got, sizeof(got)), 3000);
+	ck_assert_mem_eq(got, peer.bytes, 500);
+	ck_assert_mem_eq(got + 500, other, 500);
+	ck_assert_mem_eq(got + 1000, peer.bytes + 1000, 500);
+	ck_assert_mem_eq(got + 1500, other, 500);
+	ck_assert_mem_eq(got + 2000, peer.bytes + 2000, 500);
+	ck_assert_mem_eq(got + 2500, other, 500);
+	ck_assert_uint_eq(peer.net->memory.used_bytes, 0);
+}
+END_TEST
+
+/* RFC 2883 section 4. */
+START_TEST(what_comes_twice_is_reported)
+{
+	struct peer_segment segment;
+
+	data_in(1, 1000);
+	peer_expect(ACK, 1, 1001, 0);
+	data_in(1, 1000);
+	segment = peer_expect(ACK, 1, 1001, 0);
+	ck_assert_uint_eq(segment.sack_count, 1);
+	ck_assert_uint_eq(segment.sack[0].start, 1);
+	ck_assert_uint_eq(segment.sack[0].end, 1001);
+	/* Out of order: the block it lies in comes second. */
+	data_in(2001, 1000);
+	segment = peer_expect(ACK, 1, 1001, 0);
+	ck_assert_uint_eq(segment.sack_count, 1);
+	data_in(2001, 500);
+	segment = peer_expect(ACK, 1, 1001, 0);
+	ck_assert_uint_eq(segment.sack_count, 2);
+	ck_assert_uint_eq(segment.sack[0].start, 2001);
+	ck_assert_uint_eq(segment.sack[0].end, 2501);
+	ck_assert_uint_eq(segment.sack[1].end, 3001);
+	/* In part. */
+	data_in(501, 1000);
+	segment = peer_expect(ACK, 1, 1501, 0);
+	ck_assert_uint_eq(segment.sack[0].start, 501);
+	ck_assert_uint_eq(segment.sack[0].end, 1001);
+	data_in(1501, 500);
+	segment = peer_expect(ACK, 1, 3001, 0);
+	ck_assert_uint_eq(segment.sack_count, 0);
+}
+END_TEST
+
+START_TEST(without_sack_there_are_no_blocks)
+{
+	struct peer_segment syn = peer_syn(), segment;
+
+	peer_fini();
+	peer_init(NULL);
+	syn.sack_permitted = false;
+	peer_accepts(syn);
+	data_in(1001, 1000);
+	segment = peer_expect(ACK, 1, 1, 0);
+	ck_assert_uint_eq(segment.sack_count, 0);
+	data_in(1001, 1000);
+	segment = peer_expect(ACK, 1, 1, 0);
+	ck_assert_uint_eq(segment.sack_count, 0);
+}
+END_TEST
+
+START_TEST(a_fin_out_of_order_waits)
+{
+	peer_in((struct peer_segment){ .flags = ACK | FIN, .seq = 1001, .ack = 1, .len = 1000 });
+	peer_expect(ACK, 1, 1, 0);
+	ck_assert_int_eq(peer_info().state, WEIR_TCP_ESTABLISHED);
+	data_in(1, 1000);
+	peer_expect(ACK, 1, 2002, 0);
+	ck_assert_int_eq(peer_info().state, WEIR_TCP_CLOSE_WAIT);
+	check_read(2000);
+	ck_assert_int_eq(peer_read(got, 1), 0);
+	/* Nothing comes behind it. */
+	data_in(2002, 100);
+	ck_assert_int_eq(peer_read(got, 1), 0);
+	ck_assert_uint_eq(peer.net->memory.used_bytes, 0);
+}
+END_TEST
+
+START_TEST(data_behind_the_end_is_not_the_streams)
+{
+	data_in(1001, 1000);
+	peer_in((struct peer_segment){ .flags = ACK | FIN, .seq = 1, .ack = 1, .len = 500 });
+	host_out_all(&peer.host);
+	data_in(502, 499);
+	ck_assert_int_eq(peer_read(got, sizeof(got)), 500);
+	ck_assert_int_eq(peer_read(got, sizeof(got)), 0);
+}
+END_TEST
+
+/* RFC 9293 3.8.6: what lies beyond the window is not taken, and is answered. */
+START_TEST(a_window_is_a_window)
+{
+	uint32_t seq = 1, edge;
+	struct peer_segment segment = { .window = 0 };
+
+	while (seq < 300000) {
+		peer_in((struct peer_segment){ .flags = ACK, .seq = seq, .ack = 1, .len = 1000 });
+		seq += 1000;
+		while (peer_out(&segment))
+			;
+		if (segment.window == 0)
+			break;
+	}
+	ck_assert_uint_eq(segment.window, 0);
+	edge = segment.ack;
+	peer_in((struct peer_segment){ .flags = ACK, .seq = edge, .ack = 1, .len = 1000 });
+	peer_expect(ACK, 1, edge, 0);
+	ck_assert_uint_eq(weir__tcp_readable(peer.tcp), edge - 1);
+	/* A small read opens nothing (3.8.6.2.2), a large one does. */
+	ck_assert_int_eq(peer_read(got, 100), 100);
+	peer_expect_nothing();
+	ck_assert_int_eq(peer_read(got, 30000), 30000);
+	segment = peer_expect(ACK, 1, edge, 0);
+	ck_assert_uint_gt(segment.window, 0);
+}
+END_TEST
+
+/* One byte in each block: the window is a promise, and memory has a limit. */
+START_TEST(small_segments_do_not_take_large_memory)
+{
+	uint32_t seq = 1, most = 0;
+
+	for (unsigned i = 0; i < 60000; i++) {
+		data_in(seq++, 1);
+		host_out_all(&peer.host);
+		if (peer.net->memory.used_bytes > most)
+			most = (uint32_t)peer.net->memory.used_bytes;
+	}
+	ck_assert_uint_eq(weir__tcp_readable(peer.tcp), 60000);
+	ck_assert_uint_le(most, 300000);
+	for (unsigned done = 0; done < 60000;)
+		done += (unsigned)peer_read(got, sizeof(got));
+	ck_assert_uint_eq(peer.net->memory.used_bytes, 0);
+}
+END_TEST
+
+/* Ranges without end: they are counted, and the memory they take. */
+START_TEST(holes_without_end_are_bounded)
+{
+	for (unsigned i = 0; i < 20000; i++) {
+		data_in(3 + 2 * i, 1);
+		host_out_all(&peer.host);
+	}
+	ck_assert_uint_le(peer_info().rcv_ranges, WEIR_TCP_RANGES_MAX);
+	ck_assert_uint_le(peer.net->memory.used_bytes, 300000);
+	ck_assert_uint_gt(peer.net->count.tcp_receive_drops, 0);
+}
+END_TEST
+
+/* Above three quarters of the pool, data is copied into memory of its size. */
+START_TEST(scarce_memory_is_not_wasted)
+{
+	struct weir__netstack_config cfg = host_config();
+
+	peer_fini();
+	cfg.memory_bytes = 64 << 10;
+	peer_init(&cfg);
+	peer_accepts(peer_syn());
+	for (unsigned i = 0; i < 5000; i++) {
+		data_in(1 + 10 * i, 10);
+		host_out_all(&peer.host);
+	}
+	ck_assert_uint_le(peer.net->memory.used_bytes, 64 << 10);
+	ck_assert_uint_gt(weir__tcp_readable(peer.tcp), 10000);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct testing_case cases[] = {
+		TESTING(the_first_segments_are_acknowledged_at_once, .setup = setup,
+			.teardown = teardown),
+		TESTING(later_ones_are_acknowledged_in_pairs, .setup = setup, .teardown = teardown),
+		TESTING(sack_blocks_begin_with_the_newest, .setup = setup, .teardown = teardown),
+		TESTING(a_hole_that_is_filled_delivers_all, .setup = setup, .teardown = teardown),
+		TESTING(every_order_of_five_segments, .setup = setup, .teardown = teardown),
+		TESTING(overlaps_do_not_change_what_came_first, .setup = setup,
+			.teardown = teardown),
+		TESTING(what_comes_twice_is_reported, .setup = setup, .teardown = teardown),
+		TESTING(without_sack_there_are_no_blocks, .setup = setup, .teardown = teardown),
+		TESTING(a_fin_out_of_order_waits, .setup = setup, .teardown = teardown),
+		TESTING(data_behind_the_end_is_not_the_streams, .setup = setup,
+			.teardown = teardown),
+		TESTING(a_window_is_a_window, .setup = setup, .teardown = teardown),
+		TESTING(small_segments_do_not_take_large_memory, .setup = setup,
+			.teardown = teardown),
+		TESTING(holes_without_end_are_bounded, .setup = setup, .teardown = teardown),
+		TESTING(scarce_memory_is_not_wasted, .setup = setup, .teardown = teardown),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stack_tcp_send.c: what is sent when nothing is lost: Nagle, corks, windows and their probes,
+ * keepalive, offloads, the lack of memory, and what a connection costs.
+ */
+#include "tests/support/testing.h"
+#include "tests/unit/stack_peer.h"
+
+static void setup(void)
+{
+	peer_init(NULL);
+	peer_accepts(peer_syn());
+}
+
+static void teardown(void)
+{
+	peer_fini();
+}
+
+static void ack_in(uint32_t ack)
+{
+	peer_in((struct peer_segment){ .flags = ACK, .seq = 1, .ack = ack });
+}
+
+static void window_in(uint32_t ack, uint32_t window)
+{
+	peer_in((struct peer_segment){ .flags = ACK, .seq = 1, .ack = ack, .window = window + 1 });
+}
+
+/* The window that the handshake ends with. */
+static void setup_window(uint32_t window)
+{
+	peer_fini();
+	peer_init(NULL);
+	peer.window = window;
+	peer_accepts(peer_syn());
+}
+
+static void apply(const struct weir__tcp_settings *settings)
+{
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	ck_assert_int_eq(weir__tcp_apply(peer.tcp, settings), 0);
+	weir__netstack_end(peer.net);
+}
+
+/* ---- short segments (RFC 9293 3.7.4) --------------------------------------------------------- */
+
+START_TEST(nagle_holds_a_second_short_segment)
+{
+	ck_assert_int_eq(peer_send(10), 10);
+	peer_expect(ACK, 1, 1, 10);
+	ck_assert_int_eq(peer_send(10), 10);
+	ck_assert_int_eq(peer_send(10), 10);
+	peer_expect_nothing();
+	ack_in(11);
+	peer_expect(ACK, 11, 1, 20);
+}
+END_TEST
+
+START_TEST(nagle_does_not_hold_full_segments)
+{
+	ck_assert_int_eq(peer_send(10), 10);
+	peer_expect(ACK, 1, 1, 10);
+	ck_assert_int_eq(peer_send(2500), 2500);
+	peer_expect(ACK, 11, 1, 1000);
+	peer_expect(ACK, 1011, 1, 1000);
+	peer_expect_nothing();
+	ack_in(2011);
+	peer_expect(ACK, 2011, 1, 500);
+}
+END_TEST
+
+START_TEST(nodelay_sends_at_once)
+{
+	struct weir__tcp_settings settings = { .nodelay = true };
+
+	apply(&settings);
+	for (unsigned i = 0; i < 5; i++) {
+		ck_assert_int_eq(peer_send(10), 10);
+		peer_expect(ACK, 1 + 10 * i, 1, 10);
+	}
+}
+END_TEST
+
+START_TEST(a_cork_holds_for_200_ms)
+{
+	struct weir__tcp_settings settings = { .cork = true };
+	struct peer_segment segment;
+	uint64_t at = peer.host.now_ns;
+
+	apply(&settings);
+	ck_assert_int_eq(peer_send(10), 10);
+	ck_assert_int_eq(peer_send(1500), 1500);
+	peer_expect(ACK, 1, 1, 1000);
+	peer_expect_nothing();
+	ack_in(1001);
+	peer_expect_nothing();
+	ck_assert(peer_wait_out(400 * MS, &segment));
+	ck_assert_uint_eq(segment.seq, 1001);
+	ck_assert_uint_eq(segment.len, 510);
+	ck_assert_uint_ge(segment.at_ns - at, 200 * MS);
+	ack_in(1511);
+	/* Drawn: at once. */
+	ck_assert_int_eq(peer_send(10), 10);
+	peer_expect_nothing();
+	settings.cork = false;
+	apply(&settings);
+	peer_expect(ACK, 1511, 1, 10);
+}
+END_TEST
+
+START_TEST(what_more_follows_waits_for_it)
+{
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	ck_assert_int_eq(weir__tcp_send_copy(peer.tcp, peer.bytes, 100, WEIR_TCP_MORE), 100);
+	weir__netstack_end(peer.net);
+	peer_expect_nothing();
+	ck_assert_int_eq(peer_send(100), 100);
+	peer_expect(ACK, 1, 1, 200);
+}
+END_TEST
+
+START_TEST(a_fin_waits_for_nothing)
+{
+	ck_assert_int_eq(peer_send(10), 10);
+	peer_expect(ACK, 1, 1, 10);
+	ck_assert_int_eq(peer_send(10), 10);
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	ck_assert_int_eq(weir__tcp_shutdown(peer.tcp, WEIR_TCP_WRITE), 0);
+	weir__netstack_end(peer.net);
+	peer_expect(ACK | FIN, 11, 1, 10);
+	/* In part acknowledged, it comes again as what is left. */
+	ack_in(21);
+	ck_assert_uint_eq(peer_info().unacked, 1);
+	ack_in(22);
+	ck_assert_uint_eq(peer_info().state, WEIR_TCP_FIN_WAIT_2);
+}
+END_TEST
+
+/* ---- the peer's window ----------------------------------------------------------------------- */
+
+START_TEST(a_window_is_not_overrun)
+{
+	setup_window(625);	/* times 4 */
+	ck_assert_int_eq(peer_send(5000), 5000);
+	peer_expect(ACK, 1, 1, 1000);
+	peer_expect(ACK, 1001, 1, 1000);
+	peer_expect_nothing();
+	window_in(1001, 625);
+	peer_expect(ACK, 2001, 1, 1000);
+	/* Taken back (RFC 9293 3.8.6: be robust): nothing more, and nothing lost. */
+	window_in(2001, 100);
+	peer_expect_nothing();
+	window_in(3001, 750);
+	peer_expect(ACK, 3001, 1, 1000);
+	peer_expect(ACK, 4001, 1, 1000);
+}
+END_TEST
+
+/* RFC 9293 3.8.6.1: the first probe after RTO, doubled, as long as the peer answers. */
+START_TEST(a_closed_window_is_probed)
+{
+	struct peer_segment segment;
+	uint64_t last, gap = 0;
+
+	window_in(1, 0);
+	ck_assert_int_eq(peer_send(3000), 3000);
+	peer_expect_nothing();
+	last = peer.host.now_ns;
+	for (unsigned i = 0; i < 12; i++) {
+		ck_assert(peer_wait_out(130 * WEIR_NETSTACK_SEC, &segment));
+		ck_assert_uint_eq(segment.seq, 0);
+		ck_assert_uint_eq(segment.len, 0);
+		if (i > 0 && gap < 60 * WEIR_NETSTACK_SEC)
+			ck_assert_uint_ge(segment.at_ns - last + 4 * MS, gap * 2);
+		gap = segment.at_ns - last;
+		ck_assert_uint_le(gap, 121 * WEIR_NETSTACK_SEC);
+		last = segment.at_ns;
+		window_in(1, 0);
+	}
+	ck_assert_int_eq(weir__tcp_error(peer.tcp), 0);
+	window_in(1, 10000);
+	for (unsigned i = 0; i < 3; i++)
+		peer_expect(ACK, 1 + 1000 * i, 1, 1000);
+	ck_assert_uint_eq(peer_info().backoff, 0);
+}
+END_TEST
+
+START_TEST(a_closed_window_and_a_dead_peer_end)
+{
+	window_in(1, 0);
+	ck_assert_int_eq(peer_send(3000), 3000);
+	peer_wait(1500 * WEIR_NETSTACK_SEC);
+	ck_assert_int_eq(weir__tcp_error(peer.tcp), -ETIMEDOUT);
+	host_out_all(&peer.host);
+}
+END_TEST
+
+/* An orphan whose peer never opens its window may not stay for ever. */
+START_TEST(an_orphan_does_not_wait_for_a_window)
+{
+	window_in(1, 0);
+	ck_assert_int_eq(peer_send(3000), 3000);
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	weir__tcp_close(peer.tcp);
+	weir__netstack_end(peer.net);
+	for (unsigned i = 0; i < 2000 && weir__tcp_orphans(peer.net) > 0; i++) {
+		struct peer_segment segment;
+
+		peer_wait(WEIR_NETSTACK_SEC);
+		while (peer_out(&segment))
+			window_in(1, 0);
+	}
+	ck_assert_uint_eq(weir__tcp_orphans(peer.net), 0);
+	ck_assert_uint_eq(peer.net->memory.used_bytes, 0);
+}
+END_TEST
+
+/* RFC 9293 3.8.6.2.1: a silly window is not filled at once, but at last. */
+START_TEST(a_silly_window_is_not_filled)
+{
+	struct peer_segment segment;
+
+	ck_assert_int_eq(peer_send(1000), 1000);
+	peer_expect(ACK, 1, 1, 1000);
+	window_in(1001, 10);
+	ck_assert_int_eq(peer_send(3000), 3000);
+	peer_expect_nothing();
+	ck_assert(peer_wait_out(2 * WEIR_NETSTACK_SEC, &segment));
+	ck_assert_uint_eq(segment.len, 40);
+}
+END_TEST
+
+/* The one timer is keepalive's first. */
+START_TEST(keepalive_does_not_keep_from_probing)
+{
+	struct peer_segment segment;
+
+	apply(&(struct weir__tcp_settings){ .keepalive = true, .cork = true });
+	ck_assert_int_eq(peer_send(10), 10);
+	ck_assert(peer_wait_out(400 * MS, &segment));
+	ck_assert_uint_eq(segment.len, 10);
+	window_in(11, 0);
+	ck_assert_int_eq(peer_send(3000), 3000);
+	ck_assert(peer_wait_out(2 * WEIR_NETSTACK_SEC, &segment));
+	ck_assert_uint_eq(segment.seq, 10);
+}
+END_TEST
+
+START_TEST(an_orphan_with_keepalive_ends_too)
+{
+	apply(&(struct weir__tcp_settings){ .keepalive = true });
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	ck_assert_int_eq(weir__tcp_shutdown(peer.tcp, WEIR_TCP_WRITE), 0);
+	weir__netstack_end(peer.net);
+	peer_expect(ACK | FIN, 1, 1, 0);
+	ack_in(2);
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	weir__tcp_close(peer.tcp);
+	weir__netstack_end(peer.net);
+	ck_assert_uint_eq(weir__tcp_orphans(peer.net), 1);
+	peer_wait(61 * WEIR_NETSTACK_SEC);
+	ck_assert_uint_eq(weir__tcp_orphans(peer.net), 0);
+}
+END_TEST
+
+/* ---- nothing is sent ------------------------------------------------------------------------- */
+
+/* RFC 9293 3.8.4. */
+START_TEST(keepalive_asks_and_gives_up)
+{
+	struct weir__tcp_settings settings = {
+		.keepalive = true, .keep_idle_ms = 10000, .keep_interval_ms = 2000, .keep_count = 3
+	};
+	struct peer_segment segment;
+	uint64_t at = peer.host.now_ns;
+
+	apply(&settings);
+	ck_assert(peer_wait_out(11 * WEIR_NETSTACK_SEC, &segment));
+	ck_assert_uint_ge(segment.at_ns - at, 10 * WEIR_NETSTACK_SEC);
+	ck_assert_uint_eq(segment.seq, 0);
+	ack_in(1);
+	at = peer.host.now_ns;
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert(peer_wait_out(11 * WEIR_NETSTACK_SEC, &segment));
+		ck_assert_uint_ge(segment.at_ns - at, (10 + 2 * i) * WEIR_NETSTACK_SEC);
+		ck_assert_uint_eq(segment.flags, ACK);
+	}
+	ck_assert(peer_wait_out(3 * WEIR_NETSTACK_SEC, &segment));
+	ck_assert_uint_eq(segment.flags, RST | ACK);
+	ck_assert_int_eq(weir__tcp_error(peer.tcp), -ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(without_keepalive_an_idle_connection_needs_no_turn)
+{
+	peer_wait(MS);
+	ck_assert_uint_eq(weir__netstack_next_deadline(peer.net), WEIR_NETSTACK_NEVER);
+	/* And with it one in two hours. */
+	apply(&(struct weir__tcp_settings){ .keepalive = true });
+	ck_assert_uint_ge(weir__netstack_next_deadline(peer.net),
+			  peer.host.now_ns + 3600 * WEIR_NETSTACK_SEC);
+}
+END_TEST
+
+/* A probe of the peer's: an old number, no data, or one byte of garbage. */
+START_TEST(a_keepalive_is_answered)
+{
+	peer_in((struct peer_segment){ .flags = ACK, .seq = 0, .ack = 1 });
+	peer_expect(ACK, 1, 1, 0);
+	peer_in((struct peer_segment){
+		.flags = ACK, .seq = 0, .ack = 1, .len = 1, .data = peer.bytes });
+	peer_expect(ACK, 1, 1, 0);
+}
+END_TEST
+
+/* RFC 5681 4.1. */
+START_TEST(a_window_is_forgotten_when_idle)
+{
+	uint32_t seq = 1;
+
+	for (unsigned count = 10; count <= 40; count *= 2) {
+		ck_assert_int_eq(peer_send(1000 * count), 1000 * (int)count);
+		host_out_all(&peer.host);
+		peer_wait(20 * MS);
+		for (unsigned i = 1; i <= count; i++)
+			ack_in(seq + 1000 * i);
+		seq += 1000 * count;
+	}
+	ck_assert_uint_ge(peer_info().snd_cwnd, 40);
+	peer_wait(60 * WEIR_NETSTACK_SEC);
+	ck_assert_int_gt(peer_send(40000), 0);
+	for (unsigned i = 0; i < 10; i++, seq += 1000)
+		peer_expect(ACK, seq, 1, 1000);
+	peer_expect_nothing();
+}
+END_TEST
+
+START_TEST(an_answer_carries_the_ack)
+{
+	for (unsigned i = 0; i < 10; i++) {
+		peer_in((struct peer_segment){
+			.flags = ACK, .seq = 1 + 10 * i, .ack = 1 + 10 * i, .len = 10 });
+		if (i > 2)
+			peer_expect_nothing();
+		host_out_all(&peer.host);
+		ck_assert_int_eq(peer_send(10), 10);
+		peer_expect(ACK, 1 + 10 * i, 11 + 10 * i, 10);
+		peer_expect_nothing();
+	}
+}
+END_TEST
+
+/* ---- settings -------------------------------------------------------------------------------- */
+
+START_TEST(settings_that_linux_refuses)
+{
+	const struct weir__tcp_settings wrong[] = {
+		{ .mss = 87 },
+		{ .mss = 32768 },
+		{ .keep_count = 128 },
+		{ .keep_idle_ms = 32768000 },
+		{ .keep_interval_ms = 32768000 },
+	};
+	struct weir__endpoint local = { .port = 81 }, to = { weir__ip_v4(PEER_IP), 80 };
+	struct weir__tcp_listener *listener;
+	struct weir__tcp *tcp;
+
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		ck_assert_int_eq(weir__tcp_apply(peer.tcp, &wrong[i]), -EINVAL);
+		ck_assert_int_eq(weir__tcp_listen(peer.net, &local, 1, &wrong[i], NULL, &listener),
+				 -EINVAL);
+		ck_assert_int_eq(weir__tcp_connect(peer.net, NULL, &to, &wrong[i], NULL, &tcp),
+				 -EINVAL);
+	}
+	apply(&(struct weir__tcp_settings){ .mss = 500, .tos = 0x10, .ttl = 9 });
+	ck_assert_int_eq(peer_send(600), 600);
+	peer_expect(ACK, 1, 1, 500);
+	ck_assert_uint_eq(peer.out[15], 0x10);
+	ck_assert_uint_eq(peer.out[22], 9);
+	ck_assert_uint_eq(weir__tcp_settings(peer.tcp).mss, 500);
+	ck_assert_ptr_eq(weir__tcp_settings(peer.tcp).congestion, &weir__tcp_cubic);
+}
+END_TEST
+
+/* ---- offloads -------------------------------------------------------------------------------- */
+
+START_TEST(super_frames_are_left_to_the_owner)
+{
+	struct weir__netstack_config cfg = host_config();
+	struct weir__frame *frame;
+	unsigned frames = 0;
+	uint32_t bytes = 0;
+
+	peer_fini();
+	peer_init(&cfg);
+	peer_accepts(peer_syn());
+	peer.net->cfg.offloads = WEIR_NETSTACK_TSO | WEIR_NETSTACK_TX_CHECKSUM;
+	ck_assert_int_eq(peer_send(9500), 9500);
+	while ((frame = weir__frame_queue_pop(&peer.host.rig.sent)) != NULL) {
+		frames++;
+		bytes += frame->total - 54;
+		ck_assert_uint_ne(frame->flags & WEIR_FRAME_CHECKSUM, 0);
+		if (frame->total > 1054)
+			ck_assert_uint_eq(frame->segment_bytes, 1000);
+		weir__frame_free(&peer.net->frames, frame);
+	}
+	ck_assert_uint_eq(bytes, 9500);
+	ck_assert_uint_le(frames, 2);
+	ck_assert_uint_eq(peer_info().unacked, 10);
+	/* The scoreboard knows segments. */
+	peer_in((struct peer_segment){
+		.flags = ACK, .seq = 1, .ack = 1, .sack_count = 1, .sack = { { 3001, 6001 } } });
+	ck_assert_uint_eq(peer_info().sacked, 3);
+	host_out_all(&peer.host);
+	ack_in(9501);
+	ck_assert_uint_eq(peer_info().unacked, 0);
+}
+END_TEST
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* Every allocation of a transfer fails once, at each place in turn: nothing is lost. */
+START_TEST(a_lack_of_memory_delays_only)
+{
+	for (int n = 0; n < 12; n++) {
+		uint32_t seq = 1, sent = 0;
+		struct peer_segment segment;
+		int rc;
+
+		peer_fini();
+		peer_init(NULL);
+		peer_accepts(peer_syn());
+		peer.host.rig.fail_in = n;
+		rc = peer_send(5000);
+		ck_assert(rc == -ENOMEM || rc > 0);
+		if (rc > 0)
+			sent += (uint32_t)rc;
+		weir__netstack_begin(peer.net, peer.host.now_ns);
+		ck_assert_int_eq(weir__tcp_shutdown(peer.tcp, WEIR_TCP_WRITE), 0);
+		weir__netstack_end(peer.net);
+		peer.host.rig.fail_in = -1;
+		while (seq < sent + 2) {
+			ck_assert(peer_wait_out(10 * WEIR_NETSTACK_SEC, &segment));
+			ck_assert_uint_le(segment.seq, seq);
+			seq = segment.seq + segment.len + !!(segment.flags & FIN);
+			ack_in(seq);
+		}
+		ck_assert_uint_eq(peer_info().state, WEIR_TCP_FIN_WAIT_2);
+	}
+}
+END_TEST
+
+START_TEST(acks_are_taken_when_memory_is_used_up)
+{
+	ck_assert_int_eq(peer_send(5000), 5000);
+	host_out_all(&peer.host);
+	peer.net->memory.limit_bytes = 1;
+	ck_assert_int_eq(peer_send(1), -EAGAIN);
+	ack_in(5001);
+	ck_assert_uint_eq(peer_info().unacked, 0);
+	ck_assert_uint_eq(peer.net->memory.used_bytes, 0);
+}
+END_TEST
+
+/* With its timers and its place in the table. */
+START_TEST(an_idle_connection_costs_600_bytes)
+{
+	size_t slot = sizeof(struct weir__tcp_bucket) / WEIR_TCP_SLOTS * 3 / 2;
+
+	ck_assert_uint_le(sizeof(struct weir__tcp) + slot, 600);
+	ck_assert_uint_eq(sizeof(struct weir__tcp_wait), 64);
+	/* And nothing else: one allocation each. */
+	unsigned before = peer.host.rig.allocations, blocks = peer.host.rig.blocks;
+
+	peer.peer_port = 6000;
+	peer.iss = 0;
+	peer_accepts(peer_syn());
+	ck_assert_uint_eq(peer.host.rig.allocations, before + 1);
+	ck_assert_uint_eq(peer.host.rig.blocks, blocks);
+	ck_assert_uint_eq(peer.net->memory.used_bytes, 0);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+#define IN(name) TESTING(name, .setup = setup, .teardown = teardown)
+	const struct testing_case cases[] = {
+		IN(nagle_holds_a_second_short_segment),
+		IN(nagle_does_not_hold_full_segments),
+		IN(nodelay_sends_at_once),
+		IN(a_cork_holds_for_200_ms),
+		IN(what_more_follows_waits_for_it),
+		IN(a_fin_waits_for_nothing),
+		IN(a_window_is_not_overrun),
+		IN(a_closed_window_is_probed),
+		IN(a_closed_window_and_a_dead_peer_end),
+		IN(an_orphan_does_not_wait_for_a_window),
+		IN(a_silly_window_is_not_filled),
+		IN(keepalive_does_not_keep_from_probing),
+		IN(an_orphan_with_keepalive_ends_too),
+		IN(keepalive_asks_and_gives_up),
+		IN(without_keepalive_an_idle_connection_needs_no_turn),
+		IN(a_keepalive_is_answered),
+		IN(a_window_is_forgotten_when_idle),
+		IN(an_answer_carries_the_ack),
+		IN(settings_that_linux_refuses),
+		IN(super_frames_are_left_to_the_owner),
+		IN(a_lack_of_memory_delays_only),
+		IN(acks_are_taken_when_memory_is_used_up),
+		IN(an_idle_connection_costs_600_bytes),
+	};
+
+	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
+}
