@@ -81,6 +81,9 @@ static const unsigned char *header_of(struct weir__netstack *net, const struct w
 			net->count.ip_in_header_errors++;
 		return NULL;
 	}
+	/* A piece that has nothing but the header goes when the header is pulled off. */
+	if (header != scratch && frame->len < len)
+		header = memcpy(scratch, header, len);
 	*ret_len = len;
 	return header;
 }

@@ -11,6 +11,10 @@ struct rig_block {
 	unsigned char bytes[RIG_BLOCK_BYTES];
 };
 
+/* Overwrites a block that is freed, so that a test sees when it is used later. volatile: the
+ * compiler must not drop the call. */
+static void *(*volatile poison)(void *, int, size_t) = memset;
+
 static struct rig *rig_of(struct weir__netstack_owner *owner)
 {
 	return WEIR_STACK_CONTAINER(owner, struct rig, owner);
@@ -48,6 +52,7 @@ static void block_release(struct weir__block *block)
 	struct rig_block *mine = WEIR_STACK_CONTAINER(block, struct rig_block, block);
 
 	mine->rig->blocks--;
+	poison(mine->bytes, 0xdd, sizeof(mine->bytes));
 	free(mine);
 }
 
