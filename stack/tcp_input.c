@@ -89,8 +89,8 @@ static void answer_unacceptable(struct weir__tcp *tcp, const struct weir__tcp_se
 		return;
 	}
 	/* Data that came before: its ACK was lost (RFC 2883: said by a D-SACK). */
-	if (segment->len > 0 && !weir__after(segment->end, tcp->rcv_nxt) && tcp->sack)
-		tcp->duplicate = (struct weir__tcp_block){ segment->seq, segment->end };
+	if (segment->len > 0 && !weir__after(segment->end, tcp->rcv_nxt))
+		weir__tcp_report_duplicate(tcp, segment->seq, segment->end);
 	/* What takes sequence numbers is no ACK that two could send each other for ever. */
 	if (segment->end != segment->seq || may_answer_invalid(tcp)) {
 		tcp->pingpong = false;

@@ -204,7 +204,7 @@ static void ack_at_once(struct weir__tcp *tcp)
 	weir__tcp_send_ack(tcp);
 }
 
-static void report_duplicate(struct weir__tcp *tcp, uint32_t start, uint32_t end)
+void weir__tcp_report_duplicate(struct weir__tcp *tcp, uint32_t start, uint32_t end)
 {
 	if (!tcp->sack || start == end)
 		return;
@@ -456,7 +456,7 @@ static bool insert(struct weir__tcp *tcp, struct weir__frame *frame)
 		    weir__after(weir__tcp_received(before)->range_end, received->seq)) {
 			uint32_t known = weir__tcp_received(before)->range_end;
 
-			report_duplicate(tcp, received->seq,
+			weir__tcp_report_duplicate(tcp, received->seq,
 					 weir__before(known, received->end) ? known
 									    : received->end);
 			if (!weir__after(received->end, known)) {
@@ -531,22 +531,13 @@ unsigned weir__tcp_sack_blocks(const struct weir__tcp *tcp, struct weir__tcp_blo
 
 /* ---- a segment ------------------------------------------------------------------------------ */
 
-/* Nothing of it is new: the ACK for it was lost, or the peer guesses. */
-static void duplicate(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
-		      struct weir__frame *frame)
-{
-	report_duplicate(tcp, segment->seq, segment->end);
-	weir__frame_free(&tcp->net->frames, frame);
-	ack_at_once(tcp);
-}
-
 /* Cuts a segment to the window. */
 static void fit(struct weir__tcp *tcp, struct weir__frame *frame)
 {
 	struct weir__tcp_received *received = weir__tcp_received(frame);
 
 	if (weir__before(received->seq, tcp->rcv_nxt)) {
-		report_duplicate(tcp, received->seq, tcp->rcv_nxt);
+		weir__tcp_report_duplicate(tcp, received->seq, tcp->rcv_nxt);
 		skip(tcp, frame, tcp->rcv_nxt);
 	}
 	if (weir__after(received->end, right_edge(tcp))) {
@@ -590,10 +581,7 @@ void weir__tcp_receive_data(struct weir__tcp *tcp, const struct weir__tcp_segmen
 		weir__frame_free(&tcp->net->frames, frame);
 		return;
 	}
-	if (!weir__after(segment->end, tcp->rcv_nxt)) {
-		duplicate(tcp, segment, frame);
-		return;
-	}
+	WEIR_STACK_ASSERT(weir__after(segment->end, tcp->rcv_nxt));
 	if (!weir__before(segment->seq, right_edge(tcp)) &&
 	    !(segment->len == 0 && segment->seq == tcp->rcv_nxt)) {
 		weir__frame_free(&tcp->net->frames, frame);

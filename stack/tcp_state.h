@@ -482,7 +482,7 @@ void weir__tcp_challenge(struct weir__tcp *tcp);
 
 /* ---- tcp_receive.c -------------------------------------------------------------------------- */
 
-/* The payload of a segment in the window, and its FIN. Owns the frame. */
+/* The payload of an acceptable segment, and its FIN. Owns the frame. */
 void weir__tcp_receive_data(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
 			    struct weir__frame *frame);
 /* The window to be offered now; it becomes the one that was offered. */
@@ -491,6 +491,8 @@ uint32_t weir__tcp_select_window(struct weir__tcp *tcp);
 void weir__tcp_has_read(struct weir__tcp *tcp, uint32_t len);
 /* Up to four SACK blocks, a D-SACK first (RFC 2018, RFC 2883). Returns how many. */
 unsigned weir__tcp_sack_blocks(const struct weir__tcp *tcp, struct weir__tcp_block blocks[4]);
+/* These numbers came twice: the next ACK says so (RFC 2883). */
+void weir__tcp_report_duplicate(struct weir__tcp *tcp, uint32_t start, uint32_t end);
 /* Frees what waits to be read; and what is out of order, too. */
 void weir__tcp_free_queue(struct weir__tcp *tcp);
 void weir__tcp_free_received(struct weir__tcp *tcp);

@@ -240,7 +240,7 @@ END_TEST
 
 START_TEST(data_behind_the_end_is_not_the_streams)
 {
-	data_in(1001, 1000);
+	data_in(502, 499);
 	peer_in((struct peer_segment){ .flags = ACK | FIN, .seq = 1, .ack = 1, .len = 500 });
 	host_out_all(&peer.host);
 	data_in(502, 499);
@@ -296,7 +296,21 @@ START_TEST(small_segments_do_not_take_large_memory)
 }
 END_TEST
 
-/* Ranges without end: they are counted, and the memory they take. */
+/* Ranges without end, in a large buffer: it takes time to find the right one. */
+START_TEST(ranges_are_bounded)
+{
+	struct weir__tcp_settings settings = { .receive_bytes = 4 << 20 };
+
+	ck_assert_int_eq(weir__tcp_apply(peer.tcp, &settings), 0);
+	for (unsigned i = 0; i < 3000; i++) {
+		data_in(3 + 2 * i, 1);
+		host_out_all(&peer.host);
+	}
+	ck_assert_uint_eq(peer_info().rcv_ranges, WEIR_TCP_RANGES_MAX);
+}
+END_TEST
+
+/* And in an ordinary one: it takes memory. */
 START_TEST(holes_without_end_are_bounded)
 {
 	for (unsigned i = 0; i < 20000; i++) {
@@ -346,6 +360,7 @@ int main(int argc, char **argv)
 		TESTING(a_window_is_a_window, .setup = setup, .teardown = teardown),
 		TESTING(small_segments_do_not_take_large_memory, .setup = setup,
 			.teardown = teardown),
+		TESTING(ranges_are_bounded, .setup = setup, .teardown = teardown),
 		TESTING(holes_without_end_are_bounded, .setup = setup, .teardown = teardown),
 		TESTING(scarce_memory_is_not_wasted, .setup = setup, .teardown = teardown),
 	};
