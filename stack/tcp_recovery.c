@@ -96,14 +96,15 @@ static bool was_spurious(const struct weir__tcp *tcp, const struct weir__tcp_seg
 		return false;
 	if (tcp->undo_retrans == 0)
 		return true;
-	/* Eifel: the ACK echoes a timestamp from before the first retransmission. */
+	/* Eifel: the ACK echoes a timestamp from before the first retransmission of this recovery.
+	 * ACKs of its earlier retransmissions come while later ones are under way. */
 	return ack->advanced && tcp->timestamps && segment->has_ts && segment->tsecr != 0 &&
-	       tcp->unanswered &&
-	       weir__before(segment->tsecr, tcp->unanswered_ms + tcp->ts_offset);
+	       weir__before(segment->tsecr, tcp->undo_ms + tcp->ts_offset);
 }
 
 static void mark_undo(struct weir__tcp *tcp)
 {
+	tcp->undo_ms = weir__tcp_ms(tcp->net);
 	tcp->undo_marker = tcp->snd_una + (tcp->snd_una == 0);
 	tcp->undo_retrans = WEIR_TCP_NOTHING_SENT;
 	if (tcp->retrans_out > 0 && tcp->retrans_out < WEIR_TCP_NOTHING_SENT)

@@ -237,7 +237,7 @@ struct weir__tcp {
 	uint32_t cwnd, ssthresh, prior_cwnd, prior_ssthresh;
 	uint32_t prr_delivered, prr_out;
 	uint32_t high_seq;			/* snd_nxt when recovery began */
-	uint32_t undo_marker;
+	uint32_t undo_marker, undo_ms;		/* from where on, since when */
 	uint32_t tlp_high;			/* 0: no probe out */
 	struct weir__tcp_cubic_state cubic;
 
