@@ -35,8 +35,10 @@ void weir__tcp_rack_delivered(struct weir__tcp *tcp, const struct weir__tcp_sent
 	}
 	if (weir__after(sent->end, tcp->rack_fack))
 		tcp->rack_fack = sent->end;
-	/* Step 2: what was sent again may be acknowledged for the original. */
+	/* Step 2: what was sent again may be acknowledged for the original. Only an ACK that covers it
+	 * echoes its timestamp: a SACK of a tail loss probe echoes that of older data. */
 	if (again && tcp->timestamps && segment->has_ts &&
+	    !weir__before(segment->ack, sent->end) &&
 	    weir__before(segment->tsecr, (uint32_t)(sent->sent_ns / WEIR_NETSTACK_MSEC) +
 						 tcp->ts_offset))
 		return;
