@@ -169,8 +169,6 @@ static void check_sequence(struct watch *watch, struct watch_half *half,
 
 	if (len == 0 || segment->flags & SYN || !half->known)
 		return;
-	if (before(segment->seq, half->first + 1))
-		complain(watch, "data before the first sequence number");
 	if (!watch->mtu_lowered && before(half->end, segment->seq))
 		complain(watch, "a gap in what was sent");
 	if (!other->has_granted || before(other->granted, end))
@@ -197,8 +195,10 @@ static void check_ack(struct watch *watch, const struct watch_flow *flow, unsign
 		if (!before(segment->sack[i][0], segment->sack[i][1]) ||
 		    before(other->end, segment->sack[i][1]))
 			complain(watch, "a SACK block of what was not sent");
-	/* A window is rounded to its scale. It means nothing once the FIN is acknowledged. */
+	/* A window is rounded to its scale. It means nothing once the FIN is acknowledged, and
+	 * TIME-WAIT offers none. */
 	if (half->has_edge && !(other->fin && segment->ack == other->end) &&
+	    !(half->fin && segment->window == 0) &&
 	    before(edge + (1u << half->wscale), half->edge))
 		complain(watch, "a window that shrinks");
 	half->edge = half->has_edge ? latest(half->edge, edge) : edge;

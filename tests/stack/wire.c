@@ -509,7 +509,11 @@ bool wire_run(struct wire *wire, uint64_t until_ns)
 				      (double)wire->now_ns / WIRE_SEC);
 		turn_who_is_due(wire);
 	}
-	return next_time(wire) != WEIR_NETSTACK_NEVER;
+	if (next_time(wire) == WEIR_NETSTACK_NEVER)
+		return false;
+	if (wire->now_ns < until_ns)
+		wire->now_ns = until_ns;
+	return true;
 }
 
 /* ---- made and ended ------------------------------------------------------------------------- */
