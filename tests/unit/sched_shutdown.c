@@ -564,7 +564,7 @@ START_TEST(a_running_task_is_named_by_where_it_was_spawned)
 	while (!get(&s.running) || !weir_task_is_complete(ended))
 		sched_yield();
 	ck_assert_int_eq(weir_rt_shutdown(s.rt, 20 * WEIR_MSEC), -ETIMEDOUT);
-	expect_why("who_goes_on_running", "sched_shutdown.c");
+	expect_why("a_running_task_is_named_by_where_it_was_spawned", "sched_shutdown.c");
 	expect_why("tasks left: 1", "blocking jobs: 0");
 	expect_why("", ", is running");
 	set(&s.release, 1);
