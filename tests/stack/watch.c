@@ -128,18 +128,23 @@ static struct watch_flow *find(struct watch *watch, unsigned from, const struct 
 	return flow;
 }
 
-/* A SYN with another number begins a new connection of the same ports; a SYN-ACK with another number
- * is an answer of a listener that has kept nothing (a cookie). */
+/* A SYN with another number begins a new connection of the same ports. A SYN-ACK with another number
+ * answers an old SYN, or is a cookie's: the other end may take either. */
 static void see_syn(struct watch_flow *flow, unsigned from, const struct segment *segment)
 {
 	struct watch_half *half = &flow->half[from];
 
 	if (half->known && half->first == segment->seq)
 		return;
-	if (half->known && !(segment->flags & ACK)) {
+	if (half->known && segment->flags & ACK) {
+		flow->unsure = true;
+		return;
+	}
+	if (half->known) {
 		uint16_t port = flow->half[!from].port;
 
-		flow->half[!from] = (struct watch_half){ .port = port };
+		memset(flow, 0, sizeof(*flow));
+		flow->half[!from].port = port;
 	}
 	*half = (struct watch_half){
 		.port = segment->source,
@@ -225,6 +230,8 @@ void watch_sent(struct watch *watch, unsigned from, const unsigned char *frame, 
 	half = &flow->half[from];
 	if (segment.flags & SYN)
 		see_syn(flow, from, &segment);
+	if (flow->unsure)
+		return;
 	check_sequence(watch, half, &flow->half[!from], &segment);
 	if (segment.flags & ACK)
 		check_ack(watch, flow, from, half, &segment);

@@ -34,6 +34,8 @@ struct watch_half {
 
 struct watch_flow {
 	struct watch_half half[2];	/* by side */
+	/* A listener has answered an old SYN with another number: nothing more is known for sure. */
+	bool unsure;
 };
 
 struct watch {

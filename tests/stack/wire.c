@@ -480,7 +480,7 @@ static void turn(struct wire *wire, unsigned side)
 	wire->turn(wire, side);
 	weir__netstack_end(net);
 	wire->turns++;
-	if (wire->watch.why != NULL)
+	if (wire->watch.why != NULL && !wire->unwatched)
 		wire_complain(wire, "side %u: %s", side, wire->watch.why);
 }
 
@@ -511,7 +511,7 @@ bool wire_run(struct wire *wire, uint64_t until_ns)
 	}
 	if (next_time(wire) == WEIR_NETSTACK_NEVER)
 		return false;
-	if (wire->now_ns < until_ns)
+	if (wire->now_ns < until_ns && wire->why[0] == '\0')
 		wire->now_ns = until_ns;
 	return true;
 }

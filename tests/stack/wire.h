@@ -77,6 +77,7 @@ struct wire {
 	uint64_t random;
 	wire_turn_fn turn;
 	struct watch watch;
+	bool unwatched;			/* what the watch says does not count */
 	struct wire_flight *flights;	/* a heap by time of arrival */
 	size_t flight_count, flight_room;
 	uint64_t flight_number;
