@@ -65,7 +65,7 @@ ARROWS = [
     ("tests/unit/*", ["weir/*", "tests/*", "{tested}"]),
     ("tests/model/*", ["weir/*", "tests/*", "core/*", "sched/*", "sync/*"]),
     ("tests/stack/*", ["tests/*", "stack/*"]),
-    ("tests/fuzz/*", ["weir/*", "tests/*", "tools/*", "core/*"]),
+    ("tests/fuzz/*", ["weir/*", "tests/*", "tools/*", "core/*", "stack/*"]),
     # These read where memory pages lie, of internal objects too.
     ("tests/numa/*", ["weir/*", "tests/*", "core/*", "sched/*"]),
     ("tests/*", ["weir/*", "tests/*"]),
