@@ -8,7 +8,7 @@
 
 #define CHALLENGES_PER_SECOND 1000u	/* of an instance; Linux's old tcp_challenge_ack_limit */
 #define INVALID_MS 500u			/* between ACKs to what is out of window, per connection */
-#define PAWS_MS (24u * 24 * 3600 * 1000)	/* RFC 7323 5.5: after 24 days a clock may have gone round */
+#define PAWS_S (24u * 24 * 3600)	/* RFC 7323 5.5: after 24 days a clock may have gone round */
 
 /* ---- challenges ----------------------------------------------------------------------------- */
 
@@ -61,7 +61,7 @@ static bool paws_rejects(const struct weir__tcp *tcp, const struct weir__tcp_seg
 {
 	return tcp->timestamps && segment->has_ts &&
 	       weir__before(segment->tsval, tcp->ts_recent) &&
-	       weir__tcp_ms(tcp->net) - tcp->ts_recent_ms < PAWS_MS &&
+	       weir__tcp_seconds(tcp->net) - tcp->ts_recent_s < PAWS_S &&
 	       !(segment->flags & WEIR_TCP_RST);
 }
 
@@ -106,10 +106,10 @@ static void remember_timestamp(struct weir__tcp *tcp, const struct weir__tcp_seg
 	if (!tcp->timestamps || !segment->has_ts || weir__after(segment->seq, tcp->rcv_wup))
 		return;
 	if (weir__before(segment->tsval, tcp->ts_recent) &&
-	    weir__tcp_ms(tcp->net) - tcp->ts_recent_ms < PAWS_MS)
+	    weir__tcp_seconds(tcp->net) - tcp->ts_recent_s < PAWS_S)
 		return;
 	tcp->ts_recent = segment->tsval;
-	tcp->ts_recent_ms = weir__tcp_ms(tcp->net);
+	tcp->ts_recent_s = weir__tcp_seconds(tcp->net);
 }
 
 /* ---- RST ------------------------------------------------------------------------------------ */
@@ -153,7 +153,7 @@ void weir__tcp_learn_options(struct weir__tcp *tcp, const struct weir__tcp_segme
 	}
 	if (segment->has_ts) {
 		tcp->ts_recent = segment->tsval;
-		tcp->ts_recent_ms = weir__tcp_ms(tcp->net);
+		tcp->ts_recent_s = weir__tcp_seconds(tcp->net);
 	}
 	tcp->rcv_nxt = segment->seq + 1;
 	tcp->rcv_wup = tcp->rcv_nxt;

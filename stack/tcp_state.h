@@ -221,7 +221,7 @@ struct weir__tcp {
 	/* ACKs to be sent. */
 	uint8_t quick;				/* ACKs that are not delayed */
 	uint16_t ato_ms;
-	uint32_t ts_recent, ts_recent_ms, ts_offset;	/* RFC 7323 */
+	uint32_t ts_recent, ts_recent_s, ts_offset;	/* RFC 7323 */
 	uint32_t challenged_ms;			/* last ACK to something out of window */
 
 	/* Time. */
@@ -405,6 +405,12 @@ void weir__tcp_write_options(unsigned char *to, const struct weir__tcp *tcp,
 static inline uint32_t weir__tcp_ms(const struct weir__netstack *net)
 {
 	return (uint32_t)(net->now_ns / WEIR_NETSTACK_MSEC);
+}
+
+/* What is compared over weeks; ms go round after seven. */
+static inline uint32_t weir__tcp_seconds(const struct weir__netstack *net)
+{
+	return (uint32_t)(net->now_ns / WEIR_NETSTACK_SEC);
 }
 
 static inline const struct weir__tcp_settings *weir__tcp_set(const struct weir__tcp *tcp)
