@@ -518,6 +518,67 @@ START_TEST(reno_halves)
 }
 END_TEST
 
+/* RFC 9438 4.2: W(t) = C (t - K)^3 + W_max, K = cbrt((W_max - cwnd) / C); in segments. */
+static double curve(double t, double w_max, double start)
+{
+	double k = 0;
+
+	while (0.4 * k * k * k < w_max - start)
+		k += 0.001;
+	return 0.4 * (t - k) * (t - k) * (t - k) + w_max;
+}
+
+START_TEST(cubic_follows_its_curve)
+{
+	const struct weir__tcp_congestion *cubic = &weir__tcp_cubic;
+	struct weir__tcp *tcp = peer.tcp;
+
+	tcp->cwnd = 1000;
+	tcp->ssthresh = cubic->shrink(tcp);
+	/* 4.6: 0.7 of it. */
+	ck_assert_uint_ge(tcp->ssthresh, 698);
+	ck_assert_uint_le(tcp->ssthresh, 700);
+	tcp->cwnd = tcp->ssthresh;
+	tcp->srtt = 200000 * 8;
+	for (unsigned trip = 0; trip < 80; trip++) {
+		for (uint32_t acked = 0, all = tcp->cwnd; acked < all; acked += 2)
+			cubic->grow(tcp, 2);
+		peer.net->now_ns += 200 * MS;
+		/* On the way to what is to be reached in this round trip (4.4). */
+		ck_assert_uint_ge(tcp->cwnd, (uint32_t)(curve(trip * 0.2, 1000, 699) * 0.99));
+		ck_assert_uint_le(tcp->cwnd, (uint32_t)(curve(trip * 0.2 + 0.2, 1000, 699) * 1.01));
+	}
+	ck_assert_uint_gt(tcp->cwnd, 1050);
+	/* 4.7: lost again below W_max, the aim is lower: 0.85 of the window. */
+	tcp->cwnd = 900;
+	tcp->ssthresh = cubic->shrink(tcp);
+	ck_assert_uint_eq(tcp->cubic.w_max / 256, 900 * 218 / 256);
+	peer.host.now_ns = peer.net->now_ns;
+}
+END_TEST
+
+/* 4.3: on a short path it has what Reno would have. */
+START_TEST(cubic_is_not_slower_than_reno)
+{
+	const struct weir__tcp_congestion *cubic = &weir__tcp_cubic;
+	struct weir__tcp *tcp = peer.tcp;
+
+	tcp->cwnd = 400;
+	tcp->ssthresh = cubic->shrink(tcp);
+	tcp->cwnd = tcp->ssthresh;
+	tcp->srtt = 1000 * 8;
+	for (unsigned trip = 0; trip < 100; trip++) {
+		for (uint32_t acked = 0, all = tcp->cwnd; acked < all; acked += 2)
+			cubic->grow(tcp, 2);
+		peer.net->now_ns += MS;
+	}
+	/* 3 (1 - 0.7) / (1 + 0.7) = 0.53 of a segment in each round trip. */
+	ck_assert_uint_ge(tcp->cwnd, 279 + 51);
+	ck_assert_uint_le(tcp->cwnd, 279 + 55);
+	peer.host.now_ns = peer.net->now_ns;
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -549,6 +610,8 @@ int main(int argc, char **argv)
 		TESTING(what_was_not_sent_cannot_be_acknowledged, .setup = setup,
 			.teardown = teardown),
 		TESTING(a_segment_is_sacked_as_a_whole, .setup = setup, .teardown = teardown),
+		TESTING(cubic_follows_its_curve, .setup = setup, .teardown = teardown),
+		TESTING(cubic_is_not_slower_than_reno, .setup = setup, .teardown = teardown),
 		TESTING(reno_halves, .setup = setup, .teardown = teardown),
 	};
 

@@ -168,10 +168,43 @@ START_TEST(loss_costs_what_it_must)
 }
 END_TEST
 
+static struct weir__tcp_info info_of(unsigned side)
+{
+	struct weir__tcp_info info;
+
+	weir__tcp_info(tcp[side], &info);
+	return info;
+}
+
+/* Both sides' buffers grow to what a round trip carries, and no further than the config allows. */
+START_TEST(buffers_follow_the_path)
+{
+	struct weir__netstack_config cfg = { .mtu = 1500 };
+	uint64_t took = transfer_time(0), small;
+
+	ck_assert_uint_gt(info_of(0).snd_buffer, 1u << 20);
+	ck_assert_uint_gt(info_of(1).rcv_buffer, 1u << 20);
+	ck_assert_uint_le(info_of(0).snd_buffer, 4u << 20);
+	ck_assert_uint_le(info_of(1).rcv_buffer, 6u << 20);
+	/* What was not used did not grow. */
+	ck_assert_uint_eq(info_of(0).rcv_buffer, 128u << 10);
+	pair_fini();
+	cfg.tcp_send_bytes = 200000;
+	cfg.tcp_receive_bytes = 200000;
+	begin(&cfg);
+	pair.delay_ns = 10 * MS;
+	small = exchange();
+	ck_assert_uint_le(info_of(0).snd_buffer, 200000);
+	ck_assert_uint_le(info_of(1).rcv_buffer, 200000);
+	ck_assert_uint_gt(small, 2 * took);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(every_byte_arrives, .rounds = 60, .teardown = teardown),
+		TESTING(buffers_follow_the_path, .teardown = teardown),
 		TESTING(loss_costs_what_it_must, .rounds = 4, .teardown = teardown),
 	};
 
