@@ -400,7 +400,8 @@ void talks_init(struct talks *talks)
 static bool is_known_error(int error)
 {
 	return error == 0 || error == -ECONNRESET || error == -EPIPE || error == -ETIMEDOUT ||
-	       error == -ECONNREFUSED || error == -ENOMEM || error == -ENOBUFS;
+	       error == -ECONNREFUSED || error == -ENOMEM || error == -ENOBUFS ||
+	       error == -EHOSTUNREACH;
 }
 
 static void check_end(struct talks *talks, const struct talk_end *end)

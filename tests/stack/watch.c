@@ -134,8 +134,11 @@ static void see_syn(struct watch_flow *flow, unsigned from, const struct segment
 {
 	struct watch_half *half = &flow->half[from];
 
-	if (half->known && half->first == segment->seq)
+	if (half->known && half->first == segment->seq) {
+		/* A cookie is the same again within its minute. */
+		flow->unsure |= half->has_ack && segment->ack != half->ack;
 		return;
+	}
 	if (half->known && segment->flags & ACK) {
 		flow->unsure = true;
 		return;

@@ -157,6 +157,20 @@ START_TEST(a_window_is_not_overrun)
 }
 END_TEST
 
+/* RFC 9293 3.4: FIN has a sequence number, which has to be in the window, too. */
+START_TEST(a_fin_is_not_sent_beyond_the_window)
+{
+	setup_window(250);	/* times 4 */
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	ck_assert_int_eq(weir__tcp_send_copy(peer.tcp, peer.bytes, 1000, 0), 1000);
+	ck_assert_int_eq(weir__tcp_shutdown(peer.tcp, WEIR_TCP_WRITE), 0);
+	weir__netstack_end(peer.net);
+	peer_expect(ACK, 1, 1, 999);
+	window_in(1000, 250);
+	peer_expect(ACK | FIN, 1000, 1, 1);
+}
+END_TEST
+
 /* RFC 9293 3.8.6.1: the first probe after RTO, doubled, as long as the peer answers. */
 START_TEST(a_closed_window_is_probed)
 {
@@ -493,6 +507,7 @@ int main(int argc, char **argv)
 		IN(what_more_follows_waits_for_it),
 		IN(a_fin_waits_for_nothing),
 		IN(a_window_is_not_overrun),
+		IN(a_fin_is_not_sent_beyond_the_window),
 		IN(a_closed_window_is_probed),
 		IN(a_closed_window_and_a_dead_peer_end),
 		IN(an_orphan_does_not_wait_for_a_window),
