@@ -204,12 +204,23 @@ static bool is_full(struct weir__tcp_listener *listener)
 
 /* ---- segments for a request (RFC 9293 3.10.7.4 in SYN-RECEIVED) ------------------------------ */
 
+/* RFC 7323 2.2: scaled, as in every segment but a SYN; rounded up, so that the SYN-ACK's window does
+ * not shrink. */
+static uint32_t window_field(const struct weir__tcp_request *request)
+{
+	const struct weir__tcp_listener *listener = request->listener;
+	uint32_t window = initial_window(listener);
+	uint8_t shift = weir__tcp_choose_wscale(listener->net, &listener->shared->settings);
+
+	return request->wscale ? (window + (1u << shift) - 1) >> shift : window;
+}
+
 static void ack_request(const struct weir__tcp_request *request)
 {
 	struct weir__tcp_reply ack = {
 		.seq = request->iss + 1,
 		.ack = request->irs + 1,
-		.window = initial_window(request->listener),
+		.window = window_field(request),
 		.flags = WEIR_TCP_ACK,
 		.timestamps = request->timestamps,
 		.tsval = clock_of(request->net, &request->flow),

@@ -214,6 +214,24 @@ START_TEST(a_request_knows_right_from_wrong)
 }
 END_TEST
 
+/* RFC 7323 2.2: the window of a SYN-ACK is not scaled, that of any other segment is. */
+START_TEST(a_request_scales_its_window)
+{
+	struct peer_segment answer, ack;
+	uint32_t window;
+
+	peer_in(peer_syn());
+	ck_assert(peer_out(&answer));
+	peer.iss = answer.seq;
+	ck_assert_uint_gt(answer.wscale, 0);
+	flags_in(ACK, 0, 1);
+	ack = peer_expect(ACK, 1, 1, 0);
+	window = ack.window << answer.wscale;
+	ck_assert_uint_ge(window, answer.window);
+	ck_assert_uint_lt(window, answer.window + (1u << answer.wscale));
+}
+END_TEST
+
 START_TEST(a_request_is_given_up_after_a_minute)
 {
 	struct peer_segment answer;
@@ -727,6 +745,7 @@ int main(int argc, char **argv)
 		TESTING(timestamps_are_not_compared_after_24_days, .rounds = 3,
 			.setup = setup_timestamps, .teardown = teardown),
 		IN(a_request_knows_right_from_wrong, setup),
+		IN(a_request_scales_its_window, setup),
 		IN(a_request_is_given_up_after_a_minute, setup),
 		IN(the_last_ack_may_carry_data, setup),
 		IN(a_syn_flood_is_answered_with_cookies, setup),
