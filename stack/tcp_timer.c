@@ -127,6 +127,21 @@ static bool is_hopeless(const struct weir__tcp *tcp)
 	return weir__tcp_ms(tcp->net) - tcp->unanswered_ms >= limit;
 }
 
+/*
+ * RFC 9293 3.8.6.1: a peer that answers may keep its window closed. An orphan has Linux's limits: it
+ * ends when too many probes in a row were not answered, or when the interval between probes has
+ * reached its maximum.
+ */
+static bool has_probed_enough(const struct weir__tcp *tcp)
+{
+	if (!is_orphan(tcp))
+		return is_hopeless(tcp);
+	if (tcp->probes >= WEIR_TCP_ORPHAN_RETRIES ||
+	    backed_off_ns(tcp) >= WEIR_TCP_RTO_MAX_US * 1000ull)
+		return true;
+	return weir__tcp_set(tcp)->user_timeout_ms != 0 && is_hopeless(tcp);
+}
+
 static void note_unanswered(struct weir__tcp *tcp)
 {
 	if (tcp->unanswered)
@@ -197,7 +212,7 @@ static void probe_timeout(struct weir__tcp *tcp)
 		return;
 	}
 	note_unanswered(tcp);
-	if (is_hopeless(tcp) || (is_orphan(tcp) && tcp->backoff >= WEIR_TCP_ORPHAN_RETRIES)) {
+	if (has_probed_enough(tcp)) {
 		give_up(tcp);
 		return;
 	}

@@ -230,6 +230,41 @@ START_TEST(an_orphan_does_not_wait_for_a_window)
 }
 END_TEST
 
+static void probe_is_answered(uint32_t window)
+{
+	struct peer_segment segment;
+
+	ck_assert(peer_wait_out(130 * WEIR_NETSTACK_SEC, &segment));
+	ck_assert_uint_eq(segment.seq, 0);
+	ck_assert_uint_eq(segment.len, 0);
+	window_in(1, window);
+}
+
+/* Probes and their answers get lost, too. */
+START_TEST(an_orphan_probes_as_long_as_the_peer_answers)
+{
+	struct peer_segment segment;
+
+	window_in(1, 0);
+	ck_assert_int_eq(peer_send(3000), 3000);
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	weir__tcp_close(peer.tcp);
+	weir__netstack_end(peer.net);
+	for (unsigned i = 0; i < 6; i++)
+		probe_is_answered(0);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert(peer_wait_out(130 * WEIR_NETSTACK_SEC, &segment));
+	/* RFC 9293 3.10.7.4: the window of a keepalive, which is not acceptable, is not taken. */
+	peer_in((struct peer_segment){ .flags = ACK, .seq = 0, .ack = 1, .window = 10001 });
+	peer_expect(ACK, 1, 1, 0);
+	peer_expect_nothing();
+	probe_is_answered(10000);
+	for (unsigned i = 0; i < 2; i++)
+		peer_expect(ACK, 1 + 1000 * i, 1, 1000);
+	peer_expect(ACK | FIN, 2001, 1, 1000);
+}
+END_TEST
+
 /* RFC 9293 3.8.6.2.1: a silly window is not filled at once, but at last. */
 START_TEST(a_silly_window_is_not_filled)
 {
@@ -511,6 +546,7 @@ int main(int argc, char **argv)
 		IN(a_closed_window_is_probed),
 		IN(a_closed_window_and_a_dead_peer_end),
 		IN(an_orphan_does_not_wait_for_a_window),
+		IN(an_orphan_probes_as_long_as_the_peer_answers),
 		IN(a_silly_window_is_not_filled),
 		IN(keepalive_does_not_keep_from_probing),
 		IN(an_orphan_with_keepalive_ends_too),
