@@ -478,6 +478,9 @@ static void send_new(struct weir__tcp *tcp)
 	if (nxt != tcp->snd_nxt || (tcp->unsent != NULL && window_is_full(tcp)))
 		note_use(tcp);
 	if (nxt != tcp->snd_nxt) {
+		/* The time during which a closed window was probed does not count for this data. */
+		if (before == 0)
+			tcp->unanswered = false;
 		if (!weir__tcp_tlp_schedule(tcp, before == 0) && before == 0)
 			weir__tcp_rearm(tcp);
 	} else if (tcp->packets_out == 0 && (tcp->unsent != NULL || tcp->fin_wanted)) {

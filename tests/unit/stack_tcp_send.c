@@ -265,6 +265,24 @@ START_TEST(an_orphan_probes_as_long_as_the_peer_answers)
 }
 END_TEST
 
+/* The time during which the window was closed does not count for the data that is sent afterwards. */
+START_TEST(a_window_that_opens_late_is_no_silence)
+{
+	struct peer_segment segment;
+
+	window_in(1, 0);
+	ck_assert_int_eq(peer_send(1000), 1000);
+	for (unsigned i = 0; i < 18; i++)
+		probe_is_answered(0);
+	window_in(1, 10000);
+	for (unsigned i = 0; i < 4; i++) {
+		ck_assert(peer_wait_out(2 * WEIR_NETSTACK_SEC, &segment));
+		ck_assert_uint_eq(segment.len, 1000);
+	}
+	ck_assert_int_eq(weir__tcp_error(peer.tcp), 0);
+}
+END_TEST
+
 /* RFC 9293 3.8.6.2.1: a silly window is not filled at once, but at last. */
 START_TEST(a_silly_window_is_not_filled)
 {
@@ -547,6 +565,7 @@ int main(int argc, char **argv)
 		IN(a_closed_window_and_a_dead_peer_end),
 		IN(an_orphan_does_not_wait_for_a_window),
 		IN(an_orphan_probes_as_long_as_the_peer_answers),
+		IN(a_window_that_opens_late_is_no_silence),
 		IN(a_silly_window_is_not_filled),
 		IN(keepalive_does_not_keep_from_probing),
 		IN(an_orphan_with_keepalive_ends_too),
