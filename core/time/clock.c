@@ -16,7 +16,7 @@ struct weir_clock {
 	struct weir__lock lock;
 	uint64_t at_ns;		/* paused: the time now; running: the time at since_ns */
 	uint64_t since_ns;	/* the system's time when it was resumed */
-	bool running;
+	bool running;		/* written with the lock held, read without; atomic */
 	bool no_auto;
 	int holds;
 	struct weir_rt *rt;
@@ -102,7 +102,7 @@ static int set_running(struct weir_clock *clock, bool running)
 	if (clock->running != running) {
 		clock->at_ns = now_locked(clock);
 		clock->since_ns = weir__clock_system();
-		clock->running = running;
+		weir__store(&clock->running, running, WEIR_RELAXED);
 		rt = runtime_to_wake(clock);
 		rc = 0;
 	}
