@@ -188,16 +188,16 @@ uint8_t *weir__lease_pool_take(struct weir__lease_pool *pool, bool owner, uint32
 	return data;
 }
 
-void weir__lease_pool_hold(struct weir__lease_pool *pool, uint32_t token)
+void weir__lease_pool_ref(struct weir__lease_pool *pool, uint32_t token)
 {
 	weir__fetch_add(next_of(pool, token), 1u, WEIR_RELAXED);
 }
 
 /*
- * Drop one hold; true if it was the last. The acquires pair with the release of other holders'
+ * Drop one reference; true if it was the last. The acquires pair with the release of other holders'
  * drops: they have finished reading the block.
  */
-static bool drop_hold(struct weir__lease_pool *pool, uint32_t token)
+static bool unref(struct weir__lease_pool *pool, uint32_t token)
 {
 	uint32_t *others = next_of(pool, token);
 
@@ -207,7 +207,7 @@ static bool drop_hold(struct weir__lease_pool *pool, uint32_t token)
 
 void weir__lease_pool_give(struct weir__lease_pool *pool, bool owner, uint32_t token)
 {
-	if (!drop_hold(pool, token))
+	if (!unref(pool, token))
 		return;
 	weir__asan_poison(data_of(pool, token), pool->bytes);
 	if (!owner) {

@@ -60,8 +60,8 @@ void weir__lease_pool_fini(struct weir__lease_pool *pool);
  * one other thread at a time may take (a lock of the caller ensures that).
  */
 uint8_t *weir__lease_pool_take(struct weir__lease_pool *pool, bool owner, uint32_t *ret_token);
-/* Add a holder: the block is free when each holder has given it back. [a holder of the block] */
-void weir__lease_pool_hold(struct weir__lease_pool *pool, uint32_t token);
+/* Add a reference; _give drops it. The last one frees the block. [a holder of the block] */
+void weir__lease_pool_ref(struct weir__lease_pool *pool, uint32_t token);
 /* Give a block back. [any] */
 void weir__lease_pool_give(struct weir__lease_pool *pool, bool owner, uint32_t token);
 

@@ -19,13 +19,15 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-static int io_init(struct weir__driver *d, struct weir__worker *w,
-		   const struct weir_backend_ops *ops, const struct weir_backend_config *cfg)
+/* While io is busy, a system call for its companion is worth making only so often. */
+#define COMPANION_NS (50 * WEIR_USEC)
+
+static int instance_new(struct weir__worker *w, const struct weir_backend_ops *ops,
+			const struct weir_backend_config *cfg, struct weir_backend **ret_instance)
 {
 	struct weir_backend *be;
 	int rc;
 
-	WEIR_ASSERT(!d->io);
 	if (ops->abi != WEIR_BACKEND_ABI || ops->instance_bytes < sizeof *be)
 		return -EINVAL;
 	be = weir__node_alloc(ops->instance_bytes, cfg->node);
@@ -35,38 +37,121 @@ static int io_init(struct weir__driver *d, struct weir__worker *w,
 	be->worker = w;
 	be->caps = ops->caps;
 	be->index = w->index;
+	be->next_ns = WEIR_FOREVER;
 	rc = ops->init(be, cfg);
 	if (rc < 0)
 		weir__node_free(be, ops->instance_bytes, cfg->node);
 	else
-		d->io = be;
-	d->node = cfg->node;
+		*ret_instance = be;
+	return rc;
+}
+
+static void instance_free(struct weir_backend *be, int node)
+{
+	if (!be)
+		return;
+	be->ops->fini(be);
+	weir__node_free(be, be->ops->instance_bytes, node);
+}
+
+/* The companion comes first: what polls may have a descriptor to watch there. */
+static int io_init(struct weir__driver *d, struct weir__worker *w, const struct weir__driver_io *io)
+{
+	struct weir_backend_config cfg = io->cfg;
+	int rc = 0;
+
+	d->node = cfg.node;
+	if (io->companion_ops) {
+		cfg.options = io->companion_options;
+		cfg.custom = NULL;
+		rc = instance_new(w, io->companion_ops, &cfg, &d->companion);
+	}
+	if (rc < 0)
+		return rc;
+	cfg = io->cfg;
+	cfg.companion = d->companion;
+	rc = instance_new(w, io->ops, &cfg, &d->io);
+	if (rc < 0) {
+		instance_free(d->companion, d->node);
+		d->companion = NULL;
+	}
 	return rc;
 }
 
 int weir__driver_init(struct weir__driver *d, struct weir__worker *w,
-		      const struct weir_backend_ops *io, const struct weir_backend_config *io_cfg,
-		      uint64_t tick_ns)
+		      const struct weir__driver_io *io, uint64_t tick_ns)
 {
 	uint64_t now = weir__clock_now(w->rt->clock);
 	int rc;
 
+	WEIR_ASSERT(!d->io && !d->companion);
 	d->time.enabled = !w->rt->no_time;
 	d->time.next_ns = WEIR_FOREVER;
 	d->time.now_ns = now;
 	rc = weir__wheel_init(&d->time.wheel, now, tick_ns);
-	if (rc < 0 || !io)
+	if (rc < 0 || !io->ops)
 		return rc;
-	return io_init(d, w, io, io_cfg);
+	return io_init(d, w, io);
 }
 
 void weir__driver_fini(struct weir__driver *d)
 {
-	if (!d->io)
-		return;
-	d->io->ops->fini(d->io);
-	weir__node_free(d->io, d->io->ops->instance_bytes, d->node);
-	d->io = NULL;
+	instance_free(d->io, d->node);
+	instance_free(d->companion, d->node);
+	d->io = d->companion = NULL;
+}
+
+/* ---- the I/O layer ---- */
+
+static int sum(int a, int b)
+{
+	return (a > 0 ? a : 0) + (b > 0 ? b : 0);
+}
+
+static WEIR_NOINLINE int poll_companion(struct weir__driver *d, int delivered, bool busy)
+{
+	uint64_t now = weir__clock_system();
+
+	if (delivered > 0 && now < d->companion_ns)
+		return delivered;
+	d->companion_ns = now + COMPANION_NS;
+	return sum(delivered, d->companion->ops->poll(d->companion, 0, busy));
+}
+
+static int poll_io(struct weir__driver *d, bool busy)
+{
+	int n;
+
+	if (WEIR_UNLIKELY(!d->io))
+		return 0;
+	n = d->io->ops->poll(d->io, 0, busy);
+	return WEIR_LIKELY(!d->companion) ? n : poll_companion(d, n, busy);
+}
+
+/* The worker sleeps in the companion, until io needs it. An error is the companion's. */
+static WEIR_NOINLINE int wait_in_companion(struct weir__driver *d, uint64_t deadline)
+{
+	int before = d->io->ops->poll(d->io, 0, false), n;
+
+	n = d->companion->ops->poll(d->companion, before > 0 ? 0 : sooner(deadline, d->io->next_ns),
+				    false);
+	d->companion_ns = weir__clock_system() + COMPANION_NS;
+	if (n < 0 && before <= 0)
+		return n;
+	return sum(sum(before, n), d->io->ops->poll(d->io, 0, false));
+}
+
+static int wait_io(struct weir__driver *d, uint64_t deadline)
+{
+	if (WEIR_UNLIKELY(d->companion))
+		return wait_in_companion(d, deadline);
+	return d->io->ops->poll(d->io, deadline, false);
+}
+
+/* The instance that the worker sleeps in; NULL without I/O. */
+static struct weir_backend *sleeper(const struct weir__driver *d)
+{
+	return d->companion ? d->companion : d->io;
 }
 
 /* The rest of a turn, after the I/O layer has delivered this many completions. */
@@ -86,7 +171,7 @@ static int after_io(struct weir__driver *d, struct weir__worker *w, int delivere
 
 int weir__driver_poll(struct weir__driver *d, struct weir__worker *w, bool busy)
 {
-	int n = d->io ? d->io->ops->poll(d->io, 0, busy) : 0;
+	int n = poll_io(d, busy);
 
 	WEIR_ASSERT(w == weir__worker_current() && d == &w->driver);
 	weir__count(&w->metrics.driver_polls, 1);
@@ -142,12 +227,14 @@ static uint64_t wait_bound(struct weir__driver *d, struct weir__worker *w, uint6
 	struct weir_clock *clock = w->rt->clock;
 	uint64_t next = weir__load(&d->time.next_ns, WEIR_RELAXED);
 
+	if (WEIR_UNLIKELY(d->companion))
+		next = sooner(next, d->io->next_ns);
 	if (WEIR_LIKELY(!weir__clock_paused(clock)) ||
 	    (d->io && (d->io->caps & WEIR_CAP_OWN_CLOCK)))
 		return sooner(deadline, next);
 	if (next == WEIR_FOREVER)
 		return deadline;
-	if (d->io && d->io->ops->poll(d->io, 0, false) > 0)
+	if (poll_io(d, false) > 0)
 		return 0;
 	if (weir__parkword_notified(&d->parked) || weir__signals_pending(w->rt) ||
 	    weir__clock_skip_to(clock, next) || weir__clock_now(clock) >= next)
@@ -163,7 +250,7 @@ int weir__driver_wait(struct weir__driver *d, struct weir__worker *w, uint64_t d
 	WEIR_ASSERT(w == weir__worker_current() && d == &w->driver);
 	WEIR_ASSERT(bound <= deadline);
 	if (d->io)
-		n = d->io->ops->poll(d->io, bound, false);
+		n = wait_io(d, bound);
 	else if (bound)
 		wait_without_io(d, weir__clock_to_system(w->rt->clock, bound));
 	if (WEIR_UNLIKELY(n < 0))
@@ -175,25 +262,30 @@ int weir__driver_wait(struct weir__driver *d, struct weir__worker *w, uint64_t d
 
 void weir__driver_wake(struct weir__driver *d)
 {
+	struct weir_backend *io = sleeper(d);
+
 	/*
 	 * In a forked child this would wake the parent's worker, whose descriptor the child
 	 * shares.
 	 */
-	if (d->io && !weir__rt_is_inherited(d->io->worker->rt))
-		d->io->ops->wake(d->io);
-	if (d->io && WEIR_LIKELY(!weir__load(&d->pausing, WEIR_RELAXED)))
+	if (io && !weir__rt_is_inherited(io->worker->rt))
+		io->ops->wake(io);
+	if (io && WEIR_LIKELY(!weir__load(&d->pausing, WEIR_RELAXED)))
 		return;
 	if (weir__xchg(&d->futex, 1u, WEIR_RELEASE) == 0)
 		weir__futex_wake(&d->futex, 1);
 }
 
+static int rescue_io(struct weir_backend *io)
+{
+	return io && (io->caps & WEIR_CAP_POLL_ANY) ? io->ops->poll(io, 0, true) : 0;
+}
+
 int weir__driver_rescue(struct weir__driver *d, struct weir__worker *w)
 {
-	int n = 0;
+	int n = sum(rescue_io(d->io), rescue_io(d->companion));
 
 	WEIR_ASSERT(w == weir__worker_current() && d != &w->driver);
-	if (d->io && (d->io->caps & WEIR_CAP_POLL_ANY))
-		n = d->io->ops->poll(d->io, 0, true);
 	if (weir__load(&d->time.next_ns, WEIR_RELAXED) != WEIR_FOREVER)
 		n += weir__timers_fire(&d->time, weir__clock_now(w->rt->clock));
 	return n > 0 ? n : 0;

@@ -37,7 +37,7 @@ static bool has_instance(const struct weir_rt *rt, const struct weir_backend *be
 	unsigned i;
 
 	for (i = 0; i < rt->workers; i++)
-		if (rt->worker[i]->driver.io == be)
+		if (rt->worker[i]->driver.io == be || rt->worker[i]->driver.companion == be)
 			return true;
 	return false;
 }

@@ -8,7 +8,7 @@
  *	wakes	the number of calls in progress that put a task into a queue or move the
  *		runtime's clock. Such a call also touches idle workers and a backend. A
  *		shutdown waits until there are none
- *	holds	one of the owner, and one of each waker with a reference. Whoever gives up
+ *	refs	one of the owner, and one of each waker with a reference. Whoever gives up
  *		the last one frees the memory; until then a late wake can read its task's state
  *
  * Rules
@@ -19,8 +19,8 @@
  *			   waits, and no foreign code runs.
  *	[shutdown]	   checks weir__outside_quiet once all tasks are complete; from
  *			   then on it stays true
- *	[any]		   hold: by a thread that has a hold, or while a task runs. unhold:
- *			   once for each hold
+ *	[any]		   ref: by a thread that has a reference, or while a task runs. unref:
+ *			   once for each reference
  *
  * Begin needs no memory order: the run that completes the task acquires what
  * comes after begin (the published result, the queue), and the shutdown has seen
@@ -43,21 +43,21 @@
 #ifndef OUTSIDE_QUIET_ACQUIRE
 #define OUTSIDE_QUIET_ACQUIRE WEIR_ACQUIRE
 #endif
-#ifndef OUTSIDE_UNHOLD_ORDER
+#ifndef OUTSIDE_UNREF_ORDER
 /* releases this thread's use; acquires the others' before freeing */
-#define OUTSIDE_UNHOLD_ORDER WEIR_ACQ_REL
+#define OUTSIDE_UNREF_ORDER WEIR_ACQ_REL
 #endif
 
 struct weir__outside {
 	WEIR_ATOMIC(uint32_t) wakes;
-	WEIR_ATOMIC(uint32_t) holds;
+	WEIR_ATOMIC(uint32_t) refs;
 };
 
-/* [setup] One hold: the owner's. */
+/* [setup] One reference: the owner's. */
 static inline void weir__outside_init(struct weir__outside *o)
 {
 	weir__store(&o->wakes, 0u, WEIR_RELAXED);
-	weir__store(&o->holds, 1u, WEIR_RELAXED);
+	weir__store(&o->refs, 1u, WEIR_RELAXED);
 }
 
 static inline void weir__outside_begin(struct weir__outside *o)
@@ -79,15 +79,15 @@ static inline bool weir__outside_quiet(struct weir__outside *o)
 	return weir__load(&o->wakes, OUTSIDE_QUIET_ACQUIRE) == 0;
 }
 
-static inline void weir__outside_hold(struct weir__outside *o)
+static inline void weir__outside_ref(struct weir__outside *o)
 {
-	weir__fetch_add(&o->holds, 1u, WEIR_RELAXED);
+	weir__fetch_add(&o->refs, 1u, WEIR_RELAXED);
 }
 
-/* True: that was the last hold, and the caller frees the runtime. */
-static inline bool weir__outside_unhold(struct weir__outside *o)
+/* True: that was the last reference, and the caller frees the runtime. */
+static inline bool weir__outside_unref(struct weir__outside *o)
 {
-	uint32_t old = weir__fetch_sub(&o->holds, 1u, OUTSIDE_UNHOLD_ORDER);
+	uint32_t old = weir__fetch_sub(&o->refs, 1u, OUTSIDE_UNREF_ORDER);
 
 	WEIR_ASSERT(old > 0);
 	return old == 1;

@@ -24,6 +24,8 @@ struct weir__sched_ops {
 	void (*schedule)(struct weir_task *task);
 	/* Put a link into a worker's inbox and wake that worker; see core/mailbox.h. [any] */
 	void (*post)(struct weir_rt *rt, unsigned worker, struct weir__link *tagged);
+	/* Make a worker turn its drivers soon. [any] */
+	void (*notify)(struct weir_rt *rt, unsigned worker);
 	/* Queue a blocking job. 0; -EAGAIN when the queue is full; -ESHUTDOWN. [any] */
 	int (*blocking_push)(struct weir_rt *rt, struct weir_blocking_future *job);
 	/* Unlink a job that has not started; false if it has. [any] */
@@ -76,10 +78,10 @@ static inline bool weir__rt_is_inherited(const struct weir_rt *rt)
 	return rt->fork_generation != weir__fork_generation;
 }
 
-/* Drops one hold; see core/outside.h. [any] */
-static inline void weir__rt_unhold(struct weir_rt *rt)
+/* Drops one reference; see core/outside.h. [any] */
+static inline void weir__rt_unref(struct weir_rt *rt)
 {
-	if (weir__outside_unhold(&rt->outside))
+	if (weir__outside_unref(&rt->outside))
 		rt->sched->release(rt);
 }
 

@@ -9,7 +9,7 @@
  * so that spawning touches no list.
  *
  *	alloc [owner] ──► block in use ──► free [owner]   ──► free list of its size
- *	                                └► free [any other] ──► remote inbox ──► (alloc) ─┘
+ *	                                └► free [any other] ──► remote list ──► (alloc) ─┘
  *
  * A block begins with a 64-bit state word and a struct weir__link. While it is
  * free, the word is 0 and the slab uses the link.

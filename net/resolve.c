@@ -28,7 +28,7 @@
 struct request {
 	struct weir_leaf leaf;		/* the caller's; its waker is read under the lock */
 	struct weir__lock lock;
-	uint32_t holders;		/* atomic */
+	uint32_t refs;			/* atomic */
 	bool done;			/* under the lock; .result and .addrs are set before */
 	bool cancelled;
 	int result;
@@ -39,11 +39,11 @@ struct request {
 };
 
 /* Called by the caller, by the job, or by the pool if it never ran the job. */
-static void drop(void *arg)
+static void unref(void *arg)
 {
 	struct request *r = arg;
 
-	if (weir__fetch_sub(&r->holders, 1u, WEIR_ACQ_REL) == 1)
+	if (weir__fetch_sub(&r->refs, 1u, WEIR_ACQ_REL) == 1)
 		free(r);
 }
 
@@ -116,7 +116,7 @@ static int resolve_job(void *arg)
 	weir__lock_drop(&r->lock);
 	if (waiting)
 		weir__waker_fire(&wakeup);
-	drop(r);
+	unref(r);
 	return 0;
 }
 
@@ -167,7 +167,7 @@ static struct request *request_new(unsigned max)
 	if (!r)
 		return NULL;
 	weir__leaf_init(&r->leaf, &request_ops);
-	r->holders = 2;
+	r->refs = 2;
 	r->max = max;
 	return r;
 }
@@ -178,7 +178,7 @@ static int await_request(struct request *r, uint64_t deadline, struct weir_addr 
 
 	if (rc > 0)
 		memcpy(ret_addrs, r->addrs, (size_t)rc * sizeof(r->addrs[0]));
-	drop(r);
+	unref(r);
 	return rc;
 }
 
@@ -206,9 +206,9 @@ int weir_resolve(const char *host_port, unsigned max, uint64_t deadline,
 		free(r);
 		return rc;
 	}
-	rc = weir_blocking_spawn_or_drop(NULL, resolve_job, r, drop);
+	rc = weir_blocking_spawn_or_drop(NULL, resolve_job, r, unref);
 	if (rc < 0) {
-		drop(r);
+		unref(r);
 		return rc;
 	}
 	return await_request(r, deadline, ret_addrs);

@@ -139,7 +139,7 @@ int weir_block_in_place(int (*fn)(void *), void *arg)
 	w = worker_of(base);
 	if (!task || !task->fiber || w->rt->cfg.sched == WEIR_SCHED_CURRENT)
 		return -EPERM;
-	if (base->driver.io && base->driver.io->caps & WEIR_CAP_BOUND)
+	if (weir__driver_with_caps(&base->driver, WEIR_CAP_BOUND))
 		return call_elsewhere(w, fn, arg);
 	weir__coop_wake_late(base);
 	leave_worker(w);

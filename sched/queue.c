@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.c: the ready queues of a worker. worker.h says what they are and in which
+ * queue.c: the run queues of a worker. worker.h says what they are and in which
  * order tasks are taken from them.
  *
  * One rule keeps the order across ring and overflow: while the overflow list is

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ring.h: a worker's run queue: the owner pushes and pops, any worker steals
- * half.
+ * ring.h: the ring, a worker's stealable run queue: the owner pushes and pops, and
+ * any worker steals half.
  *
  * The algorithm is the bounded queue of Tokio's multi-thread scheduler (after
  * Go's): one producer, and a head of two counters packed in 64 bits.

@@ -208,6 +208,34 @@ static void use_choice(struct runtime *rt, const struct weir__backend_choice *ch
 		snprintf(rt->backend_note, sizeof rt->backend_note, "%s", choice->why);
 }
 
+/* A backend that polls cannot wait: the worker sleeps in a companion. Others need none. */
+static int choose_companion(struct runtime *rt)
+{
+	const char *name = rt->cfg.companion ? rt->cfg.companion : "auto";
+	struct weir__backend_choice choice;
+	int rc;
+
+	if (!rt->backend || !(rt->backend->caps & WEIR_CAP_POLLED))
+		return !rt->cfg.companion
+			       ? 0
+			       : weir__runtime_refuse(-EINVAL,
+						      "companion '%s': backend '%s' waits for "
+						      "events itself and takes none",
+						      rt->cfg.companion,
+						      rt->backend ? rt->backend->name : "none");
+	rc = weir__backend_choose(name, &choice);
+	if (rc < 0)
+		return weir__runtime_refuse(rc, "companion: %s", choice.why);
+	if (choice.ops->caps & WEIR_CAP_POLLED)
+		return weir__runtime_refuse(-EINVAL,
+					    "companion '%s': it cannot wait either; expected one "
+					    "that can, or NULL for the best",
+					    name);
+	rt->companion = choice.ops;
+	rt->companion_options = choice.options;
+	return 0;
+}
+
 static int choose_backend(struct runtime *rt, struct weir__backend_choice *choice)
 {
 	char reason[192] = "";
@@ -373,7 +401,7 @@ static void runtime_release(struct runtime *rt)
 	free(rt->threads);
 	free(rt->started);
 	weir_plan_free(rt->base.plan);
-	weir__rt_unhold(&rt->base);
+	weir__rt_unref(&rt->base);
 }
 
 int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
@@ -403,6 +431,8 @@ int weir_rt_new(const struct weir_rt_config *cfg, struct weir_rt **ret_rt)
 		rc = plan_workers(rt);
 	if (rc == 0)
 		rc = choose_backend(rt, &choice);
+	if (rc == 0)
+		rc = choose_companion(rt);
 	if (rc == 0 && !rt->cfg.no_overflow_report)
 		rc = weir__stack_report_overflow_install();
 	if (rc == 0)
@@ -544,6 +574,13 @@ const struct weir_plan *weir_rt_plan(const struct weir_rt *rt)
 const char *weir_rt_backend(const struct weir_rt *rt)
 {
 	return runtime_backend_name((const struct runtime *)(const void *)rt);
+}
+
+const char *weir_rt_companion(const struct weir_rt *rt)
+{
+	const struct runtime *r = (const struct runtime *)(const void *)rt;
+
+	return r->companion ? r->companion->name : NULL;
 }
 
 const char *weir_rt_note(const struct weir_rt *rt, unsigned i)

@@ -33,6 +33,8 @@ struct runtime {
 	struct weir_rt_config cfg;	/* with the defaults */
 	char name[12];
 	const struct weir_backend_ops *backend;
+	const struct weir_backend_ops *companion;	/* beside one that polls; else NULL */
+	const char *companion_options;	/* valid while the workers are made */
 	const char *backend_options;	/* valid while the workers are made */
 	char backend_note[320];		/* which backends "auto" has skipped, and why */
 	uint32_t phase;			/* enum rt_phase; atomic */

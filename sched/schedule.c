@@ -153,6 +153,11 @@ static bool blocking_remove(struct weir_rt *base, struct weir_blocking_future *j
 	return weir__pool_remove(&runtime_of(base)->pool, job);
 }
 
+static void notify(struct weir_rt *base, unsigned worker)
+{
+	notify_worker(worker_at(runtime_of(base), worker));
+}
+
 static void io_failed(struct weir__worker *base, int err)
 {
 	struct runtime *rt = worker_of(base)->rt;
@@ -163,5 +168,5 @@ static void io_failed(struct weir__worker *base, int err)
 }
 
 const struct weir__sched_ops weir__schedule_ops = {
-	schedule, post, blocking_push, blocking_remove, weir__runtime_free_memory, io_failed
+	schedule, post, notify, blocking_push, blocking_remove, weir__runtime_free_memory, io_failed
 };

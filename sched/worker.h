@@ -138,7 +138,7 @@ void weir__worker_serve(struct worker *w, bool (*until)(void *arg), void *arg);
  */
 void weir__worker_stopped(struct worker *w);
 
-/* queue.c: the ready queues of a worker. [owner], except weir__worker_steal_from's victim. */
+/* queue.c: the run queues of a worker. [owner], except weir__worker_steal_from's victim. */
 void weir__worker_push(struct worker *w, struct weir_task *task);
 void weir__worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last,
 			     unsigned n);

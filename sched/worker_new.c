@@ -10,22 +10,28 @@
 #include "core/node.h"
 #include "sched/worker.h"
 
-static void backend_config(const struct runtime *rt, unsigned index,
-			   struct weir_backend_config *ret)
+static struct weir__driver_io driver_io(const struct runtime *rt, unsigned index)
 {
-	*ret = (struct weir_backend_config){
-		.rt = (struct weir_rt *)(uintptr_t)&rt->base,
-		.worker = index,
-		.workers = rt->base.workers,
-		.node = rt->node[index],
-		.busy_events = rt->cfg.busy_events,
-		.idle_events = rt->cfg.idle_events,
-		.lease_bytes = rt->cfg.lease_bytes,
-		.custom = rt->cfg.backend_config,
-		.clock = rt->cfg.clock,
-		.options = rt->backend_options,
-		.moves = rt->cfg.sched == WEIR_SCHED_CURRENT,
+	struct weir__driver_io io = {
+		.ops = rt->backend,
+		.companion_ops = rt->companion,
+		.companion_options = rt->companion_options,
+		.cfg = {
+			.rt = (struct weir_rt *)(uintptr_t)&rt->base,
+			.worker = index,
+			.workers = rt->base.workers,
+			.node = rt->node[index],
+			.busy_events = rt->cfg.busy_events,
+			.idle_events = rt->cfg.idle_events,
+			.lease_bytes = rt->cfg.lease_bytes,
+			.custom = rt->cfg.backend_config,
+			.clock = rt->cfg.clock,
+			.options = rt->backend_options,
+			.moves = rt->cfg.sched == WEIR_SCHED_CURRENT,
+		},
 	};
+
+	return io;
 }
 
 static void worker_init(struct worker *w, struct runtime *rt, unsigned index)
@@ -53,7 +59,7 @@ static void worker_init(struct worker *w, struct runtime *rt, unsigned index)
 static int worker_build(struct runtime *rt, unsigned index, struct worker **ret_worker)
 {
 	int node = rt->node[index], rc;
-	struct weir_backend_config io_cfg;
+	struct weir__driver_io io;
 	struct worker *w = weir__node_alloc(sizeof *w, node);
 
 	if (!w)
@@ -67,8 +73,8 @@ static int worker_build(struct runtime *rt, unsigned index, struct worker **ret_
 					   rt->cfg.guard_bytes, node);
 	if (rc < 0)
 		goto fail;
-	backend_config(rt, index, &io_cfg);
-	rc = weir__driver_init(&w->base.driver, &w->base, rt->backend, &io_cfg, rt->cfg.tick_ns);
+	io = driver_io(rt, index);
+	rc = weir__driver_init(&w->base.driver, &w->base, &io, rt->cfg.tick_ns);
 	if (rc < 0)
 		goto fail_stacks;
 	*ret_worker = w;

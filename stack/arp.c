@@ -72,7 +72,7 @@ static void unlink_entry(struct weir__netstack *net, const struct weir__neighbou
 	*at = entry->next;
 }
 
-/* Gives an entry up. Returns the frames that waited. */
+/* Frees an entry and returns the frames that waited in it. */
 static struct weir__frame_queue give_up(struct weir__netstack *net, struct weir__neighbour *entry)
 {
 	struct weir__frame_queue frames = entry->frames;
@@ -109,7 +109,7 @@ void weir__arp_fini(struct weir__netstack *net)
 			       (arp->bucket_mask + 1) * sizeof(*arp->buckets));
 }
 
-/* How gladly an entry is given up: free ones first, those that answered last, old before new. */
+/* Whether a is evicted before b: free entries first, then ASKING ones, then the older. */
 static bool rather(const struct weir__neighbour *a, const struct weir__neighbour *b)
 {
 	bool a_answered = a->state >= WEIR_ARP_KNOWN, b_answered = b->state >= WEIR_ARP_KNOWN;
@@ -167,14 +167,15 @@ static void send_packet(struct weir__netstack *net, uint16_t operation, const un
 	weir__ethernet_output(net, frame, to, WEIR_ETHERNET_ARP);
 }
 
-/* Asks everybody, or, to renew what is known, the neighbour alone (RFC 1122 2.3.2.1). */
+/* Sends a request: to all hosts, or to renew an entry to the old MAC (RFC 1122 2.3.2.1). */
 static void ask(struct weir__netstack *net, struct weir__neighbour *entry)
 {
 	static const unsigned char nobody[6];
 	struct weir__ip_address source;
+	int rc = weir__ip_source(net, &entry->address, &source);
 
-	if (weir__ip_source(net, &entry->address, &source) < 0)
-		return;
+	WEIR_STACK_ASSERT(rc == 0);	/* a route has led to this neighbour */
+	(void)rc;
 	entry->asked++;
 	net->count.arp_out_requests++;
 	weir__netstack_timer_set(net, &entry->timer, net->now_ns + ASK_NS);
@@ -183,7 +184,7 @@ static void ask(struct weir__netstack *net, struct weir__neighbour *entry)
 		    nobody, entry->address.bytes + 12, source.bytes + 12);
 }
 
-/* Nobody answered: whoever waits is told. The entry is free then, so that they may ask again. */
+/* No reply came. The entry is freed first, so that a transport may send to it again. */
 static void fail(struct weir__netstack *net, struct weir__neighbour *entry)
 {
 	static const struct weir__ip_error error = { .kind = WEIR_IP_NO_NEIGHBOUR,
@@ -283,7 +284,7 @@ void weir__arp_output(struct weir__netstack *net, struct weir__frame *frame,
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-/* An answer to what was asked: the frames that wait go out. */
+/* Stores the MAC of a reply, and sends the frames that wait. */
 static void learn(struct weir__netstack *net, struct weir__neighbour *entry,
 		  const unsigned char mac[6])
 {
@@ -313,7 +314,7 @@ static void take_reply(struct weir__netstack *net, const unsigned char *packet)
 		learn(net, entry, packet + 8);
 }
 
-/* A packet for us with a header of Ethernet and IPv4, from a host that can have sent it. */
+/* Whether the packet is well-formed, and its sender can be a host other than us. */
 static bool is_sound(struct weir__netstack *net, const unsigned char *packet)
 {
 	struct weir__ip_address sender = weir__ip_v4(weir__get32(packet + 14));
@@ -329,7 +330,7 @@ static bool is_sound(struct weir__netstack *net, const unsigned char *packet)
 		net->count.arp_in_conflicts++;
 		return false;
 	}
-	/* A host that asks whether an address is free has none yet (RFC 5227). */
+	/* A probe for a free address has no sender address (RFC 5227). */
 	if (!weir__ip_is_unicast(net, &sender) &&
 	    !(weir__ip_is_any(&sender) && operation == OPERATION_REQUEST)) {
 		net->count.arp_in_errors++;
@@ -348,7 +349,7 @@ void weir__arp_input(struct weir__netstack *net, struct weir__frame *frame)
 	} else if (is_sound(net, packet)) {
 		target = weir__ip_v4(weir__get32(packet + 24));
 		if (!weir__ip_is_own(net, &target)) {
-			;	/* somebody else's */
+			;	/* for another host */
 		} else if (weir__get16(packet + 6) == OPERATION_REPLY) {
 			take_reply(net, packet);
 		} else {

@@ -4,20 +4,21 @@
  *
  * The life of an entry:
  *
- *	          resolve                   the answer
- *	free ------------------> ASKING ------------------> KNOWN
- *	 ^                         |  ^                       | used after 30 s
- *	 |   3 s without an answer |  |                       v
- *	 +<------------------------+  |  asked again, one ask per second, while the old answer
- *	 |                            |  is used: ------> RENEWING ----answer----> KNOWN
- *	 +<------------ 3 asks without an answer ------------+
+ *	       first packet            reply             used after 30 s
+ *	FREE --------------> ASKING ----------> KNOWN ---------------------> RENEWING
+ *	 ^                     |                  ^                           |   |
+ *	 |                     |                  +----------- reply ---------+   |
+ *	 +<--------------------+<------------- 3 requests without a reply --------+
  *
- * - Only an answer that was asked for, from the address that was asked for, changes an entry. A
- *   request gets its answer without one: what others say unasked, also about themselves, changes
- *   nothing.
- * - A full table gives up the entry that was used longest ago, KNOWN ones last.
- * - Frames wait in an entry that is ASKING: a bounded number, of which the oldest is dropped. When
- *   nobody answers, their senders are told -EHOSTUNREACH (weir__transport.error).
+ * ASKING sends a request to all hosts each second; RENEWING sends it to the old MAC alone, which
+ * stays in use meanwhile.
+ *
+ * - Only a reply to a request of ours, about the address that was requested, changes an entry. A
+ *   request of another host is answered without changing or creating an entry. Unsolicited replies
+ *   are dropped.
+ * - When the table is full, the least recently used entry is evicted, ASKING ones first.
+ * - A bounded number of frames waits in an ASKING entry; the oldest is dropped when more come. When
+ *   no reply comes, their transports get the error -EHOSTUNREACH (weir__transport.error).
  */
 #ifndef WEIR_STACK_ARP_H
 #define WEIR_STACK_ARP_H
@@ -54,7 +55,7 @@ struct weir__arp {
 	unsigned bucket_mask;
 };
 
-/* Where a connection remembers its next hop, so that a packet needs no look-up. Zero: nowhere. */
+/* The next hop of a connection, remembered so that packets need no look-up. Zero: not known. */
 struct weir__hop {
 	uint32_t entry;			/* index + 1 */
 	uint32_t generation;
@@ -65,8 +66,8 @@ void weir__arp_fini(struct weir__netstack *net);
 /* A frame of type ARP, without its Ethernet header. */
 void weir__arp_input(struct weir__netstack *net, struct weir__frame *frame);
 /*
- * Sends an IP packet to a neighbour: now, or when it has answered. Fills in hop, if there is one,
- * when the neighbour is known. Owns the frame.
+ * Sends an IP packet to a neighbour, immediately or when it has replied. If hop is not NULL and the
+ * neighbour is known, it is stored there. Owns the frame.
  */
 void weir__arp_output(struct weir__netstack *net, struct weir__frame *frame,
 		      const struct weir__ip_address *next, struct weir__hop *hop);

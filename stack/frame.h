@@ -11,23 +11,23 @@
  *	 block (refs 1)               block (refs 2: another frame views it as well)
  *	[headroom|bytes.....|room]   [......|bytes...|.......................]
  *
- * - A frame is known by its first piece, whatever is pushed to, pulled from or appended to it. The
- *   first piece may be empty; the others never are.
+ * - The first piece identifies a frame, and stays the first whatever is pushed, pulled or appended.
+ *   The first piece may be empty; the others never are.
  * - Bytes that more than one piece views are never written. A piece may grow to the front if its
- *   block has no other view, and to the back, into bytes that no piece has viewed yet (block.used).
- * - Every block holds the memory of its first view, so that a frame of one block costs one
- *   allocation. Further views come from a list that each weir__frame_memory keeps.
- * - A block says what its owner spent on it (true_bytes). That is what is charged to whoever makes
- *   the frame wait, so that small frames in large blocks cannot take more memory than was granted.
+ *   block has no other view, and to the back into bytes that no piece has viewed yet (block.used).
+ * - A block contains the struct of its first view, so a frame of one block costs one allocation.
+ *   Further views come from a free list in struct weir__frame_memory.
+ * - true_bytes of a block is the memory that its owner spent on it. Queues are charged that size,
+ *   so that small frames in large blocks cannot use more memory than the limit allows.
  * - A piece may carry the sum of its bytes (WEIR_FRAME_SUMMED), which every function here keeps
- *   right or drops. Who writes into bytes that a piece has clears the flag.
+ *   right or drops. A caller that writes into a piece clears the flag itself.
  *
  * The life of a block:
  *
- *	block_new -> refs 1 --[clone, split]--> refs n --[free of every view]--> block->release()
+ *	weir__block_init -> refs 1 --clone, split--> refs n --every view is freed--> release()
  *
- * Nothing here is locked: a frame and all clones of it belong to one thread at a time. A function
- * that can fail has changed nothing when it did.
+ * Nothing here is locked: only one thread at a time may use a frame and its clones. A function that
+ * fails has changed nothing.
  */
 #ifndef WEIR_STACK_FRAME_H
 #define WEIR_STACK_FRAME_H
@@ -37,7 +37,7 @@
 struct weir__block;
 struct weir__netstack_owner;
 
-/* Room in front of a frame that is made here: Ethernet, a VLAN tag, IPv6 with room to spare. */
+/* Room for headers in front of a new frame: Ethernet and IP of either family, and more. */
 #define WEIR_FRAME_HEADROOM 128u
 #define WEIR_FRAME_CONTROL_BYTES 72u
 
@@ -47,7 +47,7 @@ enum weir_frame_flag {
 	/* To be sent: the sum from checksum_start to the end is to be put at checksum_start +
 	 * checksum_offset, where the sum of the pseudo-header already stands (not inverted). */
 	WEIR_FRAME_CHECKSUM = 1u << 1,
-	/* piece: sum holds the sum of its bytes. */
+	/* Any piece: sum is the sum of its bytes. */
 	WEIR_FRAME_SUMMED = 1u << 2,
 	/* Received as a broadcast or multicast of the link. */
 	WEIR_FRAME_BROADCAST = 1u << 3,
@@ -98,15 +98,15 @@ struct weir__block {
 };
 
 /*
- * Makes a block of memory that somebody owns, and returns its first view: all of it. release is
- * called when the last view is gone. true_bytes is at least size + sizeof(struct weir__block).
+ * Initialises a block over memory of its owner and returns the first view, which is all of it.
+ * release is called when the last view is freed. true_bytes is at least size.
  */
 struct weir__frame *weir__block_init(struct weir__block *block, unsigned char *base, uint32_t size,
 				     uint32_t true_bytes, void (*release)(struct weir__block *));
 
 /* ---- where frames come from -------------------------------------------------------------- */
 
-/* The frame memory of an instance: the owner's blocks, and the list of further views. */
+/* The frame memory of an instance. */
 struct weir__frame_memory {
 	struct weir__netstack_owner *owner;
 	uint32_t block_bytes;		/* what the owner's block_alloc can give at most */
@@ -117,38 +117,38 @@ struct weir__frame_memory {
 
 void weir__frame_memory_init(struct weir__frame_memory *mem, struct weir__netstack_owner *owner,
 			     uint32_t block_bytes);
-/* All views have been freed. */
+/* All views must have been freed. */
 void weir__frame_memory_fini(struct weir__frame_memory *mem);
 
 /*
- * An empty frame with headroom in front and at least room bytes behind; NULL without memory, or if
- * both are together more than the owner's block_bytes.
+ * Allocates an empty frame with headroom bytes in front and at least room bytes behind. NULL: out
+ * of memory, or both together exceed block_bytes.
  */
 struct weir__frame *weir__frame_new(struct weir__frame_memory *mem, uint32_t headroom,
 				    uint32_t room);
-/* Gives every piece back; NULL is nothing. The frame is in no queue and not charged. */
+/* Frees every piece. The frame must be in no queue and not charged. NULL is allowed. */
 void weir__frame_free(struct weir__frame_memory *mem, struct weir__frame *frame);
 
 /* ---- looking ------------------------------------------------------------------------------ */
 
 /*
- * len bytes from offset on, as one stretch: in place where one piece has them, else copied to
- * scratch, which has room for len. NULL if the frame is too short.
+ * Returns a pointer to len contiguous bytes from offset on: in place if one piece has them, else
+ * copied to scratch, which has room for len bytes. NULL: the frame is too short.
  */
 const unsigned char *weir__frame_peek(const struct weir__frame *frame, uint32_t offset,
 				      uint32_t len, void *scratch);
 /* Copies up to len bytes from offset on; returns how many there were. */
 uint32_t weir__frame_copy_out(const struct weir__frame *frame, uint32_t offset, void *to,
 			      uint32_t len);
-/* What its pieces cost: true_bytes of every block it views. */
+/* The sum of true_bytes over the blocks of its pieces. */
 uint32_t weir__frame_true_bytes(const struct weir__frame *frame);
 unsigned weir__frame_pieces(const struct weir__frame *frame);
 /*
- * The sum (checksum.h) of the bytes from offset on. Sums that pieces carry are used, so that what
- * was summed while it was copied is not read again.
+ * The sum (checksum.h) of the bytes from offset on. It uses the sums that pieces carry, so bytes
+ * that were summed when they were copied are not read again.
  */
 uint32_t weir__frame_sum(const struct weir__frame *frame, uint32_t offset);
-/* Sums each whole piece and keeps the result with it, for frames that are sent by reference. */
+/* Computes the sum of each piece and stores it there, for frames that are sent by reference. */
 void weir__frame_sum_pieces(struct weir__frame *frame);
 
 /* ---- changing ------------------------------------------------------------------------------ */
@@ -158,11 +158,11 @@ void weir__frame_sum_pieces(struct weir__frame *frame);
 unsigned char *weir__frame_push(struct weir__frame *frame, uint32_t len);
 /* len more bytes behind, likewise; NULL if there is no room that only the last piece can have. */
 unsigned char *weir__frame_extend(struct weir__frame *frame, uint32_t len);
-/* Takes len bytes off the front, at most all; pieces that become empty are freed. */
+/* Removes len bytes, or all there are, from the front. Pieces that become empty are freed. */
 void weir__frame_pull(struct weir__frame_memory *mem, struct weir__frame *frame, uint32_t len);
-/* Cuts the frame to len bytes, if it is longer. */
+/* Shortens the frame to len bytes; nothing happens if it is shorter. */
 void weir__frame_trim(struct weir__frame_memory *mem, struct weir__frame *frame, uint32_t len);
-/* Joins: tail's pieces go to the end of frame, tail as a frame is gone. */
+/* Moves the pieces of tail to the end of frame. The frame tail is gone then. */
 void weir__frame_append(struct weir__frame_memory *mem, struct weir__frame *frame,
 			struct weir__frame *tail);
 /* Cuts in two: the frame keeps `at` bytes, the rest is a new frame; 0 < at < total. What the frame

@@ -2,10 +2,9 @@
 /*
  * icmp4.c: ICMP for IPv4 (RFC 792, RFC 1122 3.2.2): echo, errors that came, errors that are sent.
  *
- * An error that came is handed to the transport of the packet that it quotes, which believes it or
- * not; nothing here changes because of one. Redirects and source quench (RFC 6633) are ignored:
- * anybody can send them. Errors are sent for packets to this host alone, never about an error, and
- * at a bounded rate, from which an observer learns nothing exact.
+ * A received error is passed to the transport of the packet that it quotes, which decides whether
+ * to accept it; nothing else changes. Redirects and source quench (RFC 6633) are ignored, because
+ * anybody can send them. Errors are sent at a bounded rate, never about broadcasts or other errors.
  */
 #include "stack/checksum.h"
 #include "stack/instance.h"
@@ -99,7 +98,7 @@ void weir__ip_refuse(struct weir__netstack *net, const struct weir__frame *frame
 	send_unreachable(net, frame, rx, why == WEIR_IP_NO_PORT ? CODE_PORT : CODE_PROTOCOL);
 }
 
-/* The answer to an echo request has its bytes, which are not copied. Owns the frame. */
+/* Sends the bytes of an echo request back, without copying them. Owns the frame. */
 static void answer_echo(struct weir__netstack *net, struct weir__frame *frame,
 			const struct weir__ip_rx *rx)
 {
@@ -127,7 +126,7 @@ static void answer_echo(struct weir__netstack *net, struct weir__frame *frame,
 
 /* ---- errors that came ------------------------------------------------------------------------ */
 
-/* By code: Linux's errno and whether it is a hard one. */
+/* Linux's errno for each code, and whether it is a hard error. */
 static const struct {
 	int error;
 	bool hard;
@@ -152,7 +151,7 @@ static const struct {
 
 #define UNREACHABLES (sizeof(unreachable) / sizeof(unreachable[0]))
 
-/* RFC 1191 section 7: what paths are wide, for routers that do not say. */
+/* RFC 1191 section 7: an estimate for routers that do not report their MTU. */
 static uint32_t plateau_below(uint32_t bytes)
 {
 	static const uint16_t plateaus[] = { 32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296 };
@@ -174,7 +173,7 @@ static uint32_t mtu_of(const struct weir__frame *frame, const unsigned char head
 	return mtu;
 }
 
-/* What the message says; false if it is no error that is listened to. */
+/* Reads an error message; false if it is ignored. */
 static bool error_of(struct weir__netstack *net, const struct weir__frame *frame,
 		     const unsigned char header[HEADER_BYTES], struct weir__ip_error *error)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * instance.h: an instance from the inside, for the files of the stack.
+ * instance.h: the state of an instance, and the functions that its layers share. Only files of the
+ * stack and their tests include it.
  *
- * Each layer keeps its state in a member that its own header describes, and touches no other's.
- * A transport (UDP, TCP) is a table of functions, so that the layers below know none by name; its
- * state hangs on a pointer of its own.
+ * Each layer has a member for its state, and does not touch the others'. The layers below a
+ * transport (UDP, TCP, ICMP) know it only as a table of functions.
  */
 #ifndef WEIR_STACK_INSTANCE_H
 #define WEIR_STACK_INSTANCE_H
@@ -17,7 +17,7 @@
 struct weir__udp_layer;
 struct weir__tcp_layer;
 
-/* What waits somewhere, counted at true size. */
+/* The true size of all frames that wait in queues or are lent. */
 struct weir__netstack_memory {
 	uint64_t used_bytes;
 	uint64_t limit_bytes;
@@ -44,24 +44,24 @@ struct weir__netstack {
 
 /* ---- what a transport is -------------------------------------------------------------------- */
 
-/* Functions that a transport has no use for are NULL, but for input. */
+/* Every function but input may be NULL. */
 struct weir__transport {
 	uint8_t protocol;	/* of IP: 6, 17 */
-	/* Makes and ends what it has in an instance. fini also after a failed or missing init. */
+	/* Create and free its state. fini is also called after a failed or missing init. */
 	int (*init)(struct weir__netstack *net);
 	void (*fini)(struct weir__netstack *net);
-	/* A packet for it. The frame begins with the transport header and ends with the packet;
-	 * it is the transport's. */
+	/* Receives a packet. The frame begins with the transport header and ends with the packet.
+	 * Owns the frame. */
 	void (*input)(struct weir__netstack *net, struct weir__frame *frame,
 		      const struct weir__ip_rx *rx);
 	/*
-	 * Something that it sent did not arrive (an ICMP error, or a neighbour who does not
-	 * answer). Whoever is on the network can say so: the transport believes it only if what is
-	 * quoted fits to something of its own (RFC 5927: a sequence number that is in flight).
-	 * Returns whether it did.
+	 * A packet did not arrive: an ICMP error came, or a neighbour does not reply. Anybody on
+	 * the network can send such errors. The transport ignores the error unless the quoted
+	 * packet can be one of its own (RFC 5927: its sequence number is in flight), and returns
+	 * whether it can.
 	 */
 	bool (*error)(struct weir__netstack *net, const struct weir__ip_error *error);
-	/* The turn ends: sends what gathered. */
+	/* Sends what is pending, at the end of a turn. */
 	void (*flush)(struct weir__netstack *net);
 };
 
@@ -73,13 +73,13 @@ extern const struct weir__transport weir__transport_icmp4, weir__transport_udp, 
 
 /* ---- general memory ------------------------------------------------------------------------- */
 
-/* Zeroed; NULL if there is none, which is counted. */
+/* Allocates zeroed memory. NULL: out of memory, which is counted. */
 void *weir__netstack_alloc(struct weir__netstack *net, size_t bytes);
 void weir__netstack_release(struct weir__netstack *net, void *memory, size_t bytes);
 
 /* ---- charging ------------------------------------------------------------------------------- */
 
-/* Counts a frame that is going to wait, at true size; once per frame. */
+/* Charges a frame that enters a queue at its true size. It must not be charged already. */
 static inline void weir__netstack_charge(struct weir__netstack *net, struct weir__frame *frame)
 {
 	WEIR_STACK_ASSERT(frame->charged == 0);
@@ -94,20 +94,20 @@ static inline void weir__netstack_discharge(struct weir__netstack *net, struct w
 	frame->charged = 0;
 }
 
-/* Frees a frame, charged or not. */
+/* Discharges and frees a frame. */
 static inline void weir__netstack_drop(struct weir__netstack *net, struct weir__frame *frame)
 {
 	weir__netstack_discharge(net, frame);
 	weir__frame_free(&net->frames, frame);
 }
 
-/* Above three quarters: received data is copied out, windows stop growing. */
+/* Above three quarters of the limit received data is copied, and windows stop growing. */
 static inline bool weir__netstack_scarce(const struct weir__netstack *net)
 {
 	return net->memory.used_bytes > net->memory.limit_bytes / 4 * 3;
 }
 
-/* Whether so many bytes more may wait. */
+/* Whether so many more bytes may be charged. */
 static inline bool weir__netstack_has_room(const struct weir__netstack *net, uint64_t bytes)
 {
 	return bytes <= net->memory.limit_bytes &&
@@ -116,10 +116,10 @@ static inline bool weir__netstack_has_room(const struct weir__netstack *net, uin
 
 /* ---- events, timers, randomness ------------------------------------------------------------- */
 
-/* Adds events to a source and puts it into the list. */
+/* Adds events to a source and links it into the list of sources with events. */
 void weir__netstack_raise(struct weir__netstack *net, struct weir__netstack_source *source,
 			  unsigned events);
-/* Takes a source that goes away out of the list. */
+/* Drops the events of a source, before it is freed. */
 void weir__netstack_silence(struct weir__netstack *net, struct weir__netstack_source *source);
 
 static inline void weir__netstack_timer_set(struct weir__netstack *net,

@@ -69,7 +69,7 @@ void weir__ip_checksum(struct weir__netstack *net, struct weir__frame *frame,
 	}
 	weir__put_checksum(frame->data + offset, 0);
 	checksum = weir__checksum_finish(weir__checksum_add(sum, weir__frame_sum(frame, 0)));
-	if (checksum == 0 && tx->protocol == WEIR_IP_UDP)	/* 0: there is none */
+	if (checksum == 0 && tx->protocol == WEIR_IP_UDP)	/* 0: no checksum */
 		checksum = UINT16_MAX;
 	weir__put_checksum(frame->data + offset, checksum);
 }
@@ -101,7 +101,7 @@ bool weir__ip_checksum_good(const struct weir__frame *frame, const struct weir__
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
-/* To ourselves: it comes in when the turn ends, with sums that nobody has to check. */
+/* Queues a packet to ourselves. It is processed at the end of the turn, without checksums. */
 static int loop(struct weir__netstack *net, struct weir__frame *frame)
 {
 	if (!weir__netstack_has_room(net, weir__frame_true_bytes(frame))) {
@@ -127,7 +127,7 @@ void weir__ip_input_looped(struct weir__netstack *net)
 	}
 }
 
-/* The MAC of an address of many (RFC 1112 6.4). */
+/* The MAC of a multicast address (RFC 1112 6.4). */
 static void multicast_mac(unsigned char mac[6], const struct weir__ip_address *address)
 {
 	mac[0] = 0x01;
@@ -173,7 +173,7 @@ int weir__ip_send(struct weir__netstack *net, struct weir__frame *frame,
 	return 0;
 }
 
-/* Room for the headers below, in a block of their own if the first piece has none. */
+/* Makes room for the lower headers, in a new block if the first piece has no headroom. */
 static struct weir__frame *with_headroom(struct weir__netstack *net, struct weir__frame *frame)
 {
 	const struct weir__block *block = frame->block;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ip.h: the network layer, as transports see it; the same for both families.
+ * ip.h: the interface of the network layer for transports, the same for both families.
  *
  *	transport --- weir__ip_output -----> route, header, fragments --> neighbour --> transmit
  *	                                          \--> own address: the loopback queue
@@ -35,8 +35,8 @@ struct weir__ip_rx {
 	uint8_t protocol;
 	uint8_t tos;		/* DSCP and ECN */
 	uint8_t ttl;
-	bool broadcast;		/* to many: of the link or of IP. TCP takes none of these */
-	/* The IP header. It is there as long as the frame is. */
+	bool broadcast;		/* a broadcast of IP; TCP drops these */
+	/* The IP header; valid until the frame is freed. */
 	const unsigned char *header;
 	uint32_t header_len;
 };
@@ -47,9 +47,8 @@ enum weir_ip_refusal {
 };
 
 /*
- * Tells the sender of a packet that nothing here takes it (ICMP destination unreachable). Packets
- * to many get no answer, and the rate is limited. The frame begins with the transport header; it
- * stays the caller's.
+ * Sends ICMP destination unreachable to the source of a packet, at a limited rate and not for
+ * broadcasts. The frame begins with the transport header. The caller keeps it.
  */
 void weir__ip_refuse(struct weir__netstack *net, const struct weir__frame *frame,
 		     const struct weir__ip_rx *rx, enum weir_ip_refusal why);
@@ -72,76 +71,73 @@ struct weir__ip_tx {
 };
 
 /*
- * Sends a packet: the frame begins with the transport header, its checksum complete or flagged
- * (weir__ip_checksum). With headroom for the headers below it costs no allocation. Owns the frame
- * in every case.
+ * Sends a packet. The frame begins with the transport header, whose checksum is complete or left to
+ * the owner (weir__ip_checksum). No memory is allocated if its first piece has headroom for the
+ * lower headers. Owns the frame, also when it fails.
  *
- * Returns: 0, also when the neighbour has yet to be asked; -ENETUNREACH without a route; -EMSGSIZE
- *          if it must not be fragmented and is larger than the path MTU (a super-frame: if one of
- *          its segments is); -EACCES for a broadcast that was not allowed; -ENOMEM.
+ * Returns: 0, also when the packet waits for a neighbour; -ENETUNREACH: no route; -EMSGSIZE: it
+ *          must not be fragmented and is larger than the path MTU (of a super-frame: one segment
+ *          is); -EACCES: a broadcast without WEIR_IP_BROADCAST; -ENOMEM.
  */
 int weir__ip_output(struct weir__netstack *net, struct weir__frame *frame,
 		    const struct weir__ip_tx *tx);
 
 /*
- * Completes the checksum of a packet to be sent: the frame begins with the transport header, whose
- * checksum field, at `offset`, gets the sum or, if the owner sums, what the owner needs.
+ * Writes the checksum of a packet into its transport header, at `offset`, or prepares it for the
+ * owner (WEIR_NETSTACK_TX_CHECKSUM). The frame begins with the transport header.
  */
 void weir__ip_checksum(struct weir__netstack *net, struct weir__frame *frame,
 		       const struct weir__ip_tx *tx, uint16_t offset);
-/* Computes a sum that was left to the owner, which sums whole packets only. */
+/* Computes a checksum that was left to the owner; needed before a packet is fragmented. */
 void weir__ip_complete_checksum(struct weir__frame *frame);
 /* The sum (checksum.h) of the pseudo-header of either family. */
 uint32_t weir__ip_pseudo_sum(const struct weir__ip_address *source,
 			     const struct weir__ip_address *destination, uint8_t protocol,
 			     uint32_t len);
-/* Whether the checksum of a received packet, its transport header first, is right or vouched
- * for. */
+/* Whether the transport checksum of a received packet is right, or marked WEIR_FRAME_CHECKED. */
 bool weir__ip_checksum_good(const struct weir__frame *frame, const struct weir__ip_rx *rx);
 
 /* ---- where it goes -------------------------------------------------------------------------- */
 
-/* The address that packets to a destination come from. -ENETUNREACH. */
+/* Selects the source address for a destination. -ENETUNREACH: no route. */
 int weir__ip_source(const struct weir__netstack *net, const struct weir__ip_address *destination,
 		    struct weir__ip_address *ret_source);
 /* Whether it is an address of this instance. */
 bool weir__ip_is_own(const struct weir__netstack *net, const struct weir__ip_address *address);
-/* Whether one host can have it: not any, not multicast, not broadcast, not reserved. */
+/* Whether it can be one host's: not any, multicast, broadcast or reserved. */
 bool weir__ip_is_unicast(const struct weir__netstack *net, const struct weir__ip_address *address);
-/* What an IP header takes in front of the transport header: 20 or 40. */
+/* The size of the IP header: 20 or 40. */
 uint32_t weir__ip_header_bytes(const struct weir__ip_address *address);
 
-/* The largest packet, with its IP header, that gets to a destination whole, as far as is known. */
+/* The largest packet, including its IP header, that reaches a destination unfragmented. */
 uint32_t weir__ip_path_mtu(struct weir__netstack *net, const struct weir__ip_address *destination);
 /*
- * A router has said, believably, that packets are too big (RFC 1191). The path MTU becomes no
- * smaller than a floor (552), is never raised by this, and is forgotten after ten minutes. Returns
- * the new one.
+ * Lowers the path MTU to a destination after a router has said that a packet was too big (RFC 1191)
+ * and the transport has found that packet to be its own. It is never raised by this and never lower
+ * than 552, and it is forgotten after ten minutes. Returns the new path MTU.
  */
 uint32_t weir__ip_path_mtu_lower(struct weir__netstack *net,
 				 const struct weir__ip_address *destination, uint32_t mtu);
 
-/* ---- what went wrong ------------------------------------------------------------------------ */
+/* ---- errors --------------------------------------------------------------------------------- */
 
 enum weir_ip_error_kind {
 	WEIR_IP_UNREACHABLE,	/* net, host, protocol or port; ttl exceeded; a header refused */
 	WEIR_IP_TOO_BIG,
-	WEIR_IP_NO_NEIGHBOUR,	/* said by this host: nobody answers ARP */
+	WEIR_IP_NO_NEIGHBOUR,	/* found here: no reply to ARP requests */
 };
 
-/* A packet of ours that did not arrive. */
+/* An error about a packet that this instance has sent. */
 struct weir__ip_error {
-	/* As we see it: local is who sent the packet. The ports are the first two fields of the
-	 * transport header. */
+	/* local is this host. The ports are the first two fields of the transport header. */
 	struct weir__flow flow;
 	uint8_t kind;			/* weir_ip_error_kind */
-	/* Hard ones are what RFC 1122 4.2.3.9 lets abort a connection that is being made. */
+	/* RFC 1122 4.2.3.9: whether it may abort a connection attempt. */
 	bool hard;
 	/* -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EMSGSIZE ... as Linux maps them. */
 	int error;
-	uint32_t mtu;			/* TOO_BIG: what the router said, or what RFC 1191 section 7
-					 * suggests if it did not; not checked against the floor
-					 * yet */
+	/* TOO_BIG: the router's MTU, or an estimate by RFC 1191 section 7. It is not verified. */
+	uint32_t mtu;
 	const unsigned char *quoted;	/* the beginning of the transport header that was sent */
 	uint32_t quoted_len;		/* at least 8: TCP's ports and sequence number */
 };
@@ -180,17 +176,17 @@ struct weir__ip {
 
 int weir__ip_init(struct weir__netstack *net);
 void weir__ip_fini(struct weir__netstack *net);
-/* Takes in what this instance has sent to itself. */
+/* Processes the packets that this instance has sent to itself. */
 void weir__ip_input_looped(struct weir__netstack *net);
 /* A packet of IPv4, its header first. Owns the frame. */
 void weir__ip4_input(struct weir__netstack *net, struct weir__frame *frame);
-/* Hands a whole packet to its transport. Owns the frame. */
+/* Passes a complete packet to its transport. Owns the frame. */
 void weir__ip_deliver(struct weir__netstack *net, struct weir__frame *frame,
 		      const struct weir__ip_rx *rx);
 /*
- * Tells the transport of a packet that it did not arrive. The packet, or the beginning of it, is in
- * the frame from offset on, its IP header first; the error has everything but what is read there.
- * Returns whether the transport believed it. The frame stays the caller's.
+ * Tells the transport of a packet that it did not arrive. The frame has the packet, or the
+ * beginning of it, from offset on. The caller sets kind, error, hard and mtu; the rest is read from
+ * the packet. Returns whether the transport accepted the error. The caller keeps the frame.
  */
 bool weir__ip4_failed(struct weir__netstack *net, const struct weir__frame *frame, uint32_t offset,
 		      struct weir__ip_error error);
@@ -201,12 +197,12 @@ int weir__ip4_output(struct weir__netstack *net, struct weir__frame *frame,
 int weir__ip_send(struct weir__netstack *net, struct weir__frame *frame,
 		  const struct weir__ip_tx *tx);
 
-/* route.c. The routes of the config; -EINVAL if they are none. */
+/* route.c. Reads addresses and routes from the config; -EINVAL. */
 int weir__routes_init(struct weir__netstack *net, const struct weir__netstack_config *cfg);
-/* NULL: there is none. */
+/* The route with the longest matching prefix, or NULL. */
 const struct weir__route *weir__route_find(const struct weir__netstack *net,
 					   const struct weir__ip_address *destination);
-/* Of all hosts of the link, or of the link of one of our addresses. */
+/* 255.255.255.255, or the broadcast address of one of our links. */
 bool weir__ip_is_broadcast(const struct weir__netstack *net,
 			   const struct weir__ip_address *address);
 bool weir__ip_is_multicast(const struct weir__ip_address *address);

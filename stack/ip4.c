@@ -27,7 +27,7 @@ enum option {
 	OPTION_STRICT_ROUTE = 137,
 };
 
-/* 0; -EPERM for a source route; -EINVAL for options that end nowhere. */
+/* 0; -EPERM for a source route; -EINVAL for malformed options. */
 static int check_options(const unsigned char *option, uint32_t len)
 {
 	uint32_t at = 0;
@@ -46,7 +46,7 @@ static int check_options(const unsigned char *option, uint32_t len)
 	return 0;
 }
 
-/* The header, as one stretch; NULL, counted, if it is none. */
+/* The header, contiguous. NULL if it is invalid, which is counted. */
 static const unsigned char *header_of(struct weir__netstack *net, const struct weir__frame *frame,
 				      unsigned char scratch[HEADER_MAX], uint32_t *ret_len)
 {
@@ -89,8 +89,8 @@ static const unsigned char *header_of(struct weir__netstack *net, const struct w
 }
 
 /*
- * Whether the packet is for us and from somebody who can have sent it. From the link, our own
- * address as the source is a lie (a land attack), and so is the loopback network.
+ * Whether the packet is for us and its source can be a host. A packet from the link that has our
+ * own address as its source is forged (a land attack).
  */
 static bool addressed_to_us(struct weir__netstack *net, const struct weir__frame *frame,
 			    struct weir__ip_rx *rx)
@@ -103,7 +103,7 @@ static bool addressed_to_us(struct weir__netstack *net, const struct weir__frame
 		return false;
 	}
 	if (WEIR_STACK_LIKELY(weir__ip_is_own(net, &rx->destination))) {
-		/* RFC 1122 3.3.6: one host's packet that was sent to all. */
+		/* RFC 1122 3.3.6: a unicast address in a broadcast of the link. */
 		if (!(frame->flags & WEIR_FRAME_BROADCAST))
 			return true;
 	} else if (weir__ip_is_broadcast(net, &rx->destination)) {
@@ -203,7 +203,7 @@ static void push_header(struct weir__frame *frame, const struct weir__ip_tx *tx,
 			   weir__checksum_finish(weir__checksum(header, HEADER_BYTES)));
 }
 
-/* The fragments of a packet as a queue; -ENOMEM. */
+/* Makes the fragments of a packet and queues them. -ENOMEM. */
 static int cut(struct weir__netstack *net, struct weir__frame *frame, const struct weir__ip_tx *tx,
 	       uint32_t mtu, struct weir__frame_queue *queue)
 {

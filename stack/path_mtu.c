@@ -10,7 +10,7 @@
 #define SETS 64
 #define WAYS 4
 #define FORGET_NS (600 * WEIR_NETSTACK_SEC)
-/* As Linux's min_pmtu: smaller packets are an attack, not a path. */
+/* As Linux's min_pmtu. A router that reports less is not believed. */
 #define FLOOR_BYTES 552u
 
 struct path_mtu {
@@ -20,7 +20,7 @@ struct path_mtu {
 };
 
 struct weir__path_mtus {
-	unsigned used;		/* entries ever taken: 0 means that nobody need look */
+	unsigned used;		/* entries ever used; 0: no look-up is needed */
 	struct path_mtu set[SETS][WAYS];
 };
 

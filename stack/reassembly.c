@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reassembly.c: packets that are not whole yet; see reassembly.h.
+ * reassembly.c: packets that are incomplete; see reassembly.h.
  *
  * A fixed table of packets, each with its fragments in the order of their offsets, in which no two
  * overlap. The fragment's place is in the control bytes of its frame; what it brings twice is cut
@@ -106,7 +106,7 @@ static void timed_out(struct weir__netstack *net, struct weir__netstack_timer *t
 	fail(net, packet);
 }
 
-/* The packet that has waited longest, but for one. */
+/* The oldest packet other than `but`. */
 static struct packet *oldest(struct weir__reassembly *all, const struct packet *but)
 {
 	struct packet *found = NULL;
@@ -170,7 +170,7 @@ static bool same_bytes(const struct weir__frame *a, uint32_t at_a, const struct 
 	return true;
 }
 
-/* Whether a fragment says the same of all bytes that another one has as well. */
+/* Whether two fragments have the same bytes where they overlap. */
 static bool agrees(struct weir__frame *old, struct weir__frame *frame)
 {
 	uint32_t from = offset_of(old) > offset_of(frame) ? offset_of(old) : offset_of(frame);
@@ -180,7 +180,7 @@ static bool agrees(struct weir__frame *old, struct weir__frame *frame)
 	       same_bytes(old, from - offset_of(old), frame, from - offset_of(frame), to - from);
 }
 
-/* Whether the fragment fits to what is known of the packet: its end, and all that is there. */
+/* Whether the fragment contradicts nothing that is known of the packet. */
 static bool fits(struct packet *packet, struct weir__frame *frame, bool more)
 {
 	struct weir__frame *at = packet->first, *last = NULL;
@@ -251,7 +251,7 @@ static void deliver(struct weir__netstack *net, struct packet *packet)
 	weir__ip_deliver(net, whole, &rx);
 }
 
-/* Makes room for a fragment; false if it is more than all packets may take. */
+/* Makes room for a fragment; false if it is larger than the limit. */
 static bool make_room(struct weir__netstack *net, const struct packet *packet, uint32_t bytes)
 {
 	struct weir__reassembly *all = net->ip.reassembly;

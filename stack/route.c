@@ -124,7 +124,7 @@ static int own_add(struct weir__ip *ip, const struct weir__netstack_address *giv
 	return 0;
 }
 
-/* A gateway is a host on the link of one of our addresses, which packets by it come from. */
+/* A gateway is on the link of one of our addresses, which becomes the source of its packets. */
 static int gateway_add(struct weir__netstack *net, const struct weir__netstack_route *given)
 {
 	struct weir__route route = { .prefix = given->prefix,

@@ -1,35 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack.h: the face of the stack: an instance, what its owner gives it, and its turns.
+ * stack.h: the interface of the stack for its owner: instances, their configuration, their turns.
  *
- * An instance is a host's network stack behind one network interface, as far as one thread goes:
- * addresses, routes, neighbours, sockets and connections, memory, timers, counters. Nothing is
- * global, so a process has as many as it likes. The library starts no thread, makes no system call
- * and reads no clock; an instance and everything in it is used by one thread at a time.
+ * An instance is the network stack of one host on one network interface: addresses, routes,
+ * neighbours, sockets and connections, memory, timers, counters. Nothing is global, so a process
+ * can have many instances, usually one per worker. The library starts no thread, makes no system
+ * call and reads no clock. Only one thread at a time may use an instance and the objects in it.
  *
  * The life of an instance is a series of turns:
  *
- *	weir__netstack_begin(net, now_ns);		time moves, timers fire
- *	weir__netstack_input(net, frame);		for each frame that came
+ *	weir__netstack_begin(net, now_ns);		the clock moves, timers fire
+ *	weir__netstack_input(net, frame);		once for each received frame
  *	while ((source = weir__netstack_next_event(net, &events)) != NULL)
- *		...					what happened: receive, send, close
- *	weir__netstack_end(net);			what gathered is sent: data, ACKs, loopback
+ *		...					the owner receives, sends, closes
+ *	weir__netstack_end(net);			pending data and ACKs are sent
  *
- * Calls of tcp.h and udp.h are made between begin and end, and see the time of begin. They may
- * transmit at once, or leave it to end, where one ACK serves all segments of a turn. Between turns
- * the owner may sleep until weir__netstack_next_deadline, or until a frame comes.
+ * The functions of tcp.h and udp.h are called between begin and end, and use the time of begin.
+ * They may transmit immediately or leave it to end, where one ACK covers all segments of a turn.
+ * Between turns the owner may sleep until weir__netstack_next_deadline or until a frame arrives.
  *
- * What the owner gives (struct weir__netstack_owner_ops) is called from inside calls of the stack
- * and never calls back into it. What happens to connections is not told by a callback: it gathers
- * as bits on each source and is fetched, so that the owner may do with a source what it likes.
+ * The stack calls the functions of struct weir__netstack_owner_ops; they must not call the stack,
+ * except for the functions of frame.h. There is no callback for events. Events are bits that
+ * collect on each connection, listener and socket until the owner fetches them, so that the owner
+ * may do anything with an object when it handles its events, including closing it.
  *
- * Who owns what:
- * - frames handed in are the stack's, and frames it transmits are the owner's, also if they fail;
- * - frames that receive calls lend are the owner's until it gives them back
- *   (weir__netstack_give_back) or sends them; they stay valid when their connection has gone;
- * - connections, listeners and sockets are the stack's. The owner's pointer ends with its close.
+ * Ownership:
+ * - The stack owns every frame that is passed to weir__netstack_input. The owner owns every frame
+ *   that is passed to transmit.
+ * - The owner holds a frame that a receive call has lent until it returns the frame with
+ *   weir__netstack_give_back or sends it. The frame stays valid when its connection is gone.
+ * - The stack owns connections, listeners and sockets. The owner must not use its pointer after it
+ *   has closed the object.
  *
- * The instance is called netstack, because weir's struct weir__stack is what a fiber runs on.
+ * The struct is called weir__netstack because weir__stack is the stack of a fiber (core/fiber/).
  */
 #ifndef WEIR_STACK_STACK_H
 #define WEIR_STACK_STACK_H
@@ -42,20 +45,20 @@
 struct weir__netstack;
 struct weir__netstack_owner;
 
-/* ---- what the owner gives ------------------------------------------------------------------- */
+/* ---- what the owner provides ---------------------------------------------------------------- */
 
 struct weir__netstack_owner_ops {
-	/* General memory for tables and connections; NULL if there is none. */
+	/* Allocates general memory, for tables and connections. NULL: out of memory. */
 	void *(*alloc)(struct weir__netstack_owner *owner, size_t bytes);
 	void (*free)(struct weir__netstack_owner *owner, void *memory, size_t bytes);
-	/* A block of at least so many bytes, at most the config's block_bytes, as its first view
-	 * (weir__block_init); NULL if there is none. It is what transmit gets back. */
+	/* Allocates a block of at least so many bytes, never more than the config's block_bytes,
+	 * and returns its first view (weir__block_init). NULL: out of memory. Frames that the stack
+	 * transmits are made of these blocks and of memory that the owner has sent by reference. */
 	struct weir__frame *(*block_alloc)(struct weir__netstack_owner *owner, uint32_t bytes);
-	/* Unpredictable bytes; cannot fail. Called for secrets when the instance is made, and for
-	 * ports. */
+	/* Fills in unpredictable bytes, for secrets and ports. It cannot fail. */
 	void (*random)(struct weir__netstack_owner *owner, void *bytes, size_t len);
-	/* Takes a frame that begins with its Ethernet header. It keeps what it wants of it, and
-	 * frees it with weir__frame_free, at once or when it has left. A full queue drops it. */
+	/* Transmits a frame, which begins with its Ethernet header, and frees it with
+	 * weir__frame_free, immediately or later. When its queue is full it drops the frame. */
 	void (*transmit)(struct weir__netstack_owner *owner, struct weir__netstack *net,
 			 struct weir__frame *frame);
 };
@@ -84,31 +87,31 @@ struct weir__netstack_route {
 	uint8_t bits;				/* of the family of prefix; 0: the default route */
 };
 
-/* 0 is the default everywhere but in mac and addresses. */
+/* A field that is 0 has its default, which its comment says first. mac and addresses have none. */
 struct weir__netstack_config {
 	unsigned char mac[6];
-	uint16_t mtu;			/* of IP; 1500; 576 .. 9216 */
+	uint16_t mtu;			/* 1500; of IP packets, 576 .. 9216 */
 	uint32_t offloads;		/* weir_netstack_offload */
-	/* Copied. The link of each address is a route, too. At most 64 of both together. */
+	/* Both are copied. The link of each address is a route too. At most 64 of both together. */
 	const struct weir__netstack_address *addresses;
 	const struct weir__netstack_route *routes;
 	unsigned address_count, route_count;
 
-	uint32_t block_bytes;		/* what block_alloc can give at most; 1920; at least 1024 */
-	uint64_t memory_bytes;		/* limit of what waits in all; 64 MiB */
-	unsigned neighbours;		/* entries of the ARP cache; 512 */
-	unsigned neighbour_frames;	/* that wait for one address; 8 */
-	uint32_t reassembly_bytes;	/* all fragments that wait; 256 KiB */
-	unsigned udp_sockets;		/* at most; 1024 */
-	uint16_t port_first, port_last;	/* ports chosen here; 32768 .. 60999 */
-	unsigned icmp_per_second;	/* ICMP errors, more or less; 1000, 50 at once */
+	uint32_t block_bytes;		/* 1920; the largest that block_alloc gives; >= 1024 */
+	uint64_t memory_bytes;		/* 64 MiB; limit of everything that is charged */
+	unsigned neighbours;		/* 512; entries of the ARP cache */
+	unsigned neighbour_frames;	/* 8; frames that wait for one address */
+	uint32_t reassembly_bytes;	/* 256 KiB; limit of all waiting fragments */
+	unsigned udp_sockets;		/* 1024; at most */
+	uint16_t port_first, port_last;	/* 32768 .. 60999; ports that are chosen here */
+	unsigned icmp_per_second;	/* 1000; ICMP errors, in bursts of 50 */
 
 	/* TCP; see tcp.h. */
-	unsigned tcp_connections;	/* at most, orphans with them; 65536 */
-	unsigned tcp_time_waits;	/* at most; 16384 */
-	unsigned tcp_orphans;		/* closed by the owner, not yet by the peer; 4096 */
-	uint32_t tcp_send_bytes;	/* send buffer at most, auto-tuned; 4 MiB */
-	uint32_t tcp_receive_bytes;	/* receive buffer at most, auto-tuned; 6 MiB */
+	unsigned tcp_connections;	/* 65536; at most, including orphans */
+	unsigned tcp_time_waits;	/* 16384; at most */
+	unsigned tcp_orphans;		/* 4096; closed here, not yet finished */
+	uint32_t tcp_send_bytes;	/* 4 MiB; limit of an auto-tuned send buffer */
+	uint32_t tcp_receive_bytes;	/* 6 MiB; of an auto-tuned receive buffer */
 };
 
 /* ---- the instance --------------------------------------------------------------------------- */
@@ -116,32 +119,34 @@ struct weir__netstack_config {
 /*
  * Makes an instance in the owner's general memory.
  *
- * Returns: 0; -EINVAL if the config is none (an MTU outside 576 .. 9216, no address, an address
- * that
- *          no host can have, a multicast MAC, a gateway that is on no link); -ENOMEM.
+ * Returns: 0; -EINVAL if the config is invalid: an MTU outside 576 .. 9216, no address, an address
+ *          that no host can have, a multicast MAC, a gateway that is on no link; -ENOMEM.
  */
 int weir__netstack_new(struct weir__netstack_owner *owner, const struct weir__netstack_config *cfg,
 		       uint64_t now_ns, struct weir__netstack **ret_net);
 /*
- * Ends it, wherever everything is: connections are forgotten, without a word to their peers, and
- * frames that wait are freed. Frames that were lent have been given back.
+ * Frees an instance in any state. Nothing is sent to the peers of its connections. The owner must
+ * have returned every frame that was lent to it. NULL is allowed.
  */
 void weir__netstack_free(struct weir__netstack *net);
 
-/* Begins a turn: now_ns is its time (never less than in the turn before), and due timers fire. */
+/* Begins a turn at now_ns, which must not be before the previous turn, and fires due timers. */
 void weir__netstack_begin(struct weir__netstack *net, uint64_t now_ns);
-/* A frame that came, from its Ethernet header on. Owns the frame. */
+/* Processes a received frame, which begins with its Ethernet header. Owns the frame. */
 void weir__netstack_input(struct weir__netstack *net, struct weir__frame *frame);
-/* Ends a turn: what gathered is sent. Events that come of it are fetched in the next one, which
- * weir__netstack_next_deadline then wants at once. */
+/*
+ * Ends a turn: sends what is pending, and processes what was sent to the instance itself. This may
+ * cause events; weir__netstack_next_deadline then returns the current time.
+ */
 void weir__netstack_end(struct weir__netstack *net);
-/* When the next turn is needed if no frame comes: a time, in the past if at once, or NEVER. */
+/* When the next turn is needed at the latest: WEIR_NETSTACK_NEVER if only a frame makes one
+ * necessary. */
 uint64_t weir__netstack_next_deadline(const struct weir__netstack *net);
 
 const struct weir__netstack_counters *weir__netstack_counters(const struct weir__netstack *net);
-/* Gives back a frame that a receive call has lent. */
+/* Returns a frame that a receive call has lent. */
 void weir__netstack_give_back(struct weir__netstack *net, struct weir__frame *lent);
-/* The frame memory, with which the owner makes, clones and frees frames of this instance. */
+/* The frame memory of the instance, for the functions of frame.h. */
 struct weir__frame_memory *weir__netstack_frames(struct weir__netstack *net);
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -167,8 +172,8 @@ enum weir_netstack_event {
 };
 
 /*
- * What every connection, listener and socket begins with. Events are edges: a bit is set when
- * something happens, and cleared when it is fetched.
+ * The first member of every connection, listener and socket. Events are edge-triggered: a bit is
+ * set when something happens, and cleared when it is fetched.
  */
 struct weir__netstack_source {
 	struct weir__netstack_source *next, **pprev;	/* in the list of those with events */
@@ -177,7 +182,7 @@ struct weir__netstack_source {
 	uint8_t events;		/* weir_netstack_event, not fetched yet */
 };
 
-/* The next source with events, and which; NULL if there is none. In the order they came. */
+/* Fetches the events of the source that has waited longest. NULL: there are none. */
 struct weir__netstack_source *weir__netstack_next_event(struct weir__netstack *net,
 							unsigned *ret_events);
 

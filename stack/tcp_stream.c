@@ -211,7 +211,7 @@ static int nothing(const struct weir__tcp *tcp)
 	return -EAGAIN;
 }
 
-/* Takes the first frame, or as much of it as is wanted. -ENOMEM. */
+/* Takes the first frame, or as much of it as the caller asked for. -ENOMEM. */
 static int take(struct weir__tcp *tcp, uint32_t max, struct weir__frame **ret_frame)
 {
 	struct weir__frame *frame = tcp->received.first, *rest;

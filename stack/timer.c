@@ -54,7 +54,7 @@ static void file(struct weir__timers *timers, struct weir__netstack_timer *timer
 	timers->occupied[level] |= 1ull << slot;
 }
 
-/* The bit of a slot that became empty; nothing if it was the list of due timers. */
+/* Clears the bit of a slot that became empty; nothing if head is the list of due timers. */
 static void emptied(struct weir__timers *timers, struct weir__netstack_timer **head)
 {
 	size_t index = ((uintptr_t)head - (uintptr_t)timers->slot) / sizeof(*head);
@@ -122,8 +122,8 @@ uint64_t weir__timers_next(const struct weir__timers *timers)
 	return tick == NO_TICK ? WEIR_NETSTACK_NEVER : tick * WEIR_NETSTACK_MSEC;
 }
 
-/* Empties a slot that begins at `elapsed`: what is due goes to the end of the list, the rest
- * moves. */
+/* Empties a slot that begins at `elapsed`. Due timers go to the end of the list, others are filed
+ * again. */
 static struct weir__netstack_timer **open_slot(struct weir__timers *timers, unsigned level,
 					       unsigned slot, struct weir__netstack_timer **end)
 {

@@ -219,7 +219,7 @@ static int take_error(struct weir__udp *udp)
 	return error;
 }
 
-/* Where a datagram goes, and from where. */
+/* Determines source and destination of a datagram. */
 static int address_it(struct weir__udp *udp, const struct weir__endpoint *to, uint32_t len,
 		      struct weir__ip_tx *tx, uint16_t *ret_port)
 {
@@ -251,7 +251,7 @@ static int address_it(struct weir__udp *udp, const struct weir__endpoint *to, ui
 		       : 0;
 }
 
-/* Writes the header before a datagram whose bytes have been summed already. */
+/* Writes the header. payload_sum is the sum of the bytes behind it. */
 static void write_header(struct weir__udp *udp, struct weir__frame *frame, unsigned char *header,
 			 const struct weir__ip_tx *tx, uint16_t port, uint32_t payload_sum)
 {
@@ -284,13 +284,13 @@ static int send_whole(struct weir__udp *udp, struct weir__frame *frame,
 	return (int)len;
 }
 
-/* Room for the header: in front of the bytes, where it is free, else in a block of its own. */
+/* Makes room for the header: in front of the bytes if possible, else in a new block. */
 static unsigned char *push_header(struct weir__netstack *net, struct weir__frame **frame)
 {
 	unsigned char *header = weir__frame_push(*frame, HEADER_BYTES);
 	struct weir__frame *front;
 
-	(*frame)->flags &= WEIR_FRAME_SUMMED;	/* not what was said when it was received */
+	(*frame)->flags &= WEIR_FRAME_SUMMED;	/* it may have been received before */
 	(*frame)->segment_bytes = 0;
 	if (header != NULL)
 		return header;
@@ -355,7 +355,7 @@ int weir__udp_send_copy(struct weir__udp *udp, const struct weir__endpoint *to,
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-/* Lets a datagram wait. When memory is scarce it is what waits that is copied, to its own size. */
+/* Queues a datagram; when memory is scarce, a copy of it that takes just its size. */
 static void queue(struct weir__netstack *net, struct weir__udp *udp, struct weir__frame *frame,
 		  const struct weir__endpoint *from)
 {
@@ -385,7 +385,7 @@ static void queue(struct weir__netstack *net, struct weir__udp *udp, struct weir
 	weir__netstack_raise(net, &udp->source, WEIR_NETSTACK_READABLE);
 }
 
-/* Checks the header and cuts off what is behind the datagram; false, counted, if it is none. */
+/* Checks the header and trims the frame to the datagram. False if invalid, which is counted. */
 static bool is_sound(struct weir__netstack *net, struct weir__frame *frame,
 		     const struct weir__ip_rx *rx, const unsigned char *header)
 {
@@ -452,8 +452,8 @@ int weir__udp_receive(struct weir__udp *udp, struct weir__frame **ret_frame,
 /* ---- errors ---------------------------------------------------------------------------------- */
 
 /*
- * A socket that is connected knows whom it sends to, so an error about that flow is believed, and a
- * hard one is told, as Linux does. A packet is too big only for those that do not let it be cut.
+ * As in Linux, a connected socket reports hard errors about its flow. TOO_BIG is accepted only for
+ * a socket that forbids fragmentation: the others never cause it.
  */
 static bool udp_error(struct weir__netstack *net, const struct weir__ip_error *error)
 {

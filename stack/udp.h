@@ -4,13 +4,14 @@
  *
  *	weir__udp_open -> [weir__udp_connect] -> send, receive ... -> weir__udp_close
  *
- * A datagram goes to the most specific socket: connected to its source; bound to its destination;
- * bound to any address. One socket has a local address, port and peer for itself. Datagrams wait in
- * a queue that is bounded by their true size; what does not fit is dropped and counted. They are
- * lent: see weir__netstack_give_back.
+ * A datagram goes to the most specific socket: the one connected to its source; else the one bound
+ * to its destination address; else the one bound to any address. No two sockets can have the same
+ * local address, local port and peer. Datagrams wait in a queue that is bounded by their true size;
+ * what does not fit is dropped and counted. Receive calls lend frames (weir__netstack_give_back).
  *
- * ICMP errors reach the socket whose flow is quoted. A connected socket gets them once, as
- * weir__udp_error, with WEIR_NETSTACK_FAILED; one that is not connected does not, as in Linux.
+ * An ICMP error goes to the connected socket whose datagram it quotes: WEIR_NETSTACK_FAILED is
+ * raised, and the next call, or weir__udp_error, returns the error once. As in Linux, soft errors
+ * are not reported, and sockets that are not connected get none.
  */
 #ifndef WEIR_STACK_UDP_H
 #define WEIR_STACK_UDP_H

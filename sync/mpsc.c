@@ -34,9 +34,9 @@ int weir_mpsc_new(size_t capacity, size_t message_bytes, struct weir_mpsc **ret_
 	return 0;
 }
 
-static void unhold(struct weir_mpsc *ch)
+static void unref(struct weir_mpsc *ch)
 {
-	if (!mpsc_drop_hold(ch))
+	if (!mpsc_unref(ch))
 		return;
 	WEIR_ASSERT(queue_is_empty(&ch->send_queue) && !ch->rx);
 	free(ch);
@@ -53,7 +53,7 @@ void weir_mpsc_unref(struct weir_mpsc *mpsc)
 	if (!mpsc || !mpsc_drop_sender(mpsc))
 		return;
 	weir_mpsc_close(mpsc);
-	unhold(mpsc);
+	unref(mpsc);
 }
 
 void weir_mpsc_free(struct weir_mpsc *mpsc)
@@ -61,7 +61,7 @@ void weir_mpsc_free(struct weir_mpsc *mpsc)
 	if (!mpsc)
 		return;
 	weir_mpsc_close(mpsc);
-	unhold(mpsc);
+	unref(mpsc);
 }
 
 void weir_mpsc_close(struct weir_mpsc *mpsc)

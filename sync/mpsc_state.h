@@ -24,7 +24,7 @@
  * Either
  *	mpsc_close		wake the chain *ret_senders with -EPIPE, and *ret_rx
  *	mpsc_drop_sender	true: that was the last sender, close the channel
- *	mpsc_drop_hold		true: free the channel
+ *	mpsc_unref		true: free the channel
  *
  * The caller wakes the returned waits after it has dropped the guard; nobody else
  * can reach them any more. After the last wake the channel may be gone.
@@ -45,8 +45,8 @@
 #ifndef MPSC_SENDER_ORDER
 #define MPSC_SENDER_ORDER WEIR_ACQ_REL	/* releases this sender's use, acquires the others' */
 #endif
-#ifndef MPSC_HOLD_ORDER
-#define MPSC_HOLD_ORDER WEIR_ACQ_REL	/* the same before the memory is freed */
+#ifndef MPSC_UNREF_ORDER
+#define MPSC_UNREF_ORDER WEIR_ACQ_REL	/* the same before the memory is freed */
 #endif
 /* Switches for the model's mutants; always 1 in production. */
 #ifndef MPSC_SEND_LOOKS_INSIDE
@@ -84,7 +84,7 @@ struct weir_mpsc {
 	WEIR_ATOMIC(size_t) len;		/* written with the guard held */
 	WEIR_ATOMIC(bool) closed;		/* written with the guard held */
 	/* one for the receiver, one for all senders together */
-	WEIR_ATOMIC(uint32_t) holds;
+	WEIR_ATOMIC(uint32_t) refs;
 	WEIR_ATOMIC(size_t) senders;
 };
 
@@ -119,7 +119,7 @@ static inline void mpsc_init(struct weir_mpsc *ch, size_t capacity, size_t bytes
 	WEIR_WR(ch->head, (size_t)0);
 	weir__store(&ch->len, (size_t)0, WEIR_RELAXED);
 	weir__store(&ch->closed, false, WEIR_RELAXED);
-	weir__store(&ch->holds, 2u, WEIR_RELAXED);
+	weir__store(&ch->refs, 2u, WEIR_RELAXED);
 	weir__store(&ch->senders, (size_t)1, WEIR_RELAXED);
 }
 
@@ -295,9 +295,9 @@ static inline bool mpsc_drop_sender(struct weir_mpsc *ch)
 }
 
 /* Called once by the receiver and once by the last sender, both after closing. True: free it. */
-static inline bool mpsc_drop_hold(struct weir_mpsc *ch)
+static inline bool mpsc_unref(struct weir_mpsc *ch)
 {
-	return weir__fetch_sub(&ch->holds, 1u, MPSC_HOLD_ORDER) == 1;
+	return weir__fetch_sub(&ch->refs, 1u, MPSC_UNREF_ORDER) == 1;
 }
 
 #endif

@@ -232,7 +232,7 @@ void weir__uring_buffers_give(struct uring_buffers *b, uint32_t token)
 	weir__lease_pool_give(&b->pool, true, token);
 }
 
-/* The kernel is done with the buffer; its hold on the block passes to the last slice. */
+/* The kernel is done with the buffer; its reference to the block passes to the last slice. */
 static void retire(struct uring_group *g, unsigned number)
 {
 	g->free[g->free_len++] = (uint16_t)number;
@@ -255,7 +255,7 @@ struct uring_slice weir__uring_buffers_filled(struct uring_buffers *b, enum urin
 	WEIR_ASSERT(number < g->entries && g->provided > 0);
 	buffer->used += slice.len;
 	if (more)
-		weir__lease_pool_hold(&b->pool, slice.token);
+		weir__lease_pool_ref(&b->pool, slice.token);
 	else
 		retire(g, number);
 	return slice;

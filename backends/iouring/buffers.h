@@ -7,7 +7,7 @@
  *
  * A slice is the part of a block that one receive has filled: usually the only one in its
  * block, or, in the group with shared blocks, the next part. Each slice holds its block
- * (weir__lease_pool_hold), and so does the kernel until it has filled the block. The last
+ * (weir__lease_pool_ref), and so does the kernel until it has filled the block. The last
  * holder gives the block back, on any thread.
  *
  * Only as many blocks as a turn needs are provided, estimated from earlier turns. The
@@ -106,7 +106,7 @@ static inline unsigned weir__uring_buffers_next(const struct uring_group *g, uns
  * Take a block that is not provided to the kernel, as a slice of the whole block; false: no memory.
  */
 bool weir__uring_buffers_take(struct uring_buffers *b, struct uring_slice *ret_slice);
-/* Drop a slice's hold on its block. [owner] */
+/* Drop a slice's reference to its block. [owner] */
 void weir__uring_buffers_give(struct uring_buffers *b, uint32_t token);
 
 /* Store a slice for a queue. Returns its place plus one; 0: no memory. */

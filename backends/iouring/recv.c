@@ -91,7 +91,7 @@ static int take_lease(struct uring *u, struct uring_handle *s, struct weir_op *o
 
 	if (WEIR_LIKELY(!max || part.len <= max))
 		return lend(u, op, unqueue_slice(u, s));
-	weir__lease_pool_hold(&u->buffers.pool, part.token);
+	weir__lease_pool_ref(&u->buffers.pool, part.token);
 	part.len = max;
 	first->data += max;
 	first->len -= max;

@@ -9,14 +9,6 @@
 #include "core/task/task.h"
 #include "core/time/clock.h"
 
-struct weir_backend *weir__io_backend(int *ret_err)
-{
-	struct weir__worker *w = weir__worker_current();
-
-	*ret_err = !w ? -ENXIO : !w->driver.io ? -ENODEV : 0;
-	return *ret_err ? NULL : w->driver.io;
-}
-
 /* True in a forked child: it shares the parent's descriptors and must not touch them. */
 static bool is_inherited(const struct weir_backend *be)
 {
@@ -26,15 +18,20 @@ static bool is_inherited(const struct weir_backend *be)
 int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *spec)
 {
 	uint32_t need = spec->kind == WEIR_HANDLE_FOREIGN ? WEIR_CAP_FD : WEIR_CAP_STREAM;
+	struct weir__worker *w = weir__worker_current();
 	struct weir_backend *be;
 	int rc;
 
+	if (!w)
+		return -ENXIO;
+	if (!w->driver.io)
+		return -ENODEV;
+	if (spec->fd >= 0)
+		need |= WEIR_CAP_FD;	/* only who serves descriptors can adopt one */
 	if (spec->family == AF_UNIX)
 		need |= WEIR_CAP_UNIX;
-	be = weir__io_backend(&rc);
+	be = weir__driver_with_caps(&w->driver, need);
 	if (!be)
-		return rc;
-	if ((be->caps & need) != need)
 		return -EOPNOTSUPP;
 	h->backend = be;
 	h->kind = (uint8_t)spec->kind;
@@ -148,17 +145,17 @@ static void serve(struct weir_backend *io, struct weir_handle *h, uintptr_t mail
 
 void weir__handle_arrived(struct weir__worker *w, struct weir_handle *h)
 {
-	struct weir_backend *io = w->driver.io, *home;
+	struct weir_backend *home;
 	uintptr_t mail = weir__mail_read(&h->mail);
 
 	do {
 		home = weir__load(&h->backend, WEIR_RELAXED);
-		if (home != io) {
+		if (home->worker != w) {
 			weir__handle_send(home, h);
 			return;
 		}
 	} while (!weir__mail_take(&h->mail, &mail));
-	serve(io, h, mail);
+	serve(home, h, mail);
 }
 
 void weir__handle_give(struct weir_handle *h, struct weir__worker *to,
@@ -188,4 +185,11 @@ void weir_lease_return(struct weir_lease *lease)
 uint64_t weir_backend_now(const struct weir_backend *be)
 {
 	return weir__clock_now(be->worker->rt->clock);
+}
+
+void weir_backend_wake(struct weir_backend *be)
+{
+	struct weir_rt *rt = be->worker->rt;
+
+	rt->sched->notify(rt, be->index);
 }

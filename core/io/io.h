@@ -11,10 +11,10 @@
 
 struct weir__worker;
 
-/* The calling worker's instance; NULL with *ret_err -ENXIO (not a worker) or -ENODEV (no I/O). */
-struct weir_backend *weir__io_backend(int *ret_err);
-
-/* Attaches a zeroed handle to the calling worker's instance. 0 or a negative errno. */
+/*
+ * Attaches a zeroed handle to the first of the calling worker's instances that serves its kind. 0,
+ * -ENXIO off a worker, -ENODEV without I/O, -EOPNOTSUPP, or the backend's error.
+ */
 int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *spec);
 
 /* -EBADF for NULL and for a handle that is not attached; otherwise the backend's result. */

@@ -85,6 +85,33 @@ void weir__op_submit_at_home(struct weir_backend *io, struct weir_op *op)
 		weir__op_arrived(op);
 }
 
+/*
+ * The instance of the calling worker that may serve the op: that of the handle's kind, or, without
+ * a handle, the first that has the capability. NULL and *ret_err if there is none.
+ */
+static struct weir_backend *choose_instance(const struct weir__worker *w, const struct weir_op *op,
+					    int *ret_err)
+{
+	struct weir_backend *io = w->driver.io, *home;
+
+	if (!has_handle(op)) {
+		*ret_err = -EOPNOTSUPP;
+		return weir__driver_with_caps(&w->driver, caps_needed[op->code]);
+	}
+	*ret_err = -EBADF;
+	home = op->handle ? weir__load(&op->handle->backend, WEIR_RELAXED) : NULL;
+	if (WEIR_UNLIKELY(!home))
+		return NULL;
+	WEIR_ASSERT(weir__live_has(home) &&
+		    "a stream, listener or fd is used after its runtime was freed");
+	if (WEIR_UNLIKELY(home != io))
+		io = weir__driver_of_kind(&w->driver, home->ops);
+	if (WEIR_LIKELY(io && (io->caps & caps_needed[op->code])))
+		return io;
+	*ret_err = io ? -EOPNOTSUPP : -EXDEV;
+	return NULL;
+}
+
 static void submit(struct weir__worker *w, struct weir_backend *io, struct weir_op *op)
 {
 	w->submitting = op;
@@ -103,10 +130,10 @@ static int op_take_result(struct weir_op *op)
 }
 
 /* The leaf is armed. Returns the result if the backend has it at once. */
-static int op_submit(struct weir__worker *w, struct weir_op *op, struct weir_cx *cx)
+static int op_submit(struct weir_backend *io, struct weir_op *op, struct weir_cx *cx)
 {
 	weir__store(&op->state, (uint8_t)WEIR_OP_INFLIGHT, WEIR_RELAXED);
-	submit(w, w->driver.io, op);
+	submit(cx->worker, io, op);
 	if (weir__load(&op->state, WEIR_ACQUIRE) == WEIR_OP_DONE)
 		return op_take_result(op);
 	weir_coop_refund(cx);
@@ -182,6 +209,8 @@ static inline bool is_transfer_to_check(const struct weir_op *op)
 static int op_start(struct weir_op *op, struct weir_cx *cx)
 {
 	struct weir__worker *w = cx->worker;
+	struct weir_backend *io;
+	int err;
 
 	if (WEIR_UNLIKELY(weir__asked_is_cancelled(&op->asked)))
 		return -ECANCELED;
@@ -189,13 +218,9 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 		return -ENXIO;
 	if (WEIR_UNLIKELY(!w->driver.io))
 		return -ENODEV;
-	if (WEIR_UNLIKELY(has_handle(op) && (!op->handle || !weir__load(&op->handle->backend,
-								       WEIR_RELAXED))))
-		return -EBADF;
-	WEIR_ASSERT((!has_handle(op) || weir__live_has(op->handle->backend)) &&
-		    "a stream, listener or fd is used after its runtime was freed");
-	if (WEIR_UNLIKELY(!(w->driver.io->caps & caps_needed[op->code])))
-		return -EOPNOTSUPP;
+	io = choose_instance(w, op, &err);
+	if (WEIR_UNLIKELY(!io))
+		return err;
 	if (WEIR_UNLIKELY(is_transfer_to_check(op))) {
 		int rc = transfer_check(op);
 
@@ -206,7 +231,7 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 		return WEIR_PENDING;
 	weir__leaf_arm(&op->leaf, cx);
 	op->next = NULL;
-	return op_submit(w, op, cx);
+	return op_submit(io, op, cx);
 }
 
 /*
@@ -236,7 +261,7 @@ static int op_retry(struct weir_op *op, struct weir_cx *cx)
 		return op_give_up(op);
 	if (WEIR_UNLIKELY(!weir_coop_take(cx)))
 		return WEIR_PENDING;
-	return op_submit(cx->worker, op, cx);
+	return op_submit(weir__driver_of_kind(&cx->worker->driver, op->backend->ops), op, cx);
 }
 
 static int op_poll(struct weir_future *future, struct weir_cx *cx)

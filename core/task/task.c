@@ -56,7 +56,7 @@ static void waker_ref(void *data)
 	struct weir_task *task = data;
 
 	weir__state_ref(&task->state);
-	weir__outside_hold(&task->rt->outside);
+	weir__outside_ref(&task->rt->outside);
 }
 
 /*
@@ -96,7 +96,7 @@ static void waker_unref(void *data)
 
 	if (weir__state_unref(&task->state, 1))
 		task_free(task);
-	weir__rt_unhold(rt);
+	weir__rt_unref(rt);
 }
 
 const struct weir_waker_ops weir__task_waker_ops = { waker_ref, waker_wake, waker_unref };

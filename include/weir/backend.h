@@ -43,6 +43,11 @@
  *    and with WEIR_CAP_POLL_ANY. Between two polls that may become another
  *    one: on the current-thread scheduler, where cfg.moves is set, and when a task blocks
  *    in place, unless WEIR_CAP_BOUND is set.
+ *  - With WEIR_CAP_POLLED poll never waits, and each instance has a companion: an instance
+ *    of a backend that waits (cfg.companion), which also serves what caps leaves out. The
+ *    core polls both, sleeps in the companion until next_ns at the latest, and wakes that
+ *    one. What must wake the worker earlier calls weir_backend_wake, or is a descriptor
+ *    that the backend watches in the companion.
  *
  * A backend leaves out of caps what it cannot do. The core then answers -EOPNOTSUPP. probe
  * and control may be NULL, and so may lease_return without WEIR_CAP_LEASE.
@@ -75,6 +80,7 @@ enum weir_cap {
 	WEIR_CAP_OWN_CLOCK = 1u << 6,	/* poll moves the configured test clock itself */
 	WEIR_CAP_FILE = 1u << 8,	/* OPEN to MKDIR */
 	WEIR_CAP_BOUND = 1u << 7,	/* the first thread that polls keeps it, unless cfg.moves */
+	WEIR_CAP_POLLED = 1u << 9,	/* poll never waits; the worker sleeps in a companion */
 };
 
 /* What a handle is. A backend may treat listeners and streams differently. */
@@ -187,6 +193,7 @@ struct weir_backend_config {
 	const char *options;		/* what follows the name and a colon, or NULL; probe has
 					 * accepted it */
 	bool moves;			/* another thread may become this worker between polls */
+	struct weir_backend *companion;	/* POLLED: where the worker sleeps; otherwise NULL */
 };
 
 /*
@@ -272,6 +279,8 @@ struct weir_backend {
 	struct weir__worker *worker;	/* the core's */
 	uint32_t caps;			/* ops->caps without what init found to be missing */
 	uint32_t index;			/* the worker's index */
+	uint64_t next_ns;		/* POLLED: when poll is needed again at the latest; poll
+					 * sets it, and it begins as WEIR_FOREVER */
 };
 
 WEIR_BEGIN_DECLS
@@ -318,6 +327,16 @@ WEIR_API void weir_backend_retry(struct weir_op *op);
  * Since:    0.1
  */
 WEIR_API void weir_backend_detached(struct weir_handle *h);
+
+/**
+ * Make the instance's worker poll it soon, because something has arrived that the worker cannot
+ * notice by itself, such as a frame that another instance has received.
+ *
+ * Thread:   [any]
+ * Waits:    never
+ * Since:    0.1
+ */
+WEIR_API void weir_backend_wake(struct weir_backend *be);
 
 /**
  * The time of an instance's runtime, for deadlines: a test clock's where there is one.

@@ -151,6 +151,14 @@ struct weir_rt_config {
 	 * without -fstack-clash-protection, can step over it into another fiber's stack.
 	 */
 	size_t guard_bytes;
+
+	/*
+	 * The companion of a backend that polls (WEIR_CAP_POLLED), such as a network stack in user
+	 * space: a kernel backend, of which each worker has an instance, too. The worker sleeps in
+	 * it, and it serves what the first backend lacks: files, foreign descriptors, Unix
+	 * sockets. It is named as backend is; NULL: the best one. Other backends take none.
+	 */
+	const char *companion;
 };
 
 /* For sample: nothing is timed, and no memory is used for histograms. */
@@ -263,6 +271,8 @@ WEIR_API int weir_rt_worker_index(void);
 
 /** The name of the backend that was chosen ("none" without I/O). Thread: [any]. Since: 0.1 */
 WEIR_API const char *weir_rt_backend(const struct weir_rt *rt);
+/** The name of its companion (config.companion); NULL if it has none. Thread: [any]. Since: 0.1 */
+WEIR_API const char *weir_rt_companion(const struct weir_rt *rt);
 
 /**
  * What differs from the configuration, or from the best, and why: one line each, for a program's

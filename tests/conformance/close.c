@@ -308,7 +308,7 @@ static int made_elsewhere(const struct weir_addr *connect_to, bool listens)
 	return fd;
 }
 
-CASE(an_adopted_stream_that_lingers_is_closed_at_once, WEIR_CAP_FD | WEIR_CAP_UNIX)
+CASE(an_adopted_stream_that_lingers_is_closed_at_once, KERNEL_STREAMS)
 {
 	struct weir_listener *listener;
 	struct weir_tcp *one, *other;
@@ -322,7 +322,7 @@ CASE(an_adopted_stream_that_lingers_is_closed_at_once, WEIR_CAP_FD | WEIR_CAP_UN
 	return 0;
 }
 
-CASE(what_an_adopted_listener_accepts_is_closed_at_once, WEIR_CAP_FD | WEIR_CAP_UNIX)
+CASE(what_an_adopted_listener_accepts_is_closed_at_once, KERNEL_STREAMS)
 {
 	struct weir_listener *listener;
 	struct weir_tcp *one, *other;

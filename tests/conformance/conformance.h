@@ -78,6 +78,12 @@
 struct conformance_list;
 
 /* How the program was called, and the state of this case. */
+/*
+ * Beside the capabilities: streams are sockets of the kernel, each with a descriptor of this
+ * process. WEIR_CAP_FD says only that somebody serves descriptors; it may be a companion.
+ */
+#define KERNEL_STREAMS (1u << 31)
+
 struct conformance_env {
 	unsigned workers;		/* 0: current-thread */
 	unsigned group_workers;		/* most workers in a group; 0: as on this machine */

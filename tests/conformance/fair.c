@@ -87,7 +87,7 @@ static void flood_one(struct flood *f, int i)
 {
 	struct weir_listener *listener;
 
-	if (!(env.caps & WEIR_CAP_FD)) {
+	if (!(env.caps & KERNEL_STREAMS)) {
 		connected(&f->near[i], &f->far[i]);
 		f->senders[i] = spawn(hot_send, f->near[i]);
 		return;

@@ -350,7 +350,7 @@ CASE(an_abstract_unix_name, WEIR_CAP_UNIX)
 /* ---- no descriptors ---- */
 
 /* With no descriptor left the accept waits. Once one is free, it returns the queued connection. */
-CASE(out_of_descriptors, WEIR_CAP_FD)
+CASE(out_of_descriptors, KERNEL_STREAMS)
 {
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
@@ -384,7 +384,7 @@ CASE(out_of_descriptors, WEIR_CAP_FD)
  * With a few descriptors left, as many connections are accepted. The others follow one by one as
  * connections are closed, until all have been served.
  */
-CASE(descriptors_come_back_one_by_one, WEIR_CAP_FD)
+CASE(descriptors_come_back_one_by_one, KERNEL_STREAMS)
 {
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
@@ -418,7 +418,7 @@ CASE(descriptors_come_back_one_by_one, WEIR_CAP_FD)
 }
 
 /* An accept that waits for a descriptor can be cancelled, and no connection is lost. */
-CASE(an_accept_without_descriptors_is_given_up, WEIR_CAP_FD)
+CASE(an_accept_without_descriptors_is_given_up, KERNEL_STREAMS)
 {
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
@@ -464,7 +464,7 @@ static int come(const struct weir_addr *addr)
  * Accepting without waiting finds every connection, whether it waits in the kernel's queue or the
  * backend has accepted it ahead.
  */
-CASE(a_try_finds_all_waiting_connections, WEIR_CAP_FD)
+CASE(a_try_finds_all_waiting_connections, KERNEL_STREAMS)
 {
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);
@@ -490,7 +490,7 @@ CASE(a_try_finds_all_waiting_connections, WEIR_CAP_FD)
 	return 0;
 }
 
-CASE(a_try_without_descriptors_says_so, WEIR_CAP_FD)
+CASE(a_try_without_descriptors_says_so, KERNEL_STREAMS)
 {
 	struct weir_addr addr;
 	struct weir_listener *listener = open_listener(&addr);

@@ -24,6 +24,7 @@ struct conformance_env env;
 static const char *backend, *options;
 static unsigned seeds = 1;
 static bool homed;
+static const char *companion;		/* beside the simulated backend, which then polls */
 static struct weir_sim_world *world;	/* of this round, if the backend is the simulated one */
 static struct weir_clock *clock_of_round;
 
@@ -73,6 +74,25 @@ static void world_end(void)
 		report.streams, report.listeners, report.leases, report.ops, report.violations);
 }
 
+/* What the companion serves is served, too. */
+static int add_companion_caps(uint32_t *caps)
+{
+	const uint32_t served = WEIR_CAP_FD | WEIR_CAP_FILE | WEIR_CAP_UNIX;
+	struct weir_fd *fd;
+	int ends[2], rc;
+
+	if (pipe(ends) < 0)
+		return -errno;
+	rc = weir_fd_open(ends[0], &fd);
+	if (rc == 0) {
+		*caps |= weir_fd_handle(fd)->backend->caps & served;
+		weir_fd_close(fd);
+	}
+	close(ends[0]);
+	close(ends[1]);
+	return rc;
+}
+
 /* Reads the capabilities from an instance, on a worker. */
 static int read_caps(void *arg)
 {
@@ -82,8 +102,10 @@ static int read_caps(void *arg)
 	if (rc < 0)
 		return rc;
 	*(uint32_t *)arg = weir_listener_handle(listener)->backend->caps;
+	if (weir_listener_handle(listener)->fd >= 0)
+		*(uint32_t *)arg |= KERNEL_STREAMS;
 	weir_listener_close(listener);
-	return 0;
+	return companion ? add_companion_caps(arg) : 0;
 }
 
 static const char *cap_name(uint32_t cap)
@@ -99,6 +121,8 @@ static const char *cap_name(uint32_t cap)
 		return "UNIX";
 	case WEIR_CAP_FILE:
 		return "FILE";
+	case KERNEL_STREAMS:
+		return "streams of the kernel";
 	default:
 		return "a capability that no case needs";
 	}
@@ -133,9 +157,10 @@ void conformance_open(int round)
 	cfg.workers = env.workers;
 	if (is_sim()) {
 		world_open(env.seed);
-		cfg.backend_ops = &weir_sim_backend;
+		cfg.backend_ops = companion ? &weir_sim_polled_backend : &weir_sim_backend;
+		cfg.companion = companion;
 		cfg.backend_config = world;
-		if (!env.workers)
+		if (!env.workers && !companion)
 			ck_assert_int_eq(weir_clock_new(&clock_of_round), 0);
 		cfg.clock = clock_of_round;
 	} else {
@@ -187,7 +212,8 @@ static int usage(const char *what)
 	fprintf(stderr,
 		"conformance: %s\n"
 		"usage: conformance [--backend NAME] [--options WORDS] [--workers 0..256] [CASE]\n"
-		"       conformance --backend sim [--homed] [--workers 0..256] [CASE]\n"
+		"       conformance --backend sim [--homed] [--companion NAME] [--workers 0..256] "
+		"[CASE]\n"
 		"       conformance --list\n"
 		"backends:",
 		what);
@@ -239,14 +265,16 @@ static const char *read_arguments(int argc, char **argv, int *count)
 			env.workers = (unsigned)atoi(argv[++i]);
 		else if (strcmp(argv[i], "--homed") == 0)
 			homed = true;
+		else if (strcmp(argv[i], "--companion") == 0 && i + 1 < argc)
+			companion = argv[++i];
 		else
 			argv[(*count)++] = argv[i];
 	}
 	argv[*count] = NULL;
 	backend = backend ? backend : default_backend();
 	env.zero_copy = options && strstr(options, "zero-copy=");
-	if (homed && !is_sim())
-		return "--homed is for the simulated backend";
+	if ((homed || companion) && !is_sim())
+		return "--homed and --companion are for the simulated backend";
 	if (options && is_sim())
 		return "the simulated backend has no options";
 	return NULL;

@@ -12,6 +12,19 @@ struct line {
 	struct waiter waiter;
 };
 
+/* Makes a pair of Unix streams, which a companion may serve. */
+static void unix_connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other)
+{
+	struct weir_listener *listener;
+	char name[64];
+
+	snprintf(name, sizeof(name), "unix:@weir-relay-%d", (int)getpid());
+	OK(weir_listener_open(name, NULL, &listener));
+	OK(weir_tcp_connect(name, WEIR_FOREVER, ret_one));
+	OK(weir_listener_accept(listener, ret_other));
+	weir_listener_close(listener);
+}
+
 /* Makes the streams and the relay, without starting it. */
 static void line_connect(struct line *line, uint64_t idle_ns, uint64_t half_ns)
 {
@@ -136,23 +149,70 @@ static int receive_megabyte(void *arg)
 	return 0;
 }
 
-CASE(a_relay_carries_a_megabyte_each_way, WEIR_CAP_LEASE)
+static void megabytes_through(struct line *line)
 {
 	struct weir_relay_stats stats = WEIR_RELAY_STATS_INIT;
 	struct weir_task *tasks[4];
+
+	tasks[0] = spawn(send_megabyte, line->left);
+	tasks[1] = spawn(send_megabyte, line->right);
+	tasks[2] = spawn(receive_megabyte, line->left);
+	tasks[3] = spawn(receive_megabyte, line->right);
+	for (int i = 0; i < 4; i++)
+		OK(finish(tasks[i]));
+	stats = line_end(line, 0, WEIR_RELAY_DONE);
+	ck_assert_uint_eq(stats.a_to_b, MEGABYTE);
+	ck_assert_uint_eq(stats.b_to_a, MEGABYTE);
+	close_both(line->left, line->right);
+}
+
+CASE(a_relay_carries_a_megabyte_each_way, WEIR_CAP_LEASE)
+{
 	struct line line;
 
 	line_open(&line, 0, 0);
-	tasks[0] = spawn(send_megabyte, line.left);
-	tasks[1] = spawn(send_megabyte, line.right);
-	tasks[2] = spawn(receive_megabyte, line.left);
-	tasks[3] = spawn(receive_megabyte, line.right);
-	for (int i = 0; i < 4; i++)
-		OK(finish(tasks[i]));
-	stats = line_end(&line, 0, WEIR_RELAY_DONE);
-	ck_assert_uint_eq(stats.a_to_b, MEGABYTE);
-	ck_assert_uint_eq(stats.b_to_a, MEGABYTE);
-	close_both(line.left, line.right);
+	megabytes_through(&line);
+	return 0;
+}
+
+/* Each buffer that one of them lends is sent by the other. */
+CASE(a_relay_joins_streams_of_two_kinds, WEIR_CAP_LEASE | WEIR_CAP_UNIX)
+{
+	struct weir_relay_config cfg = WEIR_RELAY_CONFIG_INIT;
+	struct line line;
+
+	connected(&line.left, &line.a);
+	unix_connected(&line.b, &line.right);
+	weir_relay_init(&line.relay, line.a, line.b, &cfg);
+	begin(&line.waiter, &line.relay.future);
+	megabytes_through(&line);
+	return 0;
+}
+
+/* Of each kind one stream waits; closing them ends both waits, and both kinds work on. */
+CASE(streams_of_two_kinds_are_closed_while_they_wait, WEIR_CAP_UNIX)
+{
+	struct weir_tcp *one[2], *other[2];
+	struct waiter waiters[2];
+	struct weir_op ops[2];
+	char buf[2][10];
+
+	for (int round = 0; round < 20; round++) {
+		connected(&one[0], &other[0]);
+		unix_connected(&one[1], &other[1]);
+		for (int i = 0; i < 2; i++) {
+			weir_op_init_recv(&ops[i], weir_tcp_handle(one[i]), buf[i], sizeof(buf[i]),
+					  WEIR_OP_ALL);
+			begin(&waiters[i], &ops[i].future);
+			pending(&waiters[i]);
+		}
+		pattern_send(other[round & 1], 1, 0, 10);
+		ck_assert_int_eq(ended(&waiters[round & 1]), 10);
+		weir_tcp_close(one[0]);
+		weir_tcp_close(one[1]);
+		ck_assert_int_eq(ended(&waiters[!(round & 1)]), -ECANCELED);
+		close_both(other[0], other[1]);
+	}
 	return 0;
 }
 
@@ -438,6 +498,8 @@ void conformance_relay(struct conformance_list *list)
 	BOTH(list, an_idle_relay_ends);
 	BOTH(list, a_half_closed_relay_ends);
 	BOTH(list, a_relay_carries_a_megabyte_each_way);
+	BOTH(list, a_relay_joins_streams_of_two_kinds);
+	BOTH(list, streams_of_two_kinds_are_closed_while_they_wait);
 	ONCE(list, a_relay_passes_back_pressure_on);
 	BOTH(list, an_aborted_relay_lets_go);
 	BOTH(list, a_relay_resets_streams_that_did_not_finish);

@@ -137,7 +137,7 @@ static int hold_port(struct weir_addr *ret_addr)
  * If descriptors run out before the last shard, no shard stays open and the port becomes free. It
  * may take a moment: a closed socket refuses clients before it has released its port.
  */
-CASE_IN_GROUPS(all_shards_are_opened_or_none, WEIR_CAP_FD)
+CASE_IN_GROUPS(all_shards_are_opened_or_none, KERNEL_STREAMS)
 {
 	struct weir_listener_config cfg = WEIR_LISTENER_CONFIG_INIT;
 	struct weir_listener *listener;

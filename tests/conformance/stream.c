@@ -406,7 +406,7 @@ CASE(adopted_sockets_wait_like_any, WEIR_CAP_FD | WEIR_CAP_UNIX)
  * Copies of one socket are adopted and closed in turn, while the original stays open. Each copy may
  * get the descriptor number of the one before.
  */
-CASE(a_copy_is_adopted_again_and_again, WEIR_CAP_FD | WEIR_CAP_UNIX)
+CASE(a_copy_is_adopted_again_and_again, KERNEL_STREAMS | WEIR_CAP_UNIX)
 {
 	struct weir_listener *listener;
 	struct weir_tcp *conn, *client;

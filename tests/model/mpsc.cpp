@@ -18,7 +18,7 @@
 #define WAIT_CANCEL_LOOKS MUT(5, 1, 0)
 #define QUEUE_DETACH_ENDS_ROUND MUT(6, 1, 0)
 #define MPSC_SENDER_ORDER MUT(7, MUT(8, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
-#define MPSC_HOLD_ORDER MUT(9, MUT(10, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
+#define MPSC_UNREF_ORDER MUT(9, MUT(10, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
 #define MPSC_SEND_LOOKS_INSIDE MUT(11, 1, 0)
 #define MPSC_SEND_WAKES MUT(12, 1, 0)
 #define MPSC_RECV_LOOKS_INSIDE MUT(13, 1, 0)
@@ -193,10 +193,10 @@ struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1>
 			finish(rx, 0);
 	}
 
-	void unhold()
+	void unref()
 	{
 		model_use(memory);
-		if (!mpsc_drop_hold(&ch))
+		if (!mpsc_unref(&ch))
 			return;
 		RL_ASSERT(freed++ == 0);
 		model_free(memory);
@@ -267,7 +267,7 @@ struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1>
 		model_use(memory);
 		if (mpsc_drop_sender(&ch)) {
 			close();
-			unhold();
+			unref();
 		}
 	}
 
@@ -329,7 +329,7 @@ struct channel : rl::test_suite<channel<senders, capacity, leaves>, senders + 1>
 			}
 		}
 		close();
-		unhold();
+		unref();
 	}
 
 	void thread(unsigned id)

@@ -10,14 +10,14 @@
 
 #define OUTSIDE_END_RELEASE MUT(1, WEIR_RELEASE, WEIR_RELAXED)
 #define OUTSIDE_QUIET_ACQUIRE MUT(2, WEIR_ACQUIRE, WEIR_RELAXED)
-#define OUTSIDE_UNHOLD_ORDER MUT(3, MUT(4, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
+#define OUTSIDE_UNREF_ORDER MUT(3, MUT(4, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
 #include "core/outside.h"
 
 static const char *const mutants[] = {
 	"end does not release",
 	"quiet is relaxed",
-	"unhold does not release",
-	"unhold does not acquire",
+	"unref does not release",
+	"unref does not acquire",
 	"who finishes a leaf counts after the result is published",
 	"who calls a waker counts after the task is queued",
 	"the shutdown does not wait",
@@ -35,7 +35,7 @@ struct ending : rl::test_suite<ending, 3> {
 	{
 		weir__outside_init(&outside);
 		if (MUT(8, true, false))
-			weir__outside_hold(&outside);
+			weir__outside_ref(&outside);
 		WEIR_WR(queues, 1u);
 		WEIR_WR(tasks, 1u);
 		weir__store(&published, 0u, WEIR_RELAXED);
@@ -49,9 +49,9 @@ struct ending : rl::test_suite<ending, 3> {
 			weir__outside_begin(&outside);
 	}
 
-	void unhold()
+	void unref()
 	{
-		if (weir__outside_unhold(&outside)) {
+		if (weir__outside_unref(&outside)) {
 			model_free(tasks);
 			freed++;
 		}
@@ -64,7 +64,7 @@ struct ending : rl::test_suite<ending, 3> {
 		while (MUT(7, true, false) && !weir__outside_quiet(&outside))
 			weir__model_yield();
 		model_free(queues);
-		unhold();
+		unref();
 	}
 
 	void finish_leaf()
@@ -87,7 +87,7 @@ struct ending : rl::test_suite<ending, 3> {
 		weir__outside_end(&outside);
 		model_use(tasks);
 		if (MUT(8, true, false))
-			unhold();
+			unref();
 	}
 
 	void thread(unsigned id)

@@ -29,6 +29,11 @@ void weir_backend_detached(struct weir_handle *h)
 	h->backend = NULL;
 }
 
+void weir_backend_wake(struct weir_backend *be)
+{
+	(void)be;
+}
+
 uint64_t weir_backend_now(const struct weir_backend *be)
 {
 	(void)be;

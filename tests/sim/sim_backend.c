@@ -42,6 +42,15 @@ static struct sim_object *object_of(const struct weir_handle *h)
 	return (struct sim_object *)(uintptr_t)h->state[0];
 }
 
+/* Something came for this instance: its thread may be asleep without a deadline. */
+static void ring(struct sim_instance *sim)
+{
+	if (sim->base.caps & WEIR_CAP_POLLED)
+		weir_backend_wake(&sim->base);
+	else
+		sem_post(&sim->bell);
+}
+
 /* ---- random numbers ---- */
 
 /* splitmix64: works with every seed, even 0. */
@@ -194,8 +203,7 @@ void sim_ready(struct sim_line *line)
 		return;
 	feed(rec);
 	try_in(rec, draw_delay(rec->home->world));
-	/* The thread of its home may be asleep without a deadline. */
-	sem_post(&rec->home->bell);
+	ring(rec->home);
 }
 
 /* Tries the first operation of a queue. Returns the result; or SIM_AGAIN if it has to wait. */
@@ -224,7 +232,7 @@ static void leave(struct sim_object *object)
 
 	object->gone_ns = weir_backend_now(&home->base) + draw_delay(home->world);
 	TAILQ_INSERT_TAIL(&home->leaving, object, in_leaving);
-	sem_post(&home->bell);
+	ring(home);
 }
 
 /* Frees the record. Its op is about to be given back to the caller. */
@@ -367,7 +375,7 @@ static void cancel_rec(struct sim_rec *rec)
 	    sim_chance(world, world->cfg.cancel_lose_permille))
 		rec->cancel_ns = rec->attempt_ns + 1;
 	file(rec);
-	sem_post(&sim->bell);
+	ring(sim);
 }
 
 static void cancel_line(struct sim_line *line)
@@ -488,21 +496,30 @@ static void doze(struct sim_instance *sim, uint64_t ns)
 }
 
 /* When nothing is due, lets time pass until the next event or the deadline. */
-static void pass_time(struct sim_instance *sim, uint64_t deadline)
+/* When the next record or object is due; WEIR_FOREVER if none is. */
+static uint64_t next_due(struct sim_instance *sim)
 {
-	uint64_t now = weir_backend_now(&sim->base);
-	uint64_t until = deadline;
+	uint64_t next = WEIR_FOREVER;
 	struct sim_object *object;
 	struct sim_rec *rec;
 
 	pthread_mutex_lock(&sim->world->lock);
 	rec = TAILQ_FIRST(&sim->due);
-	if (rec && rec->due_ns < until)
-		until = rec->due_ns;
+	if (rec)
+		next = rec->due_ns;
 	TAILQ_FOREACH(object, &sim->leaving, in_leaving)
-		if (object->gone_ns < until)
-			until = object->gone_ns;
+		if (object->gone_ns < next)
+			next = object->gone_ns;
 	pthread_mutex_unlock(&sim->world->lock);
+	return next;
+}
+
+static void pass_time(struct sim_instance *sim, uint64_t deadline)
+{
+	uint64_t now = weir_backend_now(&sim->base);
+	uint64_t due = next_due(sim);
+	uint64_t until = due < deadline ? due : deadline;
+
 	if (until == WEIR_FOREVER)
 		doze(sim, WEIR_FOREVER);
 	else if (until > now && (!sim->clock || weir_clock_advance(sim->clock, until - now) < 0))
@@ -516,6 +533,11 @@ static int sim_poll(struct weir_backend *be, uint64_t deadline, bool busy)
 	bool woken;
 	int n;
 
+	if (be->caps & WEIR_CAP_POLLED) {
+		n = deliver(sim, limit);
+		be->next_ns = next_due(sim);
+		return n;
+	}
 	for (;;) {
 		/*
 		 * Drain the semaphore before checking: a post after the check then ends the sleep.
@@ -558,7 +580,7 @@ static void sim_lease_return(struct weir_backend *be, struct weir_lease *lease)
 	while ((rec = TAILQ_FIRST(&sim->starved)) != NULL) {
 		feed(rec);
 		try_in(rec, draw_delay(world));
-		sem_post(&sim->bell);
+		ring(sim);
 	}
 	pthread_mutex_unlock(&world->lock);
 }
@@ -771,24 +793,28 @@ static int sim_control(struct weir_backend *be, struct weir_handle *h, enum weir
 	return rc;
 }
 
-const struct weir_backend_ops weir_sim_backend = {
-	.name = "sim",
-	.abi = WEIR_BACKEND_ABI,
-	.caps = WEIR_CAP_STREAM | WEIR_CAP_UNIX | WEIR_CAP_LEASE | WEIR_CAP_HOMED |
-		WEIR_CAP_OWN_CLOCK,
-	.instance_bytes = sizeof(struct sim_instance),
-	.probe = sim_probe,
-	.init = sim_init,
-	.fini = sim_fini,
-	.attach = sim_attach,
-	.detach = sim_detach,
-	.control = sim_control,
-	.submit = sim_submit,
-	.poll = sim_poll,
-	.cancel = sim_cancel,
-	.wake = sim_wake,
-	.lease_return = sim_lease_return,
-};
+#define SIM_KIND(kind_name, kind_caps) { \
+	.name = (kind_name), \
+	.abi = WEIR_BACKEND_ABI, \
+	.caps = WEIR_CAP_STREAM | WEIR_CAP_LEASE | WEIR_CAP_HOMED | (kind_caps), \
+	.instance_bytes = sizeof(struct sim_instance), \
+	.probe = sim_probe, \
+	.init = sim_init, \
+	.fini = sim_fini, \
+	.attach = sim_attach, \
+	.detach = sim_detach, \
+	.control = sim_control, \
+	.submit = sim_submit, \
+	.poll = sim_poll, \
+	.cancel = sim_cancel, \
+	.wake = sim_wake, \
+	.lease_return = sim_lease_return, \
+}
+
+const struct weir_backend_ops weir_sim_backend =
+	SIM_KIND("sim", WEIR_CAP_UNIX | WEIR_CAP_OWN_CLOCK);
+/* It cannot wait, and has no Unix sockets: its companion has both. */
+const struct weir_backend_ops weir_sim_polled_backend = SIM_KIND("sim-polled", WEIR_CAP_POLLED);
 
 /* ---- the world ---- */
 

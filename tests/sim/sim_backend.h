@@ -88,6 +88,8 @@ struct weir_sim_report {
 };
 
 extern const struct weir_backend_ops weir_sim_backend;
+/* The same for a worker that sleeps in a companion: poll never waits, and time is real. */
+extern const struct weir_backend_ops weir_sim_polled_backend;
 
 /* Returns 0, -EINVAL or -ENOMEM. */
 int weir_sim_world_new(const struct weir_sim_config *cfg, struct weir_sim_world **ret_world);

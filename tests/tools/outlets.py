@@ -73,13 +73,13 @@ def test_full_file():
             resource.prlimit(proxy.process.pid, resource.RLIMIT_FSIZE,
                              (size, resource.RLIM_INFINITY))
 
-        serve(proxy, 3)
         for count in (1, 2):
-            limit(os.path.getsize(path) + 250)
             serve_until(proxy, "access log .*: File too large; lines are dropped", count)
             limit(1 << 20)
             serve_until(proxy, r"access log .*: writing works again; [1-9]\d* lines were dropped",
                         count)
+            if count == 1:      # only a log that works: one that is full could begin again at once
+                limit(os.path.getsize(path) + 250)
         check(proxy.stop() == 0)
         counters = harness.parse_counters(proxy.err.lines)
         lines = lines_of(path)

@@ -260,8 +260,8 @@ START_TEST(a_block_with_three_holders)
 	weir__lease_pool_init(&held->pool, 1, -1);
 	for (unsigned i = 0; i < HELD; i++) {
 		ck_assert_ptr_nonnull(weir__lease_pool_take(&held->pool, true, &held->token[i]));
-		weir__lease_pool_hold(&held->pool, held->token[i]);
-		weir__lease_pool_hold(&held->pool, held->token[i]);
+		weir__lease_pool_ref(&held->pool, held->token[i]);
+		weir__lease_pool_ref(&held->pool, held->token[i]);
 	}
 	for (unsigned i = 0; i < 2; i++)
 		pthread_create(&thread[i], NULL, give_each, held);
@@ -269,7 +269,7 @@ START_TEST(a_block_with_three_holders)
 		pthread_join(thread[i], NULL);
 	ck_assert_uint_eq(weir__lease_pool_out(&held->pool), HELD);
 	for (unsigned i = 0; i < HELD; i++)
-		weir__lease_pool_hold(&held->pool, held->token[i]);
+		weir__lease_pool_ref(&held->pool, held->token[i]);
 	for (unsigned i = 0; i < 2; i++)
 		pthread_create(&thread[i], NULL, give_each, held);
 	for (unsigned i = 0; i < 2; i++)

@@ -498,7 +498,7 @@ ON_EACH(a_leaf_gives_a_waker_back)
 	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, &task), 0);
 	ck_assert_int_eq(weir_task_join(task, NULL), 0);
 	weir_notify_fini(&notify);
-	ck_assert_uint_eq(weir_rt_current()->outside.holds, 1);
+	ck_assert_uint_eq(weir_rt_current()->outside.refs, 1);
 	return 0;
 }
 

@@ -90,6 +90,9 @@ START_TEST(options_that_exclude_each_other_are_refused)
 	cfg = (struct weir_rt_config)WEIR_RT_CONFIG_INIT;
 	cfg.size = 0;
 	refused(&cfg, -EINVAL, "config.size is 0");
+	cfg = (struct weir_rt_config)WEIR_RT_CONFIG_INIT;
+	cfg.companion = "epoll";
+	refused(&cfg, -EINVAL, "companion 'epoll'");
 	/* A success clears the message. */
 	cfg = runtime_config(ON_CURRENT);
 	runtime_end(runtime_new(&cfg));

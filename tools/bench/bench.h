@@ -209,8 +209,6 @@ extern const struct bench_workload_info bench_workloads[BENCH_WORKLOADS];
 /* Read the command line. Returns 0 to go on; otherwise 1 + the exit code to end with. */
 int bench_config_parse(int argc, char **argv, struct bench *b);
 void bench_config_help(void);
-/* Parse a list such as 0,2-5. False if it is invalid. */
-bool bench_cpus_parse(const char *text, size_t len, cpu_set_t *ret_set);
 
 /* ---- run.c ---- */
 

@@ -100,7 +100,8 @@ void bench_config_help(void)
 
 /* ---- CPUs ---- */
 
-bool bench_cpus_parse(const char *text, size_t len, cpu_set_t *ret_set)
+/* Parse a list such as 0,2-5. False if it is invalid. */
+static bool parse_cpus(const char *text, size_t len, cpu_set_t *ret_set)
 {
 	const char *end = text + len;
 	char *after;
@@ -141,7 +142,7 @@ static void add_siblings(cpu_set_t *set)
 		if (!file)
 			continue;
 		if (fgets(text, sizeof(text), file) &&
-		    bench_cpus_parse(text, strcspn(text, "\n"), &siblings))
+		    parse_cpus(text, strcspn(text, "\n"), &siblings))
 			CPU_OR(set, set, &siblings);
 		fclose(file);
 	}
@@ -189,8 +190,8 @@ static int place_as_told(struct bench *b, const cpu_set_t *allowed)
 
 	if (strcmp(pin, "off") == 0)
 		return 0;
-	place->pinned = colon && bench_cpus_parse(pin, (size_t)(colon - pin), &place->server) &&
-			bench_cpus_parse(colon + 1, strlen(colon + 1), &place->client);
+	place->pinned = colon && parse_cpus(pin, (size_t)(colon - pin), &place->server) &&
+			parse_cpus(colon + 1, strlen(colon + 1), &place->client);
 	CPU_OR(&all, &place->server, &place->client);
 	subtract(&all, allowed);
 	if (place->pinned && CPU_COUNT(&all) == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * read.h: what the two parts of the reader of result files share. Only this header, file.c
- * and entry.c use the JSON library.
+ * read.h: what the two parts of the reader of result files share. Only this header, file.c,
+ * entry.c and read.c use the JSON library.
  */
 #ifndef TOOLS_BENCH_READ_H
 #define TOOLS_BENCH_READ_H

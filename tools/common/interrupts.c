@@ -112,11 +112,3 @@ void interrupts_free(struct interrupts *interrupts)
 	free(interrupts->list);
 	*interrupts = (struct interrupts){ 0 };
 }
-
-const struct interrupt *interrupts_find(const struct interrupts *interrupts, unsigned number)
-{
-	for (unsigned i = 0; i < interrupts->len; i++)
-		if (interrupts->list[i].number == number)
-			return &interrupts->list[i];
-	return NULL;
-}

@@ -32,6 +32,5 @@ bool interrupts_parse_line(const char *line, const uint16_t *cpus, unsigned cpus
 /* The list is empty if the file cannot be read or memory runs out. */
 void interrupts_read(const char *root, struct interrupts *ret_interrupts);
 void interrupts_free(struct interrupts *interrupts);
-const struct interrupt *interrupts_find(const struct interrupts *interrupts, unsigned number);
 
 #endif
