@@ -162,6 +162,11 @@ static bool needs_missing(const char *needs, char *why, size_t cap)
 
 /* ---- inside the test's process ----------------------------------------------------------- */
 
+const char *testing_name(void)
+{
+	return running->test->name;
+}
+
 unsigned testing_scaled(unsigned limit)
 {
 	const char *scale = getenv("WEIR_TEST_SCALE");

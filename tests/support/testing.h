@@ -86,6 +86,8 @@ void testing_use_libkqueue(void) __attribute__((weak));
 
 /* Runs the selected cases. Returns the exit status for main. */
 int testing_main(int argc, char **argv, const struct testing_case *cases, size_t count);
+/* The name of the case that runs, for cases that share a function. */
+const char *testing_name(void);
 
 /*
  * Marks the running test as skipped, if that turns out only while it runs. The test then returns.
