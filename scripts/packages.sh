@@ -18,8 +18,8 @@ packages_check='clang llvm clang-format shellcheck relacy-dev gdb valgrind
 packages_numa='qemu-system-x86'
 # For ./dev check soak: the load that runs beside the tests.
 packages_soak='stress-ng'
-# For ./dev bench: the micro-benchmarks.
-packages_bench='libbenchmark-dev g++'
+# For ./dev bench: the micro-benchmarks; lwIP, beside which the TCP/IP stack is measured.
+packages_bench='libbenchmark-dev g++ liblwip-dev'
 
 # Prints those of the named packages that are not installed.
 packages_missing() {

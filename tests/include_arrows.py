@@ -97,6 +97,8 @@ THIRD_PARTY = [
     ("jansson.h", ["tools/bench/read.h"]),
     ("check.h", ["tests/*"]),
     ("benchmark/*", ["bench/*"]),
+    ("lwip/*", ["bench/stack/lwip.c"]),
+    ("netif/*", ["bench/stack/lwip.c"]),
     ("relacy/*", ["tests/model/*"]),
     ("stdatomic.h", ["tools/*", "bench/*", "examples/*", "tests/*"]),
 ]

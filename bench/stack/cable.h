@@ -1,25 +1,66 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cable.h: two instances of the TCP/IP stack, joined by a cable inside the process: what one sends
- * the other receives, whole, in order, without a copy. What it takes is the stack's own time.
+ * cable.h: two hosts, joined by a cable inside the process.
+ *
+ * A host works in turns. In a turn it processes the frames that have arrived, and does what its
+ * program does; what it sends waits at its end of the cable. Between turns the cable carries frames
+ * over: it copies them into memory of the other host, as the DMA of two NICs would. No host is
+ * charged for that, but each is for its own turns, in CPU time of the thread.
+ *
+ *	client (load.h)  --- cable_carry -->  server: weir's stack (server.c), or lwIP's
+ *	                 <-- cable_carry ---
+ *
+ * Programs of a server: UDP port 7 and TCP port 7 send back what came, TCP port 9 drops it, TCP
+ * port 19 sends without end (RFC 862, 863, 864). A server closes when the client has.
  */
 #ifndef WEIR_BENCH_STACK_CABLE_H
 #define WEIR_BENCH_STACK_CABLE_H
+
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-struct cable;
+#define CABLE_FRAME_BYTES 1514u		/* MTU 1500 */
 
-/* NULL without memory. */
-struct cable *cable_new(void);
-void cable_free(struct cable *cable);
-/*
- * A UDP request of so many bytes and its answer, which is the request sent back as it was lent.
- * Checksums are computed and verified. Returns 0, or -1 if it did not come back.
- */
-int cable_udp_echo(struct cable *cable, unsigned bytes);
+enum cable_port {
+	CABLE_ECHO = 7,
+	CABLE_DISCARD = 9,
+	CABLE_SOURCE = 19,
+};
+
+struct host;
+
+struct host_ops {
+	/* A frame arrives; it is dropped when there is no memory. */
+	void (*arrive)(struct host *host, const unsigned char *frame, uint32_t len);
+	/* The next frame that was sent, and its length; 0: there is none. */
+	uint32_t (*leave)(struct host *host, unsigned char frame[CABLE_FRAME_BYTES]);
+	void (*turn)(struct host *host, uint64_t now_ns);
+	void (*free)(struct host *host);
+};
+
+struct host {
+	const struct host_ops *ops;
+	uint64_t cpu_ns;		/* of its turns */
+	uint64_t frames_in, frames_out;
+};
+
+/* 10.0.0.1 is the client, 10.0.0.2 the server; ports are in the machine's byte order. */
+enum cable_host {
+	CABLE_CLIENT = 1,
+	CABLE_SERVER = 2,
+};
+#define CABLE_NETWORK 0x0a000000u
+
+void cable_turn(struct host *host, uint64_t now_ns);
+void cable_carry(struct host *from, struct host *to);
+
+/* Servers. copies: bytes are copied out and in, instead of being lent and sent by reference. NULL
+ * without memory. */
+struct host *weir_server_new(int copies);
+struct host *lwip_server_new(void);
 
 #ifdef __cplusplus
 }

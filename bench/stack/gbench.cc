@@ -1,30 +1,150 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gbench.cc: what a packet costs in the TCP/IP stack, over a cable inside the process. An item is a
- * packet that one instance sends and the other receives; s/op is per packet, out and in.
+ * gbench.cc: what the TCP/IP stack costs, over a cable inside the process (cable.h): of the two
+ * sides, the server's. s/op is its CPU time for an operation, and `client` that of the other side,
+ * both by CLOCK_THREAD_CPUTIME_ID around each of their turns.
+ *
+ *	udp_echo	an operation is a datagram and its answer, which is the same frame
+ *	requests	... a request on one of N connections, and its answer
+ *	bulk_in		... a full segment that comes in; ACKs are a part of it
+ *	bulk_out	... a full segment that goes out; likewise
+ *	connections	... a connection that is accepted, and closed after the client's close
+ *
+ * Servers: lent is weir's stack with an echo of the frame that was lent, copy one of a copy, lwip is
+ * lwIP. The client is always weir's.
  */
 #include <benchmark/benchmark.h>
 
-#include "cable.h"
+#include <string>
+
+#include "load.h"
+
+using new_server = struct host *(*)();
+
+static struct host *lent()
+{
+	return weir_server_new(0);
+}
+
+static struct host *copy()
+{
+	return weir_server_new(1);
+}
+
+/* Steps until time is up; what they cost the server is the time of an iteration. */
+template <typename Step> static void run(benchmark::State &state, struct load *load, Step step)
+{
+	struct host *server, *client;
+	uint64_t ops = 0, server_ns, client_ns, start;
+	int rc;
+
+	if (load == nullptr) {
+		state.SkipWithError("it could not be set up");
+		return;
+	}
+	server = load_server(load);
+	client = load_client(load);
+	server_ns = server->cpu_ns;
+	client_ns = client->cpu_ns;
+	for (auto _ : state) {
+		start = server->cpu_ns;
+		rc = step(load);
+		if (rc < 0) {
+			state.SkipWithError("a step failed");
+			break;
+		}
+		ops += static_cast<uint64_t>(rc);
+		state.SetIterationTime(1e-9 * static_cast<double>(server->cpu_ns - start));
+	}
+	if (ops > 0) {
+		double count = static_cast<double>(ops);
+
+		server_ns = server->cpu_ns - server_ns;
+		client_ns = client->cpu_ns - client_ns;
+		state.counters["s/op"] = 1e-9 * static_cast<double>(server_ns) / count;
+		state.counters["client"] = 1e-9 * static_cast<double>(client_ns) / count;
+	}
+	state.SetItemsProcessed(static_cast<int64_t>(ops));
+	load_free(load);
+}
+
+/* A load with connections, once round all of them before it is measured. */
+static struct load *open(new_server server, enum cable_port port, unsigned connections)
+{
+	struct load *load = load_new(server());
+
+	if (load != nullptr && load_open(load, port, connections) < 0) {
+		load_free(load);
+		return nullptr;
+	}
+	return load;
+}
 
 static void udp_echo(benchmark::State &state)
 {
-	struct cable *cable = cable_new();
-
-	if (cable == nullptr) {
-		state.SkipWithError("no memory");
-		return;
-	}
-	for (auto _ : state)
-		if (cable_udp_echo(cable, static_cast<unsigned>(state.range(0))) != 0) {
-			state.SkipWithError("the answer did not come back");
-			break;
-		}
-	state.SetItemsProcessed(state.iterations() * 2);
-	state.counters["s/op"] = benchmark::Counter(
-		2, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
-	cable_free(cable);
+	run(state, load_new(lent()), [&](struct load *load) {
+		return load_datagram(load, static_cast<unsigned>(state.range(0)));
+	});
 }
 
-BENCHMARK(udp_echo)->Arg(64)->Arg(512)->Arg(1472);
-BENCHMARK_MAIN();
+static void requests(benchmark::State &state, new_server server)
+{
+	unsigned connections = static_cast<unsigned>(state.range(0));
+	struct load *load = open(server, CABLE_ECHO, connections);
+
+	for (unsigned i = 0; load != nullptr && i < 3 * connections; i += LOAD_BURST)
+		load_requests(load, 64);
+	run(state, load, [](struct load *l) { return load_requests(l, 64); });
+}
+
+static void bulk_in(benchmark::State &state, new_server server)
+{
+	run(state, open(server, CABLE_DISCARD, 1), load_send);
+}
+
+static void bulk_out(benchmark::State &state, new_server server)
+{
+	run(state, open(server, CABLE_SOURCE, 1), load_receive);
+}
+
+static void connections(benchmark::State &state, new_server server)
+{
+	run(state, load_new(server()), load_connections);
+}
+
+static void declare(const char *name, new_server server)
+{
+	std::string in = std::string("/") + name;
+
+	benchmark::RegisterBenchmark(("requests" + in).c_str(), requests, server)
+		->Arg(1)
+		->Arg(64)
+		->Arg(1000)
+		->Arg(10000)
+		->UseManualTime();
+	if (server == copy)
+		return;
+	benchmark::RegisterBenchmark(("bulk_in" + in).c_str(), bulk_in, server)->UseManualTime();
+	benchmark::RegisterBenchmark(("bulk_out" + in).c_str(), bulk_out, server)->UseManualTime();
+	benchmark::RegisterBenchmark(("connections" + in).c_str(), connections, server)
+		->UseManualTime();
+}
+
+int main(int argc, char **argv)
+{
+	benchmark::Initialize(&argc, argv);
+	if (benchmark::ReportUnrecognizedArguments(argc, argv))
+		return 2;
+	benchmark::RegisterBenchmark("udp_echo", udp_echo)
+		->Arg(64)
+		->Arg(512)
+		->Arg(1472)
+		->UseManualTime();
+	declare("lent", lent);
+	declare("copy", copy);
+#ifdef WEIR_HAVE_LWIP
+	declare("lwip", lwip_server_new);
+#endif
+	benchmark::RunSpecifiedBenchmarks();
+	return 0;
+}
