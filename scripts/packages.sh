@@ -8,8 +8,9 @@
 # For the library, the weir command, the examples and ./dev demo.
 packages_build='gcc libc6-dev libhwloc-dev libjansson-dev liburing-dev meson ninja-build pkg-config python3'
 # For ./dev test: the test framework; g++ to compile the headers as C++; Google Benchmark's
-# compare.py, which must be able to read what weir bench writes.
-packages_test='check g++ libbenchmark-tools python3-scipy'
+# compare.py, which must be able to read what weir bench writes; what talks to the TCP/IP stack over
+# a TAP device.
+packages_test='check g++ libbenchmark-tools python3-scipy curl iproute2 iputils-ping nftables'
 # For ./dev check: sanitizers and fuzzing (clang), the model checker, emulated aarch64, linters, and
 # gdb for the stacks of hanging tests.
 packages_check='clang llvm clang-format shellcheck relacy-dev gdb valgrind

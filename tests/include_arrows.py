@@ -59,6 +59,8 @@ ARROWS = [
     # What the library has no public calls for yet.
     ("bench/stack/*", ["stack/*"]),
     ("bench/*", ["weir/*", "bench/*"]),
+    # A program that embeds the stack, without the runtime.
+    ("examples/stack/*", ["stack/*"]),
     ("examples/*", ["weir/*"]),
     ("tests/support/*", ["tests/support/*"]),
     # A unit test, <folder>_<file>.c, may include from its folder and whatever that folder may.
@@ -433,6 +435,9 @@ PLANTED = [
     ("tools/demo/demo.c", '#include "tools/proxy/proxy.h"', False),
     ("examples/echo.c", '#include "weir/weir.h"', False),
     ("examples/echo.c", '#include "core/task/task.h"', True),
+    ("examples/echo.c", '#include "stack/stack.h"', True),
+    ("examples/stack/tap_http.c", '#include "stack/stack.h"', False),
+    ("examples/stack/tap_http.c", '#include "weir/weir.h"', True),
     ("tests/model/ring.cpp", '#include "model.h"', False),
     ("core/task/task.c", '#include "model.h"', True),
     ("bench/weir_echo.c", '#include "sched/worker.h"', True),

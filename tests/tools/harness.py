@@ -129,6 +129,10 @@ class Proxy:
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
 
+    def tell(self):
+        """What is printed when the test fails."""
+        return ["stderr:", *self.err.lines[-60:], "log:", *(self.log.lines[-30:] if self.log else [])]
+
     def close(self):
         if self.process.poll() is None:
             self.process.kill()
@@ -412,10 +416,8 @@ def tell_why():
     """Reports a failure on stderr: meson shows it, but of the TAP only the results."""
     print("# " + traceback.format_exc().replace("\n", "\n# "), file=sys.stderr)
     for thing in _open:
-        if isinstance(thing, Proxy):
-            print("# stderr: " + "\n# ".join(thing.err.lines[-60:]), file=sys.stderr)
-            print("# log: " + "\n# ".join(thing.log.lines[-30:] if thing.log else []),
-                  file=sys.stderr, flush=True)
+        if hasattr(thing, "tell"):
+            print("# " + "\n# ".join(thing.tell()), file=sys.stderr, flush=True)
 
 
 def main(tests):

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tap_http.c: the TCP/IP stack of stack/ in a program of its own, without weir's runtime. It shows
+ * what an embedder of that folder provides. The program is a host behind a TAP device of Linux, which
+ * answers ping and HTTP (http.h):
+ *
+ *	ip tuntap add tap0 mode tap
+ *	ip addr add 10.9.0.1/24 dev tap0
+ *	ip link set tap0 up
+ *	tap_http tap0 10.9.0.2/24 &
+ *	ping 10.9.0.2
+ *	curl http://10.9.0.2/
+ *
+ * At SIGINT or SIGTERM it prints the stack's counters and ends. stack/README.md says how to compile
+ * it without the rest of weir.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "http.h"
+#include "stack/stack.h"
+
+#define FRAME_BYTES (14 + 9216)	/* an Ethernet header and the largest MTU */
+#define FRAMES_A_TURN 64	/* more would delay timers and ACKs */
+
+/* The stack gets a pointer to the first member, from which the functions below recover the whole. */
+struct host {
+	struct weir__netstack_owner owner;
+	struct weir__netstack *net;
+	int device;
+	size_t blocks, allocations;	/* that live; none may be left at the end */
+	struct http http;
+};
+
+static struct host *host_of(struct weir__netstack_owner *owner)
+{
+	return WEIR_STACK_CONTAINER(owner, struct host, owner);
+}
+
+/* ---- what the stack needs: memory, random bytes, a way out for frames ------------------------ */
+
+static void *host_alloc(struct weir__netstack_owner *owner, size_t bytes)
+{
+	void *memory = malloc(bytes);
+
+	host_of(owner)->allocations += memory != NULL;
+	return memory;
+}
+
+static void host_free(struct weir__netstack_owner *owner, void *memory, size_t bytes)
+{
+	(void)bytes;
+	host_of(owner)->allocations--;
+	free(memory);
+}
+
+/* A block of frame memory: the stack's struct, and the bytes. */
+struct host_block {
+	struct weir__block block;
+	struct host *host;
+	unsigned char bytes[];
+};
+
+static void block_release(struct weir__block *block)
+{
+	struct host_block *mine = WEIR_STACK_CONTAINER(block, struct host_block, block);
+
+	mine->host->blocks--;
+	free(mine);
+}
+
+static struct weir__frame *host_block_alloc(struct weir__netstack_owner *owner, uint32_t bytes)
+{
+	struct host_block *mine = malloc(sizeof(*mine) + bytes);
+
+	if (mine == NULL)
+		return NULL;
+	mine->host = host_of(owner);
+	mine->host->blocks++;
+	return weir__block_init(&mine->block, mine->bytes, bytes, (uint32_t)sizeof(*mine) + bytes,
+				block_release);
+}
+
+static void host_random(struct weir__netstack_owner *owner, void *bytes, size_t len)
+{
+	(void)owner;
+	if (getrandom(bytes, len, 0) != (ssize_t)len)
+		abort();	/* sequence numbers and ports would be predictable */
+}
+
+/* A frame that the device does not take is lost, as on any wire. */
+static void host_transmit(struct weir__netstack_owner *owner, struct weir__netstack *net,
+			  struct weir__frame *frame)
+{
+	unsigned char bytes[FRAME_BYTES];
+	uint32_t len = weir__frame_copy_out(frame, 0, bytes, sizeof(bytes));
+
+	weir__frame_free(weir__netstack_frames(net), frame);
+	if (write(host_of(owner)->device, bytes, len) < 0)
+		perror("tap_http: a frame is lost");
+}
+
+static const struct weir__netstack_owner_ops host_ops = {
+	.alloc = host_alloc,
+	.free = host_free,
+	.block_alloc = host_block_alloc,
+	.random = host_random,
+	.transmit = host_transmit,
+};
+
+/* ---- the device ----------------------------------------------------------------------------- */
+
+static int device_open(const char *name)
+{
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	int device = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	if (device >= 0 && ioctl(device, TUNSETIFF, &request) == 0)
+		return device;
+	fprintf(stderr, "tap_http: %s of /dev/net/tun: %s\n", name, strerror(errno));
+	exit(1);
+}
+
+/* A frame that has arrived, or NULL. */
+static struct weir__frame *device_read(struct host *host)
+{
+	struct weir__frame_memory *mem = weir__netstack_frames(host->net);
+	unsigned char bytes[FRAME_BYTES];
+	ssize_t len = read(host->device, bytes, sizeof(bytes));
+	struct weir__frame *frame;
+
+	if (len <= 0 || (frame = weir__frame_new(mem, 0, 0)) == NULL)
+		return NULL;
+	if (weir__frame_copy_in(mem, frame, bytes, (uint32_t)len) == 0)
+		return frame;
+	weir__frame_free(mem, frame);
+	return NULL;
+}
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signo)
+{
+	(void)signo;
+	stopped = 1;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * WEIR_NETSTACK_SEC + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * Frames are read before the turn begins. Linux replies to a frame within the write that transmits it:
+ * a reply that was read in the same turn would seem to have taken no time.
+ */
+static void turn(struct host *host)
+{
+	struct weir__netstack_source *source;
+	struct weir__frame_queue arrived = { NULL, NULL };
+	struct weir__frame *frame;
+	unsigned events;
+
+	for (int i = 0; i < FRAMES_A_TURN && (frame = device_read(host)) != NULL; i++)
+		weir__frame_queue_push(&arrived, frame);
+	weir__netstack_begin(host->net, now_ns());
+	while ((frame = weir__frame_queue_pop(&arrived)) != NULL)
+		weir__netstack_input(host->net, frame);
+	while ((source = weir__netstack_next_event(host->net, &events)) != NULL)
+		http_event(&host->http, source);
+	weir__netstack_end(host->net);
+}
+
+/* Sleeps until a frame arrives, the stack's next timer is due, or a signal comes. */
+static void wait_for_more(struct host *host, const sigset_t *signals)
+{
+	struct pollfd device = { .fd = host->device, .events = POLLIN };
+	uint64_t at = weir__netstack_next_deadline(host->net), now = now_ns();
+	uint64_t ns = at > now ? at - now : 0;
+	struct timespec timeout = { (time_t)(ns / WEIR_NETSTACK_SEC),
+				    (long)(ns % WEIR_NETSTACK_SEC) };
+
+	(void)ppoll(&device, 1, at == WEIR_NETSTACK_NEVER ? NULL : &timeout, signals);
+}
+
+static void run(struct host *host)
+{
+	struct sigaction action = { .sa_handler = stop };
+	sigset_t blocked, before;
+
+	/* Signals come only while the loop sleeps: one just before that would be missed. */
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGTERM);
+	sigprocmask(SIG_BLOCK, &blocked, &before);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	while (!stopped) {
+		turn(host);
+		wait_for_more(host, &before);
+	}
+}
+
+/* ---- what is configured --------------------------------------------------------------------- */
+
+/* Parses "10.9.0.2/24". */
+static struct weir__netstack_address address_of(const char *text)
+{
+	char number[16] = "";
+	unsigned prefix = 0;
+	struct in_addr parsed;
+
+	if (sscanf(text, "%15[0-9.]/%u", number, &prefix) != 2 || prefix > 32 ||
+	    inet_pton(AF_INET, number, &parsed) != 1) {
+		fprintf(stderr, "tap_http: \"%s\" is not an address such as 10.9.0.2/24\n", text);
+		exit(2);
+	}
+	return (struct weir__netstack_address){ weir__ip_v4(ntohl(parsed.s_addr)),
+						(uint8_t)prefix };
+}
+
+static int host_init(struct host *host, const char *address, const char *mtu)
+{
+	struct weir__netstack_address own = address_of(address);
+	struct weir__netstack_config cfg = {
+		.mac = { 2 },	/* locally administered; the address follows */
+		.mtu = mtu != NULL ? (uint16_t)atoi(mtu) : 0,
+		.addresses = &own,
+		.address_count = 1,
+	};
+	int rc;
+
+	memcpy(cfg.mac + 2, own.address.bytes + 12, 4);
+	host->owner.ops = &host_ops;
+	rc = weir__netstack_new(&host->owner, &cfg, now_ns(), &host->net);
+	if (rc < 0)
+		return rc;
+	weir__netstack_begin(host->net, now_ns());
+	rc = http_init(&host->http, host->net);
+	weir__netstack_end(host->net);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	static struct host host;
+	int rc;
+
+	if (argc < 3 || argc > 4) {
+		fprintf(stderr, "usage: tap_http DEVICE ADDRESS/PREFIX [MTU]\n");
+		return 2;
+	}
+	rc = host_init(&host, argv[2], argv[3]);
+	if (rc < 0) {
+		fprintf(stderr, "tap_http: %s\n", strerror(-rc));
+		return 1;
+	}
+	host.device = device_open(argv[1]);
+	printf("http://%.*s/ on %s\n", (int)strcspn(argv[2], "/"), argv[2], argv[1]);
+	fflush(stdout);
+	run(&host);
+	http_print_counters(host.net, stderr);
+	weir__netstack_free(host.net);	/* its peers are told nothing */
+	if (host.blocks != 0 || host.allocations != 0) {
+		fprintf(stderr, "tap_http: %zu blocks and %zu allocations are left\n", host.blocks,
+			host.allocations);
+		return 1;
+	}
+	return 0;
+}
