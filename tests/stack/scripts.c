@@ -18,6 +18,7 @@
 #define FILE_BYTES 65536u
 #define LINES 2048u
 #define BLOCKS 8u
+#define USES 8u
 #define SCRIPTS_MAX 1024u
 #define NAME_BYTES 96u
 
@@ -43,8 +44,8 @@ struct text_file {
 	char bytes[FILE_BYTES];
 };
 
-/* A script, and the file that it uses. */
-static struct text_file files[2];
+/* A script, the file that it uses, and so on. */
+static struct text_file files[USES];
 
 static void read_file(struct text_file *file, const char *path)
 {
@@ -114,15 +115,18 @@ static void run_file(struct text_file *file, const char *path, const struct scri
 
 static void use(void)
 {
-	const struct script_place *user = script_line.place;
+	const struct script_place *user = script_line.place, *outer = user;
+	unsigned depth = 1;
 	char path[512];
 
-	if (user->user != NULL)
-		script_wrong("a file that is used may not use another");
+	while ((outer = outer->user) != NULL)
+		depth++;
+	if (depth == USES)
+		script_wrong("files use each other %u deep at most", USES);
 	snprintf(path, sizeof(path), "%s/setup/%s.tcp", SCRIPTS,
 		 script_need("the name of a file in setup/"));
 	script_end();
-	run_file(&files[1], path, user);
+	run_file(&files[depth], path, user);
 }
 
 /* Runs a line, and returns the next one's number. */
