@@ -377,7 +377,8 @@ static struct weir__frame *place(struct weir__tcp *tcp, struct weir__frame *befo
 		head->range_end = received->end;
 		forget_range(tcp, before);
 	} else {
-		if (tcp->range_count >= WEIR_TCP_RANGES_MAX) {
+		/* What is next in the stream is delivered at once, and the stream waits for it. */
+		if (tcp->range_count >= WEIR_TCP_RANGES_MAX && received->seq != tcp->rcv_nxt) {
 			drop(tcp, frame);
 			return before;
 		}

@@ -310,6 +310,25 @@ START_TEST(ranges_are_bounded)
 }
 END_TEST
 
+/* However many ranges there are, what the stream waits for is taken, or it would stop for ever. */
+START_TEST(a_hole_is_filled_however_many_there_are)
+{
+	struct weir__tcp_settings settings = { .receive_bytes = 4 << 20 };
+
+	ck_assert_int_eq(weir__tcp_apply(peer.tcp, &settings), 0);
+	for (unsigned i = 0; i < WEIR_TCP_RANGES_MAX; i++)
+		data_in(11 + 10 * i, 5);
+	host_out_all(&peer.host);
+	ck_assert_uint_eq(peer_info().rcv_ranges, WEIR_TCP_RANGES_MAX);
+	data_in(1, 5);
+	peer_expect(ACK, 1, 6, 0);
+	data_in(6, 5);
+	peer_expect(ACK, 1, 16, 0);
+	ck_assert_uint_eq(peer_info().rcv_ranges, WEIR_TCP_RANGES_MAX - 1);
+	check_read(15);
+}
+END_TEST
+
 /* And in an ordinary one: it takes memory. */
 START_TEST(holes_without_end_are_bounded)
 {
@@ -361,6 +380,8 @@ int main(int argc, char **argv)
 		TESTING(small_segments_do_not_take_large_memory, .setup = setup,
 			.teardown = teardown),
 		TESTING(ranges_are_bounded, .setup = setup, .teardown = teardown),
+		TESTING(a_hole_is_filled_however_many_there_are, .setup = setup,
+			.teardown = teardown),
 		TESTING(holes_without_end_are_bounded, .setup = setup, .teardown = teardown),
 		TESTING(scarce_memory_is_not_wasted, .setup = setup, .teardown = teardown),
 	};
