@@ -42,12 +42,13 @@ static uint32_t free_space(const struct weir__tcp *tcp)
 
 /*
  * The window never shrinks (RFC 9293 3.8.6: SHOULD NOT), and grows by steps that are worth it
- * (3.8.6.2.2). Numbers are those that the scaled field can carry.
+ * (3.8.6.2.2). The scaled field says it rounded down, while data is taken up to the edge itself (RFC
+ * 7323 2.4): rounded up with each ACK, it would never close.
  */
 static uint32_t next_window(const struct weir__tcp *tcp)
 {
 	uint32_t unit = 1u << tcp->rcv_wscale, most = 65535u << tcp->rcv_wscale;
-	uint32_t current = (current_window(tcp) + unit - 1) & ~(unit - 1);
+	uint32_t current = current_window(tcp);
 	uint32_t space = free_space(tcp) & ~(unit - 1);
 	uint32_t half = (uint32_t)((uint64_t)tcp->rcv_limit * tcp->rcv_ratio / 512);
 	uint32_t step = tcp->rcv_mss < half ? tcp->rcv_mss : half;

@@ -277,6 +277,31 @@ START_TEST(a_window_is_a_window)
 }
 END_TEST
 
+/*
+ * RFC 7323 2.4: a window in units of its scale cannot say exactly what is left. Said too large each
+ * time, it would never close, and a peer that sends less than a unit would fill all memory.
+ */
+START_TEST(a_scaled_window_closes)
+{
+	struct peer_segment segment = { .window = 1 };
+	uint32_t seq = 1, unit = 1u << peer.tcp->rcv_wscale;
+
+	ck_assert_uint_gt(unit, 1);
+	while (segment.window != 0 && seq < 1000000) {
+		uint32_t len = segment.window > 8 ? 1000 : unit - 1;
+
+		data_in(seq, len);
+		seq += len;
+		/* What came before is answered at once. */
+		data_in(1, 1);
+		while (peer_out(&segment))
+			;
+	}
+	ck_assert_uint_eq(segment.window, 0);
+	ck_assert_uint_le(peer.net->memory.used_bytes, 400000);
+}
+END_TEST
+
 /* One byte in each block: the window is a promise, and memory has a limit. */
 START_TEST(small_segments_do_not_take_large_memory)
 {
@@ -377,6 +402,7 @@ int main(int argc, char **argv)
 		TESTING(data_behind_the_end_is_not_the_streams, .setup = setup,
 			.teardown = teardown),
 		TESTING(a_window_is_a_window, .setup = setup, .teardown = teardown),
+		TESTING(a_scaled_window_closes, .setup = setup, .teardown = teardown),
 		TESTING(small_segments_do_not_take_large_memory, .setup = setup,
 			.teardown = teardown),
 		TESTING(ranges_are_bounded, .setup = setup, .teardown = teardown),
