@@ -462,6 +462,9 @@ static bool insert(struct weir__tcp *tcp, struct weir__frame *frame)
 					 weir__before(known, received->end) ? known
 									    : received->end);
 			if (!weir__after(received->end, known)) {
+				/* RFC 2883 4: its range is told next. */
+				forget_range(tcp, before);
+				becomes_newest(tcp, before);
 				weir__frame_free(&tcp->net->frames, frame);
 				return news;
 			}

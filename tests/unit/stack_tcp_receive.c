@@ -204,6 +204,26 @@ START_TEST(what_comes_twice_is_reported)
 }
 END_TEST
 
+/* RFC 2883 4: the range that has what came twice is the second block, or the sender takes the first
+ * one for news. */
+START_TEST(a_duplicate_out_of_order_is_told_with_its_range)
+{
+	struct peer_segment segment;
+
+	data_in(1001, 1000);
+	data_in(3001, 1000);
+	host_out_all(&peer.host);
+	data_in(1001, 500);
+	segment = peer_expect(ACK, 1, 1, 0);
+	ck_assert_uint_eq(segment.sack_count, 3);
+	ck_assert_uint_eq(segment.sack[0].start, 1001);
+	ck_assert_uint_eq(segment.sack[0].end, 1501);
+	ck_assert_uint_eq(segment.sack[1].start, 1001);
+	ck_assert_uint_eq(segment.sack[1].end, 2001);
+	ck_assert_uint_eq(segment.sack[2].start, 3001);
+}
+END_TEST
+
 START_TEST(without_sack_there_are_no_blocks)
 {
 	struct peer_segment syn = peer_syn(), segment;
@@ -397,6 +417,8 @@ int main(int argc, char **argv)
 		TESTING(overlaps_do_not_change_what_came_first, .setup = setup,
 			.teardown = teardown),
 		TESTING(what_comes_twice_is_reported, .setup = setup, .teardown = teardown),
+		TESTING(a_duplicate_out_of_order_is_told_with_its_range, .setup = setup,
+			.teardown = teardown),
 		TESTING(without_sack_there_are_no_blocks, .setup = setup, .teardown = teardown),
 		TESTING(a_fin_out_of_order_waits, .setup = setup, .teardown = teardown),
 		TESTING(data_behind_the_end_is_not_the_streams, .setup = setup,
