@@ -13,7 +13,8 @@
  *	task	state	NOTIFIED, and it is pinned	the worker that it is pinned to
  *	op	asked	QUEUED: submit it		its handle's home
  *	op	asked	QUEUED: cancel it		the worker it is in flight on
- *	handle	mail	ops to submit, then CLOSE	its home
+ *	handle	mail	ops to submit, settings and a	its home
+ *			shutdown between them, CLOSE
  *	handle	mail	a receiver			the worker that it was given to
  *
  * The rules:
@@ -22,24 +23,26 @@
  *   result while it is QUEUED, the result waits until the link has arrived
  *   (op_poll).
  * 2 Ops that must be submitted at home queue in their handle. They are submitted
- *   in the order in which they were started. CLOSE comes after all of them, and
- *   nothing is requested of a handle after its close.
+ *   in the order in which they were started. SET and SHUTDOWN come between the op
+ *   that was started before them and the one that was started after them: an op
+ *   that is put on a request keeps it in the low bits of its link. CLOSE comes
+ *   last, and nothing is requested of a handle after its close.
  * 3 A cancel that finds its op QUEUED travels with it, so it never overtakes the
  *   submit. A cancel that finds the op in flight queues it.
  * 4 A home can change while the link is on its way to the old one. The old home
  *   then passes the link on unchanged. To know that, a worker reads the word,
  *   checks whether it is the home, and takes the word only if it has not changed
  *   since the read: no request in such a word was made for a newer home.
- * 5 While a home serves the requests that it took, the word says SERVED. A thread
- *   that adds a request meanwhile does not queue the link; the home queues it
- *   again.
+ * 5 While a home serves the requests that it took, SERVED lies at the bottom of
+ *   the word. A thread that adds a request meanwhile does not queue the link; the
+ *   home queues it again.
  *
- *	mail		put			close		the link arrives
- *	0		op, queue the link	CLOSE, queue	-
- *	ops		op + ops		ops + CLOSE	SERVED, the ops are submitted
- *	ops + CLOSE	-			-		SERVED, submitted, and detached
- *	SERVED		SERVED + op		SERVED + CLOSE	-; when all is done 0
- *	SERVED + more	SERVED + op + more	SERVED + CLOSE	-; when all is done queue the link
+ *	mail		put			request R	the link arrives
+ *	0		op, queue the link	R, queue	-
+ *	ops		op on ops		R on ops	SERVED, the ops are submitted
+ *	CLOSE on ops	-			-		SERVED, submitted, and detached
+ *	SERVED		op on SERVED		R on SERVED	-; when all is done 0
+ *	more on SERVED	op on more on SERVED	R on more	-; when all is done queue the link
  *
  *	asked		start, not at home	cancel		the link arrives
  *	0		QUEUED, in the handle	CANCEL, QUEUED	-
@@ -63,8 +66,8 @@
 #ifndef MAILBOX_PUT_ORDER
 #define MAILBOX_PUT_ORDER WEIR_ACQ_REL
 #endif
-#ifndef MAILBOX_CLOSE_ORDER
-#define MAILBOX_CLOSE_ORDER WEIR_ACQ_REL
+#ifndef MAILBOX_REQUEST_ORDER
+#define MAILBOX_REQUEST_ORDER WEIR_ACQ_REL
 #endif
 #ifndef MAILBOX_READ_ORDER
 #define MAILBOX_READ_ORDER WEIR_ACQUIRE
@@ -82,13 +85,25 @@
 #define MAILBOX_BACK_ORDER WEIR_ACQUIRE
 #endif
 #ifndef MAILBOX_SERVED
-#define MAILBOX_SERVED ((uintptr_t)2)
+#define MAILBOX_SERVED ((uintptr_t)8)
+#endif
+#ifndef MAILBOX_BELOW
+#define MAILBOX_BELOW(was) (was)
+#endif
+#ifndef MAILBOX_ON_TOP
+#define MAILBOX_ON_TOP(was) ((uintptr_t)0)
 #endif
 
-/* Flags in a handle's mail. The other bits point to the op that was put last. */
-#define MAIL_CLOSE ((uintptr_t)1)
+/*
+ * Requests in a handle's mail, made after the op to which the other bits point. Those of the ops
+ * below it are in the same bits of its link.
+ */
+#define MAIL_SET ((uintptr_t)1)		/* apply the settings that the handle keeps */
+#define MAIL_SHUTDOWN ((uintptr_t)2)	/* SHUT_WR */
+#define MAIL_CLOSE ((uintptr_t)4)
+#define MAIL_BITS ((uintptr_t)7)
+/* The bottom of the mail while its home serves what it took. No op has this address. */
 #define MAIL_SERVED MAILBOX_SERVED
-#define MAIL_BITS ((uintptr_t)3)
 
 /* The kind of object that a link in a worker's inbox belongs to. */
 enum weir__mail {
@@ -118,16 +133,16 @@ static inline bool weir__mail_put(WEIR_ATOMIC(uintptr_t) *mail, struct weir__lin
 	uintptr_t was = weir__load(mail, WEIR_RELAXED);
 
 	do
-		WEIR_WR(op->next, (struct weir__link *)(was & ~MAIL_BITS));
-	while (!weir__cas_weak(mail, &was, (uintptr_t)op | (was & MAIL_BITS), MAILBOX_PUT_ORDER,
+		WEIR_WR(op->next, (struct weir__link *)MAILBOX_BELOW(was));
+	while (!weir__cas_weak(mail, &was, (uintptr_t)op | MAILBOX_ON_TOP(was), MAILBOX_PUT_ORDER,
 			       WEIR_RELAXED));
 	return was == 0;
 }
 
-/* [any] Requests a close. True: the caller queues the handle's link. */
-static inline bool weir__mail_close(WEIR_ATOMIC(uintptr_t) *mail)
+/* [any] Requests MAIL_SET, MAIL_SHUTDOWN or MAIL_CLOSE. True: the caller queues the handle's link. */
+static inline bool weir__mail_request(WEIR_ATOMIC(uintptr_t) *mail, uintptr_t what)
 {
-	return weir__fetch_or(mail, MAIL_CLOSE, MAILBOX_CLOSE_ORDER) == 0;
+	return weir__fetch_or(mail, what, MAILBOX_REQUEST_ORDER) == 0;
 }
 
 /* [any] True if nothing is requested. */
@@ -136,17 +151,28 @@ static inline bool weir__mail_is_empty(WEIR_ATOMIC(uintptr_t) *mail)
 	return weir__load(mail, WEIR_RELAXED) == 0;
 }
 
-/* The ops of a mail, in the order in which they were put. */
-static inline struct weir__link *weir__mail_ops(uintptr_t mail)
+/* The op that a word points to, by its link; NULL if there is none. */
+static inline struct weir__link *weir__mail_op(uintptr_t mail)
 {
-	struct weir__link *op = (struct weir__link *)(mail & ~MAIL_BITS), *next, *first = NULL;
+	mail &= ~MAIL_BITS;
+	return mail == MAIL_SERVED ? NULL : (struct weir__link *)mail;
+}
 
-	for (; op; op = next) {
-		next = WEIR_RD(op->next);
-		WEIR_WR(op->next, first);
-		first = op;
+/*
+ * The mail in the order in which it was put: a word with the requests that come first, and the op
+ * behind them, whose link is such a word again.
+ */
+static inline uintptr_t weir__mail_in_order(uintptr_t mail)
+{
+	uintptr_t later = 0, below;
+	struct weir__link *op;
+
+	for (; (op = weir__mail_op(mail)) != NULL; mail = below) {
+		below = (uintptr_t)WEIR_RD(op->next);
+		WEIR_WR(op->next, (struct weir__link *)(later | (mail & MAIL_BITS)));
+		later = (uintptr_t)op;
 	}
-	return first;
+	return later | (mail & MAIL_BITS);
 }
 
 /*
@@ -168,7 +194,7 @@ static inline bool weir__mail_take(WEIR_ATOMIC(uintptr_t) *mail, uintptr_t *seen
 
 /*
  * [home] Called when the taken ops are submitted. False: there are new requests, and the caller
- * queues the link again. True: the handle may be gone. The release pairs with put and close, which
+ * queues the link again. True: the handle may be gone. The release pairs with put and request, which
  * use the link.
  */
 static inline bool weir__mail_done(WEIR_ATOMIC(uintptr_t) *mail)

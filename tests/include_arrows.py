@@ -213,8 +213,9 @@ CIRCLES = [
      "the waker of a leaf may be a branch of a select set, whose waker is that of a leaf"),
     (["core/driver.c", "core/signals.c"],
      "a layer of the driver stack: the handler wakes a driver, which delivers the signal"),
-    (["core/io/io.c", "core/io/op.c"],
-     "a handle's mail submits ops at its home; an op that nobody awaits closes what it got"),
+    (["core/io/io.c", "core/io/op.c", "core/io/control.c"],
+     "a handle's mail submits ops and makes settings at its home, to which both send them; an op "
+     "that nobody awaits closes what it got"),
     (["core/task/await.c", "core/task/join.c", "core/task/join_set.c", "core/task/local.c",
       "core/task/task.c"],
      "a task's end: it wakes its joiner, enters its set and destroys its local values"),

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io.c: the slow paths of I/O: choosing the instance, attach, control, close,
- * mail and leases. See io.h.
+ * io.c: the slow paths of I/O: choosing the instance, attach, close, mail and
+ * leases. See io.h; control.c has the properties of handles.
  */
 #include "core/io/io.h"
 
+#include "core/io/control.h"
 #include "core/mailbox.h"
 #include "core/task/task.h"
 #include "core/time/clock.h"
@@ -39,26 +40,11 @@ int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *sp
 	h->flags = 0;
 	h->homed = 0;
 	h->mail = 0;
+	h->settings = 0;
 	rc = be->ops->attach(be, h, spec);
 	if (rc < 0)
 		h->backend = NULL;
 	return rc;
-}
-
-int weir__handle_control(struct weir_handle *h, enum weir_control what, void *value, size_t len)
-{
-	/* The task of the other direction may be moving the handle to its worker. */
-	struct weir_backend *be = h ? weir__load(&h->backend, WEIR_RELAXED) : NULL;
-
-	if (!be)
-		return -EBADF;
-	WEIR_ASSERT(weir__live_has(be) &&
-		    "a stream, listener or fd is used after its runtime was freed");
-	if (is_inherited(be))
-		return -ENXIO;
-	if (!be->ops->control)
-		return -EOPNOTSUPP;
-	return be->ops->control(be, h, what, value, len);
 }
 
 /* ---- close ---- */
@@ -110,7 +96,7 @@ void weir__handle_close(struct weir_handle *h, void (*released)(struct weir_hand
 	if ((be->caps & WEIR_CAP_POLL_ANY) ||
 	    (be->worker == weir__worker_current() && weir__mail_is_empty(&h->mail)))
 		be->ops->detach(be, h);
-	else if (weir__mail_close(&h->mail))
+	else if (weir__mail_request(&h->mail, MAIL_CLOSE))
 		weir__handle_send(be, h);
 }
 
@@ -131,12 +117,17 @@ void weir__handle_send(struct weir_backend *to, struct weir_handle *h)
 /* Off the workers the ops are dropped: their tasks never run again. */
 static void serve(struct weir_backend *io, struct weir_handle *h, uintptr_t mail)
 {
-	struct weir__link *link, *next;
+	bool submits = weir__worker_current();
+	struct weir__link *link;
+	uintptr_t next;
 
-	for (link = weir__worker_current() ? weir__mail_ops(mail) : NULL; link; link = next) {
-		next = link->next;
-		weir__op_submit_at_home(io, WEIR_CONTAINER_OF(link, struct weir_op, link));
+	for (mail = weir__mail_in_order(mail); (link = weir__mail_op(mail)) != NULL; mail = next) {
+		weir__handle_serve_requests(io, h, mail);
+		next = (uintptr_t)link->next;
+		if (submits)
+			weir__op_submit_at_home(io, WEIR_CONTAINER_OF(link, struct weir_op, link));
 	}
+	weir__handle_serve_requests(io, h, mail);
 	if (mail & MAIL_CLOSE)
 		io->ops->detach(io, h);
 	else if (!weir__mail_done(&h->mail))

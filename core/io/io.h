@@ -17,7 +17,10 @@ struct weir__worker;
  */
 int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *spec);
 
-/* -EBADF for NULL and for a handle that is not attached; otherwise the backend's result. */
+/*
+ * Gets or sets a property (control.c). -EBADF for NULL and for a handle that is not attached;
+ * otherwise the backend's result, or 0 for a setting or shutdown that is on its way to the home.
+ */
 int weir__handle_control(struct weir_handle *h, enum weir_control what, void *value, size_t len);
 
 /*

@@ -38,7 +38,11 @@
  *  - A task that moves to another worker takes its handles along. So op->handle may have
  *    been attached by another instance of the same kind. A backend that cannot serve
  *    that declares WEIR_CAP_HOMED, and says in handle.homed which operations on the
- *    handle must be submitted at its home. The core sends those to that worker.
+ *    handle must be submitted at its home. The core sends those to that worker, and with
+ *    WEIR_HOMED_WRITES the settings of control, too, in the order in which they were made.
+ *  - control's questions come from any worker, at any time from attach to detach. So where
+ *    the home alone may use what they ask for, as the addresses of a user-space stream, the
+ *    backend copies it before the connect or the accept completes.
  *  - One thread at a time uses an instance, except for wake, control and lease_return,
  *    and with WEIR_CAP_POLL_ANY. Between two polls that may become another
  *    one: on the current-thread scheduler, where cfg.moves is set, and when a task blocks
@@ -123,6 +127,7 @@ struct weir_handle {
 	/* The core's. */
 	void (*released)(struct weir_handle *h); /* frees the object after detach */
 	struct weir__link link;		/* its place on the way to another worker */
+	uint64_t settings;		/* those on their way to the home; atomic */
 };
 
 /*
@@ -236,7 +241,8 @@ struct weir_backend_ops {
 	/*
 	 * Get or set a property; len is the size of value. 0 or a negative errno. be is the
 	 * handle's home, but the call may come from any worker, while the instance does something
-	 * else.
+	 * else: see the contract. SHUTDOWN, NODELAY, LINGER and KEEPALIVE of a handle with
+	 * WEIR_HOMED_WRITES come on the worker.
 	 */
 	int (*control)(struct weir_backend *be, struct weir_handle *h, enum weir_control what,
 		       void *value, size_t len);

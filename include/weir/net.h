@@ -645,6 +645,10 @@ WEIR_API int weir_tcp_send_lease_until(struct weir_tcp *conn, struct weir_lease 
  * while others receive or send on the stream. A call that is pending in a direction that ends
  * returns.
  *
+ * Where the backend keeps a stream on one worker, a call from another worker is passed on to that
+ * one. The peer's end then comes behind every send that was started before the call. The call
+ * returns 0 without knowing whether the stream is still connected.
+ *
  * Thread:   [worker]
  * Waits:    never
  * Returns:  0; -EINVAL; -ENOTCONN; -EBADF for no stream
@@ -660,6 +664,9 @@ WEIR_API int weir_tcp_shutdown(struct weir_tcp *conn, int how);
  *			above 0: the system goes on delivering (a close never waits); 0: they are
  *			discarded, and the close is a reset
  *	keepalive	a silent peer is probed
+ *
+ * Where the backend keeps the stream on another worker, the option is passed on. It holds for every
+ * call that is made after this one, and 0 does not say that the socket has such an option.
  *
  * Thread:   [worker]
  * Waits:    never

@@ -30,6 +30,7 @@
  *	several sockets share one port					shards
  *	wakes are lost, system calls are interrupted			thread
  *	an operation depends on the thread or worker that started it	thread, move
+ *	a request on its way to a stream's home is overtaken		home
  *	an event of readiness is lost or reported twice			fd, stream
  *	transfers take several pieces					vector
  *
@@ -125,6 +126,7 @@ void conformance_shutdown(struct conformance_list *list);
 void conformance_fd(struct conformance_list *list);
 void conformance_file(struct conformance_list *list);
 void conformance_relay(struct conformance_list *list);
+void conformance_home(struct conformance_list *list);
 
 /* ---- parts.c: helpers for cases; each asserts that it succeeds ---- */
 

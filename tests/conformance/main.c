@@ -301,6 +301,7 @@ static void list_all(struct conformance_list *list)
 	conformance_fd(list);
 	conformance_file(list);
 	conformance_relay(list);
+	conformance_home(list);
 }
 
 int main(int argc, char **argv)

@@ -23,7 +23,7 @@ static void small_buffer(struct weir_tcp *conn)
 	struct weir_backend *be = weir_tcp_handle(conn)->backend;
 	int bytes = 65536;
 
-	if (be->ops->control)
+	if (weir_tcp_handle(conn)->fd >= 0)
 		be->ops->control(be, weir_tcp_handle(conn), WEIR_CTL_SEND_BUFFER, &bytes,
 				 sizeof(bytes));
 }

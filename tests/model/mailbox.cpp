@@ -1,34 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mailbox.cpp: the model of core/mailbox.h. There are a handle and two workers, the second of which
- * may become the handle's home at any time. A task on a thread of its own starts ops on the handle
- * and may cancel them. Two scenarios:
+ * may become the handle's home at any time. A task on a thread of its own starts ops on the handle,
+ * with a shutdown between them, and may cancel them. Two scenarios:
  *
  *	one home	the task closes the handle when it has its ops back
  *	a new home	the second worker closes it as soon as the ops are started
  *
  * An op is freed when its task has it back; the handle is freed when it is detached and no op
  * refers to it. Each use after that is an error, and so is an op that is submitted twice or on a
- * detached handle, and a detach on a worker that is not the home.
+ * detached handle, a detach on a worker that is not the home, and a shutdown that is not between its
+ * ops.
  */
 #define WEIR_MODEL
 #include "model.h"
 
 #define MAILBOX_PUT_ORDER MUT(1, MUT(2, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
-#define MAILBOX_CLOSE_ORDER MUT(3, MUT(4, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
+#define MAILBOX_REQUEST_ORDER MUT(3, MUT(4, WEIR_ACQ_REL, WEIR_RELEASE), WEIR_ACQUIRE)
 #define MAILBOX_READ_ORDER MUT(5, WEIR_ACQUIRE, WEIR_RELAXED)
 #define MAILBOX_DONE_ORDER MUT(6, WEIR_RELEASE, WEIR_RELAXED)
 #define MAILBOX_CANCEL_ORDER MUT(7, WEIR_ACQUIRE, WEIR_RELAXED)
 #define MAILBOX_ASKED_ORDER MUT(8, WEIR_RELEASE, WEIR_RELAXED)
 #define MAILBOX_BACK_ORDER MUT(9, WEIR_ACQUIRE, WEIR_RELAXED)
-#define MAILBOX_SERVED MUT(10, (uintptr_t)2, (uintptr_t)0)
+#define MAILBOX_SERVED MUT(10, (uintptr_t)8, (uintptr_t)0)
+#define MAILBOX_BELOW(was) MUT(15, MUT(16, (was), (was) & ~MAIL_BITS), (was) & ~MAIL_BITS)
+#define MAILBOX_ON_TOP(was) MUT(16, (uintptr_t)0, (was) & MAIL_BITS)
 #include "core/mailbox.h"
 
 static const char *const mutants[] = {
 	"put does not release the op",
 	"put does not acquire the link",
-	"close does not release what was before it",
-	"close does not acquire the link",
+	"a request does not release what was before it",
+	"a request does not acquire the link",
 	"the home looks relaxed",
 	"done does not release the link",
 	"a cancel does not acquire where the op is",
@@ -39,6 +42,8 @@ static const char *const mutants[] = {
 	"the old home serves what has come",
 	"a cancel does not wait for the submit",
 	"an op goes back to its task though it is queued",
+	"an op forgets the requests that were made before it",
+	"a request stays behind the ops that were put after it",
 };
 
 enum { WORKERS = 2, OPS = 2 };
@@ -67,7 +72,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 	model_op ops[OPS];
 	model_op *held[WORKERS][OPS];	/* the ops in flight on each worker */
 	rl::atomic<unsigned> started, ended, freed;
-	bool first_waits;
+	bool first_waits, shut, shuts;
 
 	void before()
 	{
@@ -89,7 +94,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 		h.detached = false;
 		weir__store(&started, 0u, WEIR_RELAXED);
 		weir__store(&ended, 0u, WEIR_RELAXED);
-		first_waits = false;
+		first_waits = shut = shuts = false;
 		weir__store(&freed, 0u, WEIR_RELAXED);
 	}
 
@@ -123,7 +128,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 		int i = (int)(op - ops);
 		bool wanted;
 
-		RL_ASSERT(!op->submitted);
+		RL_ASSERT(!op->submitted && shut == (shuts && i == 1));
 		op->submitted = true;
 		model_use(op->body);
 		weir__fetch_add(&h.refs, 1u, WEIR_RELAXED);
@@ -152,10 +157,19 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 
 	/* ---- what core/io/io.c and core/io/op.c do with arriving links ---- */
 
+	void serve_requests(uintptr_t mail)
+	{
+		if (!(mail & MAIL_SHUTDOWN))
+			return;
+		model_use(h.body);
+		RL_ASSERT(!h.detached && ops[0].submitted && !ops[1].submitted);
+		shut = true;
+	}
+
 	void handle_arrived(unsigned me)
 	{
-		uintptr_t mail = weir__mail_read(&h.mail);
-		struct weir__link *link, *next;
+		uintptr_t mail = weir__mail_read(&h.mail), next;
+		struct weir__link *link;
 		unsigned home;
 
 		model_use(h.body);
@@ -170,10 +184,13 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 				break;
 			}
 		} while (!weir__mail_take(&h.mail, &mail));
-		for (link = weir__mail_ops(mail); link; link = next) {
-			next = WEIR_RD(link->next);
+		for (mail = weir__mail_in_order(mail); (link = weir__mail_op(mail)) != NULL;
+		     mail = next) {
+			serve_requests(mail);
+			next = (uintptr_t)WEIR_RD(link->next);
 			submit(me, (model_op *)link);
 		}
+		serve_requests(mail);
 		if (mail & MAIL_CLOSE)
 			detach(me);
 		else if (!weir__mail_done(&h.mail))
@@ -244,9 +261,9 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 		model_free(op->body);
 	}
 
-	void close(unsigned home)
+	void request(uintptr_t what, unsigned home)
 	{
-		if (weir__mail_close(&h.mail))
+		if (weir__mail_request(&h.mail, what))
 			send_handle(home);
 	}
 
@@ -256,6 +273,9 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 		first_waits = rl::rand(2);
 		if (!first_waits)
 			take_back(&ops[0]);
+		shuts = rl::rand(2);
+		if (shuts)
+			request(MAIL_SHUTDOWN, weir__load(&h.home, WEIR_RELAXED));
 		start(&ops[1]);
 		weir__store(&started, 1u, WEIR_RELEASE);
 		if (rl::rand(2) && weir__load(&ops[1].state, WEIR_ACQUIRE) == INFLIGHT)
@@ -265,7 +285,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 			take_back(&ops[0]);
 		if (!moves) {
 			WEIR_WR(h.body, 1u);
-			close(0);
+			request(MAIL_CLOSE, 0);
 		}
 		weir__store(&ended, 1u, WEIR_RELEASE);
 	}
@@ -287,7 +307,7 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 		if (weir__load(&h.home, WEIR_RELAXED) == 1 && weir__mail_is_empty(&h.mail))
 			detach(1);
 		else
-			close(weir__load(&h.home, WEIR_RELAXED));
+			request(MAIL_CLOSE, weir__load(&h.home, WEIR_RELAXED));
 	}
 
 	void thread(unsigned me)

@@ -9,6 +9,7 @@
 
 #include "tests/sim/sim_backend.h"
 #include "tests/support/testing.h"
+#include "weir/rt.h"
 #include "weir/time.h"
 
 /* ---- the core's functions ---- */
@@ -38,6 +39,11 @@ uint64_t weir_backend_now(const struct weir_backend *be)
 {
 	(void)be;
 	return now_ns;
+}
+
+int weir_rt_worker_index(void)
+{
+	return 0;
 }
 
 int weir_clock_advance(struct weir_clock *clock, uint64_t by_ns)

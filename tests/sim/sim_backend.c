@@ -23,6 +23,7 @@
 
 #include "tests/sim/sim_world.h"
 #include "weir/net.h"
+#include "weir/rt.h"
 #include "weir/time.h"
 
 #define CONNECT_RETRY_NS (10 * WEIR_MSEC)	/* between tries, while the backlog is full */
@@ -751,11 +752,6 @@ static int control_listener(struct sim_listener *listener, enum weir_control wha
 static int control_stream(struct sim_stream *stream, enum weir_control what, void *value,
 			  size_t len)
 {
-	if (what == WEIR_CTL_LOCAL_ADDR)
-		return addr_out(&stream->local, value, len);
-	if (what == WEIR_CTL_PEER_ADDR)
-		return stream->connected && !stream->dead ? addr_out(&stream->remote, value, len)
-							  : -ENOTCONN;
 	if (what == WEIR_CTL_KEEPALIVE)
 		return len == sizeof(struct weir_keepalive) ? 0 : -EINVAL;
 	if (len != sizeof(int))
@@ -778,12 +774,36 @@ static int control_stream(struct sim_stream *stream, enum weir_control what, voi
 	}
 }
 
+/* Without the lock: the addresses are copied before the stream is connected, and then stay. */
+static int control_addr(const struct sim_stream *stream, enum weir_control what, void *value,
+			size_t len)
+{
+	if (!__atomic_load_n(&stream->connected, __ATOMIC_ACQUIRE))
+		return -ENOTCONN;
+	return addr_out(what == WEIR_CTL_LOCAL_ADDR ? &stream->local : &stream->remote, value, len);
+}
+
+/* No worker but the home may change a homed stream. Off the workers a shutdown stands in. */
+static void check_home(const struct sim_instance *sim, const struct weir_handle *h,
+		       enum weir_control what)
+{
+	int here = weir_rt_worker_index();
+
+	if (sim->world->cfg.homed && h->kind == WEIR_HANDLE_STREAM && here >= 0 &&
+	    here != (int)sim->base.index)
+		sim_violation(sim->world, "a setting away from its handle's home", what);
+}
+
 static int sim_control(struct weir_backend *be, struct weir_handle *h, enum weir_control what,
 		       void *value, size_t len)
 {
 	struct weir_sim_world *world = instance_of(be)->world;
 	int rc = -EBADF;
 
+	if (h->kind == WEIR_HANDLE_STREAM &&
+	    (what == WEIR_CTL_LOCAL_ADDR || what == WEIR_CTL_PEER_ADDR))
+		return control_addr(stream_of(h), what, value, len);
+	check_home(instance_of(be), h, what);
 	pthread_mutex_lock(&world->lock);
 	if (h->state[0])
 		rc = h->kind == WEIR_HANDLE_LISTENER

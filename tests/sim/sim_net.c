@@ -306,7 +306,9 @@ int sim_connect(struct sim_stream *stream, const struct sockaddr *addr, socklen_
 	far->remote = stream->local;
 	far->peer = stream;
 	stream->peer = far;
-	far->connected = stream->connected = true;
+	far->connected = true;
+	/* Whoever asks for the addresses does so without the lock. */
+	__atomic_store_n(&stream->connected, true, __ATOMIC_RELEASE);
 	TAILQ_INSERT_TAIL(&l->queue, far, in_backlog);
 	l->waiting++;
 	sim_ready(&l->accepts);

@@ -11,23 +11,64 @@
 
 /* ---- the words ---------------------------------------------------------------------------- */
 
+/* The op that comes next, with the requests before it; NULL: those that are behind all ops. */
+static struct weir__link *next_op(uintptr_t *mail, uintptr_t *ret_requests)
+{
+	struct weir__link *op = weir__mail_op(*mail);
+
+	*ret_requests = *mail & MAIL_BITS;
+	if (op)
+		*mail = (uintptr_t)op->next;
+	return op;
+}
+
 START_TEST(ops_come_out_in_order_and_before_the_close)
 {
-	struct weir__link ops[3], *link;
-	uintptr_t mail = 0, seen;
-	unsigned i = 0;
+	struct weir__link ops[3];
+	uintptr_t mail = 0, seen, requests;
 
 	ck_assert(weir__mail_is_empty(&mail));
 	ck_assert(weir__mail_put(&mail, &ops[0]));
 	ck_assert(!weir__mail_put(&mail, &ops[1]));
 	ck_assert(!weir__mail_put(&mail, &ops[2]));
-	ck_assert(!weir__mail_close(&mail));
+	ck_assert(!weir__mail_request(&mail, MAIL_CLOSE));
 	seen = weir__mail_read(&mail);
 	ck_assert(weir__mail_take(&mail, &seen));
-	ck_assert_uint_eq(seen & MAIL_BITS, MAIL_CLOSE);
-	for (link = weir__mail_ops(seen); link; link = link->next)
-		ck_assert_ptr_eq(link, &ops[i++]);
-	ck_assert_uint_eq(i, 3);
+	seen = weir__mail_in_order(seen);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_ptr_eq(next_op(&seen, &requests), &ops[i]);
+		ck_assert_uint_eq(requests, 0);
+	}
+	ck_assert_ptr_null(next_op(&seen, &requests));
+	ck_assert_uint_eq(requests, MAIL_CLOSE);
+}
+END_TEST
+
+/* Also while the home serves earlier ones. */
+START_TEST(requests_keep_their_place_between_the_ops)
+{
+	struct weir__link ops[2];
+	uintptr_t mail, seen, requests;
+
+	for (int serving = 0; serving < 2; serving++) {
+		mail = serving ? MAIL_SERVED : 0;
+		ck_assert_int_eq(weir__mail_request(&mail, MAIL_SET), !serving);
+		ck_assert(!weir__mail_put(&mail, &ops[0]));
+		ck_assert(!weir__mail_request(&mail, MAIL_SHUTDOWN));
+		ck_assert(!weir__mail_request(&mail, MAIL_SHUTDOWN | MAIL_SET));
+		ck_assert(!weir__mail_put(&mail, &ops[1]));
+		ck_assert(!weir__mail_request(&mail, MAIL_CLOSE));
+		ck_assert(!serving || !weir__mail_done(&mail));
+		seen = weir__mail_read(&mail);
+		ck_assert(weir__mail_take(&mail, &seen));
+		seen = weir__mail_in_order(seen);
+		ck_assert_ptr_eq(next_op(&seen, &requests), &ops[0]);
+		ck_assert_uint_eq(requests, MAIL_SET);
+		ck_assert_ptr_eq(next_op(&seen, &requests), &ops[1]);
+		ck_assert_uint_eq(requests, MAIL_SHUTDOWN | MAIL_SET);
+		ck_assert_ptr_null(next_op(&seen, &requests));
+		ck_assert_uint_eq(requests, MAIL_CLOSE);
+	}
 }
 END_TEST
 
@@ -38,7 +79,7 @@ START_TEST(what_is_asked_between_look_and_take_is_seen)
 
 	ck_assert(weir__mail_put(&mail, &op));
 	seen = weir__mail_read(&mail);
-	ck_assert(!weir__mail_close(&mail));
+	ck_assert(!weir__mail_request(&mail, MAIL_CLOSE));
 	ck_assert(!weir__mail_take(&mail, &seen));
 	ck_assert_uint_eq(seen & MAIL_CLOSE, MAIL_CLOSE);
 	ck_assert(weir__mail_take(&mail, &seen));
@@ -56,11 +97,11 @@ START_TEST(what_is_asked_while_the_home_serves_goes_round_again)
 	/* The link is in no queue, but the home is serving, so the sender must not queue it. */
 	ck_assert(!weir__mail_is_empty(&mail));
 	ck_assert(!weir__mail_put(&mail, &ops[1]));
-	ck_assert(!weir__mail_close(&mail));
+	ck_assert(!weir__mail_request(&mail, MAIL_CLOSE));
 	ck_assert(!weir__mail_done(&mail));
 	seen = weir__mail_read(&mail);
 	ck_assert(weir__mail_take(&mail, &seen));
-	ck_assert_ptr_eq(weir__mail_ops(seen), &ops[1]);
+	ck_assert_ptr_eq(weir__mail_op(weir__mail_in_order(seen)), &ops[1]);
 	ck_assert(weir__mail_done(&mail));
 	ck_assert(weir__mail_is_empty(&mail));
 }
@@ -229,6 +270,7 @@ int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(ops_come_out_in_order_and_before_the_close),
+		TESTING(requests_keep_their_place_between_the_ops),
 		TESTING(what_is_asked_between_look_and_take_is_seen),
 		TESTING(what_is_asked_while_the_home_serves_goes_round_again),
 		TESTING(a_cancel_is_asked_for_once_and_never_before_the_submit),

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * home.c: streams that live on one worker, used from another. The cases run on every backend, but
+ * only where streams are homed is there a home to which anything has to travel.
+ *
+ * An errand is a task on another worker than the stream's. While it runs, the home is busy and
+ * serves no mail.
+ */
+#include <sched.h>
+
+#include "tests/conformance/conformance.h"
+
+#define BYTES 1000
+
+struct errand {
+	struct weir_tcp *conn, *other;
+	atomic_bool done;
+};
+
+/* Starts the errand, and lets this worker do nothing until its first part is done. */
+static struct weir_task *begin_errand(struct errand *errand, int (*fn)(void *))
+{
+	struct weir_task *task;
+
+	atomic_store(&errand->done, false);
+	task = spawn_on(1, fn, errand);
+	while (!atomic_load(&errand->done))
+		if (workers() > 1)
+			sched_yield();
+		else
+			turns(1);
+	return task;
+}
+
+/* The body of a case, on the worker where its streams will live. */
+static int at_home(int (*fn)(void *))
+{
+	struct errand errand;
+
+	return finish(spawn_on(0, fn, &errand));
+}
+
+/* ---- in order with the sends ---- */
+
+/* The sends do not wait: a send that is in flight when the stream is shut down may fail. */
+static int send_end_send(void *arg)
+{
+	struct errand *errand = arg;
+	struct weir_handle *handle = weir_tcp_handle(errand->conn);
+	unsigned here = (unsigned)weir_rt_worker_index();
+	struct waiter sends[2];
+	struct weir_op ops[2];
+	uint8_t bytes[BYTES];
+	int sent;
+
+	pattern_fill(1, 0, bytes, BYTES);
+	for (int i = 0; i < 2; i++) {
+		weir_op_init_send(&ops[i], handle, bytes, BYTES, WEIR_OP_TRY);
+		begin_on(here, &sends[i], &ops[i].future);
+		pending(&sends[i]);
+		if (i == 0)
+			OK(weir_tcp_shutdown(errand->conn, SHUT_WR));
+	}
+	atomic_store(&errand->done, true);
+	sent = ended(&sends[0]);
+	ck_assert_int_gt(sent, 0);
+	ck_assert_int_eq(ended(&sends[1]), -EPIPE);
+	return sent;
+}
+
+static int shutdown_between_sends(void *arg)
+{
+	struct errand *errand = arg;
+	struct weir_task *task;
+	char byte;
+
+	connected(&errand->conn, &errand->other);
+	task = begin_errand(errand, send_end_send);
+	pattern_recv(errand->other, 1, 0, (size_t)finish(task));
+	ck_assert_int_eq(weir_tcp_recv(errand->other, &byte, 1), 0);
+	close_both(errand->conn, errand->other);
+	return 0;
+}
+
+CASE(a_shutdown_elsewhere_is_made_between_the_sends, 0)
+{
+	return at_home(shutdown_between_sends);
+}
+
+/* ---- settings ---- */
+
+static int reset_elsewhere(void *arg)
+{
+	struct errand *errand = arg;
+
+	weir_tcp_reset(errand->conn);
+	atomic_store(&errand->done, true);
+	return 0;
+}
+
+static int be_reset(void *arg)
+{
+	struct errand *errand = arg;
+	char byte;
+
+	connected(&errand->conn, &errand->other);
+	ck_assert_int_eq(finish(begin_errand(errand, reset_elsewhere)), 0);
+	ck_assert_int_eq(weir_tcp_recv(errand->other, &byte, 1), -ECONNRESET);
+	weir_tcp_close(errand->other);
+	return 0;
+}
+
+CASE(a_reset_elsewhere_resets, 0)
+{
+	return at_home(be_reset);
+}
+
+static int set_all(void *arg)
+{
+	const struct weir_keepalive keepalive = { 60, 10, 3 };
+	struct errand *errand = arg;
+
+	for (int i = 0; i < 100; i++) {
+		ck_assert_int_eq(weir_tcp_set_nodelay(errand->conn, i % 2), 0);
+		ck_assert_int_eq(weir_tcp_set_keepalive(errand->conn, &keepalive), 0);
+		ck_assert_int_eq(weir_tcp_set_linger(errand->conn, -1), 0);
+		ck_assert_int_eq(weir_tcp_shutdown(errand->conn, 7), -EINVAL);
+		turns(1);
+	}
+	return 0;
+}
+
+CASE(every_worker_sets_options_under_load, 0)
+{
+	struct weir_task *setting[4];
+	struct errand errand;
+
+	connected(&errand.conn, &errand.other);
+	for (unsigned i = 0; i < 4; i++)
+		setting[i] = spawn_on(i, set_all, &errand);
+	for (size_t at = 0; at < 100 * BYTES; at += BYTES) {
+		pattern_send(errand.conn, 1, at, BYTES);
+		pattern_recv(errand.other, 1, at, BYTES);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_int_eq(finish(setting[i]), 0);
+	close_both(errand.conn, errand.other);
+	return 0;
+}
+
+/* ---- addresses ---- */
+
+static void same(const struct weir_addr *a, const struct weir_addr *b)
+{
+	ck_assert_uint_eq(a->len, b->len);
+	ck_assert_mem_eq(&a->u, &b->u, a->len);
+}
+
+static int ask_for_addresses(void *arg)
+{
+	struct weir_addr near[2], far[2];
+	struct errand *errand = arg;
+
+	OK(weir_tcp_local_addr(errand->conn, &near[0]));
+	OK(weir_tcp_peer_addr(errand->conn, &far[0]));
+	OK(weir_tcp_local_addr(errand->other, &near[1]));
+	OK(weir_tcp_peer_addr(errand->other, &far[1]));
+	same(&near[0], &far[1]);
+	same(&near[1], &far[0]);
+	atomic_store(&errand->done, true);
+	return 0;
+}
+
+static int addresses(void *arg)
+{
+	struct errand *errand = arg;
+	struct weir_addr addr;
+	char byte;
+
+	connected(&errand->conn, &errand->other);
+	ck_assert_int_eq(finish(begin_errand(errand, ask_for_addresses)), 0);
+	weir_tcp_reset(errand->other);
+	ck_assert_int_eq(weir_tcp_recv(errand->conn, &byte, 1), -ECONNRESET);
+	/* The kernel forgets the addresses of a broken connection, in part. */
+	if (!(env.caps & KERNEL_STREAMS)) {
+		OK(weir_tcp_local_addr(errand->conn, &addr));
+		OK(weir_tcp_peer_addr(errand->conn, &addr));
+	}
+	weir_tcp_close(errand->conn);
+	return 0;
+}
+
+CASE(addresses_are_known_on_every_worker, 0)
+{
+	return at_home(addresses);
+}
+
+void conformance_home(struct conformance_list *list)
+{
+	BOTH(list, a_shutdown_elsewhere_is_made_between_the_sends);
+	ONCE(list, a_reset_elsewhere_resets);
+	ONCE(list, every_worker_sets_options_under_load);
+	ONCE(list, addresses_are_known_on_every_worker);
+}
