@@ -26,7 +26,7 @@ static void count_acked(struct weir__tcp *tcp, struct weir__frame *frame,
 		return;
 	}
 	ack->delivered++;
-	weir__tcp_rack_delivered(tcp, sent, segment);
+	weir__tcp_rack_delivered(tcp, sent, segment, ack);
 	/* Karn: what was sent twice has no round trip (RFC 6298 section 3). */
 	if (ack->acked == 1 && !(sent->flags & WEIR_TCP_SENT_EVER_AGAIN))
 		ack->rtt_us = (int64_t)(tcp->net->now_ns - sent->sent_ns) / 1000;
@@ -185,7 +185,7 @@ static void set_timer(struct weir__tcp *tcp, const struct weir__tcp_ack *ack, bo
 
 bool weir__tcp_process_ack(struct weir__tcp *tcp, const struct weir__tcp_segment *segment)
 {
-	struct weir__tcp_ack ack = { .rtt_us = -1 };
+	struct weir__tcp_ack ack = { .rtt_us = -1, .rack_fack = tcp->rack_fack };
 	bool had_segments = tcp->packets_out > 0, window_changed;
 
 	if (weir__before(segment->ack, tcp->snd_una))

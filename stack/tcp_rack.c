@@ -22,14 +22,16 @@ static bool sent_after(uint64_t a_ns, uint32_t a_end, uint64_t b_ns, uint32_t b_
 	return a_ns > b_ns || (a_ns == b_ns && weir__after(a_end, b_end));
 }
 
-/* RFC 8985 6.2 steps 2 and 3, for one segment that was (S)ACKed. */
+/* RFC 8985 6.2 steps 2 and 3, for one segment that was (S)ACKed. In which order the segments of one
+ * ACK have arrived is not known: only what was reported before can have overtaken one. */
 void weir__tcp_rack_delivered(struct weir__tcp *tcp, const struct weir__tcp_sent *sent,
-			      const struct weir__tcp_segment *segment)
+			      const struct weir__tcp_segment *segment, struct weir__tcp_ack *ack)
 {
 	uint32_t rtt_us = (uint32_t)((tcp->net->now_ns - sent->sent_ns) / 1000);
 	bool again = sent->flags & WEIR_TCP_SENT_EVER_AGAIN;
 
-	if (!again && weir__before(sent->end, tcp->rack_fack)) {
+	if (!again && !ack->reordered && weir__before(sent->end, ack->rack_fack)) {
+		ack->reordered = true;
 		if (tcp->reord_seen < UINT16_MAX)
 			tcp->reord_seen++;
 	}

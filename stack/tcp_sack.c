@@ -79,7 +79,7 @@ static void mark_one(struct weir__tcp *tcp, struct weir__frame *frame,
 
 	if (sent->flags & WEIR_TCP_SENT_SACKED)
 		return;
-	weir__tcp_rack_delivered(tcp, sent, segment);
+	weir__tcp_rack_delivered(tcp, sent, segment, ack);
 	if (!(sent->flags & WEIR_TCP_SENT_EVER_AGAIN) && ack->rtt_us < 0)
 		ack->rtt_us = (int64_t)(tcp->net->now_ns - sent->sent_ns) / 1000;
 	if (sent->flags & WEIR_TCP_SENT_LOST)

@@ -519,6 +519,8 @@ struct weir__tcp_ack {
 	uint32_t acked;			/* segments cumulatively acknowledged */
 	uint32_t delivered;		/* segments that left the network: (S)ACKed for the first time */
 	int64_t rtt_us;			/* -1: none */
+	uint32_t rack_fack;		/* as it was before */
+	bool reordered;			/* a segment came later than one behind it */
 	bool advanced;			/* snd_una */
 	bool duplicate;			/* says nothing new (RFC 5681 section 2) */
 	bool reorder_timer;		/* was set */
@@ -546,7 +548,7 @@ void weir__tcp_forget_sacks(struct weir__tcp *tcp);
 
 /* RACK (RFC 8985 section 6): a segment was delivered; what is lost; when to look again. */
 void weir__tcp_rack_delivered(struct weir__tcp *tcp, const struct weir__tcp_sent *sent,
-			      const struct weir__tcp_segment *segment);
+			      const struct weir__tcp_segment *segment, struct weir__tcp_ack *ack);
 void weir__tcp_rack_tune(struct weir__tcp *tcp);
 /* Returns in how many us more may be found lost; 0: nothing will. */
 uint32_t weir__tcp_rack_detect(struct weir__tcp *tcp);

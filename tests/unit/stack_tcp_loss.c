@@ -196,15 +196,37 @@ START_TEST(what_is_late_is_not_sent_again)
 {
 	uint32_t seq = warmed_up(10);
 
-	sent(seq, 3);
+	sent(seq, 4);
 	peer_wait(20 * MS);
-	sack_in(seq, seq + 1000, seq + 2000);
+	sack_in(seq, seq + 2000, seq + 3000);
 	peer_wait(2 * MS);
-	ack_in(seq + 2000);
+	ack_in(seq + 3000);
 	peer_wait(3 * MS);
 	peer_expect_nothing();
 	ck_assert_uint_eq(peer_info().total_retrans, 0);
-	ck_assert_uint_eq(peer_info().reord_seen, 1);
+	ck_assert_uint_eq(peer_info().reord_seen, 1); /* two segments, one event */
+}
+END_TEST
+
+/* RFC 8985 6.2 step 3: what one ACK reports arrived before it, in an order that nobody knows. Linux
+ * merges the ACKs of a burst. */
+START_TEST(what_one_ack_reports_was_not_reordered)
+{
+	uint32_t seq = warmed_up(20);
+
+	sent(seq, 20);
+	peer_wait(20 * MS);
+	sack_in(seq + 2000, seq + 3000, seq + 6000);
+	ck_assert_uint_eq(peer_info().reord_seen, 0);
+	peer_expect(ACK, seq + 2000, 1, 1000);
+	peer_in((struct peer_segment){ .flags = ACK,
+				       .seq = 1,
+				       .ack = seq + 2000,
+				       .sack_count = 3,
+				       .sack = { { seq + 11000, seq + 12000 },
+						 { seq + 7000, seq + 10000 },
+						 { seq + 3000, seq + 6000 } } });
+	ck_assert_uint_eq(peer_info().reord_seen, 0);
 }
 END_TEST
 
@@ -589,6 +611,8 @@ int main(int argc, char **argv)
 		TESTING(three_sacked_segments_send_the_hole_again, .setup = setup,
 			.teardown = teardown),
 		TESTING(one_sacked_segment_waits_for_reordering, .setup = setup,
+			.teardown = teardown),
+		TESTING(what_one_ack_reports_was_not_reordered, .setup = setup,
 			.teardown = teardown),
 		TESTING(what_is_late_is_not_sent_again, .setup = setup, .teardown = teardown),
 		TESTING(a_lost_retransmission_is_sent_again, .setup = setup, .teardown = teardown),
