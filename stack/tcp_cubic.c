@@ -11,7 +11,7 @@
  */
 #include "stack/tcp_state.h"
 
-#define BETA_256 179u			/* 0.7 */
+#define BETA_1024 717u			/* 0.7, not less: 10 segments become 7 */
 #define CONVERGED_256 218u		/* (1 + 0.7) / 2: fast convergence, 4.7 */
 #define ALPHA_256 135u			/* 3 (1 - 0.7) / (1 + 0.7): 4.3 */
 #define FAR_MS 100000u			/* a cube of this fits */
@@ -45,7 +45,7 @@ static uint32_t shrink(struct weir__tcp *tcp)
 	cubic->shrunk_from = window;
 	cubic->w_start = 0;
 	cubic->credit = 0;
-	shrunk = (uint32_t)((uint64_t)window * BETA_256 / 256);
+	shrunk = (uint32_t)((uint64_t)window * BETA_1024 / 1024);
 	return shrunk > 2 ? shrunk : 2;
 }
 

@@ -257,11 +257,16 @@ static void grow(struct weir__tcp *tcp, const struct weir__tcp_ack *ack)
 		weir__tcp_control(tcp)->grow(tcp, ack->delivered);
 }
 
+static bool is_reducing(const struct weir__tcp *tcp)
+{
+	return tcp->ca_state == WEIR_TCP_CA_RECOVERY || tcp->ca_state == WEIR_TCP_CA_CWR;
+}
+
 void weir__tcp_recover(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
 		       struct weir__tcp_ack *ack)
 {
 	uint32_t lost_before = tcp->lost_out;
-	bool safe;
+	bool reduces = is_reducing(tcp), safe;
 
 	weir__tcp_rack_tune(tcp);
 	if (tcp->ca_state >= WEIR_TCP_CA_CWR && !weir__before(tcp->snd_una, tcp->high_seq)) {
@@ -281,9 +286,9 @@ void weir__tcp_recover(struct weir__tcp *tcp, const struct weir__tcp_segment *se
 							    : WEIR_TCP_CA_OPEN;
 	}
 	safe = ack->advanced && tcp->lost_out <= lost_before;
-	if (tcp->ca_state == WEIR_TCP_CA_RECOVERY || tcp->ca_state == WEIR_TCP_CA_CWR)
+	if (is_reducing(tcp))
 		weir__tcp_prr(tcp, ack->delivered, safe);
-	else
+	else if (!reduces)	/* RFC 5681 3.2 (6): the ACK that ends recovery leaves ssthresh */
 		grow(tcp, ack);
 }
 
