@@ -213,6 +213,14 @@ void weir__tcp_report_duplicate(struct weir__tcp *tcp, uint32_t start, uint32_t 
 	tcp->net->count.tcp_dsacks_sent++;
 }
 
+/* RFC 2883 4.2: of several parts of one segment that came before, the first. */
+static void report_part(struct weir__tcp *tcp, struct weir__tcp_received *received, uint32_t end)
+{
+	if (!received->reported)
+		weir__tcp_report_duplicate(tcp, received->seq, end);
+	received->reported = true;
+}
+
 /* ---- memory --------------------------------------------------------------------------------- */
 
 static void charge(struct weir__tcp *tcp, struct weir__frame *frame)
@@ -458,9 +466,8 @@ static bool insert(struct weir__tcp *tcp, struct weir__frame *frame)
 		    weir__after(weir__tcp_received(before)->range_end, received->seq)) {
 			uint32_t known = weir__tcp_received(before)->range_end;
 
-			weir__tcp_report_duplicate(tcp, received->seq,
-					 weir__before(known, received->end) ? known
-									    : received->end);
+			report_part(tcp, received,
+				    weir__before(known, received->end) ? known : received->end);
 			if (!weir__after(received->end, known)) {
 				/* RFC 2883 4: its range is told next. */
 				forget_range(tcp, before);
@@ -542,7 +549,7 @@ static void fit(struct weir__tcp *tcp, struct weir__frame *frame)
 	struct weir__tcp_received *received = weir__tcp_received(frame);
 
 	if (weir__before(received->seq, tcp->rcv_nxt)) {
-		weir__tcp_report_duplicate(tcp, received->seq, tcp->rcv_nxt);
+		report_part(tcp, received, tcp->rcv_nxt);
 		skip(tcp, frame, tcp->rcv_nxt);
 	}
 	if (weir__after(received->end, right_edge(tcp))) {

@@ -144,6 +144,7 @@ static inline struct weir__tcp_sent *weir__tcp_sent(struct weir__frame *frame)
 struct weir__tcp_received {
 	uint32_t seq, end;		/* end counts FIN */
 	bool fin;
+	bool reported;			/* a part of the segment as a duplicate */
 	/* Of the first frame of a range out of order. */
 	uint32_t range_end;
 	struct weir__frame *range_last;		/* its last frame */
