@@ -571,7 +571,11 @@ static void send_lost(struct weir__tcp *tcp)
 		tcp->lost_hint = frame;
 		if (!(weir__tcp_sent(frame)->flags & WEIR_TCP_SENT_LOST))
 			continue;
-		if (window_is_full(tcp) || !weir__tcp_retransmit(tcp, frame))
+		if (window_is_full(tcp)) {
+			tcp->cwnd_limited = true;
+			return;
+		}
+		if (!weir__tcp_retransmit(tcp, frame))
 			return;
 	}
 }

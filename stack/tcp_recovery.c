@@ -224,8 +224,10 @@ static void newreno(struct weir__tcp *tcp, struct weir__tcp_ack *ack)
 		uncount_duplicates(tcp, ack);
 	if (tcp->first == tcp->unsent)
 		return;
-	if (tcp->ca_state >= WEIR_TCP_CA_RECOVERY ? ack->advanced
-						  : tcp->sacked_out >= WEIR_TCP_DUPLICATES)
+	/* After a timeout everything was marked, and what was sent again since is on its way. */
+	if (tcp->ca_state == WEIR_TCP_CA_RECOVERY ? ack->advanced
+						  : tcp->ca_state < WEIR_TCP_CA_RECOVERY &&
+							    tcp->sacked_out >= WEIR_TCP_DUPLICATES)
 		weir__tcp_mark_lost(tcp, tcp->first);
 	while (tcp->sacked_out > 0 && tcp->sacked_out + tcp->lost_out > tcp->packets_out)
 		tcp->sacked_out--;

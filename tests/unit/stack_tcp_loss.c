@@ -305,6 +305,30 @@ START_TEST(without_sack_newreno_repairs)
 }
 END_TEST
 
+/* RFC 5681 3.1, 4.3: after a timeout the window grows from one segment, whatever part of it was used
+ * before; and what was sent again since is not lost because the next ACK is not for it (RFC 6582 3.2
+ * speaks of fast recovery only). */
+START_TEST(slow_start_follows_a_timeout)
+{
+	struct peer_segment segment;
+
+	sent(1, 4);
+	ck_assert(peer_wait_out(WEIR_NETSTACK_SEC, &segment));
+	ck_assert_uint_eq(segment.seq, 1);
+	ck_assert_uint_eq(peer_info().ca_state, WEIR_TCP_CA_LOSS);
+	peer_wait(20 * MS);
+	ack_in(1001);
+	peer_expect(ACK, 1001, 1, 1000);
+	peer_expect(ACK, 2001, 1, 1000);
+	peer_expect_nothing();
+	peer_wait(20 * MS);
+	ack_in(2001);
+	peer_expect(ACK, 3001, 1, 1000);
+	peer_expect_nothing();
+	ck_assert_uint_eq(peer_info().total_retrans, 4);
+}
+END_TEST
+
 /* RFC 8985 7.2: two round trips, and the last segment is sent again. */
 START_TEST(a_lost_tail_is_probed_for)
 {
@@ -618,6 +642,7 @@ int main(int argc, char **argv)
 		TESTING(a_lost_retransmission_is_sent_again, .setup = setup, .teardown = teardown),
 		TESTING(the_window_shrinks_in_proportion, .setup = setup, .teardown = teardown),
 		TESTING(without_sack_newreno_repairs, .setup = setup_no_sack, .teardown = teardown),
+		TESTING(slow_start_follows_a_timeout, .setup = setup_no_sack, .teardown = teardown),
 		TESTING(a_lost_tail_is_probed_for, .setup = setup, .teardown = teardown),
 		TESTING(a_probe_that_repairs_shrinks_the_window, .setup = setup,
 			.teardown = teardown),
