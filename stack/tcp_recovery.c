@@ -310,6 +310,8 @@ void weir__tcp_recover_reordered(struct weir__tcp *tcp)
 
 void weir__tcp_recover_too_big(struct weir__tcp *tcp)
 {
+	if (!tcp->sack)
+		tcp->sacked_out = 0;
 	for (struct weir__frame *frame = tcp->first; frame != tcp->unsent; frame = frame->queued)
 		if (frame->total > weir__tcp_payload(tcp))
 			weir__tcp_mark_lost(tcp, frame);

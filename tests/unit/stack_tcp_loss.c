@@ -329,6 +329,32 @@ START_TEST(slow_start_follows_a_timeout)
 }
 END_TEST
 
+/* Duplicates that were counted say nothing of segments that are too long and all sent again. */
+START_TEST(without_sack_too_long_segments_are_cut)
+{
+	struct weir__ip_error error = { .flow = peer.tcp->flow,
+					.kind = WEIR_IP_TOO_BIG,
+					.error = -EMSGSIZE,
+					.mtu = 600,
+					.quoted_len = 8 };
+	unsigned char quoted[8] = { 0 };
+	uint32_t seq = warmed_up(20);
+
+	sent(seq, 20);
+	for (unsigned i = 0; i < 10; i++)
+		ack_in(seq);
+	host_out_all(&peer.host);
+	weir__put32(quoted + 4, peer.iss + seq);
+	error.quoted = quoted;
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	ck_assert(weir__transport_tcp.error(peer.net, &error));
+	weir__netstack_end(peer.net);
+	ck_assert_uint_le(weir__tcp_in_flight(peer.tcp), peer_info().unacked);
+	peer_expect(ACK, seq, 1, 560);
+	host_out_all(&peer.host);
+}
+END_TEST
+
 /* RFC 8985 7.2: two round trips, and the last segment is sent again. */
 START_TEST(a_lost_tail_is_probed_for)
 {
@@ -643,6 +669,8 @@ int main(int argc, char **argv)
 		TESTING(the_window_shrinks_in_proportion, .setup = setup, .teardown = teardown),
 		TESTING(without_sack_newreno_repairs, .setup = setup_no_sack, .teardown = teardown),
 		TESTING(slow_start_follows_a_timeout, .setup = setup_no_sack, .teardown = teardown),
+		TESTING(without_sack_too_long_segments_are_cut, .setup = setup_no_sack,
+			.teardown = teardown),
 		TESTING(a_lost_tail_is_probed_for, .setup = setup, .teardown = teardown),
 		TESTING(a_probe_that_repairs_shrinks_the_window, .setup = setup,
 			.teardown = teardown),
