@@ -98,19 +98,26 @@ static void parse_sack(struct script_segment *segment)
 		script_wrong("sack needs blocks, such as 1001:2001, or *");
 }
 
+/* Two hexadecimal digits each; the next option is no such word. */
+static bool is_byte(const char *word, unsigned char *ret_byte)
+{
+	char *end;
+	unsigned long byte = strtoul(word, &end, 16);
+
+	*ret_byte = (unsigned char)byte;
+	return strlen(word) == 2 && *end == '\0';
+}
+
 static void parse_raw(struct script_option *option)
 {
 	option->kind = SCRIPT_RAW;
 	while (option->count < SCRIPT_OPTIONS && script_line.next < script_line.count &&
-	       strcmp(script_line.words[script_line.next], ">") != 0) {
-		char *end;
-		const char *word = script_word();
-		unsigned long byte = strtoul(word, &end, 16);
-
-		if (*end != '\0' || byte > 255)
-			script_wrong("\"%s\" is no byte in hexadecimal, such as 0a", word);
-		option->raw[option->count++] = (unsigned char)byte;
+	       is_byte(script_line.words[script_line.next], &option->raw[option->count])) {
+		option->count++;
+		script_line.next++;
 	}
+	if (option->count == 0)
+		script_wrong("raw needs bytes of two hexadecimal digits, such as 0a");
 }
 
 static struct script_range need_number(const char *what)
