@@ -183,6 +183,9 @@ void weir__tcp_established(struct weir__tcp *tcp)
 	tcp->tune_rtt_us = tcp->srtt / 8;
 	tcp->tune_space = tcp->rcv_wnd;
 	init_congestion(tcp);
+	/* It was closed before. */
+	if (tcp->fin_wanted)
+		weir__tcp_enter(tcp, WEIR_TCP_FIN_WAIT_1);
 	weir__tcp_rearm(tcp);
 	if (tcp->wants_write)
 		weir__tcp_raise(tcp, WEIR_NETSTACK_WRITABLE);
@@ -345,8 +348,11 @@ static void close_sending(struct weir__tcp *tcp)
 {
 	if (tcp->fin_wanted)
 		return;
-	weir__tcp_enter(tcp, tcp->state == WEIR_TCP_CLOSE_WAIT ? WEIR_TCP_LAST_ACK
-							       : WEIR_TCP_FIN_WAIT_1);
+	/* RFC 9293 3.10.4: in SYN-RECEIVED the close waits for ESTABLISHED. */
+	if (tcp->state == WEIR_TCP_CLOSE_WAIT)
+		weir__tcp_enter(tcp, WEIR_TCP_LAST_ACK);
+	else if (tcp->state == WEIR_TCP_ESTABLISHED)
+		weir__tcp_enter(tcp, WEIR_TCP_FIN_WAIT_1);
 	tcp->fin_wanted = true;
 	tcp->more = false;
 	weir__tcp_later(tcp);
@@ -359,7 +365,7 @@ void weir__tcp_close(struct weir__tcp *tcp)
 
 	if (!disown(tcp))
 		return;
-	if (tcp->state < WEIR_TCP_ESTABLISHED || unread || weir__tcp_set(tcp)->linger_zero ||
+	if (tcp->state == WEIR_TCP_SYN_SENT || unread || weir__tcp_set(tcp)->linger_zero ||
 	    layer->orphans >= tcp->net->cfg.tcp_orphans) {
 		reset(tcp);
 		return;
@@ -369,7 +375,7 @@ void weir__tcp_close(struct weir__tcp *tcp)
 	weir__tcp_free_received(tcp);
 	close_sending(tcp);
 	/* FIN_WAIT_2 has a limit from now on; keepalive has not. */
-	if (tcp->packets_out == 0) {
+	if (tcp->packets_out == 0 && tcp->state >= WEIR_TCP_ESTABLISHED) {
 		weir__tcp_timer_stop(tcp);
 		weir__tcp_rearm(tcp);
 	}

@@ -118,6 +118,7 @@ static int reset_error(const struct weir__tcp *tcp)
 {
 	switch (tcp->state) {
 	case WEIR_TCP_SYN_SENT:
+	case WEIR_TCP_SYN_RECEIVED:
 		return -ECONNREFUSED;
 	case WEIR_TCP_CLOSE_WAIT:
 		return -EPIPE;
@@ -219,11 +220,25 @@ static bool open_acknowledged(struct weir__tcp *tcp, const struct weir__tcp_segm
 		return false;
 	}
 	tcp->snd_una = segment->ack;
-	tcp->snd_wnd = segment->window << tcp->snd_wscale;
+	/* RFC 7323 2.2: the window of a SYN is never scaled. */
+	tcp->snd_wnd = segment->flags & WEIR_TCP_SYN ? segment->window
+						     : segment->window << tcp->snd_wscale;
 	tcp->snd_max_wnd = tcp->snd_wnd;
 	weir__tcp_established(tcp);
 	weir__tcp_raise(tcp, WEIR_NETSTACK_CONNECTED);
 	return true;
+}
+
+/* RFC 9293 3.5, figure 7, line 6: the peer's SYN-ACK, after SYNs that crossed. Its SYN is known. */
+static bool answers_crossed_syn(const struct weir__tcp *tcp,
+				const struct weir__tcp_segment *segment)
+{
+	const uint8_t flags = WEIR_TCP_SYN | WEIR_TCP_ACK;
+
+	return tcp->state == WEIR_TCP_SYN_RECEIVED &&
+	       (segment->flags & (flags | WEIR_TCP_RST | WEIR_TCP_FIN)) == flags &&
+	       segment->end == segment->seq + 1 && segment->end == tcp->rcv_nxt &&
+	       segment->ack == tcp->snd_nxt;
 }
 
 /* Our FIN is acknowledged. */
@@ -326,6 +341,12 @@ void weir__tcp_segment_input(struct weir__tcp *tcp, const struct weir__tcp_segme
 {
 	if (tcp->state == WEIR_TCP_SYN_SENT) {
 		syn_sent_input(tcp, segment);
+		goto out;
+	}
+	if (answers_crossed_syn(tcp, segment)) {
+		open_acknowledged(tcp, segment);
+		remember_timestamp(tcp, segment);
+		weir__tcp_send_ack(tcp);
 		goto out;
 	}
 	if (!check(tcp, segment))
