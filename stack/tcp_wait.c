@@ -160,11 +160,15 @@ static void reply(struct weir__netstack *net, const struct weir__tcp_wait *wait,
 	weir__tcp_reply(net, &segment->flow, &ack);
 }
 
+/* RFC 6191 section 2. */
 static bool begins_anew(const struct weir__tcp_wait *wait, const struct weir__tcp_segment *segment)
 {
 	if ((segment->flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) != WEIR_TCP_SYN)
 		return false;
-	if (wait->flow.reserved != 0 && segment->has_ts)
+	/* Old duplicates have no timestamps where the connection had none. */
+	if (wait->flow.reserved == 0 && segment->has_ts)
+		return true;
+	if (segment->has_ts)
 		return weir__after(segment->tsval, wait->ts_recent) ||
 		       (segment->tsval == wait->ts_recent &&
 			weir__after(segment->seq, wait->rcv_nxt));
