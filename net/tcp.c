@@ -26,30 +26,26 @@ static void tcp_released(struct weir_handle *handle)
 	free(WEIR_CONTAINER_OF(handle, struct weir_tcp, handle));
 }
 
-/* Make a stream and attach it. */
-static int open_spec(const struct weir_handle_spec *spec, struct weir_tcp **ret_conn)
+/* The end of making a stream, with this result. */
+static int made(struct weir_tcp *conn, int rc, struct weir_tcp **ret_conn)
 {
-	struct weir_tcp *conn = weir__tcp_alloc();
-	int rc;
-
-	if (!conn)
-		return -ENOMEM;
-	rc = weir__handle_attach(&conn->handle, spec);
-	if (rc < 0) {
+	if (rc < 0)
 		free(conn);
-		return rc;
-	}
-	*ret_conn = conn;
-	return 0;
+	else
+		*ret_conn = conn;
+	return rc;
 }
 
 int weir_tcp_new(int family, struct weir_tcp **ret_conn)
 {
-	struct weir_handle_spec spec = { .kind = WEIR_HANDLE_STREAM, .family = family, .fd = -1 };
+	struct weir_tcp *conn;
 
 	if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
 		return -EAFNOSUPPORT;
-	return open_spec(&spec, ret_conn);
+	conn = weir__tcp_alloc();
+	if (!conn)
+		return -ENOMEM;
+	return made(conn, weir__handle_new_stream(&conn->handle, family), ret_conn);
 }
 
 int weir__adoptable(int fd, int *ret_listening)
@@ -71,12 +67,18 @@ int weir__adoptable(int fd, int *ret_listening)
 int weir_tcp_adopt(int fd, struct weir_tcp **ret_conn)
 {
 	struct weir_handle_spec spec = { .kind = WEIR_HANDLE_STREAM, .fd = fd };
+	struct weir_tcp *conn;
 	int listening = 0;
 	int rc = weir__adoptable(fd, &listening);
 
 	if (rc < 0)
 		return rc;
-	return listening ? -EINVAL : open_spec(&spec, ret_conn);
+	if (listening)
+		return -EINVAL;
+	conn = weir__tcp_alloc();
+	if (!conn)
+		return -ENOMEM;
+	return made(conn, weir__handle_attach(&conn->handle, &spec), ret_conn);
 }
 
 /* Uncount a connection that serve.c has given to a worker: it is being closed. */

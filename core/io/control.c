@@ -3,6 +3,7 @@
  * control.c: the properties of a handle.
  *
  *	the handle				a setting or a shutdown
+ *	not attached yet			is kept until it is; a shutdown has no connection
  *	its writes are homed elsewhere		queues behind the ops of its mail
  *	its writes are homed here, it has mail	the same
  *	any other				is made at once
@@ -221,13 +222,24 @@ static int send_home(struct weir_backend *be, struct weir_handle *h, enum weir_c
 	return rc;
 }
 
+static int control_unattached(struct weir_handle *h, enum weir_control what, const void *value,
+			      size_t len)
+{
+	if (what == WEIR_CTL_SHUTDOWN || !is_setting(what))
+		return -ENOTCONN;
+	if (h->state[0] == AF_UNIX && what != WEIR_CTL_LINGER)
+		return -EOPNOTSUPP;
+	return keep_in(h, what, value, len);
+}
+
 int weir__handle_control(struct weir_handle *h, enum weir_control what, void *value, size_t len)
 {
 	/* The task of the other direction may be moving the handle to its worker. */
 	struct weir_backend *be = h ? weir__load(&h->backend, WEIR_RELAXED) : NULL;
 
 	if (!be)
-		return -EBADF;
+		return h && weir__handle_is_unattached(h) ? control_unattached(h, what, value, len)
+							  : -EBADF;
 	WEIR_ASSERT(weir__live_has(be) &&
 		    "a stream, listener or fd is used after its runtime was freed");
 	if (weir__rt_is_inherited(be->worker->rt))

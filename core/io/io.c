@@ -16,24 +16,24 @@ static bool is_inherited(const struct weir_backend *be)
 	return weir__rt_is_inherited(be->worker->rt);
 }
 
-int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *spec)
+/* ---- attach ---- */
+
+static uint32_t caps_for(const struct weir_handle_spec *spec)
 {
 	uint32_t need = spec->kind == WEIR_HANDLE_FOREIGN ? WEIR_CAP_FD : WEIR_CAP_STREAM;
-	struct weir__worker *w = weir__worker_current();
-	struct weir_backend *be;
-	int rc;
 
-	if (!w)
-		return -ENXIO;
-	if (!w->driver.io)
-		return -ENODEV;
 	if (spec->fd >= 0)
 		need |= WEIR_CAP_FD;	/* only who serves descriptors can adopt one */
 	if (spec->family == AF_UNIX)
 		need |= WEIR_CAP_UNIX;
-	be = weir__driver_with_caps(&w->driver, need);
-	if (!be)
-		return -EOPNOTSUPP;
+	return need;
+}
+
+static int attach_to(struct weir_backend *be, struct weir_handle *h,
+		     const struct weir_handle_spec *spec)
+{
+	int rc;
+
 	h->backend = be;
 	h->kind = (uint8_t)spec->kind;
 	h->fd = -1;
@@ -44,6 +44,68 @@ int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *sp
 	rc = be->ops->attach(be, h, spec);
 	if (rc < 0)
 		h->backend = NULL;
+	return rc;
+}
+
+int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *spec)
+{
+	struct weir__worker *w = weir__worker_current();
+	uint32_t need = caps_for(spec);
+	struct weir_backend *be;
+	int rc;
+
+	if (!w)
+		return -ENXIO;
+	if (!w->driver.io)
+		return -ENODEV;
+	be = weir__driver_with_caps(&w->driver, need);
+	if (!be)
+		return -EOPNOTSUPP;
+	rc = attach_to(be, h, spec);
+	if (rc == -EADDRNOTAVAIL && be != w->driver.companion && w->driver.companion &&
+	    (w->driver.companion->caps & need) == need)
+		rc = attach_to(w->driver.companion, h, spec);
+	return rc;
+}
+
+/*
+ * A stream that is not attached yet keeps its family in .state, which begins as zero for its
+ * backend.
+ */
+int weir__handle_new_stream(struct weir_handle *h, int family)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	if (!w)
+		return -ENXIO;
+	if (!w->driver.io)
+		return -ENODEV;
+	h->kind = WEIR_HANDLE_STREAM;
+	h->fd = -1;
+	h->state[0] = (uint64_t)family;
+	return 0;
+}
+
+int weir__handle_attach_to_peer(struct weir_handle *h, const struct sockaddr *peer, socklen_t len)
+{
+	struct weir_handle_spec spec = { .kind = WEIR_HANDLE_STREAM, .fd = -1 };
+	uint64_t family = h->state[0], settings = h->settings;
+	int rc;
+
+	if (!peer || len < sizeof(peer->sa_family))
+		return -EINVAL;
+	if (peer->sa_family != family)
+		return -EAFNOSUPPORT;
+	spec.family = peer->sa_family;
+	spec.peer = peer;
+	spec.peer_len = len;
+	h->state[0] = 0;
+	rc = weir__handle_attach(h, &spec);
+	h->settings = settings;
+	if (rc < 0)
+		h->state[0] = family;
+	else
+		rc = weir__handle_apply(h->backend, h);
 	return rc;
 }
 

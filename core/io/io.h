@@ -12,14 +12,34 @@
 struct weir__worker;
 
 /*
- * Attaches a zeroed handle to the first of the calling worker's instances that serves its kind. 0,
- * -ENXIO off a worker, -ENODEV without I/O, -EOPNOTSUPP, or the backend's error.
+ * Attaches a zeroed handle to the first of the calling worker's instances that serves its kind and
+ * has its address. 0, -ENXIO off a worker, -ENODEV without I/O, -EOPNOTSUPP, or the backend's
+ * error.
  */
 int weir__handle_attach(struct weir_handle *h, const struct weir_handle_spec *spec);
 
 /*
- * Gets or sets a property (control.c). -EBADF for NULL and for a handle that is not attached;
- * otherwise the backend's result, or 0 for a setting or shutdown that is on its way to the home.
+ * Makes a zeroed handle a stream that is attached when it connects; until then the core keeps its
+ * settings. 0, -ENXIO off a worker, -ENODEV without I/O.
+ */
+int weir__handle_new_stream(struct weir_handle *h, int family);
+
+/* Whether that is so. No operation but a connect can be started then. */
+static inline bool weir__handle_is_unattached(const struct weir_handle *h)
+{
+	return !h->backend && h->kind == WEIR_HANDLE_STREAM && !h->flags;
+}
+
+/*
+ * Attaches such a stream to the instance that has its destination, and applies its settings. 0,
+ * -EINVAL, -EAFNOSUPPORT for another family, the errors of weir__handle_attach and of the settings.
+ */
+int weir__handle_attach_to_peer(struct weir_handle *h, const struct sockaddr *peer, socklen_t len);
+
+/*
+ * Gets or sets a property (control.c). -EBADF for NULL and for a handle that was detached;
+ * otherwise the backend's result, or 0 for a setting or shutdown that is on its way to the home, or
+ * kept until the stream connects. Before that a stream has no other properties (-ENOTCONN).
  */
 int weir__handle_control(struct weir_handle *h, enum weir_control what, void *value, size_t len);
 

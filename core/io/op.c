@@ -85,6 +85,18 @@ void weir__op_submit_at_home(struct weir_backend *io, struct weir_op *op)
 		weir__op_arrived(op);
 }
 
+/* A stream is attached when it connects. 0, or why the op cannot be started. */
+static int attach_first(const struct weir_op *op)
+{
+	struct weir_handle *h = op->handle;
+
+	if (!h || !weir__handle_is_unattached(h))
+		return -EBADF;
+	if (op->code != WEIR_OP_CONNECT)
+		return -ENOTCONN;
+	return weir__handle_attach_to_peer(h, op->u.connect.addr, op->u.connect.len);
+}
+
 /*
  * The instance of the calling worker that may serve the op: that of the handle's kind, or, without
  * a handle, the first that has the capability. NULL and *ret_err if there is none.
@@ -98,10 +110,13 @@ static struct weir_backend *choose_instance(const struct weir__worker *w, const 
 		*ret_err = -EOPNOTSUPP;
 		return weir__driver_with_caps(&w->driver, caps_needed[op->code]);
 	}
-	*ret_err = -EBADF;
 	home = op->handle ? weir__load(&op->handle->backend, WEIR_RELAXED) : NULL;
-	if (WEIR_UNLIKELY(!home))
-		return NULL;
+	if (WEIR_UNLIKELY(!home)) {
+		*ret_err = attach_first(op);
+		if (*ret_err < 0)
+			return NULL;
+		home = op->handle->backend;
+	}
 	WEIR_ASSERT(weir__live_has(home) &&
 		    "a stream, listener or fd is used after its runtime was freed");
 	if (WEIR_UNLIKELY(home != io))

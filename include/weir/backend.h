@@ -110,7 +110,8 @@ enum weir_homed {
  * descriptor, so whoever needs one must ask the backend.
  *
  * attach and a successful accept fill in backend, fd and kind. The backend keeps its own data
- * in state; it begins as zero.
+ * in state; it begins as zero. A stream is attached when its first connect is started, because
+ * the peer decides which backend of the worker serves it.
  *
  *	zeroed ──► attach, or an accept ──► ops … ──► detach ──► weir_backend_detached: freed
  */
@@ -139,6 +140,8 @@ struct weir_handle_spec {
 	const struct sockaddr *addr;	/* the address to bind to; STREAM: or NULL */
 	socklen_t addr_len;
 	int family;			/* STREAM: of the peer that it will connect to */
+	const struct sockaddr *peer;	/* STREAM: the peer itself; adopted: NULL */
+	socklen_t peer_len;
 	int backlog;			/* LISTENER: how many connections may wait */
 	bool reuse_port, v6_only;	/* LISTENER: as in struct weir_listener_config */
 	int fd;				/* FOREIGN: the descriptor; others: one to adopt, or -1 */
@@ -230,7 +233,8 @@ struct weir_backend_ops {
 
 	/*
 	 * Make what spec says, and fill the zeroed handle in. 0 or a negative errno. On the
-	 * worker.
+	 * worker. -EADDRNOTAVAIL: the address to listen on is none of this backend's, or the peer
+	 * is not reached through it; beside a companion, that one is asked then.
 	 */
 	int (*attach)(struct weir_backend *be, struct weir_handle *h,
 		      const struct weir_handle_spec *spec);

@@ -469,9 +469,13 @@ WEIR_API void weir_connect_fini(struct weir_connect_future *connect);
  * Make a stream (AF_INET, AF_INET6, AF_UNIX) that is not connected, for a stackless task that
  * connects by hand: poll a weir_op_init_connect on its handle, and close the stream if that fails.
  *
+ * It has no socket yet: the destination decides which backend makes it. Options that are set before
+ * are kept, and applied when the connect begins. Everything else returns -ENOTCONN until then. Only
+ * one task may use the stream until its connect has finished.
+ *
  * Thread:   [worker]
  * Owns:     the caller closes *ret_conn
- * Returns:  0; -EAFNOSUPPORT; -EMFILE; -ENOMEM; -ENXIO, -ENODEV
+ * Returns:  0; -EAFNOSUPPORT; -ENOMEM; -ENXIO, -ENODEV
  * Since:    0.1
  */
 WEIR_API int weir_tcp_new(int family, struct weir_tcp **ret_conn);

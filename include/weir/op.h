@@ -322,7 +322,8 @@ WEIR_API void weir_op_init_accept(struct weir_op *op, struct weir_handle *listen
  * Owns:     *addr belongs to the backend from the first poll to the result
  * Cancel:   the stream can only be closed, unless the result is 0
  * Returns:  0; -EAGAIN if the queue of a Unix listener is full: try again later; -ECONNREFUSED,
- *           -EHOSTUNREACH, …
+ *           -EHOSTUNREACH, …; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM; -EAFNOSUPPORT for an address of
+ *           another family than the stream's; the error of an option that was set before
  * Since:    0.1
  */
 WEIR_API void weir_op_init_connect(struct weir_op *op, struct weir_handle *handle,

@@ -84,6 +84,8 @@ struct conformance_list;
  * process. WEIR_CAP_FD says only that somebody serves descriptors; it may be a companion.
  */
 #define KERNEL_STREAMS (1u << 31)
+/* TCP is served by two instances: 127.0.0.1 by the simulated one, the rest by its companion. */
+#define TWO_SIDES (1u << 30)
 
 struct conformance_env {
 	unsigned workers;		/* 0: current-thread */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * home.c: streams that live on one worker, used from another. The cases run on every backend, but
- * only where streams are homed is there a home to which anything has to travel.
+ * home.c: where a stream lives. Streams of one worker are used from another; the cases run on every
+ * backend, but only where streams are homed is there a home to which anything has to travel. And
+ * a stream gets its backend when it connects.
  *
  * An errand is a task on another worker than the stream's. While it runs, the home is busy and
  * serves no mail.
  */
+#include <netinet/tcp.h>
 #include <sched.h>
 
 #include "tests/conformance/conformance.h"
@@ -195,10 +197,112 @@ CASE(addresses_are_known_on_every_worker, 0)
 	return at_home(addresses);
 }
 
+/* ---- a stream is attached when it connects ---- */
+
+/* Connects by hand, in both kinds of tasks. */
+static int connect_to(struct weir_tcp *conn, const struct weir_addr *addr)
+{
+	struct waiter waiter;
+	struct weir_op op;
+
+	weir_op_init_connect(&op, weir_tcp_handle(conn), &addr->u.sa, addr->len);
+	begin(&waiter, &op.future);
+	return ended(&waiter);
+}
+
+static void check_option(struct weir_tcp *conn, int level, int name, int wanted)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	ck_assert_int_eq(getsockopt(weir_tcp_handle(conn)->fd, level, name, &value, &len), 0);
+	ck_assert_int_eq(value, wanted);
+}
+
+CASE(options_are_kept_until_the_connect, 0)
+{
+	const struct weir_keepalive keepalive = { 60, 10, 3 }, too_long = { 40000, 0, 0 };
+	struct weir_addr addr, other_family;
+	struct weir_listener *listener = open_listener(&addr);
+	struct weir_tcp *conn, *accepted;
+	char byte;
+
+	OK(weir_tcp_new(AF_INET, &conn));
+	ck_assert_int_eq(weir_tcp_set_keepalive(conn, &too_long), -EINVAL);
+	OK(weir_tcp_set_keepalive(conn, &keepalive));
+	OK(weir_tcp_set_nodelay(conn, false));
+	OK(weir_tcp_set_nodelay(conn, true));
+	OK(weir_tcp_set_linger(conn, 0));
+	/* What fails to begin leaves them alone. */
+	OK(weir_addr_parse("[::1]:9", &other_family));
+	ck_assert_int_eq(connect_to(conn, &other_family), -EAFNOSUPPORT);
+	OK(connect_to(conn, &addr));
+	OK(weir_listener_accept(listener, &accepted));
+	if (env.caps & KERNEL_STREAMS) {
+		check_option(conn, IPPROTO_TCP, TCP_NODELAY, 1);
+		check_option(conn, SOL_SOCKET, SO_KEEPALIVE, 1);
+		check_option(conn, IPPROTO_TCP, TCP_KEEPINTVL, 10);
+		check_option(conn, IPPROTO_TCP, TCP_KEEPCNT, 3);
+	}
+	weir_tcp_close(conn);
+	ck_assert_int_eq(weir_tcp_recv(accepted, &byte, 1), -ECONNRESET);
+	weir_tcp_close(accepted);
+	weir_listener_close(listener);
+	return 0;
+}
+
+CASE(before_the_connect_there_is_no_connection, WEIR_CAP_UNIX)
+{
+	struct weir_tcp *conn;
+	struct weir_addr addr;
+	char byte = 'x';
+
+	OK(weir_tcp_new(AF_UNIX, &conn));
+	ck_assert_int_eq(weir_tcp_recv(conn, &byte, 1), -ENOTCONN);
+	ck_assert_int_eq(weir_tcp_send(conn, &byte, 1), -ENOTCONN);
+	ck_assert_int_eq(weir_tcp_shutdown(conn, SHUT_WR), -ENOTCONN);
+	ck_assert_int_eq(weir_tcp_local_addr(conn, &addr), -ENOTCONN);
+	ck_assert_int_eq(weir_tcp_peer_addr(conn, &addr), -ENOTCONN);
+	ck_assert_int_eq(weir_tcp_set_nodelay(conn, true), -EOPNOTSUPP);
+	weir_tcp_reset(conn);
+	return 0;
+}
+
+/* Listens on an address, connects to it, and checks whose descriptor serves the two ends. */
+static void connect_on_side(const char *host, bool of_the_kernel)
+{
+	struct weir_tcp *conn, *accepted;
+	struct weir_listener *listener;
+	struct weir_addr addr;
+
+	OK(weir_listener_open(host, NULL, &listener));
+	OK(weir_listener_addr(listener, &addr));
+	OK(weir_tcp_new(AF_INET, &conn));
+	OK(weir_tcp_set_nodelay(conn, true));
+	OK(connect_to(conn, &addr));
+	OK(weir_listener_accept(listener, &accepted));
+	ck_assert_int_eq(weir_tcp_handle(conn)->fd >= 0, of_the_kernel);
+	ck_assert_int_eq(weir_tcp_handle(accepted)->fd >= 0, of_the_kernel);
+	pattern_send(conn, 1, 0, BYTES);
+	pattern_recv(accepted, 1, 0, BYTES);
+	close_both(conn, accepted);
+	weir_listener_close(listener);
+}
+
+CASE(the_destination_chooses_the_side, TWO_SIDES)
+{
+	connect_on_side("127.0.0.1:0", false);
+	connect_on_side("127.0.0.2:0", true);
+	return 0;
+}
+
 void conformance_home(struct conformance_list *list)
 {
 	BOTH(list, a_shutdown_elsewhere_is_made_between_the_sends);
 	ONCE(list, a_reset_elsewhere_resets);
 	ONCE(list, every_worker_sets_options_under_load);
 	ONCE(list, addresses_are_known_on_every_worker);
+	BOTH(list, options_are_kept_until_the_connect);
+	ONCE(list, before_the_connect_there_is_no_connection);
+	BOTH(list, the_destination_chooses_the_side);
 }

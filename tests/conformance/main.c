@@ -57,6 +57,8 @@ static void world_open(uint64_t seed)
 	cfg.buffer_bytes = 16384;
 	cfg.lease_blocks = 256;
 	cfg.homed = homed;
+	if (companion)
+		cfg.host = htonl(INADDR_LOOPBACK);
 	ck_assert_int_eq(weir_sim_world_new(&cfg, &world), 0);
 }
 
@@ -105,6 +107,8 @@ static int read_caps(void *arg)
 	if (weir_listener_handle(listener)->fd >= 0)
 		*(uint32_t *)arg |= KERNEL_STREAMS;
 	weir_listener_close(listener);
+	if (companion)
+		*(uint32_t *)arg |= TWO_SIDES;
 	return companion ? add_companion_caps(arg) : 0;
 }
 
@@ -123,6 +127,8 @@ static const char *cap_name(uint32_t cap)
 		return "FILE";
 	case KERNEL_STREAMS:
 		return "streams of the kernel";
+	case TWO_SIDES:
+		return "two kinds of TCP streams";
 	default:
 		return "a capability that no case needs";
 	}

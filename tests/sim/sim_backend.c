@@ -649,6 +649,17 @@ static int stream_attach(struct weir_sim_world *world, const struct weir_handle_
 	return rc;
 }
 
+/* Other addresses are a companion's. Listening on all of them is listening in the world, too. */
+static bool is_in_world(const struct weir_sim_world *world, const struct sockaddr *sa)
+{
+	in_addr_t host;
+
+	if (!world->cfg.host || !sa || sa->sa_family != AF_INET)
+		return true;
+	host = ((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr;
+	return host == INADDR_ANY || host == world->cfg.host;
+}
+
 static int attach_locked(struct sim_instance *sim, struct weir_handle *h,
 			 const struct weir_handle_spec *spec)
 {
@@ -659,6 +670,8 @@ static int attach_locked(struct sim_instance *sim, struct weir_handle *h,
 
 	if (spec->kind == WEIR_HANDLE_FOREIGN || spec->fd >= 0)
 		return -EOPNOTSUPP;
+	if (!is_in_world(world, spec->kind == WEIR_HANDLE_LISTENER ? spec->addr : spec->peer))
+		return -EADDRNOTAVAIL;
 	if (sim_chance(world, world->cfg.fail_attach_permille)) {
 		world->report.injected++;
 		return -EMFILE;

@@ -67,6 +67,8 @@ struct weir_sim_config {
 	unsigned backlog;		/* upper bound of a listener's: 128 */
 	unsigned lease_blocks;		/* per worker: 64 */
 	bool homed;			/* WEIR_CAP_HOMED */
+	uint32_t host;			/* the only IPv4 address in it, in network order: every
+					 * address is */
 	void (*trace)(void *arg, const struct weir_sim_event *event);
 	void *trace_arg;
 };

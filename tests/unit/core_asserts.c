@@ -239,9 +239,11 @@ static struct weir_listener *stale_listener;
 
 static int open_both(void *arg UNUSED)
 {
-	ck_assert_int_eq(weir_tcp_new(AF_INET, &stale), 0);
+	struct weir_addr addr;
+
 	ck_assert_int_eq(weir_listener_open("127.0.0.1:0", NULL, &stale_listener), 0);
-	return 0;
+	ck_assert_int_eq(weir_listener_addr(stale_listener, &addr), 0);
+	return weir_tcp_connect_addr(&addr, WEIR_FOREVER, &stale);
 }
 
 enum {

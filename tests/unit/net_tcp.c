@@ -500,7 +500,7 @@ END_TEST
 
 START_TEST(a_stream_is_small)
 {
-	ck_assert_uint_le(sizeof(struct weir_tcp), 88);
+	ck_assert_uint_le(sizeof(struct weir_tcp), 96);
 }
 END_TEST
 
