@@ -517,7 +517,7 @@ static void too_big(struct weir__tcp *tcp, const struct weir__ip_error *error)
 static bool connection_failed(struct weir__tcp *tcp, const struct weir__ip_error *error,
 			      uint32_t seq)
 {
-	if (weir__before(seq, tcp->snd_una) || weir__after(seq, tcp->snd_nxt))
+	if (weir__before(seq, tcp->snd_una) || !weir__before(seq, tcp->snd_nxt))
 		return false;
 	if (error->kind == WEIR_IP_TOO_BIG) {
 		too_big(tcp, error);

@@ -212,6 +212,7 @@ bool weir__tcp_process_ack(struct weir__tcp *tcp, const struct weir__tcp_segment
 		weir__tcp_recover(tcp, segment, &ack);
 	if (ack.advanced) {
 		tcp->unanswered = false;
+		tcp->soft_error = 0;
 		tcp->retransmits = 0;
 		grow_send_buffer(tcp);
 		wake_sender(tcp);

@@ -470,6 +470,9 @@ static void send_new(struct weir__tcp *tcp)
 	uint32_t before = tcp->packets_out, nxt = tcp->snd_nxt;
 	struct weir__frame *frame;
 
+	/* RFC 1191 6.3: after ten minutes a path that was narrow may be wide again. */
+	if (tcp->unsent != NULL && tcp->pmtu < tcp->net->cfg.mtu)
+		weir__tcp_sync_mss(tcp);
 	while (tcp->unsent != NULL && !window_is_full(tcp)) {
 		frame = shape_next(tcp);
 		if (frame == NULL || !send_run(tcp, frame))
