@@ -10,7 +10,7 @@ bool weir__transfer_is_complete(const struct weir_op *op)
 	size_t left = op->u.iov.done;
 
 	if (weir__transfer_is_single(op))
-		return op->u.io.done >= op->u.io.len;
+		return weir__transfer_piece(op).iov_len == 0;
 	for (unsigned i = 0; i < op->u.iov.count; i++) {
 		if (op->u.iov.iov[i].iov_len > left)
 			return false;
@@ -42,8 +42,8 @@ unsigned weir__transfer_rest(const struct weir_op *op, struct iovec *part,
 
 static ssize_t call_single(struct weir_op *op, size_t *ret_asked)
 {
-	uint8_t *buf = op->u.io.buf + op->u.io.done;
-	size_t len = op->u.io.len - op->u.io.done;
+	struct iovec piece = weir__transfer_piece(op);
+	size_t len = piece.iov_len;
 	unsigned tries = 0;
 	ssize_t n;
 
@@ -51,12 +51,12 @@ static ssize_t call_single(struct weir_op *op, size_t *ret_asked)
 		len = WEIR__TRANSFER_BYTES;
 	*ret_asked = len;
 	do
-		n = op->code == WEIR_OP_SEND
-			    ? weir__plain_send(op->handle->fd, buf, len,
-					       MSG_DONTWAIT | WEIR__MSG_NOSIGNAL)
-			    : weir__plain_recv(op->handle->fd, buf, len,
+		n = op->code == WEIR_OP_RECV
+			    ? weir__plain_recv(op->handle->fd, piece.iov_base, len,
 					       op->flags & WEIR_OP_PEEK ? MSG_DONTWAIT | MSG_PEEK
-									: MSG_DONTWAIT);
+									: MSG_DONTWAIT)
+			    : weir__plain_send(op->handle->fd, piece.iov_base, len,
+					       MSG_DONTWAIT | WEIR__MSG_NOSIGNAL);
 	while (WEIR_UNLIKELY(n < 0 && weir__socket_again(&tries)));
 	return n;
 }

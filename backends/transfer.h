@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * transfer.h: the operations that move bytes between a stream and the caller's memory
- * (RECV, SEND and their iovec forms): their progress, and one non-blocking system call
- * for them. It does not depend on a backend's state.
+ * (RECV, SEND, SEND_LEASE and the iovec forms): their progress, and one non-blocking
+ * system call for them. It does not depend on a backend's state.
  */
 #ifndef WEIR_BACKENDS_TRANSFER_H
 #define WEIR_BACKENDS_TRANSFER_H
@@ -19,14 +19,31 @@
 /* How many elements one call takes. */
 #define WEIR__TRANSFER_IOV 1024
 
+/* Whether the bytes are one piece of memory, not an iovec. */
 static inline bool weir__transfer_is_single(const struct weir_op *op)
 {
-	return op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND;
+	return op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND ||
+	       op->code == WEIR_OP_SEND_LEASE;
 }
+
+/* What is left of that piece. */
+static inline struct iovec weir__transfer_piece(const struct weir_op *op)
+{
+	const struct weir_lease *lease = op->u.lease.lease;
+
+	if (op->code == WEIR_OP_SEND_LEASE)
+		return (struct iovec){ lease->data + op->u.lease.done,
+				       lease->len - op->u.lease.done };
+	return (struct iovec){ op->u.io.buf + op->u.io.done, op->u.io.len - op->u.io.done };
+}
+
+#define WEIR__DONE_AT(form) offsetof(struct weir_op, u.form.done)
+_Static_assert(WEIR__DONE_AT(io) == WEIR__DONE_AT(iov) && WEIR__DONE_AT(io) == WEIR__DONE_AT(lease),
+	       "the progress of every transfer is in one place");
 
 static inline uint32_t *weir__transfer_done(struct weir_op *op)
 {
-	return weir__transfer_is_single(op) ? &op->u.io.done : &op->u.iov.done;
+	return &op->u.io.done;
 }
 
 /*

@@ -42,8 +42,12 @@ static void start_recv(struct echo *echo)
 
 static void start_send(struct echo *echo, size_t len)
 {
-	weir_op_init_send(&echo->op, weir_tcp_handle(echo->conn), echo->lease.data, len,
-			  WEIR_OP_ALL);
+	struct weir_handle *handle = weir_tcp_handle(echo->conn);
+
+	if (copying)
+		weir_op_init_send(&echo->op, handle, echo->lease.data, len, WEIR_OP_ALL);
+	else
+		weir_op_init_send_lease(&echo->op, handle, &echo->lease);
 }
 
 static int echo_poll(void *state, struct weir_cx *cx)
@@ -54,13 +58,10 @@ static int echo_poll(void *state, struct weir_cx *cx)
 	if (!echo->op.handle)
 		start_recv(echo);
 	while ((rc = weir_poll(&echo->op.future, cx)) > 0) {
-		if (echo->op.code != WEIR_OP_SEND) {
+		if (echo->op.code == WEIR_OP_RECV || echo->op.code == WEIR_OP_RECV_LEASE)
 			start_send(echo, (size_t)rc);
-			continue;
-		}
-		if (!copying)
-			weir_lease_return(&echo->lease);
-		start_recv(echo);
+		else
+			start_recv(echo);
 	}
 	return rc;
 }

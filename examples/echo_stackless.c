@@ -30,14 +30,12 @@ static int echo_poll(void *state, struct weir_cx *cx)
 	if (!self->op.future.ops) /* the first poll */
 		weir_op_init_recv_lease(&self->op, weir_tcp_handle(self->conn), &self->lease);
 	while ((rc = weir_poll(&self->op.future, cx)) > 0) {
-		if (self->op.code == WEIR_OP_RECV_LEASE) {
-			weir_op_init_send(&self->op, weir_tcp_handle(self->conn), self->lease.data,
-					  self->lease.len, WEIR_OP_ALL);
-		} else {
-			weir_lease_return(&self->lease);
+		if (self->op.code == WEIR_OP_RECV_LEASE)
+			weir_op_init_send_lease(&self->op, weir_tcp_handle(self->conn),
+						&self->lease);
+		else
 			weir_op_init_recv_lease(&self->op, weir_tcp_handle(self->conn),
 						&self->lease);
-		}
 	}
 	if (rc == 0) { /* end of stream, and everything was sent back */
 		weir_tcp_close(self->conn);

@@ -12,7 +12,7 @@
  *	any ──(error, limit, cancel: stop)──► OVER	its operation has finished
  *
  * The first problem decides the result (stop). Then both operations are cancelled and
- * waited for, and the leases are returned. A direction that is OVER was cut off: closing
+ * waited for, and a lease that no send has taken is returned. A direction that is OVER was cut off: closing
  * resets its destination.
  *
  * The two directions take turns, one chunk each, so that a busy one does not use up the
@@ -61,7 +61,7 @@ static uint64_t delivered(const struct weir_relay *self)
 
 		sum += direction->moved;
 		if (direction->phase == SEND)
-			sum += weir__load(&direction->op.u.io.done, WEIR_RELAXED);
+			sum += weir__load(&direction->op.u.lease.done, WEIR_RELAXED);
 	}
 	return sum;
 }
@@ -154,13 +154,6 @@ static void broke(struct weir_relay *self, int side, int error)
 		stop(self, side == 0 ? WEIR_RELAY_RESET_A : WEIR_RELAY_RESET_B, error);
 }
 
-/* The direction ends, and returns its lease. */
-static void direction_leave(struct weir__relay_direction *direction, enum direction_phase phase)
-{
-	weir_lease_return(&direction->lease);
-	direction->phase = (uint8_t)phase;
-}
-
 /* ---- a direction ---- */
 
 static void direction_receive(struct weir_relay *self, int i)
@@ -177,11 +170,11 @@ static void direction_end(struct weir_relay *self, int i)
 	int rc = weir_tcp_shutdown(self->side[!i], SHUT_WR);
 
 	if (WEIR_UNLIKELY(rc < 0)) {	/* the other side is gone */
-		direction_leave(&self->directions[i], OVER);
+		self->directions[i].phase = OVER;
 		broke(self, !i, rc == -ENOTCONN ? -ECONNRESET : rc);
 		return;
 	}
-	direction_leave(&self->directions[i], ENDED);
+	self->directions[i].phase = ENDED;
 	if (!direction_is_over(&self->directions[!i]) && self->half_ns <= self->limit_ns) {
 		self->half = true;
 		limit_start(self, self->half_ns);
@@ -194,12 +187,13 @@ static void direction_received(struct weir_relay *self, int i, int res)
 
 	if (WEIR_LIKELY(res > 0 && self->phase == RUNNING)) {
 		direction->phase = SEND;
-		weir_op_init_send(&direction->op, &self->side[!i]->handle, direction->lease.data,
-				  direction->lease.len, WEIR_OP_ALL);
+		weir_op_init_send_lease(&direction->op, &self->side[!i]->handle,
+					&direction->lease);
 	} else if (res == 0 && self->phase == RUNNING) {
 		direction_end(self, i);
 	} else {
-		direction_leave(direction, OVER);
+		weir_lease_return(&direction->lease);
+		direction->phase = OVER;
 		if (res < 0)
 			broke(self, i, res);
 	}
@@ -209,14 +203,12 @@ static void direction_sent(struct weir_relay *self, int i, int res)
 {
 	struct weir__relay_direction *direction = &self->directions[i];
 
-	direction->moved += direction->op.u.io.done;
-	if (WEIR_LIKELY(res >= 0))
-		weir_lease_return(&direction->lease);
+	direction->moved += direction->op.u.lease.done;
 	if (WEIR_LIKELY(res >= 0 && self->phase == RUNNING)) {
 		direction_receive(self, i);
 		return;
 	}
-	direction_leave(direction, OVER);
+	direction->phase = OVER;
 	if (res < 0)
 		broke(self, !i, res);
 }
@@ -368,8 +360,10 @@ void weir_relay_fini(struct weir_relay *relay)
 			continue;
 		WEIR_ASSERT(direction->op.state != WEIR_OP_INFLIGHT);
 		if (direction->phase == SEND)
-			direction->moved += direction->op.u.io.done;
-		direction_leave(direction, OVER);
+			direction->moved += direction->op.u.lease.done;
+		/* A send that was never polled has not taken it. */
+		weir_lease_return(&direction->lease);
+		direction->phase = OVER;
 	}
 	if (relay->phase != STOPPING) {
 		relay->end = WEIR_RELAY_CANCELED;
@@ -388,7 +382,7 @@ int weir_relay_result(const struct weir_relay *relay, struct weir_relay_stats *r
 		return -EINVAL;
 	for (int i = 0; i < 2; i++)
 		if (direction[i].phase == SEND)
-			sending[i] = weir__load(&direction[i].op.u.io.done, WEIR_RELAXED);
+			sending[i] = weir__load(&direction[i].op.u.lease.done, WEIR_RELAXED);
 	stats.a_to_b = direction[0].moved + sending[0];
 	stats.b_to_a = direction[1].moved + sending[1];
 	stats.end = (enum weir_relay_end)relay->end;

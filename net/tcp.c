@@ -315,9 +315,9 @@ int weir_tcp_send_lease_until(struct weir_tcp *conn, struct weir_lease *lease, u
 	struct weir_op op;
 	int rc;
 
-	weir_op_init_send(&op, weir__tcp_handle(conn), lease->data, lease->len, WEIR_OP_ALL);
+	weir_op_init_send_lease(&op, weir__tcp_handle(conn), lease);
 	rc = weir__net_await(&op.future, deadline);
-	weir_lease_return(lease);
+	weir_lease_return(lease);	/* an op that was never polled has not taken it */
 	return rc;
 }
 
@@ -326,7 +326,7 @@ int weir_tcp_send_lease(struct weir_tcp *conn, struct weir_lease *lease)
 	struct weir_op op;
 	int rc;
 
-	weir_op_init_send(&op, weir__tcp_handle(conn), lease->data, lease->len, WEIR_OP_ALL);
+	weir_op_init_send_lease(&op, weir__tcp_handle(conn), lease);
 	rc = weir_await(&op.future);
 	weir_lease_return(lease);
 	return rc;

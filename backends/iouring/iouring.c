@@ -29,6 +29,7 @@ static void op_done(struct uring *u, struct weir_op *op, const struct io_uring_c
 		break;
 	case WEIR_OP_SEND:
 	case WEIR_OP_SENDV:
+	case WEIR_OP_SEND_LEASE:
 		weir__uring_transfer_done(u, op, cqe);
 		break;
 	case WEIR_OP_CONNECT:
@@ -168,6 +169,7 @@ static void uring_submit(struct weir_backend *be, struct weir_op *op)
 		break;
 	case WEIR_OP_SEND:
 	case WEIR_OP_SENDV:
+	case WEIR_OP_SEND_LEASE:
 		weir__uring_submit_send(u, op);
 		break;
 	case WEIR_OP_ACCEPT:

@@ -130,8 +130,7 @@ static void copy_out(struct uring *u, struct uring_handle *s, struct weir_op *op
 	unsigned count = 1;
 
 	if (weir__transfer_is_single(op))
-		part[0] = (struct iovec){ op->u.io.buf + op->u.io.done,
-					  op->u.io.len - op->u.io.done };
+		part[0] = weir__transfer_piece(op);
 	else
 		count = weir__transfer_rest(op, part, &iov);
 	for (unsigned i = 0; i < count && s->queued; i++) {

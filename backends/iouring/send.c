@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * send.c: SEND and SENDV, and what RECV and RECVV have in common with them: an entry for
+ * send.c: SEND, SENDV and SEND_LEASE, and what RECV and RECVV have in common with them: an entry for
  * the rest of a transfer, and the handling of its completion.
  *
  * A send nearly always succeeds at once. In a batch, an entry in the ring is cheaper,
@@ -120,21 +120,21 @@ static int give_back(struct weir_op *op)
 
 static void prep_single(struct uring *u, struct weir_op *op, struct io_uring_sqe *sqe)
 {
-	uint8_t *buf = op->u.io.buf + op->u.io.done;
-	size_t len = op->u.io.len - op->u.io.done;
+	struct iovec piece = weir__transfer_piece(op);
+	size_t len = piece.iov_len;
 	int fd = op->handle->fd, flags = 0;
 
 	if (len > WEIR__TRANSFER_BYTES)
 		len = WEIR__TRANSFER_BYTES;
 	if (op->code == WEIR_OP_RECV) {
 		flags = op->flags & WEIR_OP_PEEK ? MSG_PEEK : 0;
-		io_uring_prep_recv(sqe, fd, buf, len, flags);
+		io_uring_prep_recv(sqe, fd, piece.iov_base, len, flags);
 	} else if (may_lend(u, op, len)) {
 		set_lends(op, true);
-		io_uring_prep_send_zc(sqe, fd, buf, len, MSG_NOSIGNAL, 0);
+		io_uring_prep_send_zc(sqe, fd, piece.iov_base, len, MSG_NOSIGNAL, 0);
 	} else {
 		set_lends(op, false);
-		io_uring_prep_send(sqe, fd, buf, len, MSG_NOSIGNAL);
+		io_uring_prep_send(sqe, fd, piece.iov_base, len, MSG_NOSIGNAL);
 	}
 }
 

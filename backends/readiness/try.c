@@ -26,7 +26,7 @@ static bool has_drained(const struct weir_op *op)
 	       !(op->flags & WEIR_OP_PEEK);
 }
 
-/* RECV, SEND and their iovec forms. */
+/* RECV, SEND, SEND_LEASE and the iovec forms. */
 static int try_bytes(struct weir__turn *t, struct weir_op *op)
 {
 	bool all = weir__transfer_wants_all(op);
@@ -165,6 +165,7 @@ int weir__try_op(struct weir__turn *t, struct weir_op *op)
 	case WEIR_OP_SEND:
 	case WEIR_OP_RECVV:
 	case WEIR_OP_SENDV:
+	case WEIR_OP_SEND_LEASE:
 		return try_bytes(t, op);
 	case WEIR_OP_RECV_LEASE:
 		return try_lease(t, op);

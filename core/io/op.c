@@ -28,11 +28,12 @@ static const uint32_t caps_needed[WEIR_OP_CODES] = {
 	[WEIR_OP_ACCEPT] = WEIR_CAP_STREAM, [WEIR_OP_CONNECT] = WEIR_CAP_STREAM,
 	[WEIR_OP_RECV] = WEIR_CAP_STREAM,   [WEIR_OP_RECV_LEASE] = WEIR_CAP_LEASE,
 	[WEIR_OP_RECVV] = WEIR_CAP_STREAM,  [WEIR_OP_SEND] = WEIR_CAP_STREAM,
-	[WEIR_OP_SENDV] = WEIR_CAP_STREAM,  [WEIR_OP_POLL] = WEIR_CAP_FD,
-	[WEIR_OP_OPEN] = WEIR_CAP_FILE,	    [WEIR_OP_READ] = WEIR_CAP_FILE,
-	[WEIR_OP_WRITE] = WEIR_CAP_FILE,    [WEIR_OP_STAT] = WEIR_CAP_FILE,
-	[WEIR_OP_FSYNC] = WEIR_CAP_FILE,    [WEIR_OP_RENAME] = WEIR_CAP_FILE,
-	[WEIR_OP_UNLINK] = WEIR_CAP_FILE,   [WEIR_OP_MKDIR] = WEIR_CAP_FILE,
+	[WEIR_OP_SENDV] = WEIR_CAP_STREAM,  [WEIR_OP_SEND_LEASE] = WEIR_CAP_STREAM,
+	[WEIR_OP_POLL] = WEIR_CAP_FD,	    [WEIR_OP_OPEN] = WEIR_CAP_FILE,
+	[WEIR_OP_READ] = WEIR_CAP_FILE,	    [WEIR_OP_WRITE] = WEIR_CAP_FILE,
+	[WEIR_OP_STAT] = WEIR_CAP_FILE,	    [WEIR_OP_FSYNC] = WEIR_CAP_FILE,
+	[WEIR_OP_RENAME] = WEIR_CAP_FILE,   [WEIR_OP_UNLINK] = WEIR_CAP_FILE,
+	[WEIR_OP_MKDIR] = WEIR_CAP_FILE,
 };
 
 static bool has_handle(const struct weir_op *op)
@@ -46,6 +47,7 @@ static enum weir_homed side_of(const struct weir_op *op)
 	case WEIR_OP_CONNECT:
 	case WEIR_OP_SEND:
 	case WEIR_OP_SENDV:
+	case WEIR_OP_SEND_LEASE:
 		return WEIR_HOMED_WRITES;
 	default:
 		return WEIR_HOMED_READS;
@@ -194,6 +196,8 @@ static int transfer_check(const struct weir_op *op)
 	bool all = op->flags & WEIR_OP_ALL;
 	size_t bytes;
 
+	if (op->code == WEIR_OP_SEND_LEASE)
+		return 0;	/* the lease is empty */
 	/* What the kernel would return; checked here because a backend may copy first. */
 	if (lacks_memory(op))
 		return -EFAULT;
@@ -216,6 +220,8 @@ static inline bool is_transfer_to_check(const struct weir_op *op)
 	case WEIR_OP_RECVV:
 	case WEIR_OP_SENDV:
 		return true;
+	case WEIR_OP_SEND_LEASE:
+		return !op->u.lease.lease->data;
 	default:
 		return false;
 	}
@@ -418,6 +424,20 @@ static void op_discard(struct weir_future *future)
 
 static const struct weir_future_ops op_ops = { "I/O operation", op_poll, op_cancel, op_discard };
 
+/* With its result, whatever that is, a send returns the lease, if the backend has not kept it. */
+static int send_lease_poll(struct weir_future *future, struct weir_cx *cx)
+{
+	struct weir_op *op = WEIR_CONTAINER_OF(future, struct weir_op, future);
+	int rc = op_poll(future, cx);
+
+	if (rc != WEIR_PENDING)
+		weir_lease_return(op->u.lease.lease);
+	return rc;
+}
+
+static const struct weir_future_ops send_lease_ops = { "I/O operation", send_lease_poll, op_cancel,
+						       NULL };
+
 /* ---- setting up ---- */
 
 static void op_init(struct weir_op *op, enum weir_op_code code, struct weir_handle *handle,
@@ -486,6 +506,15 @@ void weir_op_init_sendv(struct weir_op *op, struct weir_handle *handle, const st
 	op->u.iov.iov = iov;
 	op->u.iov.count = count;
 	op->u.iov.done = 0;
+}
+
+void weir_op_init_send_lease(struct weir_op *op, struct weir_handle *handle,
+			     struct weir_lease *lease)
+{
+	op_init(op, WEIR_OP_SEND_LEASE, handle, WEIR_OP_ALL);
+	op->future.ops = &send_lease_ops;
+	op->u.lease.lease = lease;
+	op->u.lease.done = 0;
 }
 
 void weir_op_init_accept(struct weir_op *op, struct weir_handle *listener,

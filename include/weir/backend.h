@@ -47,6 +47,11 @@
  *    and with WEIR_CAP_POLL_ANY. Between two polls that may become another
  *    one: on the current-thread scheduler, where cfg.moves is set, and when a task blocks
  *    in place, unless WEIR_CAP_BOUND is set.
+ *  - A SEND_LEASE comes with the lease *u.lease.lease, which any instance may have lent. All
+ *    backends of streams have the op. It completes when all its bytes are queued;
+ *    u.lease.done counts them. An instance may keep a buffer that it lent itself for longer:
+ *    it copies the struct, zeroes it before it completes the op, and calls weir_lease_return
+ *    later, at the latest in fini. It copies other buffers. The core returns what is left.
  *  - With WEIR_CAP_POLLED poll never waits, and each instance has a companion: an instance
  *    of a backend that waits (cfg.companion), which also serves what caps leaves out. The
  *    core polls both, sleeps in the companion until next_ns at the latest, and wakes that

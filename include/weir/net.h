@@ -631,11 +631,11 @@ WEIR_API int weir_tcp_send_try(struct weir_tcp *conn, const void *buf, size_t le
 WEIR_API int weir_tcp_send_all(struct weir_tcp *conn, const void *buf, size_t len,
 			       uint64_t deadline, size_t *ret_done);
 /**
- * Send all bytes of a lease.
+ * Send all bytes of a lease, which the call takes: *lease is empty afterwards, whatever the result.
  *
  * Thread:   [worker] on a fiber
- * Waits:    until the system has taken all of them; _until: up to the deadline
- * Owns:     the lease is returned to the backend, whatever the result
+ * Waits:    until the backend has queued all of them; _until: up to the deadline
+ * Owns:     the buffer is returned by the call, or later by the backend (weir_op_init_send_lease)
  * Cancel:   some of the bytes may have been sent
  * Returns:  the bytes; otherwise as weir_tcp_send
  * Since:    0.1

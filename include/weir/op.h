@@ -53,7 +53,7 @@ struct weir_backend;
 struct weir_handle;
 
 /*
- * What an op does. The first eight work on a handle: a stream, a listener or a foreign
+ * What an op does. The first nine work on a handle: a stream, a listener or a foreign
  * descriptor. The others work on files, by descriptor or path, and have no handle.
  */
 enum weir_op_code {
@@ -64,6 +64,7 @@ enum weir_op_code {
 	WEIR_OP_RECVV,
 	WEIR_OP_SEND,
 	WEIR_OP_SENDV,
+	WEIR_OP_SEND_LEASE,	/* from a leased buffer, which the op takes */
 	WEIR_OP_POLL,		/* wait for readiness of a foreign descriptor */
 	WEIR_OP_OPEN,
 	WEIR_OP_READ,
@@ -111,8 +112,8 @@ enum weir_poll_event {
 
 /*
  * A buffer that a backend has lent: [data, data + len) belongs to the caller until the caller
- * returns it. weir_lease_return does that, and so does weir_tcp_send_lease, which sends the
- * bytes first. An empty lease has data NULL.
+ * returns it (weir_lease_return) or sends it (weir_op_init_send_lease, weir_tcp_send_lease).
+ * An empty lease has data NULL.
  *
  * With leases an idle connection holds no buffer: the backend takes one when bytes arrive.
  * The backend allocates more of them as a program keeps more, until a receive is -ENOMEM.
@@ -175,9 +176,10 @@ struct weir_op {
 			uint32_t count;
 			uint32_t done;
 		} iov;
-		struct {		/* RECV_LEASE; max 0: as much as a buffer holds */
+		struct {		/* RECV_LEASE, SEND_LEASE */
 			struct weir_lease *lease;
-			uint32_t max;
+			uint32_t max;	/* RECV_LEASE; 0: as much as a buffer holds */
+			uint32_t done;	/* SEND_LEASE */
 		} lease;
 		struct {		/* ACCEPT; the handle is zeroed, and not in use */
 			struct weir_handle *handle;
@@ -296,6 +298,35 @@ WEIR_API void weir_op_init_send(struct weir_op *op, struct weir_handle *handle, 
  */
 WEIR_API void weir_op_init_sendv(struct weir_op *op, struct weir_handle *handle,
 				 const struct iovec *iov, unsigned count, unsigned flags);
+
+/**
+ * Set a send up: all bytes of a lease, which belongs to the operation from the first poll on.
+ *
+ * The rule: after the first poll the caller has nothing to return. With the result *lease is
+ * empty, whether the bytes were sent, or the operation failed, was cancelled or was refused. An
+ * operation that was never polled has taken nothing. So the fini of a task may always call
+ * weir_lease_return: if the operation took the lease, that does nothing.
+ *
+ * The operation finishes when the backend has queued all bytes. A kernel has copied them by then;
+ * one that sends without copying (io_uring with zero-copy) has sent them. A network stack in user
+ * space keeps the buffer until the peer has acknowledged the bytes, and returns it then.
+ *
+ * The lease may come from any stream, worker and backend. If a backend must keep the bytes longer
+ * than the operation lasts, and another one lent the buffer, it copies them.
+ *
+ *	weir_op_init_recv_lease(&op, from, &lease);	... a result greater than 0
+ *	weir_op_init_send_lease(&op, to, &lease);	... any result: lease is empty
+ *
+ * Thread:   [any]; the task that polls it first owns it
+ * Waits:    until the backend has queued all bytes
+ * Owns:     *lease belongs to the backend from the first poll to the result, and must stay valid
+ *           until then; its buffer is returned by the operation, or later by the backend
+ * Cancel:   u.lease.done bytes were queued; the others are lost
+ * Returns:  the bytes; 0 for an empty lease; -ENOMEM; -EPIPE, -ECONNRESET, …
+ * Since:    0.1
+ */
+WEIR_API void weir_op_init_send_lease(struct weir_op *op, struct weir_handle *handle,
+				      struct weir_lease *lease);
 
 /**
  * Set an accept up: one connection from a listener's queue, into a handle that is zeroed.

@@ -14,7 +14,7 @@ static void by_abort(enum scene_kind kind)
 	struct scene s;
 	struct waiter waiter;
 
-	if (kind == SCENE_SEND && sends_wait_for_the_peer())
+	if (scene_lends(kind) && sends_wait_for_the_peer())
 		return;
 	begin(&waiter, scene_open(&s, kind));
 	pending(&waiter);
@@ -29,7 +29,7 @@ static void by_deadline(enum scene_kind kind)
 	struct scene s;
 	struct waiter waiter;
 
-	if (kind == SCENE_SEND && sends_wait_for_the_peer())
+	if (scene_lends(kind) && sends_wait_for_the_peer())
 		return;
 	weir_timeout_init(&timeout, scene_open(&s, kind), weir_deadline_in(SHORT_NS));
 	begin(&waiter, &timeout.future);
@@ -48,7 +48,7 @@ static void by_select(enum scene_kind kind)
 	struct waiter waiter;
 	int results[2];
 
-	if (kind == SCENE_SEND && sends_wait_for_the_peer())
+	if (scene_lends(kind) && sends_wait_for_the_peer())
 		return;
 	weir_notify_init(&notify);
 	weir_notified_init(&notified, &notify);
@@ -92,6 +92,7 @@ THREE_CASES(a_leased_receive, SCENE_LEASE, WEIR_CAP_LEASE)
 THREE_CASES(a_vectored_receive, SCENE_RECVV, 0)
 THREE_CASES(a_send, SCENE_SEND, 0)
 THREE_CASES(a_vectored_send, SCENE_SENDV, 0)
+THREE_CASES(a_leased_send, SCENE_SEND_LEASE, 0)
 THREE_CASES(a_poll, SCENE_POLL, WEIR_CAP_FD)
 
 #define THREE(list, name)                                                                          \
@@ -272,6 +273,7 @@ void conformance_cancel(struct conformance_list *list)
 	THREE(list, a_vectored_receive);
 	THREE(list, a_send);
 	THREE(list, a_vectored_send);
+	THREE(list, a_leased_send);
 	THREE(list, a_poll);
 	ONCE(list, cancelled_accepts_lose_no_connection);
 	ONCE(list, cancelled_receives_lose_no_byte);

@@ -51,7 +51,7 @@ static void peer_sees_the_end(struct scene *s)
 		ck_assert_int_eq((int)read(s->pipe[0], &byte, 1), 1);
 		break;
 	default:
-		if (s->kind == SCENE_SEND && env.zero_copy) {
+		if (scene_lends(s->kind)) {
 			peer_sees_a_reset(s);
 			break;
 		}
@@ -117,6 +117,7 @@ CLOSE_CASES(a_vectored_receive, SCENE_RECVV, 0)
 CLOSE_CASES(an_exact_receive, SCENE_EXACT, 0)
 CLOSE_CASES(a_send, SCENE_SEND, 0)
 CLOSE_CASES(a_vectored_send, SCENE_SENDV, 0)
+CLOSE_CASES(a_leased_send, SCENE_SEND_LEASE, 0)
 
 /* ---- repeatedly ---- */
 
@@ -357,6 +358,8 @@ void conformance_close(struct conformance_list *list)
 	BOTH(list, a_send_is_reset);
 	BOTH(list, a_vectored_send_is_closed);
 	BOTH(list, a_vectored_send_is_reset);
+	BOTH(list, a_leased_send_is_closed);
+	BOTH(list, a_leased_send_is_reset);
 	BOTH(list, closing_races_with_arriving_bytes);
 	BOTH(list, a_new_stream_hears_nothing_of_the_old_one);
 	BOTH(list, a_stream_that_lingers_is_closed_at_once);

@@ -114,6 +114,7 @@ void conformance_shards(struct conformance_list *list);
 void conformance_stream(struct conformance_list *list);
 void conformance_vector(struct conformance_list *list);
 void conformance_lease(struct conformance_list *list);
+void conformance_send_lease(struct conformance_list *list);
 void conformance_deadline(struct conformance_list *list);
 void conformance_cancel(struct conformance_list *list);
 void conformance_race(struct conformance_list *list);
@@ -142,6 +143,8 @@ void conformance_home(struct conformance_list *list);
 struct weir_listener *open_listener(struct weir_addr *ret_addr);
 /* Makes a connection with small buffers, so that a send soon has to wait. */
 void connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other);
+/* The same over a Unix socket, which a companion serves if there is one. */
+void unix_connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other);
 void close_both(struct weir_tcp *one, struct weir_tcp *other);
 /* Finds an address that refuses connections. */
 void nobodys_addr(struct weir_addr *ret_addr);

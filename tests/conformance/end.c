@@ -190,13 +190,12 @@ CASE(an_end_within_an_exact_receive, 0)
 /* The peer has shut its sending side down, but goes on receiving. */
 CASE(an_end_does_not_disturb_a_send, 0)
 {
-	static const enum scene_kind kinds[] = { SCENE_SEND, SCENE_SENDV };
 	struct waiter waiter;
 	struct scene s;
 	char byte;
 
-	for (int i = 0; i < 2; i++) {
-		begin(&waiter, scene_open(&s, kinds[i]));
+	for (enum scene_kind kind = SCENE_SEND; kind <= SCENE_SEND_LEASE; kind++) {
+		begin(&waiter, scene_open(&s, kind));
 		pending(&waiter);
 		OK(weir_tcp_shutdown(s.other, SHUT_WR));
 		ck_assert_int_eq(weir_tcp_recv(s.one, &byte, 1), 0);
@@ -210,18 +209,18 @@ CASE(an_end_does_not_disturb_a_send, 0)
 
 CASE(a_reset_ends_each_send, 0)
 {
-	static const enum scene_kind kinds[] = { SCENE_SEND, SCENE_SENDV };
+	static const enum scene_kind kinds[] = { SCENE_SEND, SCENE_SENDV, SCENE_SEND_LEASE };
 	struct waiter waiter;
 	struct scene s;
 	char byte;
 	int rc;
 
-	for (int i = 0; i < 4; i++) {
-		begin(&waiter, scene_open(&s, kinds[i % 2]));
+	for (int i = 0; i < 6; i++) {
+		begin(&waiter, scene_open(&s, kinds[i % 3]));
 		pending(&waiter);
 		/* The peer has unread bytes, so that closing resets, too. */
 		ck_assert_int_eq(weir_tcp_peek(s.other, &byte, 1), 1);
-		if (i < 2)
+		if (i < 3)
 			weir_tcp_reset(s.other);
 		else
 			weir_tcp_close(s.other);
@@ -244,9 +243,9 @@ CASE(shutting_down_ends_what_waits, 0)
 	struct scene s;
 	char byte;
 
-	for (enum scene_kind kind = SCENE_RECV; kind <= SCENE_SENDV; kind++) {
+	for (enum scene_kind kind = SCENE_RECV; kind <= SCENE_SEND_LEASE; kind++) {
 		/* A zero-copy send ends only when its peer has the bytes, or by a close. */
-		if (!scene_possible(kind) || (kind == SCENE_SEND && env.zero_copy))
+		if (!scene_possible(kind) || scene_lends(kind))
 			continue;
 		begin(&waiter, scene_open(&s, kind));
 		pending(&waiter);

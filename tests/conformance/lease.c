@@ -127,6 +127,33 @@ CASE(running_out_stops_leases_only, WEIR_CAP_LEASE)
 	return 0;
 }
 
+/* When no lease is left, sending them makes room for others. */
+CASE(leases_that_ran_out_are_sent, WEIR_CAP_LEASE)
+{
+	struct hoard *h = malloc(sizeof(*h));
+	struct weir_tcp *one, *other;
+	struct weir_lease lease;
+	struct waiter waiter;
+	struct weir_op op;
+
+	hoard_all(h);
+	connected(&one, &other);
+	for (unsigned i = 0; i < h->count; i++) {
+		weir_op_init_send_lease(&op, weir_tcp_handle(one), &h->leases[i]);
+		begin(&waiter, &op.future);
+		ck_assert_int_eq(ended(&waiter), 1);
+		ck_assert_ptr_null(h->leases[i].data);
+		pattern_recv(other, 1, i, 1);
+	}
+	pattern_send(one, 2, 0, 10);
+	ck_assert_int_gt(weir_tcp_recv_lease(other, &lease), 0);
+	weir_lease_return(&lease);
+	close_both(h->one, h->other);
+	close_both(one, other);
+	free(h);
+	return 0;
+}
+
 /* ---- a waiting receive holds no lease ---- */
 
 #define IDLE 400
@@ -400,6 +427,7 @@ void conformance_lease(struct conformance_list *list)
 {
 	BOTH(list, leases_run_out_and_come_back);
 	BOTH(list, running_out_stops_leases_only);
+	BOTH(list, leases_that_ran_out_are_sent);
 	ONCE(list, idle_streams_hold_no_lease);
 	ONCE(list, leases_come_back_from_anywhere);
 	ONCE(list, the_bytes_of_a_lease_do_not_change);

@@ -293,6 +293,7 @@ static void list_all(struct conformance_list *list)
 	conformance_stream(list);
 	conformance_vector(list);
 	conformance_lease(list);
+	conformance_send_lease(list);
 	conformance_deadline(list);
 	conformance_cancel(list);
 	conformance_race(list);

@@ -40,6 +40,19 @@ void connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other)
 	small_buffer(*ret_other);
 }
 
+void unix_connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other)
+{
+	static unsigned count;		/* a name stays in use until its listener's close is over */
+	struct weir_listener *listener;
+	char name[64];
+
+	snprintf(name, sizeof(name), "unix:@weir-pair-%d-%u", (int)getpid(), count++);
+	OK(weir_listener_open(name, NULL, &listener));
+	OK(weir_tcp_connect(name, WEIR_FOREVER, ret_one));
+	OK(weir_listener_accept(listener, ret_other));
+	weir_listener_close(listener);
+}
+
 void close_both(struct weir_tcp *one, struct weir_tcp *other)
 {
 	weir_tcp_close(one);

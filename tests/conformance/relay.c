@@ -12,20 +12,6 @@ struct line {
 	struct waiter waiter;
 };
 
-/* Makes a pair of Unix streams, which a companion may serve. */
-static void unix_connected(struct weir_tcp **ret_one, struct weir_tcp **ret_other)
-{
-	static unsigned count;		/* a name stays in use until its listener's close is over */
-	struct weir_listener *listener;
-	char name[64];
-
-	snprintf(name, sizeof(name), "unix:@weir-relay-%d-%u", (int)getpid(), count++);
-	OK(weir_listener_open(name, NULL, &listener));
-	OK(weir_tcp_connect(name, WEIR_FOREVER, ret_one));
-	OK(weir_listener_accept(listener, ret_other));
-	weir_listener_close(listener);
-}
-
 /* Makes the streams and the relay, without starting it. */
 static void line_connect(struct line *line, uint64_t idle_ns, uint64_t half_ns)
 {

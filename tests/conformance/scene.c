@@ -26,7 +26,7 @@ const char *scene_name(enum scene_kind kind)
 		"an accept",	    "a connect",	"a receive",
 		"a peek",	    "a leased receive", "a vectored receive",
 		"an exact receive", "a send",		"a vectored send",
-		"a poll",
+		"a leased send",    "a poll",
 	};
 
 	return names[kind];
@@ -37,6 +37,27 @@ static void two_pieces(struct scene *s)
 	s->iov[0] = (struct iovec){ s->buf, s->len / 2 };
 	s->iov[1] = (struct iovec){ s->buf + s->len / 2, s->len - s->len / 2 };
 }
+
+/* ---- the lender ---- */
+
+static void take_back(struct weir_backend *be, struct weir_lease *lease)
+{
+	(void)lease;
+	__atomic_fetch_sub(&((struct lender *)be)->out, 1, __ATOMIC_RELAXED);
+}
+
+static const struct weir_backend_ops lender_ops = { .name = "lender", .lease_return = take_back };
+
+/* The lease of an operation that was never polled is still there. */
+static void lend(struct scene *s)
+{
+	s->lender.base.ops = &lender_ops;
+	if (!s->lease.data)
+		__atomic_fetch_add(&s->lender.out, 1, __ATOMIC_RELAXED);
+	s->lease = (struct weir_lease){ s->buf, (uint32_t)s->len, 0, &s->lender.base };
+}
+
+/* ---- operations ---- */
 
 struct weir_future *scene_start(struct scene *s)
 {
@@ -71,6 +92,10 @@ struct weir_future *scene_start(struct scene *s)
 	case SCENE_SENDV:
 		two_pieces(s);
 		weir_op_init_sendv(&s->op, handle, s->iov, 2, s->flags);
+		break;
+	case SCENE_SEND_LEASE:
+		lend(s);
+		weir_op_init_send_lease(&s->op, handle, &s->lease);
 		break;
 	case SCENE_POLL:
 		weir_op_init_poll(&s->op, weir_fd_handle(s->fd), WEIR_READABLE);
@@ -128,6 +153,8 @@ size_t scene_done(const struct scene *s)
 	case SCENE_RECVV:
 	case SCENE_SENDV:
 		return s->op.u.iov.done;
+	case SCENE_SEND_LEASE:
+		return s->op.u.lease.done;
 	default:
 		return 0;
 	}
@@ -138,11 +165,11 @@ static void check_stream(struct scene *s)
 {
 	size_t done = scene_done(s);
 
+	ck_assert_ptr_null(s->lease.data);
 	if (scene_sends(s->kind)) {
 		ck_assert_uint_lt(done, s->len);
 		pattern_recv(s->other, SCENE_OUT, 0, done);
 	} else {
-		ck_assert_ptr_null(s->lease.data);
 		ck_assert_uint_eq(done, 0);
 	}
 	pattern_send(s->one, SCENE_OUT, done, 1000);
@@ -201,6 +228,10 @@ void scene_fini(struct scene *s)
 	if (s->kind == SCENE_POLL) {
 		close(s->pipe[0]);
 		close(s->pipe[1]);
+	}
+	if (s->kind == SCENE_SEND_LEASE) {
+		weir_lease_return(&s->lease);
+		ck_assert_int_eq(__atomic_load_n(&s->lender.out, __ATOMIC_RELAXED), 0);
 	}
 	free(s->buf);
 }

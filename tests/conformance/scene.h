@@ -22,6 +22,7 @@ enum scene_kind {
 	SCENE_EXACT,
 	SCENE_SEND,
 	SCENE_SENDV,
+	SCENE_SEND_LEASE,		/* of a lease that the scene itself has lent */
 	SCENE_POLL,
 	SCENE_KINDS
 };
@@ -29,6 +30,12 @@ enum scene_kind {
 /* The pattern seeds of the two directions: sent and received by `one`. */
 #define SCENE_OUT 1u
 #define SCENE_IN 2u
+
+/* Lends the memory of a scene, and counts it: a leak is seen, and a second return as well. */
+struct lender {
+	struct weir_backend base;
+	int out;			/* atomic */
+};
 
 struct scene {
 	enum scene_kind kind;
@@ -41,6 +48,7 @@ struct scene {
 	struct weir_accept_future accept;
 	struct weir_op op;
 	struct weir_lease lease;
+	struct lender lender;		/* of SEND_LEASE */
 	struct iovec iov[2];
 	uint8_t *buf;
 	size_t len;			/* the most bytes to transfer */
@@ -58,7 +66,12 @@ static inline bool scene_receives(enum scene_kind kind)
 }
 static inline bool scene_sends(enum scene_kind kind)
 {
-	return kind == SCENE_SEND || kind == SCENE_SENDV;
+	return kind >= SCENE_SEND && kind <= SCENE_SEND_LEASE;
+}
+/* Whether the kernel uses the bytes until the peer has received them. */
+static inline bool scene_lends(enum scene_kind kind)
+{
+	return env.zero_copy && (kind == SCENE_SEND || kind == SCENE_SEND_LEASE);
 }
 
 /*

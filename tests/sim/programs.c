@@ -200,11 +200,9 @@ static int echo_poll(void *state, struct weir_cx *cx)
 		if (e->phase == ECHO_RECV && rc == 0)
 			return 0;
 		if (e->phase == ECHO_RECV) {
-			weir_op_init_send(&e->op, weir_tcp_handle(e->conn), e->lease.data,
-					  e->lease.len, WEIR_OP_ALL);
+			weir_op_init_send_lease(&e->op, weir_tcp_handle(e->conn), &e->lease);
 			e->phase = ECHO_SEND;
 		} else {
-			weir_lease_return(&e->lease);
 			e->phase = ECHO_START;
 		}
 	}

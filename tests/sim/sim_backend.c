@@ -161,6 +161,42 @@ static void lease_pool_fini(struct sim_instance *sim)
 	free(sim->lent);
 }
 
+/*
+ * The bytes of a lease are sent. If this instance lent it, it keeps the buffer for a while;
+ * otherwise it has copied them.
+ */
+static void keep_lease(struct sim_instance *sim, struct weir_lease *lease)
+{
+	struct sim_kept *kept = lease->owner == &sim->base ? malloc(sizeof(*kept)) : NULL;
+
+	if (!kept)
+		return;
+	kept->lease = *lease;
+	kept->until_ns = weir_backend_now(&sim->base) + draw_delay(sim->world);
+	TAILQ_INSERT_TAIL(&sim->kept, kept, entry);
+	memset(lease, 0, sizeof(*lease));
+}
+
+/* Returns the leases that were kept until now. */
+static void return_kept(struct sim_instance *sim, uint64_t now)
+{
+	struct sim_kept *kept;
+
+	do {
+		pthread_mutex_lock(&sim->world->lock);
+		TAILQ_FOREACH(kept, &sim->kept, entry)
+			if (kept->until_ns <= now)
+				break;
+		if (kept)
+			TAILQ_REMOVE(&sim->kept, kept, entry);
+		pthread_mutex_unlock(&sim->world->lock);
+		if (kept) {
+			weir_lease_return(&kept->lease);
+			free(kept);
+		}
+	} while (kept);
+}
+
 static void feed(struct sim_rec *rec)
 {
 	if (rec->starved)
@@ -253,6 +289,8 @@ static struct weir_op *finish(struct sim_rec *rec, int res)
 	sim_op_unpoison(op);
 	if (op->code == WEIR_OP_RECV_LEASE && res <= 0)
 		memset(op->u.lease.lease, 0, sizeof(*op->u.lease.lease));
+	if (op->code == WEIR_OP_SEND_LEASE && res > 0)
+		keep_lease(sim, op->u.lease.lease);
 	op->next = NULL;
 	sim->inflight--;
 	r->ops--;
@@ -465,6 +503,7 @@ static int deliver(struct sim_instance *sim, unsigned limit)
 	int res = 0;
 
 	let_go(sim, now);
+	return_kept(sim, now);
 	for (n = 0; n < limit; n++) {
 		owner_enter(sim);
 		pthread_mutex_lock(&sim->world->lock);
@@ -496,12 +535,12 @@ static void doze(struct sim_instance *sim, uint64_t ns)
 	sem_timedwait(&sim->bell, &ts);
 }
 
-/* When nothing is due, lets time pass until the next event or the deadline. */
-/* When the next record or object is due; WEIR_FOREVER if none is. */
+/* When the next record, object or lease is due; WEIR_FOREVER if none is. */
 static uint64_t next_due(struct sim_instance *sim)
 {
 	uint64_t next = WEIR_FOREVER;
 	struct sim_object *object;
+	struct sim_kept *kept;
 	struct sim_rec *rec;
 
 	pthread_mutex_lock(&sim->world->lock);
@@ -511,10 +550,14 @@ static uint64_t next_due(struct sim_instance *sim)
 	TAILQ_FOREACH(object, &sim->leaving, in_leaving)
 		if (object->gone_ns < next)
 			next = object->gone_ns;
+	TAILQ_FOREACH(kept, &sim->kept, entry)
+		if (kept->until_ns < next)
+			next = kept->until_ns;
 	pthread_mutex_unlock(&sim->world->lock);
 	return next;
 }
 
+/* When nothing is due, lets time pass until the next event or the deadline. */
 static void pass_time(struct sim_instance *sim, uint64_t deadline)
 {
 	uint64_t now = weir_backend_now(&sim->base);
@@ -616,6 +659,7 @@ static int sim_init(struct weir_backend *be, const struct weir_backend_config *c
 	TAILQ_INIT(&sim->due);
 	TAILQ_INIT(&sim->starved);
 	TAILQ_INIT(&sim->leaving);
+	TAILQ_INIT(&sim->kept);
 	if (sem_init(&sim->bell, 0, 0) < 0)
 		return -errno;
 	if (lease_pool_init(sim, cfg->lease_bytes) == 0)
@@ -630,6 +674,7 @@ static void sim_fini(struct weir_backend *be)
 	struct sim_instance *sim = instance_of(be);
 
 	let_go(sim, WEIR_FOREVER);
+	return_kept(sim, WEIR_FOREVER);
 	if (sim->inflight)
 		sim_violation(sim->world, "fini with ops in flight", sim->inflight);
 	lease_pool_fini(sim);

@@ -41,6 +41,7 @@ static int draw_error(struct weir_sim_world *world, int code)
 		return of_connect[sim_random(world) % 4];
 	case WEIR_OP_SEND:
 	case WEIR_OP_SENDV:
+	case WEIR_OP_SEND_LEASE:
 		return of_send[sim_random(world) % 3];
 	default:
 		return ECONNRESET;
@@ -64,7 +65,8 @@ static bool is_recv(const struct weir_op *op)
 
 bool sim_op_sends(const struct weir_op *op)
 {
-	return op->code == WEIR_OP_SEND || op->code == WEIR_OP_SENDV;
+	return op->code == WEIR_OP_SEND || op->code == WEIR_OP_SENDV ||
+	       op->code == WEIR_OP_SEND_LEASE;
 }
 
 /* Finds the i-th piece of an op's buffer. Returns false if there is none. */
@@ -73,6 +75,11 @@ static bool piece(const struct weir_op *op, unsigned i, uint8_t **ret_at, size_t
 	if (op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND) {
 		*ret_at = op->u.io.buf;
 		*ret_len = op->u.io.len;
+		return i == 0;
+	}
+	if (op->code == WEIR_OP_SEND_LEASE) {
+		*ret_at = op->u.lease.lease->data;
+		*ret_len = op->u.lease.lease->len;
 		return i == 0;
 	}
 	if (op->code != WEIR_OP_RECVV && op->code != WEIR_OP_SENDV)
@@ -86,6 +93,8 @@ static bool piece(const struct weir_op *op, unsigned i, uint8_t **ret_at, size_t
 
 uint32_t *sim_op_done(struct weir_op *op)
 {
+	if (op->code == WEIR_OP_SEND_LEASE)
+		return &op->u.lease.done;
 	return op->code == WEIR_OP_RECV || op->code == WEIR_OP_SEND ? &op->u.io.done
 								    : &op->u.iov.done;
 }
@@ -338,6 +347,7 @@ int sim_op_try(struct sim_rec *rec)
 		return try_recv_lease(rec);
 	case WEIR_OP_SEND:
 	case WEIR_OP_SENDV:
+	case WEIR_OP_SEND_LEASE:
 		return try_send(rec);
 	default:
 		return -EOPNOTSUPP;

@@ -43,6 +43,16 @@ struct sim_rec {
 };
 TAILQ_HEAD(sim_recs, sim_rec);
 
+/*
+ * A lease whose bytes were sent, kept for a while as a network stack keeps it: until the peer has
+ * acknowledged them.
+ */
+struct sim_kept {
+	TAILQ_ENTRY(sim_kept) entry;
+	struct weir_lease lease;
+	uint64_t until_ns;
+};
+
 /* The queue of operations of one direction, in the order of submission. Only the first is tried. */
 struct sim_line {
 	struct sim_recs recs;
@@ -109,6 +119,7 @@ struct sim_instance {
 	struct sim_recs due;		/* sorted by due_ns, then in the order of insertion */
 	struct sim_recs starved;	/* waiting for a block to lend; linked by in_starved */
 	TAILQ_HEAD(sim_leaving, sim_object) leaving; /* detach requested, nothing in flight */
+	TAILQ_HEAD(sim_keeping, sim_kept) kept;
 	unsigned inflight;
 	unsigned busy_events, idle_events;
 	sem_t bell;

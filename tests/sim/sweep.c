@@ -41,7 +41,8 @@ static void print_event(void *arg, const struct weir_sim_event *ev)
 		"?", "submit", "complete", "cancel", "attach", "detach"
 	};
 	static const char *const codes[] = { "accept", "connect", "recv",  "recv_lease",
-					     "recvv",  "send",	  "sendv", "poll" };
+					     "recvv",  "send",	  "sendv", "send_lease",
+					     "poll" };
 
 	(void)arg;
 	fprintf(stderr, "%12llu w%u %-8s %-10s op %-5llu object %-3u %d\n",

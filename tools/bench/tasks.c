@@ -17,13 +17,11 @@ struct echo {
 	struct weir_tcp *conn;
 	struct weir_lease lease;
 	struct weir_op op;
-	bool sending;
 };
 
 static void start_recv(struct echo *echo)
 {
 	weir_op_init_recv_lease(&echo->op, weir_tcp_handle(echo->conn), &echo->lease);
-	echo->sending = false;
 }
 
 static int echo_poll(void *state, struct weir_cx *cx)
@@ -34,14 +32,11 @@ static int echo_poll(void *state, struct weir_cx *cx)
 	if (!echo->op.handle)
 		start_recv(echo);
 	while ((rc = weir_poll(&echo->op.future, cx)) > 0) {
-		if (echo->sending) {
-			weir_lease_return(&echo->lease);
+		if (echo->op.code == WEIR_OP_RECV_LEASE)
+			weir_op_init_send_lease(&echo->op, weir_tcp_handle(echo->conn),
+						&echo->lease);
+		else
 			start_recv(echo);
-			continue;
-		}
-		weir_op_init_send(&echo->op, weir_tcp_handle(echo->conn), echo->lease.data,
-				  (size_t)rc, WEIR_OP_ALL);
-		echo->sending = true;
 	}
 	return rc;
 }
