@@ -252,10 +252,11 @@ static void look_for_losses(struct weir__tcp *tcp, struct weir__tcp_ack *ack)
 	}
 }
 
-/* A window that is not used says nothing about the path (the aim of RFC 7661). */
+/* A window that is not used says nothing about the path (the aim of RFC 7661). Duplicate ACKs do not
+ * grow it (RFC 5681 3.2 (1)). */
 static void grow(struct weir__tcp *tcp, const struct weir__tcp_ack *ack)
 {
-	if (tcp->cwnd_limited && ack->delivered > 0)
+	if (tcp->cwnd_limited && ack->advanced && ack->delivered > 0)
 		weir__tcp_control(tcp)->grow(tcp, ack->delivered);
 }
 
