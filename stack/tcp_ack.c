@@ -205,10 +205,10 @@ bool weir__tcp_process_ack(struct weir__tcp *tcp, const struct weir__tcp_segment
 		weir__tcp_mark_sacked(tcp, segment, &ack);
 	if (ack.advanced)
 		take_acked(tcp, segment, &ack);
-	ack.duplicate = is_duplicate(tcp, segment, &ack, window_changed);
+	ack.duplicate = is_duplicate(segment, &ack, window_changed);
 	measure(tcp, segment, &ack);
 	weir__tcp_tlp_acked(tcp, segment, &ack);
-	if (had_segments)
+	if (had_segments || tcp->dsack_seen)
 		weir__tcp_recover(tcp, segment, &ack);
 	if (ack.advanced) {
 		tcp->unanswered = false;

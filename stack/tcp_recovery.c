@@ -113,10 +113,10 @@ static void mark_undo(struct weir__tcp *tcp)
 
 /* ---- ends ----------------------------------------------------------------------------------- */
 
+/* undo_marker stays: the D-SACK of the last retransmission is yet to come. */
 static void open_again(struct weir__tcp *tcp)
 {
 	tcp->ca_state = WEIR_TCP_CA_OPEN;
-	tcp->undo_marker = 0;
 	if (tcp->rack_persist > 0 && --tcp->rack_persist == 0)
 		tcp->rack_multiplier = 1;
 }
@@ -279,6 +279,8 @@ void weir__tcp_recover(struct weir__tcp *tcp, const struct weir__tcp_segment *se
 			finish_recovery(tcp, segment, ack);
 	} else if (tcp->ca_state >= WEIR_TCP_CA_RECOVERY) {
 		try_to_undo(tcp, segment, ack);
+	} else if (tcp->dsack_seen && tcp->undo_marker != 0 && tcp->undo_retrans == 0) {
+		undo(tcp);
 	}
 	look_for_losses(tcp, ack);
 	if (tcp->ca_state < WEIR_TCP_CA_RECOVERY) {

@@ -124,7 +124,7 @@ static void note_duplicate(struct weir__tcp *tcp, const struct weir__tcp_block *
 	tcp->net->count.tcp_dsacks_received++;
 	if (tcp->undo_marker != 0 && tcp->undo_retrans > 0 &&
 	    tcp->undo_retrans != WEIR_TCP_NOTHING_SENT &&
-	    weir__after(block->end, tcp->undo_marker))
+	    weir__after(block->end, tcp->undo_marker) && !weir__after(block->end, tcp->high_seq))
 		tcp->undo_retrans--;
 }
 
