@@ -158,12 +158,12 @@ static bool old_ack(struct weir__tcp *tcp, const struct weir__tcp_segment *segme
 	return true;
 }
 
-/* RFC 5681 section 2. */
-static bool is_duplicate(const struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
-			 const struct weir__tcp_ack *ack, bool window_changed)
+/* RFC 5681 section 2, also when nothing is out: then it is the answer to a tail loss probe. */
+static bool is_duplicate(const struct weir__tcp_segment *segment, const struct weir__tcp_ack *ack,
+			 bool window_changed)
 {
 	return !ack->advanced && ack->delivered == 0 && segment->len == 0 && !window_changed &&
-	       !(segment->flags & (WEIR_TCP_SYN | WEIR_TCP_FIN)) && tcp->packets_out > 0;
+	       !(segment->flags & (WEIR_TCP_SYN | WEIR_TCP_FIN));
 }
 
 static void set_timer(struct weir__tcp *tcp, const struct weir__tcp_ack *ack, bool window_changed)

@@ -179,7 +179,7 @@ void weir__tcp_tlp_acked(struct weir__tcp *tcp, const struct weir__tcp_segment *
 {
 	if (tcp->tlp_high == 0 || weir__before(segment->ack, tcp->tlp_high))
 		return;
-	if (tcp->tlp_retrans && !tcp->dsack_seen && !ack->duplicate) {
+	if (tcp->tlp_retrans && !tcp->dsack_seen && !(ack->duplicate && segment->sack_count == 0)) {
 		if (!weir__after(segment->ack, tcp->tlp_high))
 			return;
 		weir__tcp_reduce(tcp);
