@@ -178,7 +178,9 @@ static void set_timer(struct weir__tcp *tcp, const struct weir__tcp_ack *ack, bo
 	} else if (ack->delivered > 0 && tcp->timer_kind == WEIR_TCP_TIMER_LOSS_PROBE) {
 		weir__tcp_rearm(tcp);
 	} else if (window_changed && tcp->timer_kind == WEIR_TCP_TIMER_PROBE) {
+		/* The timer begins anew: a short window is used soon (RFC 9293 3.8.6.2.1). */
 		tcp->backoff = 0;
+		weir__tcp_timer_stop(tcp);
 		weir__tcp_rearm(tcp);
 	}
 }
