@@ -292,13 +292,8 @@ static bool held_back(struct weir__tcp *tcp, const struct weir__tcp_sent *sent)
 
 	if (sent->flags & WEIR_TCP_SENT_FIN)
 		return false;
-	if (set->cork || tcp->more) {
-		if (tcp->send_short)
-			return false;
-		if (tcp->packets_out == 0 && tcp->timer_kind != WEIR_TCP_TIMER_PROBE)
-			weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_PROBE, WEIR_TCP_CORK_NS);
-		return true;
-	}
+	if (set->cork || tcp->more)
+		return !tcp->send_short;
 	return !set->nodelay && tcp->packets_out > 0 && weir__after(tcp->snd_small, tcp->snd_una);
 }
 

@@ -88,6 +88,16 @@ static void rearm_idle(struct weir__tcp *tcp)
 	weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_IDLE, wait * WEIR_NETSTACK_MSEC);
 }
 
+/* Something waits: for a cork to be drawn, for the window, or for memory. */
+static uint64_t wait_ns(const struct weir__tcp *tcp)
+{
+	bool corked = weir__tcp_set(tcp)->cork || tcp->more;
+
+	return corked && weir__after(tcp->snd_una + tcp->snd_wnd, tcp->snd_nxt)
+		       ? WEIR_TCP_CORK_NS
+		       : backed_off_ns(tcp);
+}
+
 void weir__tcp_rearm(struct weir__tcp *tcp)
 {
 	if (tcp->state == WEIR_TCP_CLOSED) {
@@ -95,9 +105,8 @@ void weir__tcp_rearm(struct weir__tcp *tcp)
 	} else if (tcp->state < WEIR_TCP_ESTABLISHED || tcp->packets_out > 0) {
 		weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_RETRANSMIT, backed_off_ns(tcp));
 	} else if (tcp->write_seq != tcp->snd_nxt || (tcp->fin_wanted && !tcp->fin_queued)) {
-		/* Something waits, for the window or for memory; or for a cork, which is set. */
 		if (tcp->timer_kind != WEIR_TCP_TIMER_PROBE)
-			weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_PROBE, backed_off_ns(tcp));
+			weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_PROBE, wait_ns(tcp));
 	} else {
 		rearm_idle(tcp);
 	}
