@@ -192,8 +192,7 @@ static void measure_gap(struct weir__tcp *tcp)
 static void owe_ack(struct weir__tcp *tcp)
 {
 	tcp->ack_pending = true;
-	if ((tcp->quick > 0 && !tcp->pingpong) || tcp->rcv_nxt - tcp->rcv_wup > tcp->rcv_mss ||
-	    tcp->ranges != NULL)
+	if ((tcp->quick > 0 && !tcp->pingpong) || tcp->rcv_nxt - tcp->rcv_wup > tcp->rcv_mss)
 		tcp->ack_now = true;
 }
 
@@ -579,6 +578,8 @@ static void in_order(struct weir__tcp *tcp, struct weir__frame *frame)
 	} else {
 		insert(tcp, frame);
 		deliver_range(tcp);
+		/* RFC 5681 4.2: what fills a gap is acknowledged at once. */
+		tcp->ack_now = true;
 	}
 	owe_ack(tcp);
 	weir__tcp_raise(tcp, WEIR_NETSTACK_READABLE);
