@@ -13,6 +13,7 @@
 /* A connection. The stack returns the pointer to it with each event. */
 struct weir__netstack_user {
 	struct http *http;
+	struct weir__netstack_user *next, **pprev;	/* in the list of all */
 	struct weir__tcp *tcp;
 	char head[2048];		/* of the request, as far as it has arrived */
 	uint32_t head_len;
@@ -25,6 +26,24 @@ struct weir__netstack_user {
 	uint32_t bulk_at;
 	bool last;			/* the connection is closed behind the answer */
 };
+
+static void client_link(struct weir__netstack_user *client, struct http *http)
+{
+	client->http = http;
+	client->next = http->clients;
+	client->pprev = &http->clients;
+	if (client->next != NULL)
+		client->next->pprev = &client->next;
+	http->clients = client;
+}
+
+static void client_free(struct weir__netstack_user *client)
+{
+	*client->pprev = client->next;
+	if (client->next != NULL)
+		client->next->pprev = client->pprev;
+	free(client);
+}
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
@@ -251,7 +270,7 @@ static void serve(struct weir__netstack_user *client)
 	if (rc == -EAGAIN)
 		return;
 	weir__tcp_close(client->tcp);	/* the stack still sends what is queued */
-	free(client);
+	client_free(client);
 }
 
 static void accept_all(struct http *http)
@@ -260,7 +279,7 @@ static void accept_all(struct http *http)
 
 	while ((client = calloc(1, sizeof(*client))) != NULL &&
 	       weir__tcp_accept(http->listener, client, &client->tcp) == 0)
-		client->http = http;
+		client_link(client, http);
 	free(client);
 }
 
@@ -272,7 +291,7 @@ void http_event(struct http *http, struct weir__netstack_source *source)
 		serve(source->user);
 }
 
-/* ---- the beginning -------------------------------------------------------------------------- */
+/* ---- beginning and end ---------------------------------------------------------------------- */
 
 static void bulk_release(struct weir__block *block)
 {
@@ -289,4 +308,10 @@ int http_init(struct http *http, struct weir__netstack *net)
 	http->bulk = weir__block_init(&http->bulk_block, http->bulk_bytes, HTTP_BULK_BYTES,
 				      HTTP_BULK_BYTES, bulk_release);
 	return weir__tcp_listen(net, &local, 512, NULL, NULL, &http->listener);
+}
+
+void http_fini(struct http *http)
+{
+	while (http->clients != NULL)
+		client_free(http->clients);
 }

@@ -20,6 +20,7 @@
 struct http {
 	struct weir__netstack *net;
 	struct weir__tcp_listener *listener;
+	struct weir__netstack_user *clients;
 	/* What large answers consist of: one block, of which all of them send views. */
 	unsigned char bulk_bytes[HTTP_BULK_BYTES];
 	struct weir__block bulk_block;
@@ -28,6 +29,8 @@ struct http {
 
 /* Listens; called between begin and end. Returns a negative errno if it cannot. */
 int http_init(struct http *http, struct weir__netstack *net);
+/* Called when the instance is gone, with all of its connections. */
+void http_fini(struct http *http);
 /* Handles events of the listener or of a connection. */
 void http_event(struct http *http, struct weir__netstack_source *source);
 void http_print_counters(const struct weir__netstack *net, FILE *to);

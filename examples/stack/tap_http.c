@@ -11,6 +11,7 @@
  *	ping 10.9.0.2
  *	curl http://10.9.0.2/
  *
+ * The arguments after the address are the MTU and a gateway, which leads to all other networks.
  * At SIGINT or SIGTERM it prints the stack's counters and ends. stack/README.md says how to compile
  * it without the rest of weir.
  */
@@ -24,6 +25,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -150,14 +152,6 @@ static struct weir__frame *device_read(struct host *host)
 
 /* ---- the loop ------------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t stopped;
-
-static void stop(int signo)
-{
-	(void)signo;
-	stopped = 1;
-}
-
 static uint64_t now_ns(void)
 {
 	struct timespec now;
@@ -187,65 +181,61 @@ static void turn(struct host *host)
 	weir__netstack_end(host->net);
 }
 
-/* Sleeps until a frame arrives, the stack's next timer is due, or a signal comes. */
-static void wait_for_more(struct host *host, const sigset_t *signals)
+/* Sleeps until a frame arrives or the stack's next timer is due. False: a signal came. */
+static bool wait_for_more(struct host *host, int signals)
 {
-	struct pollfd device = { .fd = host->device, .events = POLLIN };
+	struct pollfd fds[] = { { .fd = host->device, .events = POLLIN },
+				{ .fd = signals, .events = POLLIN } };
 	uint64_t at = weir__netstack_next_deadline(host->net), now = now_ns();
 	uint64_t ns = at > now ? at - now : 0;
 	struct timespec timeout = { (time_t)(ns / WEIR_NETSTACK_SEC),
 				    (long)(ns % WEIR_NETSTACK_SEC) };
 
-	(void)ppoll(&device, 1, at == WEIR_NETSTACK_NEVER ? NULL : &timeout, signals);
+	(void)ppoll(fds, 2, at == WEIR_NETSTACK_NEVER ? NULL : &timeout, NULL);
+	return fds[1].revents == 0;
 }
 
-static void run(struct host *host)
+/* A descriptor that becomes readable when the program is asked to end. */
+static int signals_open(void)
 {
-	struct sigaction action = { .sa_handler = stop };
-	sigset_t blocked, before;
+	sigset_t set;
 
-	/* Signals come only while the loop sleeps: one just before that would be missed. */
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGTERM);
-	sigprocmask(SIG_BLOCK, &blocked, &before);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	while (!stopped) {
-		turn(host);
-		wait_for_more(host, &before);
-	}
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
 /* ---- what is configured --------------------------------------------------------------------- */
 
-/* Parses "10.9.0.2/24". */
-static struct weir__netstack_address address_of(const char *text)
+static struct weir__ip_address address_of(const char *text)
 {
-	char number[16] = "";
-	unsigned prefix = 0;
 	struct in_addr parsed;
 
-	if (sscanf(text, "%15[0-9.]/%u", number, &prefix) != 2 || prefix > 32 ||
-	    inet_pton(AF_INET, number, &parsed) != 1) {
-		fprintf(stderr, "tap_http: \"%s\" is not an address such as 10.9.0.2/24\n", text);
-		exit(2);
-	}
-	return (struct weir__netstack_address){ weir__ip_v4(ntohl(parsed.s_addr)),
-						(uint8_t)prefix };
+	if (inet_pton(AF_INET, text, &parsed) == 1)
+		return weir__ip_v4(ntohl(parsed.s_addr));
+	fprintf(stderr, "tap_http: \"%s\" is not an IPv4 address\n", text);
+	exit(2);
 }
 
-static int host_init(struct host *host, const char *address, const char *mtu)
+static int host_init(struct host *host, const char *address, unsigned prefix, const char *mtu,
+		     const char *gateway)
 {
-	struct weir__netstack_address own = address_of(address);
+	struct weir__netstack_address own = { address_of(address), (uint8_t)prefix };
+	struct weir__netstack_route all = { .prefix = weir__ip_v4(0) };
 	struct weir__netstack_config cfg = {
 		.mac = { 2 },	/* locally administered; the address follows */
 		.mtu = mtu != NULL ? (uint16_t)atoi(mtu) : 0,
 		.addresses = &own,
 		.address_count = 1,
+		.routes = &all,
+		.route_count = gateway != NULL,
 	};
 	int rc;
 
+	if (gateway != NULL)
+		all.gateway = address_of(gateway);
 	memcpy(cfg.mac + 2, own.address.bytes + 12, 4);
 	host->owner.ops = &host_ops;
 	rc = weir__netstack_new(&host->owner, &cfg, now_ns(), &host->net);
@@ -257,30 +247,40 @@ static int host_init(struct host *host, const char *address, const char *mtu)
 	return rc;
 }
 
+static int host_fini(struct host *host)
+{
+	weir__netstack_free(host->net);	/* its peers are told nothing */
+	http_fini(&host->http);
+	if (host->blocks == 0 && host->allocations == 0)
+		return 0;
+	fprintf(stderr, "tap_http: %zu blocks and %zu allocations are left\n", host->blocks,
+		host->allocations);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	static struct host host;
-	int rc;
+	char address[16];
+	unsigned prefix;
+	int rc, signals = signals_open();
 
-	if (argc < 3 || argc > 4) {
-		fprintf(stderr, "usage: tap_http DEVICE ADDRESS/PREFIX [MTU]\n");
+	if (argc < 3 || argc > 5 || sscanf(argv[2], "%15[0-9.]/%u", address, &prefix) != 2 ||
+	    prefix > 32) {
+		fprintf(stderr, "usage: tap_http DEVICE ADDRESS/PREFIX [MTU [GATEWAY]]\n");
 		return 2;
 	}
-	rc = host_init(&host, argv[2], argv[3]);
-	if (rc < 0) {
-		fprintf(stderr, "tap_http: %s\n", strerror(-rc));
+	rc = host_init(&host, address, prefix, argv[3], argc == 5 ? argv[4] : NULL);
+	if (rc < 0 || signals < 0) {
+		fprintf(stderr, "tap_http: %s\n", strerror(rc < 0 ? -rc : errno));
 		return 1;
 	}
 	host.device = device_open(argv[1]);
-	printf("http://%.*s/ on %s\n", (int)strcspn(argv[2], "/"), argv[2], argv[1]);
+	printf("http://%s/ on %s\n", address, argv[1]);
 	fflush(stdout);
-	run(&host);
+	do
+		turn(&host);
+	while (wait_for_more(&host, signals));
 	http_print_counters(host.net, stderr);
-	weir__netstack_free(host.net);	/* its peers are told nothing */
-	if (host.blocks != 0 || host.allocations != 0) {
-		fprintf(stderr, "tap_http: %zu blocks and %zu allocations are left\n", host.blocks,
-			host.allocations);
-		return 1;
-	}
-	return 0;
+	return host_fini(&host);
 }

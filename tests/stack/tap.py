@@ -139,7 +139,7 @@ class Watch:
 
 def clean_up():
     """Removes what an earlier host has left."""
-    for device in ("tap0", "linux0"):
+    for device in ("tap0", "linux0", "router0"):
         subprocess.run(["ip", "link", "del", device], capture_output=True, check=False)
     if shutil.which("nft"):
         run("nft", "flush", "ruleset")
@@ -186,7 +186,7 @@ class Host:
             lossy_wire(of_linux, of_stack)
         run("ip", "link", "set", device, "up")
         run("ip", "addr", "add", f"{LINUX}/24", "dev", device)
-        self.process = subprocess.Popen([harness.WEIR, "tap0", f"{STACK}/24", str(mtu)],
+        self.process = subprocess.Popen([harness.WEIR, "tap0", f"{STACK}/24", str(mtu), LINUX],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         self.watch = Watch("tap0")
@@ -225,6 +225,41 @@ class Host:
         self.watch.close()
 
 
+class Far:
+    """Another network namespace, 10.9.1.2, to which Linux is the router. Its link's MTU is smaller at
+    the router's end only, so what is sent to it must shrink on the way."""
+
+    def __init__(self, mtu):
+        self.process = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo; exec sleep 1000"],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        harness.keep(self)
+        self.process.stdout.readline()          # the namespace is there
+        pid = str(self.process.pid)
+        self.inside = ["nsenter", "-t", pid, "-n"]
+        run("ip", "link", "add", "router0", "mtu", str(mtu), "type", "veth", "peer", "far0")
+        run("ip", "link", "set", "far0", "netns", pid)
+        run("ip", "link", "set", "router0", "up")
+        run("ip", "addr", "add", "10.9.1.1/24", "dev", "router0")
+        run(*self.inside, "ip", "link", "set", "far0", "up")
+        run(*self.inside, "ip", "addr", "add", "10.9.1.2/24", "dev", "far0")
+        run(*self.inside, "ip", "route", "add", "default", "via", "10.9.1.1")
+        sysctl("ip_forward", 1)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def sysctl(name, value):
+    """Sets a variable of this namespace's IPv4."""
+    try:
+        with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as file:
+            file.write(str(value))
+    except OSError as error:
+        raise Skip(f"net.ipv4.{name}: {error.strerror}") from error
+
+
 def parse(counters):
     return {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)$", counters, re.M)}
 
@@ -242,10 +277,10 @@ def bulk(size):
     return (BULK_PERIOD * (size // len(BULK_PERIOD) + 1))[:size]
 
 
-def download(size):
+def download(size, inside=()):
     """curl fetches so many bytes, which must be right."""
     need("curl")
-    with subprocess.Popen(["curl", "-sS", "--fail", "--max-time", str(PATIENCE),
+    with subprocess.Popen([*inside, "curl", "-sS", "--fail", "--max-time", str(PATIENCE),
                            f"http://{STACK}/bytes/{size}"], stdout=subprocess.PIPE) as process:
         length = checksum = 0
         while piece := process.stdout.read1(MIB):
@@ -402,6 +437,43 @@ def test_a_client_that_resets_leaves_nothing():
     check(host.stop()["TcpResetsReceived"] == 20)
 
 
+def test_a_client_that_closes_with_data_unread_leaves_nothing():
+    host = Host()
+    for _ in range(20):
+        sock = connect()
+        ask(sock, f"/bytes/{MIB}")
+        harness.receive(sock, 10)
+        sock.close()
+    check(curl("/").startswith("Hello"))
+    check(host.stop()["TcpResetsReceived"] == 20)
+
+
+def test_a_port_is_used_again_while_the_stack_waits():
+    """Linux takes a port again that is in TIME_WAIT at the stack (RFC 1122 4.2.2.13, RFC 6191)."""
+    for timestamps in (1, 0):
+        sysctl("tcp_timestamps", timestamps)
+        sysctl("ip_local_port_range", "40000 40049")
+        host = Host()
+        for _ in range(500):
+            sock = connect()
+            sock.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+            check(harness.receive_all(sock).endswith(b"library.\n"))
+            sock.close()
+        sysctl("tcp_timestamps", 1)
+        sysctl("ip_local_port_range", "32768 60999")
+        check(host.stop()["TcpExtTWRecycled"] >= 450)
+
+
+def test_the_mtu_of_a_router_is_learnt():
+    for mtu in (1400, 576):
+        host = Host()
+        far = Far(mtu)
+        download(4 * MIB, far.inside)
+        counters = host.stop()
+        check(counters["IpPathMtuLowered"] == 1 and "TcpExtTCPTimeouts" not in counters, counters)
+        far.close()
+
+
 def test_closed_ports_refuse():
     host = Host()
     with socket.socket() as sock:
@@ -440,6 +512,19 @@ def test_lost_segments_of_the_stack_are_sent_again():
 def test_segments_of_both_are_lost():
     counters = through_loss(of_linux=30, of_stack=30)
     check(counters["TcpExtTCPOFOQueue"] > 0 and counters["TcpRetransSegs"] > 0, counters)
+
+
+def test_linux_without_options_of_tcp():
+    options = ("tcp_sack", "tcp_timestamps", "tcp_window_scaling")
+    for off in [*zip(options), options]:
+        for name in options:
+            sysctl(name, int(name not in off))
+        host = Host(of_linux=50, of_stack=50)
+        download(MIB)
+        upload(MIB)
+        host.stop()
+    for name in options:
+        sysctl(name, 1)
 
 
 def main():
