@@ -239,7 +239,9 @@ static bool check_request(struct weir__tcp_request *request,
 
 	if ((segment->flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) == WEIR_TCP_SYN &&
 	    segment->seq == request->irs) {
-		/* The SYN again: the SYN-ACK was lost. */
+		/* The SYN again: the SYN-ACK was lost. RFC 7323 4.3: the later timestamp is echoed. */
+		if (request->timestamps && segment->has_ts && !old)
+			request->ts_recent = segment->tsval;
 		answer(request);
 		return false;
 	}
