@@ -15,7 +15,6 @@
 #include "core/assert.h"
 #include "core/node.h"
 #include "core/os.h"
-#include "core/sanitizer.h"
 
 #define CHUNK_BYTES (256u * 1024)
 #define CHUNK_HEAD 64u
@@ -24,7 +23,7 @@
 #define HUGE_FROM 16u
 #define HUGE_BYTES (2u * 1024 * 1024)
 
-static const uint32_t class_bytes[WEIR__SLAB_CLASSES] = {
+const uint32_t weir__slab_bytes[WEIR__SLAB_CLASSES] = {
 	128,  192,  256,  320,	384,  448,  512,   576,	  640,
 	768,  1024, 1536, 2048, 4096, 8192, 16384, 32768, 131072,
 };
@@ -48,14 +47,12 @@ void weir__slab_fini(struct weir__slab *slab)
 	weir__slab_init(slab, slab->node);
 }
 
-int weir__slab_class(size_t bytes)
+int weir__slab_class_large(size_t bytes)
 {
 	unsigned i;
 
-	if (bytes <= 640)
-		return bytes <= 128 ? 0 : (int)((bytes - 128 + 63) / 64);
-	for (i = 9; i < WEIR__SLAB_CLASSES; i++)
-		if (bytes <= class_bytes[i])
+	for (i = 0; i < WEIR__SLAB_CLASSES; i++)
+		if (bytes <= weir__slab_bytes[i])
 			return (int)i;
 	return -EINVAL;
 }
@@ -88,7 +85,7 @@ static void *map_huge(void)
 
 static bool chunk_new(struct weir__slab *slab, unsigned size_class)
 {
-	uint32_t block = class_bytes[size_class];
+	uint32_t block = weir__slab_bytes[size_class];
 	bool huge = block <= SMALL_BLOCK && slab->small_chunks >= HUGE_FROM;
 	size_t bytes = huge		      ? HUGE_BYTES
 		       : block <= SMALL_BLOCK ? CHUNK_BYTES
@@ -124,7 +121,7 @@ static void *carve(struct weir__slab *slab, unsigned size_class)
 			return NULL;
 		c = slab->fresh[size_class];
 	}
-	WEIR_ASSERT(c->block_bytes == class_bytes[size_class] && c->used < c->blocks);
+	WEIR_ASSERT(c->block_bytes == weir__slab_bytes[size_class] && c->used < c->blocks);
 	weir__store(&c->used, c->used + 1, WEIR_RELAXED);
 	return chunk_block(c, c->used - 1);
 }
@@ -147,32 +144,11 @@ static void take_remote(struct weir__slab *slab)
 	}
 }
 
-void *weir__slab_alloc(struct weir__slab *slab, unsigned size_class)
+void *weir__slab_alloc_slow(struct weir__slab *slab, unsigned size_class)
 {
-	struct weir__link *link = slab->free[size_class];
-	struct weir__slab_head *head;
-
-	WEIR_ASSERT(size_class < WEIR__SLAB_CLASSES);
-	if (WEIR_UNLIKELY(!link)) {
-		take_remote(slab);
-		link = slab->free[size_class];
-		if (!link)
-			return carve(slab, size_class);
-	}
-	slab->free[size_class] = link->next;
-	head = WEIR_CONTAINER_OF(link, struct weir__slab_head, link);
-	weir__asan_unpoison(head, class_bytes[size_class]);
-	return head;
-}
-
-void weir__slab_free(struct weir__slab *slab, void *block, unsigned size_class)
-{
-	struct weir__slab_head *head = block;
-
-	WEIR_ASSERT(size_class < WEIR__SLAB_CLASSES);
-	weir__asan_poison(head + 1, class_bytes[size_class] - sizeof *head);
-	head->link.next = slab->free[size_class];
-	slab->free[size_class] = &head->link;
+	take_remote(slab);
+	return slab->free[size_class] ? weir__slab_alloc(slab, size_class)
+				      : carve(slab, size_class);
 }
 
 void weir__slab_free_remote(struct weir__slab *slab, void *block, unsigned size_class)

@@ -18,7 +18,9 @@
 #define WEIR_CORE_SLAB_H
 
 #include "weir/base.h"
+#include "core/assert.h"
 #include "core/inbox.h"
+#include "core/sanitizer.h"
 
 #define WEIR__SLAB_CLASSES 18
 
@@ -50,14 +52,57 @@ void weir__slab_init(struct weir__slab *slab, int node);
 /* Unmaps all chunks. Every block must be free or abandoned. [setup] */
 void weir__slab_fini(struct weir__slab *slab);
 
+extern const uint32_t weir__slab_bytes[WEIR__SLAB_CLASSES];	/* the size of a class's blocks */
+
+/* Sizes of small blocks are multiples of 64 bytes, and have the first classes. */
+#define WEIR__SLAB_SMALLEST 128u
+#define WEIR__SLAB_STEP 64u
+#define WEIR__SLAB_STEPS_END 640u
+
+/* The class of a size beyond the steps. */
+int weir__slab_class_large(size_t bytes);
+
 /* The class of a size; -EINVAL if it is larger than the largest block. */
-int weir__slab_class(size_t bytes);
+static inline int weir__slab_class(size_t bytes)
+{
+	if (WEIR_UNLIKELY(bytes > WEIR__SLAB_STEPS_END))
+		return weir__slab_class_large(bytes);
+	return bytes <= WEIR__SLAB_SMALLEST
+		       ? 0
+		       : (int)((bytes - WEIR__SLAB_SMALLEST + WEIR__SLAB_STEP - 1) /
+			       WEIR__SLAB_STEP);
+}
+
+/* Allocates a block when the free list of its class is empty. */
+void *weir__slab_alloc_slow(struct weir__slab *slab, unsigned size_class);
 
 /* Returns a block of a class, with state 0; NULL when memory ran out. [owner] */
-void *weir__slab_alloc(struct weir__slab *slab, unsigned size_class);
+static inline void *weir__slab_alloc(struct weir__slab *slab, unsigned size_class)
+{
+	struct weir__link *link;
+	struct weir__slab_head *head;
+
+	WEIR_ASSERT(size_class < WEIR__SLAB_CLASSES);
+	link = slab->free[size_class];
+	if (WEIR_UNLIKELY(!link))
+		return weir__slab_alloc_slow(slab, size_class);
+	slab->free[size_class] = link->next;
+	head = WEIR_CONTAINER_OF(link, struct weir__slab_head, link);
+	weir__asan_unpoison(head, weir__slab_bytes[size_class]);
+	return head;
+}
 
 /* Frees a block whose state word is 0 already. [owner] */
-void weir__slab_free(struct weir__slab *slab, void *block, unsigned size_class);
+static inline void weir__slab_free(struct weir__slab *slab, void *block, unsigned size_class)
+{
+	struct weir__slab_head *head = block;
+
+	WEIR_ASSERT(size_class < WEIR__SLAB_CLASSES);
+	weir__asan_poison(head + 1, weir__slab_bytes[size_class] - sizeof *head);
+	head->link.next = slab->free[size_class];
+	slab->free[size_class] = &head->link;
+}
+
 /* The same from any thread; the owner collects the block when its free list is empty. [any] */
 void weir__slab_free_remote(struct weir__slab *slab, void *block, unsigned size_class);
 
