@@ -94,7 +94,7 @@ void weir__worker_push_chain(struct worker *w, struct weir__link *first, struct 
 }
 
 /* The task that was in the slot goes to the queue: the task that was woken last runs first. */
-void weir__worker_push_lifo(struct worker *w, struct weir_task *task)
+bool weir__worker_push_lifo(struct worker *w, struct weir_task *task)
 {
 	struct weir_task *old = weir__load(&w->lifo, WEIR_RELAXED);
 
@@ -108,6 +108,7 @@ void weir__worker_push_lifo(struct worker *w, struct weir_task *task)
 		old = weir__xchg(&w->lifo, task, WEIR_ACQ_REL);
 	if (old)
 		enqueue(w, old);
+	return old != NULL;
 }
 
 void weir__worker_push_arrived(struct worker *w, struct weir_task *task)

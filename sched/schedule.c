@@ -69,8 +69,9 @@ static void count_remote(struct runtime *rt, struct weir_task *task)
 		weir__sample_wake(&rt->wake_sampler, count, task);
 }
 
-static void schedule_pinned(struct runtime *rt, struct worker *here, struct weir_task *task)
+static WEIR_NOINLINE void schedule_pinned(struct worker *here, struct weir_task *task)
 {
+	struct runtime *rt = runtime_of(task->rt);
 	struct worker *home = worker_at(rt, task->pinned_to);
 
 	WEIR_ASSERT(task->pinned_to < rt->base.workers);
@@ -83,11 +84,23 @@ static void schedule_pinned(struct runtime *rt, struct worker *here, struct weir
 	post_to(home, weir__mail_tag(&task->link, WEIR__MAIL_TASK));
 }
 
-static void schedule_remote(struct runtime *rt, struct weir_task *task)
+static WEIR_NOINLINE void schedule_remote(struct weir_task *task)
 {
-	struct group *group = weir__domains_group_here(rt);
+	struct runtime *rt = runtime_of(task->rt);
+	struct group *group;
 	unsigned i;
 
+	/*
+	 * A forked child has none of the parent's workers, and may have a copy of a lock that is
+	 * never dropped.
+	 */
+	if (WEIR_UNLIKELY(weir__rt_is_inherited(task->rt)))
+		return;
+	if (task->flags & WEIR__TASK_PINNED) {
+		schedule_pinned(NULL, task);
+		return;
+	}
+	group = weir__domains_group_here(rt);
 	count_remote(rt, task);
 	weir__inject_push(&group->inject, &task->link);
 	if (group->domain->stealing)
@@ -106,8 +119,7 @@ static void schedule_here(struct worker *w, struct weir_task *task)
 		weir__worker_push(w, task);
 		displaced = polling;
 	} else {
-		displaced = weir__load(&w->lifo, WEIR_RELAXED) != NULL;
-		weir__worker_push_lifo(w, task);
+		displaced = weir__worker_push_lifo(w, task);
 	}
 	/*
 	 * Tasks that the drivers wake are shared when their batch is complete. A single task in
@@ -119,22 +131,14 @@ static void schedule_here(struct worker *w, struct weir_task *task)
 
 static void schedule(struct weir_task *task)
 {
-	struct runtime *rt = runtime_of(task->rt);
-	struct weir__worker *base = weir__worker_current();
-	struct worker *here = base && base->rt == task->rt ? worker_of(base) : NULL;
+	struct weir__worker *here = weir__worker_current();
 
-	/*
-	 * A forked child has none of the parent's workers, and may have a copy of a lock that is
-	 * never dropped.
-	 */
-	if (WEIR_UNLIKELY(!here && weir__rt_is_inherited(task->rt)))
-		return;
-	if (WEIR_UNLIKELY(task->flags & WEIR__TASK_PINNED))
-		schedule_pinned(rt, here, task);
-	else if (WEIR_LIKELY(here != NULL))
-		schedule_here(here, task);
+	if (WEIR_UNLIKELY(!here || here->rt != task->rt))
+		schedule_remote(task);
+	else if (WEIR_UNLIKELY(task->flags & WEIR__TASK_PINNED))
+		schedule_pinned(worker_of(here), task);
 	else
-		schedule_remote(rt, task);
+		schedule_here(worker_of(here), task);
 }
 
 static void post(struct weir_rt *base, unsigned index, struct weir__link *tagged)

@@ -142,7 +142,8 @@ void weir__worker_stopped(struct worker *w);
 void weir__worker_push(struct worker *w, struct weir_task *task);
 void weir__worker_push_chain(struct worker *w, struct weir__link *first, struct weir__link *last,
 			     unsigned n);
-void weir__worker_push_lifo(struct worker *w, struct weir_task *task);
+/* True if that moved another task from the slot to the queue. */
+bool weir__worker_push_lifo(struct worker *w, struct weir_task *task);
 struct weir_task *weir__worker_take_lifo(struct worker *w);
 /* Takes from the slot unless it has used up its share. */
 static inline struct weir_task *worker_next_lifo(struct worker *w)
