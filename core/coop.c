@@ -11,8 +11,9 @@
 #include "core/task/task.h"
 
 /* Without memory for the list the waker is called at once. */
-static void wake_late(struct weir__late *late, const struct weir_waker *waker)
+static void wake_late(struct weir__worker *w, const struct weir_waker *waker)
 {
+	struct weir__late *late = &w->late;
 	unsigned room = late->room ? 2 * late->room : 8;
 	struct weir_waker *more;
 
@@ -26,6 +27,7 @@ static void wake_late(struct weir__late *late, const struct weir_waker *waker)
 		late->room = room;
 	}
 	late->wakers[late->len++] = weir_waker_ref(waker);
+	w->cx.task->flags |= WEIR__TASK_CLEANUP;
 }
 
 void weir__coop_wake_late(struct weir__worker *w)
@@ -51,11 +53,11 @@ void weir__coop_yield_between(struct weir_cx *cx)
 	if (waker->ops == &weir__branch_waker_ops)
 		waker = weir__branch_yield(waker->data);
 	if (waker->ops != &weir__own_waker_ops)
-		wake_late(&cx->worker->late, waker);
+		wake_late(cx->worker, waker);
 	cx->worker->yielded = true;
 }
 
-static WEIR_NOINLINE void out_of_budget(struct weir_cx *cx)
+void weir__coop_spent(struct weir_cx *cx)
 {
 	if (!cx->worker->yielded)
 		weir__count(&cx->worker->metrics.budget_yields, 1);
@@ -64,22 +66,12 @@ static WEIR_NOINLINE void out_of_budget(struct weir_cx *cx)
 
 bool weir_coop_take(struct weir_cx *cx)
 {
-	struct weir__worker *w = cx->worker;
-
-	if (!w)
-		return true;
-	if (WEIR_LIKELY(w->budget > 0)) {
-		w->budget--;
-		return true;
-	}
-	out_of_budget(cx);
-	return false;
+	return weir__coop_take(cx);
 }
 
 void weir_coop_refund(struct weir_cx *cx)
 {
-	if (cx->worker)
-		cx->worker->budget++;
+	weir__coop_refund(cx);
 }
 
 bool weir__coop_fast(void)

@@ -15,6 +15,31 @@
  */
 bool weir__coop_fast(void);
 
+/* Yields because the budget is spent. [polling] */
+void weir__coop_spent(struct weir_cx *cx);
+
+/* weir_coop_take, inline. */
+static inline bool weir__coop_take(struct weir_cx *cx)
+{
+	struct weir__worker *w = cx->worker;
+
+	if (WEIR_UNLIKELY(!w))
+		return true;
+	if (WEIR_UNLIKELY(w->budget <= 0)) {
+		weir__coop_spent(cx);
+		return false;
+	}
+	w->budget--;
+	return true;
+}
+
+/* weir_coop_refund, inline. */
+static inline void weir__coop_refund(struct weir_cx *cx)
+{
+	if (WEIR_LIKELY(cx->worker != NULL))
+		cx->worker->budget++;
+}
+
 /* weir__coop_yield for a future that is polled by another future, or directly by a thread. */
 void weir__coop_yield_between(struct weir_cx *cx);
 

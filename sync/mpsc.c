@@ -153,7 +153,7 @@ static int send_poll(struct weir_future *future, struct weir_cx *cx)
 	rc = send_or_queue(send->mpsc, send->message, &send->wait);
 	if (rc != -EAGAIN)
 		return wait_now(&send->wait, rc);
-	weir_coop_refund(cx);
+	weir__coop_refund(cx);
 	return WEIR_PENDING;
 }
 
@@ -251,7 +251,7 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 		return -EINVAL;
 	if (recv->cancelled)
 		return wait_now(w, -ECANCELED);
-	if (!weir_coop_take(cx))
+	if (!weir__coop_take(cx))
 		return WEIR_PENDING;
 	if (!weir__leaf_is_armed(&w->leaf)) {
 		rc = recv_or_wait(recv->mpsc, recv->max, recv->ret_messages, NULL);
@@ -262,7 +262,7 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 	rc = recv_or_wait(recv->mpsc, recv->max, recv->ret_messages, w);
 	if (rc != -EAGAIN)
 		return wait_now(w, rc);
-	weir_coop_refund(cx);
+	weir__coop_refund(cx);
 	return WEIR_PENDING;
 }
 

@@ -105,7 +105,7 @@ static int mutex_poll(struct weir_future *future, struct weir_cx *cx)
 	weir__leaf_arm(&wait->wait.leaf, cx);
 	if (lock_or_queue(wait->mutex, &wait->wait))
 		return wait_now(&wait->wait, 0);
-	weir_coop_refund(cx);
+	weir__coop_refund(cx);
 	return WEIR_PENDING;
 }
 

@@ -139,7 +139,7 @@ static int notified_poll(struct weir_future *future, struct weir_cx *cx)
 	weir__leaf_arm(&notified->wait.leaf, cx);
 	if (take_or_queue(notified, WAIT_QUEUED))
 		return wait_now(&notified->wait, 0);
-	weir_coop_refund(cx);
+	weir__coop_refund(cx);
 	return WEIR_PENDING;
 }
 

@@ -169,13 +169,13 @@ static int wait_for_sender(struct weir_oneshot_recv_future *recv, struct weir_cx
 	}
 	if (weir__leaf_is_armed(&recv->leaf))
 		return WEIR_PENDING;
-	if (!weir_coop_take(cx))
+	if (!weir__coop_take(cx))
 		return WEIR_PENDING;
 	weir__leaf_arm(&recv->leaf, cx);
 	ch->rx = &recv->leaf;
 	if (!weir__oneshot_rx_wait(&ch->word))
 		return finish(recv, weir__oneshot_poll(&ch->word));
-	weir_coop_refund(cx);
+	weir__coop_refund(cx);
 	return WEIR_PENDING;
 }
 
@@ -193,7 +193,7 @@ static int recv_poll(struct weir_future *future, struct weir_cx *cx)
 		return wait_for_sender(recv, cx);
 	if (!(weir__load(&recv->oneshot->word, WEIR_ACQUIRE) & WEIR__ONESHOT_TX_CLOSED))
 		return WEIR_PENDING;	/* the sender is about to wake the receiver */
-	return weir_coop_take(cx) ? finish(recv, outcome) : WEIR_PENDING;
+	return weir__coop_take(cx) ? finish(recv, outcome) : WEIR_PENDING;
 }
 
 static void recv_cancel(struct weir_future *future)

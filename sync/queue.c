@@ -5,6 +5,8 @@
  */
 #include "sync/queue.h"
 
+#include "core/coop.h"
+
 /*
  * The acquire pairs with weir__wait_begin's exchange, which stores the waker of a wait that was
  * enabled before it was armed. The releases pair with weir__wait_begin's acquire: the result.
@@ -57,12 +59,12 @@ int weir__wait_begin(struct weir__wait *w, struct weir_cx *cx)
 		weir__leaf_let_go(&w->leaf);
 		return -ECANCELED;
 	case WAIT_DONE:
-		if (!weir_coop_take(cx))
+		if (!weir__coop_take(cx))
 			return WEIR_PENDING;
 		weir__leaf_let_go(&w->leaf);
 		return w->result;
 	default:
-		return weir_coop_take(cx) ? WAIT_START : WEIR_PENDING;
+		return weir__coop_take(cx) ? WAIT_START : WEIR_PENDING;
 	}
 }
 

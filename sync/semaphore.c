@@ -175,7 +175,7 @@ static int sem_poll(struct weir_future *future, struct weir_cx *cx)
 	rc = take_or_queue(wait->sem, wait);
 	if (rc != -EAGAIN)
 		return wait_now(&wait->wait, rc);
-	weir_coop_refund(cx);
+	weir__coop_refund(cx);
 	return WEIR_PENDING;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/assert.h"
+#include "core/coop.h"
 #include "core/leaf.h"
 #include "core/task/task.h"
 #include "core/time/clock.h"
@@ -18,7 +19,7 @@ static int blocking_start(struct weir_blocking_future *b, struct weir_cx *cx)
 		return -ECANCELED;
 	if (!rt || weir__rt_is_inherited(rt))
 		return -ENXIO;
-	if (!weir_coop_take(cx))
+	if (!weir__coop_take(cx))
 		return WEIR_PENDING;
 	weir__leaf_arm(&b->leaf, cx);
 	weir__store(&b->state, (uint8_t)WEIR__BLOCKING_QUEUED, WEIR_RELAXED);
@@ -31,7 +32,7 @@ static int blocking_start(struct weir_blocking_future *b, struct weir_cx *cx)
 		weir__store(&b->state, (uint8_t)WEIR__BLOCKING_IDLE, WEIR_RELAXED);
 		return rc;
 	}
-	weir_coop_refund(cx);
+	weir__coop_refund(cx);
 	return WEIR_PENDING;
 }
 

@@ -1,24 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * join.c: waiting for a task's result. The waker lies in the joined task, and
- * core/task/state.h says who owns it at any moment. A waker that is not of a task
- * of the same runtime lies there with a reference. Whoever takes it out again gives
- * that up: the joiner, or the runner that calls it.
+ * core/task/state.h says who owns it at any moment. The waker of a task of the same
+ * runtime lies there without a reference, marked as in a leaf; any other lies there
+ * with one. Whoever takes it out again gives that up: the joiner, or the runner
+ * that calls it.
  */
 #include "core/assert.h"
+#include "core/coop.h"
 #include "core/leaf.h"
 #include "core/task/task.h"
 
-static bool is_type_stable(const struct weir_task *joined, const struct weir_waker *waker)
+/* The waker of a future between the joining task and this leaf, or of another runtime's task. */
+static WEIR_NOINLINE struct weir_waker other_waker(const struct weir_task *joined,
+						   const struct weir_cx *cx)
 {
-	return waker->ops == &weir__task_waker_ops &&
-	       ((struct weir_task *)waker->data)->rt == joined->rt;
+	struct weir_waker waker = weir__waker_resolve(&cx->waker);
+
+	if (waker.ops == &weir__task_waker_ops &&
+	    ((struct weir_task *)waker.data)->rt == joined->rt)
+		return (struct weir_waker){ &weir__own_waker_ops, waker.data };
+	return weir_waker_ref(&waker);
 }
 
-static void take_back_waker(struct weir_task *task)
+static void set_waker(struct weir_task *joined, const struct weir_cx *cx)
 {
-	if (!is_type_stable(task, &task->join_waker))
-		weir_waker_unref(&task->join_waker);
+	if (WEIR_LIKELY(weir__cx_is_own(cx) && cx->task->rt == joined->rt))
+		joined->join_waker = (struct weir_waker){ &weir__own_waker_ops, cx->task };
+	else
+		joined->join_waker = other_waker(joined, cx);
+}
+
+static void take_back_waker(struct weir_task *joined)
+{
+	if (joined->join_waker.ops != &weir__own_waker_ops)
+		weir_waker_unref(&joined->join_waker);
 }
 
 /*
@@ -31,7 +47,7 @@ void weir__join_wake(struct weir_task *task)
 	struct weir_waker waker = task->join_waker;
 
 	WEIR_ASSERT(waker.ops && weir__state_is_complete(&task->state));
-	if (is_type_stable(task, &waker)) {
+	if (WEIR_LIKELY(waker.ops == &weir__own_waker_ops)) {
 		weir__task_wake(waker.data);
 		return;
 	}
@@ -40,7 +56,7 @@ void weir__join_wake(struct weir_task *task)
 }
 
 /* The task is complete; the joiner gives up the handle here. */
-static int join_finish(struct weir_join_future *join)
+static int join_finish(struct weir_join_future *join, const struct weir_cx *cx)
 {
 	struct weir_task *task = join->task;
 
@@ -48,7 +64,7 @@ static int join_finish(struct weir_join_future *join)
 	join->result = task->result;
 	if (weir__leaf_is_armed(&join->leaf))
 		weir__leaf_disarm(&join->leaf);
-	weir_task_detach(task);
+	weir__task_detach(cx->worker, task);
 	join->task = NULL;
 	return 0;
 }
@@ -59,21 +75,19 @@ static int join_start(struct weir_join_future *join, struct weir_cx *cx)
 
 	if (task == weir__task_of_cx(cx))
 		return -EDEADLK;
-	if (!weir_coop_take(cx))
+	if (!weir__coop_take(cx))
 		return WEIR_PENDING;
 	if (weir__state_is_complete(&task->state))
-		return join_finish(join);
+		return join_finish(join, cx);
 	weir__leaf_arm(&join->leaf, cx);
-	task->join_waker = weir__waker_resolve(&cx->waker);
-	if (!is_type_stable(task, &task->join_waker))
-		task->join_waker = weir_waker_ref(&task->join_waker);
+	set_waker(task, cx);
 	if (weir__state_set_join_waker(&task->state)) {
-		weir_coop_refund(cx);
+		weir__coop_refund(cx);
 		return WEIR_PENDING;
 	}
 	take_back_waker(task);
 	weir__leaf_disarm(&join->leaf);
-	return join_finish(join);
+	return join_finish(join, cx);
 }
 
 static int join_poll(struct weir_future *future, struct weir_cx *cx)
@@ -83,11 +97,11 @@ static int join_poll(struct weir_future *future, struct weir_cx *cx)
 	if (!weir__leaf_is_armed(&join->leaf))
 		return join->cancelled ? -ECANCELED : join_start(join, cx);
 	if (weir__state_is_complete(&join->task->state))
-		return join_finish(join);
+		return join_finish(join, cx);
 	if (!join->cancelled)
 		return WEIR_PENDING;
 	if (!weir__state_clear_join_waker(&join->task->state))
-		return join_finish(join);
+		return join_finish(join, cx);
 	take_back_waker(join->task);
 	weir__leaf_disarm(&join->leaf);
 	return -ECANCELED;

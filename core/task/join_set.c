@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "core/coop.h"
 #include "core/futex.h"
 #include "core/leaf.h"
 #include "core/lock.h"
@@ -242,7 +243,7 @@ static int wait_poll(struct weir_future *future, struct weir_cx *cx)
 		return -EDEADLK;
 	if (!armed && wait->cancelled)
 		return -ECANCELED;
-	if (!armed && !weir_coop_take(cx))
+	if (!armed && !weir__coop_take(cx))
 		return WEIR_PENDING;
 	weir__lock_take(&set->lock);
 	m = pop_done(set);
@@ -253,7 +254,7 @@ static int wait_poll(struct weir_future *future, struct weir_cx *cx)
 	else if (!m && !armed && set->waiter)
 		rc = -EBUSY;
 	if (!m && rc == WEIR_PENDING && !armed) {
-		weir_coop_refund(cx);
+		weir__coop_refund(cx);
 		weir__leaf_arm(&wait->leaf, cx);
 		armed = true;
 	}

@@ -23,24 +23,38 @@ _Static_assert(offsetof(struct weir_task, state) == offsetof(struct weir__slab_h
 	       "a task begins like a slab block");
 _Static_assert(WEIR__TASK_STATE_OFFSET <= 144, "a parked task with a little state fits 192 bytes");
 
-static uint64_t next_id = 1;
+static uint64_t id_blocks;	/* ids handed out to threads, in blocks; atomic */
 
 /* ---- memory ---- */
 
-static void task_free(struct weir_task *task)
+/* Frees a block whose state is 0 and that is not from the slab of the calling worker. */
+static WEIR_NOINLINE void free_remote(struct weir_task *task)
 {
 	struct weir_rt *rt = task->rt;
-	struct weir__worker *w = weir__worker_current();
 
-	WEIR_ASSERT(!task->armed && !task->fiber && !task->locals);
-	weir__store(&task->state, (uint64_t)0, WEIR_RELAXED);
-	if (w && w->rt == rt && w->index == task->slab_owner)
-		weir__slab_free(&w->slab, task, task->size_class);
-	else if (task->slab_owner == WEIR__SLAB_FOREIGN)
+	if (task->slab_owner == WEIR__SLAB_FOREIGN)
 		weir__slab_free_remote(&rt->foreign, task, task->size_class);
 	else
 		weir__slab_free_remote(&rt->worker[task->slab_owner]->slab, task,
 				       task->size_class);
+}
+
+/* w: the calling thread's worker if it is one of the task's runtime, otherwise NULL. */
+static inline void task_free_on(struct weir__worker *w, struct weir_task *task)
+{
+	WEIR_ASSERT(!task->armed && !task->fiber && !task->locals);
+	weir__store(&task->state, (uint64_t)0, WEIR_RELAXED);
+	if (WEIR_LIKELY(w && w->index == task->slab_owner))
+		weir__slab_free(&w->slab, task, task->size_class);
+	else
+		free_remote(task);
+}
+
+static void task_free(struct weir_task *task)
+{
+	struct weir__worker *w = weir__worker_current();
+
+	task_free_on(w && w->rt == task->rt ? w : NULL, task);
 }
 
 /* ---- wakers ---- */
@@ -108,58 +122,33 @@ const struct weir_waker_ops weir__own_waker_ops = { NULL, NULL, NULL };
 static int spawn_check(const struct weir_rt *rt, const struct weir_task_config *cfg,
 		       struct weir_task **ret_task)
 {
-	if (!cfg->fn == !cfg->poll || (cfg->join_set && ret_task))
+	if (cfg->fn ? cfg->poll || cfg->state_bytes || cfg->fini
+		    : !cfg->poll || cfg->state_bytes > STATE_BYTES_MAX || cfg->drop)
 		return -EINVAL;
-	if (cfg->fn ? cfg->state_bytes || cfg->fini : cfg->drop != NULL)
-		return -EINVAL;
-	if (cfg->state_bytes > STATE_BYTES_MAX || (unsigned)cfg->worker > rt->workers)
+	if ((cfg->join_set && ret_task) || (unsigned)cfg->worker > rt->workers)
 		return -EINVAL;		/* a negative worker is a huge one */
 	return 0;
 }
 
-static struct weir_task *task_alloc(struct weir_rt *rt, struct weir__worker *w, size_t bytes)
+/* Allocates a task from a slab that the caller may use. NULL when memory ran out. */
+static inline struct weir_task *task_alloc(struct weir_rt *rt, struct weir__slab *slab,
+					   uint16_t slab_owner, size_t state_bytes)
 {
-	int size_class = weir__slab_class(bytes);
-	struct weir_task *task = weir__slab_alloc(&w->slab, (unsigned)size_class);
+	int size_class = weir__slab_class(WEIR__TASK_STATE_OFFSET + state_bytes);
+	struct weir_task *task = weir__slab_alloc(slab, (unsigned)size_class);
 
-	if (!task)
+	if (WEIR_UNLIKELY(!task))
 		return NULL;
-	task->slab_owner = w->index;
-	task->size_class = (uint8_t)size_class;
 	task->rt = rt;
-	weir__count(&w->metrics.spawned, 1);
+	task->slab_owner = slab_owner;
+	task->size_class = (uint8_t)size_class;
 	return task;
 }
 
-/*
- * For a thread that is not a worker. Begins a count of outside, which ends when the task is
- * queued. NULL also if the runtime is closed (*ret_err).
- */
-static struct weir_task *task_alloc_foreign(struct weir_rt *rt, size_t bytes, int *ret_err)
-{
-	int size_class = weir__slab_class(bytes);
-	struct weir_task *task = NULL;
-
-	*ret_err = -ESHUTDOWN;
-	weir__lock_take(&rt->foreign_lock);
-	if (!weir__load(&rt->closed, WEIR_RELAXED)) {
-		*ret_err = -ENOMEM;
-		task = weir__slab_alloc(&rt->foreign, (unsigned)size_class);
-		if (task) {
-			weir__outside_begin(&rt->outside);
-			task->slab_owner = WEIR__SLAB_FOREIGN;
-			task->size_class = (uint8_t)size_class;
-			task->rt = rt;
-			weir__store(&rt->foreign_spawned, rt->foreign_spawned + 1, WEIR_RELAXED);
-		}
-	}
-	weir__lock_drop(&rt->foreign_lock);
-	return task;
-}
-
-static void task_init_body(struct weir_task *task, const struct weir_task_config *cfg)
+static inline void task_init_body(struct weir_task *task, const struct weir_task_config *cfg)
 {
 	task->flags = (uint8_t)(cfg->flags & (WEIR__TASK_PINNED | WEIR__TASK_UNCONSTRAINED));
+	task->locals = NULL;
 	if (cfg->fn) {
 		task->flags |= WEIR__TASK_STACKFUL;
 		task->body.fn = cfg->fn;
@@ -170,22 +159,110 @@ static void task_init_body(struct weir_task *task, const struct weir_task_config
 	}
 	task->body.poll = cfg->poll;
 	task->extra.fini = cfg->fini;
+	if (cfg->fini)
+		task->flags |= WEIR__TASK_CLEANUP;
 	if (cfg->state)
 		memcpy(weir__task_state(task), cfg->state, cfg->state_bytes);
 	else if (cfg->state_bytes)
 		memset(weir__task_state(task), 0, cfg->state_bytes);
 }
 
+#define ID_BLOCK 1024u
+
 /* Each thread takes ids in blocks, so that spawning shares no counter. */
 static uint64_t fresh_id(void)
 {
-	static _Thread_local uint64_t mine, end;
+	static _Thread_local uint64_t last;
 
-	if (mine == end) {
-		mine = weir__fetch_add(&next_id, (uint64_t)1024, WEIR_RELAXED);
-		end = mine + 1024;
+	if (WEIR_UNLIKELY(last % ID_BLOCK == 0))
+		last = weir__fetch_add(&id_blocks, (uint64_t)ID_BLOCK, WEIR_RELAXED);
+	return ++last;
+}
+
+/* Fills in what task_alloc did not; .fiber, .home and .pinned_to are set. Gives out the handle. */
+static inline void task_init(struct weir_task *task, const struct weir_task_config *cfg,
+			     struct weir__member *member, struct weir_task **ret_task)
+{
+	uint64_t id = fresh_id();
+
+	WEIR_ASSERT(task->pinned_to < task->rt->workers);
+	task->armed = NULL;
+	task->id = id;
+	task->name = cfg->name;
+	task->where = cfg->where;
+	task->member = member;
+	task->locals_depth = 0;
+	task_init_body(task, cfg);
+	/* The release pairs with the acquire of a wake on a stale pointer to this block. */
+	weir__store(&task->state, task_state_init(ret_task || member), WEIR_RELEASE);
+	if (ret_task)
+		*ret_task = task;
+	if (cfg->ret_id)
+		*cfg->ret_id = id;
+	if (member)
+		weir__join_set_fill(member, task);
+}
+
+/* While memory for stacks is short, a spawn makes the fiber itself, so that it can fail. */
+static WEIR_NOINLINE struct weir__fiber *early_fiber(struct weir__worker *w,
+						     const struct weir_task_config *cfg)
+{
+	struct weir__fiber *fiber;
+
+	return weir__fiber_new(&w->stacks, cfg->fn, cfg->arg, &fiber) < 0 ? NULL : fiber;
+}
+
+/* A spawn on a worker of the runtime. */
+static inline int spawn_here(struct weir__worker *w, const struct weir_task_config *cfg,
+			     struct weir_task **ret_task)
+{
+	struct weir__member *member = NULL;
+	struct weir__fiber *fiber = NULL;
+	struct weir_task *task;
+
+	if (cfg->fn && WEIR_UNLIKELY(w->stacks.reason) && !(fiber = early_fiber(w, cfg)))
+		return -ENOMEM;
+	if (cfg->join_set && !(member = weir__join_set_enter(cfg->join_set)))
+		goto fail;
+	task = task_alloc(w->rt, &w->slab, w->index, cfg->state_bytes);
+	if (WEIR_UNLIKELY(!task))
+		goto fail;
+	weir__count(&w->metrics.spawned, 1);
+	task->fiber = fiber;
+	task->home = w->index;
+	task->pinned_to = (uint8_t)(cfg->worker ? cfg->worker - 1 : w->index);
+	task_init(task, cfg, member, ret_task);
+	w->rt->sched->schedule(task);
+	return 0;
+fail:
+	if (member)
+		weir__join_set_leave(member);
+	if (fiber)
+		weir__fiber_free(&w->stacks, fiber);
+	return -ENOMEM;
+}
+
+/*
+ * Begins a count of outside, which ends when the task is queued. Fails also if the runtime is
+ * closed.
+ */
+static int task_alloc_foreign(struct weir_rt *rt, size_t state_bytes, struct weir_task **ret_task)
+{
+	struct weir_task *task = NULL;
+	int rc = -ESHUTDOWN;
+
+	weir__lock_take(&rt->foreign_lock);
+	if (!weir__load(&rt->closed, WEIR_RELAXED)) {
+		task = task_alloc(rt, &rt->foreign, WEIR__SLAB_FOREIGN, state_bytes);
+		rc = task ? 0 : -ENOMEM;
 	}
-	return mine++;
+	if (task) {
+		weir__outside_begin(&rt->outside);
+		weir__store(&rt->foreign_spawned, rt->foreign_spawned + 1, WEIR_RELAXED);
+		*ret_task = task;
+	}
+	weir__lock_drop(&rt->foreign_lock);
+	return rc;
 }
 
 /*
@@ -200,13 +277,34 @@ static void abort_if_closed(struct weir_task *task)
 		weir_task_abort(task);
 }
 
-/* While memory for stacks is short, a spawn makes the fiber itself, so that it can fail. */
-static WEIR_NOINLINE struct weir__fiber *early_fiber(struct weir__worker *w,
-						     const struct weir_task_config *cfg)
+/* A spawn by any other thread. */
+static WEIR_NOINLINE int spawn_foreign(struct weir_rt *rt, const struct weir_task_config *cfg,
+				       struct weir_task **ret_task)
 {
-	struct weir__fiber *fiber;
+	struct weir__member *member = NULL;
+	struct weir_task *task;
+	int rc;
 
-	return weir__fiber_new(&w->stacks, cfg->fn, cfg->arg, &fiber) < 0 ? NULL : fiber;
+	if (WEIR_UNLIKELY(weir__rt_is_inherited(rt)))
+		return -ENXIO;
+	if ((cfg->flags & WEIR_TASK_PINNED) && !cfg->worker)
+		return -EINVAL;
+	if (cfg->join_set && !(member = weir__join_set_enter(cfg->join_set)))
+		return -ENOMEM;
+	rc = task_alloc_foreign(rt, cfg->state_bytes, &task);
+	if (WEIR_UNLIKELY(rc < 0)) {
+		if (member)
+			weir__join_set_leave(member);
+		return rc;
+	}
+	task->fiber = NULL;
+	task->home = WEIR__TASK_NO_HOME;
+	task->pinned_to = (uint8_t)(cfg->worker ? cfg->worker - 1 : 0);
+	task_init(task, cfg, member, ret_task);
+	abort_if_closed(task);
+	rt->sched->schedule(task);
+	weir__outside_end(&rt->outside);
+	return 0;
 }
 
 static inline int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
@@ -214,10 +312,6 @@ static inline int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 {
 	struct weir__context *c = weir__context();
 	struct weir__worker *w = c->worker;
-	struct weir__member *member = NULL;
-	struct weir__fiber *fiber = NULL;
-	struct weir_task *task;
-	size_t bytes;
 	int rc;
 
 	if (!rt)
@@ -229,54 +323,8 @@ static inline int spawn(struct weir_rt *rt, const struct weir_task_config *cfg,
 		return rc;
 	if (WEIR_UNLIKELY(weir__load(&rt->closed, WEIR_ACQUIRE)))
 		return -ESHUTDOWN;
-	if (w && w->rt != rt)
-		w = NULL;
-	if (WEIR_UNLIKELY(!w && weir__rt_is_inherited(rt)))
-		return -ENXIO;
-	if ((cfg->flags & WEIR_TASK_PINNED) && !w && !cfg->worker)
-		return -EINVAL;
-
-	rc = -ENOMEM;
-	if (WEIR_UNLIKELY(w && w->stacks.reason) && cfg->fn && !(fiber = early_fiber(w, cfg)))
-		return rc;
-	if (cfg->join_set && !(member = weir__join_set_enter(cfg->join_set)))
-		goto fail;
-	bytes = WEIR__TASK_STATE_OFFSET + cfg->state_bytes;
-	task = w ? task_alloc(rt, w, bytes) : task_alloc_foreign(rt, bytes, &rc);
-	if (WEIR_UNLIKELY(!task))
-		goto fail;
-	task->armed = NULL;
-	task->fiber = fiber;
-	task->id = fresh_id();
-	task->name = cfg->name;
-	task->where = cfg->where;
-	task->member = member;
-	task->locals = NULL;
-	task->home = w ? w->index : WEIR__TASK_NO_HOME;
-	task->locals_depth = 0;
-	task->pinned_to = (uint8_t)(cfg->worker ? cfg->worker - 1 : w ? w->index : 0);
-	WEIR_ASSERT(task->pinned_to < rt->workers);
-	task_init_body(task, cfg);
-	/* The release pairs with the acquire of a wake on a stale pointer to this block. */
-	weir__store(&task->state, task_state_init(ret_task || cfg->join_set), WEIR_RELEASE);
-	if (ret_task)
-		*ret_task = task;
-	if (cfg->ret_id)
-		*cfg->ret_id = task->id;
-	if (member)
-		weir__join_set_fill(member, task);
-	if (!w)
-		abort_if_closed(task);
-	rt->sched->schedule(task);
-	if (!w)
-		weir__outside_end(&rt->outside);
-	return 0;
-fail:
-	if (member)
-		weir__join_set_leave(member);
-	if (fiber)
-		weir__fiber_free(&w->stacks, fiber);
-	return rc;
+	return WEIR_LIKELY(w && w->rt == rt) ? spawn_here(w, cfg, ret_task)
+					     : spawn_foreign(rt, cfg, ret_task);
 }
 
 /* For a program that was compiled against another version of the struct. */
@@ -394,17 +442,22 @@ int weir__task_end_fiber(struct weir__worker *w, struct weir_task *task)
 	return result;
 }
 
+static void clean_up(struct weir__worker *w, struct weir_task *task)
+{
+	weir__coop_wake_late(w);
+	if (!(task->flags & WEIR__TASK_STACKFUL) && task->extra.fini)
+		task->extra.fini(weir__task_state(task));
+	weir__local_destroy(task);
+}
+
 void weir__task_complete(struct weir__worker *w, struct weir_task *task, int result)
 {
 	uint64_t now;
 
 	WEIR_ASSERT(w->cx.task == task && !task->armed && !task->fiber);
-	if (WEIR_UNLIKELY(w->late.len))
-		weir__coop_wake_late(w);
-	if (!(task->flags & WEIR__TASK_STACKFUL) && task->extra.fini)
-		task->extra.fini(weir__task_state(task));
-	if (task->locals)
-		weir__local_destroy(task);
+	if ((task->flags & WEIR__TASK_CLEANUP) || task->locals)
+		clean_up(w, task);
+	WEIR_ASSERT(!w->late.len && !task->locals);
 	w->cx.task = NULL;
 	task->result = result;
 	weir__store(&w->metrics.finished, w->metrics.finished + 1, WEIR_RELEASE);
@@ -414,9 +467,9 @@ void weir__task_complete(struct weir__worker *w, struct weir_task *task, int res
 	if (now & TASK_JOIN_WAKER) {
 		weir__join_wake(task);
 		if (weir__state_unref(&task->state, 2))
-			task_free(task);
+			task_free_on(w, task);
 	} else if (TASK_REFS(now) == 0) {
-		task_free(task);
+		task_free_on(w, task);
 	}
 }
 
@@ -518,8 +571,14 @@ bool weir_task_is_complete(const struct weir_task *task)
 	return weir__load(&task->state, WEIR_ACQUIRE) & TASK_COMPLETE;
 }
 
+void weir__task_detach(struct weir__worker *w, struct weir_task *task)
+{
+	if (weir__state_detach(&task->state))
+		task_free_on(w && w->rt == task->rt ? w : NULL, task);
+}
+
 void weir_task_detach(struct weir_task *task)
 {
-	if (task && weir__state_detach(&task->state))
-		task_free(task);
+	if (task)
+		weir__task_detach(weir__worker_current(), task);
 }

@@ -37,6 +37,7 @@ enum {
 	WEIR__TASK_UNWINDING = 1u << 3,	/* waits for cancelled leaves; .result is decided */
 	WEIR__TASK_STAMPED = 1u << 4,	/* .woken_ns is the time since which it is ready */
 	WEIR__TASK_TIMED = 1u << 5,	/* its next poll is timed */
+	WEIR__TASK_CLEANUP = 1u << 6,	/* may have a fini or late wakers when it completes */
 };
 
 struct weir_task {
@@ -121,6 +122,9 @@ void weir__task_queue_all(struct weir__link *ready);
 
 /* Aborts every live task of a slab that this worker owns; returns the chain. [owner] */
 struct weir__link *weir__task_abort_all(struct weir__slab *slab);
+
+/* Gives a handle up. w: the calling worker, of any runtime, or NULL. [joiner] */
+void weir__task_detach(struct weir__worker *w, struct weir_task *task);
 
 /* Calls the join waker of a complete task and drops it. core/task/join.c [worker] */
 void weir__join_wake(struct weir_task *task);

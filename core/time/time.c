@@ -10,6 +10,7 @@
 #include "weir/time.h"
 
 #include "core/assert.h"
+#include "core/coop.h"
 #include "core/leaf.h"
 #include "core/task/task.h"
 #include "core/time/clock.h"
@@ -143,11 +144,11 @@ static int sleep_start(struct weir_sleep_future *s, struct weir_cx *cx)
 	home = &w->driver.time;
 	if (!home->enabled)
 		return -ENODEV;
-	if (!weir_coop_take(cx))
+	if (!weir__coop_take(cx))
 		return WEIR_PENDING;
 	if (s->timer.deadline_ns <= weir__load(&home->now_ns, WEIR_RELAXED))
 		return 0;
-	weir_coop_refund(cx);
+	weir__coop_refund(cx);
 	weir__leaf_arm(&s->leaf, cx);
 	weir__store(&s->where, (uintptr_t)home | SLEEP_PENDING, WEIR_RELAXED);
 	home_file(home, s);

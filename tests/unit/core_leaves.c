@@ -114,6 +114,37 @@ static int each_calls_the_waker_it_was_given(void *arg UNUSED)
 	return 0;
 }
 
+/* Polls a yield with a waker in between, and then finishes in the same poll. */
+static int yield_and_finish(void *state, struct weir_cx *cx)
+{
+	struct between *b = *(struct between **)state;
+	struct weir_cx sub = { { &between_ops, b }, cx->task, cx->worker };
+	struct weir_yield_future yield;
+
+	b->parent = weir_waker_ref(&cx->waker);
+	weir_yield_init(&yield);
+	ck_assert_int_eq(weir_poll(&yield.future, &sub), WEIR_PENDING);
+	ck_assert_uint_eq(get(&b->wakes), 0);
+	return 0;
+}
+
+static int a_yield_calls_its_waker_when_its_task_ends_first(void *arg UNUSED)
+{
+	struct between between = { .holders = 0 }, *b = &between;
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct weir_task *task;
+
+	cfg.poll = yield_and_finish;
+	cfg.state = &b;
+	cfg.state_bytes = sizeof b;
+	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, &task), 0);
+	ck_assert_int_eq(weir_task_join(task, NULL), 0);
+	ck_assert_uint_eq(get(&between.wakes), 1);
+	ck_assert_uint_eq(get(&between.holders), 0);
+	weir_waker_unref(&between.parent);
+	return 0;
+}
+
 /* ---- cancelled on a fiber ---------------------------------------------------------------- */
 
 /* A future that polls another one once and then finishes. */
@@ -515,6 +546,7 @@ static int an_enabled_wait_ends_with_its_stackless_task(void *arg UNUSED)
 /* ---- the tests, on each backend and scheduler -------------------------------------------- */
 
 ON_PLACES(each_calls_the_waker_it_was_given)
+ON_PLACES(a_yield_calls_its_waker_when_its_task_ends_first)
 ON_PLACES(each_can_be_given_up)
 ON_PLACES(each_has_an_owner_when_its_task_is_unwound)
 ON_PLACES(an_enabled_wait_ends_with_its_stackless_task)
@@ -523,6 +555,7 @@ int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
 		TESTING(test_each_calls_the_waker_it_was_given, .rounds = PLACES),
+		TESTING(test_a_yield_calls_its_waker_when_its_task_ends_first, .rounds = PLACES),
 		TESTING(test_each_can_be_given_up, .rounds = PLACES),
 		TESTING(test_each_has_an_owner_when_its_task_is_unwound, .rounds = PLACES),
 		TESTING(test_an_enabled_wait_ends_with_its_stackless_task, .rounds = PLACES),
