@@ -432,6 +432,8 @@ bool script_receive(struct script_segment *ret_segment)
 	weir__frame_free(&script_host.net->frames, out);
 	if (len < 54 || weir__get16(frame + 12) != WEIR_ETHERNET_IPV4 || frame[23] != WEIR_IP_TCP)
 		script_fail("a frame came out that is no TCP segment");
+	if (!(frame[20] & 0x40))
+		script_fail("a segment came out without DF (RFC 1191 section 3)");
 	check_ports(flow, frame + 34);
 	check_checksum(frame + 34, len - 34);
 	learn(flow, frame + 34, len - 34);
