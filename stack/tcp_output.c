@@ -518,13 +518,10 @@ static void count_again(struct weir__tcp *tcp, struct weir__frame *frame)
 		tcp->retrans_out++;
 	sent->flags &= (uint8_t)~WEIR_TCP_SENT_LOST;
 	sent->flags |= WEIR_TCP_SENT_AGAIN | WEIR_TCP_SENT_EVER_AGAIN;
+	weir__tcp_note_unanswered(tcp);
 	sent->sent_ns = tcp->net->now_ns;
 	weir__tcp_unlink_time(tcp, frame);
 	weir__tcp_link_time(tcp, frame);
-	if (!tcp->unanswered) {
-		tcp->unanswered = true;
-		tcp->unanswered_ms = weir__tcp_ms(tcp->net);
-	}
 	if (tcp->undo_retrans == WEIR_TCP_NOTHING_SENT)
 		tcp->undo_retrans = 1;
 	else if (tcp->undo_retrans < WEIR_TCP_NOTHING_SENT - 1)

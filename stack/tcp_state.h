@@ -230,7 +230,7 @@ struct weir__tcp {
 	uint32_t rto_us;
 	uint32_t min_rtt_us, min_rtt_ms;
 	uint32_t sent_ms, received_ms, acked_ms;	/* last data out, data in, ACK in */
-	uint32_t unanswered_ms;			/* with `unanswered` */
+	uint32_t unanswered_ms;			/* with `unanswered`: when it was sent first */
 
 	/* Loss and congestion. */
 	uint64_t rack_sent_ns;
@@ -277,7 +277,7 @@ struct weir__tcp {
 	bool rack_advanced : 1;		/* since losses were looked for */
 	bool dsack_seen : 1;		/* in this ACK */
 	bool was_connected : 1;
-	bool unanswered : 1;		/* retransmitted or probed, first at unanswered_ms */
+	bool unanswered : 1;		/* retransmitted or probed */
 };
 
 /* ---- half-open connections, TIME_WAIT ------------------------------------------------------- */
@@ -617,6 +617,8 @@ void weir__tcp_timer_stop(struct weir__tcp *tcp);
 /* Sets the timer to what the connection needs now. */
 void weir__tcp_rearm(struct weir__tcp *tcp);
 void weir__tcp_delay_ack(struct weir__tcp *tcp);
+/* Something is sent again, or probed for: the peer owes an answer since it was sent first. */
+void weir__tcp_note_unanswered(struct weir__tcp *tcp);
 
 /* ---- tcp_wait.c ----------------------------------------------------------------------------- */
 

@@ -26,6 +26,23 @@ static uint64_t backed_off_ns(const struct weir__tcp *tcp)
 	return (us < WEIR_TCP_RTO_MAX_US ? us : WEIR_TCP_RTO_MAX_US) * 1000;
 }
 
+/*
+ * Until the next try, or until the user timeout ends the connection. If that is over already, because it
+ * is shorter than the timeout, what was sent again has the time of one round trip (RFC 5482 3.1).
+ */
+static uint64_t next_try_ns(const struct weir__tcp *tcp)
+{
+	uint64_t wait_ns = backed_off_ns(tcp), limit_ns, gone_ns;
+
+	if (weir__tcp_set(tcp)->user_timeout_ms == 0 || !tcp->unanswered)
+		return wait_ns;
+	limit_ns = weir__tcp_set(tcp)->user_timeout_ms * WEIR_NETSTACK_MSEC;
+	gone_ns = (weir__tcp_ms(tcp->net) - tcp->unanswered_ms) * WEIR_NETSTACK_MSEC;
+	if (gone_ns >= limit_ns)
+		return tcp->rto_us * 1000ull;
+	return limit_ns - gone_ns < wait_ns ? limit_ns - gone_ns : wait_ns;
+}
+
 static bool is_orphan(const struct weir__tcp *tcp)
 {
 	return !tcp->owned;
@@ -95,7 +112,7 @@ static uint64_t wait_ns(const struct weir__tcp *tcp)
 
 	return corked && weir__after(tcp->snd_una + tcp->snd_wnd, tcp->snd_nxt)
 		       ? WEIR_TCP_CORK_NS
-		       : backed_off_ns(tcp);
+		       : next_try_ns(tcp);
 }
 
 void weir__tcp_rearm(struct weir__tcp *tcp)
@@ -103,7 +120,7 @@ void weir__tcp_rearm(struct weir__tcp *tcp)
 	if (tcp->state == WEIR_TCP_CLOSED) {
 		weir__tcp_timer_stop(tcp);
 	} else if (tcp->state < WEIR_TCP_ESTABLISHED || tcp->packets_out > 0) {
-		weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_RETRANSMIT, backed_off_ns(tcp));
+		weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_RETRANSMIT, next_try_ns(tcp));
 	} else if (tcp->write_seq != tcp->snd_nxt || (tcp->fin_wanted && !tcp->fin_queued)) {
 		if (tcp->timer_kind != WEIR_TCP_TIMER_PROBE)
 			weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_PROBE, wait_ns(tcp));
@@ -151,12 +168,18 @@ static bool has_probed_enough(const struct weir__tcp *tcp)
 	return weir__tcp_set(tcp)->user_timeout_ms != 0 && is_hopeless(tcp);
 }
 
-static void note_unanswered(struct weir__tcp *tcp)
+void weir__tcp_note_unanswered(struct weir__tcp *tcp)
 {
 	if (tcp->unanswered)
 		return;
 	tcp->unanswered = true;
-	tcp->unanswered_ms = weir__tcp_ms(tcp->net);
+	if (tcp->state < WEIR_TCP_ESTABLISHED)
+		tcp->unanswered_ms = tcp->sent_ms;
+	else if (tcp->packets_out > 0)
+		tcp->unanswered_ms =
+			(uint32_t)(weir__tcp_sent(tcp->first)->sent_ns / WEIR_NETSTACK_MSEC);
+	else
+		tcp->unanswered_ms = weir__tcp_ms(tcp->net);
 }
 
 static void count_up(uint8_t *count)
@@ -173,8 +196,8 @@ static void syn_timeout(struct weir__tcp *tcp)
 							 : WEIR_TCP_SYNACK_RETRIES;
 	uint32_t timeout = weir__tcp_set(tcp)->user_timeout_ms;
 
-	note_unanswered(tcp);
-	if (timeout != 0 ? weir__tcp_ms(tcp->net) - tcp->sent_ms >= timeout
+	weir__tcp_note_unanswered(tcp);
+	if (timeout != 0 ? weir__tcp_ms(tcp->net) - tcp->unanswered_ms >= timeout
 			 : tcp->retransmits >= limit) {
 		give_up(tcp);
 		return;
@@ -202,7 +225,7 @@ static void retransmission_timeout(struct weir__tcp *tcp)
 		return;
 	}
 	weir__tcp_recover_timeout(tcp);
-	note_unanswered(tcp);
+	weir__tcp_note_unanswered(tcp);
 	count_up(&tcp->retransmits);
 	count_up(&tcp->backoff);
 	weir__tcp_retransmit(tcp, tcp->first);
@@ -220,7 +243,7 @@ static void probe_timeout(struct weir__tcp *tcp)
 			weir__tcp_rearm(tcp);
 		return;
 	}
-	note_unanswered(tcp);
+	weir__tcp_note_unanswered(tcp);
 	if (has_probed_enough(tcp)) {
 		give_up(tcp);
 		return;
@@ -229,7 +252,7 @@ static void probe_timeout(struct weir__tcp *tcp)
 	weir__tcp_send_probe(tcp);
 	tcp->net->count.tcp_window_probes++;
 	count_up(&tcp->backoff);
-	weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_PROBE, backed_off_ns(tcp));
+	weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_PROBE, next_try_ns(tcp));
 }
 
 static bool keepalive_failed(const struct weir__tcp *tcp)
