@@ -319,9 +319,16 @@ void weir__tcp_finish(struct weir__tcp *tcp, int error)
 	}
 }
 
-static void reset(struct weir__tcp *tcp)
+/* Both sides have sent their FIN: an ABORT sends no RST (RFC 9293 3.10.5). */
+static bool has_ended(const struct weir__tcp *tcp)
 {
-	if (tcp->state >= WEIR_TCP_SYN_RECEIVED && tcp->state != WEIR_TCP_TIME_WAIT)
+	return (tcp->state == WEIR_TCP_CLOSING || tcp->state == WEIR_TCP_LAST_ACK) &&
+	       tcp->fin_queued && tcp->snd_nxt == tcp->write_seq;
+}
+
+static void reset(struct weir__tcp *tcp, bool unread)
+{
+	if (tcp->state >= WEIR_TCP_SYN_RECEIVED && (unread || !has_ended(tcp)))
 		weir__tcp_send_reset(tcp);
 	weir__tcp_finish(tcp, -ECONNABORTED);
 }
@@ -341,7 +348,7 @@ static bool disown(struct weir__tcp *tcp)
 void weir__tcp_abort(struct weir__tcp *tcp)
 {
 	if (disown(tcp))
-		reset(tcp);
+		reset(tcp, false);
 }
 
 static void close_sending(struct weir__tcp *tcp)
@@ -367,7 +374,7 @@ void weir__tcp_close(struct weir__tcp *tcp)
 		return;
 	if (tcp->state == WEIR_TCP_SYN_SENT || unread || weir__tcp_set(tcp)->linger_zero ||
 	    layer->orphans >= tcp->net->cfg.tcp_orphans) {
-		reset(tcp);
+		reset(tcp, unread);
 		return;
 	}
 	layer->orphans++;
