@@ -6,6 +6,8 @@
  *	loop: accept ──► admit ──► choose: this worker ──► fn
  *	                              └─► another worker ──mail──► fn, on that worker
  *
+ * A connection that lives on one worker (WEIR_CAP_HOMED) is served by that one.
+ *
  * A loop is a task pinned to a worker. With local dispatch every worker has a loop, so
  * several accept from one shard, in turn. Otherwise each shard has one, on the worker
  * that opened the shard's socket.
@@ -117,17 +119,25 @@ static void give(struct serving *s, struct weir__worker *to, struct weir_tcp *co
 	weir__handle_give(&conn->handle, to, &s->receiver);
 }
 
+/* A connection that lives on one worker is served there, whatever the load. */
+static struct weir__worker *choose(struct serving *s, const struct weir_tcp *conn,
+				   struct weir__worker *here)
+{
+	int home = weir__handle_home(&conn->handle);
+
+	if (home >= 0)
+		return here->rt->worker[home];
+	return s->cfg.dispatch == WEIR_DISPATCH_LOCAL ? here : least_loaded(s, here);
+}
+
 static void hand_over(struct serving *s, struct weir_tcp *conn)
 {
-	struct weir__worker *here = weir__worker_current(), *to;
+	struct weir__worker *here = weir__worker_current(), *to = choose(s, conn, here);
 
-	if (s->cfg.dispatch == WEIR_DISPATCH_LOCAL) {
-		s->fn(conn, s->arg);
-		return;
+	if (s->cfg.dispatch == WEIR_DISPATCH_LEAST_LOADED) {
+		conn->given_to = (uint16_t)(1 + to->index);
+		weir__fetch_add(&to->conns, 1u, WEIR_RELAXED);
 	}
-	to = least_loaded(s, here);
-	conn->given_to = (uint16_t)(1 + to->index);
-	weir__fetch_add(&to->conns, 1u, WEIR_RELAXED);
 	if (to == here)
 		s->fn(conn, s->arg);
 	else

@@ -11,6 +11,7 @@
 
 #include "core/atomic.h"
 #include "core/io/io.h"
+#include "core/sized.h"
 #include "core/task/task.h"
 #include "net/net.h"
 
@@ -142,6 +143,20 @@ void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half)
 struct weir_handle *weir_tcp_handle(struct weir_tcp *conn)
 {
 	return weir__tcp_handle(conn);
+}
+
+/* What cannot be read fails in weir_task_spawn. */
+int weir_tcp_spawn(struct weir_tcp *conn, const struct weir_task_config *cfg,
+		   struct weir_task **ret_task)
+{
+	struct weir_task_config full = WEIR_TASK_CONFIG_INIT;
+	int home = weir__handle_home(weir__tcp_handle(conn));
+
+	if (home < 0 || !cfg || weir__sized_read(&full, cfg) < 0)
+		return weir_task_spawn(NULL, cfg, ret_task);
+	full.flags |= WEIR_TASK_PLACED;
+	full.worker = 1 + home;
+	return weir_task_spawn(NULL, &full, ret_task);
 }
 
 /* ---- receiving ---- */

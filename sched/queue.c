@@ -111,9 +111,14 @@ bool weir__worker_push_lifo(struct worker *w, struct weir_task *task)
 	return old != NULL;
 }
 
-void weir__worker_push_arrived(struct worker *w, struct weir_task *task)
+void weir__worker_push_own(struct worker *w, struct weir_task *task)
 {
 	own_push_chain(&w->own, &task->link, &task->link, 1);
+}
+
+void weir__worker_push_arrived(struct worker *w, struct weir_task *task)
+{
+	weir__worker_push_own(w, task);
 	weir__count(&w->base.metrics.remote_schedules, 1);
 }
 

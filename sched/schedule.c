@@ -9,6 +9,7 @@
  *						that worker's queue (worker.c)
  *	any other thread			the inject queue of a group; one sleeper is woken
  *	(a pinned task)				its own worker's queue, always
+ *	(a placed task)				the same, the first time
  */
 #include "sched/worker.h"
 
@@ -75,9 +76,10 @@ static WEIR_NOINLINE void schedule_pinned(struct worker *here, struct weir_task 
 	struct worker *home = worker_at(rt, task->pinned_to);
 
 	WEIR_ASSERT(task->pinned_to < rt->base.workers);
+	task->flags &= (uint8_t)~WEIR__TASK_PLACED;
 	if (home == here) {
 		count_local(home, task);
-		weir__worker_push(home, task);
+		weir__worker_push_own(home, task);
 		return;
 	}
 	count_remote(rt, task);
@@ -96,7 +98,7 @@ static WEIR_NOINLINE void schedule_remote(struct weir_task *task)
 	 */
 	if (WEIR_UNLIKELY(weir__rt_is_inherited(task->rt)))
 		return;
-	if (task->flags & WEIR__TASK_PINNED) {
+	if (task->flags & (WEIR__TASK_PINNED | WEIR__TASK_PLACED)) {
 		schedule_pinned(NULL, task);
 		return;
 	}
@@ -135,7 +137,7 @@ static void schedule(struct weir_task *task)
 
 	if (WEIR_UNLIKELY(!here || here->rt != task->rt))
 		schedule_remote(task);
-	else if (WEIR_UNLIKELY(task->flags & WEIR__TASK_PINNED))
+	else if (WEIR_UNLIKELY(task->flags & (WEIR__TASK_PINNED | WEIR__TASK_PLACED)))
 		schedule_pinned(worker_of(here), task);
 	else
 		schedule_here(worker_of(here), task);

@@ -159,7 +159,8 @@ struct weir_task *weir__worker_steal_from(struct worker *w, struct worker *victi
 struct weir_task *weir__worker_steal_lifo(struct worker *victim);
 bool weir__worker_has_local(struct worker *w);
 size_t weir__worker_queue_len(struct worker *w);
-/* Queues a pinned task that another thread has woken. */
+/* Queues a task that nobody may steal; the second form, one that another thread has sent here. */
+void weir__worker_push_own(struct worker *w, struct weir_task *task);
 void weir__worker_push_arrived(struct worker *w, struct weir_task *task);
 
 /* Takes the mail that others have sent here. [owner, or the shutdown that stands in for it] */

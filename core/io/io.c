@@ -109,6 +109,15 @@ int weir__handle_attach_to_peer(struct weir_handle *h, const struct sockaddr *pe
 	return rc;
 }
 
+int weir__handle_home(const struct weir_handle *h)
+{
+	const struct weir_backend *be = h ? weir__load(&h->backend, WEIR_RELAXED) : NULL;
+
+	if (!be || !(be->caps & WEIR_CAP_HOMED) || !weir__load(&h->homed, WEIR_RELAXED))
+		return -1;
+	return (int)be->index;
+}
+
 /* ---- close ---- */
 
 /*

@@ -50,6 +50,9 @@ int weir__handle_control(struct weir_handle *h, enum weir_control what, void *va
  */
 void weir__handle_close(struct weir_handle *h, void (*released)(struct weir_handle *h));
 
+/* The worker where a homed handle lives; -1: it may be used on any, or it is NULL. */
+int weir__handle_home(const struct weir_handle *h);
+
 /* ---- mail: core/mailbox.h has the rules ---- */
 
 /* Receives handles that were passed to a worker. Embedded in the object that uses them. */

@@ -147,7 +147,8 @@ static inline struct weir_task *task_alloc(struct weir_rt *rt, struct weir__slab
 
 static inline void task_init_body(struct weir_task *task, const struct weir_task_config *cfg)
 {
-	task->flags = (uint8_t)(cfg->flags & (WEIR__TASK_PINNED | WEIR__TASK_UNCONSTRAINED));
+	task->flags = (uint8_t)(cfg->flags & (WEIR__TASK_PINNED | WEIR__TASK_UNCONSTRAINED |
+					      WEIR__TASK_PLACED));
 	task->locals = NULL;
 	if (cfg->fn) {
 		task->flags |= WEIR__TASK_STACKFUL;
@@ -287,7 +288,7 @@ static WEIR_NOINLINE int spawn_foreign(struct weir_rt *rt, const struct weir_tas
 
 	if (WEIR_UNLIKELY(weir__rt_is_inherited(rt)))
 		return -ENXIO;
-	if ((cfg->flags & WEIR_TASK_PINNED) && !cfg->worker)
+	if ((cfg->flags & (WEIR_TASK_PINNED | WEIR_TASK_PLACED)) && !cfg->worker)
 		return -EINVAL;
 	if (cfg->join_set && !(member = weir__join_set_enter(cfg->join_set)))
 		return -ENOMEM;

@@ -33,11 +33,12 @@ struct weir__member;
 enum {
 	WEIR__TASK_PINNED = 1u << 0,
 	WEIR__TASK_UNCONSTRAINED = 1u << 1,
-	WEIR__TASK_STACKFUL = 1u << 2,
-	WEIR__TASK_UNWINDING = 1u << 3,	/* waits for cancelled leaves; .result is decided */
-	WEIR__TASK_STAMPED = 1u << 4,	/* .woken_ns is the time since which it is ready */
-	WEIR__TASK_TIMED = 1u << 5,	/* its next poll is timed */
-	WEIR__TASK_CLEANUP = 1u << 6,	/* may have a fini or late wakers when it completes */
+	WEIR__TASK_PLACED = 1u << 2,	/* not scheduled yet; then it goes to .pinned_to */
+	WEIR__TASK_STACKFUL = 1u << 3,
+	WEIR__TASK_UNWINDING = 1u << 4,	/* waits for cancelled leaves; .result is decided */
+	WEIR__TASK_STAMPED = 1u << 5,	/* .woken_ns is the time since which it is ready */
+	WEIR__TASK_TIMED = 1u << 6,	/* its next poll is timed */
+	WEIR__TASK_CLEANUP = 1u << 7,	/* may have a fini or late wakers when it completes */
 };
 
 struct weir_task {

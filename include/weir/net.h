@@ -316,7 +316,7 @@ WEIR_API void weir_accept_fini(struct weir_accept_future *accept);
 
 /* ---- serving ---- */
 
-/* Which worker serves a connection. */
+/* Which worker serves a connection, unless the backend keeps it on one: then that one does. */
 enum weir_dispatch {
 	WEIR_DISPATCH_LOCAL = 0,	/* the one that accepts it; all workers of a shard accept */
 	WEIR_DISPATCH_LEAST_LOADED,	/* the one with the fewest in its group (with one shard: of
@@ -365,7 +365,8 @@ struct weir_serve_config {
  *
  * WEIR_DISPATCH_LEAST_LOADED counts for each worker the connections that were given to it, by
  * any listener, and are not closed. It passes over a worker that has not yet begun with an earlier
- * one, while others have. The tasks that fn spawns may be stolen like any other.
+ * one, while others have. The tasks that fn spawns may be stolen like any other; for connections
+ * that live on one worker, weir_tcp_spawn at least lets them begin there.
  *
  * Thread:   [worker] on a fiber
  * Waits:    until one of these ends it, and fn was called for every accepted connection
@@ -545,6 +546,21 @@ WEIR_API void weir_tcp_close_half(struct weir_tcp *conn, enum weir_half half);
  * Since:    0.1
  */
 WEIR_API struct weir_handle *weir_tcp_handle(struct weir_tcp *conn);
+
+/**
+ * Spawn a task on the worker where a stream lives, so that its operations need not travel: on a
+ * backend that keeps streams on one worker (backend.h, WEIR_CAP_HOMED) the task's first poll is
+ * there, and with WEIR_TASK_PINNED every poll. Any other stream lives on no worker in particular,
+ * and this is weir_task_spawn on the current runtime.
+ *
+ * Thread:   [worker]
+ * Waits:    never
+ * Owns:     as weir_task_spawn; the stream stays the caller's
+ * Returns:  as weir_task_spawn. For a stream that lives on a worker, .worker of cfg is ignored
+ * Since:    0.1
+ */
+WEIR_API int weir_tcp_spawn(struct weir_tcp *conn, const struct weir_task_config *cfg,
+			    struct weir_task **ret_task);
 
 /**
  * Receive up to len bytes into a buffer, or into an array of buffers. A peek leaves the bytes in

@@ -39,6 +39,7 @@ typedef int (*weir_poll_fn)(void *state, struct weir_cx *cx);
 enum weir_task_flag {
 	WEIR_TASK_PINNED = 1u << 0,		/* it always runs on the same worker */
 	WEIR_TASK_UNCONSTRAINED = 1u << 1,	/* it has no cooperative budget */
+	WEIR_TASK_PLACED = 1u << 2,		/* it begins on .worker, and may be stolen later */
 };
 
 /* How a task is made. Either fn or poll is set. Zero means the default. */
@@ -47,7 +48,8 @@ struct weir_task_config {
 	const char *name;		/* valid as long as the task; default: where's function */
 	const struct weir_location *where; /* WEIR_HERE, or another static one */
 	unsigned flags;			/* enum weir_task_flag */
-	int worker;			/* for PINNED: 1 + the worker; 0: the spawning one */
+	int worker;			/* for PINNED and PLACED: 1 + the worker; 0: the spawning
+					 * one */
 	struct weir_join_set *join_set; /* the task is joined by weir_join_set_next: no handle */
 
 	int (*fn)(void *arg);		/* stackful */
@@ -89,7 +91,7 @@ WEIR_BEGIN_DECLS
  * Waits:    never
  * Owns:     the caller joins or detaches *ret_task; with a ret_task of NULL the task is detached
  *           from the beginning
- * Returns:  0; -EINVAL (both bodies, none, too much state, a pinned worker that does not exist);
+ * Returns:  0; -EINVAL (both bodies, none, too much state, a worker that does not exist);
  *           -E2BIG for a field that is newer than the library (base.h, Sizes); -ENOMEM; -ENXIO
  *           without a runtime; -ESHUTDOWN
  * Since:    0.1

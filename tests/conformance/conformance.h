@@ -86,6 +86,8 @@ struct conformance_list;
 #define KERNEL_STREAMS (1u << 31)
 /* TCP is served by two instances: 127.0.0.1 by the simulated one, the rest by its companion. */
 #define TWO_SIDES (1u << 30)
+/* A stream may be served by any worker: the backend does not keep it on one. */
+#define FREE_STREAMS (1u << 29)
 
 struct conformance_env {
 	unsigned workers;		/* 0: current-thread */

@@ -296,6 +296,170 @@ CASE(the_destination_chooses_the_side, TWO_SIDES)
 	return 0;
 }
 
+/* ---- spawning where a stream lives ---- */
+
+/* A task that says where its polls were: the first one, and whether a later one was elsewhere. */
+struct visitor {
+	struct weir_yield_future yield;
+	int first, polls;
+	bool moved;
+};
+
+static void visit(struct visitor *v)
+{
+	int here = weir_rt_worker_index();
+
+	if (v->polls++ == 0)
+		v->first = here;
+	v->moved |= here != v->first;
+}
+
+static int visit_fiber(void *arg)
+{
+	for (int i = 0; i < 10; i++) {
+		visit(arg);
+		turns(1);
+	}
+	return 0;
+}
+
+static int visit_stackless(void *state, struct weir_cx *cx)
+{
+	struct visitor *v = *(struct visitor **)state;
+	int rc = 0;
+
+	while (rc == 0 && v->polls < 10) {
+		visit(v);
+		weir_yield_init(&v->yield);
+		rc = weir_poll(&v->yield.future, cx);
+	}
+	return rc;
+}
+
+static void send_visitor(struct weir_tcp *conn, unsigned flags, struct visitor *v)
+{
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct weir_task *task;
+
+	*v = (struct visitor){ .first = -1 };
+	cfg.flags = flags;
+	if (env.stackless) {
+		cfg.poll = visit_stackless;
+		cfg.state = &v;
+		cfg.state_bytes = sizeof(v);
+	} else {
+		cfg.fn = visit_fiber;
+		cfg.arg = v;
+	}
+	OK(weir_tcp_spawn(conn, &cfg, &task));
+	ck_assert_int_eq(finish(task), 0);
+}
+
+/* The worker where a stream lives; -1 for none in particular. */
+static int home_of(struct weir_tcp *conn)
+{
+	const struct weir_handle *handle = weir_tcp_handle(conn);
+
+	return handle->homed ? (int)handle->backend->index : -1;
+}
+
+static int send_visitors(void *arg)
+{
+	struct errand *errand = arg;
+	int home = home_of(errand->conn);
+	struct visitor v;
+
+	for (int i = 0; i < 20; i++) {
+		send_visitor(errand->conn, i % 2 ? WEIR_TASK_PINNED : 0, &v);
+		ck_assert(home < 0 || v.first == home);
+		ck_assert(i % 2 == 0 || !v.moved);
+	}
+	return 0;
+}
+
+static int connect_here(void *arg)
+{
+	struct errand *errand = arg;
+
+	connected(&errand->conn, &errand->other);
+	return 0;
+}
+
+/* Streams of every worker, and tasks of every worker that spawn there. */
+CASE(a_task_begins_where_a_stream_lives, 0)
+{
+	struct weir_task *senders[4];
+	struct errand errand;
+
+	for (unsigned home = 0; home < workers(); home++) {
+		ck_assert_int_eq(finish(spawn_on(home, connect_here, &errand)), 0);
+		if (home_of(errand.conn) >= 0)
+			ck_assert_int_eq(home_of(errand.conn), (int)home);
+		for (unsigned i = 0; i < 4; i++)
+			senders[i] = spawn_on(i, send_visitors, &errand);
+		for (unsigned i = 0; i < 4; i++)
+			ck_assert_int_eq(finish(senders[i]), 0);
+		close_both(errand.conn, errand.other);
+	}
+	return 0;
+}
+
+#define SERVED 24u
+
+struct server {
+	struct weir_listener *listener;
+	struct weir_serve_config cfg;
+	atomic_uint served, elsewhere;
+};
+
+static void serve_at_home(struct weir_tcp *conn, void *arg)
+{
+	struct server *server = arg;
+	int home = home_of(conn);
+
+	if (home >= 0 && home != weir_rt_worker_index())
+		server->elsewhere++;
+	weir_tcp_close(conn);
+	server->served++;
+}
+
+static int serve(void *arg)
+{
+	struct server *server = arg;
+
+	return weir_listener_serve(server->listener, &server->cfg, serve_at_home, server);
+}
+
+static void serve_connections(enum weir_dispatch dispatch)
+{
+	struct server server = { .cfg = WEIR_SERVE_CONFIG_INIT };
+	struct weir_task *serving;
+	struct weir_addr addr;
+	struct weir_tcp *conn;
+	char byte;
+
+	server.cfg.dispatch = dispatch;
+	server.listener = open_listener(&addr);
+	serving = spawn(serve, &server);
+	for (unsigned i = 0; i < SERVED; i++) {
+		OK(weir_tcp_connect_addr(&addr, WEIR_FOREVER, &conn));
+		ck_assert_int_eq(weir_tcp_recv(conn, &byte, 1), 0);
+		weir_tcp_close(conn);
+	}
+	weir_task_abort(serving);
+	ck_assert_int_eq(finish(serving), -ECANCELED);
+	ck_assert_uint_eq(server.served, SERVED);
+	ck_assert_uint_eq(server.elsewhere, 0);
+	weir_listener_close(server.listener);
+}
+
+CASE(connections_are_served_where_they_live, 0)
+{
+	serve_connections(WEIR_DISPATCH_LOCAL);
+	serve_connections(WEIR_DISPATCH_LEAST_LOADED);
+	return 0;
+}
+
 void conformance_home(struct conformance_list *list)
 {
 	BOTH(list, a_shutdown_elsewhere_is_made_between_the_sends);
@@ -305,4 +469,6 @@ void conformance_home(struct conformance_list *list)
 	BOTH(list, options_are_kept_until_the_connect);
 	ONCE(list, before_the_connect_there_is_no_connection);
 	BOTH(list, the_destination_chooses_the_side);
+	BOTH(list, a_task_begins_where_a_stream_lives);
+	ONCE(list, connections_are_served_where_they_live);
 }

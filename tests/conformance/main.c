@@ -106,6 +106,8 @@ static int read_caps(void *arg)
 	*(uint32_t *)arg = weir_listener_handle(listener)->backend->caps;
 	if (weir_listener_handle(listener)->fd >= 0)
 		*(uint32_t *)arg |= KERNEL_STREAMS;
+	if (!(weir_listener_handle(listener)->homed & WEIR_HOMED_WRITES))
+		*(uint32_t *)arg |= FREE_STREAMS;
 	weir_listener_close(listener);
 	if (companion)
 		*(uint32_t *)arg |= TWO_SIDES;
@@ -127,6 +129,8 @@ static const char *cap_name(uint32_t cap)
 		return "FILE";
 	case KERNEL_STREAMS:
 		return "streams of the kernel";
+	case FREE_STREAMS:
+		return "streams that any worker serves";
 	case TWO_SIDES:
 		return "two kinds of TCP streams";
 	default:

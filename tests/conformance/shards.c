@@ -336,7 +336,7 @@ static void service_end(struct service *s, struct weir_task *task)
 /*
  * With least-loaded dispatch, the workers of a group get equally many connections while none ends.
  */
-CASE_IN_GROUPS(the_least_loaded_gets_the_next, 0)
+CASE_IN_GROUPS(the_least_loaded_gets_the_next, FREE_STREAMS)
 {
 	struct weir_tcp *conns[CLIENTS];
 	struct weir_addr addr;
@@ -434,7 +434,7 @@ static int serve_beside_a_stuck_worker(void *arg)
 	return 0;
 }
 
-CASE(a_stuck_worker_gets_one_and_no_more, 0)
+CASE(a_stuck_worker_gets_one_and_no_more, FREE_STREAMS)
 {
 	if (workers() > 1)
 		ck_assert_int_eq(finish(spawn_on(0, serve_beside_a_stuck_worker, NULL)), 0);

@@ -458,6 +458,51 @@ ON_EACH(pinned_tasks_stay)
 	return 0;
 }
 
+/* ---- placed tasks ---- */
+
+struct placed {
+	unsigned *done;
+	int worker;
+};
+
+static int begin_there(void *arg)
+{
+	const struct placed *p = arg;
+
+	ck_assert_int_eq(weir_rt_worker_index(), p->worker);
+	return count_one(p->done);
+}
+
+static int begin_there_poll(void *state, struct weir_cx *cx UNUSED)
+{
+	return begin_there(state);
+}
+
+/* Idle workers would steal them from a busy one, which many tasks at a time are. */
+ON_EACH(placed_tasks_begin_where_they_are_sent)
+{
+	unsigned workers = weir_rt_workers(weir_rt_current()), done = 0;
+	struct weir_task_config cfg = WEIR_TASK_CONFIG_INIT;
+	struct placed placed[40];
+
+	cfg.flags = WEIR_TASK_PLACED;
+	for (unsigned i = 0; i < 40; i++) {
+		placed[i] = (struct placed){ &done, (int)(i / 10 % workers) };
+		cfg.worker = placed[i].worker + 1;
+		cfg.fn = i % 2 ? begin_there : NULL;
+		cfg.arg = i % 2 ? &placed[i] : NULL;
+		cfg.poll = i % 2 ? NULL : begin_there_poll;
+		cfg.state = i % 2 ? NULL : &placed[i];
+		cfg.state_bytes = i % 2 ? 0 : sizeof placed[i];
+		ck_assert_int_eq(weir_task_spawn(NULL, &cfg, NULL), 0);
+	}
+	YIELD_UNTIL(get(&done) == 40);
+	cfg.worker = (int)workers + 1;
+	ck_assert_int_eq(weir_task_spawn(NULL, &cfg, NULL), -EINVAL);
+	YIELD_UNTIL(weir_rt_alive(weir_rt_current()) == 1);
+	return 0;
+}
+
 static int stay_by_default(void *arg)
 {
 	struct pinned p = { weir_rt_worker_index(), NULL, arg, arg };
@@ -969,6 +1014,7 @@ int main(int argc, char **argv)
 		EACH(injected_tasks_have_their_turn),
 		TESTING(every_policy_runs_everything, .rounds = 8 * RUNTIMES),
 		EACH(pinned_tasks_stay),
+		EACH(placed_tasks_begin_where_they_are_sent),
 		TESTING(nobody_steals_where_it_is_off),
 		TESTING(the_inject_interval_follows_the_polls, .rounds = 2,
 			.needs = "nosan native"),
