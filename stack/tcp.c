@@ -302,8 +302,7 @@ void weir__tcp_finish(struct weir__tcp *tcp, int error)
 	if (tcp->state == WEIR_TCP_CLOSED)
 		return;
 	count_end(tcp, error);
-	weir__tcp_timer_stop(tcp);
-	weir__netstack_timer_stop(tcp->net, &tcp->ack_timer);
+	weir__tcp_timers_fini(tcp);
 	free_send_queue(tcp);
 	weir__tcp_remove(tcp->net, &tcp->flow, tcp);
 	weir__tcp_enter(tcp, WEIR_TCP_CLOSED);
@@ -586,8 +585,7 @@ static void forget(struct weir__tcp *tcp)
 	if (tcp->state == WEIR_TCP_CLOSED)
 		unlink_finished(tcp);
 	weir__netstack_silence(net, &tcp->source);
-	weir__netstack_timer_stop(net, &tcp->timer);
-	weir__netstack_timer_stop(net, &tcp->ack_timer);
+	weir__tcp_timers_fini(tcp);
 	free_send_queue(tcp);
 	weir__tcp_free_received(tcp);
 	free_connection(tcp);

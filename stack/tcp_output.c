@@ -97,7 +97,7 @@ static void ack_is_sent(struct weir__tcp *tcp)
 	tcp->duplicate = (struct weir__tcp_block){ 0, 0 };
 	if (tcp->quick > 0)
 		tcp->quick--;
-	weir__netstack_timer_stop(tcp->net, &tcp->ack_timer);
+	tcp->ack_timed = false;
 }
 
 /*
@@ -147,6 +147,7 @@ static void send_empty(struct weir__tcp *tcp, uint32_t seq)
 		return;
 	}
 	tcp->ack_pending = true;
+	tcp->ack_timed = true;
 	weir__netstack_timer_set(tcp->net, &tcp->ack_timer,
 				 tcp->net->now_ns + WEIR_TCP_ATO_MAX_MS * WEIR_NETSTACK_MSEC);
 }

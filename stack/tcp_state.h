@@ -267,6 +267,7 @@ struct weir__tcp {
 	bool listed : 1;		/* in the list for the turn's end */
 	bool dead : 1;			/* freed there */
 	bool ack_now : 1, ack_pending : 1, pingpong : 1;
+	bool ack_timed : 1;		/* ack_timer is set for the ACK that is pending */
 	bool fin_wanted : 1, fin_queued : 1, fin_received : 1;
 	bool read_shut : 1;
 	bool more : 1;			/* the owner said that more follows */
@@ -612,6 +613,8 @@ uint32_t weir__tcp_clock(const struct weir__tcp *tcp);
 /* ---- tcp_timer.c ---------------------------------------------------------------------------- */
 
 void weir__tcp_timers_init(struct weir__tcp *tcp);
+/* Takes them out of the wheel, before the connection is freed. */
+void weir__tcp_timers_fini(struct weir__tcp *tcp);
 void weir__tcp_timer_set(struct weir__tcp *tcp, enum weir_tcp_timer kind, uint64_t in_ns);
 void weir__tcp_timer_stop(struct weir__tcp *tcp);
 /* Sets the timer to what the connection needs now. */

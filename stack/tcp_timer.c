@@ -56,10 +56,11 @@ void weir__tcp_timer_set(struct weir__tcp *tcp, enum weir_tcp_timer kind, uint64
 	weir__netstack_timer_set(tcp->net, &tcp->timer, tcp->net->now_ns + in_ns);
 }
 
+/* It stays in the wheel and does nothing when it fires: as a rule it is set again before that, to a
+ * later time, which is one store (timer.h). Linux does the same (INET_CSK_CLEAR_TIMERS). */
 void weir__tcp_timer_stop(struct weir__tcp *tcp)
 {
 	tcp->timer_kind = WEIR_TCP_TIMER_NONE;
-	weir__netstack_timer_stop(tcp->net, &tcp->timer);
 }
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise)
@@ -289,6 +290,8 @@ static void fired(struct weir__netstack *net, struct weir__netstack_timer *timer
 	uint8_t kind = tcp->timer_kind;
 
 	(void)net;
+	if (kind == WEIR_TCP_TIMER_NONE)
+		return;
 	tcp->timer_kind = WEIR_TCP_TIMER_NONE;
 	switch (kind) {
 	case WEIR_TCP_TIMER_RETRANSMIT:
@@ -320,16 +323,18 @@ void weir__tcp_delay_ack(struct weir__tcp *tcp)
 
 	if (ms > WEIR_TCP_ATO_MAX_MS)
 		ms = WEIR_TCP_ATO_MAX_MS;
-	if (!weir__timer_is_set(&tcp->ack_timer))
+	if (!tcp->ack_timed)
 		weir__netstack_timer_set(tcp->net, &tcp->ack_timer,
 					 tcp->net->now_ns + ms * WEIR_NETSTACK_MSEC);
+	tcp->ack_timed = true;
 }
 
 static void ack_fired(struct weir__netstack *net, struct weir__netstack_timer *timer)
 {
 	struct weir__tcp *tcp = WEIR_STACK_CONTAINER(timer, struct weir__tcp, ack_timer);
 
-	if (!tcp->ack_pending)
+	/* The ACK for which it was set has gone with a segment. */
+	if (!tcp->ack_timed)
 		return;
 	/* The answer that the ACK waited for did not come. */
 	tcp->pingpong = false;
@@ -342,4 +347,11 @@ void weir__tcp_timers_init(struct weir__tcp *tcp)
 {
 	tcp->timer.fire = fired;
 	tcp->ack_timer.fire = ack_fired;
+}
+
+void weir__tcp_timers_fini(struct weir__tcp *tcp)
+{
+	weir__netstack_timer_stop(tcp->net, &tcp->timer);
+	weir__netstack_timer_stop(tcp->net, &tcp->ack_timer);
+	tcp->timer_kind = WEIR_TCP_TIMER_NONE;
 }

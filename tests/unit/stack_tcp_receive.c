@@ -68,6 +68,23 @@ START_TEST(later_ones_are_acknowledged_in_pairs)
 }
 END_TEST
 
+START_TEST(each_delayed_ack_has_a_time_of_its_own)
+{
+	uint32_t seq = past_quick_mode();
+	struct peer_segment segment;
+	uint64_t came_ns;
+
+	data_in(seq, 1000);
+	peer_wait(20 * MS);
+	data_in(seq + 1000, 1000);
+	peer_expect(ACK, 1, seq + 2000, 0);
+	came_ns = peer.host.now_ns;
+	data_in(seq + 2000, 1000);
+	ck_assert(peer_wait_out(200 * MS, &segment));
+	ck_assert_uint_ge(segment.at_ns, came_ns + WEIR_TCP_ATO_MIN_MS * MS);
+}
+END_TEST
+
 /* RFC 2018 section 4: the block that grew last comes first. */
 START_TEST(sack_blocks_begin_with_the_newest)
 {
@@ -411,6 +428,8 @@ int main(int argc, char **argv)
 		TESTING(the_first_segments_are_acknowledged_at_once, .setup = setup,
 			.teardown = teardown),
 		TESTING(later_ones_are_acknowledged_in_pairs, .setup = setup, .teardown = teardown),
+		TESTING(each_delayed_ack_has_a_time_of_its_own, .setup = setup,
+			.teardown = teardown),
 		TESTING(sack_blocks_begin_with_the_newest, .setup = setup, .teardown = teardown),
 		TESTING(a_hole_that_is_filled_delivers_all, .setup = setup, .teardown = teardown),
 		TESTING(every_order_of_five_segments, .setup = setup, .teardown = teardown),
