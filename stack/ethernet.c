@@ -13,7 +13,8 @@ void weir__ethernet_input(struct weir__netstack *net, struct weir__frame *frame)
 	uint16_t type;
 
 	net->count.link_in++;
-	frame->flags &= WEIR_FRAME_CHECKED | WEIR_FRAME_SUMMED;	/* the rest is set here */
+	/* The rest is set here. */
+	frame->flags &= WEIR_FRAME_CHECKED | WEIR_FRAME_SUMMED | WEIR_FRAME_HASHED;
 	if (header == NULL) {
 		net->count.link_in_short++;
 		goto drop;

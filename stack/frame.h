@@ -53,6 +53,8 @@ enum weir_frame_flag {
 	WEIR_FRAME_BROADCAST = 1u << 3,
 	/* Sent by this instance to itself. */
 	WEIR_FRAME_LOOPED = 1u << 4,
+	/* Received: the control bytes begin with the hash of its flow (tcp_burst.c). */
+	WEIR_FRAME_HASHED = 1u << 5,
 };
 
 struct weir__frame {

@@ -44,6 +44,10 @@ struct weir__netstack {
 
 /* ---- what a transport is -------------------------------------------------------------------- */
 
+/* Frames whose memory is fetched together; with more, what the first ones need has left the nearest
+ * cache when the last one has it. */
+#define WEIR_NETSTACK_BURST 8u
+
 /* Every function but input may be NULL. */
 struct weir__transport {
 	uint8_t protocol;	/* of IP: 6, 17 */
@@ -54,6 +58,10 @@ struct weir__transport {
 	 * Owns the frame. */
 	void (*input)(struct weir__netstack *net, struct weir__frame *frame,
 		      const struct weir__ip_rx *rx);
+	/* So many received frames will be processed next, at most WEIR_NETSTACK_BURST: begins to
+	 * fetch into the cache what they need. They have not been checked. */
+	void (*expect)(struct weir__netstack *net, struct weir__frame *const *frames,
+		       unsigned count);
 	/*
 	 * A packet did not arrive: an ICMP error came, or a neighbour does not reply. Anybody on
 	 * the network can send such errors. The transport ignores the error unless the quoted

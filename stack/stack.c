@@ -153,7 +153,33 @@ void weir__netstack_begin(struct weir__netstack *net, uint64_t now_ns)
 
 void weir__netstack_input(struct weir__netstack *net, struct weir__frame *frame)
 {
+	frame->flags &= (uint16_t)~WEIR_FRAME_HASHED;
 	weir__ethernet_input(net, frame);
+}
+
+static void input_all(struct weir__netstack *net, struct weir__frame *const *frames,
+		      unsigned count)
+{
+	for (unsigned i = 0; i < TRANSPORTS; i++)
+		if (transports[i]->expect != NULL)
+			transports[i]->expect(net, frames, count);
+	for (unsigned i = 0; i < count; i++)
+		weir__ethernet_input(net, frames[i]);
+}
+
+void weir__netstack_input_burst(struct weir__netstack *net, struct weir__frame_queue *queue)
+{
+	struct weir__frame *frames[WEIR_NETSTACK_BURST], *frame;
+	unsigned count = 0;
+
+	while ((frame = weir__frame_queue_pop(queue)) != NULL) {
+		frame->flags &= (uint16_t)~WEIR_FRAME_HASHED;
+		frames[count++] = frame;
+		if (count == WEIR_NETSTACK_BURST || queue->first == NULL) {
+			input_all(net, frames, count);
+			count = 0;
+		}
+	}
 }
 
 static void flush(struct weir__netstack *net)

@@ -10,7 +10,7 @@
  * The life of an instance is a series of turns:
  *
  *	weir__netstack_begin(net, now_ns);		the clock moves, timers fire
- *	weir__netstack_input(net, frame);		once for each received frame
+ *	weir__netstack_input_burst(net, &frames);	the received frames
  *	while ((source = weir__netstack_next_event(net, &events)) != NULL)
  *		...					the owner receives, sends, closes
  *	weir__netstack_end(net);			pending data and ACKs are sent
@@ -134,6 +134,9 @@ void weir__netstack_free(struct weir__netstack *net);
 void weir__netstack_begin(struct weir__netstack *net, uint64_t now_ns);
 /* Processes a received frame, which begins with its Ethernet header. Owns the frame. */
 void weir__netstack_input(struct weir__netstack *net, struct weir__frame *frame);
+/* Processes all frames of a queue, in order. It is the same as to call weir__netstack_input for each,
+ * but faster with many connections, because memory is fetched ahead. Owns the frames. */
+void weir__netstack_input_burst(struct weir__netstack *net, struct weir__frame_queue *frames);
 /*
  * Ends a turn: sends what is pending, and processes what was sent to the instance itself. This may
  * cause events; weir__netstack_next_deadline then returns the current time.

@@ -629,6 +629,7 @@ const struct weir__transport weir__transport_tcp = {
 	.init = init,
 	.fini = fini,
 	.input = weir__tcp_input,
+	.expect = weir__tcp_expect,
 	.error = error,
 	.flush = flush,
 };

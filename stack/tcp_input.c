@@ -418,7 +418,8 @@ void weir__tcp_input(struct weir__netstack *net, struct weir__frame *frame,
 		return;
 	}
 	weir__frame_pull(&net->frames, frame, header);
-	entry = weir__tcp_find(net, &segment.flow, &kind);
+	entry = weir__tcp_find_hashed(net, &segment.flow,
+				      weir__tcp_hash_of(net, frame, &segment.flow), &kind);
 	switch (kind) {
 	case WEIR_TCP_CONNECTION:
 		weir__tcp_segment_input(entry, &segment, frame);

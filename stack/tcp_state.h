@@ -129,10 +129,10 @@ enum weir_tcp_sent_flag {
 };
 
 struct weir__tcp_sent {
-	uint64_t sent_ns;
-	struct weir__frame *older, *newer;	/* by time of transmission */
 	uint32_t seq, end;
+	uint64_t sent_ns;
 	uint8_t flags;			/* weir_tcp_sent_flag */
+	struct weir__frame *older, *newer;	/* by time of transmission */
 };
 
 static inline struct weir__tcp_sent *weir__tcp_sent(struct weir__frame *frame)
@@ -175,83 +175,19 @@ enum weir_tcp_timer {
 	WEIR_TCP_TIMER_IDLE,		/* nothing in flight: keepalive, the end of an orphan */
 };
 
+/*
+ * What a request and its answer use comes first, so that as few cache lines as possible are fetched
+ * for them (tcp_burst.c): with thousands of connections that is what a segment costs. From accept_next
+ * on there is what losses, congestion, closes and the owner's questions use.
+ */
 struct weir__tcp {
 	struct weir__flow flow;			/* first, as in all that is in the table */
 	struct weir__netstack_source source;
 	struct weir__netstack *net;
-	struct weir__tcp *flush_next;		/* those that have something to do at a turn's end */
-	struct weir__tcp *accept_next;		/* in a listener's queue */
 	struct weir__tcp_shared *shared;
 	struct weir__hop hop;
+	struct weir__tcp *flush_next;		/* those that have something to do at a turn's end */
 	struct weir__netstack_timer timer;	/* timer_kind */
-	struct weir__netstack_timer ack_timer;	/* delayed ACKs */
-
-	/* Sending. */
-	struct weir__frame *first, *last, *unsent;
-	union {
-		struct {
-			struct weir__frame *newest;	/* in flight, by time: a ring, whose oldest
-							 * is next */
-			struct weir__frame *lost_hint;	/* no lost segment waits before it */
-		};
-		struct {	/* CLOSED, and the owner has it yet */
-			struct weir__tcp *finished_next, **finished_pprev;
-		};
-	};
-	struct weir__frame *sack_hint;		/* SACKed last */
-	uint32_t snd_una, snd_nxt, write_seq;
-	uint32_t snd_wnd, snd_wl1, snd_max_wnd;
-	uint32_t snd_small;			/* end of the last short segment (Minshall) */
-	uint32_t snd_charged, snd_limit;	/* true bytes in the queue; of the buffer */
-	uint32_t packets_out, sacked_out, lost_out, retrans_out;
-
-	/* Receiving. */
-	struct weir__frame_queue received;
-	struct weir__frame *ranges;		/* lowest first */
-	struct weir__frame *newest_range;
-	uint32_t rcv_nxt, rcv_read;
-	uint32_t rcv_wup, rcv_wnd;		/* the window as last sent: from, length */
-	uint32_t rcv_charged, rcv_limit;
-	struct weir__tcp_block duplicate;	/* D-SACK to be sent; empty: none */
-	uint32_t tune_rtt_us;			/* the round trip as a receiver sees it */
-	uint32_t tune_space, tune_seq, tune_ms;			/* what is read in one */
-	uint16_t range_count;
-	uint16_t rcv_mss;			/* an estimate of the peer's segments */
-	uint8_t rcv_ratio;			/* payload in 256 bytes of memory */
-
-	/* ACKs to be sent. */
-	uint8_t quick;				/* ACKs that are not delayed */
-	uint16_t ato_ms;
-	uint32_t ts_recent, ts_recent_s, ts_offset;	/* RFC 7323 */
-	uint32_t challenged_ms;			/* last ACK to something out of window */
-
-	/* Time. */
-	uint32_t srtt, rttvar, rttvar_round, rttvar_rto, rtt_round;	/* tcp_rtt.c */
-	uint32_t rto_us;
-	uint32_t min_rtt_us, min_rtt_ms;
-	uint32_t sent_ms, received_ms, acked_ms;	/* last data out, data in, ACK in */
-	uint32_t unanswered_ms;			/* with `unanswered`: when it was sent first */
-
-	/* Loss and congestion. */
-	uint64_t rack_sent_ns;
-	uint32_t rack_end, rack_rtt_us, rack_fack, rack_round;
-	uint32_t cwnd, ssthresh, prior_cwnd, prior_ssthresh;
-	uint32_t prr_delivered, prr_out;
-	uint32_t high_seq;			/* snd_nxt when recovery began */
-	uint32_t undo_marker, undo_ms;		/* from where on, since when */
-	uint32_t tlp_high;			/* 0: no probe out */
-	struct weir__tcp_cubic_state cubic;
-
-	/* Counted. */
-	uint64_t bytes_acked, bytes_received;
-	uint32_t total_retrans;
-	uint16_t dsack_dups, reord_seen;
-	/* Retransmissions that were not reported as duplicates; WEIR_TCP_NOTHING_SENT: none yet. */
-	uint16_t undo_retrans;
-
-	uint16_t pmtu, mss, advmss;		/* mss: payload of a segment, without its options */
-	uint16_t peer_mss;
-	int16_t error, soft_error;
 
 	uint8_t state;				/* weir_tcp_state */
 	uint8_t ca_state;			/* weir_tcp_ca */
@@ -279,6 +215,81 @@ struct weir__tcp {
 	bool dsack_seen : 1;		/* in this ACK */
 	bool was_connected : 1;
 	bool unanswered : 1;		/* retransmitted or probed */
+	uint16_t mss, pmtu, advmss;	/* mss: payload of a segment, without its options */
+	uint32_t tlp_high;		/* 0: no probe out */
+
+	/* Sending. */
+	struct weir__frame *first, *last, *unsent;
+	union {
+		struct {
+			struct weir__frame *newest;	/* in flight, by time: a ring, whose oldest
+							 * is next */
+			struct weir__frame *lost_hint;	/* no lost segment waits before it */
+		};
+		struct {	/* CLOSED, and the owner has it yet */
+			struct weir__tcp *finished_next, **finished_pprev;
+		};
+	};
+	struct weir__frame *sack_hint;		/* SACKed last */
+	uint32_t snd_una, snd_nxt, write_seq;
+	uint32_t snd_wnd, snd_wl1, snd_max_wnd;
+	uint32_t snd_small;			/* end of the last short segment (Minshall) */
+	uint32_t snd_charged, snd_limit;	/* true bytes in the queue; of the buffer */
+	uint32_t packets_out, sacked_out, lost_out, retrans_out;
+	uint32_t cwnd, ssthresh;
+	uint32_t prr_out;
+
+	/* Receiving. */
+	struct weir__frame_queue received;
+	struct weir__frame *ranges;		/* lowest first */
+	struct weir__frame *newest_range;
+	uint32_t rcv_nxt, rcv_read;
+	uint32_t rcv_wup, rcv_wnd;		/* the window as last sent: from, length */
+	uint32_t rcv_charged, rcv_limit;
+	struct weir__tcp_block duplicate;	/* D-SACK to be sent; empty: none */
+	uint32_t tune_rtt_us;			/* the round trip as a receiver sees it */
+	uint32_t tune_space, tune_seq, tune_ms;			/* what is read in one */
+	uint16_t rcv_mss;			/* an estimate of the peer's segments */
+	int16_t error;
+	uint8_t rcv_ratio;			/* payload in 256 bytes of memory */
+
+	/* ACKs to be sent. */
+	uint8_t quick;				/* ACKs that are not delayed */
+	uint16_t ato_ms;
+	uint32_t ts_recent, ts_recent_s, ts_offset;	/* RFC 7323 */
+
+	/* Time. */
+	uint32_t srtt, rttvar, rttvar_round, rttvar_rto, rtt_round;	/* tcp_rtt.c */
+	uint32_t rto_us;
+	uint32_t min_rtt_us, min_rtt_ms;
+	uint32_t sent_ms, received_ms, acked_ms;	/* last data out, data in, ACK in */
+	uint32_t rack_end;
+	uint64_t rack_sent_ns;
+	uint32_t rack_rtt_us, rack_fack;
+	uint64_t bytes_acked, bytes_received;
+
+	/* Seldom used from here on. */
+	struct weir__tcp *accept_next;		/* in a listener's queue */
+	struct weir__netstack_timer ack_timer;	/* delayed ACKs */
+	uint32_t challenged_ms;			/* last ACK to something out of window */
+	uint32_t unanswered_ms;			/* with `unanswered`: when it was sent first */
+
+	/* Loss and congestion. */
+	uint32_t rack_round;
+	uint32_t prior_cwnd, prior_ssthresh;
+	uint32_t prr_delivered;
+	uint32_t high_seq;			/* snd_nxt when recovery began */
+	uint32_t undo_marker, undo_ms;		/* from where on, since when */
+	struct weir__tcp_cubic_state cubic;
+
+	/* Counted. */
+	uint32_t total_retrans;
+	uint16_t dsack_dups, reord_seen;
+	/* Retransmissions that were not reported as duplicates; WEIR_TCP_NOTHING_SENT: none yet. */
+	uint16_t undo_retrans;
+	uint16_t range_count;
+	uint16_t peer_mss;
+	int16_t soft_error;
 };
 
 /* ---- half-open connections, TIME_WAIT ------------------------------------------------------- */
@@ -371,6 +382,14 @@ void weir__tcp_table_fini(struct weir__netstack *net);
 /* What has this flow. */
 void *weir__tcp_find(const struct weir__netstack *net, const struct weir__flow *flow,
 		     enum weir_tcp_kind *ret_kind);
+/* The same in two steps. */
+uint64_t weir__tcp_hash(const struct weir__netstack *net, const struct weir__flow *flow);
+void *weir__tcp_find_hashed(const struct weir__netstack *net, const struct weir__flow *flow,
+			    uint64_t hash, enum weir_tcp_kind *ret_kind);
+/* Begins to fetch the bucket of a hash into the cache; and returns the connection that probably has
+ * it, without a look at the connection, or NULL. */
+void weir__tcp_fetch_bucket(const struct weir__netstack *net, uint64_t hash);
+const struct weir__tcp *weir__tcp_guess(const struct weir__netstack *net, uint64_t hash);
 /* The flow has no entry yet. -ENOBUFS if the table is full. */
 int weir__tcp_insert(struct weir__netstack *net, const struct weir__flow *flow,
 		     enum weir_tcp_kind kind, void *entry);
@@ -487,6 +506,14 @@ void weir__tcp_segment_input(struct weir__tcp *tcp, const struct weir__tcp_segme
 void weir__tcp_learn_options(struct weir__tcp *tcp, const struct weir__tcp_segment *segment);
 /* An ACK to something that may be an attack, as often as RFC 5961 section 7 allows. */
 void weir__tcp_challenge(struct weir__tcp *tcp);
+
+/* ---- tcp_burst.c ---------------------------------------------------------------------------- */
+
+void weir__tcp_expect(struct weir__netstack *net, struct weir__frame *const *frames,
+		      unsigned count);
+/* The hash of the flow of a segment that came. */
+uint64_t weir__tcp_hash_of(const struct weir__netstack *net, struct weir__frame *frame,
+			   const struct weir__flow *flow);
 
 /* ---- tcp_receive.c -------------------------------------------------------------------------- */
 

@@ -43,8 +43,8 @@ void weir__tcp_table_fini(struct weir__netstack *net)
 		weir__netstack_release(net, table->memory, table->bytes);
 }
 
-/* The hash of a flow, whatever stands where it is padded. */
-static uint64_t hash_of(const struct weir__netstack *net, const struct weir__flow *flow)
+/* Of a flow, whatever stands where it is padded. */
+uint64_t weir__tcp_hash(const struct weir__netstack *net, const struct weir__flow *flow)
 {
 	struct weir__flow key = *flow;
 
@@ -83,11 +83,11 @@ static int find_slot(const struct weir__netstack *net, const struct weir__flow *
 	return -1;
 }
 
-void *weir__tcp_find(const struct weir__netstack *net, const struct weir__flow *flow,
-		     enum weir_tcp_kind *ret_kind)
+void *weir__tcp_find_hashed(const struct weir__netstack *net, const struct weir__flow *flow,
+			    uint64_t hash, enum weir_tcp_kind *ret_kind)
 {
 	struct weir__tcp_bucket *bucket = NULL;
-	int slot = find_slot(net, flow, hash_of(net, flow), &bucket);
+	int slot = find_slot(net, flow, hash, &bucket);
 
 	if (slot < 0) {
 		*ret_kind = WEIR_TCP_NOTHING;
@@ -95,6 +95,29 @@ void *weir__tcp_find(const struct weir__netstack *net, const struct weir__flow *
 	}
 	*ret_kind = (enum weir_tcp_kind)(bucket->tag[slot] & KIND_MASK);
 	return bucket->entry[slot];
+}
+
+void *weir__tcp_find(const struct weir__netstack *net, const struct weir__flow *flow,
+		     enum weir_tcp_kind *ret_kind)
+{
+	return weir__tcp_find_hashed(net, flow, weir__tcp_hash(net, flow), ret_kind);
+}
+
+void weir__tcp_fetch_bucket(const struct weir__netstack *net, uint64_t hash)
+{
+	__builtin_prefetch(&net->tcp->table.buckets[(uint32_t)hash & net->tcp->table.mask]);
+}
+
+const struct weir__tcp *weir__tcp_guess(const struct weir__netstack *net, uint64_t hash)
+{
+	const struct weir__tcp_bucket *bucket =
+		&net->tcp->table.buckets[(uint32_t)hash & net->tcp->table.mask];
+	uint16_t tag = tag_of(hash, WEIR_TCP_CONNECTION);
+
+	for (unsigned slot = 0; slot < WEIR_TCP_SLOTS; slot++)
+		if (bucket->tag[slot] == tag)
+			return bucket->entry[slot];
+	return NULL;
 }
 
 static int free_slot(const struct weir__tcp_bucket *bucket)
@@ -119,7 +142,7 @@ int weir__tcp_insert(struct weir__netstack *net, const struct weir__flow *flow,
 		     enum weir_tcp_kind kind, void *entry)
 {
 	struct weir__tcp_table *table = &net->tcp->table;
-	uint64_t hash = hash_of(net, flow);
+	uint64_t hash = weir__tcp_hash(net, flow);
 	int slot;
 
 	for (uint32_t i = 0; i <= table->mask; i++) {
@@ -140,7 +163,7 @@ int weir__tcp_insert(struct weir__netstack *net, const struct weir__flow *flow,
 void weir__tcp_remove(struct weir__netstack *net, const struct weir__flow *flow, void *entry)
 {
 	struct weir__tcp_bucket *bucket = NULL;
-	uint64_t hash = hash_of(net, flow);
+	uint64_t hash = weir__tcp_hash(net, flow);
 	int slot = find_slot(net, flow, hash, &bucket);
 
 	if (slot < 0 || bucket->entry[slot] != entry)
@@ -154,7 +177,7 @@ void weir__tcp_replace(struct weir__netstack *net, const struct weir__flow *flow
 		       enum weir_tcp_kind kind, void *with)
 {
 	struct weir__tcp_bucket *bucket = NULL;
-	uint64_t hash = hash_of(net, flow);
+	uint64_t hash = weir__tcp_hash(net, flow);
 	int slot = find_slot(net, flow, hash, &bucket);
 
 	WEIR_STACK_ASSERT(slot >= 0 && bucket->entry[slot] == entry);

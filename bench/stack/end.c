@@ -117,13 +117,11 @@ static void turn(struct host *host, uint64_t now_ns)
 {
 	struct end *end = end_of_host(host);
 	struct weir__netstack_source *source;
-	struct weir__frame *frame;
 	unsigned events;
 
 	free_frames(end, &end->carried);
 	weir__netstack_begin(end->net, now_ns);
-	while ((frame = weir__frame_queue_pop(&end->arrived)) != NULL)
-		weir__netstack_input(end->net, frame);
+	weir__netstack_input_burst(end->net, &end->arrived);
 	while ((source = weir__netstack_next_event(end->net, &events)) != NULL)
 		end->event(end, source, events);
 	if (end->act != NULL)

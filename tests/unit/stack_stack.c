@@ -45,6 +45,61 @@ START_TEST(the_deadline_is_that_of_the_first_timer)
 }
 END_TEST
 
+/* Frames of all kinds: cut off, to others, ARP, TCP and UDP to nobody, with a wrong checksum, as a
+ * fragment; more than are fetched at once. */
+static uint32_t some_frame(unsigned i, unsigned char *frame)
+{
+	static const uint8_t protocol[] = { WEIR_IP_TCP, WEIR_IP_UDP, 253 };
+	unsigned char payload[64] = {
+		0x10, 0, 0, 80, [12] = 0x50, [13] = 2, [40] = (unsigned char)i
+	};
+	uint32_t len;
+
+	if (i % 5 == 0)
+		return host_arp(frame, 1, peer_mac, PEER_IP, HOST_IP);
+	len = host_packet(frame, PEER_IP, i % 7 == 0 ? GATEWAY_IP : HOST_IP, protocol[i % 3],
+			  (uint16_t)i, i % 11 == 0 ? 0x2000 : 0, payload, sizeof(payload));
+	if (i % 4 == 0)
+		return len * i / 100;
+	frame[24] ^= i % 13 == 0;
+	return len;
+}
+
+static void put_in(struct weir__frame_queue *queue, const unsigned char *bytes, uint32_t len)
+{
+	struct weir__frame *frame = rig_frame(&host.net->frames, bytes, len, 0);
+
+	frame->flags = UINT16_MAX & ~(WEIR_FRAME_SUMMED | WEIR_FRAME_CHECKED);
+	if (queue != NULL)
+		weir__frame_queue_push(queue, frame);
+	else
+		weir__netstack_input(host.net, frame);
+}
+
+START_TEST(a_burst_is_as_its_frames_one_by_one)
+{
+	struct weir__netstack_counters before;
+	struct weir__frame_queue queue = { NULL, NULL };
+	unsigned char frame[2048];
+	unsigned sent;
+
+	for (unsigned i = 0; i < 100; i++)
+		put_in(NULL, frame, some_frame(i, frame));
+	before = host.net->count;
+	sent = host_out_all(&host);
+	teardown();
+	setup();
+	for (unsigned i = 0; i < 100; i++)
+		put_in(&queue, frame, some_frame(i, frame));
+	weir__netstack_input_burst(host.net, &queue);
+	ck_assert_ptr_null(queue.first);
+	ck_assert_mem_eq(&host.net->count, &before, sizeof(before));
+	ck_assert_uint_eq(host_out_all(&host), sent);
+	ck_assert_uint_gt(sent, 20);
+	ck_assert_uint_gt(before.tcp_in_segments, 10);
+}
+END_TEST
+
 START_TEST(events_come_in_their_order_and_once)
 {
 	struct weir__netstack_source source[3] = { { .kind = 0 } };
@@ -127,6 +182,7 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		CASE(an_instance_without_work_needs_no_turn),
 		CASE(the_deadline_is_that_of_the_first_timer),
+		CASE(a_burst_is_as_its_frames_one_by_one),
 		CASE(events_come_in_their_order_and_once),
 		CASE(a_source_that_goes_away_has_no_events),
 		CASE(what_waits_is_charged_at_its_true_size),
