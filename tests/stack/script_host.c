@@ -15,10 +15,21 @@ static unsigned char packet[FRAME_BYTES], frame[FRAME_BYTES];
 
 /* ---- the instance --------------------------------------------------------------------------- */
 
-void script_host_init(void)
+/* A frame as it stands on the wire waits for the script. */
+static void carry(struct offload *offload, const unsigned char *bytes, uint32_t len)
+{
+	struct script_host *host = WEIR_STACK_CONTAINER(offload, struct script_host, offload);
+
+	weir__frame_queue_push(&host->waiting, rig_frame(&host->net->frames, bytes, len,
+							 len > 1700 ? 1000 : 0));
+}
+
+void script_host_init(uint32_t offloads)
 {
 	memset(&script_host, 0, sizeof(script_host));
+	script_host.offload.carry = carry;
 	script_host.cfg = host_config();
+	script_host.cfg.offloads = offloads;
 	script_host.flow = &script_host.flows[0];
 	for (unsigned i = 0; i < SCRIPT_FLOWS; i++)
 		script_host.flows[i] = (struct weir__netstack_user){
@@ -97,10 +108,10 @@ static void gather(void)
 
 	take_events();
 	while ((out = weir__frame_queue_pop(&script_host.host.rig.sent)) != NULL) {
-		if (is_arp(out))
-			weir__frame_free(&script_host.net->frames, out);
-		else
-			weir__frame_queue_push(&script_host.waiting, out);
+		rig_check_frame(out, frame, weir__frame_copy_out(out, 0, frame, FRAME_BYTES));
+		if (!is_arp(out))
+			offload_transmit(&script_host.offload, out);
+		weir__frame_free(&script_host.net->frames, out);
 	}
 }
 
@@ -428,7 +439,6 @@ bool script_receive(struct script_segment *ret_segment)
 	if (out == NULL)
 		return false;
 	len = weir__frame_copy_out(out, 0, frame, FRAME_BYTES);
-	rig_check_frame(out, frame, len);
 	weir__frame_free(&script_host.net->frames, out);
 	if (len < 54 || weir__get16(frame + 12) != WEIR_ETHERNET_IPV4 || frame[23] != WEIR_IP_TCP)
 		script_fail("a frame came out that is no TCP segment");

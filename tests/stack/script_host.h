@@ -10,6 +10,7 @@
 #define WEIR_TESTS_STACK_SCRIPT_HOST_H
 
 #include "stack/tcp_state.h"
+#include "tests/stack/offload.h"
 #include "tests/stack/script_segment.h"
 #include "tests/unit/stack_host.h"
 
@@ -36,6 +37,7 @@ struct weir__netstack_user {
 
 struct script_host {
 	struct host host;
+	struct offload offload;
 	bool running;			/* the instance is there */
 	bool in_turn;			/* the script has begun a turn */
 	struct weir__netstack *net;
@@ -50,7 +52,8 @@ struct script_host {
 
 extern struct script_host script_host;
 
-void script_host_init(void);
+/* offloads: what the network does for the instance (weir_netstack_offload). */
+void script_host_init(uint32_t offloads);
 void script_host_fini(void);
 /* Makes the instance, with the config so far, unless it is there. */
 void script_host_run(void);

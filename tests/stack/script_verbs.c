@@ -144,10 +144,12 @@ static void config(void)
 			cfg->tcp_send_bytes = (uint32_t)value;
 		else if (strcmp(word, "receive_bytes") == 0)
 			cfg->tcp_receive_bytes = (uint32_t)value;
+		else if (strcmp(word, "offload") == 0 && value == 0)
+			cfg->offloads = 0;
 		else
 			script_wrong("\"%s\" is nothing to configure; there are mtu, memory, "
-				     "connections, time_waits, orphans, send_bytes and "
-				     "receive_bytes",
+				     "connections, time_waits, orphans, send_bytes, "
+				     "receive_bytes and offload 0",
 				     word);
 	}
 }

@@ -2,8 +2,10 @@
 /*
  * scripts.c: runs the scripts of scripts/, each as a test case; scripts/README.md describes them.
  *
- *	stack_scripts [--group GROUP] [GROUP/NAME...]
+ *	stack_scripts [--offload] [--group GROUP] [GROUP/NAME...]
  *	WEIR_SCRIPT_TRACE=1 stack_scripts GROUP/NAME	prints what happens as it happens
+ *
+ * With --offload the network sums and cuts up what the stack sends; what a script sees is the same.
  *
  * A script is run while it is read: each line is one verb, which script_verbs.c has.
  */
@@ -180,6 +182,7 @@ static TTest tests[SCRIPTS_MAX];
 static char names[SCRIPTS_MAX][NAME_BYTES];
 static struct testing_case cases[SCRIPTS_MAX];
 static size_t count;
+static uint32_t offloads;
 
 static void run_script(int round)
 {
@@ -187,7 +190,7 @@ static void run_script(int round)
 
 	(void)round;
 	snprintf(path, sizeof(path), "%s/%s.tcp", SCRIPTS, testing_name());
-	script_host_init();
+	script_host_init(offloads);
 	run_file(&files[0], path, NULL);
 	script_expect_nothing();
 	script_host_fini();
@@ -256,8 +259,14 @@ static int add_all(void)
 
 int main(int argc, char **argv)
 {
-	bool one = argc > 2 && strcmp(argv[1], "--group") == 0;
+	bool one;
 
+	if (argc > 1 && strcmp(argv[1], "--offload") == 0) {
+		offloads = WEIR_NETSTACK_TX_CHECKSUM | WEIR_NETSTACK_TSO;
+		argc--;
+		argv++;
+	}
+	one = argc > 2 && strcmp(argv[1], "--group") == 0;
 	if ((one ? add_group(argv[2]) : add_all()) != 0)
 		return 99;
 	return testing_main(one ? argc - 2 : argc, one ? argv + 2 : argv, cases, count);

@@ -336,68 +336,23 @@ static void carry(struct wire *wire, struct wire_side *side, const unsigned char
 	trace(wire, number_of(side), bytes, len, send_off(wire, side, bytes, len));
 }
 
-/* ---- what an interface does for the stack --------------------------------------------------- */
-
-static void sum_tcp(unsigned char *ip, uint32_t len)
+static void carry_off(struct offload *offload, const unsigned char *bytes, uint32_t len)
 {
-	struct weir__ip_address from = weir__ip_v4(weir__get32(ip + 12));
-	struct weir__ip_address to = weir__ip_v4(weir__get32(ip + 16));
-	unsigned char *tcp = ip + 20;
-	uint32_t sum;
+	struct wire_side *side = WEIR_STACK_CONTAINER(offload, struct wire_side, offload);
 
-	weir__put16(tcp + 16, 0);
-	sum = weir__checksum_add(weir__ip_pseudo_sum(&from, &to, WEIR_IP_TCP, len - 20),
-				 weir__checksum(tcp, len - 20));
-	weir__put_checksum(tcp + 16, weir__checksum_finish(sum));
-}
-
-/* Cuts up a super-frame of TCP, as WEIR_NETSTACK_TSO promises. */
-static void carry_segments(struct wire *wire, struct wire_side *side, const unsigned char *bytes,
-			   uint32_t len, uint32_t segment_bytes)
-{
-	const unsigned char *tcp = bytes + WEIR_ETHERNET_HEADER_BYTES + 20;
-	uint32_t header = WEIR_ETHERNET_HEADER_BYTES + 20 + (tcp[12] >> 4) * 4u, part;
-	unsigned char frame[FRAME_MAX], *ip = frame + WEIR_ETHERNET_HEADER_BYTES;
-	uint32_t seq = weir__get32(tcp + 4);
-
-	for (uint32_t at = header; at < len; at += part) {
-		part = len - at < segment_bytes ? len - at : segment_bytes;
-		memcpy(frame, bytes, header);
-		memcpy(frame + header, bytes + at, part);
-		weir__put16(ip + 2, (uint16_t)(header + part - WEIR_ETHERNET_HEADER_BYTES));
-		weir__put16(ip + 10, 0);
-		weir__put_checksum(ip + 10, weir__checksum_finish(weir__checksum(ip, 20)));
-		weir__put32(ip + 24, seq + at - header);
-		if (at + part < len)
-			ip[33] &= (unsigned char)~(WEIR_TCP_FIN | WEIR_TCP_PSH);
-		sum_tcp(ip, header + part - WEIR_ETHERNET_HEADER_BYTES);
-		carry(wire, side, frame, header + part);
-	}
+	carry(side->wire, side, bytes, len);
 }
 
 static void owner_transmit(struct weir__netstack_owner *owner, struct weir__netstack *net,
 			   struct weir__frame *frame)
 {
-	static unsigned char bytes[FRAME_MAX];
 	struct wire_side *side = side_of(owner);
-	struct wire *wire = side->wire;
-	uint32_t len = weir__frame_copy_out(frame, 0, bytes, FRAME_MAX);
-	uint32_t segment_bytes = frame->segment_bytes;
 
-	if (len != frame->total)
-		wire_complain(wire, "a frame of %u bytes", frame->total);
-	if (frame->flags & WEIR_FRAME_CHECKSUM && segment_bytes == 0) {
-		uint32_t start = frame->checksum_start;
-
-		weir__put_checksum(bytes + start + frame->checksum_offset,
-				   weir__checksum_finish(weir__checksum(bytes + start,
-									len - start)));
-	}
-	weir__frame_free(weir__netstack_frames(net), frame);
-	if (segment_bytes != 0)
-		carry_segments(wire, side, bytes, len, segment_bytes);
+	if (frame->total > FRAME_MAX)
+		wire_complain(side->wire, "a frame of %u bytes", frame->total);
 	else
-		carry(wire, side, bytes, len);
+		offload_transmit(&side->offload, frame);
+	weir__frame_free(weir__netstack_frames(net), frame);
 }
 
 /* ---- the receiving end ---------------------------------------------------------------------- */
@@ -542,7 +497,9 @@ static void side_init(struct wire *wire, unsigned number, uint64_t seed,
 	cfg.addresses = &address;
 	cfg.address_count = 1;
 	cfg.block_bytes = BLOCK_BYTES;
-	*side = (struct wire_side){ .owner = { &ops }, .wire = wire, .random = seed };
+	*side = (struct wire_side){
+		.owner = { &ops }, .offload = { carry_off }, .wire = wire, .random = seed
+	};
 	rc = weir__netstack_new(&side->owner, &cfg, wire->now_ns, &side->net);
 	if (rc < 0) {
 		fprintf(stderr, "wire: no instance: %d\n", rc);

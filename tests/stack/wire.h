@@ -22,6 +22,7 @@
 #define WEIR_TESTS_STACK_WIRE_H
 
 #include "stack/instance.h"
+#include "tests/stack/offload.h"
 #include "tests/stack/watch.h"
 
 #define WIRE_IP 0x0a000001u	/* of side 0; the next is side 1's */
@@ -57,6 +58,7 @@ struct wire;
 
 struct wire_side {
 	struct weir__netstack_owner owner;
+	struct offload offload;
 	struct wire *wire;
 	struct weir__netstack *net;
 	struct wire_condition condition;	/* of what this side sends */
