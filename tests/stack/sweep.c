@@ -95,13 +95,13 @@ static void add_up(void)
 {
 	sum.runs++;
 	sum.turns += talks.wire.turns;
-	sum.segments += talks.wire.watch.segments;
+	sum.segments += talks.faults.watch.segments;
 	sum.virtual_ns += talks.wire.now_ns - 1000 * WIRE_SEC;
 	for (unsigned side = 0; side < 2; side++) {
 		const struct wire_side *s = &talks.wire.side[side];
 
-		add_numbers((uint64_t *)&sum.wire, (const uint64_t *)&s->counts,
-			    sizeof(sum.wire));
+		add_numbers((uint64_t *)&sum.wire,
+			    (const uint64_t *)&talks.faults.side[side].counts, sizeof(sum.wire));
 		add_numbers((uint64_t *)&sum.stack,
 			    (const uint64_t *)weir__netstack_counters(s->net), sizeof(sum.stack));
 		for (unsigned i = 0; i < WEIR_TCP_STATES; i++)
@@ -270,7 +270,8 @@ static void plan(uint64_t seed)
 	talks.random = seed * 2 + 1;
 	cfg = plan_config();
 	wire_init(&talks.wire, seed, &cfg, talks_turn);
-	talks.wire.trace = trace ? stderr : NULL;
+	wire_faults_init(&talks.faults, &talks.wire);
+	talks.faults.trace = trace ? stderr : NULL;
 	talks.settings = (struct weir__tcp_settings){
 		.nodelay = draw(2),
 		.keepalive = true,
@@ -282,7 +283,7 @@ static void plan(uint64_t seed)
 	listen_on(1);
 	refuse_ppm = PICK(0, 0, 0, 0, 0, 0, 0, 10000);
 	for (unsigned side = 0; side < 2; side++) {
-		talks.wire.side[side].condition = plan_condition();
+		talks.faults.side[side].condition = plan_condition();
 		talks.wire.side[side].refuse_ppm = refuse_ppm;
 	}
 	talks.count = 1 + (unsigned)draw(TALKS_MAX);
@@ -306,7 +307,7 @@ static void excuse_cookies(void)
 static void look_at(bool something_is_due)
 {
 	const struct wire *wire = &talks.wire;
-	uint64_t frames = wire->side[0].counts.frames + wire->side[1].counts.frames;
+	uint64_t frames = talks.faults.side[0].counts.frames + talks.faults.side[1].counts.frames;
 
 	excuse_cookies();
 	talks_check(&talks);

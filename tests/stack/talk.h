@@ -11,7 +11,7 @@
 #ifndef WEIR_TESTS_STACK_TALK_H
 #define WEIR_TESTS_STACK_TALK_H
 
-#include "tests/stack/wire.h"
+#include "tests/stack/faults.h"
 
 #define TALKS_MAX 8u
 #define TALK_HELD 8u
@@ -68,6 +68,7 @@ struct talk {
 
 struct talks {
 	struct wire wire;		/* first: a turn's wire is cast to it */
+	struct wire_faults faults;
 	struct weir__tcp_listener *listener[2];
 	struct weir__tcp_settings settings;
 	struct talk talk[TALKS_MAX];

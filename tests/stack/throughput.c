@@ -18,7 +18,7 @@
 #include <stdio.h>
 
 #include "stack/tcp.h"
-#include "tests/stack/wire.h"
+#include "tests/stack/faults.h"
 
 #define PORT 80u
 #define MSS 1448.0
@@ -49,6 +49,7 @@ static const struct measured cases[] = {
 };
 
 static struct wire wire;
+static struct wire_faults faults;
 static struct weir__tcp_listener *listener;
 static struct weir__tcp *sender, *receiver;
 static uint64_t received;
@@ -109,18 +110,19 @@ static double measure(const struct measured *m)
 	received = 0;
 	receiver = NULL;
 	wire_init(&wire, m->loss_ppm + m->rtt_ms, &cfg, turn);
+	wire_faults_init(&faults, &wire);
 	for (unsigned side = 0; side < 2; side++)
-		wire.side[side].condition = (struct wire_condition){ .delay_ns = delay_ns };
-	wire.side[0].condition.bytes_per_second = m->bytes_per_second;
+		faults.side[side].condition = (struct wire_condition){ .delay_ns = delay_ns };
+	faults.side[0].condition.bytes_per_second = m->bytes_per_second;
 	/* A queue of one round trip. */
-	wire.side[0].condition.queue_bytes =
+	faults.side[0].condition.queue_bytes =
 		(uint32_t)(m->bytes_per_second * m->rtt_ms / 1000 + 20000);
 	if (weir__tcp_listen(wire.side[1].net, &to, 1, &settings, NULL, &listener) < 0 ||
 	    weir__tcp_connect(wire.side[0].net, NULL, &to, &settings, NULL, &sender) < 0)
 		wire_complain(&wire, "no connection");
 	/* The handshake is not what is measured. */
 	wire_run(&wire, wire.now_ns + 2 * WIRE_SEC);
-	wire.side[0].condition.loss_ppm = m->loss_ppm;
+	faults.side[0].condition.loss_ppm = m->loss_ppm;
 	received = 0;
 	wire_run(&wire, wire.now_ns + m->seconds * WIRE_SEC);
 	return (double)received / m->seconds;

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "stack/checksum.h"
 #include "stack/ethernet.h"
 #include "stack/tcp_state.h"
 #include "tests/stack/wire.h"
@@ -16,15 +15,6 @@
 #define BLOCK_BYTES 1920u
 #define FRAME_MAX (65536u + WEIR_ETHERNET_HEADER_BYTES)
 #define TURNS_AT_ONCE 10000u	/* without time moving: time stands still */
-
-/* A frame under way. */
-struct wire_flight {
-	uint64_t at_ns, number;
-	unsigned from;
-	uint32_t len;
-	bool corrupted;
-	unsigned char *bytes;
-};
 
 struct wire_block {
 	struct weir__block block;
@@ -181,166 +171,29 @@ static struct wire_flight flight_pop(struct wire *wire)
 	return first;
 }
 
-/* ---- the sending end ------------------------------------------------------------------------ */
-
-static bool is_ip(const unsigned char *bytes)
+unsigned char *wire_fly(struct wire *wire, struct wire_flight flight, const unsigned char *bytes)
 {
-	return weir__get16(bytes + 12) == WEIR_ETHERNET_IPV4;
-}
-
-/* When a frame that is sent now has left: after those that wait for the rate. False: the queue is
- * full. */
-static bool leave(struct wire *wire, struct wire_side *side, uint32_t len, uint64_t *ret_ns)
-{
-	const struct wire_condition *condition = &side->condition;
-	uint64_t begin = side->busy_until_ns > wire->now_ns ? side->busy_until_ns : wire->now_ns;
-
-	*ret_ns = wire->now_ns;
-	if (condition->bytes_per_second == 0)
-		return true;
-	if (condition->queue_bytes != 0 &&
-	    (begin - wire->now_ns) * condition->bytes_per_second / WIRE_SEC + len >
-		    condition->queue_bytes)
-		return false;
-	side->busy_until_ns = begin + len * WIRE_SEC / condition->bytes_per_second;
-	*ret_ns = side->busy_until_ns;
-	return true;
-}
-
-static void fly(struct wire *wire, struct wire_side *side, const unsigned char *bytes,
-		uint32_t len, uint64_t at_ns)
-{
-	struct wire_flight flight = { .at_ns = at_ns, .from = number_of(side), .len = len };
-
-	flight.bytes = must(malloc(len));
-	memcpy(flight.bytes, bytes, len);
-	if (is_ip(bytes) && wire_chance(&wire->random, side->condition.corrupt_ppm)) {
-		uint64_t bit = wire_draw(&wire->random,
-					 8ull * (len - WEIR_ETHERNET_HEADER_BYTES));
-
-		flight.bytes[WEIR_ETHERNET_HEADER_BYTES + bit / 8] ^=
-			(unsigned char)(1u << bit % 8);
-		flight.corrupted = true;
-		side->counts.corrupted++;
-	}
+	flight.bytes = must(malloc(flight.len));
+	memcpy(flight.bytes, bytes, flight.len);
 	flight_push(wire, flight);
+	return flight.bytes;
 }
 
-static bool is_lost(struct wire *wire, struct wire_side *side)
+static void carry(struct wire *wire, unsigned from, const unsigned char *bytes, uint32_t len)
 {
-	const struct wire_condition *condition = &side->condition;
-
-	if (wire->now_ns < side->outage_until_ns)
-		return true;
-	if (wire_chance(&wire->random, condition->outage_ppm)) {
-		side->outage_until_ns =
-			wire->now_ns + 1 + wire_draw(&wire->random, condition->outage_ns);
-		return true;
-	}
-	return wire_chance(&wire->random, condition->loss_ppm);
-}
-
-/* The way of a frame that was not lost: its delays, and perhaps a copy of it. */
-static void travel(struct wire *wire, struct wire_side *side, const unsigned char *bytes,
-		   uint32_t len, uint64_t left_ns)
-{
-	const struct wire_condition *condition = &side->condition;
-	uint64_t at = left_ns + condition->delay_ns +
-		      wire_draw(&wire->random, condition->jitter_ns + 1);
-
-	if (at < side->last_arrival_ns)
-		at = side->last_arrival_ns;
-	if (is_ip(bytes) && wire_chance(&wire->random, condition->reorder_ppm)) {
-		side->counts.reordered++;
-		at += wire_draw(&wire->random, condition->reorder_ns + 1);
-	} else {
-		side->last_arrival_ns = at;
-	}
-	fly(wire, side, bytes, len, at);
-	if (is_ip(bytes) && wire_chance(&wire->random, condition->duplicate_ppm)) {
-		side->counts.duplicated++;
-		fly(wire, side, bytes, len,
-		    at + wire_draw(&wire->random, condition->reorder_ns + 1));
-	}
-}
-
-/* ICMP "fragmentation needed" (RFC 792, RFC 1191 section 4), as if from the destination. */
-static void tell_too_big(struct wire *wire, struct wire_side *side, const unsigned char *bytes)
-{
-	enum {
-		QUOTED = 28,
-		LEN = WEIR_ETHERNET_HEADER_BYTES + 28 + QUOTED
-	};
-	struct wire_side *other = &wire->side[!number_of(side)];
-	unsigned char frame[LEN] = { 0 }, *ip = frame + WEIR_ETHERNET_HEADER_BYTES, *icmp = ip + 20;
-	const unsigned char *packet = bytes + WEIR_ETHERNET_HEADER_BYTES;
-
-	memcpy(frame, bytes + 6, 6);
-	memcpy(frame + 6, bytes, 6);
-	weir__put16(frame + 12, WEIR_ETHERNET_IPV4);
-	ip[0] = 0x45;
-	weir__put16(ip + 2, 28 + QUOTED);
-	ip[8] = 64;
-	ip[9] = WEIR_IP_ICMP;
-	memcpy(ip + 12, packet + 16, 4);
-	memcpy(ip + 16, packet + 12, 4);
-	weir__put_checksum(ip + 10, weir__checksum_finish(weir__checksum(ip, 20)));
-	icmp[0] = 3;
-	icmp[1] = 4;
-	weir__put16(icmp + 6, side->condition.mtu);
-	memcpy(icmp + 8, packet, QUOTED);
-	weir__put_checksum(icmp + 2, weir__checksum_finish(weir__checksum(icmp, 8 + QUOTED)));
-	fly(wire, other, frame, LEN, wire->now_ns + side->condition.delay_ns);
-}
-
-static void trace(struct wire *wire, unsigned from, const unsigned char *bytes, uint32_t len,
-		  const char *what)
-{
-	if (wire->trace != NULL)
-		watch_print(&wire->watch, from, bytes, len, wire->trace,
-			    (double)wire->now_ns / WIRE_SEC, what);
-}
-
-/* What becomes of a frame that is sent now. */
-static const char *send_off(struct wire *wire, struct wire_side *side, const unsigned char *bytes,
-			    uint32_t len)
-{
-	uint16_t mtu = side->condition.mtu;
-	uint64_t left_ns;
-
-	if (!leave(wire, side, len, &left_ns)) {
-		side->counts.queue_full++;
-		return "no room";
-	}
-	if (is_ip(bytes) && mtu != 0 && len > mtu + WEIR_ETHERNET_HEADER_BYTES) {
-		side->counts.too_big++;
-		wire->watch.mtu_lowered = true;
-		tell_too_big(wire, side, bytes);
-		return "too big";
-	}
-	if (is_ip(bytes) && is_lost(wire, side)) {
-		side->counts.lost++;
-		return "lost";
-	}
-	travel(wire, side, bytes, len, left_ns);
-	return "sent";
-}
-
-/* One frame as it stands on the wire. */
-static void carry(struct wire *wire, struct wire_side *side, const unsigned char *bytes,
-		  uint32_t len)
-{
-	side->counts.frames++;
-	side->counts.bytes += len;
-	watch_sent(&wire->watch, number_of(side), bytes, len);
-	trace(wire, number_of(side), bytes, len, send_off(wire, side, bytes, len));
+	if (wire->carry != NULL)
+		wire->carry(wire, from, bytes, len);
+	else
+		wire_fly(wire,
+			 (struct wire_flight){ .at_ns = wire->now_ns, .from = from, .len = len },
+			 bytes);
 }
 
 static void carry_off(struct offload *offload, const unsigned char *bytes, uint32_t len)
 {
 	struct wire_side *side = WEIR_STACK_CONTAINER(offload, struct wire_side, offload);
 
-	carry(side->wire, side, bytes, len);
+	carry(side->wire, number_of(side), bytes, len);
 }
 
 static void owner_transmit(struct weir__netstack_owner *owner, struct weir__netstack *net,
@@ -383,23 +236,19 @@ static struct weir__frame *frame_of(struct wire *wire, struct wire_side *side,
 	return frame;
 }
 
-static void arrive(struct wire *wire, const struct wire_flight *flight,
-		   struct weir__frame_queue *arrived)
+static void arrive(struct wire *wire, const struct wire_flight *flight)
 {
 	struct wire_side *to = &wire->side[!flight->from];
 	struct weir__frame *frame = frame_of(wire, to, flight);
 
 	if (frame == NULL)
 		return;
-	to->counts.arrived++;
-	trace(wire, flight->from, flight->bytes, flight->len,
-	      flight->corrupted ? "corrupt" : "arrives");
-	if (!flight->corrupted)
-		watch_arrived(&wire->watch, flight->from, flight->bytes, flight->len);
+	if (wire->arrives != NULL)
+		wire->arrives(wire, flight);
 	/* Half of the time as an interface that has checked the sums itself. */
 	if (!flight->corrupted && wire_draw(&wire->random, 2))
 		frame->flags |= WEIR_FRAME_CHECKED;
-	weir__frame_queue_push(arrived, frame);
+	weir__netstack_input(to->net, frame);
 }
 
 /* ---- turns ---------------------------------------------------------------------------------- */
@@ -423,7 +272,6 @@ static uint64_t next_time(const struct wire *wire)
 
 static void turn(struct wire *wire, unsigned side)
 {
-	struct weir__frame_queue arrived = { NULL, NULL };
 	struct weir__netstack *net = wire->side[side].net;
 
 	weir__netstack_begin(net, wire->now_ns);
@@ -431,15 +279,12 @@ static void turn(struct wire *wire, unsigned side)
 	       wire->flights[0].from != side) {
 		struct wire_flight flight = flight_pop(wire);
 
-		arrive(wire, &flight, &arrived);
+		arrive(wire, &flight);
 		free(flight.bytes);
 	}
-	weir__netstack_input_burst(net, &arrived);
 	wire->turn(wire, side);
 	weir__netstack_end(net);
 	wire->turns++;
-	if (wire->watch.why != NULL && !wire->unwatched)
-		wire_complain(wire, "side %u: %s", side, wire->watch.why);
 }
 
 /* Turns that side for which something is due; both if it is so for both. */

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* stack_pair.c: see stack_pair.h. */
-#include <stdlib.h>
-
 #include "stack/bytes.h"
+#include "stack/ethernet.h"
 #include "tests/support/testing.h"
 #include "tests/unit/stack_pair.h"
 
 struct pair pair;
 
-static struct weir__netstack_address addresses[2];
 static char users[64];
 
 struct weir__netstack_user *pair_user(unsigned number)
@@ -21,45 +19,7 @@ static unsigned number_of(const struct weir__netstack_source *source)
 	return (unsigned)((char *)source->user - users);
 }
 
-void pair_init(const struct weir__netstack_config *usual)
-{
-	memset(&pair, 0, sizeof(pair));
-	pair.now_ns = 1000 * WEIR_NETSTACK_SEC;
-	pair.delay_ns = WEIR_NETSTACK_MSEC;
-	for (unsigned side = 0; side < 2; side++) {
-		struct weir__netstack_config cfg = { .memory_bytes = 0 };
-
-		if (usual != NULL)
-			cfg = *usual;
-		memcpy(cfg.mac, side == 0 ? host_mac : peer_mac, 6);
-		addresses[side] =
-			(struct weir__netstack_address){ weir__ip_v4(HOST_IP + side), 24 };
-		cfg.addresses = &addresses[side];
-		cfg.address_count = 1;
-		rig_init(&pair.rig[side]);
-		pair.rig[side].seed = side + 1;
-		ck_assert_int_eq(weir__netstack_new(&pair.rig[side].owner, &cfg, pair.now_ns,
-						    &pair.net[side]),
-				 0);
-	}
-}
-
-void pair_fini(void)
-{
-	for (unsigned i = 0; i < pair.count; i++)
-		free(pair.frames[i].bytes);
-	pair.count = 0;
-	for (unsigned side = 0; side < 2; side++) {
-		struct weir__frame *frame;
-
-		while ((frame = weir__frame_queue_pop(&pair.rig[side].sent)) != NULL)
-			weir__frame_free(weir__netstack_frames(pair.net[side]), frame);
-		weir__netstack_free(pair.net[side]);
-		rig_check_empty(&pair.rig[side]);
-	}
-}
-
-/* ---- the wire ------------------------------------------------------------------------------- */
+/* ---- frames --------------------------------------------------------------------------------- */
 
 static bool parse(const unsigned char *frame, uint32_t len, struct pair_segment *segment)
 {
@@ -84,124 +44,66 @@ static bool parse(const unsigned char *frame, uint32_t len, struct pair_segment 
 	return true;
 }
 
-static void carry(unsigned from, struct weir__frame *frame)
+static void carry(struct wire *wire, unsigned from, const unsigned char *bytes, uint32_t len)
 {
-	struct pair_frame *entry = &pair.frames[pair.count];
 	struct pair_segment segment;
 	uint64_t delay = pair.delay_ns;
-	unsigned char *bytes = malloc(frame->total);
-	uint32_t len = weir__frame_copy_out(frame, 0, bytes, frame->total);
 
-	ck_assert_uint_lt(pair.count, PAIR_FRAMES);
-	weir__frame_free(weir__netstack_frames(pair.net[from]), frame);
 	if (parse(bytes, len, &segment)) {
 		pair.sent[from]++;
-		if (pair.wire != NULL && !pair.wire(from, &segment, &delay)) {
-			free(bytes);
+		if (pair.filter != NULL && !pair.filter(from, &segment, &delay))
 			return;
-		}
 	}
-	*entry = (struct pair_frame){ pair.now_ns + delay, !from, len, bytes };
-	pair.count++;
-}
-
-static void take_out(unsigned side)
-{
-	struct weir__frame *frame;
-
-	while ((frame = weir__frame_queue_pop(&pair.rig[side].sent)) != NULL)
-		carry(side, frame);
-}
-
-/* Puts in what has arrived at a side by now, in the order of arrival. */
-static void put_in(unsigned side)
-{
-	for (;;) {
-		struct pair_frame *first = NULL, taken;
-
-		for (unsigned i = 0; i < pair.count; i++) {
-			struct pair_frame *entry = &pair.frames[i];
-
-			if (entry->to == side && entry->at_ns <= pair.now_ns &&
-			    (first == NULL || entry->at_ns < first->at_ns))
-				first = entry;
-		}
-		if (first == NULL)
-			return;
-		taken = *first;
-		pair.count--;
-		memmove(first, first + 1, (size_t)(&pair.frames[pair.count] - first) *
-						  sizeof(*first));
-		weir__netstack_input(pair.net[side],
-				     rig_frame(weir__netstack_frames(pair.net[side]), taken.bytes,
-					       taken.len,
-					       taken.len > 1700 ? RIG_BLOCK_BYTES : 0));
-		free(taken.bytes);
-	}
+	wire_fly(wire,
+		 (struct wire_flight){ .at_ns = wire->now_ns + delay, .from = from, .len = len },
+		 bytes);
 }
 
 /* ---- turns ---------------------------------------------------------------------------------- */
 
-static void gather(unsigned side)
+static void gather(struct wire *wire, unsigned side)
 {
 	struct weir__netstack_source *source;
 	unsigned events;
 
-	while ((source = weir__netstack_next_event(pair.net[side], &events)) != NULL)
+	while ((source = weir__netstack_next_event(wire->side[side].net, &events)) != NULL)
 		pair.events[side][number_of(source)] |= events;
+}
+
+void pair_init(const struct weir__netstack_config *cfg)
+{
+	memset(&pair, 0, sizeof(pair));
+	pair.delay_ns = WEIR_NETSTACK_MSEC;
+	wire_init(&pair.wire, 1, cfg, gather);
+	pair.wire.carry = carry;
+	for (unsigned side = 0; side < 2; side++)
+		pair.net[side] = pair.wire.side[side].net;
+}
+
+void pair_fini(void)
+{
+	wire_fini(&pair.wire);
+	ck_assert_str_eq(pair.wire.why, "");
 }
 
 void pair_begin(unsigned side)
 {
-	weir__netstack_begin(pair.net[side], pair.now_ns);
+	weir__netstack_begin(pair.net[side], pair.wire.now_ns);
 }
 
 void pair_end(unsigned side)
 {
 	weir__netstack_end(pair.net[side]);
-	gather(side);
-	take_out(side);
-}
-
-static void turn(unsigned side)
-{
-	pair_begin(side);
-	put_in(side);
-	pair_end(side);
-}
-
-/* When something happens next. */
-static uint64_t next_time(void)
-{
-	uint64_t at = UINT64_MAX, deadline;
-
-	for (unsigned i = 0; i < pair.count; i++)
-		if (pair.frames[i].at_ns < at)
-			at = pair.frames[i].at_ns;
-	for (unsigned side = 0; side < 2; side++) {
-		deadline = weir__netstack_next_deadline(pair.net[side]);
-		if (deadline < at)
-			at = deadline;
-	}
-	return at;
+	gather(&pair.wire, side);
 }
 
 void pair_run(uint64_t ns)
 {
-	uint64_t end = pair.now_ns + ns, at;
+	uint64_t end = pair.wire.now_ns + ns;
 
-	for (;;) {
-		turn(0);
-		turn(1);
-		at = next_time();
-		if (at > end)
-			break;
-		if (at > pair.now_ns)
-			pair.now_ns = at;
-	}
-	pair.now_ns = end;
-	turn(0);
-	turn(1);
+	wire_run(&pair.wire, end);
+	ck_assert_str_eq(pair.wire.why, "");
+	pair.wire.now_ns = end;
 }
 
 unsigned pair_events(unsigned side, unsigned user)
@@ -229,7 +131,7 @@ struct weir__tcp_listener *pair_listen(unsigned backlog)
 
 struct weir__tcp *pair_connect(void)
 {
-	struct weir__endpoint peer = { weir__ip_v4(PEER_IP), 80 };
+	struct weir__endpoint peer = wire_endpoint(1, 80);
 	struct weir__tcp *tcp;
 
 	pair_begin(0);

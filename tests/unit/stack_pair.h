@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_pair.h: two instances, 10.0.0.1 and 10.0.0.2, and the wire between them: a delay, virtual
- * time, and a function of the test that may drop or look at each frame.
+ * stack_pair.h: the two instances of tests/stack/wire.h, step by step: the wire has a delay and a
+ * function of the test, which may drop each segment and look at it, and events are gathered.
  */
 #ifndef WEIR_TESTS_UNIT_STACK_PAIR_H
 #define WEIR_TESTS_UNIT_STACK_PAIR_H
 
 #include "stack/instance.h"
 #include "stack/tcp.h"
-#include "tests/unit/stack_host.h"
-
-#define PAIR_FRAMES 8192
+#include "tests/stack/wire.h"
 
 /* A header of TCP as it goes by. */
 struct pair_segment {
@@ -21,25 +19,15 @@ struct pair_segment {
 	uint32_t options_len;
 };
 
-struct pair_frame {
-	uint64_t at_ns;
-	unsigned to;
-	uint32_t len;
-	unsigned char *bytes;
-};
-
-/* Whether the frame arrives; extra delay may be added. from: 0 or 1. */
-typedef bool (*pair_wire_fn)(unsigned from, const struct pair_segment *segment,
-			     uint64_t *delay_ns);
+/* Whether the segment arrives; extra delay may be added. from: 0 or 1. */
+typedef bool (*pair_filter_fn)(unsigned from, const struct pair_segment *segment,
+			       uint64_t *delay_ns);
 
 struct pair {
-	struct rig rig[2];
+	struct wire wire;
 	struct weir__netstack *net[2];
-	uint64_t now_ns;
 	uint64_t delay_ns;	/* one way; 1 ms */
-	pair_wire_fn wire;
-	struct pair_frame frames[PAIR_FRAMES];
-	unsigned count;
+	pair_filter_fn filter;
 	unsigned sent[2];	/* segments */
 	/* Gathered from events, by instance and by the number of the source's user. */
 	unsigned events[2][64];

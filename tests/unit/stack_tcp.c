@@ -6,6 +6,7 @@
 #include "stack/bytes.h"
 #include "tests/support/testing.h"
 #include "tests/unit/stack_pair.h"
+#include "tests/unit/stack_rig.h"
 
 #define MS WEIR_NETSTACK_MSEC
 #define BULK (1u << 20)
@@ -63,7 +64,7 @@ static bool keep_syns(unsigned from, const struct pair_segment *segment, uint64_
 
 START_TEST(a_handshake_is_told_to_both)
 {
-	pair.wire = keep_syns;
+	pair.filter = keep_syns;
 	client = pair_connect();
 	ck_assert_uint_eq(state_of(client), WEIR_TCP_SYN_SENT);
 	pair_run(50 * MS);
@@ -81,7 +82,7 @@ START_TEST(options_come_in_the_order_of_linux)
 {
 	static const unsigned char head[4] = { 2, 4, 1460 >> 8, 1460 & 255 };
 
-	pair.wire = keep_syns;
+	pair.filter = keep_syns;
 	client = pair_connect();
 	pair_run(50 * MS);
 	for (unsigned side = 0; side < 2; side++) {
@@ -99,7 +100,7 @@ END_TEST
 
 START_TEST(nobody_listens)
 {
-	struct weir__endpoint peer = { weir__ip_v4(PEER_IP), 81 };
+	struct weir__endpoint peer = wire_endpoint(1, 81);
 
 	pair_begin(0);
 	ck_assert_int_eq(weir__tcp_connect(pair.net[0], NULL, &peer, NULL, pair_user(2), &client),
@@ -124,7 +125,7 @@ static bool nothing(unsigned from, const struct pair_segment *segment, uint64_t 
 /* RFC 6298 (2.1), (5.5): 1 s, doubled each time; Linux's tcp_syn_retries 6. */
 START_TEST(a_syn_is_sent_seven_times)
 {
-	pair.wire = nothing;
+	pair.filter = nothing;
 	client = pair_connect();
 	pair_run(126 * WEIR_NETSTACK_SEC);
 	ck_assert_uint_eq(pair.sent[0], 7);
@@ -150,7 +151,7 @@ static bool drop_some(unsigned from, const struct pair_segment *segment, uint64_
 
 START_TEST(a_lost_syn_ack_is_sent_again)
 {
-	pair.wire = drop_some;
+	pair.filter = drop_some;
 	drop_from = 1;
 	drop_flags = 2;
 	drop_count = 3;
@@ -213,11 +214,11 @@ START_TEST(what_cannot_be_listened_to)
 	ck_assert_int_eq(weir__tcp_listen(pair.net[1], &local, 1, NULL, NULL, &other), -EINVAL);
 	local.port = 81;
 	ck_assert_int_eq(weir__tcp_listen(pair.net[1], &local, 0, NULL, NULL, &other), -EINVAL);
-	local.address = weir__ip_v4(HOST_IP);
+	local.address = wire_endpoint(0, 0).address;
 	ck_assert_int_eq(weir__tcp_listen(pair.net[1], &local, 1, NULL, NULL, &other),
 			 -EADDRNOTAVAIL);
 	/* A more specific one comes first. */
-	local = (struct weir__endpoint){ weir__ip_v4(PEER_IP), 80 };
+	local = wire_endpoint(1, 80);
 	ck_assert_int_eq(weir__tcp_listen(pair.net[1], &local, 1, NULL, pair_user(9), &other), 0);
 	client = pair_connect();
 	pair_run(50 * MS);
@@ -229,8 +230,7 @@ END_TEST
 /* RFC 9293 3.5, figure 7: both SYNs cross, and both SYN-ACKs. */
 START_TEST(both_connect_at_once)
 {
-	struct weir__endpoint end[2] = { { weir__ip_v4(HOST_IP), 5000 },
-					 { weir__ip_v4(PEER_IP), 5000 } };
+	struct weir__endpoint end[2] = { wire_endpoint(0, 5000), wire_endpoint(1, 5000) };
 	struct weir__tcp *tcp[2];
 	char text[8];
 
@@ -308,13 +308,13 @@ END_TEST
 START_TEST(frames_are_sent_by_reference)
 {
 	struct weir__frame *frame = rig_frame(&pair.net[0]->frames, data, 5000, 700), *lent;
-	unsigned blocks = pair.rig[0].blocks;
+	unsigned blocks = pair.wire.side[0].blocks;
 
 	pair_begin(0);
 	ck_assert_int_eq(weir__tcp_send(client, frame, 0), 5000);
 	pair_end(0);
 	pair_run(10 * MS);
-	ck_assert_uint_lt(pair.rig[0].blocks, blocks);
+	ck_assert_uint_lt(pair.wire.side[0].blocks, blocks);
 	ck_assert_uint_eq(pair.net[0]->memory.used_bytes, 0);
 	pair_begin(1);
 	ck_assert_int_eq(weir__tcp_receive(server, 4321, &lent), 4321);
@@ -528,7 +528,7 @@ END_TEST
 
 START_TEST(an_instance_connects_to_itself)
 {
-	struct weir__endpoint peer = { weir__ip_v4(PEER_IP), 80 };
+	struct weir__endpoint peer = wire_endpoint(1, 80);
 	char text[8];
 
 	pair_begin(1);

@@ -89,7 +89,7 @@ static void read_more(unsigned side)
 /* Both write all and read all; returns how long it took. */
 static uint64_t exchange(void)
 {
-	uint64_t start = pair.now_ns;
+	uint64_t start = pair.wire.now_ns;
 
 	while (!ended[0] || !ended[1]) {
 		for (unsigned side = 0; side < 2; side++) {
@@ -97,11 +97,11 @@ static uint64_t exchange(void)
 			read_more(side);
 		}
 		pair_run(MS);
-		ck_assert_uint_lt(pair.now_ns - start, 3600 * WEIR_NETSTACK_SEC);
+		ck_assert_uint_lt(pair.wire.now_ns - start, 3600 * WEIR_NETSTACK_SEC);
 	}
 	ck_assert_uint_eq(in[0], len[1]);
 	ck_assert_uint_eq(in[1], len[0]);
-	return pair.now_ns - start;
+	return pair.wire.now_ns - start;
 }
 
 /* Every seed another wire, another MTU, options and sizes. */
@@ -119,10 +119,10 @@ START_TEST(every_byte_arrives)
 	late_ms = 1 + dice(30);
 	len[0] = dice(300000);
 	len[1] = dice(2) * dice(300000);
-	pair.wire = NULL;
+	pair.filter = NULL;
 	begin(&cfg);
 	pair.delay_ns = (1 + dice(20)) * MS;
-	pair.wire = rough;
+	pair.filter = rough;
 	exchange();
 	pair_close(0, tcp[0]);
 	pair_close(1, tcp[1]);
@@ -147,7 +147,7 @@ static uint64_t transfer_time(unsigned loss)
 	len[1] = 0;
 	begin(&cfg);
 	pair.delay_ns = 10 * MS;
-	pair.wire = rough;
+	pair.filter = rough;
 	return exchange();
 }
 
