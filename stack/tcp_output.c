@@ -285,6 +285,37 @@ static bool cut(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t at)
 	return true;
 }
 
+/* An empty frame at the end of the queue. NULL without memory. */
+static struct weir__frame *queue_empty(struct weir__tcp *tcp)
+{
+	struct weir__frame *frame = weir__frame_new(&tcp->net->frames, 0, 0);
+
+	if (frame == NULL)
+		return NULL;
+	*weir__tcp_sent(frame) = (struct weir__tcp_sent){ 0 };
+	frame->queued = NULL;
+	if (tcp->first == NULL)
+		tcp->first = frame;
+	else
+		tcp->last->queued = frame;
+	tcp->last = frame;
+	return frame;
+}
+
+/* FIN leaves the last frame for one of its own. False without memory. */
+static bool cut_fin(struct weir__tcp *tcp, struct weir__frame *frame)
+{
+	struct weir__frame *fin = queue_empty(tcp);
+
+	if (fin == NULL) {
+		weir__tcp_rearm(tcp);
+		return false;
+	}
+	weir__tcp_sent(frame)->flags &= (uint8_t)~WEIR_TCP_SENT_FIN;
+	weir__tcp_sent(fin)->flags = WEIR_TCP_SENT_FIN;
+	return true;
+}
+
 /* Whether a short segment waits: for a cork to be drawn, or for the ACK of another (Nagle, RFC 1122
  * 4.2.3.4, in Minshall's form: full segments in flight do not matter). */
 static bool held_back(struct weir__tcp *tcp, const struct weir__tcp_sent *sent)
@@ -319,9 +350,8 @@ static struct weir__frame *shape_next(struct weir__tcp *tcp)
 	if ((uint32_t)room < limit)
 		limit = (uint32_t)room;
 	/* FIN needs a number in the window, too. */
-	if (frame->total == (uint32_t)room && weir__tcp_sent(frame)->flags & WEIR_TCP_SENT_FIN)
-		limit = (uint32_t)room - 1;
-	if (limit == 0)
+	if (frame->total == (uint32_t)room && weir__tcp_sent(frame)->flags & WEIR_TCP_SENT_FIN &&
+	    !cut_fin(tcp, frame))
 		return NULL;
 	if (frame->total > limit) {
 		if (limit < payload && limit < tcp->snd_max_wnd / 2 && !tcp->send_short)
@@ -444,16 +474,9 @@ static void queue_fin(struct weir__tcp *tcp)
 	if (!tcp->fin_wanted || tcp->fin_queued)
 		return;
 	if (tcp->unsent == NULL) {
-		frame = weir__frame_new(&tcp->net->frames, 0, 0);
+		frame = queue_empty(tcp);
 		if (frame == NULL)
 			return;
-		*weir__tcp_sent(frame) = (struct weir__tcp_sent){ 0 };
-		frame->queued = NULL;
-		if (tcp->first == NULL)
-			tcp->first = frame;
-		else
-			tcp->last->queued = frame;
-		tcp->last = frame;
 		tcp->unsent = frame;
 	}
 	weir__tcp_sent(frame)->flags |= WEIR_TCP_SENT_FIN;

@@ -165,9 +165,9 @@ START_TEST(a_fin_is_not_sent_beyond_the_window)
 	ck_assert_int_eq(weir__tcp_send_copy(peer.tcp, peer.bytes, 1000, 0), 1000);
 	ck_assert_int_eq(weir__tcp_shutdown(peer.tcp, WEIR_TCP_WRITE), 0);
 	weir__netstack_end(peer.net);
-	peer_expect(ACK, 1, 1, 999);
-	window_in(1000, 250);
-	peer_expect(ACK | FIN, 1000, 1, 1);
+	peer_expect(ACK, 1, 1, 1000);
+	window_in(1001, 250);
+	peer_expect(ACK | FIN, 1001, 1, 0);
 }
 END_TEST
 
