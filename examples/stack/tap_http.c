@@ -174,8 +174,7 @@ static void turn(struct host *host)
 	for (int i = 0; i < FRAMES_A_TURN && (frame = device_read(host)) != NULL; i++)
 		weir__frame_queue_push(&arrived, frame);
 	weir__netstack_begin(host->net, now_ns());
-	while ((frame = weir__frame_queue_pop(&arrived)) != NULL)
-		weir__netstack_input(host->net, frame);
+	weir__netstack_input_burst(host->net, &arrived);
 	while ((source = weir__netstack_next_event(host->net, &events)) != NULL)
 		http_event(&host->http, source);
 	weir__netstack_end(host->net);

@@ -236,7 +236,8 @@ static struct weir__frame *frame_of(struct wire *wire, struct wire_side *side,
 	return frame;
 }
 
-static void arrive(struct wire *wire, const struct wire_flight *flight)
+static void arrive(struct wire *wire, const struct wire_flight *flight,
+		   struct weir__frame_queue *arrived)
 {
 	struct wire_side *to = &wire->side[!flight->from];
 	struct weir__frame *frame = frame_of(wire, to, flight);
@@ -248,7 +249,7 @@ static void arrive(struct wire *wire, const struct wire_flight *flight)
 	/* Half of the time as an interface that has checked the sums itself. */
 	if (!flight->corrupted && wire_draw(&wire->random, 2))
 		frame->flags |= WEIR_FRAME_CHECKED;
-	weir__netstack_input(to->net, frame);
+	weir__frame_queue_push(arrived, frame);
 }
 
 /* ---- turns ---------------------------------------------------------------------------------- */
@@ -272,6 +273,7 @@ static uint64_t next_time(const struct wire *wire)
 
 static void turn(struct wire *wire, unsigned side)
 {
+	struct weir__frame_queue arrived = { NULL, NULL };
 	struct weir__netstack *net = wire->side[side].net;
 
 	weir__netstack_begin(net, wire->now_ns);
@@ -279,9 +281,10 @@ static void turn(struct wire *wire, unsigned side)
 	       wire->flights[0].from != side) {
 		struct wire_flight flight = flight_pop(wire);
 
-		arrive(wire, &flight);
+		arrive(wire, &flight, &arrived);
 		free(flight.bytes);
 	}
+	weir__netstack_input_burst(net, &arrived);
 	wire->turn(wire, side);
 	weir__netstack_end(net);
 	wire->turns++;
