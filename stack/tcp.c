@@ -148,6 +148,7 @@ struct weir__tcp *weir__tcp_new(struct weir__netstack *net, const struct weir__f
 	tcp->peer_mss = WEIR_TCP_MSS_DEFAULT;
 	tcp->rcv_mss = WEIR_TCP_MSS_DEFAULT;
 	tcp->rcv_ratio = 128;
+	tcp->rcv_wscale = weir__tcp_choose_wscale(net, weir__tcp_set(tcp)) & 15u;
 	tcp->rcv_limit = weir__tcp_initial_buffer(net, weir__tcp_set(tcp));
 	tcp->rcv_wnd = weir__tcp_initial_window(net, weir__tcp_set(tcp));
 	tcp->snd_limit = weir__tcp_set(tcp)->send_bytes;

@@ -146,12 +146,9 @@ void weir__tcp_learn_options(struct weir__tcp *tcp, const struct weir__tcp_segme
 	tcp->sack = segment->sack_permitted;
 	tcp->timestamps = segment->has_ts;
 	tcp->wscale = segment->has_wscale;
-	tcp->snd_wscale = 0;
-	tcp->rcv_wscale = 0;
-	if (segment->has_wscale) {
-		tcp->snd_wscale = segment->wscale & 15u;
-		tcp->rcv_wscale = weir__tcp_choose_wscale(tcp->net, weir__tcp_set(tcp)) & 15u;
-	}
+	tcp->snd_wscale = segment->has_wscale ? segment->wscale & 15u : 0;
+	if (!segment->has_wscale)
+		tcp->rcv_wscale = 0;
 	if (segment->has_ts) {
 		tcp->ts_recent = segment->tsval;
 		tcp->ts_recent_s = weir__tcp_seconds(tcp->net);

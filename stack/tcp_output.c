@@ -170,8 +170,7 @@ void weir__tcp_send_syn(struct weir__tcp *tcp)
 		.sack = !answers || tcp->sack,
 		.timestamps = !answers || tcp->timestamps,
 		.wscale = !answers || tcp->wscale,
-		.shift = answers ? tcp->rcv_wscale
-				 : weir__tcp_choose_wscale(tcp->net, weir__tcp_set(tcp)),
+		.shift = tcp->rcv_wscale,
 		.tsval = weir__tcp_clock(tcp),
 		.tsecr = answers ? tcp->ts_recent : 0,
 	};

@@ -391,6 +391,28 @@ START_TEST(syn_sent_checks_what_answers)
 }
 END_TEST
 
+/* RFC 7323 2.2: what the SYN says is agreed on, whatever is set before the answer comes. */
+START_TEST(the_scale_of_the_window_is_that_of_the_syn)
+{
+	struct weir__tcp_settings settings = { .receive_bytes = 4096 };
+	struct peer_segment answer = peer_syn(), again;
+	uint8_t scale;
+
+	syn_sent();
+	scale = weir__tcp_choose_wscale(peer.net, weir__tcp_set(peer.tcp));
+	ck_assert_uint_gt(scale, 0);
+	ck_assert_int_eq(weir__tcp_apply(peer.tcp, &settings), 0);
+	ck_assert(peer_wait_out(2 * WEIR_NETSTACK_SEC, &again));
+	ck_assert_uint_eq(again.flags, SYN);
+	ck_assert_uint_eq(again.wscale, scale);
+	answer.flags = SYN | ACK;
+	answer.ack = 1;
+	peer_in(answer);
+	peer_expect(ACK, 1, 1, 0);
+	ck_assert_uint_eq(peer_info().rcv_wscale, scale);
+}
+END_TEST
+
 START_TEST(a_refusal_ends_it)
 {
 	syn_sent();
@@ -753,6 +775,7 @@ int main(int argc, char **argv)
 		IN(a_cookie_has_to_be_genuine, setup),
 		IN(a_cookie_gets_old, setup),
 		IN(syn_sent_checks_what_answers, setup),
+		IN(the_scale_of_the_window_is_that_of_the_syn, setup),
 		IN(a_refusal_ends_it, setup),
 		IN(both_open_at_once, setup),
 		IN(a_crossed_syn_ack_is_sent_again, setup),
