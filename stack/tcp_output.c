@@ -325,7 +325,8 @@ static bool held_back(struct weir__tcp *tcp, const struct weir__tcp_sent *sent)
 		return false;
 	if (set->cork || tcp->more)
 		return !tcp->send_short;
-	return !set->nodelay && tcp->packets_out > 0 && weir__after(tcp->snd_small, tcp->snd_una);
+	return !set->nodelay && tcp->packets_out > 0 && weir__after(tcp->snd_small, tcp->snd_una) &&
+	       !weir__after(tcp->snd_small, tcp->snd_nxt);
 }
 
 /*

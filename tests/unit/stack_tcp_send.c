@@ -70,6 +70,17 @@ START_TEST(nagle_does_not_hold_full_segments)
 }
 END_TEST
 
+/* Where the last short segment ended means nothing once sequence numbers have gone half round. */
+START_TEST(nagle_does_not_hold_for_what_was_long_ago)
+{
+	peer.tcp->snd_small = peer.tcp->snd_una + 0x40000000;
+	ck_assert_int_eq(peer_send(1000), 1000);
+	peer_expect(ACK, 1, 1, 1000);
+	ck_assert_int_eq(peer_send(10), 10);
+	peer_expect(ACK, 1001, 1, 10);
+}
+END_TEST
+
 START_TEST(nodelay_sends_at_once)
 {
 	struct weir__tcp_settings settings = { .nodelay = true };
@@ -555,6 +566,7 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		IN(nagle_holds_a_second_short_segment),
 		IN(nagle_does_not_hold_full_segments),
+		IN(nagle_does_not_hold_for_what_was_long_ago),
 		IN(nodelay_sends_at_once),
 		IN(a_cork_holds_for_200_ms),
 		IN(what_more_follows_waits_for_it),
