@@ -177,8 +177,9 @@ static void set_timer(struct weir__tcp *tcp, const struct weir__tcp_ack *ack, bo
 			weir__tcp_rearm(tcp);
 	} else if (ack->delivered > 0 && tcp->timer_kind == WEIR_TCP_TIMER_LOSS_PROBE) {
 		weir__tcp_rearm(tcp);
-	} else if (window_changed && tcp->timer_kind == WEIR_TCP_TIMER_PROBE) {
-		/* The timer begins anew: a short window is used soon (RFC 9293 3.8.6.2.1). */
+	} else if (window_changed && tcp->backoff > 0 &&
+		   (ack->opened || tcp->timer_kind == WEIR_TCP_TIMER_PROBE)) {
+		/* The timeouts of a closed window say nothing about an open one. */
 		tcp->backoff = 0;
 		weir__tcp_timer_stop(tcp);
 		weir__tcp_rearm(tcp);
@@ -188,7 +189,7 @@ static void set_timer(struct weir__tcp *tcp, const struct weir__tcp_ack *ack, bo
 bool weir__tcp_process_ack(struct weir__tcp *tcp, const struct weir__tcp_segment *segment)
 {
 	struct weir__tcp_ack ack = { .rtt_us = -1, .rack_fack = tcp->rack_fack };
-	bool had_segments = tcp->packets_out > 0, window_changed;
+	bool had_segments = tcp->packets_out > 0, closed = tcp->snd_wnd == 0, window_changed;
 
 	if (weir__before(segment->ack, tcp->snd_una))
 		return old_ack(tcp, segment, &ack);
@@ -200,6 +201,7 @@ bool weir__tcp_process_ack(struct weir__tcp *tcp, const struct weir__tcp_segment
 	tcp->probes = 0;
 	tcp->dsack_seen = false;
 	window_changed = update_window(tcp, segment);
+	ack.opened = closed && tcp->snd_wnd > 0;
 	ack.advanced = weir__after(segment->ack, tcp->snd_una);
 	tcp->bytes_acked += segment->ack - tcp->snd_una;
 	tcp->snd_una = segment->ack;
@@ -219,6 +221,8 @@ bool weir__tcp_process_ack(struct weir__tcp *tcp, const struct weir__tcp_segment
 		grow_send_buffer(tcp);
 		wake_sender(tcp);
 	}
+	if (ack.opened)
+		weir__tcp_window_opened(tcp);
 	set_timer(tcp, &ack, window_changed);
 	return true;
 }

@@ -552,6 +552,7 @@ struct weir__tcp_ack {
 	bool reordered;			/* a segment came later than one behind it */
 	bool advanced;			/* snd_una */
 	bool duplicate;			/* says nothing new (RFC 5681 section 2) */
+	bool opened;			/* the peer's window, which was closed */
 	bool reorder_timer;		/* was set */
 };
 
@@ -649,6 +650,8 @@ void weir__tcp_rearm(struct weir__tcp *tcp);
 void weir__tcp_delay_ack(struct weir__tcp *tcp);
 /* Something is sent again, or probed for: the peer owes an answer since it was sent first. */
 void weir__tcp_note_unanswered(struct weir__tcp *tcp);
+/* The peer's window was closed, and is open now. */
+void weir__tcp_window_opened(struct weir__tcp *tcp);
 
 /* ---- tcp_wait.c ----------------------------------------------------------------------------- */
 

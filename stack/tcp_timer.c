@@ -169,6 +169,14 @@ static bool has_probed_enough(const struct weir__tcp *tcp)
 	return weir__tcp_set(tcp)->user_timeout_ms != 0 && is_hopeless(tcp);
 }
 
+/* Nor does the time for which it was closed count for what is sent afterwards; but a peer that opens
+ * and closes its window keeps no orphan alive by that, and puts no user timeout off. */
+void weir__tcp_window_opened(struct weir__tcp *tcp)
+{
+	if (!is_orphan(tcp) && weir__tcp_set(tcp)->user_timeout_ms == 0)
+		tcp->unanswered = false;
+}
+
 void weir__tcp_note_unanswered(struct weir__tcp *tcp)
 {
 	if (tcp->unanswered)

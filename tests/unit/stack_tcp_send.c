@@ -294,6 +294,30 @@ START_TEST(a_window_that_opens_late_is_no_silence)
 }
 END_TEST
 
+/* Nor does it count for what was sent before it was closed (RFC 9293 3.8.6.1: as long as the peer
+ * answers, the connection stays), and what is sent again does not wait for the old timeout. */
+START_TEST(a_window_that_closes_over_data_is_no_silence)
+{
+	struct peer_segment segment;
+	uint64_t begun = peer.host.now_ns;
+
+	ck_assert_int_eq(peer_send(1000), 1000);
+	peer_expect(ACK, 1, 1, 1000);
+	window_in(1, 0);
+	while (peer.host.now_ns - begun < 1200 * WEIR_NETSTACK_SEC) {
+		ck_assert(peer_wait_out(130 * WEIR_NETSTACK_SEC, &segment));
+		window_in(1, 0);
+	}
+	window_in(1, 10000);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert(peer_wait_out(2 * WEIR_NETSTACK_SEC, &segment));
+		ck_assert_uint_eq(segment.seq, 1);
+		ck_assert_uint_eq(segment.len, 1000);
+	}
+	ck_assert_int_eq(weir__tcp_error(peer.tcp), 0);
+}
+END_TEST
+
 /* RFC 9293 3.8.6.2.1: a silly window is not filled at once, but at last. */
 START_TEST(a_silly_window_is_not_filled)
 {
@@ -578,6 +602,7 @@ int main(int argc, char **argv)
 		IN(an_orphan_does_not_wait_for_a_window),
 		IN(an_orphan_probes_as_long_as_the_peer_answers),
 		IN(a_window_that_opens_late_is_no_silence),
+		IN(a_window_that_closes_over_data_is_no_silence),
 		IN(a_silly_window_is_not_filled),
 		IN(keepalive_does_not_keep_from_probing),
 		IN(an_orphan_with_keepalive_ends_too),
