@@ -122,9 +122,11 @@ static void grow(struct weir__tcp *tcp, uint32_t acked)
 				  acked);
 }
 
+/* Section 4.8: the next epoch begins where its window is, with K = 0. */
 static void timed_out(struct weir__tcp *tcp)
 {
 	tcp->cubic.w_start = 0;
+	tcp->cubic.w_max = 0;
 }
 
 /* Section 5.8: time without traffic does not count. */

@@ -651,6 +651,22 @@ START_TEST(cubic_is_not_slower_than_reno)
 }
 END_TEST
 
+/* 4.8: after a timeout there is no window to come back to. */
+START_TEST(cubic_begins_anew_after_a_timeout)
+{
+	const struct weir__tcp_congestion *cubic = &weir__tcp_cubic;
+	struct weir__tcp *tcp = peer.tcp;
+
+	tcp->cwnd = 1000;
+	tcp->ssthresh = cubic->shrink(tcp);
+	cubic->timed_out(tcp);
+	tcp->cwnd = tcp->ssthresh;
+	cubic->grow(tcp, 1);
+	ck_assert_uint_eq(tcp->cubic.k_ms, 0);
+	ck_assert_uint_eq(tcp->cubic.w_max / 256, tcp->ssthresh);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -689,6 +705,7 @@ int main(int argc, char **argv)
 		TESTING(a_segment_is_sacked_as_a_whole, .setup = setup, .teardown = teardown),
 		TESTING(cubic_follows_its_curve, .setup = setup, .teardown = teardown),
 		TESTING(cubic_is_not_slower_than_reno, .setup = setup, .teardown = teardown),
+		TESTING(cubic_begins_anew_after_a_timeout, .setup = setup, .teardown = teardown),
 		TESTING(reno_halves, .setup = setup, .teardown = teardown),
 	};
 
