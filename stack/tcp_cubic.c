@@ -129,11 +129,17 @@ static void timed_out(struct weir__tcp *tcp)
 	tcp->cubic.w_max = 0;
 }
 
-/* Section 5.8: time without traffic does not count. */
+/* Section 5.8: time without traffic does not count. It is counted from the last data on, and the epoch
+ * may have begun with an ACK after that. */
 static void idled(struct weir__tcp *tcp, uint32_t idle_ms)
 {
-	if (tcp->cubic.w_start != 0)
-		tcp->cubic.epoch_ms += idle_ms;
+	uint32_t now = weir__tcp_ms(tcp->net);
+
+	if (tcp->cubic.w_start == 0)
+		return;
+	tcp->cubic.epoch_ms += idle_ms;
+	if (weir__after(tcp->cubic.epoch_ms, now))
+		tcp->cubic.epoch_ms = now;
 }
 
 const struct weir__tcp_congestion weir__tcp_cubic = {

@@ -667,6 +667,30 @@ START_TEST(cubic_begins_anew_after_a_timeout)
 }
 END_TEST
 
+/* 5.8: the time without traffic does not count; but an epoch does not begin in the future, for the last
+ * data was sent before the ACK that it began with. */
+START_TEST(cubic_does_not_count_idle_time)
+{
+	const struct weir__tcp_congestion *cubic = &weir__tcp_cubic;
+	struct weir__tcp *tcp = peer.tcp;
+	uint32_t window;
+
+	tcp->cwnd = 100;
+	tcp->ssthresh = cubic->shrink(tcp);
+	tcp->cwnd = tcp->ssthresh;
+	tcp->srtt = 100000 * 8;
+	cubic->grow(tcp, 1);
+	window = tcp->cwnd;
+	peer.net->now_ns += 1000 * MS;
+	cubic->idled(tcp, 1100);
+	ck_assert_uint_eq(tcp->cubic.epoch_ms, weir__tcp_ms(peer.net));
+	for (uint32_t acked = 0; acked < window; acked++)
+		cubic->grow(tcp, 1);
+	ck_assert_uint_le(tcp->cwnd, window + 10);
+	peer.host.now_ns = peer.net->now_ns;
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -706,6 +730,7 @@ int main(int argc, char **argv)
 		TESTING(cubic_follows_its_curve, .setup = setup, .teardown = teardown),
 		TESTING(cubic_is_not_slower_than_reno, .setup = setup, .teardown = teardown),
 		TESTING(cubic_begins_anew_after_a_timeout, .setup = setup, .teardown = teardown),
+		TESTING(cubic_does_not_count_idle_time, .setup = setup, .teardown = teardown),
 		TESTING(reno_halves, .setup = setup, .teardown = teardown),
 	};
 
