@@ -98,7 +98,7 @@ static void follow_reno(struct weir__tcp *tcp, uint32_t acked)
 static void grow(struct weir__tcp *tcp, uint32_t acked)
 {
 	struct weir__tcp_cubic_state *cubic = &tcp->cubic;
-	uint32_t elapsed, target, now;
+	uint32_t elapsed, target, now, missing;
 
 	acked = weir__tcp_slow_start(tcp, acked);
 	if (acked == 0)
@@ -117,9 +117,10 @@ static void grow(struct weir__tcp *tcp, uint32_t acked)
 	target = cubic_at(cubic, elapsed + tcp->srtt / 8000);
 	if (target > now + now / 2)
 		target = now + now / 2;
-	if (target > now)
-		weir__tcp_grow_by(tcp, (uint32_t)((uint64_t)tcp->cwnd * 256 / (target - now)) + 1,
-				  acked);
+	if (target > now) {
+		missing = target - now;
+		weir__tcp_grow_by(tcp, (now + missing - 1) / missing, acked);
+	}
 }
 
 /* Section 4.8: the next epoch begins where its window is, with K = 0. */

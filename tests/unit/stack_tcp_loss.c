@@ -691,6 +691,28 @@ START_TEST(cubic_does_not_count_idle_time)
 }
 END_TEST
 
+/* 4.4: half as much again in a round trip, if the curve is far above. */
+START_TEST(cubic_grows_by_half_at_most)
+{
+	const struct weir__tcp_congestion *cubic = &weir__tcp_cubic;
+	struct weir__tcp *tcp = peer.tcp;
+	uint32_t window;
+
+	tcp->cwnd = 1000;
+	tcp->ssthresh = cubic->shrink(tcp);
+	tcp->cwnd = tcp->ssthresh;
+	tcp->srtt = 200000 * 8;
+	cubic->grow(tcp, 1);
+	window = tcp->cwnd;
+	peer.net->now_ns += 60 * WEIR_NETSTACK_SEC;
+	for (uint32_t acked = 0; acked < window; acked++)
+		cubic->grow(tcp, 1);
+	ck_assert_uint_ge(tcp->cwnd, window * 149 / 100);
+	ck_assert_uint_le(tcp->cwnd, window * 151 / 100);
+	peer.host.now_ns = peer.net->now_ns;
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -731,6 +753,7 @@ int main(int argc, char **argv)
 		TESTING(cubic_is_not_slower_than_reno, .setup = setup, .teardown = teardown),
 		TESTING(cubic_begins_anew_after_a_timeout, .setup = setup, .teardown = teardown),
 		TESTING(cubic_does_not_count_idle_time, .setup = setup, .teardown = teardown),
+		TESTING(cubic_grows_by_half_at_most, .setup = setup, .teardown = teardown),
 		TESTING(reno_halves, .setup = setup, .teardown = teardown),
 	};
 
