@@ -93,7 +93,7 @@ int weir__tcp_apply(struct weir__tcp *tcp, const struct weir__tcp_settings *sett
 	weir__tcp_shared_unref(tcp->net, tcp->shared);
 	tcp->shared = shared;
 	if (settings->receive_bytes != 0)
-		tcp->rcv_limit = settings->receive_bytes;
+		tcp->rcv_limit = weir__tcp_initial_buffer(tcp->net, settings);
 	if (settings->send_bytes != 0)
 		tcp->snd_limit = settings->send_bytes;
 	if (tcp->state == WEIR_TCP_CLOSED)

@@ -71,6 +71,8 @@ uint32_t weir__tcp_initial_buffer(const struct weir__netstack *net,
 	uint32_t bytes = settings->receive_bytes != 0 ? settings->receive_bytes
 						      : WEIR_TCP_BUFFER_START;
 
+	if (bytes < WEIR_TCP_BUFFER_LEAST)
+		bytes = WEIR_TCP_BUFFER_LEAST;
 	return bytes < net->cfg.tcp_receive_bytes ? bytes : net->cfg.tcp_receive_bytes;
 }
 

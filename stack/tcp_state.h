@@ -63,6 +63,7 @@
 #define WEIR_TCP_NOTHING_SENT UINT16_MAX	/* undo_retrans */
 #define WEIR_TCP_RANGES_MAX 512u		/* out of order; more are dropped */
 #define WEIR_TCP_BUFFER_START (128u << 10)
+#define WEIR_TCP_BUFFER_LEAST 2304u	/* for receiving, as in Linux */
 #define WEIR_TCP_SEND_START (85u << 10)
 #define WEIR_TCP_SEND_LEAST 4096u	/* that a connection may queue without room in the instance */
 

@@ -358,6 +358,26 @@ START_TEST(small_segments_do_not_take_large_memory)
 }
 END_TEST
 
+/* However small a buffer is asked for, the stream goes on (as in Linux, which has a least size). */
+START_TEST(a_buffer_has_a_least_size)
+{
+	struct weir__tcp_settings settings = { .receive_bytes = 1 };
+	struct peer_segment segment = { .window = 1 };
+	uint32_t seq = 1;
+
+	ck_assert_int_eq(weir__tcp_apply(peer.tcp, &settings), 0);
+	while (seq < 200000) {
+		data_in(seq, 100);
+		seq += 100;
+		ck_assert_int_eq(peer_read(got, sizeof(got)), 100);
+		peer_wait(200 * MS);
+		while (peer_out(&segment))
+			;
+		ck_assert_uint_gt(segment.window, 0);
+	}
+}
+END_TEST
+
 /* Ranges without end, in a large buffer: it takes time to find the right one. */
 START_TEST(ranges_are_bounded)
 {
@@ -446,6 +466,7 @@ int main(int argc, char **argv)
 		TESTING(a_scaled_window_closes, .setup = setup, .teardown = teardown),
 		TESTING(small_segments_do_not_take_large_memory, .setup = setup,
 			.teardown = teardown),
+		TESTING(a_buffer_has_a_least_size, .setup = setup, .teardown = teardown),
 		TESTING(ranges_are_bounded, .setup = setup, .teardown = teardown),
 		TESTING(a_hole_is_filled_however_many_there_are, .setup = setup,
 			.teardown = teardown),
