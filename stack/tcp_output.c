@@ -263,7 +263,8 @@ static void join_next(struct weir__tcp *tcp, struct weir__frame *frame)
 
 /*
  * Cuts a frame of the queue; the rest follows it. What it was charged goes to the rest, because it
- * is acknowledged last. False without memory.
+ * is acknowledged last; the front is charged the view that it costs, because the peer's MSS says how
+ * many there will be. False without memory.
  */
 static bool cut(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t at)
 {
@@ -276,7 +277,9 @@ static bool cut(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t at)
 	*back = *front;
 	front->flags &= (uint8_t) ~(WEIR_TCP_SENT_FIN | WEIR_TCP_SENT_PUSH);
 	rest->charged = frame->charged;
-	frame->charged = 0;
+	frame->charged = sizeof(struct weir__frame);
+	tcp->net->memory.used_bytes += frame->charged;
+	tcp->snd_charged += frame->charged;
 	rest->queued = frame->queued;
 	frame->queued = rest;
 	if (tcp->last == frame)

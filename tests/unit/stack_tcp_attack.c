@@ -53,6 +53,31 @@ START_TEST(sack_blocks_take_no_memory)
 }
 END_TEST
 
+/* A peer with a tiny MSS: what the send queue needs for its many segments is charged, too. */
+START_TEST(tiny_segments_are_charged)
+{
+	static const unsigned char bytes[60000];
+	struct peer_segment syn = peer_syn();
+	struct weir__frame *frame;
+
+	peer_fini();
+	peer_init(NULL);
+	syn.mss = 48;
+	peer_accepts(syn);
+	peer_in((struct peer_segment){ .flags = ACK, .seq = 1, .ack = 1 });
+	peer.tcp->cwnd = 2000;
+	frame = rig_frame(&peer.net->frames, bytes, sizeof(bytes), 1500);
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	ck_assert_int_eq(weir__tcp_send(peer.tcp, frame, 0), sizeof(bytes));
+	weir__netstack_end(peer.net);
+	host_out_all(&peer.host);
+	ck_assert_uint_eq(peer_info().unacked, sizeof(bytes) / 48);
+	ck_assert_uint_ge(peer.net->memory.used_bytes,
+			  40u * sizeof(bytes) / 30 +
+				  peer.net->frames.views_used * sizeof(struct weir__frame));
+}
+END_TEST
+
 /* RFC 5961, RFC 5681: ACKs of the future and of the past do not open the window. */
 START_TEST(wrong_acks_do_not_open_the_window)
 {
@@ -210,6 +235,7 @@ int main(int argc, char **argv)
 #define IN(name, ...) TESTING(name, .setup = setup, .teardown = teardown, __VA_ARGS__)
 	const struct testing_case cases[] = {
 		IN(sack_blocks_take_no_memory),
+		IN(tiny_segments_are_charged),
 		IN(wrong_acks_do_not_open_the_window),
 		IN(segments_at_random_break_nothing, .rounds = 24),
 	};
