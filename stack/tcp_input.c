@@ -32,21 +32,23 @@ static bool may_challenge(struct weir__netstack *net)
 	return true;
 }
 
-/* At most one in so many ms, so that two who each take the other for wrong do not go on forever. */
-static bool may_answer_invalid(struct weir__tcp *tcp)
+bool weir__tcp_may_answer(struct weir__netstack *net, uint32_t *answered_ms)
 {
-	uint32_t now = weir__tcp_ms(tcp->net);
+	uint32_t now = weir__tcp_ms(net) & ~1u;
 
-	if (tcp->challenged && now - tcp->challenged_ms < INVALID_MS)
+	if (*answered_ms != 0 && now - *answered_ms < INVALID_MS) {
+		net->count.tcp_acks_skipped++;
 		return false;
-	tcp->challenged = true;
-	tcp->challenged_ms = now;
+	}
+	*answered_ms = now != 0 ? now : 2;
 	return true;
 }
 
 void weir__tcp_challenge(struct weir__tcp *tcp)
 {
-	if (!may_answer_invalid(tcp) || !may_challenge(tcp->net)) {
+	if (!weir__tcp_may_answer(tcp->net, &tcp->challenged_ms))
+		return;
+	if (!may_challenge(tcp->net)) {
 		tcp->net->count.tcp_acks_skipped++;
 		return;
 	}
@@ -92,11 +94,9 @@ static void answer_unacceptable(struct weir__tcp *tcp, const struct weir__tcp_se
 	if (segment->len > 0 && !weir__after(segment->end, tcp->rcv_nxt))
 		weir__tcp_report_duplicate(tcp, segment->seq, segment->end);
 	/* What takes sequence numbers is no ACK that two could send each other for ever. */
-	if (segment->end != segment->seq || may_answer_invalid(tcp)) {
+	if (segment->end != segment->seq || weir__tcp_may_answer(tcp->net, &tcp->challenged_ms)) {
 		tcp->pingpong = false;
 		weir__tcp_send_ack(tcp);
-	} else {
-		tcp->net->count.tcp_acks_skipped++;
 	}
 }
 

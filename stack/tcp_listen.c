@@ -254,7 +254,9 @@ static bool check_request(struct weir__tcp_request *request,
 	}
 	if (old || segment->seq - (request->irs + 1) > initial_window(request->listener) ||
 	    segment->flags & WEIR_TCP_SYN) {
-		ack_request(request);
+		if (segment->end != segment->seq ||
+		    weir__tcp_may_answer(request->net, &request->answered_ms))
+			ack_request(request);
 		return false;
 	}
 	return segment->flags & WEIR_TCP_ACK;

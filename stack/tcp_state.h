@@ -197,7 +197,6 @@ struct weir__tcp {
 	uint8_t rack_multiplier, rack_persist;
 	unsigned snd_wscale : 4, rcv_wscale : 4;
 	bool timestamps : 1, sack : 1, wscale : 1;	/* agreed on */
-	bool challenged : 1;		/* at challenged_ms */
 	bool owned : 1;			/* the owner has its pointer, or will have (accept) */
 	bool waits_for_accept : 1;
 	bool orphaned : 1;		/* counted as one */
@@ -272,7 +271,7 @@ struct weir__tcp {
 	/* Seldom used from here on. */
 	struct weir__tcp *accept_next;		/* in a listener's queue */
 	struct weir__netstack_timer ack_timer;	/* delayed ACKs */
-	uint32_t challenged_ms;			/* last ACK to something out of window */
+	uint32_t challenged_ms;			/* for weir__tcp_may_answer */
 	uint32_t unanswered_ms;			/* with `unanswered`: when it was sent first */
 
 	/* Loss and congestion. */
@@ -305,15 +304,17 @@ struct weir__tcp_request {
 	uint64_t sent_ns;
 	uint32_t irs, iss;
 	uint32_t ts_recent;
+	uint32_t answered_ms;		/* for weir__tcp_may_answer */
 	uint16_t mss;
 	uint8_t snd_wscale;
 	uint8_t retries;
 	bool timestamps, sack, wscale;
 };
 
-/* 64 bytes. Whether there were timestamps stands where a flow is padded. */
+/* 64 bytes. Whether there were timestamps, and what weir__tcp_may_answer needs, stand where a flow is
+ * padded. */
 struct weir__tcp_wait {
-	struct weir__flow flow;		/* reserved: 1 with timestamps */
+	struct weir__flow flow;		/* reserved: 1 with timestamps, plus answered_ms */
 	uint32_t snd_nxt, rcv_nxt;
 	uint32_t ts_recent;
 	uint32_t until_ms;
@@ -507,6 +508,12 @@ void weir__tcp_segment_input(struct weir__tcp *tcp, const struct weir__tcp_segme
 void weir__tcp_learn_options(struct weir__tcp *tcp, const struct weir__tcp_segment *segment);
 /* An ACK to something that may be an attack, as often as RFC 5961 section 7 allows. */
 void weir__tcp_challenge(struct weir__tcp *tcp);
+/*
+ * Whether an ACK out of the window may be answered: twice a second for each flow, so that two who
+ * each take the other for wrong do not go on for ever. *answered_ms is the time of the last answer, in
+ * even numbers; 0: none yet.
+ */
+bool weir__tcp_may_answer(struct weir__netstack *net, uint32_t *answered_ms);
 
 /* ---- tcp_burst.c ---------------------------------------------------------------------------- */
 

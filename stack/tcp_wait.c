@@ -145,6 +145,20 @@ void weir__tcp_wait_begin(struct weir__tcp *tcp)
 
 /* ---- segments ------------------------------------------------------------------------------- */
 
+static bool had_timestamps(const struct weir__tcp_wait *wait)
+{
+	return wait->flow.reserved & 1;
+}
+
+static bool may_answer(struct weir__netstack *net, struct weir__tcp_wait *wait)
+{
+	uint32_t answered_ms = wait->flow.reserved & ~1u;
+	bool may = weir__tcp_may_answer(net, &answered_ms);
+
+	wait->flow.reserved = answered_ms | had_timestamps(wait);
+	return may;
+}
+
 static void reply(struct weir__netstack *net, const struct weir__tcp_wait *wait,
 		  const struct weir__tcp_segment *segment)
 {
@@ -152,7 +166,7 @@ static void reply(struct weir__netstack *net, const struct weir__tcp_wait *wait,
 		.seq = wait->snd_nxt,
 		.ack = wait->rcv_nxt,
 		.flags = WEIR_TCP_ACK,
-		.timestamps = wait->flow.reserved != 0,
+		.timestamps = had_timestamps(wait),
 		.tsval = weir__tcp_ms(net) + weir__tcp_timestamp_offset(net, &segment->flow),
 		.tsecr = wait->ts_recent,
 	};
@@ -166,7 +180,7 @@ static bool begins_anew(const struct weir__tcp_wait *wait, const struct weir__tc
 	if ((segment->flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) != WEIR_TCP_SYN)
 		return false;
 	/* Old duplicates have no timestamps where the connection had none. */
-	if (wait->flow.reserved == 0 && segment->has_ts)
+	if (!had_timestamps(wait) && segment->has_ts)
 		return true;
 	if (segment->has_ts)
 		return weir__after(segment->tsval, wait->ts_recent) ||
@@ -186,7 +200,7 @@ bool weir__tcp_wait_input(struct weir__netstack *net, struct weir__tcp_wait *wai
 			  const struct weir__tcp_segment *segment, bool has_listener,
 			  uint32_t *ret_isn)
 {
-	bool old = wait->flow.reserved != 0 && segment->has_ts &&
+	bool old = had_timestamps(wait) && segment->has_ts &&
 		   weir__before(segment->tsval, wait->ts_recent);
 
 	/* RFC 1337: a reset does not end the wait. */
@@ -203,7 +217,8 @@ bool weir__tcp_wait_input(struct weir__netstack *net, struct weir__tcp_wait *wai
 		unlink_wait(net->tcp, wait);
 		link_last(net, wait);
 	}
-	if (segment->end != segment->seq || segment->seq != wait->rcv_nxt || old)
+	if (segment->end != segment->seq ||
+	    ((segment->seq != wait->rcv_nxt || old) && may_answer(net, wait)))
 		reply(net, wait, segment);
 	return false;
 }
@@ -212,5 +227,5 @@ bool weir__tcp_wait_reusable(const struct weir__netstack *net, const struct weir
 {
 	uint32_t begun_ms = wait->until_ms - (uint32_t)(WEIR_TCP_TIME_WAIT_NS / WEIR_NETSTACK_MSEC);
 
-	return wait->flow.reserved != 0 && weir__tcp_ms(net) - begun_ms >= 1000;
+	return had_timestamps(wait) && weir__tcp_ms(net) - begun_ms >= 1000;
 }

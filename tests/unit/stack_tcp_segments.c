@@ -214,6 +214,29 @@ START_TEST(a_request_knows_right_from_wrong)
 }
 END_TEST
 
+/* RFC 5961 section 7: two hosts that take each other's ACKs for wrong do not send them for ever. */
+START_TEST(wrong_acks_for_a_request_are_answered_twice_a_second)
+{
+	struct peer_segment answer;
+
+	peer_in(peer_syn());
+	ck_assert(peer_out(&answer));
+	peer.iss = answer.seq;
+	flags_in(ACK, 200000, 1);
+	peer_expect(ACK, 1, 1, 0);
+	for (unsigned i = 0; i < 10; i++)
+		flags_in(ACK, 200000, 1);
+	peer_expect_nothing();
+	ck_assert_uint_eq(peer.net->count.tcp_acks_skipped, 10);
+	/* What takes sequence numbers is no such ACK. */
+	flags_in(ACK | FIN, 200000, 1);
+	peer_expect(ACK, 1, 1, 0);
+	peer_wait(600 * MS);
+	flags_in(ACK, 200000, 1);
+	peer_expect(ACK, 1, 1, 0);
+}
+END_TEST
+
 /* RFC 7323 2.2: the window of a SYN-ACK is not scaled, that of any other segment is. */
 START_TEST(a_request_scales_its_window)
 {
@@ -492,6 +515,22 @@ START_TEST(time_wait_answers_and_lasts_a_minute)
 END_TEST
 
 /* RFC 1122 4.2.2.13: a SYN beyond the last number. */
+START_TEST(wrong_acks_for_a_wait_are_answered_twice_a_second)
+{
+	into_time_wait();
+	for (unsigned round = 0; round < 3; round++) {
+		flags_in(ACK, 5, 2);
+		peer_expect(ACK, 2, 2, 0);
+		for (unsigned i = 0; i < 10; i++)
+			flags_in(ACK, 5, 2);
+		peer_expect_nothing();
+		flags_in(ACK | FIN, 1, 2);
+		peer_expect(ACK, 2, 2, 0);
+		peer_wait(600 * MS);
+	}
+}
+END_TEST
+
 START_TEST(a_new_syn_takes_the_flow_of_a_wait)
 {
 	struct peer_segment syn = peer_syn(), answer;
@@ -768,6 +807,7 @@ int main(int argc, char **argv)
 		TESTING(timestamps_are_not_compared_after_24_days, .rounds = 3,
 			.setup = setup_timestamps, .teardown = teardown),
 		IN(a_request_knows_right_from_wrong, setup),
+		IN(wrong_acks_for_a_request_are_answered_twice_a_second, setup),
 		IN(a_request_scales_its_window, setup),
 		IN(a_request_is_given_up_after_a_minute, setup),
 		IN(the_last_ack_may_carry_data, setup),
@@ -780,6 +820,7 @@ int main(int argc, char **argv)
 		IN(both_open_at_once, setup),
 		IN(a_crossed_syn_ack_is_sent_again, setup),
 		IN(time_wait_answers_and_lasts_a_minute, setup_accepted),
+		IN(wrong_acks_for_a_wait_are_answered_twice_a_second, setup_accepted),
 		IN(a_new_syn_takes_the_flow_of_a_wait, setup_accepted),
 		IN(a_later_timestamp_takes_the_flow_of_a_wait, setup_timestamps),
 		IN(a_connect_takes_the_flow_of_a_wait_after_a_second, setup_timestamps),
