@@ -22,7 +22,7 @@
  * What backends are known to get wrong, and the files that test it:
  *
  *	a cancel releases memory too early, or loses a result		race, cancel
- *	a close leaves operations waiting, or is not seen by the peer	close, end
+ *	a close leaves operations waiting, or is not seen by the peer	close, end, load
  *	errors and ends are reported late, twice or never		end, broken
  *	after running out of buffers a receive is not started again	lease
  *	one busy stream starves the others				fair
@@ -132,6 +132,7 @@ void conformance_fd(struct conformance_list *list);
 void conformance_file(struct conformance_list *list);
 void conformance_relay(struct conformance_list *list);
 void conformance_home(struct conformance_list *list);
+void conformance_load(struct conformance_list *list);
 
 /* ---- parts.c: helpers for cases; each asserts that it succeeds ---- */
 

@@ -313,6 +313,7 @@ static void list_all(struct conformance_list *list)
 	conformance_file(list);
 	conformance_relay(list);
 	conformance_home(list);
+	conformance_load(list);
 }
 
 int main(int argc, char **argv)
