@@ -129,7 +129,7 @@ static int bind_and_listen(int fd, int family, const struct weir_handle_spec *sp
 		err = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, spec->v6_only);
 	if (err == 0 && spec->addr && bind(fd, spec->addr, spec->addr_len) < 0)
 		err = -errno;
-	if (err == 0 && listener && listen(fd, spec->backlog > 0 ? spec->backlog : SOMAXCONN) < 0)
+	if (err == 0 && listener && listen(fd, spec->backlog) < 0)
 		err = -errno;
 	return err;
 }

@@ -147,7 +147,7 @@ struct weir_handle_spec {
 	int family;			/* STREAM: of the peer that it will connect to */
 	const struct sockaddr *peer;	/* STREAM: the peer itself; adopted: NULL */
 	socklen_t peer_len;
-	int backlog;			/* LISTENER: how many connections may wait */
+	int backlog;			/* LISTENER: how many connections may wait, 1 or more */
 	bool reuse_port, v6_only;	/* LISTENER: as in struct weir_listener_config */
 	int fd;				/* FOREIGN: the descriptor; others: one to adopt, or -1 */
 };

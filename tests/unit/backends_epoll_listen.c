@@ -250,6 +250,7 @@ START_TEST(unix_listener_and_connect)
 		.kind = WEIR_HANDLE_LISTENER,
 		.fd = -1,
 		.addr = (const struct sockaddr *)&addr,
+		.backlog = 1,
 	};
 	struct weir_handle listener = { 0 }, client, conn;
 	struct weir_op op, accept;
@@ -282,6 +283,7 @@ START_TEST(attach_says_why_not)
 		.fd = -1,
 		.addr = (const struct sockaddr *)&addr,
 		.addr_len = sizeof(addr),
+		.backlog = 1,
 	};
 	struct weir_handle h = { 0 };
 

@@ -210,6 +210,7 @@ START_TEST(a_listener_closed_behind_its_worker_has_left_its_port)
 		.fd = -1,
 		.addr = (const struct sockaddr *)&any_port,
 		.addr_len = sizeof(any_port),
+		.backlog = 1,
 	};
 	struct sockaddr_in addr;
 	socklen_t len = sizeof(addr);
