@@ -194,6 +194,7 @@ def test_access_log_of_a_client_that_has_reset():
     """A client resets before it is accepted, as port scanners do. The log still has its address."""
     proxy = Proxy(Upstream(echo))
     os.kill(proxy.process.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, proxy.process.pid, os.WSTOPPED)
     client = proxy.connect()
     own = client.getsockname()
     reset(client)
