@@ -59,6 +59,7 @@
 #define WEIR_TCP_ATO_MIN_MS 40u
 #define WEIR_TCP_ATO_MAX_MS 200u
 #define WEIR_TCP_CORK_NS (200 * WEIR_NETSTACK_MSEC)
+#define WEIR_TCP_OVERRIDE_NS WEIR_NETSTACK_SEC	/* for a short window, RFC 9293 3.8.6.2.1 */
 #define WEIR_TCP_QUICK_ACKS 16u
 #define WEIR_TCP_NOTHING_SENT UINT16_MAX	/* undo_retrans */
 #define WEIR_TCP_RANGES_MAX 512u		/* out of order; more are dropped */

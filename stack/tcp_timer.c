@@ -106,14 +106,15 @@ static void rearm_idle(struct weir__tcp *tcp)
 	weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_IDLE, wait * WEIR_NETSTACK_MSEC);
 }
 
-/* Something waits: for a cork to be drawn, for the window, or for memory. */
+/* Something waits: for a closed window, for more of a short one, for a cork, or for memory. */
 static uint64_t wait_ns(const struct weir__tcp *tcp)
 {
 	bool corked = weir__tcp_set(tcp)->cork || tcp->more;
+	uint64_t wait = next_try_ns(tcp), most = corked ? WEIR_TCP_CORK_NS : WEIR_TCP_OVERRIDE_NS;
 
-	return corked && weir__after(tcp->snd_una + tcp->snd_wnd, tcp->snd_nxt)
-		       ? WEIR_TCP_CORK_NS
-		       : next_try_ns(tcp);
+	if (!weir__after(tcp->snd_una + tcp->snd_wnd, tcp->snd_nxt))
+		return wait;
+	return wait < most ? wait : most;
 }
 
 void weir__tcp_rearm(struct weir__tcp *tcp)
