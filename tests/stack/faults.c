@@ -44,10 +44,10 @@ static void fly(struct wire_faults *faults, struct wire_direction *side, const u
 	unsigned char *copy;
 	uint64_t bit;
 
-	flight.corrupted = is_ip(bytes) && wire_chance(&wire->random, side->condition.corrupt_ppm);
+	flight.corrupted = is_ip(bytes) && rig_chance(&wire->random, side->condition.corrupt_ppm);
 	copy = wire_fly(wire, flight, bytes);
 	if (flight.corrupted) {
-		bit = wire_draw(&wire->random, 8ull * (len - WEIR_ETHERNET_HEADER_BYTES));
+		bit = rig_draw(&wire->random, 8ull * (len - WEIR_ETHERNET_HEADER_BYTES));
 		copy[WEIR_ETHERNET_HEADER_BYTES + bit / 8] ^= (unsigned char)(1u << bit % 8);
 		side->counts.corrupted++;
 	}
@@ -59,12 +59,12 @@ static bool is_lost(struct wire_faults *faults, struct wire_direction *side)
 
 	if (faults->wire->now_ns < side->outage_until_ns)
 		return true;
-	if (wire_chance(&faults->wire->random, condition->outage_ppm)) {
+	if (rig_chance(&faults->wire->random, condition->outage_ppm)) {
 		side->outage_until_ns = faults->wire->now_ns + 1 +
-					wire_draw(&faults->wire->random, condition->outage_ns);
+					rig_draw(&faults->wire->random, condition->outage_ns);
 		return true;
 	}
-	return wire_chance(&faults->wire->random, condition->loss_ppm);
+	return rig_chance(&faults->wire->random, condition->loss_ppm);
 }
 
 /* The way of a frame that was not lost: its delays, and perhaps a copy of it. */
@@ -73,21 +73,21 @@ static void travel(struct wire_faults *faults, struct wire_direction *side,
 {
 	const struct wire_condition *condition = &side->condition;
 	uint64_t at = left_ns + condition->delay_ns +
-		      wire_draw(&faults->wire->random, condition->jitter_ns + 1);
+		      rig_draw(&faults->wire->random, condition->jitter_ns + 1);
 
 	if (at < side->last_arrival_ns)
 		at = side->last_arrival_ns;
-	if (is_ip(bytes) && wire_chance(&faults->wire->random, condition->reorder_ppm)) {
+	if (is_ip(bytes) && rig_chance(&faults->wire->random, condition->reorder_ppm)) {
 		side->counts.reordered++;
-		at += wire_draw(&faults->wire->random, condition->reorder_ns + 1);
+		at += rig_draw(&faults->wire->random, condition->reorder_ns + 1);
 	} else {
 		side->last_arrival_ns = at;
 	}
 	fly(faults, side, bytes, len, at);
-	if (is_ip(bytes) && wire_chance(&faults->wire->random, condition->duplicate_ppm)) {
+	if (is_ip(bytes) && rig_chance(&faults->wire->random, condition->duplicate_ppm)) {
 		side->counts.duplicated++;
 		fly(faults, side, bytes, len,
-		    at + wire_draw(&faults->wire->random, condition->reorder_ns + 1));
+		    at + rig_draw(&faults->wire->random, condition->reorder_ns + 1));
 	}
 }
 

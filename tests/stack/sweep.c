@@ -141,7 +141,7 @@ static unsigned count_missing(void)
 
 static uint64_t draw(uint64_t below)
 {
-	return wire_draw(&talks.random, below);
+	return rig_draw(&talks.random, below);
 }
 
 /* One of a row of numbers. */
@@ -284,7 +284,7 @@ static void plan(uint64_t seed)
 	refuse_ppm = PICK(0, 0, 0, 0, 0, 0, 0, 10000);
 	for (unsigned side = 0; side < 2; side++) {
 		talks.faults.side[side].condition = plan_condition();
-		talks.wire.side[side].refuse_ppm = refuse_ppm;
+		talks.wire.side[side].rig.refuse_ppm = refuse_ppm;
 	}
 	talks.count = 1 + (unsigned)draw(TALKS_MAX);
 	for (unsigned i = 0; i < talks.count; i++)

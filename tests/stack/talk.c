@@ -18,7 +18,7 @@ static const unsigned char *pattern(void)
 
 	if (bytes[0] == 0) {
 		for (unsigned i = 0; i < PATTERN + COPY_MAX; i++)
-			bytes[i] = i < PATTERN ? (unsigned char)(1 + wire_draw(&random, 255))
+			bytes[i] = i < PATTERN ? (unsigned char)(1 + rig_draw(&random, 255))
 					       : bytes[i - PATTERN];
 	}
 	return bytes;
@@ -76,9 +76,9 @@ static int send_reference(struct talks *talks, struct talk_end *end, uint32_t le
 
 static int send_some(struct talks *talks, struct talk_end *end)
 {
-	uint32_t len = 1 + (uint32_t)wire_draw(&talks->random, end->plan.chunk_bytes);
+	uint32_t len = 1 + (uint32_t)rig_draw(&talks->random, end->plan.chunk_bytes);
 	uint32_t left = end->plan.send_bytes - end->sent;
-	unsigned flags = wire_draw(&talks->random, 8) == 0 ? WEIR_TCP_MORE : 0;
+	unsigned flags = rig_draw(&talks->random, 8) == 0 ? WEIR_TCP_MORE : 0;
 
 	if (len >= left) {
 		len = left;

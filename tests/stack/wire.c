@@ -12,15 +12,8 @@
 #include "stack/tcp_state.h"
 #include "tests/stack/wire.h"
 
-#define BLOCK_BYTES 1920u
 #define FRAME_MAX (65536u + WEIR_ETHERNET_HEADER_BYTES)
 #define TURNS_AT_ONCE 10000u	/* without time moving: time stands still */
-
-struct wire_block {
-	struct weir__block block;
-	struct wire_side *side;
-	unsigned char bytes[];
-};
 
 static const unsigned char macs[2][6] = { { 2, 0, 0, 0, 0, 1 }, { 2, 0, 0, 0, 0, 2 } };
 
@@ -35,100 +28,14 @@ void wire_complain(struct wire *wire, const char *format, ...)
 	va_end(args);
 }
 
-/* ---- random numbers ------------------------------------------------------------------------- */
-
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next_random(uint64_t *random)
-{
-	uint64_t z = *random += 0x9e3779b97f4a7c15;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
-uint64_t wire_draw(uint64_t *random, uint64_t below)
-{
-	return below == 0 ? 0 : (next_random(random) >> 16) % below;
-}
-
-bool wire_chance(uint64_t *random, uint32_t ppm)
-{
-	return ppm != 0 && wire_draw(random, WIRE_PPM) < ppm;
-}
-
-/* ---- the owner ------------------------------------------------------------------------------ */
-
 static struct wire_side *side_of(struct weir__netstack_owner *owner)
 {
-	return WEIR_STACK_CONTAINER(owner, struct wire_side, owner);
+	return WEIR_STACK_CONTAINER(owner, struct wire_side, rig.owner);
 }
 
 static unsigned number_of(const struct wire_side *side)
 {
 	return (unsigned)(side - side->wire->side);
-}
-
-static void *must(void *memory)
-{
-	if (memory == NULL) {
-		fprintf(stderr, "wire: no memory\n");
-		exit(2);
-	}
-	return memory;
-}
-
-static void *owner_alloc(struct weir__netstack_owner *owner, size_t bytes)
-{
-	struct wire_side *side = side_of(owner);
-
-	if (wire_chance(&side->random, side->refuse_ppm))
-		return NULL;
-	side->allocations++;
-	return must(malloc(bytes));
-}
-
-static void owner_free(struct weir__netstack_owner *owner, void *memory, size_t bytes)
-{
-	(void)bytes;
-	side_of(owner)->allocations--;
-	free(memory);
-}
-
-static void block_release(struct weir__block *block)
-{
-	struct wire_block *mine = WEIR_STACK_CONTAINER(block, struct wire_block, block);
-
-	mine->side->blocks--;
-	free(mine);
-}
-
-static struct weir__frame *block_new(struct wire_side *side)
-{
-	struct wire_block *mine = must(malloc(sizeof(*mine) + BLOCK_BYTES));
-
-	mine->side = side;
-	side->blocks++;
-	return weir__block_init(&mine->block, mine->bytes, BLOCK_BYTES,
-				sizeof(*mine) + BLOCK_BYTES, block_release);
-}
-
-static struct weir__frame *owner_block_alloc(struct weir__netstack_owner *owner, uint32_t bytes)
-{
-	struct wire_side *side = side_of(owner);
-
-	if (bytes > BLOCK_BYTES)
-		wire_complain(side->wire, "a block of %u bytes was asked for", bytes);
-	if (bytes > BLOCK_BYTES || wire_chance(&side->random, side->refuse_ppm))
-		return NULL;
-	return block_new(side);
-}
-
-static void owner_random(struct weir__netstack_owner *owner, void *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		((unsigned char *)bytes)[i] =
-			(unsigned char)next_random(&side_of(owner)->random);
 }
 
 /* ---- frames under way: a heap --------------------------------------------------------------- */
@@ -144,7 +51,7 @@ static void flight_push(struct wire *wire, struct wire_flight flight)
 
 	if (wire->flight_count > wire->flight_room) {
 		wire->flight_room = wire->flight_room * 2 + 64;
-		wire->flights = must(realloc(wire->flights,
+		wire->flights = rig_must(realloc(wire->flights,
 					     wire->flight_room * sizeof(*wire->flights)));
 	}
 	flight.number = wire->flight_number++;
@@ -173,7 +80,7 @@ static struct wire_flight flight_pop(struct wire *wire)
 
 unsigned char *wire_fly(struct wire *wire, struct wire_flight flight, const unsigned char *bytes)
 {
-	flight.bytes = must(malloc(flight.len));
+	flight.bytes = rig_must(malloc(flight.len));
 	memcpy(flight.bytes, bytes, flight.len);
 	flight_push(wire, flight);
 	return flight.bytes;
@@ -196,8 +103,8 @@ static void carry_off(struct offload *offload, const unsigned char *bytes, uint3
 	carry(side->wire, number_of(side), bytes, len);
 }
 
-static void owner_transmit(struct weir__netstack_owner *owner, struct weir__netstack *net,
-			   struct weir__frame *frame)
+static void transmit(struct weir__netstack_owner *owner, struct weir__netstack *net,
+		     struct weir__frame *frame)
 {
 	struct wire_side *side = side_of(owner);
 
@@ -215,11 +122,11 @@ static struct weir__frame *frame_of(struct wire *wire, struct wire_side *side,
 				    const struct wire_flight *flight)
 {
 	struct weir__frame_memory *mem = weir__netstack_frames(side->net);
-	uint32_t piece = BLOCK_BYTES - WEIR_FRAME_HEADROOM, part;
+	uint32_t piece = RIG_BLOCK_BYTES - WEIR_FRAME_HEADROOM, part;
 	struct weir__frame *frame = NULL, *next;
 
-	if (wire_chance(&wire->random, WIRE_PPM / 8))
-		piece = 60 + (uint32_t)wire_draw(&wire->random, 1000);
+	if (rig_chance(&wire->random, RIG_PPM / 8))
+		piece = 60 + (uint32_t)rig_draw(&wire->random, 1000);
 	for (uint32_t at = 0; at < flight->len; at += part) {
 		part = flight->len - at < piece ? flight->len - at : piece;
 		next = weir__frame_new(mem, frame == NULL ? WEIR_FRAME_HEADROOM : 0, part);
@@ -247,7 +154,7 @@ static void arrive(struct wire *wire, const struct wire_flight *flight,
 	if (wire->arrives != NULL)
 		wire->arrives(wire, flight);
 	/* Half of the time as an interface that has checked the sums itself. */
-	if (!flight->corrupted && wire_draw(&wire->random, 2))
+	if (!flight->corrupted && rig_draw(&wire->random, 2))
 		frame->flags |= WEIR_FRAME_CHECKED;
 	weir__frame_queue_push(arrived, frame);
 }
@@ -327,13 +234,6 @@ bool wire_run(struct wire *wire, uint64_t until_ns)
 static void side_init(struct wire *wire, unsigned number, uint64_t seed,
 		      const struct weir__netstack_config *usual)
 {
-	static const struct weir__netstack_owner_ops ops = {
-		.alloc = owner_alloc,
-		.free = owner_free,
-		.block_alloc = owner_block_alloc,
-		.random = owner_random,
-		.transmit = owner_transmit,
-	};
 	const struct weir__netstack_address address = { weir__ip_v4(WIRE_IP + number), 24 };
 	struct weir__netstack_config cfg = { .memory_bytes = 0 };
 	struct wire_side *side = &wire->side[number];
@@ -344,11 +244,12 @@ static void side_init(struct wire *wire, unsigned number, uint64_t seed,
 	memcpy(cfg.mac, macs[number], 6);
 	cfg.addresses = &address;
 	cfg.address_count = 1;
-	cfg.block_bytes = BLOCK_BYTES;
-	*side = (struct wire_side){
-		.owner = { &ops }, .offload = { carry_off }, .wire = wire, .random = seed
-	};
-	rc = weir__netstack_new(&side->owner, &cfg, wire->now_ns, &side->net);
+	cfg.block_bytes = RIG_BLOCK_BYTES;
+	*side = (struct wire_side){ .offload = { carry_off }, .wire = wire };
+	rig_init(&side->rig);
+	side->rig.owner.ops = &wire->ops;
+	side->rig.seed = seed;
+	rc = weir__netstack_new(&side->rig.owner, &cfg, wire->now_ns, &side->net);
 	if (rc < 0) {
 		fprintf(stderr, "wire: no instance: %d\n", rc);
 		exit(2);
@@ -359,9 +260,11 @@ void wire_init(struct wire *wire, uint64_t seed, const struct weir__netstack_con
 	       wire_turn_fn turn_fn)
 {
 	memset(wire, 0, sizeof(*wire));
+	wire->ops = rig_ops;
+	wire->ops.transmit = transmit;
 	wire->now_ns = 1000 * WIRE_SEC;
 	wire->random = seed;
-	next_random(&wire->random);
+	rig_draw(&wire->random, 1);
 	wire->turn = turn_fn;
 	for (unsigned side = 0; side < 2; side++) {
 		wire->wake_ns[side] = WEIR_NETSTACK_NEVER;
@@ -374,9 +277,9 @@ void wire_check_empty(struct wire *wire, unsigned number)
 	const struct wire_side *side = &wire->side[number];
 	const struct weir__netstack *net = side->net;
 
-	if (net->memory.used_bytes != 0 || side->blocks != 0)
+	if (net->memory.used_bytes != 0 || side->rig.blocks != 0)
 		wire_complain(wire, "side %u: %llu bytes are charged, %u blocks are left", number,
-			      (unsigned long long)net->memory.used_bytes, side->blocks);
+			      (unsigned long long)net->memory.used_bytes, side->rig.blocks);
 	if (net->tcp->connections != 0 || net->tcp->orphans != 0 || net->tcp->waiting != 0 ||
 	    net->tcp->requests != 0)
 		wire_complain(wire,
@@ -395,9 +298,9 @@ void wire_fini(struct wire *wire)
 		struct wire_side *side = &wire->side[number];
 
 		weir__netstack_free(side->net);
-		if (side->blocks != 0 || side->allocations != 0)
+		if (side->rig.blocks != 0 || side->rig.allocations != 0)
 			wire_complain(wire, "side %u: %u blocks and %u allocations leak", number,
-				      side->blocks, side->allocations);
+				      side->rig.blocks, side->rig.allocations);
 	}
 }
 

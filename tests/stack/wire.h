@@ -22,11 +22,11 @@
 
 #include "stack/instance.h"
 #include "tests/stack/offload.h"
+#include "tests/stack/rig.h"
 
 #define WIRE_IP 0x0a000001u	/* of side 0; the next is side 1's */
 #define WIRE_MS WEIR_NETSTACK_MSEC
 #define WIRE_SEC WEIR_NETSTACK_SEC
-#define WIRE_PPM 1000000u
 
 struct wire;
 struct wire_faults;
@@ -42,19 +42,17 @@ struct wire_flight {
 };
 
 struct wire_side {
-	struct weir__netstack_owner owner;
+	struct rig rig;
 	struct offload offload;
 	struct wire *wire;
 	struct weir__netstack *net;
-	uint64_t random;
-	unsigned blocks, allocations;	/* that live */
-	uint32_t refuse_ppm;		/* of requests for memory */
 };
 
 /* Called in each turn, between begin and end. */
 typedef void (*wire_turn_fn)(struct wire *wire, unsigned side);
 
 struct wire {
+	struct weir__netstack_owner_ops ops;	/* a rig's, and the wire's transmit */
 	struct wire_side side[2];
 	uint64_t now_ns;
 	uint64_t wake_ns[2];		/* WEIR_NETSTACK_NEVER: never */
@@ -71,10 +69,6 @@ struct wire {
 	uint64_t turns, turns_at_now;
 	char why[200];			/* the first complaint; empty: none */
 };
-
-/* A number below a bound, of the wire's seed; and whether something of that probability happens. */
-uint64_t wire_draw(uint64_t *random, uint64_t below);
-bool wire_chance(uint64_t *random, uint32_t ppm);
 
 /* cfg may set anything but MAC and addresses. Both sides have it; NULL: the defaults. */
 void wire_init(struct wire *wire, uint64_t seed, const struct weir__netstack_config *cfg,

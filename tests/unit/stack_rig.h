@@ -1,25 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * stack_rig.h: an owner for the stack's tests: memory that is counted and can run out, numbers that
- * repeat, and a list of what was transmitted.
- */
+/* stack_rig.h: what unit tests do with a rig (tests/stack/rig.h): frames of it, and checks. */
 #ifndef WEIR_TESTS_UNIT_STACK_RIG_H
 #define WEIR_TESTS_UNIT_STACK_RIG_H
 
-#include "stack/stack.h"
+#include "tests/stack/rig.h"
 
-#define RIG_BLOCK_BYTES 1920u
-
-struct rig {
-	struct weir__netstack_owner owner;
-	unsigned blocks;		/* that live */
-	unsigned allocations;		/* of general memory that live */
-	int fail_in;			/* so many more of either succeed, then none; < 0: all */
-	uint64_t seed;
-	struct weir__frame_queue sent;
-};
-
-void rig_init(struct rig *rig);
 /* Everything has been freed. */
 void rig_check_empty(const struct rig *rig);
 /*

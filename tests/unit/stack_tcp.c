@@ -308,13 +308,13 @@ END_TEST
 START_TEST(frames_are_sent_by_reference)
 {
 	struct weir__frame *frame = rig_frame(&pair.net[0]->frames, data, 5000, 700), *lent;
-	unsigned blocks = pair.wire.side[0].blocks;
+	unsigned blocks = pair.wire.side[0].rig.blocks;
 
 	pair_begin(0);
 	ck_assert_int_eq(weir__tcp_send(client, frame, 0), 5000);
 	pair_end(0);
 	pair_run(10 * MS);
-	ck_assert_uint_lt(pair.wire.side[0].blocks, blocks);
+	ck_assert_uint_lt(pair.wire.side[0].rig.blocks, blocks);
 	ck_assert_uint_eq(pair.net[0]->memory.used_bytes, 0);
 	pair_begin(1);
 	ck_assert_int_eq(weir__tcp_receive(server, 4321, &lent), 4321);
