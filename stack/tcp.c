@@ -170,6 +170,8 @@ void weir__tcp_established(struct weir__tcp *tcp)
 	/* RFC 6928; RFC 5681 3.1: one segment, if the SYN was sent more than once again. */
 	tcp->cwnd = tcp->retransmits > 1 ? 1 : WEIR_TCP_INITIAL_WINDOW;
 	tcp->ssthresh = FOREVER_SEGMENTS;
+	if (tcp->retransmits > 0 && tcp->srtt == 0)
+		tcp->rto_us = WEIR_TCP_RTO_AFTER_SYN_US;
 	tcp->rack_fack = tcp->snd_una;
 	tcp->rack_round = tcp->snd_una;
 	tcp->snd_small = tcp->snd_una;

@@ -50,6 +50,7 @@
 #define WEIR_TCP_RTO_MIN_US 200000u
 #define WEIR_TCP_RTO_MAX_US 120000000u
 #define WEIR_TCP_RTO_INITIAL_US 1000000u	/* RFC 6298 (2.1) */
+#define WEIR_TCP_RTO_AFTER_SYN_US 3000000u	/* (5.7): the SYN's was too short, perhaps */
 #define WEIR_TCP_SYN_RETRIES 6u
 #define WEIR_TCP_SYNACK_RETRIES 5u
 #define WEIR_TCP_RETRIES 15u			/* Linux's tcp_retries2 */
