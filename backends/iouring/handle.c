@@ -166,8 +166,9 @@ void weir__uring_handle_make(struct uring *u, struct weir_handle *h, int fd,
 	h->backend = &u->base;
 	h->fd = fd;
 	h->kind = (uint8_t)kind;
+	h->homed = uring_homed_writes(u);
 	if (kind != WEIR_HANDLE_STREAM)
-		h->homed = WEIR_HOMED_READS;
+		h->homed |= WEIR_HOMED_READS;
 	else
 		take_direct(u, h);
 }

@@ -24,6 +24,10 @@
  * taken, its reads run on its home, and only the home uses the fields after .refs.
  * Listeners and foreign descriptors are always homed. A stream without reads in flight
  * moves to the worker that reads it next.
+ *
+ * Homed writes, an option. A send can go into any ring, so nothing here needs them. They
+ * exist for the tests, which so run over a kernel what a network stack in user space
+ * requires: writes, settings and shutdowns that travel to a home.
  */
 #ifndef WEIR_BACKENDS_IOURING_H
 #define WEIR_BACKENDS_IOURING_H
@@ -137,6 +141,12 @@ static inline bool is_home(const struct uring *u, const struct weir_handle *h)
 static inline struct uring *uring_of(struct weir_backend *be)
 {
 	return WEIR_CONTAINER_OF(be, struct uring, base);
+}
+
+/* The part of .homed that does not change. */
+static inline uint8_t uring_homed_writes(const struct uring *u)
+{
+	return u->options.homed_writes ? WEIR_HOMED_WRITES : 0;
 }
 
 static inline struct uring_handle *state_of(struct weir_handle *h)

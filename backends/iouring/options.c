@@ -34,6 +34,7 @@ static const struct word words[] = {
 	NUMBER("direct", direct, 1, 1 << 20),
 	NUMBER("bundle", bundle, 1, 1),
 	NUMBER("incremental", incremental, 1, 1),
+	NUMBER("homed-writes", homed_writes, 1, 1),
 	NUMBER("napi", napi_us, 1, 1000000),
 	NUMBER("min-wait", min_wait_us, 1, 1000000),
 };

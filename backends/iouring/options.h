@@ -23,6 +23,7 @@ struct uring_options {
 	uint32_t direct;		/* slots of the ring's descriptor table; 0: none */
 	uint32_t bundle;		/* 1: a receive may fill several buffers */
 	uint32_t incremental;		/* 1: multishot receives share buffers */
+	uint32_t homed_writes;		/* 1: a stream's writes run on its home, too */
 	uint32_t napi_us;		/* poll the card this long before sleeping; 0: never */
 	uint32_t min_wait_us;		/* wait this long for a batch of completions */
 };

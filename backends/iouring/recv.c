@@ -38,8 +38,10 @@ static inline bool is_homed(const struct uring_handle *s)
 
 static void set_homed(struct uring *u, struct weir_handle *h)
 {
-	uint8_t homed = is_homed(state_of(h)) || state_of(h)->waiters ? WEIR_HOMED_READS : 0;
+	uint8_t homed = uring_homed_writes(u);
 
+	if (is_homed(state_of(h)) || state_of(h)->waiters)
+		homed |= WEIR_HOMED_READS;
 	if (!u->alone && h->homed != homed)
 		/* Pairs with the load in send_home: the next home sees the state of the last. */
 		weir__store(&h->homed, homed, WEIR_RELEASE);

@@ -95,6 +95,7 @@ struct conformance_env {
 	uint64_t seed;			/* of this round */
 	bool stackless;			/* begin makes a stackless task, not a fiber */
 	bool zero_copy;			/* the backend sends without copying */
+	bool homed_writes;		/* a stream's writes must be made by its home */
 	struct weir_rt *rt;		/* the runtime of the case */
 	uint32_t caps;
 };

@@ -16,6 +16,7 @@
 
 struct errand {
 	struct weir_tcp *conn, *other;
+	struct weir_backend *home;	/* where conn lives */
 	atomic_bool done;
 };
 
@@ -87,6 +88,121 @@ static int shutdown_between_sends(void *arg)
 CASE(a_shutdown_elsewhere_is_made_between_the_sends, 0)
 {
 	return at_home(shutdown_between_sends);
+}
+
+/* ---- in order with what the home does ---- */
+
+#define SENDS 3
+
+/* Each sends a byte, and neither waits nor can be cut short. */
+static int send_bytes(void *arg)
+{
+	struct errand *errand = arg;
+	unsigned here = (unsigned)weir_rt_worker_index();
+	struct waiter sends[SENDS];
+	struct weir_op ops[SENDS];
+	uint8_t bytes[SENDS];
+
+	pattern_fill(1, 0, bytes, SENDS);
+	for (int i = 0; i < SENDS; i++) {
+		weir_op_init_send(&ops[i], weir_tcp_handle(errand->conn), &bytes[i], 1,
+				  WEIR_OP_TRY);
+		begin_on(here, &sends[i], &ops[i].future);
+		pending(&sends[i]);
+	}
+	atomic_store(&errand->done, true);
+	for (int i = 0; i < SENDS; i++) {
+		ck_assert_int_eq(ended(&sends[i]), 1);
+		if (env.homed_writes)
+			ck_assert_ptr_eq(ops[i].backend, errand->home);
+	}
+	return 0;
+}
+
+/* The home sends, or closes the stream, before it has served the sends that were mailed to it. */
+static void go_on_at_home(struct errand *errand, bool sends)
+{
+	struct weir_task *task;
+	char byte;
+
+	connected(&errand->conn, &errand->other);
+	errand->home = weir_tcp_handle(errand->conn)->backend;
+	task = begin_errand(errand, send_bytes);
+	if (sends)
+		pattern_send(errand->conn, 1, SENDS, 1);
+	weir_tcp_close(errand->conn);
+	ck_assert_int_eq(finish(task), 0);
+	pattern_recv(errand->other, 1, 0, SENDS + sends);
+	ck_assert_int_eq(weir_tcp_recv(errand->other, &byte, 1), 0);
+	weir_tcp_close(errand->other);
+}
+
+static int send_behind_sends(void *arg)
+{
+	go_on_at_home(arg, true);
+	return 0;
+}
+
+CASE(a_send_at_home_comes_after_those_that_were_started_elsewhere, 0)
+{
+	for (int i = 0; i < 10; i++)
+		at_home(send_behind_sends);
+	return 0;
+}
+
+static int close_behind_sends(void *arg)
+{
+	go_on_at_home(arg, false);
+	return 0;
+}
+
+CASE(a_close_comes_after_the_sends_that_were_started_elsewhere, 0)
+{
+	for (int i = 0; i < 10; i++)
+		at_home(close_behind_sends);
+	return 0;
+}
+
+/* The send waits, because it has more bytes than the connection buffers. */
+static int cancel_a_send(void *arg)
+{
+	struct errand *errand = arg;
+	uint8_t *bytes = malloc(LARGE_BYTES);
+	struct waiter waiter;
+	struct weir_op op;
+
+	pattern_fill(1, 0, bytes, LARGE_BYTES);
+	weir_op_init_send(&op, weir_tcp_handle(errand->conn), bytes, LARGE_BYTES, WEIR_OP_ALL);
+	begin_on((unsigned)weir_rt_worker_index(), &waiter, &op.future);
+	pending(&waiter);
+	weir_task_abort(waiter.task);
+	turns(4);
+	atomic_store(&errand->done, true);
+	ck_assert_int_eq(ended(&waiter), -ECANCELED);
+	free(bytes);
+	return (int)op.u.io.done;
+}
+
+static int cancel_behind_a_send(void *arg)
+{
+	struct errand *errand = arg;
+	size_t sent;
+
+	connected(&errand->conn, &errand->other);
+	sent = (size_t)finish(begin_errand(errand, cancel_a_send));
+	pattern_recv(errand->other, 1, 0, sent);
+	pattern_send(errand->conn, 1, sent, 10);
+	pattern_recv(errand->other, 1, sent, 10);
+	close_both(errand->conn, errand->other);
+	return 0;
+}
+
+/* The home has not submitted the send when its task cancels it. */
+CASE(a_cancel_comes_after_the_submit_of_its_operation, 0)
+{
+	if (sends_wait_for_the_peer())
+		return 0;
+	return at_home(cancel_behind_a_send);
 }
 
 /* ---- settings ---- */
@@ -463,6 +579,9 @@ CASE(connections_are_served_where_they_live, 0)
 void conformance_home(struct conformance_list *list)
 {
 	BOTH(list, a_shutdown_elsewhere_is_made_between_the_sends);
+	BOTH(list, a_send_at_home_comes_after_those_that_were_started_elsewhere);
+	BOTH(list, a_close_comes_after_the_sends_that_were_started_elsewhere);
+	BOTH(list, a_cancel_comes_after_the_submit_of_its_operation);
 	ONCE(list, a_reset_elsewhere_resets);
 	ONCE(list, every_worker_sets_options_under_load);
 	ONCE(list, addresses_are_known_on_every_worker);

@@ -283,6 +283,7 @@ static const char *read_arguments(int argc, char **argv, int *count)
 	argv[*count] = NULL;
 	backend = backend ? backend : default_backend();
 	env.zero_copy = options && strstr(options, "zero-copy=");
+	env.homed_writes = homed || (options && strstr(options, "homed-writes="));
 	if ((homed || companion) && !is_sim())
 		return "--homed and --companion are for the simulated backend";
 	if (options && is_sim())

@@ -413,7 +413,7 @@ START_TEST(bad_options)
 		why, "unknown option 'no-sense'; expected one of: no-defer, no-multishot-accept, "
 		     "no-multishot-recv, no-buffers, no-ring-fd, no-inline-send, "
 		     "entries=N, buffer-entries=N, zero-copy=N, "
-		     "direct=N, bundle=N, incremental=N, napi=N, min-wait=N");
+		     "direct=N, bundle=N, incremental=N, homed-writes=N, napi=N, min-wait=N");
 	ck_assert_int_eq(parse("entries=9999999"), -EINVAL);
 	SAYS("entries is '9999999': expected a number from 8 to 32768");
 }
