@@ -487,6 +487,24 @@ static void queue_fin(struct weir__tcp *tcp)
 	tcp->write_seq++;
 }
 
+/* RFC 5681 4.1, RFC 2861: what the window was worth is forgotten while nothing is sent. */
+static void restart_after_idle(struct weir__tcp *tcp)
+{
+	uint32_t idle = weir__tcp_ms(tcp->net) - tcp->sent_ms, rto = tcp->rto_us / 1000;
+	uint32_t left = tcp->cwnd;
+
+	if (idle <= rto)
+		return;
+	if (weir__tcp_control(tcp)->idled != NULL)
+		weir__tcp_control(tcp)->idled(tcp, idle);
+	if (tcp->ssthresh < left - left / 4)
+		tcp->ssthresh = left - left / 4;
+	for (uint32_t gone = rto; gone < idle && left > WEIR_TCP_INITIAL_WINDOW; gone += rto + 1)
+		left /= 2;
+	if (tcp->cwnd > WEIR_TCP_INITIAL_WINDOW)
+		tcp->cwnd = left > WEIR_TCP_INITIAL_WINDOW ? left : WEIR_TCP_INITIAL_WINDOW;
+}
+
 static void send_new(struct weir__tcp *tcp)
 {
 	uint32_t before = tcp->packets_out, nxt = tcp->snd_nxt;
@@ -497,7 +515,11 @@ static void send_new(struct weir__tcp *tcp)
 		weir__tcp_sync_mss(tcp);
 	while (tcp->unsent != NULL && !window_is_full(tcp)) {
 		frame = shape_next(tcp);
-		if (frame == NULL || !send_run(tcp, frame))
+		if (frame == NULL)
+			break;
+		if (tcp->packets_out == 0)
+			restart_after_idle(tcp);
+		if (!send_run(tcp, frame))
 			break;
 	}
 	if (nxt != tcp->snd_nxt || (tcp->unsent != NULL && window_is_full(tcp)))

@@ -29,24 +29,6 @@ static int check_send(struct weir__tcp *tcp)
 	return 0;
 }
 
-/* RFC 5681 4.1, RFC 2861: what the window was worth is forgotten while nothing is sent. */
-static void restart_after_idle(struct weir__tcp *tcp)
-{
-	uint32_t idle = weir__tcp_ms(tcp->net) - tcp->sent_ms, rto = tcp->rto_us / 1000;
-	uint32_t left = tcp->cwnd;
-
-	if (tcp->packets_out > 0 || tcp->unsent != NULL || idle <= rto)
-		return;
-	if (weir__tcp_control(tcp)->idled != NULL)
-		weir__tcp_control(tcp)->idled(tcp, idle);
-	if (tcp->ssthresh < left - left / 4)
-		tcp->ssthresh = left - left / 4;
-	for (uint32_t gone = rto; gone < idle && left > WEIR_TCP_INITIAL_WINDOW; gone += rto + 1)
-		left /= 2;
-	if (tcp->cwnd > WEIR_TCP_INITIAL_WINDOW)
-		tcp->cwnd = left > WEIR_TCP_INITIAL_WINDOW ? left : WEIR_TCP_INITIAL_WINDOW;
-}
-
 static void charge(struct weir__tcp *tcp, struct weir__frame *frame)
 {
 	if (frame->charged == 0)
@@ -85,7 +67,6 @@ int weir__tcp_send(struct weir__tcp *tcp, struct weir__frame *frame, unsigned fl
 		return rc;
 	if (len == 0 || len > INT32_MAX)
 		return -EINVAL;
-	restart_after_idle(tcp);
 	charge(tcp, frame);
 	queue(tcp, frame);
 	queued(tcp, len, flags);
@@ -163,7 +144,6 @@ int weir__tcp_send_copy(struct weir__tcp *tcp, const void *bytes, uint32_t len, 
 	}
 	if (len == 0)
 		return 0;
-	restart_after_idle(tcp);
 	while (done < len) {
 		rc = copy_some(tcp, (const unsigned char *)bytes + done, len - done);
 		if (rc < 0)

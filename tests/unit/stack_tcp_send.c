@@ -438,6 +438,30 @@ START_TEST(a_window_is_forgotten_when_idle)
 }
 END_TEST
 
+/* RFC 5681 4.1: nothing was sent while the window was closed, so nothing is known of the path. */
+START_TEST(a_window_is_forgotten_while_it_is_closed)
+{
+	uint32_t seq = 1;
+
+	for (unsigned count = 10; count <= 40; count *= 2) {
+		ck_assert_int_eq(peer_send(1000 * count), 1000 * (int)count);
+		host_out_all(&peer.host);
+		peer_wait(20 * MS);
+		for (unsigned i = 1; i <= count; i++)
+			ack_in(seq + 1000 * i);
+		seq += 1000 * count;
+	}
+	window_in(seq, 0);
+	ck_assert_int_eq(peer_send(40000), 40000);
+	peer_wait(60 * WEIR_NETSTACK_SEC);
+	host_out_all(&peer.host);
+	window_in(seq, 65535);
+	for (unsigned i = 0; i < 10; i++, seq += 1000)
+		peer_expect(ACK, seq, 1, 1000);
+	peer_expect_nothing();
+}
+END_TEST
+
 START_TEST(an_answer_carries_the_ack)
 {
 	for (unsigned i = 0; i < 10; i++) {
@@ -610,6 +634,7 @@ int main(int argc, char **argv)
 		IN(without_keepalive_an_idle_connection_needs_no_turn),
 		IN(a_keepalive_is_answered),
 		IN(a_window_is_forgotten_when_idle),
+		IN(a_window_is_forgotten_while_it_is_closed),
 		IN(an_answer_carries_the_ack),
 		IN(settings_that_linux_refuses),
 		IN(super_frames_are_left_to_the_owner),
