@@ -5,8 +5,11 @@
  *
  * A segment is SACKed when a block covers all of it. Blocks that lie outside of what is in flight
  * are not believed (RFC 2018, RFC 5961); a first block that was acknowledged already, or that lies in
- * the second one, reports a duplicate (RFC 2883). A walk begins where the last one ended if it can,
- * so the cost of a block is what it covers, and at most the queue.
+ * the second one, reports a duplicate (RFC 2883).
+ *
+ * A walk begins where the last one ended if it can, and jumps over what was SACKed before. A peer that
+ * names blocks in a bad order could still make each of them cost the whole queue, so the walks of an ACK
+ * have a limit; the next ACK that tells of the block, as each does, goes on where they ended.
  */
 #include "stack/tcp_state.h"
 
@@ -93,22 +96,40 @@ static void mark_one(struct weir__tcp *tcp, struct weir__frame *frame,
 	ack->delivered++;
 }
 
+/* The last segment of the SACKed ones that a walk has found together, this one being their first. A
+ * SACKed segment is not in the list by time, so the link is free. */
+static struct weir__frame *last_of_run(struct weir__frame *frame)
+{
+	struct weir__frame *last = weir__tcp_sent(frame)->newer;
+
+	return last != NULL ? last : frame;
+}
+
 static void mark_block(struct weir__tcp *tcp, const struct weir__tcp_block *block,
 		       const struct weir__tcp_segment *segment, struct weir__tcp_ack *ack)
 {
-	struct weir__frame *frame = tcp->first;
+	struct weir__frame *frame = tcp->first, *run = NULL;
 
 	if (tcp->sack_hint != NULL &&
 	    !weir__after(weir__tcp_sent(tcp->sack_hint)->seq, block->start))
 		frame = tcp->sack_hint;
-	for (; frame != tcp->unsent; frame = frame->queued) {
-		const struct weir__tcp_sent *sent = weir__tcp_sent(frame);
+	for (; frame != tcp->unsent && ack->walked < WEIR_TCP_SACK_WALK; frame = frame->queued) {
+		struct weir__tcp_sent *sent = weir__tcp_sent(frame);
 
 		if (!weir__before(sent->seq, block->end))
 			break;
-		tcp->sack_hint = frame;
+		ack->walked++;
 		if (!weir__before(sent->seq, block->start) && !weir__after(sent->end, block->end))
 			mark_one(tcp, frame, segment, ack);
+		if (sent->flags & WEIR_TCP_SENT_SACKED) {
+			run = run != NULL ? run : frame;
+			frame = last_of_run(frame);
+			if (frame != run)
+				weir__tcp_sent(run)->newer = frame;
+		} else {
+			run = NULL;
+		}
+		tcp->sack_hint = frame;
 	}
 }
 
@@ -170,6 +191,7 @@ void weir__tcp_forget_sacks(struct weir__tcp *tcp)
 		if (!(sent->flags & WEIR_TCP_SENT_SACKED))
 			continue;
 		sent->flags &= (uint8_t)~WEIR_TCP_SENT_SACKED;
+		sent->newer = NULL;
 		tcp->sacked_out--;
 		weir__tcp_mark_lost(tcp, frame);
 	}

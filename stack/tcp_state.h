@@ -63,6 +63,7 @@
 #define WEIR_TCP_OVERRIDE_NS WEIR_NETSTACK_SEC	/* for a short window, RFC 9293 3.8.6.2.1 */
 #define WEIR_TCP_QUICK_ACKS 16u
 #define WEIR_TCP_NOTHING_SENT UINT16_MAX	/* undo_retrans */
+#define WEIR_TCP_SACK_WALK 1024u	/* segments that the SACK blocks of an ACK may pass by */
 #define WEIR_TCP_RANGES_MAX 512u		/* out of order; more are dropped */
 #define WEIR_TCP_BUFFER_START (128u << 10)
 #define WEIR_TCP_BUFFER_LEAST 2304u	/* for receiving, as in Linux */
@@ -135,7 +136,7 @@ struct weir__tcp_sent {
 	uint32_t seq, end;
 	uint64_t sent_ns;
 	uint8_t flags;			/* weir_tcp_sent_flag */
-	struct weir__frame *older, *newer;	/* by time of transmission */
+	struct weir__frame *older, *newer;	/* by time of transmission; SACKed: tcp_sack.c */
 };
 
 static inline struct weir__tcp_sent *weir__tcp_sent(struct weir__frame *frame)
@@ -555,6 +556,7 @@ uint8_t weir__tcp_choose_wscale(const struct weir__netstack *net,
 
 /* What an ACK did, for the steps of its processing. */
 struct weir__tcp_ack {
+	uint32_t walked;		/* segments looked at for its SACK blocks */
 	uint32_t acked;			/* segments cumulatively acknowledged */
 	uint32_t delivered;		/* segments that left the network: (S)ACKed for the first time */
 	int64_t rtt_us;			/* -1: none */

@@ -53,10 +53,10 @@ START_TEST(sack_blocks_take_no_memory)
 }
 END_TEST
 
-/* A peer with a tiny MSS: what the send queue needs for its many segments is charged, too. */
-START_TEST(tiny_segments_are_charged)
+/* A peer with a tiny MSS has so many segments in flight. */
+static void tiny_segments_out(uint32_t count)
 {
-	static const unsigned char bytes[60000];
+	static const unsigned char bytes[200000];
 	struct peer_segment syn = peer_syn();
 	struct weir__frame *frame;
 
@@ -65,16 +65,60 @@ START_TEST(tiny_segments_are_charged)
 	syn.mss = 48;
 	peer_accepts(syn);
 	peer_in((struct peer_segment){ .flags = ACK, .seq = 1, .ack = 1 });
-	peer.tcp->cwnd = 2000;
-	frame = rig_frame(&peer.net->frames, bytes, sizeof(bytes), 1500);
+	peer.tcp->cwnd = count;
+	frame = rig_frame(&peer.net->frames, bytes, 48 * count, 1500);
 	weir__netstack_begin(peer.net, peer.host.now_ns);
-	ck_assert_int_eq(weir__tcp_send(peer.tcp, frame, 0), sizeof(bytes));
+	ck_assert_int_eq(weir__tcp_send(peer.tcp, frame, 0), (int)(48 * count));
 	weir__netstack_end(peer.net);
 	host_out_all(&peer.host);
-	ck_assert_uint_eq(peer_info().unacked, sizeof(bytes) / 48);
+	ck_assert_uint_eq(peer_info().unacked, count);
+}
+
+/* What the send queue needs for many segments is charged, too. */
+START_TEST(tiny_segments_are_charged)
+{
+	tiny_segments_out(1250);
 	ck_assert_uint_ge(peer.net->memory.used_bytes,
-			  40u * sizeof(bytes) / 30 +
+			  48 * 1250 +
 				  peer.net->frames.views_used * sizeof(struct weir__frame));
+}
+END_TEST
+
+static uint32_t sacked_in(uint32_t from, uint32_t to)
+{
+	peer_in((struct peer_segment){ .flags = ACK,
+				       .seq = 1,
+				       .ack = 1,
+				       .sack_count = 1,
+				       .sack = { { 1 + 48 * from, 1 + 48 * to } } });
+	host_out_all(&peer.host);
+	return peer_info().sacked;
+}
+
+/* A block far away costs no walk over the whole queue: it is found in steps, as each ACK tells of it
+ * again. */
+START_TEST(far_blocks_are_found_in_steps)
+{
+	tiny_segments_out(4000);
+	ck_assert_uint_eq(sacked_in(3500, 3501), 0);
+	ck_assert_uint_eq(sacked_in(3500, 3501), 0);
+	ck_assert_uint_eq(sacked_in(3500, 3501), 0);
+	ck_assert_uint_eq(sacked_in(3500, 3501), 1);
+}
+END_TEST
+
+/* What was SACKed before is passed at once. */
+START_TEST(known_blocks_are_jumped_over)
+{
+	uint32_t known = 0;
+
+	tiny_segments_out(4000);
+	for (uint32_t to = 500; to <= 3500; to += 500)
+		for (unsigned i = 0; i < 3 && known < to - 1; i++)
+			known = sacked_in(1, to);
+	ck_assert_uint_eq(known, 3499);
+	ck_assert_uint_eq(sacked_in(1, 3501), 3500);
+	ck_assert_uint_eq(sacked_in(1, 3501), 3500);
 }
 END_TEST
 
@@ -236,6 +280,8 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		IN(sack_blocks_take_no_memory),
 		IN(tiny_segments_are_charged),
+		IN(far_blocks_are_found_in_steps),
+		IN(known_blocks_are_jumped_over),
 		IN(wrong_acks_do_not_open_the_window),
 		IN(segments_at_random_break_nothing, .rounds = 24),
 	};
