@@ -224,6 +224,13 @@ static void step(struct input *in)
 	end(side);
 }
 
+/* Every frame arrives, a ms later. */
+static void carry(struct wire *w, unsigned from, const unsigned char *bytes, uint32_t len)
+{
+	wire_fly(w, (struct wire_flight){ .at_ns = w->now_ns + WIRE_MS, .from = from, .len = len },
+		 bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct weir__netstack_config cfg = { .memory_bytes = 200000,
@@ -236,9 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(connections, 0, sizeof(connections));
 	wire_init(&wire, 1, &cfg, take_turn);
-	wire.unwatched = true;
-	for (unsigned side = 0; side < 2; side++)
-		wire.side[side].condition.delay_ns = WIRE_MS;
+	wire.carry = carry;
 	FUZZ_ASSERT(weir__tcp_listen(wire.side[1].net, &local, 2, NULL, NULL, &listener) == 0);
 	for (unsigned i = 0; i < STEPS_MAX && in.left > 0; i++)
 		step(&in);
