@@ -99,6 +99,21 @@ static void receive(struct wire_side *side, struct weir__tcp *tcp, uint32_t most
 		weir__netstack_give_back(side->net, lent);
 }
 
+/* By reference, in pieces of so many bytes. */
+static void send_frame(struct wire_side *side, struct weir__tcp *tcp, uint32_t len, uint32_t piece)
+{
+	struct weir__frame_memory *mem = weir__netstack_frames(side->net);
+	struct weir__frame *frame = weir__frame_new(mem, 0, piece), *more;
+
+	memset(weir__frame_extend(frame, piece), 0, piece);
+	for (uint32_t done = piece; done < len; done += piece) {
+		if (weir__frame_clone(mem, frame, 0, piece, &more) == 0)
+			weir__frame_append(mem, frame, more);
+	}
+	if (weir__tcp_send(tcp, frame, 0) < 0)
+		weir__frame_free(mem, frame);
+}
+
 static void call(struct input *in, unsigned side, struct weir__tcp **tcp)
 {
 	static const unsigned char bytes[4096];
@@ -106,7 +121,10 @@ static void call(struct input *in, unsigned side, struct weir__tcp **tcp)
 
 	switch (what % 6) {
 	case 0:
-		weir__tcp_send_copy(*tcp, bytes, argument * 16u, argument & 1);
+		if (argument & 2)
+			send_frame(&wire.side[side], *tcp, argument * 64u, 1 + argument % 32u);
+		else
+			weir__tcp_send_copy(*tcp, bytes, argument * 16u, argument & 1);
 		break;
 	case 1:
 		receive(&wire.side[side], *tcp, 1 + argument * 16u);
@@ -131,6 +149,8 @@ static void call(struct input *in, unsigned side, struct weir__tcp **tcp)
 		settings.mss = argument & 8 ? 88 : 0;
 		settings.user_timeout_ms = argument & 16 ? 3000 : 0;
 		settings.congestion = argument & 32 ? &weir__tcp_reno : &weir__tcp_cubic;
+		settings.receive_bytes = argument & 64 ? 1 : 0;
+		settings.keep_idle_ms = argument & 128 ? 1000 : 0;
 		weir__tcp_apply(*tcp, &settings);
 	}
 	}
