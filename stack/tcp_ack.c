@@ -177,8 +177,8 @@ static void set_timer(struct weir__tcp *tcp, const struct weir__tcp_ack *ack, bo
 			weir__tcp_rearm(tcp);
 	} else if (ack->delivered > 0 && tcp->timer_kind == WEIR_TCP_TIMER_LOSS_PROBE) {
 		weir__tcp_rearm(tcp);
-	} else if (window_changed && tcp->backoff > 0 &&
-		   (ack->opened || tcp->timer_kind == WEIR_TCP_TIMER_PROBE)) {
+	} else if (window_changed &&
+		   (tcp->timer_kind == WEIR_TCP_TIMER_PROBE || (ack->opened && tcp->backoff > 0))) {
 		/* The timeouts of a closed window say nothing about an open one. */
 		tcp->backoff = 0;
 		weir__tcp_timer_stop(tcp);
