@@ -181,8 +181,7 @@ static void set_timer(struct weir__tcp *tcp, const struct weir__tcp_ack *ack, bo
 		   (tcp->timer_kind == WEIR_TCP_TIMER_PROBE || (ack->opened && tcp->backoff > 0))) {
 		/* The timeouts of a closed window say nothing about an open one. */
 		tcp->backoff = 0;
-		weir__tcp_timer_stop(tcp);
-		weir__tcp_rearm(tcp);
+		weir__tcp_hasten(tcp);
 	}
 }
 

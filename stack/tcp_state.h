@@ -659,6 +659,8 @@ void weir__tcp_timer_set(struct weir__tcp *tcp, enum weir_tcp_timer kind, uint64
 void weir__tcp_timer_stop(struct weir__tcp *tcp);
 /* Sets the timer to what the connection needs now. */
 void weir__tcp_rearm(struct weir__tcp *tcp);
+/* The same, but what the timer is set for already does not happen later. */
+void weir__tcp_hasten(struct weir__tcp *tcp);
 void weir__tcp_delay_ack(struct weir__tcp *tcp);
 /* Something is sent again, or probed for: the peer owes an answer since it was sent first. */
 void weir__tcp_note_unanswered(struct weir__tcp *tcp);

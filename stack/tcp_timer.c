@@ -131,6 +131,17 @@ void weir__tcp_rearm(struct weir__tcp *tcp)
 	}
 }
 
+void weir__tcp_hasten(struct weir__tcp *tcp)
+{
+	uint64_t due_ns = tcp->timer.deadline_ns, now_ns = tcp->net->now_ns;
+	enum weir_tcp_timer kind = tcp->timer_kind;
+
+	weir__tcp_timer_stop(tcp);
+	weir__tcp_rearm(tcp);
+	if (kind == tcp->timer_kind && due_ns < tcp->timer.deadline_ns)
+		weir__tcp_timer_set(tcp, kind, due_ns > now_ns ? due_ns - now_ns : 0);
+}
+
 /* ---- giving up ------------------------------------------------------------------------------ */
 
 static void give_up(struct weir__tcp *tcp)
@@ -157,15 +168,17 @@ static bool is_hopeless(const struct weir__tcp *tcp)
 
 /*
  * RFC 9293 3.8.6.1: a peer that answers may keep its window closed. An orphan has Linux's limits: it
- * ends when too many probes in a row were not answered, or when the interval between probes has
- * reached its maximum.
+ * ends when too many probes in a row were not answered, when the interval between probes has reached
+ * its maximum, or, if the peer opens its window now and then but takes nothing, after as long as any
+ * other.
  */
 static bool has_probed_enough(const struct weir__tcp *tcp)
 {
 	if (!is_orphan(tcp))
 		return is_hopeless(tcp);
 	if (tcp->probes >= WEIR_TCP_ORPHAN_RETRIES ||
-	    backed_off_ns(tcp) >= WEIR_TCP_RTO_MAX_US * 1000ull)
+	    backed_off_ns(tcp) >= WEIR_TCP_RTO_MAX_US * 1000ull ||
+	    weir__tcp_ms(tcp->net) - tcp->unanswered_ms >= patience_ms(WEIR_TCP_RETRIES))
 		return true;
 	return weir__tcp_set(tcp)->user_timeout_ms != 0 && is_hopeless(tcp);
 }

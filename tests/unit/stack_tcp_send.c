@@ -276,6 +276,27 @@ START_TEST(an_orphan_probes_as_long_as_the_peer_answers)
 }
 END_TEST
 
+/* Nor may one whose peer opens its window for a moment, again and again. */
+START_TEST(an_orphan_does_not_play_with_a_window)
+{
+	struct peer_segment segment;
+
+	window_in(1, 0);
+	ck_assert_int_eq(peer_send(3000), 3000);
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	weir__tcp_close(peer.tcp);
+	weir__netstack_end(peer.net);
+	for (unsigned i = 0; i < 12000 && weir__tcp_orphans(peer.net) > 0; i++) {
+		window_in(1, 10);
+		window_in(1, 0);
+		peer_wait(100 * MS);
+		while (peer_out(&segment))
+			;
+	}
+	ck_assert_uint_eq(weir__tcp_orphans(peer.net), 0);
+}
+END_TEST
+
 /* The time during which the window was closed does not count for the data that is sent afterwards. */
 START_TEST(a_window_that_opens_late_is_no_silence)
 {
@@ -625,6 +646,7 @@ int main(int argc, char **argv)
 		IN(a_closed_window_and_a_dead_peer_end),
 		IN(an_orphan_does_not_wait_for_a_window),
 		IN(an_orphan_probes_as_long_as_the_peer_answers),
+		IN(an_orphan_does_not_play_with_a_window),
 		IN(a_window_that_opens_late_is_no_silence),
 		IN(a_window_that_closes_over_data_is_no_silence),
 		IN(a_silly_window_is_not_filled),
