@@ -296,7 +296,8 @@ static void count_end(struct weir__tcp *tcp, int error)
 
 	if (!tcp->was_connected)
 		count->tcp_attempt_fails++;
-	else if (error != 0 && tcp->state <= WEIR_TCP_CLOSE_WAIT)
+	else if (error != 0 &&
+		 (tcp->state == WEIR_TCP_ESTABLISHED || tcp->state == WEIR_TCP_CLOSE_WAIT))
 		count->tcp_established_resets++;
 }
 

@@ -67,6 +67,20 @@ START_TEST(only_the_exact_number_resets)
 END_TEST
 
 /* RFC 5961 section 4. */
+/* RFC 4022, tcpEstabResets: from ESTABLISHED and CLOSE-WAIT, not from states after our FIN. */
+START_TEST(resets_of_what_was_closed_are_not_counted)
+{
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	ck_assert_int_eq(weir__tcp_shutdown(peer.tcp, WEIR_TCP_WRITE), 0);
+	weir__netstack_end(peer.net);
+	host_out_all(&peer.host);
+	flags_in(ACK, 1, 2);
+	flags_in(RST, 1, 0);
+	ck_assert_int_eq(weir__tcp_error(peer.tcp), -ECONNRESET);
+	ck_assert_uint_eq(peer.net->count.tcp_established_resets, 0);
+}
+END_TEST
+
 START_TEST(a_syn_on_a_connection_is_challenged)
 {
 	flags_in(SYN, 1, 0);
@@ -796,6 +810,7 @@ int main(int argc, char **argv)
 	const struct testing_case cases[] = {
 		IN(nobody_is_there, setup),
 		IN(only_the_exact_number_resets, setup_accepted),
+		IN(resets_of_what_was_closed_are_not_counted, setup_accepted),
 		IN(a_syn_on_a_connection_is_challenged, setup_accepted),
 		IN(an_ack_from_long_ago_is_challenged, setup_accepted),
 		IN(challenges_are_rationed, setup_accepted),
