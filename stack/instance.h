@@ -44,9 +44,7 @@ struct weir__netstack {
 
 /* ---- what a transport is -------------------------------------------------------------------- */
 
-/* Frames whose memory is fetched together; with more, what the first ones need has left the nearest
- * cache when the last one has it. */
-#define WEIR_NETSTACK_BURST 8u
+#define WEIR_EXPECT_STEPS 3u
 
 /* Every function but input may be NULL. */
 struct weir__transport {
@@ -58,10 +56,9 @@ struct weir__transport {
 	 * Owns the frame. */
 	void (*input)(struct weir__netstack *net, struct weir__frame *frame,
 		      const struct weir__ip_rx *rx);
-	/* So many received frames will be processed next, at most WEIR_NETSTACK_BURST: begins to
-	 * fetch into the cache what they need. They have not been checked. */
-	void (*expect)(struct weir__netstack *net, struct weir__frame *const *frames,
-		       unsigned count);
+	/* A received frame, which nobody has checked, will be processed soon: begins to fetch into
+	 * the cache what it needs, in WEIR_EXPECT_STEPS steps, with other frames in between. */
+	void (*expect)(struct weir__netstack *net, struct weir__frame *frame, unsigned step);
 	/*
 	 * A packet did not arrive: an ICMP error came, or a neighbour does not reply. Anybody on
 	 * the network can send such errors. The transport ignores the error unless the quoted

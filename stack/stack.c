@@ -12,6 +12,9 @@ static const struct weir__transport *const transports[] = {
 	&weir__transport_udp,
 };
 
+#define BURST 64u	/* frames that overlap */
+#define AHEAD 4u	/* from a step to the next one; with more, what is fetched leaves the cache again */
+
 #define TRANSPORTS (sizeof(transports) / sizeof(transports[0]))
 
 const char *const weir__netstack_counter_names[] = {
@@ -157,25 +160,33 @@ void weir__netstack_input(struct weir__netstack *net, struct weir__frame *frame)
 	weir__ethernet_input(net, frame);
 }
 
+/*
+ * Each frame goes through the steps of expect and is then processed, AHEAD frames behind each other:
+ * while one is processed, memory is on its way for those that follow.
+ */
 static void input_all(struct weir__netstack *net, struct weir__frame *const *frames,
 		      unsigned count)
 {
-	for (unsigned i = 0; i < TRANSPORTS; i++)
-		if (transports[i]->expect != NULL)
-			transports[i]->expect(net, frames, count);
-	for (unsigned i = 0; i < count; i++)
-		weir__ethernet_input(net, frames[i]);
+	unsigned last = WEIR_EXPECT_STEPS * AHEAD;
+
+	for (unsigned i = 0; i < count + last; i++) {
+		/* Below 0 and at count there is none; the difference goes round. */
+		for (unsigned step = 0; step < WEIR_EXPECT_STEPS; step++)
+			if (i - step * AHEAD < count)
+				weir__transport_tcp.expect(net, frames[i - step * AHEAD], step);
+		if (i - last < count)
+			weir__ethernet_input(net, frames[i - last]);
+	}
 }
 
 void weir__netstack_input_burst(struct weir__netstack *net, struct weir__frame_queue *queue)
 {
-	struct weir__frame *frames[WEIR_NETSTACK_BURST], *frame;
+	struct weir__frame *frames[BURST], *frame;
 	unsigned count = 0;
 
 	while ((frame = weir__frame_queue_pop(queue)) != NULL) {
-		frame->flags &= (uint16_t)~WEIR_FRAME_HASHED;
 		frames[count++] = frame;
-		if (count == WEIR_NETSTACK_BURST || queue->first == NULL) {
+		if (count == BURST || queue->first == NULL) {
 			input_all(net, frames, count);
 			count = 0;
 		}

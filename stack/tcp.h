@@ -36,7 +36,7 @@
  *	tcp_listen.c	listeners: half-open connections, the accept queue
  *	tcp_cookie.c	SYN cookies
  *	tcp_input.c	segments in: RFC 9293 3.10.7
- *	tcp_burst.c	what a burst needs is fetched into the cache
+ *	tcp_burst.c	what a segment needs is fetched into the cache
  *	tcp_receive.c	data in order and out of it, the receive window, when an ACK is due
  *	tcp_ack.c	the ACK field
  *	tcp_sack.c	the scoreboard

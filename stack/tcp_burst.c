@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_burst.c: begins to fetch what a burst of frames needs into the cache.
+ * tcp_burst.c: begins to fetch what a frame needs into the cache, before its turn comes.
  *
  * With thousands of connections each segment meets memory that no cache has: the bucket of the
  * table, the connection it leads to, and the frame that waits there to be acknowledged. One after
- * the other they cost more than the rest of the work. Here each step is done for all frames before
- * the next step, so that the accesses of a burst wait for memory together.
+ * the other they cost more than the rest of the work. So the steps are made while the frames before
+ * are processed (stack.c), and their accesses to memory overlap.
  *
  * Nothing is decided here. A frame that is not an ordinary segment of IPv4 is left out, and a
  * connection that is guessed wrong costs a little time.
@@ -40,51 +40,66 @@ static bool read_flow(const struct weir__frame *frame, struct weir__flow *ret_fl
 	return true;
 }
 
-/* What is used of a connection while nothing is lost, and the frame that its ACK will free, with
- * what stands before it in its block. */
-static void fetch_connection(const struct weir__tcp *tcp)
-{
-	fetch(tcp, offsetof(struct weir__tcp, accept_next));
-}
+/* In the control bytes of a frame with WEIR_FRAME_HASHED. */
+struct expected {
+	uint64_t hash;
+	const struct weir__tcp *tcp;	/* NULL: not known */
+};
 
-static void fetch_sent(const struct weir__frame *frame)
+static struct expected *expected_of(struct weir__frame *frame)
 {
-	fetch(WEIR_STACK_CONTAINER(frame, struct weir__block, first), sizeof(struct weir__block));
-}
-
-static uint64_t *control_of(struct weir__frame *frame)
-{
-	return WEIR_FRAME_CONTROL(frame, uint64_t);
+	return WEIR_FRAME_CONTROL(frame, struct expected);
 }
 
 uint64_t weir__tcp_hash_of(const struct weir__netstack *net, struct weir__frame *frame,
 			   const struct weir__flow *flow)
 {
-	return frame->flags & WEIR_FRAME_HASHED ? *control_of(frame) : weir__tcp_hash(net, flow);
+	return frame->flags & WEIR_FRAME_HASHED ? expected_of(frame)->hash
+						: weir__tcp_hash(net, flow);
 }
 
-void weir__tcp_expect(struct weir__netstack *net, struct weir__frame *const *frames,
-		      unsigned count)
+static void expect_bucket(struct weir__netstack *net, struct weir__frame *frame)
 {
-	uint64_t hash[WEIR_NETSTACK_BURST];
-	const struct weir__tcp *tcp[WEIR_NETSTACK_BURST];
+	struct expected *expected = expected_of(frame);
 	struct weir__flow flow;
-	unsigned known = 0, i;
 
-	for (i = 0; i < count; i++) {
-		if (!read_flow(frames[i], &flow))
-			continue;
-		hash[known] = weir__tcp_hash(net, &flow);
-		weir__tcp_fetch_bucket(net, hash[known]);
-		*control_of(frames[i]) = hash[known++];
-		frames[i]->flags |= WEIR_FRAME_HASHED;
-	}
-	for (i = 0; i < known; i++) {
-		tcp[i] = weir__tcp_guess(net, hash[i]);
-		if (tcp[i] != NULL)
-			fetch_connection(tcp[i]);
-	}
-	for (i = 0; i < known; i++)
-		if (tcp[i] != NULL && tcp[i]->first != NULL)
-			fetch_sent(tcp[i]->first);
+	frame->flags &= (uint16_t)~WEIR_FRAME_HASHED;
+	if (!read_flow(frame, &flow))
+		return;
+	frame->flags |= WEIR_FRAME_HASHED;
+	expected->hash = weir__tcp_hash(net, &flow);
+	weir__tcp_fetch_bucket(net, expected->hash);
+}
+
+/* What is used of it while nothing is lost. */
+static void expect_connection(struct weir__netstack *net, struct weir__frame *frame)
+{
+	struct expected *expected = expected_of(frame);
+
+	expected->tcp = weir__tcp_guess(net, expected->hash);
+	if (expected->tcp != NULL)
+		fetch(expected->tcp, offsetof(struct weir__tcp, accept_next));
+}
+
+/* The frame that its ACK will free, with what stands before it in its block. Connections are not
+ * freed within a turn, so this one is still there. */
+static void expect_sent(struct weir__frame *frame)
+{
+	const struct weir__tcp *tcp = expected_of(frame)->tcp;
+
+	if (tcp != NULL && tcp->first != NULL)
+		fetch(WEIR_STACK_CONTAINER(tcp->first, struct weir__block, first),
+		      sizeof(struct weir__block));
+}
+
+void weir__tcp_expect(struct weir__netstack *net, struct weir__frame *frame, unsigned step)
+{
+	if (step == 0)
+		expect_bucket(net, frame);
+	else if (!(frame->flags & WEIR_FRAME_HASHED))
+		return;
+	else if (step == 1)
+		expect_connection(net, frame);
+	else
+		expect_sent(frame);
 }

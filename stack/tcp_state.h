@@ -218,7 +218,8 @@ struct weir__tcp {
 	bool dsack_seen : 1;		/* in this ACK */
 	bool was_connected : 1;
 	bool unanswered : 1;		/* retransmitted or probed */
-	uint16_t mss, pmtu, advmss;	/* mss: payload of a segment, without its options */
+	uint16_t mss, pmtu;		/* mss: payload of a segment, without its options */
+	uint16_t reord_seen;
 	uint32_t tlp_high;		/* 0: no probe out */
 
 	/* Sending. */
@@ -287,11 +288,11 @@ struct weir__tcp {
 
 	/* Counted. */
 	uint32_t total_retrans;
-	uint16_t dsack_dups, reord_seen;
+	uint16_t dsack_dups;
 	/* Retransmissions that were not reported as duplicates; WEIR_TCP_NOTHING_SENT: none yet. */
 	uint16_t undo_retrans;
 	uint16_t range_count;
-	uint16_t peer_mss;
+	uint16_t peer_mss, advmss;
 	int16_t soft_error;
 };
 
@@ -520,8 +521,7 @@ bool weir__tcp_may_answer(struct weir__netstack *net, uint32_t *answered_ms);
 
 /* ---- tcp_burst.c ---------------------------------------------------------------------------- */
 
-void weir__tcp_expect(struct weir__netstack *net, struct weir__frame *const *frames,
-		      unsigned count);
+void weir__tcp_expect(struct weir__netstack *net, struct weir__frame *frame, unsigned step);
 /* The hash of the flow of a segment that came. */
 uint64_t weir__tcp_hash_of(const struct weir__netstack *net, struct weir__frame *frame,
 			   const struct weir__flow *flow);

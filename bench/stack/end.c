@@ -9,8 +9,8 @@
 struct block {
 	struct weir__block block;
 	struct end *end;
-	struct block *next;
-	unsigned char bytes[BLOCK_BYTES];
+	size_t memory_bytes;
+	unsigned char bytes[];
 };
 
 /* ---- what the stack asks of its owner ------------------------------------------------------- */
@@ -22,37 +22,32 @@ static struct end *end_of(struct weir__netstack_owner *owner)
 
 static void *end_alloc(struct weir__netstack_owner *owner, size_t bytes)
 {
-	(void)owner;
-	return malloc(bytes);
+	return memory_alloc(&end_of(owner)->memory, bytes);
 }
 
 static void end_release(struct weir__netstack_owner *owner, void *memory, size_t bytes)
 {
-	(void)owner;
-	(void)bytes;
-	free(memory);
+	memory_free(&end_of(owner)->memory, memory, bytes);
 }
 
 static void block_release(struct weir__block *block)
 {
 	struct block *mine = WEIR_STACK_CONTAINER(block, struct block, block);
 
-	mine->next = mine->end->unused;
-	mine->end->unused = mine;
+	memory_free(&mine->end->memory, mine, mine->memory_bytes);
 }
 
+/* No larger than it has to be: what waits for its ACK keeps memory out of the cache. */
 static struct weir__frame *block_alloc(struct weir__netstack_owner *owner, uint32_t bytes)
 {
-	struct end *end = end_of(owner);
-	struct block *block = end->unused;
+	size_t memory_bytes = sizeof(struct block) + bytes;
+	struct block *block = memory_alloc(&end_of(owner)->memory, memory_bytes);
 
-	(void)bytes;
-	if (block != NULL)
-		end->unused = block->next;
-	else if ((block = malloc(sizeof(*block))) == NULL)
+	if (block == NULL)
 		return NULL;
-	block->end = end;
-	return weir__block_init(&block->block, block->bytes, BLOCK_BYTES, sizeof(*block),
+	block->end = end_of(owner);
+	block->memory_bytes = memory_bytes;
+	return weir__block_init(&block->block, block->bytes, bytes, (uint32_t)memory_bytes,
 				block_release);
 }
 
@@ -86,7 +81,8 @@ static const struct weir__netstack_owner_ops owner_ops = {
 static void arrive(struct host *host, const unsigned char *bytes, uint32_t len)
 {
 	struct end *end = end_of_host(host);
-	struct weir__frame *frame = weir__frame_new(weir__netstack_frames(end->net), 0, len);
+	struct weir__frame *frame =
+		weir__frame_new(weir__netstack_frames(end->net), 0, BLOCK_BYTES);
 
 	if (frame == NULL)
 		return;
@@ -166,16 +162,11 @@ int end_init(struct end *end, enum cable_host which)
 
 void end_fini(struct end *end)
 {
-	struct block *block;
-
 	if (end->net != NULL) {
 		free_frames(end, &end->arrived);
 		free_frames(end, &end->sent);
 		free_frames(end, &end->carried);
 		weir__netstack_free(end->net);
 	}
-	while ((block = end->unused) != NULL) {
-		end->unused = block->next;
-		free(block);
-	}
+	memory_fini(&end->memory);
 }

@@ -4,6 +4,7 @@
 #define WEIR_BENCH_STACK_END_H
 
 #include "cable.h"
+#include "memory.h"
 #include "stack/stack.h"
 #include "stack/tcp.h"
 #include "stack/udp.h"
@@ -14,7 +15,7 @@ struct end {
 	struct weir__netstack *net;
 	struct weir__frame_queue arrived, sent;
 	struct weir__frame_queue carried;	/* sent, and to be freed in the next turn */
-	struct block *unused;
+	struct memory memory;
 	uint64_t random;
 	/* The program: an event came; and, if not NULL, what it does in each turn besides. */
 	void (*event)(struct end *end, struct weir__netstack_source *source, unsigned events);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory.h: the memory of an end of the cable: from huge pages, in whole cache lines, as a driver's
+ * would be. What is freed goes to a list of its size, last in, first out.
+ */
+#ifndef WEIR_BENCH_STACK_MEMORY_H
+#define WEIR_BENCH_STACK_MEMORY_H
+
+#include <stddef.h>
+
+#define MEMORY_LINE 64u
+#define MEMORY_LISTS 64u		/* of sizes up to 4 KiB; larger ones are chunks of their own */
+
+struct memory {
+	struct memory_chunk *chunks;
+	char *at, *end;			/* what is left of the newest */
+	struct memory_piece *unused[MEMORY_LISTS];
+};
+
+void *memory_alloc(struct memory *memory, size_t bytes);
+void memory_free(struct memory *memory, void *piece, size_t bytes);
+void memory_fini(struct memory *memory);
+
+#endif
