@@ -196,8 +196,6 @@ static int transfer_check(const struct weir_op *op)
 	bool all = op->flags & WEIR_OP_ALL;
 	size_t bytes;
 
-	if (op->code == WEIR_OP_SEND_LEASE)
-		return 0;	/* the lease is empty */
 	/* What the kernel would return; checked here because a backend may copy first. */
 	if (lacks_memory(op))
 		return -EFAULT;
@@ -220,8 +218,6 @@ static inline bool is_transfer_to_check(const struct weir_op *op)
 	case WEIR_OP_RECVV:
 	case WEIR_OP_SENDV:
 		return true;
-	case WEIR_OP_SEND_LEASE:
-		return !op->u.lease.lease->data;
 	default:
 		return false;
 	}
@@ -513,6 +509,8 @@ void weir_op_init_send_lease(struct weir_op *op, struct weir_handle *handle,
 {
 	op_init(op, WEIR_OP_SEND_LEASE, handle, WEIR_OP_ALL);
 	op->future.ops = &send_lease_ops;
+	if (!lease->data)
+		lease->len = 0;
 	op->u.lease.lease = lease;
 	op->u.lease.done = 0;
 }
