@@ -16,6 +16,7 @@
 #define LINE 64u
 #define IP_AT WEIR_ETHERNET_HEADER_BYTES
 #define TCP_AT (IP_AT + 20)
+#define FRAGMENT_MASK 0x3fffu	/* more fragments, and the offset */
 
 static void fetch(const void *object, size_t bytes)
 {
@@ -25,13 +26,15 @@ static void fetch(const void *object, size_t bytes)
 		__builtin_prefetch(at + i, 1);
 }
 
-/* The flow of a segment, as it stands in a header that nobody has checked yet. */
+/* The flow of a segment, as it stands in a header that nobody has checked yet. Not of a fragment: it may
+ * have no ports, and reassembly keeps its place where the hash would be. */
 static bool read_flow(const struct weir__frame *frame, struct weir__flow *ret_flow)
 {
 	const unsigned char *at = frame->data;
 
 	if (frame->len < TCP_AT + WEIR_TCP_HEADER || weir__get16(at + 12) != WEIR_ETHERNET_IPV4 ||
-	    at[IP_AT] != 0x45 || at[IP_AT + 9] != WEIR_IP_TCP)
+	    at[IP_AT] != 0x45 || at[IP_AT + 9] != WEIR_IP_TCP ||
+	    weir__get16(at + IP_AT + 6) & FRAGMENT_MASK)
 		return false;
 	*ret_flow = (struct weir__flow){ .local = weir__ip_v4(weir__get32(at + IP_AT + 16)),
 					 .remote = weir__ip_v4(weir__get32(at + IP_AT + 12)),
@@ -54,8 +57,10 @@ static struct expected *expected_of(struct weir__frame *frame)
 uint64_t weir__tcp_hash_of(const struct weir__netstack *net, struct weir__frame *frame,
 			   const struct weir__flow *flow)
 {
-	return frame->flags & WEIR_FRAME_HASHED ? expected_of(frame)->hash
-						: weir__tcp_hash(net, flow);
+	if (!(frame->flags & WEIR_FRAME_HASHED))
+		return weir__tcp_hash(net, flow);
+	WEIR_STACK_ASSERT(expected_of(frame)->hash == weir__tcp_hash(net, flow));
+	return expected_of(frame)->hash;
 }
 
 static void expect_bucket(struct weir__netstack *net, struct weir__frame *frame)

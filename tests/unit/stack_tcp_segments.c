@@ -3,6 +3,7 @@
  * stack_tcp_segments.c: segments that open, reset and attack: requests and cookies, RST and SYN in the
  * wrong place, PAWS, challenge ACKs, TIME_WAIT, simultaneous open, ICMP.
  */
+#include "stack/checksum.h"
 #include "tests/support/testing.h"
 #include "tests/unit/stack_peer.h"
 
@@ -121,6 +122,45 @@ START_TEST(a_fin_is_acknowledged_each_time)
 		flags_in(ACK | FIN, 1, 1);
 		peer_expect(ACK, 1, 2, 0);
 	}
+}
+END_TEST
+
+static void push_fragment(struct weir__frame_queue *queue, const unsigned char *packet, uint32_t at,
+			  uint32_t len, bool more)
+{
+	unsigned char frame[600];
+	uint32_t total = host_packet(frame, PEER_IP, HOST_IP, WEIR_IP_TCP, 7,
+				     (uint16_t)(at / 8 | (more ? 0x2000 : 0)), packet + at, len);
+
+	weir__frame_queue_push(queue, rig_frame(&peer.net->frames, frame, total, 0));
+}
+
+/* What a burst expects of a frame's header is not true of a fragment's, whose place in its packet
+ * stands where the hash of a segment does. */
+START_TEST(a_burst_may_bring_fragments)
+{
+	struct weir__frame_queue queue = { NULL, NULL };
+	struct weir__ip_address from = weir__ip_v4(PEER_IP), to = weir__ip_v4(HOST_IP);
+	unsigned char packet[20 + 400] = { 0 };
+	uint32_t sum;
+
+	weir__put16(packet, PEER_PORT);
+	weir__put16(packet + 2, 80);
+	weir__put32(packet + 4, PEER_ISS + 1);
+	weir__put32(packet + 8, peer.iss + 1);
+	packet[12] = 5 << 4;
+	packet[13] = ACK;
+	weir__put16(packet + 14, 65535);
+	sum = weir__checksum_add(weir__ip_pseudo_sum(&from, &to, WEIR_IP_TCP, sizeof(packet)),
+				 weir__checksum(packet, sizeof(packet)));
+	weir__put_checksum(packet + 16, weir__checksum_finish(sum));
+	push_fragment(&queue, packet, 0, 200, true);
+	push_fragment(&queue, packet, 200, sizeof(packet) - 200, false);
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	weir__netstack_input_burst(peer.net, &queue);
+	weir__netstack_end(peer.net);
+	peer_expect(ACK, 1, 401, 0);
+	ck_assert_uint_eq(weir__tcp_readable(peer.tcp), 400);
 }
 END_TEST
 
@@ -815,6 +855,7 @@ int main(int argc, char **argv)
 		IN(an_ack_from_long_ago_is_challenged, setup_accepted),
 		IN(challenges_are_rationed, setup_accepted),
 		IN(a_fin_is_acknowledged_each_time, setup_accepted),
+		IN(a_burst_may_bring_fragments, setup_accepted),
 		IN(a_segment_without_ack_is_dropped, setup_accepted),
 		IN(wrong_headers_are_counted, setup),
 		IN(an_old_timestamp_is_of_an_old_segment, setup_timestamps),
