@@ -161,12 +161,14 @@ static void call(struct input *in, unsigned side, struct weir__tcp **tcp)
 static void put_in(unsigned side, const unsigned char *bytes, uint32_t len)
 {
 	struct weir__netstack *net = wire.side[side].net;
+	struct weir__frame_queue queue = { NULL, NULL };
 	struct weir__frame *frame =
 		weir__frame_new(weir__netstack_frames(net), WEIR_FRAME_HEADROOM, len);
 
 	memcpy(weir__frame_extend(frame, len), bytes, len);
 	frame->flags |= WEIR_FRAME_CHECKED;
-	weir__netstack_input(net, frame);
+	weir__frame_queue_push(&queue, frame);
+	weir__netstack_input_burst(net, &queue);
 }
 
 static uint32_t put_headers(unsigned char *frame, unsigned side, uint8_t protocol, uint32_t len)
