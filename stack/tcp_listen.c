@@ -230,6 +230,35 @@ static void ack_request(const struct weir__tcp_request *request)
 	weir__tcp_reply(request->net, &request->flow, &ack);
 }
 
+/* RFC 9293 3.10.7.4, first; a bare ACK may lie at the edge, as in Linux. */
+static bool is_outside(const struct weir__tcp_request *request,
+		       const struct weir__tcp_segment *segment)
+{
+	uint32_t ahead = segment->seq - (request->irs + 1);
+	uint32_t window = initial_window(request->listener);
+
+	return ahead > window || (ahead == window && segment->end != segment->seq);
+}
+
+/* An ACK to what may be an attack, as often as RFC 5961 section 7 allows. */
+static void challenge_request(struct weir__tcp_request *request)
+{
+	if (weir__tcp_may_answer(request->net, &request->answered_ms))
+		ack_request(request);
+}
+
+/* RFC 5961 section 3.2: only the exact number resets, another in the window is asked. */
+static void reset_request(struct weir__tcp_request *request,
+			  const struct weir__tcp_segment *segment)
+{
+	if (segment->seq == request->irs + 1) {
+		request->net->count.tcp_attempt_fails++;
+		forget_request(request);
+	} else if (!is_outside(request, segment)) {
+		challenge_request(request);
+	}
+}
+
 /* False: the segment is settled. */
 static bool check_request(struct weir__tcp_request *request,
 			  const struct weir__tcp_segment *segment)
@@ -246,17 +275,14 @@ static bool check_request(struct weir__tcp_request *request,
 		return false;
 	}
 	if (segment->flags & WEIR_TCP_RST) {
-		if (segment->seq == request->irs + 1) {
-			request->net->count.tcp_attempt_fails++;
-			forget_request(request);
-		}
+		reset_request(request, segment);
 		return false;
 	}
-	if (old || segment->seq - (request->irs + 1) > initial_window(request->listener) ||
-	    segment->flags & WEIR_TCP_SYN) {
-		if (segment->end != segment->seq ||
-		    weir__tcp_may_answer(request->net, &request->answered_ms))
+	if (old || is_outside(request, segment) || segment->flags & WEIR_TCP_SYN) {
+		if (segment->end != segment->seq)
 			ack_request(request);
+		else
+			challenge_request(request);
 		return false;
 	}
 	return segment->flags & WEIR_TCP_ACK;
