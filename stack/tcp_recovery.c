@@ -225,9 +225,6 @@ static void newreno(struct weir__tcp *tcp, struct weir__tcp_ack *ack)
 	else if (ack->advanced)
 		uncount_duplicates(tcp, ack);
 	partial = ack->advanced && weir__before(tcp->snd_una, tcp->high_seq);
-	/* What was sent in the recovery has no duplicates yet. */
-	if (tcp->ca_state >= WEIR_TCP_CA_CWR && !weir__before(tcp->snd_una, tcp->high_seq))
-		tcp->sacked_out = 0;
 	if (tcp->first == tcp->unsent)
 		return;
 	/* After a timeout everything was marked, and what was sent again since is on its way. */
