@@ -17,7 +17,6 @@
 #include "core/coop.h"
 #include "core/fiber/fiber.h"
 #include "core/task/task.h"
-#include "topo/cpus.h"
 #include "sched/worker.h"
 #include "weir/blocking.h"
 #include "weir/future.h"
@@ -83,25 +82,13 @@ static int call_elsewhere(struct worker *w, int (*fn)(void *), void *arg)
 
 /* ---- a driver that can move ---- */
 
-/*
- * A thread is bound while it is a worker. If the system refuses (a CPU has gone), the thread stays
- * as it is, which only costs speed.
- */
-static void bind_thread(struct worker *w, bool is_worker)
-{
-	const struct weir_plan_worker *place = &w->rt->base.plan->workers[w->base.index];
-
-	if (w->rt->binds && place->bound)
-		(void)weir__cpus_bind_self(is_worker ? &place->cpus : &w->rt->unbound);
-}
-
 static int take_over(void *arg)
 {
 	struct worker *w = arg;
 
-	bind_thread(w, true);
+	weir__worker_bind(w, true);
 	weir__worker_serve(w, NULL, NULL);
-	bind_thread(w, false);
+	weir__worker_bind(w, false);
 	weir__domains_stay_near(w->rt, NULL);
 	return 0;
 }
@@ -148,7 +135,7 @@ int weir_block_in_place(int (*fn)(void *), void *arg)
 		return_to_worker(w);
 		return fn(arg);
 	}
-	bind_thread(w, false);
+	weir__worker_bind(w, false);
 	weir__domains_stay_near(w->rt, w->group);
 	rc = fn(arg);
 	weir__context()->task = NULL;

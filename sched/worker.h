@@ -132,6 +132,9 @@ void weir__worker_park(struct worker *w, bool (*until)(void *arg), void *arg);
  */
 void weir__worker_serve(struct worker *w, bool (*until)(void *arg), void *arg);
 
+/* Binds this thread to the worker's CPUs, or back to those of other threads, if workers are bound. */
+void weir__worker_bind(struct worker *w, bool is_worker);
+
 /*
  * Calls the stop hook if the worker has started and the runtime stops. [the worker's thread, or
  * none runs]

@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * worker_serve.c: makes a thread the worker, runs the main loop and ends that
- * again. It also calls the start and stop hooks of the worker, perhaps on
- * different threads, because a worker may move from thread to thread
- * (in_place.c).
+ * again; and binds a thread to the worker's CPUs. It also calls the start and
+ * stop hooks of the worker, perhaps on different threads, because a worker may
+ * move from thread to thread (in_place.c).
  */
 #include "core/assert.h"
 #include "core/fiber/overflow.h"
+#include "topo/cpus.h"
 #include "sched/worker.h"
+
+/* If the system refuses (a CPU has gone), the thread stays as it is, which only costs speed. */
+void weir__worker_bind(struct worker *w, bool is_worker)
+{
+	const struct weir_plan_worker *place = &w->rt->base.plan->workers[w->base.index];
+
+	if (w->rt->binds && place->bound)
+		(void)weir__cpus_bind_self(is_worker ? &place->cpus : &w->rt->unbound);
+}
 
 static void enter(struct worker *w)
 {
