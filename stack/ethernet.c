@@ -5,39 +5,29 @@
 
 const unsigned char weir__ethernet_broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
-void weir__ethernet_input(struct weir__netstack *net, struct weir__frame *frame)
+bool weir__ethernet_input(struct weir__netstack *net, struct weir__frame *frame,
+			  uint16_t *ret_type)
 {
 	unsigned char scratch[WEIR_ETHERNET_HEADER_BYTES];
 	const unsigned char *header =
 		weir__frame_peek(frame, 0, WEIR_ETHERNET_HEADER_BYTES, scratch);
-	uint16_t type;
 
 	net->count.link_in++;
 	/* The rest is set here. */
 	frame->flags &= WEIR_FRAME_CHECKED | WEIR_FRAME_SUMMED | WEIR_FRAME_HASHED;
 	if (header == NULL) {
 		net->count.link_in_short++;
-		goto drop;
+		return false;
 	}
 	if (header[0] & 1) {
 		frame->flags |= WEIR_FRAME_BROADCAST;
 	} else if (memcmp(header, net->cfg.mac, 6) != 0) {
 		net->count.link_in_other_host++;
-		goto drop;
+		return false;
 	}
-	type = weir__get16(header + 12);
+	*ret_type = weir__get16(header + 12);
 	weir__frame_pull(&net->frames, frame, WEIR_ETHERNET_HEADER_BYTES);
-	if (WEIR_STACK_LIKELY(type == WEIR_ETHERNET_IPV4)) {
-		weir__ip4_input(net, frame);
-		return;
-	}
-	if (type == WEIR_ETHERNET_ARP) {
-		weir__arp_input(net, frame);
-		return;
-	}
-	net->count.link_in_unknown_type++;
-drop:
-	weir__frame_free(&net->frames, frame);
+	return true;
 }
 
 void weir__ethernet_output(struct weir__netstack *net, struct weir__frame *frame,

@@ -17,8 +17,10 @@ struct weir__netstack;
 
 extern const unsigned char weir__ethernet_broadcast[6];
 
-/* A frame that came. Owns it. */
-void weir__ethernet_input(struct weir__netstack *net, struct weir__frame *frame);
+/* Checks a received frame and strips its header, which has the type. False: the frame is for nobody
+ * here, which is counted, and must be dropped. The caller keeps it. */
+bool weir__ethernet_input(struct weir__netstack *net, struct weir__frame *frame,
+			  uint16_t *ret_type);
 /* Pushes the header, for which there is headroom, and transmits. Owns the frame. */
 void weir__ethernet_output(struct weir__netstack *net, struct weir__frame *frame,
 			   const unsigned char mac[6], uint16_t type);

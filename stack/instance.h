@@ -14,6 +14,7 @@
 #include "stack/stack.h"
 #include "stack/timer.h"
 
+struct weir__transport;
 struct weir__udp_layer;
 struct weir__tcp_layer;
 
@@ -33,6 +34,7 @@ struct weir__netstack {
 	struct weir__netstack_counters count;
 	uint64_t hash_secret[2];		/* of tables */
 
+	const struct weir__transport *const *transports;	/* WEIR_NETSTACK_TRANSPORTS */
 	struct weir__arp arp;
 	struct weir__ip ip;
 	struct weir__udp_layer *udp;
@@ -44,6 +46,7 @@ struct weir__netstack {
 
 /* ---- what a transport is -------------------------------------------------------------------- */
 
+#define WEIR_NETSTACK_TRANSPORTS 3u
 #define WEIR_EXPECT_STEPS 3u
 
 /* Every function but input may be NULL. */
@@ -69,6 +72,16 @@ struct weir__transport {
 	/* Sends what is pending, at the end of a turn. */
 	void (*flush)(struct weir__netstack *net);
 };
+
+/* The transport of a protocol, of the table of an instance; NULL: there is none. */
+static inline const struct weir__transport *weir__transport_of(
+	const struct weir__transport *const *transports, uint8_t protocol)
+{
+	for (unsigned i = 0; i < WEIR_NETSTACK_TRANSPORTS; i++)
+		if (transports[i]->protocol == protocol)
+			return transports[i];
+	return NULL;
+}
 
 /* Tells the transport of a protocol; false if there is none. */
 bool weir__transport_failed(struct weir__netstack *net, uint8_t protocol,

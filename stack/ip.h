@@ -7,8 +7,15 @@
  *	transport <-- weir__transport.input -- header checked, reassembled <-- input
  *	transport <-- weir__transport.error -- ICMP, or no answer from the neighbour
  *
- * ip.c and ip4.c: headers and dispatch; route.c: routes and sources; reassembly.c; path_mtu.c;
- * icmp4.c.
+ * The files, each of which calls only those below it:
+ *
+ *	icmp4.c
+ *	ip.c			what is sent
+ *	ip4.c			headers and fragments of IPv4
+ *	ip_send.c		the next hop, and the loopback
+ *	arp.c			(arp.h)
+ *	ip4_error.c		what did not arrive
+ *	reassembly.c path_mtu.c ip_checksum.c route.c
  */
 #ifndef WEIR_STACK_IP_H
 #define WEIR_STACK_IP_H
@@ -27,6 +34,10 @@ enum {
 	WEIR_IP_UDP = 17,
 };
 
+#define WEIR_IP4_HEADER_BYTES 20u	/* without options */
+#define WEIR_IP4_HEADER_MAX 60u
+#define WEIR_IP4_OFFSET_MASK 0x1fffu	/* of the field with the offset of a fragment */
+
 /* ---- receiving ------------------------------------------------------------------------------ */
 
 /* What the header of a received packet said. */
@@ -39,6 +50,7 @@ struct weir__ip_rx {
 	/* The IP header; valid until the frame is freed. */
 	const unsigned char *header;
 	uint32_t header_len;
+	unsigned char scratch[WEIR_IP4_HEADER_MAX];	/* where it is copied to if it must be */
 };
 
 enum weir_ip_refusal {
@@ -176,13 +188,10 @@ struct weir__ip {
 
 int weir__ip_init(struct weir__netstack *net);
 void weir__ip_fini(struct weir__netstack *net);
-/* Processes the packets that this instance has sent to itself. */
-void weir__ip_input_looped(struct weir__netstack *net);
-/* A packet of IPv4, its header first. Owns the frame. */
-void weir__ip4_input(struct weir__netstack *net, struct weir__frame *frame);
-/* Passes a complete packet to its transport. Owns the frame. */
-void weir__ip_deliver(struct weir__netstack *net, struct weir__frame *frame,
-		      const struct weir__ip_rx *rx);
+/* A packet of IPv4, its header first. Owns the frame. Returns the complete packet for its transport,
+ * without the header, which is in ret_rx; NULL: there is none. */
+struct weir__frame *weir__ip4_input(struct weir__netstack *net, struct weir__frame *frame,
+				    struct weir__ip_rx *ret_rx);
 /*
  * Tells the transport of a packet that it did not arrive. The frame has the packet, or the
  * beginning of it, from offset on. The caller sets kind, error, hard and mtu; the rest is read from

@@ -12,11 +12,8 @@
 #include "stack/reassembly.h"
 #include "stack/siphash.h"
 
-#define HEADER_BYTES 20u
-#define HEADER_MAX 60u
 #define DONT_FRAGMENT 0x4000u
 #define MORE_FRAGMENTS 0x2000u
-#define OFFSET_MASK 0x1fffu
 
 /* ---- in -------------------------------------------------------------------------------------- */
 
@@ -48,9 +45,9 @@ static int check_options(const unsigned char *option, uint32_t len)
 
 /* The header, contiguous. NULL if it is invalid, which is counted. */
 static const unsigned char *header_of(struct weir__netstack *net, const struct weir__frame *frame,
-				      unsigned char scratch[HEADER_MAX], uint32_t *ret_len)
+				      unsigned char scratch[WEIR_IP4_HEADER_MAX], uint32_t *ret_len)
 {
-	const unsigned char *header = weir__frame_peek(frame, 0, HEADER_BYTES, scratch);
+	const unsigned char *header = weir__frame_peek(frame, 0, WEIR_IP4_HEADER_BYTES, scratch);
 	uint32_t len;
 	int rc;
 
@@ -59,7 +56,7 @@ static const unsigned char *header_of(struct weir__netstack *net, const struct w
 		return NULL;
 	}
 	len = (header[0] & 0xfu) * 4;
-	if (header[0] >> 4 != 4 || len < HEADER_BYTES || weir__get16(header + 2) < len) {
+	if (header[0] >> 4 != 4 || len < WEIR_IP4_HEADER_BYTES || weir__get16(header + 2) < len) {
 		net->count.ip_in_header_errors++;
 		return NULL;
 	}
@@ -73,7 +70,9 @@ static const unsigned char *header_of(struct weir__netstack *net, const struct w
 		net->count.ip_in_checksum_errors++;
 		return NULL;
 	}
-	rc = len == HEADER_BYTES ? 0 : check_options(header + HEADER_BYTES, len - HEADER_BYTES);
+	rc = len == WEIR_IP4_HEADER_BYTES
+		     ? 0
+		     : check_options(header + WEIR_IP4_HEADER_BYTES, len - WEIR_IP4_HEADER_BYTES);
 	if (rc < 0) {
 		if (rc == -EPERM)
 			net->count.ip_in_source_routed++;
@@ -114,59 +113,41 @@ static bool addressed_to_us(struct weir__netstack *net, const struct weir__frame
 	return false;
 }
 
-void weir__ip4_input(struct weir__netstack *net, struct weir__frame *frame)
+/* Reads and checks the header; false: the packet must be dropped. */
+static bool read_header(struct weir__netstack *net, const struct weir__frame *frame,
+			struct weir__ip_rx *rx)
 {
-	unsigned char scratch[HEADER_MAX];
-	struct weir__ip_rx rx = { .broadcast = false };
+	rx->header = header_of(net, frame, rx->scratch, &rx->header_len);
+	if (rx->header == NULL)
+		return false;
+	rx->source = weir__ip_v4(weir__get32(rx->header + 12));
+	rx->destination = weir__ip_v4(weir__get32(rx->header + 16));
+	rx->tos = rx->header[1];
+	rx->ttl = rx->header[8];
+	rx->protocol = rx->header[9];
+	rx->broadcast = false;
+	return addressed_to_us(net, frame, rx);
+}
+
+struct weir__frame *weir__ip4_input(struct weir__netstack *net, struct weir__frame *frame,
+				    struct weir__ip_rx *ret_rx)
+{
+	const unsigned char *header;
 	uint16_t fragment;
 
 	net->count.ip_in_receives++;
-	rx.header = header_of(net, frame, scratch, &rx.header_len);
-	if (rx.header == NULL)
-		goto drop;
-	rx.source = weir__ip_v4(weir__get32(rx.header + 12));
-	rx.destination = weir__ip_v4(weir__get32(rx.header + 16));
-	rx.tos = rx.header[1];
-	rx.ttl = rx.header[8];
-	rx.protocol = rx.header[9];
-	if (!addressed_to_us(net, frame, &rx))
-		goto drop;
-	weir__frame_trim(&net->frames, frame, weir__get16(rx.header + 2));
-	weir__frame_pull(&net->frames, frame, rx.header_len);
-	fragment = weir__get16(rx.header + 6);
-	if (WEIR_STACK_UNLIKELY(fragment & (MORE_FRAGMENTS | OFFSET_MASK))) {
-		weir__reassemble(net, frame, &rx, weir__get16(rx.header + 4),
-				 (fragment & OFFSET_MASK) * 8u, fragment & MORE_FRAGMENTS);
-		return;
+	if (!read_header(net, frame, ret_rx)) {
+		weir__frame_free(&net->frames, frame);
+		return NULL;
 	}
-	weir__ip_deliver(net, frame, &rx);
-	return;
-drop:
-	weir__frame_free(&net->frames, frame);
-}
-
-bool weir__ip4_failed(struct weir__netstack *net, const struct weir__frame *frame, uint32_t offset,
-		      struct weir__ip_error error)
-{
-	unsigned char scratch[HEADER_MAX], quoted[HEADER_MAX];
-	const unsigned char *header = weir__frame_peek(frame, offset, HEADER_BYTES, scratch);
-	uint32_t len;
-
-	if (header == NULL || header[0] >> 4 != 4)
-		return false;
-	len = (header[0] & 0xfu) * 4;
-	error.flow.local = weir__ip_v4(weir__get32(header + 12));
-	error.flow.remote = weir__ip_v4(weir__get32(header + 16));
-	if (len < HEADER_BYTES || weir__get16(header + 6) & OFFSET_MASK ||
-	    !weir__ip_is_own(net, &error.flow.local))
-		return false;
-	error.quoted = quoted;
-	error.quoted_len = weir__frame_copy_out(frame, offset + len, quoted, sizeof(quoted));
-	if (error.quoted_len < 8)
-		return false;
-	error.flow.local_port = weir__get16(quoted);
-	error.flow.remote_port = weir__get16(quoted + 2);
-	return weir__transport_failed(net, header[9], &error);
+	header = ret_rx->header;
+	fragment = weir__get16(header + 6);
+	weir__frame_trim(&net->frames, frame, weir__get16(header + 2));
+	weir__frame_pull(&net->frames, frame, ret_rx->header_len);
+	if (WEIR_STACK_LIKELY(!(fragment & (MORE_FRAGMENTS | WEIR_IP4_OFFSET_MASK))))
+		return frame;
+	return weir__reassemble(net, frame, ret_rx, weir__get16(header + 4),
+				(fragment & WEIR_IP4_OFFSET_MASK) * 8u, fragment & MORE_FRAGMENTS);
 }
 
 /* ---- out ------------------------------------------------------------------------------------- */
@@ -187,7 +168,7 @@ static uint16_t next_id(struct weir__netstack *net, const struct weir__ip_tx *tx
 static void push_header(struct weir__frame *frame, const struct weir__ip_tx *tx, uint16_t id,
 			uint16_t fragment)
 {
-	unsigned char *header = weir__frame_push(frame, HEADER_BYTES);
+	unsigned char *header = weir__frame_push(frame, WEIR_IP4_HEADER_BYTES);
 
 	header[0] = 0x45;
 	header[1] = tx->tos;
@@ -200,14 +181,14 @@ static void push_header(struct weir__frame *frame, const struct weir__ip_tx *tx,
 	memcpy(header + 12, tx->source.bytes + 12, 4);
 	memcpy(header + 16, tx->destination.bytes + 12, 4);
 	weir__put_checksum(header + 10,
-			   weir__checksum_finish(weir__checksum(header, HEADER_BYTES)));
+			   weir__checksum_finish(weir__checksum(header, WEIR_IP4_HEADER_BYTES)));
 }
 
 /* Makes the fragments of a packet and queues them. -ENOMEM. */
 static int cut(struct weir__netstack *net, struct weir__frame *frame, const struct weir__ip_tx *tx,
 	       uint32_t mtu, struct weir__frame_queue *queue)
 {
-	uint32_t most = (mtu - HEADER_BYTES) & ~7u, len;
+	uint32_t most = (mtu - WEIR_IP4_HEADER_BYTES) & ~7u, len;
 	uint16_t id = next_id(net, tx);
 	struct weir__frame *fragment, *bytes;
 
@@ -265,9 +246,9 @@ int weir__ip4_output(struct weir__netstack *net, struct weir__frame *frame,
 
 	if (frame->segment_bytes != 0)
 		packet = (uint32_t)tx->header_bytes + frame->segment_bytes;
-	if (frame->total > UINT16_MAX - HEADER_BYTES)
+	if (frame->total > UINT16_MAX - WEIR_IP4_HEADER_BYTES)
 		return too_big(net, frame);
-	if (packet + HEADER_BYTES > mtu) {
+	if (packet + WEIR_IP4_HEADER_BYTES > mtu) {
 		if (whole || frame->segment_bytes != 0)
 			return too_big(net, frame);
 		return send_fragments(net, frame, tx, mtu);

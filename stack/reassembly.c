@@ -16,7 +16,6 @@
 #define FRAGMENTS 128u		/* of one packet; 65,535 bytes over an MTU of 576 are 119 */
 #define WAIT_NS (30 * WEIR_NETSTACK_SEC)
 #define PACKET_MAX 65535u
-#define HEADER_MAX 60u
 
 struct fragment {
 	uint32_t offset;
@@ -34,7 +33,7 @@ struct packet {
 	uint32_t end;			/* where the packet ends; 0: not known yet */
 	uint32_t true_bytes;
 	struct weir__frame *first;	/* by offset, through queued */
-	unsigned char header[HEADER_MAX];	/* of the first fragment */
+	unsigned char header[WEIR_IP4_HEADER_MAX];	/* of the first fragment */
 	uint32_t header_len;
 };
 
@@ -224,19 +223,16 @@ static bool insert(struct weir__netstack *net, struct packet *packet, struct wei
 	return true;
 }
 
-static void deliver(struct weir__netstack *net, struct packet *packet)
+/* Joins the fragments of a complete packet, whose header is that of the first one. */
+static struct weir__frame *finish(struct weir__netstack *net, struct packet *packet,
+				  struct weir__ip_rx *rx)
 {
 	struct weir__frame *whole = packet->first, *next = whole->queued, *frame;
-	unsigned char header[HEADER_MAX];
-	struct weir__ip_rx rx = { .source = packet->source,
-				  .destination = packet->destination,
-				  .protocol = packet->protocol,
-				  .tos = packet->tos,
-				  .ttl = packet->ttl,
-				  .header = header,
-				  .header_len = packet->header_len };
 
-	memcpy(header, packet->header, packet->header_len);
+	rx->tos = packet->tos;
+	rx->ttl = packet->ttl;
+	rx->header = memcpy(rx->scratch, packet->header, packet->header_len);
+	rx->header_len = packet->header_len;
 	packet->first = NULL;
 	whole->queued = NULL;
 	weir__netstack_discharge(net, whole);
@@ -248,7 +244,7 @@ static void deliver(struct weir__netstack *net, struct packet *packet)
 	}
 	forget(net, packet);
 	net->count.ip_reassembly_oks++;
-	weir__ip_deliver(net, whole, &rx);
+	return whole;
 }
 
 /* Makes room for a fragment; false if it is larger than the limit. */
@@ -270,14 +266,16 @@ static void note_header(struct packet *packet, const struct weir__ip_rx *rx, uin
 {
 	if (offset > 0)
 		return;
-	packet->header_len = rx->header_len < HEADER_MAX ? rx->header_len : HEADER_MAX;
+	packet->header_len =
+		rx->header_len < WEIR_IP4_HEADER_MAX ? rx->header_len : WEIR_IP4_HEADER_MAX;
 	memcpy(packet->header, rx->header, packet->header_len);
 	packet->tos = rx->tos;
 	packet->ttl = rx->ttl;
 }
 
-void weir__reassemble(struct weir__netstack *net, struct weir__frame *frame,
-		      const struct weir__ip_rx *rx, uint32_t id, uint32_t offset, bool more)
+struct weir__frame *weir__reassemble(struct weir__netstack *net, struct weir__frame *frame,
+				     struct weir__ip_rx *rx, uint32_t id, uint32_t offset,
+				     bool more)
 {
 	struct packet *packet;
 	uint32_t bytes = weir__frame_true_bytes(frame);
@@ -287,7 +285,7 @@ void weir__reassemble(struct weir__netstack *net, struct weir__frame *frame,
 	    offset + frame->total > PACKET_MAX - rx->header_len || rx->broadcast) {
 		net->count.ip_reassembly_fails++;
 		weir__frame_free(&net->frames, frame);
-		return;
+		return NULL;
 	}
 	packet = packet_of(net, rx, id);
 	WEIR_FRAME_CONTROL(frame, struct fragment)->offset = offset;
@@ -295,7 +293,7 @@ void weir__reassemble(struct weir__netstack *net, struct weir__frame *frame,
 		net->count.ip_reassembly_overlaps++;
 		weir__frame_free(&net->frames, frame);
 		fail(net, packet);
-		return;
+		return NULL;
 	}
 	note_header(packet, rx, offset);
 	if (!more)
@@ -303,17 +301,16 @@ void weir__reassemble(struct weir__netstack *net, struct weir__frame *frame,
 	if (packet->fragments == FRAGMENTS || !make_room(net, packet, bytes)) {
 		weir__frame_free(&net->frames, frame);
 		fail(net, packet);
-		return;
+		return NULL;
 	}
 	if (!insert(net, packet, frame)) {
 		weir__frame_free(&net->frames, frame);
-		return;
+		return NULL;
 	}
 	weir__netstack_charge(net, frame);
 	packet->fragments++;
 	packet->bytes += frame->total;
 	packet->true_bytes += frame->charged;
 	net->ip.reassembly->true_bytes += frame->charged;
-	if (packet->end != 0 && packet->bytes == packet->end)
-		deliver(net, packet);
+	return packet->end != 0 && packet->bytes == packet->end ? finish(net, packet, rx) : NULL;
 }

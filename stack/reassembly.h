@@ -13,10 +13,11 @@
 #include "stack/ip.h"
 
 /*
- * Adds a fragment, without its IP header, and delivers the packet when it is complete. Owns the
- * frame. offset is in bytes; more: it is not the last fragment.
+ * Adds a fragment, without its IP header. Owns the frame. offset is in bytes; more: it is not the last
+ * fragment. Returns the packet when it is complete, of which rx then tells; else NULL.
  */
-void weir__reassemble(struct weir__netstack *net, struct weir__frame *frame,
-		      const struct weir__ip_rx *rx, uint32_t id, uint32_t offset, bool more);
+struct weir__frame *weir__reassemble(struct weir__netstack *net, struct weir__frame *frame,
+				     struct weir__ip_rx *rx, uint32_t id, uint32_t offset,
+				     bool more);
 
 #endif

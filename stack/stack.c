@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack.c: an instance is made, turned and ended; its memory, its events, and which transports it
- * has. The layers are in files of their own.
+ * stack.c: an instance is made, turned and ended, and which layers and transports it has. A received
+ * frame goes up here: each layer strips its header and returns what is for the next one, so that no
+ * layer calls the one above it.
  */
 #include "stack/ethernet.h"
 #include "stack/instance.h"
 
-static const struct weir__transport *const transports[] = {
+static const struct weir__transport *const transports[WEIR_NETSTACK_TRANSPORTS] = {
 	&weir__transport_icmp4,
 	&weir__transport_tcp,
 	&weir__transport_udp,
@@ -15,7 +16,7 @@ static const struct weir__transport *const transports[] = {
 #define BURST 64u	/* frames that overlap */
 #define AHEAD 4u	/* from a step to the next one; with more, what is fetched leaves the cache again */
 
-#define TRANSPORTS (sizeof(transports) / sizeof(transports[0]))
+#define TRANSPORTS WEIR_NETSTACK_TRANSPORTS
 
 const char *const weir__netstack_counter_names[] = {
 #define WEIR_NETSTACK_COUNTER(member, name) name,
@@ -23,33 +24,6 @@ const char *const weir__netstack_counter_names[] = {
 #undef WEIR_NETSTACK_COUNTER
 		NULL,
 };
-
-/* ---- memory, randomness ---------------------------------------------------------------------- */
-
-void *weir__netstack_alloc(struct weir__netstack *net, size_t bytes)
-{
-	void *memory = net->owner->ops->alloc(net->owner, bytes);
-
-	if (memory == NULL)
-		net->count.memory_refused++;
-	else
-		memset(memory, 0, bytes);
-	return memory;
-}
-
-void weir__netstack_release(struct weir__netstack *net, void *memory, size_t bytes)
-{
-	if (memory != NULL)
-		net->owner->ops->free(net->owner, memory, bytes);
-}
-
-uint32_t weir__netstack_random32(struct weir__netstack *net)
-{
-	uint32_t number;
-
-	net->owner->ops->random(net->owner, &number, sizeof(number));
-	return number;
-}
 
 /* ---- the config ------------------------------------------------------------------------------ */
 
@@ -109,6 +83,7 @@ int weir__netstack_new(struct weir__netstack_owner *owner, const struct weir__ne
 		return -ENOMEM;
 	memset(net, 0, sizeof(*net));
 	net->owner = owner;
+	net->transports = transports;
 	net->now_ns = now_ns;
 	net->events_end = &net->events;
 	net->cfg = *cfg;
@@ -154,10 +129,59 @@ void weir__netstack_begin(struct weir__netstack *net, uint64_t now_ns)
 	weir__timers_advance(&net->timers, net, now_ns);
 }
 
+/* A packet of IPv4, its header first. Owns the frame. */
+static void ip4_input(struct weir__netstack *net, struct weir__frame *packet)
+{
+	const struct weir__transport *transport;
+	struct weir__ip_rx rx;
+	struct weir__frame *frame = weir__ip4_input(net, packet, &rx);
+
+	if (frame == NULL)
+		return;
+	transport = weir__transport_of(transports, rx.protocol);
+	if (transport == NULL) {
+		net->count.ip_in_unknown_protocols++;
+		weir__ip_refuse(net, frame, &rx, WEIR_IP_NO_PROTOCOL);
+		weir__frame_free(&net->frames, frame);
+		return;
+	}
+	net->count.ip_in_delivers++;
+	transport->input(net, frame, &rx);
+}
+
+static void frame_input(struct weir__netstack *net, struct weir__frame *frame)
+{
+	uint16_t type;
+
+	if (!weir__ethernet_input(net, frame, &type)) {
+		weir__frame_free(&net->frames, frame);
+	} else if (WEIR_STACK_LIKELY(type == WEIR_ETHERNET_IPV4)) {
+		ip4_input(net, frame);
+	} else if (type == WEIR_ETHERNET_ARP) {
+		weir__arp_input(net, frame);
+	} else {
+		net->count.link_in_unknown_type++;
+		weir__frame_free(&net->frames, frame);
+	}
+}
+
+/* Processes the packets that this instance has sent to itself. */
+static void input_looped(struct weir__netstack *net)
+{
+	struct weir__frame_queue looped = net->ip.looped;
+	struct weir__frame *frame;
+
+	net->ip.looped = (struct weir__frame_queue){ NULL, NULL };
+	while ((frame = weir__frame_queue_pop(&looped)) != NULL) {
+		weir__netstack_discharge(net, frame);
+		ip4_input(net, frame);
+	}
+}
+
 void weir__netstack_input(struct weir__netstack *net, struct weir__frame *frame)
 {
 	frame->flags &= (uint16_t)~WEIR_FRAME_HASHED;
-	weir__ethernet_input(net, frame);
+	frame_input(net, frame);
 }
 
 /*
@@ -175,7 +199,7 @@ static void input_all(struct weir__netstack *net, struct weir__frame *const *fra
 			if (i - step * AHEAD < count)
 				weir__transport_tcp.expect(net, frames[i - step * AHEAD], step);
 		if (i - last < count)
-			weir__ethernet_input(net, frames[i - last]);
+			frame_input(net, frames[i - last]);
 	}
 }
 
@@ -204,7 +228,7 @@ void weir__netstack_end(struct weir__netstack *net)
 {
 	flush(net);
 	if (net->ip.looped.first != NULL) {
-		weir__ip_input_looped(net);
+		input_looped(net);
 		flush(net);
 	}
 }
@@ -229,77 +253,4 @@ struct weir__frame_memory *weir__netstack_frames(struct weir__netstack *net)
 void weir__netstack_give_back(struct weir__netstack *net, struct weir__frame *lent)
 {
 	weir__netstack_drop(net, lent);
-}
-
-/* ---- events ---------------------------------------------------------------------------------- */
-
-void weir__netstack_raise(struct weir__netstack *net, struct weir__netstack_source *source,
-			  unsigned events)
-{
-	source->events |= (uint8_t)events;
-	if (source->pprev != NULL)
-		return;
-	source->next = NULL;
-	source->pprev = net->events_end;
-	*net->events_end = source;
-	net->events_end = &source->next;
-}
-
-void weir__netstack_silence(struct weir__netstack *net, struct weir__netstack_source *source)
-{
-	source->events = 0;
-	if (source->pprev == NULL)
-		return;
-	*source->pprev = source->next;
-	if (source->next != NULL)
-		source->next->pprev = source->pprev;
-	else
-		net->events_end = source->pprev;
-	source->next = NULL;
-	source->pprev = NULL;
-}
-
-struct weir__netstack_source *weir__netstack_next_event(struct weir__netstack *net,
-							unsigned *ret_events)
-{
-	struct weir__netstack_source *source = net->events;
-
-	if (source != NULL) {
-		*ret_events = source->events;
-		weir__netstack_silence(net, source);
-	}
-	return source;
-}
-
-/* ---- transports ------------------------------------------------------------------------------ */
-
-static const struct weir__transport *transport_of(uint8_t protocol)
-{
-	for (unsigned i = 0; i < TRANSPORTS; i++)
-		if (transports[i]->protocol == protocol)
-			return transports[i];
-	return NULL;
-}
-
-void weir__ip_deliver(struct weir__netstack *net, struct weir__frame *frame,
-		      const struct weir__ip_rx *rx)
-{
-	const struct weir__transport *transport = transport_of(rx->protocol);
-
-	if (transport == NULL) {
-		net->count.ip_in_unknown_protocols++;
-		weir__ip_refuse(net, frame, rx, WEIR_IP_NO_PROTOCOL);
-		weir__frame_free(&net->frames, frame);
-		return;
-	}
-	net->count.ip_in_delivers++;
-	transport->input(net, frame, rx);
-}
-
-bool weir__transport_failed(struct weir__netstack *net, uint8_t protocol,
-			    const struct weir__ip_error *error)
-{
-	const struct weir__transport *transport = transport_of(protocol);
-
-	return transport != NULL && transport->error != NULL && transport->error(net, error);
 }

@@ -222,8 +222,8 @@ CIRCLES = [
     (["backends/iouring/iouring.c", "backends/iouring/recv.c", "backends/iouring/accept.c",
       "backends/iouring/detach.c"],
      "one loop: what finds nothing may turn the ring, and a turn delivers to all of them"),
-    (["stack/*.c"],
-     "a frame goes up the layers, and the answer to it goes down through the same ones"),
+    (["stack/tcp*.c"],
+     "one state machine: what a segment changes in a connection may send, time out and end it"),
 ]
 
 
