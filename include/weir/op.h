@@ -305,7 +305,7 @@ WEIR_API void weir_op_init_sendv(struct weir_op *op, struct weir_handle *handle,
  * The rule: after the first poll the caller has nothing to return. With the result *lease is
  * empty, whether the bytes were sent, or the operation failed, was cancelled or was refused. An
  * operation that was never polled has taken nothing. So the fini of a task may always call
- * weir_lease_return: if the operation took the lease, that does nothing.
+ * weir_lease_return: if the operation took the lease, that does nothing. (Decision 22.)
  *
  * The operation finishes when the backend has queued all bytes. A kernel has copied them by then;
  * one that sends without copying (io_uring with zero-copy) has sent them. A network stack in user
