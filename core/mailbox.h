@@ -145,10 +145,13 @@ static inline bool weir__mail_request(WEIR_ATOMIC(uintptr_t) *mail, uintptr_t wh
 	return weir__fetch_or(mail, what, MAILBOX_REQUEST_ORDER) == 0;
 }
 
-/* [any] True if nothing is requested. */
+/*
+ * [home] True if nothing is requested. The acquire pairs with done: if the home has moved to the
+ * caller's worker, what the old home did for the last requests is over.
+ */
 static inline bool weir__mail_is_empty(WEIR_ATOMIC(uintptr_t) *mail)
 {
-	return weir__load(mail, WEIR_RELAXED) == 0;
+	return weir__load(mail, WEIR_ACQUIRE) == 0;
 }
 
 /* The op that a word points to, by its link; NULL if there is none. */
