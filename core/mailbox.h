@@ -72,6 +72,9 @@
 #ifndef MAILBOX_READ_ORDER
 #define MAILBOX_READ_ORDER WEIR_ACQUIRE
 #endif
+#ifndef MAILBOX_EMPTY_ORDER
+#define MAILBOX_EMPTY_ORDER WEIR_ACQUIRE
+#endif
 #ifndef MAILBOX_DONE_ORDER
 #define MAILBOX_DONE_ORDER WEIR_RELEASE
 #endif
@@ -151,7 +154,7 @@ static inline bool weir__mail_request(WEIR_ATOMIC(uintptr_t) *mail, uintptr_t wh
  */
 static inline bool weir__mail_is_empty(WEIR_ATOMIC(uintptr_t) *mail)
 {
-	return weir__load(mail, WEIR_ACQUIRE) == 0;
+	return weir__load(mail, MAILBOX_EMPTY_ORDER) == 0;
 }
 
 /* The op that a word points to, by its link; NULL if there is none. */

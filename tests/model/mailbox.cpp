@@ -23,6 +23,7 @@
 #define MAILBOX_ASKED_ORDER MUT(8, WEIR_RELEASE, WEIR_RELAXED)
 #define MAILBOX_BACK_ORDER MUT(9, WEIR_ACQUIRE, WEIR_RELAXED)
 #define MAILBOX_SERVED MUT(10, (uintptr_t)8, (uintptr_t)0)
+#define MAILBOX_EMPTY_ORDER MUT(17, WEIR_ACQUIRE, WEIR_RELAXED)
 #define MAILBOX_BELOW(was) MUT(15, MUT(16, (was), (was) & ~MAIL_BITS), (was) & ~MAIL_BITS)
 #define MAILBOX_ON_TOP(was) MUT(16, (uintptr_t)0, (was) & MAIL_BITS)
 #include "core/mailbox.h"
@@ -44,6 +45,7 @@ static const char *const mutants[] = {
 	"an op goes back to its task though it is queued",
 	"an op forgets the requests that were made before it",
 	"a request stays behind the ops that were put after it",
+	"a new home does not acquire what the old one has done",
 };
 
 enum { WORKERS = 2, OPS = 2 };
@@ -159,6 +161,8 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 
 	void serve_requests(uintptr_t mail)
 	{
+		if (mail & MAIL_SET)
+			model_use(h.body);
 		if (!(mail & MAIL_SHUTDOWN))
 			return;
 		model_use(h.body);
@@ -277,6 +281,8 @@ struct post_office : rl::test_suite<post_office<moves>, WORKERS + 1> {
 		if (shuts)
 			request(MAIL_SHUTDOWN, weir__load(&h.home, WEIR_RELAXED));
 		start(&ops[1]);
+		if (moves && rl::rand(2))
+			request(MAIL_SET, weir__load(&h.home, WEIR_RELAXED));
 		weir__store(&started, 1u, WEIR_RELEASE);
 		if (rl::rand(2) && weir__load(&ops[1].state, WEIR_ACQUIRE) == INFLIGHT)
 			cancel(&ops[1]);
