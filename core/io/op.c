@@ -99,34 +99,47 @@ static int attach_first(const struct weir_op *op)
 	return weir__handle_attach_to_peer(h, op->u.connect.addr, op->u.connect.len);
 }
 
+static void assert_live(const struct weir_backend *home)
+{
+	(void)home;
+	WEIR_ASSERT(weir__live_has(home) &&
+		    "a stream, listener or fd is used after its runtime was freed");
+}
+
 /*
  * The instance of the calling worker that may serve the op: that of the handle's kind, or, without
  * a handle, the first that has the capability. NULL and *ret_err if there is none.
  */
-static struct weir_backend *choose_instance(const struct weir__worker *w, const struct weir_op *op,
-					    int *ret_err)
+static WEIR_NOINLINE struct weir_backend *choose_instance(const struct weir__worker *w,
+							  const struct weir_op *op, int *ret_err)
 {
-	struct weir_backend *io = w->driver.io, *home;
+	struct weir_backend *io, *home;
 
 	if (!has_handle(op)) {
 		*ret_err = -EOPNOTSUPP;
 		return weir__driver_with_caps(&w->driver, caps_needed[op->code]);
 	}
 	home = op->handle ? weir__load(&op->handle->backend, WEIR_RELAXED) : NULL;
-	if (WEIR_UNLIKELY(!home)) {
+	if (!home) {
 		*ret_err = attach_first(op);
 		if (*ret_err < 0)
 			return NULL;
 		home = op->handle->backend;
 	}
-	WEIR_ASSERT(weir__live_has(home) &&
-		    "a stream, listener or fd is used after its runtime was freed");
-	if (WEIR_UNLIKELY(home != io))
-		io = weir__driver_of_kind(&w->driver, home->ops);
-	if (WEIR_LIKELY(io && (io->caps & caps_needed[op->code])))
+	assert_live(home);
+	io = weir__driver_of_kind(&w->driver, home->ops);
+	if (io && (io->caps & caps_needed[op->code]))
 		return io;
 	*ret_err = io ? -EOPNOTSUPP : -EXDEV;
 	return NULL;
+}
+
+/* Whether the worker's first instance serves the op, because it has attached the handle. */
+static inline bool is_of_first(const struct weir_backend *io, const struct weir_op *op)
+{
+	return has_handle(op) && op->handle &&
+	       weir__load(&op->handle->backend, WEIR_RELAXED) == io &&
+	       io->caps & caps_needed[op->code];
 }
 
 static void submit(struct weir__worker *w, struct weir_backend *io, struct weir_op *op)
@@ -235,8 +248,8 @@ static int op_start(struct weir_op *op, struct weir_cx *cx)
 		return -ENXIO;
 	if (WEIR_UNLIKELY(!w->driver.io))
 		return -ENODEV;
-	io = choose_instance(w, op, &err);
-	if (WEIR_UNLIKELY(!io))
+	io = w->driver.io;
+	if (WEIR_UNLIKELY(!is_of_first(io, op)) && !(io = choose_instance(w, op, &err)))
 		return err;
 	if (WEIR_UNLIKELY(is_transfer_to_check(op))) {
 		int rc = transfer_check(op);
