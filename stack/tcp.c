@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp.c: connections: how they begin and end, their states, the owner's calls, and the transport's
- * table of functions.
+ * tcp.c: connections: their states, connect, close and abort, and the transport's table of
+ * functions.
  *
- * A connection's memory is freed in one place, weir__tcp_flush, at the end of a turn: once it is
- * CLOSED and the owner has let go of it. So no function has to fear that the connection it works on
- * is gone, and everything that is to be freed goes through the list for the turn's end.
+ * Apart from a failed connect and the end of the instance, a connection's memory is freed only in
+ * flush, at the end of a turn, when the connection is CLOSED and the owner has closed it. Therefore
+ * a connection stays valid until the function that works on it returns.
  */
 #include "stack/siphash.h"
 #include "stack/tcp_state.h"
@@ -16,7 +16,7 @@
 
 #define TO(state) (1u << WEIR_TCP_##state)
 
-/* RFC 9293 figure 5. TIME_WAIT is entered on the way to an entry of tcp_wait.c. */
+/* RFC 9293 figure 5. A connection is in TIME_WAIT only until tcp_wait.c has taken over its flow. */
 static const uint16_t allowed[WEIR_TCP_STATES] = {
 	[WEIR_TCP_CLOSED] = TO(SYN_SENT) | TO(SYN_RECEIVED),
 	[WEIR_TCP_SYN_SENT] = TO(SYN_RECEIVED) | TO(ESTABLISHED) | TO(CLOSED),
@@ -101,7 +101,7 @@ int weir__tcp_apply(struct weir__tcp *tcp, const struct weir__tcp_settings *sett
 	if (weir__tcp_control(tcp) != before)
 		init_congestion(tcp);
 	weir__tcp_sync_mss(tcp);
-	/* Keepalive may begin or end, a cork be drawn. */
+	/* Keepalive may begin or end, or the cork may be removed. */
 	if (tcp->state >= WEIR_TCP_ESTABLISHED && tcp->packets_out == 0)
 		weir__tcp_rearm(tcp);
 	weir__tcp_later(tcp);
@@ -110,15 +110,15 @@ int weir__tcp_apply(struct weir__tcp *tcp, const struct weir__tcp_settings *sett
 
 /* ---- begin ---------------------------------------------------------------------------------- */
 
-/* RFC 6528: a clock of 4 us and a hash of the flow under a secret. */
+/* RFC 6528 section 3: a clock of 4 us plus a keyed hash of the flow. */
 uint32_t weir__tcp_isn(struct weir__netstack *net, const struct weir__flow *flow)
 {
 	return (uint32_t)(net->now_ns / 4000) +
 	       (uint32_t)weir__siphash(net->tcp->isn_secret, flow, sizeof(*flow));
 }
 
-/* RFC 7323 5.4: timestamps begin anywhere, but for two hosts always at the same point, so that a new
- * connection's are later than those of an old one (RFC 6191). */
+/* RFC 7323 5.4: the offset is unpredictable, but the same for all connections of two hosts. So the
+ * timestamps of a new connection are later than those of an old one (RFC 6191). */
 uint32_t weir__tcp_timestamp_offset(struct weir__netstack *net, const struct weir__flow *flow)
 {
 	return (uint32_t)weir__siphash(net->tcp->timestamp_secret, flow,
@@ -167,7 +167,7 @@ void weir__tcp_established(struct weir__tcp *tcp)
 
 	weir__tcp_enter(tcp, WEIR_TCP_ESTABLISHED);
 	tcp->was_connected = true;
-	/* RFC 6928; RFC 5681 3.1: one segment, if the SYN was sent more than once again. */
+	/* RFC 6928; RFC 5681 3.1: one segment, if the SYN was retransmitted more than once. */
 	tcp->cwnd = tcp->retransmits > 1 ? 1 : WEIR_TCP_INITIAL_WINDOW;
 	tcp->ssthresh = FOREVER_SEGMENTS;
 	if (tcp->retransmits > 0 && tcp->srtt == 0)
@@ -186,7 +186,7 @@ void weir__tcp_established(struct weir__tcp *tcp)
 	tcp->tune_rtt_us = tcp->srtt / 8;
 	tcp->tune_space = tcp->rcv_wnd;
 	init_congestion(tcp);
-	/* It was closed before. */
+	/* The owner has closed the connection before it was established. */
 	if (tcp->fin_wanted)
 		weir__tcp_enter(tcp, WEIR_TCP_FIN_WAIT_1);
 	weir__tcp_rearm(tcp);
@@ -282,7 +282,7 @@ static void unlink_finished(struct weir__tcp *tcp)
 	tcp->finished_pprev = NULL;
 }
 
-/* The owner has let go of a connection that is CLOSED. */
+/* Frees a connection at the turn's end: it is CLOSED, and the owner has closed it. */
 static void bury(struct weir__tcp *tcp)
 {
 	weir__tcp_free_received(tcp);
@@ -322,7 +322,7 @@ void weir__tcp_finish(struct weir__tcp *tcp, int error)
 	}
 }
 
-/* Both sides have sent their FIN: an ABORT sends no RST (RFC 9293 3.10.5). */
+/* Whether both sides have sent their FIN: then ABORT sends no RST (RFC 9293 3.10.5). */
 static bool has_ended(const struct weir__tcp *tcp)
 {
 	return (tcp->state == WEIR_TCP_CLOSING || tcp->state == WEIR_TCP_LAST_ACK) &&
@@ -336,7 +336,7 @@ static void reset(struct weir__tcp *tcp, bool unread)
 	weir__tcp_finish(tcp, -ECONNABORTED);
 }
 
-/* The owner's part of it ends. False: the connection is CLOSED already, and goes. */
+/* Detaches the owner. False: the connection was CLOSED already, and is freed at the turn's end. */
 static bool disown(struct weir__tcp *tcp)
 {
 	weir__netstack_silence(tcp->net, &tcp->source);
@@ -384,7 +384,7 @@ void weir__tcp_close(struct weir__tcp *tcp)
 	tcp->orphaned = true;
 	weir__tcp_free_received(tcp);
 	close_sending(tcp);
-	/* FIN_WAIT_2 has a limit from now on; keepalive has not. */
+	/* As an orphan, FIN_WAIT_2 has a time limit, which replaces keepalive. */
 	if (tcp->packets_out == 0 && tcp->state >= WEIR_TCP_ESTABLISHED) {
 		weir__tcp_timer_stop(tcp);
 		weir__tcp_rearm(tcp);
@@ -433,7 +433,7 @@ static int choose_local(struct weir__netstack *net, const struct weir__endpoint 
 	return 0;
 }
 
-/* Makes the flow free: a TIME_WAIT may give way, and says where to begin. */
+/* Makes the flow available. If it is in TIME_WAIT and reusable, the wait ends and gives the ISN. */
 static int take_flow(struct weir__netstack *net, const struct weir__flow *flow, uint32_t *ret_isn,
 		     uint32_t *ret_ts_recent)
 {
@@ -458,7 +458,7 @@ static void send_first(struct weir__tcp *tcp, uint32_t isn)
 	tcp->snd_una = isn;
 	tcp->snd_nxt = isn + 1;
 	tcp->write_seq = isn + 1;
-	/* The time of the SYN, for the first round trip. */
+	/* The time of the SYN, for the first round-trip time. */
 	tcp->rack_sent_ns = tcp->net->now_ns;
 	tcp->sent_ms = weir__tcp_ms(tcp->net);
 	weir__tcp_enter(tcp, WEIR_TCP_SYN_SENT);
@@ -522,8 +522,9 @@ static void too_big(struct weir__tcp *tcp, const struct weir__ip_error *error)
 	}
 }
 
-/* RFC 5927 4.1: only about what is in flight. RFC 1122 4.2.3.9: what is hard ends an attempt to
- * connect; a connection goes on, and remembers it for the case that it times out. */
+/* RFC 5927 4.1: the quoted sequence number must be in flight. RFC 1122 4.2.3.9: a hard error
+ * ends an attempt to connect. An established connection continues, and reports the error if
+ * it times out. */
 static bool connection_failed(struct weir__tcp *tcp, const struct weir__ip_error *error,
 			      uint32_t seq)
 {
@@ -581,7 +582,7 @@ static int init(struct weir__netstack *net)
 	return weir__tcp_waits_init(net);
 }
 
-/* Connections are forgotten: nothing is sent. */
+/* Frees a connection at the end of the instance, without sending anything. */
 static void forget(struct weir__tcp *tcp)
 {
 	struct weir__netstack *net = tcp->net;
@@ -602,7 +603,7 @@ static void fini(struct weir__netstack *net)
 
 	if (layer == NULL)
 		return;
-	/* 1. What is dead goes; the list for the turn's end is empty then. */
+	/* 1. Free the dead connections, and empty the list for the turn's end. */
 	for (struct weir__tcp *tcp = layer->flush_first, *next; tcp != NULL; tcp = next) {
 		next = tcp->flush_next;
 		tcp->listed = false;
@@ -611,9 +612,9 @@ static void fini(struct weir__netstack *net)
 	}
 	layer->flush_first = NULL;
 	layer->flush_end = &layer->flush_first;
-	/* 2. Listeners; the connections that wait for accept are among the others. */
+	/* 2. Free the listeners. Step 3 frees the connections that wait to be accepted. */
 	weir__tcp_listeners_fini(net);
-	/* 3. Those that are CLOSED, and those that have a flow. */
+	/* 3. Free the CLOSED connections that have an owner, and those in the table. */
 	while (layer->finished != NULL)
 		forget(layer->finished);
 	table = &layer->table;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_ack.c: the ACK field of a segment (RFC 9293 3.10.7.4, fifth): is it one that can be, what does
- * it take out of the send queue, what does it say about the path, and what follows.
+ * tcp_ack.c: the ACK field of a segment (RFC 9293 3.10.7.4, fifth): whether it is acceptable, which
+ * segments it removes from the send queue, the round-trip time, the window, and the timer.
  */
 #include "stack/tcp_state.h"
 
@@ -27,7 +27,7 @@ static void count_acked(struct weir__tcp *tcp, struct weir__frame *frame,
 	}
 	ack->delivered++;
 	weir__tcp_rack_delivered(tcp, sent, segment, ack);
-	/* Karn: what was sent twice has no round trip (RFC 6298 section 3). */
+	/* Karn: a retransmitted segment gives no RTT sample (RFC 6298 section 3). */
 	if (ack->acked == 1 && !(sent->flags & WEIR_TCP_SENT_EVER_AGAIN))
 		ack->rtt_us = (int64_t)(tcp->net->now_ns - sent->sent_ns) / 1000;
 	if (sent->flags & WEIR_TCP_SENT_LOST)
@@ -36,7 +36,7 @@ static void count_acked(struct weir__tcp *tcp, struct weir__frame *frame,
 		tcp->retrans_out--;
 }
 
-/* A part of a segment was acknowledged: it begins later now. */
+/* Removes the acknowledged part of a segment. */
 static void trim_front(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t ack)
 {
 	struct weir__tcp_sent *sent = weir__tcp_sent(frame);
@@ -69,15 +69,15 @@ static void take_acked(struct weir__tcp *tcp, const struct weir__tcp_segment *se
 			tcp->sack_hint = NULL;
 		weir__tcp_free_sent(tcp, frame);
 	}
-	/* Without SACK, sacked_out counts duplicates, and there may be fewer segments now. */
+	/* Without SACK, sacked_out counts duplicate ACKs, and fewer segments may be left. */
 	if (tcp->sacked_out > tcp->packets_out - tcp->lost_out)
 		tcp->sacked_out = tcp->packets_out - tcp->lost_out;
 }
 
-/* ---- what it says --------------------------------------------------------------------------- */
+/* ---- window, round-trip time, buffer -------------------------------------------------------- */
 
-/* RFC 9293 3.10.7.4; as in Linux, the same numbers again may open the window, or close it, but not make
- * it smaller: that would be an ACK from before. */
+/* RFC 9293 3.10.7.4. As in Linux, a segment with the same SEQ and ACK may enlarge the window or
+ * close it, but not make it smaller: such a segment is probably older than the last update. */
 static bool update_window(struct weir__tcp *tcp, const struct weir__tcp_segment *segment)
 {
 	uint32_t window = segment->window << tcp->snd_wscale, before = tcp->snd_wnd;
@@ -93,7 +93,7 @@ static bool update_window(struct weir__tcp *tcp, const struct weir__tcp_segment 
 	return window != before;
 }
 
-/* RFC 7323 section 4: a round trip by timestamp, where retransmissions make the other void. */
+/* RFC 7323 section 4: the RTT by timestamp, for segments that were retransmitted. */
 static void rtt_by_timestamp(const struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
 			     struct weir__tcp_ack *ack)
 {
@@ -117,7 +117,7 @@ static void measure(struct weir__tcp *tcp, const struct weir__tcp_segment *segme
 		weir__tcp_control(tcp)->measured(tcp, (uint32_t)ack->rtt_us);
 }
 
-/* The send buffer holds two windows (Linux's tcp_sndbuf_expand), as long as memory is plentiful. */
+/* The send buffer grows to two windows (as Linux's tcp_sndbuf_expand), unless memory is scarce. */
 static void grow_send_buffer(struct weir__tcp *tcp)
 {
 	uint64_t want = 2ull * tcp->cwnd * (tcp->mss + 512u);
@@ -130,7 +130,7 @@ static void grow_send_buffer(struct weir__tcp *tcp)
 		tcp->snd_limit = (uint32_t)want;
 }
 
-/* Half of the buffer is free again. */
+/* Raises WRITABLE once half of the buffer is free. */
 static void wake_sender(struct weir__tcp *tcp)
 {
 	if (!tcp->wants_write || tcp->snd_charged > tcp->snd_limit / 2)
@@ -139,13 +139,13 @@ static void wake_sender(struct weir__tcp *tcp)
 	weir__tcp_raise(tcp, WEIR_NETSTACK_WRITABLE);
 }
 
-/* ---- which ACKs ----------------------------------------------------------------------------- */
+/* ---- processing ----------------------------------------------------------------------------- */
 
-/* An ACK of what was acknowledged before. Its SACK blocks may be news. */
+/* An ACK below SND.UNA. Its SACK blocks may still be new. */
 static bool old_ack(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
 		    struct weir__tcp_ack *ack)
 {
-	/* RFC 5961 5.2: too old for an ACK that was only late. */
+	/* RFC 5961 5.2: older than SND.UNA - MAX.SND.WND. */
 	if (weir__before(segment->ack, tcp->snd_una - tcp->snd_max_wnd)) {
 		weir__tcp_challenge(tcp);
 		return false;
@@ -158,7 +158,8 @@ static bool old_ack(struct weir__tcp *tcp, const struct weir__tcp_segment *segme
 	return true;
 }
 
-/* RFC 5681 section 2, also when nothing is out: then it is the answer to a tail loss probe. */
+/* RFC 5681 section 2. Unlike there, a duplicate ACK may come when nothing is outstanding: it may be
+ * the answer to a tail loss probe. */
 static bool is_duplicate(const struct weir__tcp_segment *segment, const struct weir__tcp_ack *ack,
 			 bool window_changed)
 {
@@ -170,8 +171,8 @@ static void set_timer(struct weir__tcp *tcp, const struct weir__tcp_ack *ack, bo
 {
 	if (ack->reorder_timer)
 		return;
-	/* RFC 6298 (5.3): only new data acknowledged puts the timeout off. A tail loss probe is not for
-	 * a flight of which something was SACKed. */
+	/* RFC 6298 (5.3): only an ACK of new data restarts the timer. RFC 8985 7.2: no tail loss
+	 * probe is scheduled while a segment of the flight is SACKed. */
 	if (ack->advanced) {
 		if (!weir__tcp_tlp_schedule(tcp, true))
 			weir__tcp_rearm(tcp);
@@ -179,7 +180,7 @@ static void set_timer(struct weir__tcp *tcp, const struct weir__tcp_ack *ack, bo
 		weir__tcp_rearm(tcp);
 	} else if (window_changed &&
 		   (tcp->timer_kind == WEIR_TCP_TIMER_PROBE || (ack->opened && tcp->backoff > 0))) {
-		/* The timeouts of a closed window say nothing about an open one. */
+		/* The back-off of a closed window does not apply to an open one. */
 		tcp->backoff = 0;
 		weir__tcp_hasten(tcp);
 	}

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_burst.c: begins to fetch what a frame needs into the cache, before its turn comes.
+ * tcp_burst.c: prefetches the memory that a frame of a burst needs, before the frame is processed.
  *
- * With thousands of connections each segment meets memory that no cache has: the bucket of the
- * table, the connection it leads to, and the frame that waits there to be acknowledged. One after
- * the other they cost more than the rest of the work. So the steps are made while the frames before
- * are processed (stack.c), and their accesses to memory overlap.
+ * With thousands of connections, each segment needs memory that no cache holds: the bucket of the
+ * table, the connection, and the first frame of the send queue, which the segment may acknowledge.
+ * Fetched one after the other, they cost more time than the rest of the processing. Therefore
+ * stack.c calls the steps for a frame while it processes the frames before it, so that the memory
+ * accesses overlap.
  *
- * Nothing is decided here. A frame that is not an ordinary segment of IPv4 is left out, and a
- * connection that is guessed wrong costs a little time.
+ * The steps only prefetch and store a hash; they change no state of TCP. They skip frames other
+ * than IPv4 segments without options and fragmentation. A wrong guess of the connection costs a
+ * little time and has no other effect.
  */
 #include "stack/ethernet.h"
 #include "stack/tcp_state.h"
@@ -26,8 +28,8 @@ static void fetch(const void *object, size_t bytes)
 		__builtin_prefetch(at + i, 1);
 }
 
-/* The flow of a segment, as it stands in a header that nobody has checked yet. Not of a fragment: it may
- * have no ports, and reassembly keeps its place where the hash would be. */
+/* Reads the flow from headers that are not checked yet. False for a fragment: it may have no ports,
+ * and its control bytes belong to reassembly. */
 static bool read_flow(const struct weir__frame *frame, struct weir__flow *ret_flow)
 {
 	const unsigned char *at = frame->data;
@@ -43,7 +45,7 @@ static bool read_flow(const struct weir__frame *frame, struct weir__flow *ret_fl
 	return true;
 }
 
-/* In the control bytes of a frame with WEIR_FRAME_HASHED. */
+/* The control bytes of a frame with WEIR_FRAME_HASHED. */
 struct expected {
 	uint64_t hash;
 	const struct weir__tcp *tcp;	/* NULL: not known */
@@ -76,7 +78,7 @@ static void expect_bucket(struct weir__netstack *net, struct weir__frame *frame)
 	weir__tcp_fetch_bucket(net, expected->hash);
 }
 
-/* What is used of it while nothing is lost. */
+/* Prefetches the part of a connection that is used while nothing is lost. */
 static void expect_connection(struct weir__netstack *net, struct weir__frame *frame)
 {
 	struct expected *expected = expected_of(frame);
@@ -86,8 +88,8 @@ static void expect_connection(struct weir__netstack *net, struct weir__frame *fr
 		fetch(expected->tcp, offsetof(struct weir__tcp, accept_next));
 }
 
-/* The frame that its ACK will free, with what stands before it in its block. Connections are not
- * freed within a turn, so this one is still there. */
+/* Prefetches the frame that the ACK will probably free, with the header of its block. Connections
+ * are not freed within a turn, so the pointer is still valid. */
 static void expect_sent(struct weir__frame *frame)
 {
 	const struct weir__tcp *tcp = expected_of(frame)->tcp;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_cookie.c: SYN cookies (RFC 4987 3.6): a handshake of which nothing is remembered. What the
- * connection needs is in the SYN-ACK, and comes back in the ACK:
+ * tcp_cookie.c: SYN cookies (RFC 4987 3.6): a handshake that stores no state. The SYN-ACK contains
+ * what the connection needs, and the ACK returns it:
  *
  *	sequence number		5 bits	time, in units of 64 s
  *				3 bits	index of the MSS
@@ -9,8 +9,8 @@
  *	timestamp, low bits	4 bits	the peer's window scale, 15: none
  *				1 bit	SACK is permitted
  *
- * Without timestamps there is neither window scale nor SACK. A cookie is good for one to two minutes,
- * and is looked at only if the listener has sent some lately.
+ * Without timestamps, the connection has neither window scaling nor SACK. A cookie is valid for one
+ * to two minutes. A listener checks cookies only if it has sent some in the last two minutes.
  */
 #include "stack/siphash.h"
 #include "stack/tcp_state.h"
@@ -40,7 +40,7 @@ static uint32_t time_of(const struct weir__netstack *net)
 	return (uint32_t)(net->now_ns / WEIR_NETSTACK_MSEC / UNIT_MS);
 }
 
-/* The largest size that is not larger than the peer's. */
+/* The largest of the sizes that does not exceed the peer's MSS. */
 static uint32_t index_of(uint16_t mss)
 {
 	uint32_t index = 7;
@@ -50,7 +50,7 @@ static uint32_t index_of(uint16_t mss)
 	return index;
 }
 
-/* The clock with options in its low bits, and not ahead of itself. */
+/* The clock with the options in its low bits, rounded down so that it is not ahead of the clock. */
 static uint32_t clock_with(uint32_t clock, uint32_t options)
 {
 	uint32_t with = (clock & ~OPTION_MASK) | options;

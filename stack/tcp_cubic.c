@@ -2,19 +2,20 @@
 /*
  * tcp_cubic.c: CUBIC (RFC 9438).
  *
- * After a reduction the window grows along W(t) = C (t - K)^3 + W_max: fast back to where the loss
- * was, slowly around it, and fast beyond; t is real time, so flows of long round trips are not at a
- * disadvantage. Where Reno would have more (short paths), Reno's window is followed (section 4.3).
+ * After a reduction the window grows along W(t) = C (t - K)^3 + W_max: fast until it is near W_max,
+ * slowly around W_max, and fast above it. t is real time, so flows with long round-trip times are
+ * not at a disadvantage. Where Reno would have a larger window (on short paths), CUBIC uses Reno's
+ * window (section 4.3).
  *
- * Numbers: beta 0.7, C 0.4 (segments per s^3), times in ms, windows in 1/256 segments. Left out:
- * HyStart++ (RFC 9406); slow start ends with the first loss.
+ * Constants: beta 0.7, C 0.4 (segments per s^3), times in ms, windows in 1/256 segments. HyStart++
+ * (RFC 9406) is not implemented: slow start ends with the first loss.
  */
 #include "stack/tcp_state.h"
 
-#define BETA_1024 717u			/* 0.7, not less: 10 segments become 7 */
-#define CONVERGED_256 218u		/* (1 + 0.7) / 2: fast convergence, 4.7 */
-#define ALPHA_256 135u			/* 3 (1 - 0.7) / (1 + 0.7): 4.3 */
-#define FAR_MS 100000u			/* a cube of this fits */
+#define BETA_1024 717u			/* 0.7, rounded up: 10 segments become 7 */
+#define CONVERGED_256 218u		/* (1 + 0.7) / 2: fast convergence, section 4.7 */
+#define ALPHA_256 135u			/* 3 (1 - 0.7) / (1 + 0.7): section 4.3 */
+#define FAR_MS 100000u			/* its cube does not overflow */
 
 static void init(struct weir__tcp *tcp)
 {
@@ -35,7 +36,7 @@ static uint32_t cube_root(uint64_t number)
 	return root;
 }
 
-/* Section 4.6 and, where the last W_max was not reached again, 4.7. */
+/* Section 4.6; and section 4.7 if the window did not reach the last W_max. */
 static uint32_t shrink(struct weir__tcp *tcp)
 {
 	struct weir__tcp_cubic_state *cubic = &tcp->cubic;
@@ -84,7 +85,7 @@ static uint32_t cubic_at(const struct weir__tcp_cubic_state *cubic, uint32_t ms)
 	return window < 512 ? 512 : window > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)window;
 }
 
-/* Section 4.3: alpha is 1 once the window of before is reached. */
+/* Section 4.3: alpha is 1 once W_est has reached the window before the reduction. */
 static void follow_reno(struct weir__tcp *tcp, uint32_t acked)
 {
 	struct weir__tcp_cubic_state *cubic = &tcp->cubic;
@@ -112,7 +113,7 @@ static void grow(struct weir__tcp *tcp, uint32_t acked)
 			tcp->cwnd = cubic->w_est / 256;
 		return;
 	}
-	/* Sections 4.4 and 4.5: reach W(t + RTT) in one round trip; at most half as much again. */
+	/* Sections 4.4 and 4.5: reach W(t + RTT) in one round trip; grow by at most one half. */
 	now = tcp->cwnd * 256;
 	target = cubic_at(cubic, elapsed + tcp->srtt / 8000);
 	if (target > now + now / 2)
@@ -123,15 +124,15 @@ static void grow(struct weir__tcp *tcp, uint32_t acked)
 	}
 }
 
-/* Section 4.8: the next epoch begins where its window is, with K = 0. */
+/* Section 4.8: the next epoch begins at the window that slow start has reached, with K = 0. */
 static void timed_out(struct weir__tcp *tcp)
 {
 	tcp->cubic.w_start = 0;
 	tcp->cubic.w_max = 0;
 }
 
-/* Section 5.8: time without traffic does not count. It is counted from the last data on, and the epoch
- * may have begun with an ACK after that. */
+/* Section 5.8: idle time does not count. It began with the last transmission, but the epoch may
+ * have begun later, with an ACK; so the start of the epoch is not moved beyond the present. */
 static void idled(struct weir__tcp *tcp, uint32_t idle_ms)
 {
 	uint32_t now = weir__tcp_ms(tcp->net);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* tcp_info.c: what a connection is like: its settings, its flow, and what `ss -ti` shows. */
+/* tcp_info.c: read access to a connection: its settings, its flow, and the fields of tcp_info. */
 #include "stack/tcp_state.h"
 
-#define KEEP_MS_MAX 32767000u	/* Linux's options take at most so many seconds */
+#define KEEP_MS_MAX 32767000u	/* Linux's limit for these options */
 #define KEEP_COUNT_MAX 127u
 #define MSS_MIN 88u
 #define MSS_MAX 32767u

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_input.c: segments in, in the order of RFC 9293 3.10.7: whose it is, whether it is acceptable,
- * RST, SYN, ACK, data, FIN. What an attacker who guesses may send is answered with a challenge ACK
- * (RFC 5961) and changes nothing.
+ * tcp_input.c: segment arrival, in the order of RFC 9293 3.10.7: look-up of the flow,
+ * acceptability, RST, SYN, ACK, data, FIN. A segment that a blind attacker could send is answered
+ * with a challenge ACK (RFC 5961) and changes nothing.
  */
 #include "stack/tcp_state.h"
 
-#define CHALLENGES_PER_SECOND 1000u	/* of an instance; Linux's old tcp_challenge_ack_limit */
-#define INVALID_MS 500u			/* between ACKs to what is out of window, per connection */
-#define PAWS_S (24u * 24 * 3600)	/* RFC 7323 5.5: after 24 days a clock may have gone round */
+#define CHALLENGES_PER_SECOND 1000u	/* per instance; Linux's old tcp_challenge_ack_limit */
+#define INVALID_MS 500u			/* between ACKs that answer bare ACKs outside the window */
+#define PAWS_S (24u * 24 * 3600)	/* RFC 7323 5.5: timestamps wrap after 24 days or more */
 
 /* ---- challenges ----------------------------------------------------------------------------- */
 
 /*
- * RFC 5961 section 7: a limit for all connections together. Half of it is random, so that nobody can
- * count what others have used of it (CVE-2016-5696).
+ * RFC 5961 section 7: a limit for all connections together. A part of it is random, so that an
+ * attacker cannot find out how many challenge ACKs other connections have used (CVE-2016-5696).
  */
 static bool may_challenge(struct weir__netstack *net)
 {
@@ -56,9 +56,9 @@ void weir__tcp_challenge(struct weir__tcp *tcp)
 	weir__tcp_send_ack(tcp);
 }
 
-/* ---- what is acceptable --------------------------------------------------------------------- */
+/* ---- acceptability -------------------------------------------------------------------------- */
 
-/* RFC 7323 section 5.3: a timestamp older than one that was seen is of a segment from before. */
+/* RFC 7323 section 5.3: a timestamp older than TS.Recent belongs to an old duplicate. */
 static bool paws_rejects(const struct weir__tcp *tcp, const struct weir__tcp_segment *segment)
 {
 	return tcp->timestamps && segment->has_ts &&
@@ -68,8 +68,8 @@ static bool paws_rejects(const struct weir__tcp *tcp, const struct weir__tcp_seg
 }
 
 /*
- * RFC 9293 3.10.7.4, first; as in Linux, an ACK without data is taken from the last window that was
- * offered on, because data of the peer may have overtaken it.
+ * RFC 9293 3.10.7.4, first. As in Linux, a segment without data is acceptable from rcv_wup on (the
+ * RCV.NXT of the last ACK), because data that the peer sent later may have overtaken it.
  */
 static bool is_acceptable(const struct weir__tcp *tcp, const struct weir__tcp_segment *segment)
 {
@@ -90,10 +90,10 @@ static void answer_unacceptable(struct weir__tcp *tcp, const struct weir__tcp_se
 		weir__tcp_challenge(tcp);
 		return;
 	}
-	/* Data that came before: its ACK was lost (RFC 2883: said by a D-SACK). */
+	/* Duplicate data: its ACK was probably lost (RFC 2883: report it in a D-SACK). */
 	if (segment->len > 0 && !weir__after(segment->end, tcp->rcv_nxt))
 		weir__tcp_report_duplicate(tcp, segment->seq, segment->end);
-	/* What takes sequence numbers is no ACK that two could send each other for ever. */
+	/* Segments that occupy sequence numbers cannot cause an endless exchange of ACKs. */
 	if (segment->end != segment->seq || weir__tcp_may_answer(tcp->net, &tcp->challenged_ms)) {
 		tcp->pingpong = false;
 		weir__tcp_send_ack(tcp);
@@ -127,7 +127,7 @@ static int reset_error(const struct weir__tcp *tcp)
 	}
 }
 
-/* RFC 5961 section 3.2: only the exact sequence number resets, another in the window is asked. */
+/* RFC 5961 section 3.2: a RST at RCV.NXT resets; one elsewhere in the window is challenged. */
 static void reset_input(struct weir__tcp *tcp, const struct weir__tcp_segment *segment)
 {
 	if (segment->seq != tcp->rcv_nxt) {
@@ -175,7 +175,7 @@ static void syn_acknowledged(struct weir__tcp *tcp, const struct weir__tcp_segme
 	weir__tcp_send_ack(tcp);
 }
 
-/* Both sides opened at once (RFC 9293 3.5, figure 7). */
+/* Simultaneous open (RFC 9293 3.5, figure 7). */
 static void syns_crossed(struct weir__tcp *tcp, const struct weir__tcp_segment *segment)
 {
 	weir__tcp_learn_options(tcp, segment);
@@ -209,7 +209,7 @@ static void syn_sent_input(struct weir__tcp *tcp, const struct weir__tcp_segment
 
 /* ---- the other states (RFC 9293 3.10.7.4) --------------------------------------------------- */
 
-/* The ACK that ends a simultaneous open. False: it acknowledges something else. */
+/* The ACK of our SYN in a simultaneous open. False: it acknowledges something else. */
 static bool open_acknowledged(struct weir__tcp *tcp, const struct weir__tcp_segment *segment)
 {
 	if (segment->ack != tcp->snd_nxt) {
@@ -226,7 +226,7 @@ static bool open_acknowledged(struct weir__tcp *tcp, const struct weir__tcp_segm
 	return true;
 }
 
-/* RFC 9293 3.5, figure 7, line 6: the peer's SYN-ACK, after SYNs that crossed. Its SYN is known. */
+/* RFC 9293 3.5, figure 7, line 6: the SYN-ACK of a simultaneous open, whose SYN came before. */
 static bool answers_crossed_syn(const struct weir__tcp *tcp,
 				const struct weir__tcp_segment *segment)
 {
@@ -238,7 +238,7 @@ static bool answers_crossed_syn(const struct weir__tcp *tcp,
 	       segment->ack == tcp->snd_nxt;
 }
 
-/* Our FIN is acknowledged. */
+/* The peer has acknowledged our FIN. */
 static void fin_acknowledged(struct weir__tcp *tcp)
 {
 	switch (tcp->state) {
@@ -288,7 +288,7 @@ static void data_input(struct weir__tcp *tcp, const struct weir__tcp_segment *se
 {
 	bool had_fin = tcp->fin_received;
 
-	/* RFC 9293 3.6.1: nobody will read it any more, and the peer has to know. */
+	/* RFC 9293 3.6.1: the owner has closed, so nobody can read the data: reset. */
 	if (!tcp->owned && segment->len > 0 && takes_data(tcp) &&
 	    weir__after(segment->seq + segment->len, tcp->rcv_nxt)) {
 		weir__frame_free(&tcp->net->frames, frame);
@@ -309,7 +309,7 @@ static void data_input(struct weir__tcp *tcp, const struct weir__tcp_segment *se
 		fin_arrived(tcp);
 }
 
-/* Up to the ACK. False: the segment goes no further. */
+/* The checks before the ACK field. False: the segment is not processed further. */
 static bool check(struct weir__tcp *tcp, const struct weir__tcp_segment *segment)
 {
 	if (paws_rejects(tcp, segment)) {
@@ -365,7 +365,7 @@ out:
 	weir__tcp_later(tcp);
 }
 
-/* ---- whose it is ---------------------------------------------------------------------------- */
+/* ---- look-up -------------------------------------------------------------------------------- */
 
 static void unclaimed(struct weir__netstack *net, const struct weir__tcp_segment *segment,
 		      struct weir__frame *frame)

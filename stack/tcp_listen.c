@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_listen.c: listeners: half-open connections, and the queue of those that wait to be accepted.
+ * tcp_listen.c: listeners: half-open connections, and the queue of connections that wait to be
+ * accepted.
  *
- * A SYN makes a request of some 130 bytes, no connection. The connection is made when the handshake
- * is complete. A listener has at most as many requests as its backlog; beyond that, or when the
- * instance has too many, cookies serve (tcp_cookie.c), which need no memory. When nobody accepts,
- * handshakes are not completed: their last ACK is dropped, and SYNs are, too.
+ * A SYN creates a request, which takes some 130 bytes, and the end of the handshake creates the
+ * connection. A listener has at most as many requests as its backlog. Beyond that limit, or beyond
+ * that of the instance, SYNs are answered with cookies (tcp_cookie.c), which need no memory. While
+ * the accept queue is full, the listener drops SYNs and the last ACKs of handshakes.
  */
 #include "stack/tcp_state.h"
 
@@ -88,7 +89,7 @@ static void request_timeout(struct weir__netstack *net, struct weir__netstack_ti
 						<< request->retries));
 }
 
-/* What a SYN says, as a request. */
+/* Makes a request from a SYN. */
 static void read_syn(struct weir__netstack *net, const struct weir__tcp_segment *segment,
 		     uint32_t isn, struct weir__tcp_request *request)
 {
@@ -152,7 +153,7 @@ static void queue_for_accept(struct weir__tcp_listener *listener, struct weir__t
 	weir__netstack_raise(listener->net, &listener->source, WEIR_NETSTACK_ACCEPTABLE);
 }
 
-/* A connection of what was agreed on in the handshake; in no table yet. */
+/* Makes a connection from a request. It is in no table yet. */
 static struct weir__tcp *promote(struct weir__tcp_listener *listener,
 				 const struct weir__tcp_request *request,
 				 const struct weir__tcp_segment *segment)
@@ -204,8 +205,8 @@ static bool is_full(struct weir__tcp_listener *listener)
 
 /* ---- segments for a request (RFC 9293 3.10.7.4 in SYN-RECEIVED) ------------------------------ */
 
-/* RFC 7323 2.2: scaled, as in every segment but a SYN; rounded up, so that the SYN-ACK's window does
- * not shrink. */
+/* The window field of an ACK: scaled, as in every segment without SYN (RFC 7323 2.2), and rounded
+ * up, so that the window which the SYN-ACK offered does not shrink. */
 static uint32_t window_field(const struct weir__tcp_request *request)
 {
 	const struct weir__tcp_listener *listener = request->listener;
@@ -230,7 +231,7 @@ static void ack_request(const struct weir__tcp_request *request)
 	weir__tcp_reply(request->net, &request->flow, &ack);
 }
 
-/* RFC 9293 3.10.7.4, first; a bare ACK may lie at the edge, as in Linux. */
+/* RFC 9293 3.10.7.4, first. A bare ACK may be at the right edge, as in Linux. */
 static bool is_outside(const struct weir__tcp_request *request,
 		       const struct weir__tcp_segment *segment)
 {
@@ -240,14 +241,14 @@ static bool is_outside(const struct weir__tcp_request *request,
 	return ahead > window || (ahead == window && segment->end != segment->seq);
 }
 
-/* An ACK to what may be an attack, as often as RFC 5961 section 7 allows. */
+/* A challenge ACK (RFC 5961), limited as its section 7 requires. */
 static void challenge_request(struct weir__tcp_request *request)
 {
 	if (weir__tcp_may_answer(request->net, &request->answered_ms))
 		ack_request(request);
 }
 
-/* RFC 5961 section 3.2: only the exact number resets, another in the window is asked. */
+/* RFC 5961 section 3.2: a RST at RCV.NXT resets; one elsewhere in the window is challenged. */
 static void reset_request(struct weir__tcp_request *request,
 			  const struct weir__tcp_segment *segment)
 {
@@ -259,7 +260,7 @@ static void reset_request(struct weir__tcp_request *request,
 	}
 }
 
-/* False: the segment is settled. */
+/* False: the segment has been dealt with. */
 static bool check_request(struct weir__tcp_request *request,
 			  const struct weir__tcp_segment *segment)
 {
@@ -268,7 +269,7 @@ static bool check_request(struct weir__tcp_request *request,
 
 	if ((segment->flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) == WEIR_TCP_SYN &&
 	    segment->seq == request->irs) {
-		/* The SYN again: the SYN-ACK was lost. RFC 7323 4.3: the later timestamp is echoed. */
+		/* The SYN-ACK was lost: send it again. RFC 7323 4.3: echo the later timestamp. */
 		if (request->timestamps && segment->has_ts && !old)
 			request->ts_recent = segment->tsval;
 		answer(request);
@@ -346,7 +347,7 @@ static void syn_input(struct weir__tcp_listener *listener, const struct weir__tc
 		listener->net->count.tcp_listen_drops++;
 }
 
-/* The last ACK of a handshake that nothing is remembered of, if its cookie is good. */
+/* Makes a connection from the last ACK of a handshake, if the ACK returns a valid cookie. */
 static struct weir__tcp *from_cookie(struct weir__tcp_listener *listener,
 				     const struct weir__tcp_segment *segment)
 {
@@ -468,7 +469,7 @@ int weir__tcp_accept(struct weir__tcp_listener *listener, struct weir__netstack_
 	return 0;
 }
 
-/* What is left of a listener when its connections are not its any more. */
+/* Frees a listener and its requests. Its accept queue is ignored. */
 static void free_listener(struct weir__tcp_listener *listener)
 {
 	struct weir__netstack *net = listener->net;

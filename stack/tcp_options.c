@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_options.c: headers and options, parsed and written.
+ * tcp_options.c: parsing and writing of headers and options.
  *
  * Options are written in the order and with the padding that Linux gives them:
  *
  *	SYN	MSS, SACK permitted with timestamps (or two NOPs in its place), NOP and window scale
  *	others	two NOPs and timestamps, two NOPs and SACK blocks
  *
- * An option that has a wrong length ends the parsing, or is passed over if its length can be
- * trusted (RFC 9293 3.1: what is not understood is ignored).
+ * An option whose length is below 2 or beyond the header ends the parsing. An option of an
+ * unexpected length is skipped, as an unknown option is (RFC 9293 3.1).
  */
 #include "stack/tcp_state.h"
 
@@ -50,7 +50,7 @@ static void parse_option(const unsigned char *at, unsigned len, struct weir__tcp
 		if (len != 3 || !syn)
 			break;
 		segment->has_wscale = true;
-		/* RFC 7323 2.3: a larger one is taken for 14. */
+		/* RFC 7323 2.3: a larger shift count is treated as 14. */
 		segment->wscale = at[2] < WEIR_TCP_WSCALE_MAX ? at[2] : WEIR_TCP_WSCALE_MAX;
 		break;
 	case OPTION_SACK_PERMITTED:

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_output.c: segments out: which, when, and with what header.
+ * tcp_output.c: transmission of segments: which, when, and with what header.
  *
- * Lost segments go first, then new ones, as far as the congestion window and the peer's window
- * allow; an ACK goes by itself if no segment has carried it. What is sent is a view of the frame in
- * the send queue behind a header of its own, so nothing is copied. With segmentation offload a run of
- * full segments shares one header; the queue still has them one by one.
+ * Lost segments are sent first, then new ones, as far as the congestion window and the
+ * peer's window allow. An ACK is sent alone if no segment with data has carried it. A
+ * transmitted frame consists of a header and a view of the frame in the send queue, so no
+ * data is copied. With segmentation offload a run of full segments shares one header; in the
+ * send queue they are separate.
  *
  * A segment that could not be made for lack of memory stays unsent (or lost), and the timer tries
- * again. What the layers below refuse counts as lost on the way.
+ * again. A frame that the lower layers drop is treated as lost in the network.
  */
 #include "stack/tcp_state.h"
 
 #define CHECKSUM_OFFSET 16u
-#define JOIN_PIECES 16u		/* of one segment, where short sends are joined */
-#define RUN_BYTES 65000u	/* of a super-frame */
+#define JOIN_PIECES 16u		/* most pieces of a segment that is joined from short sends */
+#define RUN_BYTES 65000u	/* most bytes of a super-frame */
 
 uint32_t weir__tcp_clock(const struct weir__tcp *tcp)
 {
@@ -89,7 +90,7 @@ static int emit(struct weir__netstack *net, struct weir__frame *frame,
 	return weir__ip_output(net, frame, &tx);
 }
 
-/* What every segment with an ACK settles. */
+/* A segment was sent, and it carried the ACK that was due. */
 static void ack_is_sent(struct weir__tcp *tcp)
 {
 	tcp->ack_now = false;
@@ -101,8 +102,8 @@ static void ack_is_sent(struct weir__tcp *tcp)
 }
 
 /*
- * Sends a segment: header is empty, payload may be NULL. As many SACK blocks go with it as fit beside
- * the payload.
+ * Sends a segment. header is an empty frame for the header; payload may be NULL. The segment
+ * carries as many SACK blocks as fit beside the payload.
  */
 static int send_segment(struct weir__tcp *tcp, struct weir__frame *header,
 			struct weir__frame *payload, uint32_t seq, uint8_t flags)
@@ -245,7 +246,7 @@ void weir__tcp_refuse(struct weir__netstack *net, const struct weir__tcp_segment
 
 /* ---- segments with data --------------------------------------------------------------------- */
 
-/* Joins the next unsent frame to this one. What both were charged stays together. */
+/* Appends the next unsent frame to this one, with its charge. */
 static void join_next(struct weir__tcp *tcp, struct weir__frame *frame)
 {
 	struct weir__frame *next = frame->queued;
@@ -262,9 +263,9 @@ static void join_next(struct weir__tcp *tcp, struct weir__frame *frame)
 }
 
 /*
- * Cuts a frame of the queue; the rest follows it. What it was charged goes to the rest, because it
- * is acknowledged last; the front is charged the view that it costs, because the peer's MSS says how
- * many there will be. False without memory.
+ * Cuts a frame of the queue in two; the rest follows the front. The charge of the frame stays with
+ * the rest, which is acknowledged last. The front is charged for its view, because the peer's MSS
+ * determines how many views there are. False without memory.
  */
 static bool cut(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t at)
 {
@@ -287,7 +288,7 @@ static bool cut(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t at)
 	return true;
 }
 
-/* An empty frame at the end of the queue. NULL without memory. */
+/* Appends an empty frame to the queue. NULL without memory. */
 static struct weir__frame *queue_empty(struct weir__tcp *tcp)
 {
 	struct weir__frame *frame = weir__frame_new(&tcp->net->frames, 0, 0);
@@ -304,7 +305,7 @@ static struct weir__frame *queue_empty(struct weir__tcp *tcp)
 	return frame;
 }
 
-/* FIN leaves the last frame for one of its own. False without memory. */
+/* Moves FIN from the last frame to an empty one behind it. False without memory. */
 static bool cut_fin(struct weir__tcp *tcp, struct weir__frame *frame)
 {
 	struct weir__frame *fin = queue_empty(tcp);
@@ -318,8 +319,9 @@ static bool cut_fin(struct weir__tcp *tcp, struct weir__frame *frame)
 	return true;
 }
 
-/* Whether a short segment waits: for a cork to be drawn, or for the ACK of another (Nagle, RFC 1122
- * 4.2.3.4, in Minshall's form: full segments in flight do not matter). */
+/* Whether a short segment has to wait: for the removal of a cork, or for the ACK of another
+ * short segment (Nagle, RFC 1122 4.2.3.4, as modified by Minshall: full segments in flight
+ * do not matter). */
 static bool held_back(struct weir__tcp *tcp, const struct weir__tcp_sent *sent)
 {
 	const struct weir__tcp_settings *set = weir__tcp_set(tcp);
@@ -333,8 +335,9 @@ static bool held_back(struct weir__tcp *tcp, const struct weir__tcp_sent *sent)
 }
 
 /*
- * The first unsent frame, shaped into a segment that may be sent now as far as the peer's window and
- * Nagle are concerned; NULL if none may. Sender's silly window avoidance: RFC 9293 3.8.6.2.1.
+ * Joins or cuts the first unsent frame to a segment that the peer's window and Nagle allow to
+ * send now. NULL if they allow none, or without memory. The sender's silly window avoidance is
+ * RFC 9293 3.8.6.2.1.
  */
 static struct weir__frame *shape_next(struct weir__tcp *tcp)
 {
@@ -352,7 +355,7 @@ static struct weir__frame *shape_next(struct weir__tcp *tcp)
 	}
 	if ((uint32_t)room < limit)
 		limit = (uint32_t)room;
-	/* FIN needs a number in the window, too. */
+	/* FIN occupies a sequence number, which must be in the window, too. */
 	if (frame->total == (uint32_t)room && weir__tcp_sent(frame)->flags & WEIR_TCP_SENT_FIN &&
 	    !cut_fin(tcp, frame))
 		return NULL;
@@ -382,7 +385,7 @@ static uint8_t flags_of(const struct weir__tcp *tcp, struct weir__frame *frame)
 	return flags;
 }
 
-/* The first unsent frame is a segment that is sent now. */
+/* The first unsent frame becomes a segment in flight. */
 static void count_sent(struct weir__tcp *tcp, struct weir__frame *frame)
 {
 	struct weir__tcp_sent *sent = weir__tcp_sent(frame);
@@ -404,7 +407,7 @@ static bool window_is_full(const struct weir__tcp *tcp)
 	return weir__tcp_in_flight(tcp) >= tcp->cwnd;
 }
 
-/* The next segment, if it may go in the same super-frame; NULL if not. */
+/* The next segment, if the same super-frame may carry it; else NULL. */
 static struct weir__frame *next_of_run(struct weir__tcp *tcp, const struct weir__frame *payload)
 {
 	struct weir__frame *frame;
@@ -417,7 +420,7 @@ static struct weir__frame *next_of_run(struct weir__tcp *tcp, const struct weir_
 	return frame != NULL && frame->total > 0 ? frame : NULL;
 }
 
-/* In slow start half of the window is enough to learn from, as in Linux. */
+/* In slow start a window that is half used may grow, as in Linux. */
 static void note_use(struct weir__tcp *tcp)
 {
 	uint32_t used = weir__tcp_in_flight(tcp);
@@ -425,7 +428,7 @@ static void note_use(struct weir__tcp *tcp)
 	tcp->cwnd_limited = (tcp->cwnd < tcp->ssthresh ? used * 2 : used) >= tcp->cwnd;
 }
 
-/* Sends a segment that shape_next gave, and those that may go in the same frame. */
+/* Sends a segment that shape_next returned, and further ones in the same super-frame. */
 static bool send_run(struct weir__tcp *tcp, struct weir__frame *frame)
 {
 	struct weir__frame *header = new_header(tcp->net), *payload = NULL, *view;
@@ -454,7 +457,7 @@ static bool send_run(struct weir__tcp *tcp, struct weir__frame *frame)
 		return false;
 	}
 	tcp->sent_ms = weir__tcp_ms(tcp->net);
-	/* It answers what came just before: the next ACK will find data to go with, too. */
+	/* The data answers a segment that came just before. Probably data carries the next ACK, too. */
 	if (tcp->sent_ms - tcp->received_ms < tcp->ato_ms)
 		tcp->pingpong = true;
 	if (send_segment(tcp, header, payload, seq, flags) == -EMSGSIZE)
@@ -469,7 +472,7 @@ bool weir__tcp_send_one(struct weir__tcp *tcp)
 	return frame != NULL && send_run(tcp, frame);
 }
 
-/* FIN goes with the last frame that is unsent, or in an empty one of its own. */
+/* Puts FIN into the last unsent frame, or into an empty frame of its own. */
 static void queue_fin(struct weir__tcp *tcp)
 {
 	struct weir__frame *frame = tcp->last;
@@ -487,7 +490,7 @@ static void queue_fin(struct weir__tcp *tcp)
 	tcp->write_seq++;
 }
 
-/* RFC 5681 4.1, RFC 2861: what the window was worth is forgotten while nothing is sent. */
+/* RFC 5681 4.1, RFC 2861: the congestion window is halved for each RTO of idle time. */
 static void restart_after_idle(struct weir__tcp *tcp)
 {
 	uint32_t idle = weir__tcp_ms(tcp->net) - tcp->sent_ms, rto = tcp->rto_us / 1000;
@@ -510,7 +513,7 @@ static void send_new(struct weir__tcp *tcp)
 	uint32_t before = tcp->packets_out, nxt = tcp->snd_nxt;
 	struct weir__frame *frame;
 
-	/* RFC 1191 6.3: after ten minutes a path that was narrow may be wide again. */
+	/* RFC 1191 6.3: ten minutes after a decrease, a larger path MTU is tried. */
 	if (tcp->unsent != NULL && tcp->pmtu < tcp->net->cfg.mtu)
 		weir__tcp_sync_mss(tcp);
 	while (tcp->unsent != NULL && !window_is_full(tcp)) {
@@ -525,7 +528,7 @@ static void send_new(struct weir__tcp *tcp)
 	if (nxt != tcp->snd_nxt || (tcp->unsent != NULL && window_is_full(tcp)))
 		note_use(tcp);
 	if (nxt != tcp->snd_nxt) {
-		/* The time during which a closed window was probed does not count for this data. */
+		/* The time of the probes of a closed window does not count for this data. */
 		if (before == 0)
 			tcp->unanswered = false;
 		if (!weir__tcp_tlp_schedule(tcp, before == 0) && before == 0)
@@ -535,9 +538,9 @@ static void send_new(struct weir__tcp *tcp)
 	}
 }
 
-/* ---- again ---------------------------------------------------------------------------------- */
+/* ---- retransmission ------------------------------------------------------------------------- */
 
-/* A sent segment that is too long by now becomes two. */
+/* Cuts a segment in flight that is longer than the current MSS. */
 static bool cut_sent(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t at)
 {
 	struct weir__tcp_sent *front = weir__tcp_sent(frame), *back;
@@ -585,7 +588,7 @@ bool weir__tcp_retransmit(struct weir__tcp *tcp, struct weir__frame *frame)
 	struct weir__tcp_sent *sent = weir__tcp_sent(frame);
 	struct weir__frame *header, *payload = NULL;
 
-	/* The peer may have taken its window back; only the first segment probes it. */
+	/* The peer may have shrunk its window; then only the first segment is sent, as a probe. */
 	if (sent->seq != tcp->snd_una &&
 	    !weir__before(sent->seq, tcp->snd_una + tcp->snd_wnd))
 		return false;

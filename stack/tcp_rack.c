@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_rack.c: RACK-TLP (RFC 8985): losses by time instead of by counting.
+ * tcp_rack.c: RACK-TLP (RFC 8985): loss detection by time instead of by counting duplicate ACKs.
  *
- * A segment is lost if one that was sent later has arrived, and a round trip and the reordering
- * window have passed since it was sent. Times are compared first and ends of sequence numbers after
- * them, because a burst has one time. The list by time holds exactly the segments that may be found
- * lost, oldest first, so the search ends at the first one that was sent after the one that arrived.
+ * A segment is lost if a segment that was sent later has been delivered, and a round-trip time plus
+ * the reordering window have passed since it was sent. All segments of a burst have the same time,
+ * so equal times are ordered by end sequence number. The list by time holds exactly the segments
+ * that may be marked lost, oldest first. Therefore the search ends at the first segment that was
+ * sent after the delivered one.
  *
- * A tail loss probe makes an ACK come where the end of what was sent may be lost: after two round
- * trips without an ACK the last segment, or a new one, is sent.
+ * A tail loss probe makes the peer send an ACK when the last segments of a flight may be lost:
+ * after two round-trip times without an ACK, the sender transmits a new segment, or else the
+ * last one again.
  */
 #include "stack/tcp_state.h"
 
 #define PERSIST_RECOVERIES 16u	/* RFC 8985 6.2 step 4 */
-#define TLP_SLACK_US 2000u	/* for timers that round */
+#define TLP_SLACK_US 2000u	/* for the rounding of timers */
 
 /* ---- RACK ----------------------------------------------------------------------------------- */
 
@@ -22,8 +24,10 @@ static bool sent_after(uint64_t a_ns, uint32_t a_end, uint64_t b_ns, uint32_t b_
 	return a_ns > b_ns || (a_ns == b_ns && weir__after(a_end, b_end));
 }
 
-/* RFC 8985 6.2 steps 2 and 3, for one segment that was (S)ACKed. In which order the segments of one
- * ACK have arrived is not known: only what was reported before can have overtaken one. */
+/* RFC 8985 6.2 steps 2 and 3, for one segment that was acknowledged or SACKed. The order in
+ * which the segments of one ACK arrived is unknown, so the ACK's own segments do not count
+ * as reordered among themselves: a segment was reordered if an earlier ACK had reported one
+ * with higher numbers. */
 void weir__tcp_rack_delivered(struct weir__tcp *tcp, const struct weir__tcp_sent *sent,
 			      const struct weir__tcp_segment *segment, struct weir__tcp_ack *ack)
 {
@@ -37,8 +41,9 @@ void weir__tcp_rack_delivered(struct weir__tcp *tcp, const struct weir__tcp_sent
 	}
 	if (weir__after(sent->end, tcp->rack_fack))
 		tcp->rack_fack = sent->end;
-	/* Step 2: what was sent again may be acknowledged for the original. Only an ACK that covers it
-	 * echoes its timestamp: a SACK of a tail loss probe echoes that of older data. */
+	/* Step 2: the ACK of a retransmitted segment may be for the original. The echoed timestamp
+	 * shows it, but only in an ACK that covers the segment: a SACK of a tail loss probe echoes
+	 * the timestamp of older data. */
 	if (again && tcp->timestamps && segment->has_ts &&
 	    !weir__before(segment->ack, sent->end) &&
 	    weir__before(segment->tsecr, (uint32_t)(sent->sent_ns / WEIR_NETSTACK_MSEC) +
@@ -54,7 +59,7 @@ void weir__tcp_rack_delivered(struct weir__tcp *tcp, const struct weir__tcp_sent
 	}
 }
 
-/* Step 4: the window of reordering grows with each round trip in which a D-SACK came. */
+/* Step 4: the reordering window grows with each round trip in which a D-SACK was received. */
 void weir__tcp_rack_tune(struct weir__tcp *tcp)
 {
 	if (!tcp->dsack_seen || weir__before(tcp->snd_una, tcp->rack_round))
@@ -76,7 +81,7 @@ static uint32_t reorder_window_us(const struct weir__tcp *tcp)
 	return window < tcp->srtt / 8 ? window : tcp->srtt / 8;
 }
 
-/* Step 5. */
+/* Section 6.2 step 5. */
 uint32_t weir__tcp_rack_detect(struct weir__tcp *tcp)
 {
 	struct weir__frame *frame = tcp->newest == NULL ? NULL : weir__tcp_sent(tcp->newest)->newer;
@@ -100,8 +105,9 @@ uint32_t weir__tcp_rack_detect(struct weir__tcp *tcp)
 	return latest == 0 ? 0 : (uint32_t)((latest - tcp->net->now_ns) / 1000) + 1;
 }
 
-/* Section 6.3: after a timeout the first segment is lost, and others that were sent long ago.
- * Without SACK nothing is known of the others, and all are sent again (RFC 5681 3.1). */
+/* Section 6.3: after an RTO the first segment is lost, and so are the others that were sent
+ * long enough ago. Without SACK the state of the others is unknown, and all are retransmitted
+ * (RFC 5681 3.1). */
 void weir__tcp_rack_timed_out(struct weir__tcp *tcp)
 {
 	uint64_t patience = ((uint64_t)tcp->rack_rtt_us + reorder_window_us(tcp)) * 1000;
@@ -114,8 +120,8 @@ void weir__tcp_rack_timed_out(struct weir__tcp *tcp)
 
 /* ---- TLP ------------------------------------------------------------------------------------ */
 
-/* When RTO would expire: so long from now if an ACK has just advanced snd_una (RFC 6298 (5.3)), else so
- * long after the first segment was sent. */
+/* The time until the RTO expires. It is counted from now if an ACK has just advanced snd_una (RFC
+ * 6298 (5.3)), else from the transmission of the first segment. */
 static uint64_t timeout_us(const struct weir__tcp *tcp, bool advanced)
 {
 	uint64_t due = weir__tcp_sent(tcp->first)->sent_ns + tcp->rto_us * 1000ull;
@@ -170,9 +176,9 @@ void weir__tcp_tlp_send(struct weir__tcp *tcp)
 }
 
 /*
- * Section 7.4: a probe that repaired a loss tells of congestion that nothing else will. The peer
- * tells of one that was not needed by a D-SACK, or at least by a duplicate ACK, before it
- * acknowledges anything later.
+ * Section 7.4: if the probe repaired a loss, only the probe reveals that congestion, so the window
+ * is reduced. If the probe was a duplicate, the peer reports it by a D-SACK, or at least by a
+ * duplicate ACK, before it acknowledges any later segment.
  */
 void weir__tcp_tlp_acked(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
 			 const struct weir__tcp_ack *ack)

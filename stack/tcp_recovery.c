@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_recovery.c: the states of congestion: when a connection recovers, how its window shrinks, and
- * when that was a mistake.
+ * tcp_recovery.c: the congestion states: when recovery begins and ends, how the window is reduced,
+ * and when a reduction is undone.
  *
  *	          duplicate        RACK finds a loss, or
  *	        ACKs or SACKs      (no SACK) 3 duplicates
@@ -12,12 +12,11 @@
  *	  \------- any, when RTO expires ---> LOSS -------/
  *
  * In RECOVERY and CWR the window follows proportional rate reduction (RFC 6937); in LOSS it starts
- * at one segment (RFC 5681 3.1). If it turns out that everything that was sent again had arrived the
- * first time, by D-SACKs (RFC 3708) or by timestamps (Eifel, RFC 3522), the windows from before are
- * taken back (RFC 4015's goal).
+ * at one segment (RFC 5681 3.1). D-SACKs (RFC 3708) or timestamps (Eifel, RFC 3522) may show that
+ * all retransmissions were spurious. Then the former windows are restored (RFC 4015's goal).
  *
- * Without SACK each duplicate ACK stands for a segment that has left the network, and a partial ACK
- * tells of the next loss (NewReno, RFC 6582).
+ * Without SACK, each duplicate ACK stands for one segment that has left the network, and a partial
+ * ACK means that the next segment is lost, too (NewReno, RFC 6582).
  */
 #include "stack/tcp_state.h"
 
@@ -54,14 +53,14 @@ void weir__tcp_prr(struct weir__tcp *tcp, uint32_t delivered, bool safe)
 			 at_least(tcp->prior_cwnd, 1);
 		send = target > tcp->prr_out ? (uint32_t)target - tcp->prr_out : 0;
 	} else {
-		/* The reduction bound: the conservative one, or slow start when all goes well. */
+		/* The reduction bound: PRR-CRB, or PRR-SSRB if the ACK is safe. */
 		send = tcp->prr_delivered > tcp->prr_out ? tcp->prr_delivered - tcp->prr_out : 0;
 		if (safe)
 			send = at_least(send, delivered) + 1;
 		if (send > tcp->ssthresh - in_flight)
 			send = tcp->ssthresh - in_flight;
 	}
-	/* The first retransmission is always sent (section 3: fast retransmit). */
+	/* At least the fast retransmit is sent (section 3). */
 	if (tcp->prr_out == 0 && send == 0)
 		send = 1;
 	tcp->cwnd = in_flight + send;
@@ -77,7 +76,7 @@ void weir__tcp_reduce(struct weir__tcp *tcp)
 	tcp->ca_state = WEIR_TCP_CA_OPEN;
 }
 
-/* ---- taking it back ------------------------------------------------------------------------- */
+/* ---- undo ----------------------------------------------------------------------------------- */
 
 static void undo(struct weir__tcp *tcp)
 {
@@ -88,7 +87,7 @@ static void undo(struct weir__tcp *tcp)
 	tcp->net->count.tcp_undone++;
 }
 
-/* Whether nothing that was sent again had been lost. */
+/* Whether all retransmissions of this recovery were spurious. */
 static bool was_spurious(const struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
 			 const struct weir__tcp_ack *ack)
 {
@@ -96,8 +95,9 @@ static bool was_spurious(const struct weir__tcp *tcp, const struct weir__tcp_seg
 		return false;
 	if (tcp->undo_retrans == 0)
 		return true;
-	/* Eifel: the ACK echoes a timestamp from before the first retransmission of this recovery.
-	 * ACKs of its earlier retransmissions come while later ones are under way. */
+	/* Eifel: the ACK echoes a timestamp from before the first retransmission of this
+	 * recovery. The time of the last retransmission would not do, because ACKs of earlier
+	 * ones arrive after it. */
 	return ack->advanced && tcp->timestamps && segment->has_ts && segment->tsecr != 0 &&
 	       weir__before(segment->tsecr, tcp->undo_ms + tcp->ts_offset);
 }
@@ -113,7 +113,7 @@ static void mark_undo(struct weir__tcp *tcp)
 
 /* ---- ends ----------------------------------------------------------------------------------- */
 
-/* undo_marker stays: the D-SACK of the last retransmission is yet to come. */
+/* undo_marker stays valid, because the D-SACK of the last retransmission may arrive later. */
 static void open_again(struct weir__tcp *tcp)
 {
 	tcp->ca_state = WEIR_TCP_CA_OPEN;
@@ -121,14 +121,14 @@ static void open_again(struct weir__tcp *tcp)
 		tcp->rack_multiplier = 1;
 }
 
-/* Everything that was out when recovery began has been acknowledged. */
+/* Everything that was in flight when recovery began has been acknowledged. */
 static void finish_recovery(struct weir__tcp *tcp, const struct weir__tcp_segment *segment,
 			    const struct weir__tcp_ack *ack)
 {
 	if (was_spurious(tcp, segment, ack)) {
 		undo(tcp);
 	} else if (tcp->ca_state != WEIR_TCP_CA_LOSS) {
-		/* RFC 6937 section 3: at the end the window is what was aimed at. */
+		/* RFC 6937 section 3: at the end of recovery cwnd is ssthresh. */
 		tcp->cwnd = tcp->ssthresh;
 	}
 	if (!tcp->sack)
@@ -142,7 +142,7 @@ static void try_to_undo(struct weir__tcp *tcp, const struct weir__tcp_segment *s
 	if (!was_spurious(tcp, segment, ack))
 		return;
 	undo(tcp);
-	/* What was marked lost was only late. */
+	/* The segments that were marked lost are only late. */
 	for (struct weir__frame *frame = tcp->first; frame != tcp->unsent; frame = frame->queued) {
 		struct weir__tcp_sent *sent = weir__tcp_sent(frame);
 
@@ -171,7 +171,7 @@ void weir__tcp_recover_timeout(struct weir__tcp *tcp)
 
 	if (!tcp->sack)
 		tcp->sacked_out = 0;
-	/* RFC 2018 section 8: a peer that has dropped what it SACKed shows by its first segment. */
+	/* RFC 2018 section 8: if the first segment is SACKed, the peer has reneged. */
 	if (tcp->first != NULL && weir__tcp_sent(tcp->first)->flags & WEIR_TCP_SENT_SACKED)
 		weir__tcp_forget_sacks(tcp);
 	weir__tcp_rack_timed_out(tcp);
@@ -188,14 +188,14 @@ void weir__tcp_recover_timeout(struct weir__tcp *tcp)
 	tcp->ca_state = WEIR_TCP_CA_LOSS;
 	tcp->high_seq = tcp->snd_nxt;
 	tcp->tlp_high = 0;
-	/* RFC 5681 (4): the loss window is one segment, beside what is still believed in flight. */
+	/* RFC 5681 3.1: the loss window is one segment, in addition to those still in flight. */
 	tcp->cwnd = weir__tcp_in_flight(tcp) + 1;
 	tcp->net->count.tcp_timeouts++;
 }
 
 /* ---- without SACK --------------------------------------------------------------------------- */
 
-/* A duplicate ACK says that one segment has arrived behind a hole (RFC 5681 3.2). */
+/* A duplicate ACK means that one segment has arrived behind a hole (RFC 5681 3.2). */
 static void count_duplicate(struct weir__tcp *tcp, struct weir__tcp_ack *ack)
 {
 	if (tcp->sacked_out + tcp->lost_out + 1 >= tcp->packets_out)
@@ -204,8 +204,8 @@ static void count_duplicate(struct weir__tcp *tcp, struct weir__tcp_ack *ack)
 	ack->delivered++;
 }
 
-/* The segments behind a hole that are acknowledged now were counted before; but not the one that
- * filled it. */
+/* Of the segments that are acknowledged now, those behind the hole were counted before, by their
+ * duplicate ACKs; the segment that filled the hole was not. */
 static void uncount_duplicates(struct weir__tcp *tcp, struct weir__tcp_ack *ack)
 {
 	uint32_t known = ack->acked > 0 ? ack->acked - 1 : 0;
@@ -227,7 +227,7 @@ static void newreno(struct weir__tcp *tcp, struct weir__tcp_ack *ack)
 	partial = ack->advanced && weir__before(tcp->snd_una, tcp->high_seq);
 	if (tcp->first == tcp->unsent)
 		return;
-	/* After a timeout everything was marked, and what was sent again since is on its way. */
+	/* After a timeout all segments were marked lost; those not marked were retransmitted. */
 	if (tcp->ca_state == WEIR_TCP_CA_RECOVERY ? partial
 						  : tcp->ca_state < WEIR_TCP_CA_RECOVERY &&
 							    tcp->sacked_out >= WEIR_TCP_DUPLICATES)
@@ -255,8 +255,8 @@ static void look_for_losses(struct weir__tcp *tcp, struct weir__tcp_ack *ack)
 	}
 }
 
-/* A window that is not used says nothing about the path (the aim of RFC 7661). Duplicate ACKs do not
- * grow it (RFC 5681 3.2 (1)). */
+/* A window that is not fully used does not grow, because it says nothing about the path (the aim of
+ * RFC 7661). Duplicate ACKs do not enlarge it either (RFC 5681 3.2 (1)). */
 static void grow(struct weir__tcp *tcp, const struct weir__tcp_ack *ack)
 {
 	if (tcp->cwnd_limited && ack->advanced && ack->delivered > 0)
@@ -296,7 +296,7 @@ void weir__tcp_recover(struct weir__tcp *tcp, const struct weir__tcp_segment *se
 	safe = ack->advanced && tcp->lost_out <= lost_before;
 	if (is_reducing(tcp))
 		weir__tcp_prr(tcp, ack->delivered, safe);
-	else if (!reduces)	/* RFC 5681 3.2 (6): the ACK that ends recovery leaves ssthresh */
+	else if (!reduces)	/* RFC 5681 3.2 (6): after recovery, cwnd is ssthresh */
 		grow(tcp, ack);
 }
 
