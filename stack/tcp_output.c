@@ -457,7 +457,7 @@ static bool send_run(struct weir__tcp *tcp, struct weir__frame *frame)
 		return false;
 	}
 	tcp->sent_ms = weir__tcp_ms(tcp->net);
-	/* The data answers a segment that came just before. Probably data carries the next ACK, too. */
+	/* The data answers a segment that came just before. Data may carry the next ACK, too. */
 	if (tcp->sent_ms - tcp->received_ms < tcp->ato_ms)
 		tcp->pingpong = true;
 	if (send_segment(tcp, header, payload, seq, flags) == -EMSGSIZE)

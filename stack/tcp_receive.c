@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_receive.c: data in: into the receive queue, or out of order; the window that is offered; when
- * an ACK is due; SACK blocks.
+ * tcp_receive.c: received data, in order and out of order; the window that is offered; when an ACK
+ * is due; SACK blocks.
  *
- * Bytes that came first stay: where segments overlap, the later one fills the gaps only. Data out of
- * order is kept in ranges (tcp_state.h), at most WEIR_TCP_RANGES_MAX of them and within the buffer;
- * what goes beyond is dropped without a word, and will be sent again.
+ * Bytes that were received first are kept: where segments overlap, the later segment only fills
+ * gaps. Out-of-order data is kept in ranges (tcp_state.h), at most WEIR_TCP_RANGES_MAX of them and
+ * within the limit of the buffer. Data beyond these limits is dropped, and the peer retransmits it.
  *
- * What waits is charged at true size. Short segments in large blocks are copied together once a
- * buffer is full or memory is scarce, so that data in the window always fits into it: it is promised.
+ * Queued data is charged at true size. When the buffer is full or memory is scarce, short
+ * segments in large blocks are copied together. So data within the offered window always fits
+ * into the buffer.
  */
 #include "stack/tcp_state.h"
 
-#define COMPACT_ROOM 1024u	/* for segments that follow a copied one */
+#define COMPACT_ROOM 1024u	/* free bytes in a copied frame for the segments that follow */
 
 /* ---- the window ----------------------------------------------------------------------------- */
 
@@ -21,7 +22,7 @@ static uint32_t right_edge(const struct weir__tcp *tcp)
 	return tcp->rcv_wup + tcp->rcv_wnd;
 }
 
-/* What of the last offer is left. */
+/* The part of the last offered window that is still unused. */
 static uint32_t current_window(const struct weir__tcp *tcp)
 {
 	int32_t left = (int32_t)(right_edge(tcp) - tcp->rcv_nxt);
@@ -34,16 +35,17 @@ static uint32_t free_space(const struct weir__tcp *tcp)
 	uint32_t free = tcp->rcv_charged < tcp->rcv_limit ? tcp->rcv_limit - tcp->rcv_charged : 0;
 	uint32_t space = (uint32_t)((uint64_t)free * tcp->rcv_ratio / 256);
 
-	/* Linux's way under pressure: windows of four segments. */
+	/* Under memory pressure Linux, too, offers four segments. */
 	if (weir__netstack_scarce(tcp->net) && space > 4u * tcp->advmss)
 		space = 4u * tcp->advmss;
 	return space;
 }
 
 /*
- * The window never shrinks (RFC 9293 3.8.6: SHOULD NOT), and grows by steps that are worth it
- * (3.8.6.2.2). The scaled field says it rounded down, while data is taken up to the edge itself (RFC
- * 7323 2.4): rounded up with each ACK, it would never close.
+ * The window never shrinks (RFC 9293 3.8.6: SHOULD NOT), and grows by at least a segment or
+ * half of the buffer (3.8.6.2.2). The window field is rounded down to a unit of the scale,
+ * while data is accepted up to the unrounded edge (RFC 7323 2.4). If it were rounded up, the
+ * window would never close.
  */
 static uint32_t next_window(const struct weir__tcp *tcp)
 {
@@ -76,7 +78,7 @@ uint32_t weir__tcp_initial_buffer(const struct weir__netstack *net,
 	return bytes < net->cfg.tcp_receive_bytes ? bytes : net->cfg.tcp_receive_bytes;
 }
 
-/* Half of it, until it is known how well the peer's segments fill memory; unscaled (RFC 7323 2.2). */
+/* Half of the buffer, until rcv_ratio is measured. It is not scaled (RFC 7323 2.2). */
 uint32_t weir__tcp_initial_window(const struct weir__netstack *net,
 				  const struct weir__tcp_settings *settings)
 {
@@ -109,8 +111,8 @@ void weir__tcp_tune_rtt(struct weir__tcp *tcp, uint32_t rtt_us)
 }
 
 /*
- * Dynamic right-sizing (Fisk and Feng, 2001), as Linux has it: what the owner reads in a round trip,
- * doubled, is what the window has to be.
+ * Dynamic right-sizing (Fisk and Feng, 2001), as in Linux: the window has to be twice the number of
+ * bytes that the owner reads in a round trip.
  */
 static void tune_buffer(struct weir__tcp *tcp)
 {
@@ -171,7 +173,7 @@ static void fill_quick(struct weir__tcp *tcp)
 	tcp->quick = (uint8_t)(quick < WEIR_TCP_QUICK_ACKS ? quick : WEIR_TCP_QUICK_ACKS);
 }
 
-/* The ATO follows the gaps between segments (RFC 9293 3.8.6.3 leaves it open up to 0.5 s). */
+/* The ATO adapts to the intervals between segments (RFC 9293 3.8.6.3 allows up to 0.5 s). */
 static void measure_gap(struct weir__tcp *tcp)
 {
 	uint32_t now = weir__tcp_ms(tcp->net), gap = now - tcp->received_ms;
@@ -185,12 +187,12 @@ static void measure_gap(struct weir__tcp *tcp)
 	} else if (gap < tcp->ato_ms) {
 		tcp->ato_ms = (uint16_t)(tcp->ato_ms / 2 + gap);
 	} else if (gap > tcp->rto_us / 1000) {
-		/* A pause: the sender starts slowly again and needs ACKs. */
+		/* After a pause the sender is in slow start and needs ACKs. */
 		fill_quick(tcp);
 	}
 }
 
-/* In order: at once in quick mode and for every second full segment, else later (RFC 5681 4.2). */
+/* In order: an ACK at once in quick mode or for two full segments, else later (RFC 5681 4.2). */
 static void owe_ack(struct weir__tcp *tcp)
 {
 	tcp->ack_pending = true;
@@ -198,7 +200,7 @@ static void owe_ack(struct weir__tcp *tcp)
 		tcp->ack_now = true;
 }
 
-/* Out of order, twice, or out of the window: at once, each (RFC 5681 4.2). */
+/* Data out of order, duplicate or outside the window: an ACK at once for each (RFC 5681 4.2). */
 static void ack_at_once(struct weir__tcp *tcp)
 {
 	tcp->pingpong = false;
@@ -214,7 +216,7 @@ void weir__tcp_report_duplicate(struct weir__tcp *tcp, uint32_t start, uint32_t 
 	tcp->net->count.tcp_dsacks_sent++;
 }
 
-/* RFC 2883 4.2: of several parts of one segment that came before, the first. */
+/* RFC 2883 4.2: if several parts of one segment are duplicate, the first one is reported. */
 static void report_part(struct weir__tcp *tcp, struct weir__tcp_received *received, uint32_t end)
 {
 	if (!received->reported)
@@ -266,7 +268,7 @@ static bool is_full(const struct weir__tcp *tcp, const struct weir__frame *frame
 	       weir__netstack_scarce(tcp->net);
 }
 
-/* Copies a short segment behind the last one that waits. */
+/* Copies a short segment into the last block of the receive queue. False if there is no room. */
 static bool copy_behind(struct weir__tcp *tcp, struct weir__frame *frame)
 {
 	struct weir__frame *last = tcp->received.last;
@@ -283,8 +285,8 @@ static bool copy_behind(struct weir__tcp *tcp, struct weir__frame *frame)
 	return true;
 }
 
-/* The same bytes in less memory, if there is a way, with room for so many more; takes the frame's
- * place. */
+/* Copies a frame that wastes memory into a smaller block with `room` bytes more. Returns the copy,
+ * or the frame itself if it is compact or memory is short. */
 static struct weir__frame *compact(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t room)
 {
 	struct weir__frame *copy;
@@ -299,12 +301,12 @@ static struct weir__frame *compact(struct weir__tcp *tcp, struct weir__frame *fr
 
 /* ---- in order ------------------------------------------------------------------------------- */
 
-/* The next bytes of the stream. Owns the frame, which may be charged (out of order before). */
+/* Takes the next bytes of the stream. Owns the frame, which is charged if it was out of order. */
 static void deliver(struct weir__tcp *tcp, struct weir__frame *frame)
 {
 	struct weir__tcp_received *received = weir__tcp_received(frame);
 
-	/* Nothing comes behind the end. */
+	/* No data is valid after the FIN. */
 	if (tcp->fin_received) {
 		drop(tcp, frame);
 		return;
@@ -353,7 +355,7 @@ static void becomes_newest(struct weir__tcp *tcp, struct weir__frame *range)
 	tcp->newest_range = range;
 }
 
-/* Joins the range behind this one to it, which has reached it. */
+/* Joins a range and the next one, which begins where this one ends. */
 static void join_ranges(struct weir__tcp *tcp, struct weir__frame *range)
 {
 	struct weir__tcp_received *head = weir__tcp_received(range);
@@ -369,8 +371,8 @@ static void join_ranges(struct weir__tcp *tcp, struct weir__frame *range)
 }
 
 /*
- * Puts a frame that touches no byte of any range between `before` (NULL: the front) and what follows.
- * Returns the range it is in now; NULL if it was dropped.
+ * Inserts a frame, which overlaps no range, behind the range `before` (NULL: at the front). Returns
+ * the range that contains it now; if it was dropped, `before`.
  */
 static struct weir__frame *place(struct weir__tcp *tcp, struct weir__frame *before,
 				 struct weir__frame *frame)
@@ -387,7 +389,7 @@ static struct weir__frame *place(struct weir__tcp *tcp, struct weir__frame *befo
 		head->range_end = received->end;
 		forget_range(tcp, before);
 	} else {
-		/* What is next in the stream is delivered at once, and the stream waits for it. */
+		/* A frame at RCV.NXT is exempt from the limit: it is delivered at once. */
 		if (tcp->range_count >= WEIR_TCP_RANGES_MAX && received->seq != tcp->rcv_nxt) {
 			drop(tcp, frame);
 			return before;
@@ -411,7 +413,7 @@ static struct weir__frame *place(struct weir__tcp *tcp, struct weir__frame *befo
 	return range;
 }
 
-/* The last range that begins at or before a sequence number; the newest one is a good guess. */
+/* The last range that begins at or before seq. The search begins at the newest one if it can. */
 static struct weir__frame *range_before(const struct weir__tcp *tcp, uint32_t seq)
 {
 	struct weir__frame *at = tcp->ranges, *before = NULL;
@@ -425,7 +427,7 @@ static struct weir__frame *range_before(const struct weir__tcp *tcp, uint32_t se
 	return before;
 }
 
-/* Takes bytes off the front; the frame is not placed yet. */
+/* Removes the bytes before `to` from the front of a frame, which is in no range yet. */
 static void skip(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t to)
 {
 	struct weir__tcp_received *received = weir__tcp_received(frame);
@@ -434,7 +436,7 @@ static void skip(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t to)
 	received->seq = to;
 }
 
-/* Cuts off what lies behind `at`, as a frame of its own; NULL if there is none, or no memory. */
+/* Cuts a frame at `at`. Returns the rest; NULL if there is none, or without memory. */
 static struct weir__frame *cut_at(struct weir__tcp *tcp, struct weir__frame *frame, uint32_t at)
 {
 	struct weir__tcp_received *received = weir__tcp_received(frame), *behind;
@@ -453,7 +455,7 @@ static struct weir__frame *cut_at(struct weir__tcp *tcp, struct weir__frame *fra
 	return rest;
 }
 
-/* Fills the gaps that a frame covers. Owns the frame. Returns whether it brought anything new. */
+/* Fills gaps with the bytes of a frame. Owns the frame. Returns whether any byte was new. */
 static bool insert(struct weir__tcp *tcp, struct weir__frame *frame)
 {
 	struct weir__frame *before = range_before(tcp, weir__tcp_received(frame)->seq), *next,
@@ -470,7 +472,7 @@ static bool insert(struct weir__tcp *tcp, struct weir__frame *frame)
 			report_part(tcp, received,
 				    weir__before(known, received->end) ? known : received->end);
 			if (!weir__after(received->end, known)) {
-				/* RFC 2883 4: its range is told next. */
+				/* RFC 2883 4: the second SACK block is this range. */
 				forget_range(tcp, before);
 				becomes_newest(tcp, before);
 				weir__frame_free(&tcp->net->frames, frame);
@@ -494,7 +496,7 @@ static bool insert(struct weir__tcp *tcp, struct weir__frame *frame)
 	return news;
 }
 
-/* Delivers the first range, if it is the next of the stream. */
+/* Delivers the first range, if it begins at RCV.NXT. */
 static void deliver_range(struct weir__tcp *tcp)
 {
 	struct weir__frame *frame = tcp->ranges, *next;
@@ -544,7 +546,7 @@ unsigned weir__tcp_sack_blocks(const struct weir__tcp *tcp, struct weir__tcp_blo
 
 /* ---- a segment ------------------------------------------------------------------------------ */
 
-/* Cuts a segment to the window. */
+/* Trims a segment to the window. */
 static void fit(struct weir__tcp *tcp, struct weir__frame *frame)
 {
 	struct weir__tcp_received *received = weir__tcp_received(frame);
@@ -561,12 +563,13 @@ static void fit(struct weir__tcp *tcp, struct weir__frame *frame)
 }
 
 /*
- * As in Linux, one segment is taken even without room in the instance, if the owner has read all
- * before: two instances that are full of what each sends to the other would stand still.
+ * As in Linux, one segment is accepted without room in the instance, if the owner has read
+ * everything before it. Otherwise two instances whose memory is full of data for each other
+ * would block forever.
  */
 static void in_order(struct weir__tcp *tcp, struct weir__frame *frame)
 {
-	/* What deliver takes at most, compacted if need be. */
+	/* The most memory that deliver needs, after compaction. */
 	if (tcp->received.first != NULL && frame->total > 0 &&
 	    !weir__netstack_has_room(tcp->net, frame->total + frame->total / 2 + COMPACT_ROOM +
 						       sizeof(struct weir__block) * 2)) {
@@ -580,7 +583,7 @@ static void in_order(struct weir__tcp *tcp, struct weir__frame *frame)
 	} else {
 		insert(tcp, frame);
 		deliver_range(tcp);
-		/* RFC 5681 4.2: what fills a gap is acknowledged at once. */
+		/* RFC 5681 4.2: a segment that fills a gap is acknowledged at once. */
 		tcp->ack_now = true;
 	}
 	owe_ack(tcp);

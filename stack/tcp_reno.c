@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tcp_reno.c: RFC 5681's congestion control, and the steps that every control takes. */
+/* tcp_reno.c: the congestion control of RFC 5681, and functions that both controls use. */
 #include "stack/tcp_state.h"
 
 uint32_t weir__tcp_slow_start(struct weir__tcp *tcp, uint32_t acked)
@@ -35,7 +35,7 @@ static void init(struct weir__tcp *tcp)
 	(void)tcp;
 }
 
-/* RFC 5681 (4): half of what is in flight; the window is that as far as it was used. */
+/* RFC 5681 (4), with cwnd for FlightSize: the window does not grow unless it is used. */
 static uint32_t shrink(struct weir__tcp *tcp)
 {
 	uint32_t half = tcp->cwnd / 2;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_rtt.c: the round trip time and the retransmission timeout (RFC 6298).
+ * tcp_rtt.c: the round-trip time and the retransmission timeout (RFC 6298).
  *
- * srtt is kept in 1/8 us and the variation in 1/4 us, so that the gains of 1/8 and 1/4 are shifts
- * (RFC 6298 section 2, after Jacobson). Nearly every ACK gives a sample, many in a round trip, so
- * the variation would be averaged away (RFC 7323 appendix G). The timeout is therefore made of the
- * largest variation of a round trip, which a quieter one lowers by a quarter of the difference. As in
- * Linux, the minimum of 200 ms (where RFC 6298 (2.4) has a second) is one of the variation's term.
+ * srtt is kept in 1/8 us and rttvar in 1/4 us, so that the gains of 1/8 and 1/4 are shifts (RFC
+ * 6298 section 2, after Jacobson). Nearly every ACK gives a sample, so there are many samples in a
+ * round trip, and rttvar would decay too fast (RFC 7323 appendix G). Therefore the RTO uses the
+ * largest rttvar of a round trip. A round trip with a smaller one lowers that value by a quarter of
+ * the difference. As in Linux, the minimum of 200 ms (RFC 6298 (2.4) has one second) applies to the
+ * term of the variation.
  */
 #include "stack/tcp_state.h"
 
-/* The minimum that RACK and TLP use is forgotten after so long (RFC 8985 6.2 step 1). */
+/* The window of the minimum filter that RACK uses (RFC 8985 6.2 step 1). */
 #define MIN_RTT_WINDOW_MS 300000u
 
 static void sample_minimum(struct weir__tcp *tcp, uint32_t rtt_us)
@@ -24,7 +25,7 @@ static void sample_minimum(struct weir__tcp *tcp, uint32_t rtt_us)
 	}
 }
 
-/* The variation of this round trip, as far as it goes; at its end the timeout's follows. */
+/* Tracks the largest rttvar of this round trip, and updates the RTO's at its end. */
 static void widen(struct weir__tcp *tcp)
 {
 	if (tcp->rttvar > tcp->rttvar_round)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tcp_sack.c: the scoreboard: which segments of the send queue are SACKed or lost, and the list of
- * those in flight by the time of their transmission.
+ * the segments in flight by time of transmission.
  *
- * A segment is SACKed when a block covers all of it. Blocks that lie outside of what is in flight
- * are not believed (RFC 2018, RFC 5961); a first block that was acknowledged already, or that lies in
- * the second one, reports a duplicate (RFC 2883).
+ * A segment is SACKed when one block covers all of it. Blocks outside SND.UNA..SND.NXT are ignored
+ * (RFC 2018, RFC 5961). A first block that is below the ACK, or that lies within the second block,
+ * is a D-SACK (RFC 2883).
  *
- * A walk begins where the last one ended if it can, and jumps over what was SACKed before. A peer that
- * names blocks in a bad order could still make each of them cost the whole queue, so the walks of an ACK
- * have a limit; the next ACK that tells of the block, as each does, goes on where they ended.
+ * A walk over the queue begins where the last walk ended, if the block does not begin earlier, and
+ * jumps over runs of SACKed segments. A peer that sends its blocks in a bad order could still make
+ * each block cost a walk over the whole queue. Therefore the segments visited for one ACK are
+ * limited. Later ACKs repeat the block, and their walk continues where the last one ended.
  */
 #include "stack/tcp_state.h"
 
@@ -96,8 +97,8 @@ static void mark_one(struct weir__tcp *tcp, struct weir__frame *frame,
 	ack->delivered++;
 }
 
-/* The last segment of the SACKed ones that a walk has found together, this one being their first. A
- * SACKed segment is not in the list by time, so the link is free. */
+/* The last segment of a run of SACKed segments, which an earlier walk has stored in the first one.
+ * A SACKed segment is not in the list by time, so `newer` is free for that. */
 static struct weir__frame *last_of_run(struct weir__frame *frame)
 {
 	struct weir__frame *last = weir__tcp_sent(frame)->newer;
@@ -133,10 +134,10 @@ static void mark_block(struct weir__tcp *tcp, const struct weir__tcp_block *bloc
 	}
 }
 
-/* A segment arrived twice: what was sent again was not lost (RFC 2883, RFC 3708). */
+/* A D-SACK: a segment arrived twice, so its retransmission was spurious (RFC 2883, RFC 3708). */
 static void note_duplicate(struct weir__tcp *tcp, const struct weir__tcp_block *block)
 {
-	/* Nobody can have received twice what is older than the largest window. */
+	/* A block that is older than the largest window cannot report a duplicate. */
 	if (weir__before(block->start, tcp->snd_una - tcp->snd_max_wnd))
 		return;
 	tcp->dsack_seen = true;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_stream.c: the owner's side of the stream: sending by reference and by copy, receiving likewise.
+ * tcp_stream.c: the owner's calls that send and receive, by reference and by copy.
  *
- * A frame that the owner sends goes to the end of the send queue as it is. What it was charged stays
- * with it; a frame that was lent is charged already. What is copied makes frames of one segment each,
- * so that the sums that are made with the copy are those of the segments (frame.h); the last one takes
- * further bytes as long as it is short and unsent.
+ * A frame that the owner sends is appended to the send queue as it is, with its charge; a lent
+ * frame is charged already. Copied bytes are put into frames of one segment each, so that the
+ * checksums that are computed during the copy are those of the segments (frame.h). The last frame
+ * accepts further bytes as long as it is unsent and shorter than a segment.
  */
 #include "stack/tcp_state.h"
 
@@ -73,7 +73,7 @@ int weir__tcp_send(struct weir__tcp *tcp, struct weir__frame *frame, unsigned fl
 	return (int)len;
 }
 
-/* Adds bytes to the last frame. */
+/* Copies bytes to the end of the last frame. */
 static int extend_last(struct weir__tcp *tcp, const void *bytes, uint32_t len)
 {
 	struct weir__frame *last = tcp->last;
@@ -106,7 +106,7 @@ static int copy_frame(struct weir__tcp *tcp, const void *bytes, uint32_t len)
 	return 0;
 }
 
-/* Room in the last frame: what it lacks of a segment. */
+/* How many bytes the last frame lacks to a full segment. 0 if it is sent or full. */
 static uint32_t room_in_last(const struct weir__tcp *tcp)
 {
 	uint32_t payload = weir__tcp_payload(tcp);
@@ -114,7 +114,7 @@ static uint32_t room_in_last(const struct weir__tcp *tcp)
 	return tcp->unsent != NULL && tcp->last->total < payload ? payload - tcp->last->total : 0;
 }
 
-/* One frame more, or more of the last one. Returns the bytes; -ENOMEM. */
+/* Copies into a new frame, or into the last one. Returns the number of bytes; -ENOMEM. */
 static int copy_some(struct weir__tcp *tcp, const void *bytes, uint32_t len)
 {
 	uint32_t room = room_in_last(tcp), payload = weir__tcp_payload(tcp);
@@ -166,7 +166,7 @@ uint32_t weir__tcp_writable(const struct weir__tcp *tcp)
 	room = tcp->snd_limit - tcp->snd_charged;
 	if (weir__netstack_has_room(tcp->net, 1))
 		return room;
-	/* As Linux's tcp_wmem[0]: if nothing is queued here, no ACK would tell when there is room. */
+	/* As Linux's tcp_wmem[0]: with an empty queue, no ACK would raise WRITABLE later. */
 	if (tcp->snd_charged > 0)
 		return 0;
 	return room < WEIR_TCP_SEND_LEAST ? room : WEIR_TCP_SEND_LEAST;
@@ -181,7 +181,7 @@ uint32_t weir__tcp_readable(const struct weir__tcp *tcp)
 	return tcp->received.first == NULL ? 0 : tcp->rcv_nxt - tcp->rcv_read - fin;
 }
 
-/* What a receive call says when there is no data. */
+/* The result of a receive call when there is no data. */
 static int nothing(const struct weir__tcp *tcp)
 {
 	if (tcp->error != 0)
@@ -191,7 +191,7 @@ static int nothing(const struct weir__tcp *tcp)
 	return -EAGAIN;
 }
 
-/* Takes the first frame, or as much of it as the caller asked for. -ENOMEM. */
+/* Takes the first frame, or its first max bytes. -ENOMEM. */
 static int take(struct weir__tcp *tcp, uint32_t max, struct weir__frame **ret_frame)
 {
 	struct weir__frame *frame = tcp->received.first, *rest;
@@ -217,7 +217,7 @@ static int take(struct weir__tcp *tcp, uint32_t max, struct weir__frame **ret_fr
 	return 0;
 }
 
-/* Joins frames, given last first, so that each append walks one of them only. */
+/* Joins frames of a reversed list. In that order each append walks only one of them. */
 static struct weir__frame *join(struct weir__tcp *tcp, struct weir__frame *reversed)
 {
 	struct weir__frame *tail = reversed, *frame, *next;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_table.c: who has which flow: connections, half-open ones and TIME_WAIT in one hash table, and
- * listeners by port.
+ * tcp_table.c: one hash table of connections, half-open connections and TIME_WAIT entries by flow;
+ * and the listeners by port.
  *
- * A bucket is a cache line: six entries, and 14 bits of each one's hash with its kind, so that a
- * look-up reads one line and the entry itself. The hash is keyed (SipHash), so that nobody can fill
- * a bucket on purpose. An entry that finds its bucket full goes to the next one with room, and each
- * full bucket on its way counts that it was passed: a look-up ends where nothing was passed.
+ * A bucket is one cache line: six entries, and for each its kind and 14 bits of its hash. So a
+ * look-up reads one line and the entry itself. The hash is keyed (SipHash), so that an attacker
+ * cannot fill a bucket. An entry whose bucket is full is put into the next bucket with room, and
+ * each full bucket before that one counts it in `passed`. A look-up ends at a bucket whose
+ * `passed` is 0.
  *
- * The table is made for all entries that the config allows, at two thirds, and never grows.
+ * The table has room for all entries that the config allows at a load of two thirds,
+ * and never grows.
  */
 #include "stack/tcp_state.h"
 
@@ -43,7 +45,7 @@ void weir__tcp_table_fini(struct weir__netstack *net)
 		weir__netstack_release(net, table->memory, table->bytes);
 }
 
-/* Of a flow, whatever stands where it is padded. */
+/* The hash of a flow, without its padding. */
 uint64_t weir__tcp_hash(const struct weir__netstack *net, const struct weir__flow *flow)
 {
 	struct weir__flow key = *flow;
@@ -57,7 +59,7 @@ static uint16_t tag_of(uint64_t hash, enum weir_tcp_kind kind)
 	return (uint16_t)(hash >> 48 << TAG_SHIFT | kind);
 }
 
-/* Where an entry is, from its bucket on. Returns its slot; -1 if it is not there. */
+/* Finds the entry of a flow. Returns its slot, and its bucket; -1 if there is none. */
 static int find_slot(const struct weir__netstack *net, const struct weir__flow *flow, uint64_t hash,
 		     struct weir__tcp_bucket **ret_bucket)
 {
@@ -128,7 +130,7 @@ static int free_slot(const struct weir__tcp_bucket *bucket)
 	return -1;
 }
 
-/* Counts, or takes back, that an entry has passed the buckets from its own to the one it is in. */
+/* Adds `by` to `passed` of the buckets from the entry's own one up to the one that contains it. */
 static void count_passed(struct weir__tcp_table *table, uint64_t hash,
 			 const struct weir__tcp_bucket *to, uint32_t by)
 {
@@ -209,8 +211,9 @@ struct weir__tcp_listener *weir__tcp_find_listener(const struct weir__netstack *
 /* ---- ports ---------------------------------------------------------------------------------- */
 
 /*
- * RFC 6056 3.3.2: a random port of the range, and from there on the next ones, until one is free. A
- * port that a listener has is not taken, so that a connection never looks like an accepted one.
+ * RFC 6056 3.3.2: tries a random port of the range, then the following ones, until one is
+ * free. Ports of listeners are excluded, so that the flow cannot be confused with that of
+ * an accepted connection.
  */
 int weir__tcp_choose_port(struct weir__netstack *net, struct weir__flow *flow)
 {

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_timer.c: what a connection does when nothing comes: retransmission with back-off (RFC 6298
- * section 5), probes of a closed window (RFC 9293 3.8.6.1), keepalive (RFC 9293 3.8.4), delayed ACKs
- * (RFC 5681 4.2), and how long it tries.
+ * tcp_timer.c: the timers of a connection: retransmission with back-off (RFC 6298 section 5),
+ * probes of a closed window (RFC 9293 3.8.6.1), keepalive (RFC 9293 3.8.4), delayed ACKs (RFC 5681
+ * 4.2), and the limits after which a connection gives up.
  *
- * One timer serves all but the delayed ACK. While segments are in flight it is for them; with data
- * that may not be sent it is for probes; else for keepalive, or for the end of an orphan.
+ * One timer has all purposes except the delayed ACK. While segments are in flight, it is the
+ * retransmission timer. While data waits that may not be sent, it is the probe timer. Otherwise it
+ * is for keepalive, or for the end of an orphan in FIN_WAIT_2.
  */
 #include "stack/tcp_state.h"
 
-/* Linux's reckoning: how long a number of retransmissions takes that begin with 200 ms, are doubled,
- * and reach 120 s. */
+/* The duration of a number of retransmissions, as Linux computes it: the first timeout is 200 ms,
+ * each is twice the one before, and the maximum is 120 s. */
 static uint32_t patience_ms(unsigned retries)
 {
 	uint32_t doubled = retries < 9 ? retries : 9;
@@ -27,8 +28,9 @@ static uint64_t backed_off_ns(const struct weir__tcp *tcp)
 }
 
 /*
- * Until the next try, or until the user timeout ends the connection. If that is over already, because it
- * is shorter than the timeout, what was sent again has the time of one round trip (RFC 5482 3.1).
+ * The time until the next try, or until the user timeout ends the connection. If the user timeout
+ * has passed already, because it is shorter than the RTO, one more RTO without back-off is granted
+ * to the retransmission (RFC 5482 3.1).
  */
 static uint64_t next_try_ns(const struct weir__tcp *tcp)
 {
@@ -56,8 +58,8 @@ void weir__tcp_timer_set(struct weir__tcp *tcp, enum weir_tcp_timer kind, uint64
 	weir__netstack_timer_set(tcp->net, &tcp->timer, tcp->net->now_ns + in_ns);
 }
 
-/* It stays in the wheel and does nothing when it fires: as a rule it is set again before that, to a
- * later time, which is one store (timer.h). Linux does the same (INET_CSK_CLEAR_TIMERS). */
+/* The timer stays in the wheel and does nothing when it fires. Usually it is set again before that,
+ * to a later time, which takes one store (timer.h). Linux does the same (INET_CSK_CLEAR_TIMERS). */
 void weir__tcp_timer_stop(struct weir__tcp *tcp)
 {
 	tcp->timer_kind = WEIR_TCP_TIMER_NONE;
@@ -78,7 +80,7 @@ static uint32_t keep_interval_ms(const struct weir__tcp *tcp)
 	return or_default(weir__tcp_set(tcp)->keep_interval_ms, 75000);
 }
 
-/* How long nothing has come. */
+/* The time since the last segment with data or an ACK arrived. */
 static uint32_t silent_ms(const struct weir__tcp *tcp)
 {
 	uint32_t now = weir__tcp_ms(tcp->net), data = now - tcp->received_ms,
@@ -106,7 +108,7 @@ static void rearm_idle(struct weir__tcp *tcp)
 	weir__tcp_timer_set(tcp, WEIR_TCP_TIMER_IDLE, wait * WEIR_NETSTACK_MSEC);
 }
 
-/* Something waits: for a closed window, for more of a short one, for a cork, or for memory. */
+/* How long unsent data waits for a larger window, for more data under a cork, or for memory. */
 static uint64_t wait_ns(const struct weir__tcp *tcp)
 {
 	bool corked = weir__tcp_set(tcp)->cork || tcp->more;
@@ -150,7 +152,7 @@ static void give_up(struct weir__tcp *tcp)
 	weir__tcp_finish(tcp, tcp->soft_error != 0 ? tcp->soft_error : -ETIMEDOUT);
 }
 
-/* Whether a peer that does not answer has been tried for long enough. */
+/* Whether the peer has not answered for so long that the connection gives up. */
 static bool is_hopeless(const struct weir__tcp *tcp)
 {
 	uint32_t limit = weir__tcp_set(tcp)->user_timeout_ms;
@@ -167,10 +169,10 @@ static bool is_hopeless(const struct weir__tcp *tcp)
 }
 
 /*
- * RFC 9293 3.8.6.1: a peer that answers may keep its window closed. An orphan has Linux's limits: it
- * ends when too many probes in a row were not answered, when the interval between probes has reached
- * its maximum, or, if the peer opens its window now and then but takes nothing, after as long as any
- * other.
+ * RFC 9293 3.8.6.1: a peer that answers may keep its window closed. An orphan has Linux's limits:
+ * it ends when too many consecutive probes were not answered, or when the interval between probes
+ * has reached its maximum. If the peer opens its window now and then but accepts no data, the
+ * orphan ends after the same time as any other connection.
  */
 static bool has_probed_enough(const struct weir__tcp *tcp)
 {
@@ -183,8 +185,9 @@ static bool has_probed_enough(const struct weir__tcp *tcp)
 	return weir__tcp_set(tcp)->user_timeout_ms != 0 && is_hopeless(tcp);
 }
 
-/* Nor does the time for which it was closed count for what is sent afterwards; but a peer that opens
- * and closes its window keeps no orphan alive by that, and puts no user timeout off. */
+/* The time for which the window was closed does not count for data that is sent afterwards. It does
+ * count for orphans and for a user timeout, so that a peer cannot extend them by opening and
+ * closing its window. */
 void weir__tcp_window_opened(struct weir__tcp *tcp)
 {
 	if (!is_orphan(tcp) && weir__tcp_set(tcp)->user_timeout_ms == 0)
@@ -255,7 +258,7 @@ static void retransmission_timeout(struct weir__tcp *tcp)
 	weir__tcp_rearm(tcp);
 }
 
-/* A cork's time is up, memory may be there again, or the window is still closed. */
+/* The time limit of a cork has passed, memory may be available again, or the window is closed. */
 static void probe_timeout(struct weir__tcp *tcp)
 {
 	tcp->send_short = true;
@@ -355,10 +358,10 @@ static void ack_fired(struct weir__netstack *net, struct weir__netstack_timer *t
 {
 	struct weir__tcp *tcp = WEIR_STACK_CONTAINER(timer, struct weir__tcp, ack_timer);
 
-	/* The ACK for which it was set has gone with a segment. */
+	/* A segment has already carried the ACK for which the timer was set. */
 	if (!tcp->ack_timed)
 		return;
-	/* The answer that the ACK waited for did not come. */
+	/* The owner sent no data that could carry the ACK. */
 	tcp->pingpong = false;
 	tcp->ato_ms = WEIR_TCP_ATO_MIN_MS;
 	net->count.tcp_delayed_acks++;

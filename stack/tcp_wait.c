@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tcp_wait.c: TIME_WAIT (RFC 9293 3.6, 3.10.7): a minute for each flow that was closed here first, in
- * 64 bytes. Entries are made with the instance. They end in the order in which they began, so one
- * timer and one list serve all; when all are taken, the oldest makes room.
+ * tcp_wait.c: TIME_WAIT (RFC 9293 3.6, 3.10.7): one minute for each flow that was closed here
+ * first, in an entry of 64 bytes. The entries are allocated with the instance. They expire in the
+ * order in which they began, so one timer and one list are enough. When no entry is free, the
+ * oldest one is evicted.
  *
- * A flow may be used again before its minute is up if its new segments cannot be taken for old ones:
- * by a later timestamp (RFC 6191), or by a sequence number beyond the last (RFC 1122 4.2.2.13).
+ * A flow may be reused before its minute is over if new segments can be told from old ones: by a
+ * later timestamp (RFC 6191), or by a sequence number beyond the last one (RFC 1122 4.2.2.13).
  */
 #include "stack/tcp_state.h"
 
-#define ISN_BEYOND 65537u	/* of the next connection, past what was sent: a window and more */
+#define ISN_BEYOND 65537u	/* added for the next ISN: more than an unscaled window */
 
 int weir__tcp_waits_init(struct weir__netstack *net)
 {
@@ -179,7 +180,7 @@ static bool begins_anew(const struct weir__tcp_wait *wait, const struct weir__tc
 {
 	if ((segment->flags & (WEIR_TCP_SYN | WEIR_TCP_ACK | WEIR_TCP_RST)) != WEIR_TCP_SYN)
 		return false;
-	/* Old duplicates have no timestamps where the connection had none. */
+	/* If the old connection had no timestamps, a SYN with one is no old duplicate. */
 	if (!had_timestamps(wait) && segment->has_ts)
 		return true;
 	if (segment->has_ts)
@@ -203,7 +204,7 @@ bool weir__tcp_wait_input(struct weir__netstack *net, struct weir__tcp_wait *wai
 	bool old = had_timestamps(wait) && segment->has_ts &&
 		   weir__before(segment->tsval, wait->ts_recent);
 
-	/* RFC 1337: a reset does not end the wait. */
+	/* RFC 1337: a RST does not end TIME_WAIT. */
 	if (segment->flags & WEIR_TCP_RST)
 		return false;
 	if (has_listener && begins_anew(wait, segment)) {
@@ -212,7 +213,7 @@ bool weir__tcp_wait_input(struct weir__netstack *net, struct weir__tcp_wait *wai
 		weir__tcp_wait_end(net, wait);
 		return true;
 	}
-	/* RFC 9293 3.10.7.4: the peer's FIN again; the two minutes begin again. */
+	/* RFC 9293 3.10.7.4: a retransmitted FIN restarts the 2 MSL timeout. */
 	if (segment->flags & WEIR_TCP_FIN && segment->end == wait->rcv_nxt && !old) {
 		unlink_wait(net->tcp, wait);
 		link_last(net, wait);
