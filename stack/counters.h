@@ -61,7 +61,6 @@
 	X(icmp_in_unbelieved, "IcmpInUnbelieved") \
 	X(icmp_out_messages, "IcmpOutMsgs") \
 	X(icmp_out_unreachables, "IcmpOutDestUnreachs") \
-	X(icmp_out_time_exceeds, "IcmpOutTimeExcds") \
 	X(icmp_out_echo_replies, "IcmpOutEchoReps") \
 	X(icmp_out_rate_limited, "IcmpOutRateLimitGlobal") \
 	/* UDP */ \
@@ -99,10 +98,13 @@
 	X(tcp_delayed_acks, "TcpExtDelayedACKs") \
 	X(tcp_out_of_order, "TcpExtTCPOFOQueue") \
 	X(tcp_receive_drops, "TcpExtTCPRcvQDrop") \
-	X(tcp_dsacks_sent, "TcpExtTCPDSACKOldSent") \
+	X(tcp_dsacks_old_sent, "TcpExtTCPDSACKOldSent") \
+	X(tcp_dsacks_ofo_sent, "TcpExtTCPDSACKOfoSent") \
 	X(tcp_dsacks_received, "TcpExtTCPDSACKRecv") \
+	X(tcp_dsacks_ofo_received, "TcpExtTCPDSACKOfoRecv") \
 	X(tcp_sack_discards, "TcpExtTCPSACKDiscard") \
-	X(tcp_recoveries, "TcpExtTCPSackRecovery") \
+	X(tcp_sack_recoveries, "TcpExtTCPSackRecovery") \
+	X(tcp_reno_recoveries, "TcpExtTCPRenoRecovery") \
 	X(tcp_timeouts, "TcpExtTCPTimeouts") \
 	X(tcp_undone, "TcpExtTCPFullUndo") \
 	X(tcp_loss_probes, "TcpExtTCPLossProbes") \

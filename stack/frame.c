@@ -53,9 +53,11 @@ struct weir__frame *weir__block_init(struct weir__block *block, unsigned char *b
 }
 
 void weir__frame_memory_init(struct weir__frame_memory *mem, struct weir__netstack_owner *owner,
-			     uint32_t block_bytes)
+			     uint32_t block_bytes, uint64_t *refused)
 {
-	*mem = (struct weir__frame_memory){ .owner = owner, .block_bytes = block_bytes };
+	*mem = (struct weir__frame_memory){ .owner = owner,
+					    .block_bytes = block_bytes,
+					    .refused = refused };
 }
 
 void weir__frame_memory_fini(struct weir__frame_memory *mem)
@@ -74,8 +76,10 @@ static bool more_views(struct weir__frame_memory *mem)
 {
 	struct weir__frame_views *chunk = mem->owner->ops->alloc(mem->owner, sizeof(*chunk));
 
-	if (chunk == NULL)
+	if (chunk == NULL) {
+		(*mem->refused)++;
 		return false;
+	}
 	chunk->next = mem->chunks;
 	mem->chunks = chunk;
 	for (unsigned i = 0; i < VIEWS_PER_CHUNK; i++) {
@@ -133,8 +137,10 @@ struct weir__frame *weir__frame_new(struct weir__frame_memory *mem, uint32_t hea
 	if (headroom > mem->block_bytes || room > mem->block_bytes - headroom)
 		return NULL;
 	frame = mem->owner->ops->block_alloc(mem->owner, headroom + room);
-	if (frame == NULL)
+	if (frame == NULL) {
+		(*mem->refused)++;
 		return NULL;
+	}
 	WEIR_STACK_ASSERT(frame->block->refs == 1 && frame->block->size >= headroom + room);
 	frame->data = frame->block->base + headroom;
 	frame->len = 0;
@@ -509,8 +515,10 @@ int weir__frame_copy_room(struct weir__frame_memory *mem, const struct weir__fra
 	struct heap_block *heap = mem->owner->ops->alloc(mem->owner, bytes);
 	struct weir__frame *copy;
 
-	if (heap == NULL)
+	if (heap == NULL) {
+		(*mem->refused)++;
 		return -ENOMEM;
+	}
 	heap->owner = mem->owner;
 	heap->bytes = bytes;
 	weir__frame_copy_out(frame, 0, heap->data, frame->total);

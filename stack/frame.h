@@ -115,10 +115,11 @@ struct weir__frame_memory {
 	struct weir__frame *views;	/* free ones, by next */
 	struct weir__frame_views *chunks;
 	size_t views_used;		/* for the leak check at the end */
+	uint64_t *refused;		/* counts what the owner did not give */
 };
 
 void weir__frame_memory_init(struct weir__frame_memory *mem, struct weir__netstack_owner *owner,
-			     uint32_t block_bytes);
+			     uint32_t block_bytes, uint64_t *refused);
 /* All views must have been freed. */
 void weir__frame_memory_fini(struct weir__frame_memory *mem);
 

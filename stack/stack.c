@@ -91,7 +91,8 @@ int weir__netstack_new(struct weir__netstack_owner *owner, const struct weir__ne
 	net->cfg.addresses = NULL;
 	net->cfg.routes = NULL;
 	net->memory.limit_bytes = net->cfg.memory_bytes;
-	weir__frame_memory_init(&net->frames, owner, net->cfg.block_bytes);
+	weir__frame_memory_init(&net->frames, owner, net->cfg.block_bytes,
+				&net->count.frames_refused);
 	weir__timers_init(&net->timers, now_ns);
 	owner->ops->random(owner, net->hash_secret, sizeof(net->hash_secret));
 	rc = is_sound(&net->cfg) ? layers_init(net, cfg) : -EINVAL;

@@ -213,7 +213,10 @@ void weir__tcp_report_duplicate(struct weir__tcp *tcp, uint32_t start, uint32_t 
 	if (!tcp->sack || start == end)
 		return;
 	tcp->duplicate = (struct weir__tcp_block){ start, end };
-	tcp->net->count.tcp_dsacks_sent++;
+	if (weir__before(start, tcp->rcv_nxt))
+		tcp->net->count.tcp_dsacks_old_sent++;
+	else
+		tcp->net->count.tcp_dsacks_ofo_sent++;
 }
 
 /* RFC 2883 4.2: if several parts of one segment are duplicate, the first one is reported. */

@@ -161,7 +161,10 @@ static void enter_recovery(struct weir__tcp *tcp)
 {
 	mark_undo(tcp);
 	begin_reduction(tcp, WEIR_TCP_CA_RECOVERY);
-	tcp->net->count.tcp_recoveries++;
+	if (tcp->sack)
+		tcp->net->count.tcp_sack_recoveries++;
+	else
+		tcp->net->count.tcp_reno_recoveries++;
 }
 
 void weir__tcp_recover_timeout(struct weir__tcp *tcp)

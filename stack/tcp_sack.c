@@ -143,7 +143,10 @@ static void note_duplicate(struct weir__tcp *tcp, const struct weir__tcp_block *
 	tcp->dsack_seen = true;
 	if (tcp->dsack_dups < UINT16_MAX)
 		tcp->dsack_dups++;
-	tcp->net->count.tcp_dsacks_received++;
+	if (weir__before(block->start, tcp->snd_una))
+		tcp->net->count.tcp_dsacks_received++;
+	else
+		tcp->net->count.tcp_dsacks_ofo_received++;
 	if (tcp->undo_marker != 0 && tcp->undo_retrans > 0 &&
 	    tcp->undo_retrans != WEIR_TCP_NOTHING_SENT &&
 	    weir__after(block->end, tcp->undo_marker) && !weir__after(block->end, tcp->high_seq))

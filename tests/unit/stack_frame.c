@@ -11,12 +11,14 @@
 
 static struct rig rig;
 static struct weir__frame_memory mem;
+static uint64_t refused;
 static unsigned char bytes[8192];
 
 static void setup(void)
 {
 	rig_init(&rig);
-	weir__frame_memory_init(&mem, &rig.owner, RIG_BLOCK_BYTES);
+	refused = 0;
+	weir__frame_memory_init(&mem, &rig.owner, RIG_BLOCK_BYTES, &refused);
 	for (unsigned i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (unsigned char)(i * 7 + i / 251);
 }
@@ -192,11 +194,13 @@ START_TEST(memory_that_runs_out_changes_nothing)
 	rig.fail_in = 0;
 	ck_assert_int_eq(weir__frame_clone(&mem, frame, 0, LEN, &other), -ENOMEM);
 	ck_assert_int_eq(weir__frame_copy(&mem, frame, &other), -ENOMEM);
+	ck_assert_uint_eq(refused, 2);
 	if (pieces[_i] != 1 && pieces[_i] != 2)	/* 2 is a boundary then, and needs no view */
 		ck_assert_int_eq(weir__frame_split(&mem, frame, 2, &other), -ENOMEM);
 	ck_assert_int_eq(weir__frame_copy_in(&mem, frame, bytes, 4000), -ENOMEM);
 	rig.fail_in = 1;
 	ck_assert_int_eq(weir__frame_copy_in(&mem, frame, bytes, 5000), -ENOMEM);
+	ck_assert_uint_ge(refused, 4);
 	ck_assert_ptr_null(other);
 	rig_check_frame(frame, bytes, LEN);
 	weir__frame_free(&mem, frame);
