@@ -21,6 +21,7 @@ struct weir__tcp_layer;
 /* The true size of all frames that wait in queues or are lent. */
 struct weir__netstack_memory {
 	uint64_t used_bytes;
+	uint64_t lent_bytes;	/* the part of used_bytes that the owner holds */
 	uint64_t limit_bytes;
 };
 
@@ -117,6 +118,19 @@ static inline void weir__netstack_drop(struct weir__netstack *net, struct weir__
 {
 	weir__netstack_discharge(net, frame);
 	weir__frame_free(&net->frames, frame);
+}
+
+/* A charged frame is lent to the owner; the owner returns or sends it. */
+static inline void weir__netstack_lend(struct weir__netstack *net, const struct weir__frame *frame)
+{
+	net->memory.lent_bytes += frame->charged;
+}
+
+static inline void weir__netstack_take_back(struct weir__netstack *net,
+					    const struct weir__frame *frame)
+{
+	WEIR_STACK_ASSERT(net->memory.lent_bytes >= frame->charged);
+	net->memory.lent_bytes -= frame->charged;
 }
 
 /* Above three quarters of the limit received data is copied, and windows stop growing. */

@@ -253,5 +253,6 @@ struct weir__frame_memory *weir__netstack_frames(struct weir__netstack *net)
 
 void weir__netstack_give_back(struct weir__netstack *net, struct weir__frame *lent)
 {
+	weir__netstack_take_back(net, lent);
 	weir__netstack_drop(net, lent);
 }

@@ -98,7 +98,9 @@ struct weir__netstack_config {
 	unsigned address_count, route_count;
 
 	uint32_t block_bytes;		/* 1920; the largest that block_alloc gives; >= 1024 */
-	uint64_t memory_bytes;		/* 64 MiB; limit of everything that is charged */
+	/* 64 MiB; limit of everything that is charged. Above it each connection may still queue a
+	 * little to send, and receive a segment when the owner has read all others. */
+	uint64_t memory_bytes;
 	unsigned neighbours;		/* 512; entries of the ARP cache */
 	unsigned neighbour_frames;	/* 8; frames that wait for one address */
 	uint32_t reassembly_bytes;	/* 256 KiB; limit of all waiting fragments */

@@ -17,7 +17,8 @@
  * Receiving lends frames; the owner gives them back (weir__netstack_give_back) or sends them. The
  * receive window opens when the owner receives, not when it gives a frame back. Lent frames stay
  * charged to the instance, and when its memory becomes scarce, the windows that it offers get
- * smaller. The processing of ACKs needs no memory and never stops.
+ * smaller. While lent frames alone fill its memory, further data is dropped, and the peer sends it
+ * again. The processing of ACKs needs no memory and never stops.
  *
  * Closing: after weir__tcp_close the owner uses neither the pointer nor its events. The connection
  * continues as an orphan until the peer has acknowledged everything, or Linux's time limit for
@@ -93,8 +94,8 @@ struct weir__tcp_settings {
  * open; further SYNs are answered with cookies. Connections begin with the given settings (NULL:
  * the defaults).
  *
- * Returns: 0; -EADDRINUSE; -EADDRNOTAVAIL if the address is not the instance's; -EINVAL for port 0
- *          or backlog 0; -ENOMEM.
+ * Returns: 0; -EADDRINUSE; -EADDRNOTAVAIL if the address is not the instance's; -EINVAL for port 0,
+ *          backlog 0 or a setting that Linux would refuse; -ENOMEM.
  */
 int weir__tcp_listen(struct weir__netstack *net, const struct weir__endpoint *local,
 		     unsigned backlog, const struct weir__tcp_settings *settings,
@@ -112,8 +113,8 @@ int weir__tcp_accept(struct weir__tcp_listener *listener, struct weir__netstack_
  *
  * Returns: 0; -ENETUNREACH; -EADDRNOTAVAIL if the address is not the instance's, or no port is
  *          free; -EADDRINUSE if a connection has the same flow; -EINVAL if the peer's address is
- *          not that of one host, or its port is 0; -ENOBUFS if the instance has as many connections
- *          as the config allows; -ENOMEM.
+ *          not that of one host, its port is 0, or Linux would refuse a setting; -ENOBUFS if the
+ *          instance has as many connections as the config allows; -ENOMEM.
  */
 int weir__tcp_connect(struct weir__netstack *net, const struct weir__endpoint *local,
 		      const struct weir__endpoint *peer, const struct weir__tcp_settings *settings,
@@ -132,7 +133,7 @@ enum weir_tcp_send_flag {
  *
  * Returns: the frame's length in bytes; -EAGAIN without room, or before the connection is
  *          established; -EPIPE after weir__tcp_shutdown; the connection's error; -EINVAL for an
- *          empty frame.
+ *          empty frame or one of more than INT32_MAX bytes.
  */
 int weir__tcp_send(struct weir__tcp *tcp, struct weir__frame *frame, unsigned flags);
 /* Sends a copy of as many bytes as the buffer has room for. Returns the number of bytes; an error
@@ -140,10 +141,12 @@ int weir__tcp_send(struct weir__tcp *tcp, struct weir__frame *frame, unsigned fl
 int weir__tcp_send_copy(struct weir__tcp *tcp, const void *bytes, uint32_t len, unsigned flags);
 /*
  * Lends up to max received bytes as one frame.
- * Returns: the number of bytes; 0 at the end of the stream; -EAGAIN; the connection's error.
+ * Returns: the number of bytes; 0 at the end of the stream, after weir__tcp_shutdown of this side, or
+ *          if max is 0; -EAGAIN without data, also before the connection is established; the
+ *          connection's error; -ENOMEM if the first frame is longer than max and cannot be split.
  */
 int weir__tcp_receive(struct weir__tcp *tcp, uint32_t max, struct weir__frame **ret_lent);
-/* Copies the received bytes instead; the same results. */
+/* Copies the received bytes instead; the same results, but never -ENOMEM. */
 int weir__tcp_receive_copy(struct weir__tcp *tcp, void *to, uint32_t len);
 
 enum weir_tcp_side {
@@ -162,7 +165,7 @@ unsigned weir__tcp_orphans(const struct weir__netstack *net);
 /* ---- settings and state of a connection ----------------------------------------------------- */
 
 struct weir__tcp_settings weir__tcp_settings(const struct weir__tcp *tcp);
-/* Changes the settings. -EINVAL, without a change, for a value that Linux would refuse. */
+/* Changes the settings. Without a change: -EINVAL for a value that Linux would refuse; -ENOMEM. */
 int weir__tcp_apply(struct weir__tcp *tcp, const struct weir__tcp_settings *settings);
 /* The number of bytes that a receive call would return, and that a send by copy would accept. */
 uint32_t weir__tcp_readable(const struct weir__tcp *tcp);

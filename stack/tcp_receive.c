@@ -568,14 +568,22 @@ static void fit(struct weir__tcp *tcp, struct weir__frame *frame)
 /*
  * As in Linux, one segment is accepted without room in the instance, if the owner has read
  * everything before it. Otherwise two instances whose memory is full of data for each other
- * would block forever.
+ * would block forever. This does not hold if the frames that the owner has borrowed fill the
+ * memory by themselves: it has to return some first.
  */
+static bool has_room(const struct weir__tcp *tcp, const struct weir__frame *frame)
+{
+	const struct weir__netstack_memory *memory = &tcp->net->memory;
+
+	/* The most memory that deliver needs, after compaction. */
+	return weir__netstack_has_room(tcp->net, frame->total + frame->total / 2 + COMPACT_ROOM +
+							 sizeof(struct weir__block) * 2) ||
+	       (tcp->received.first == NULL && memory->lent_bytes < memory->limit_bytes);
+}
+
 static void in_order(struct weir__tcp *tcp, struct weir__frame *frame)
 {
-	/* The most memory that deliver needs, after compaction. */
-	if (tcp->received.first != NULL && frame->total > 0 &&
-	    !weir__netstack_has_room(tcp->net, frame->total + frame->total / 2 + COMPACT_ROOM +
-						       sizeof(struct weir__block) * 2)) {
+	if (frame->total > 0 && !has_room(tcp, frame)) {
 		tcp->net->count.tcp_receive_drops++;
 		weir__frame_free(&tcp->net->frames, frame);
 		ack_at_once(tcp);

@@ -67,6 +67,7 @@ int weir__tcp_send(struct weir__tcp *tcp, struct weir__frame *frame, unsigned fl
 		return rc;
 	if (len == 0 || len > INT32_MAX)
 		return -EINVAL;
+	weir__netstack_take_back(tcp->net, frame);
 	charge(tcp, frame);
 	queue(tcp, frame);
 	queued(tcp, len, flags);
@@ -254,6 +255,7 @@ int weir__tcp_receive(struct weir__tcp *tcp, uint32_t max, struct weir__frame **
 	if (taken == 0)
 		return max == 0 ? 0 : -ENOMEM;
 	*ret_lent = join(tcp, reversed);
+	weir__netstack_lend(tcp->net, *ret_lent);
 	weir__tcp_has_read(tcp, taken);
 	return (int)taken;
 }

@@ -312,6 +312,7 @@ int weir__udp_send(struct weir__udp *udp, const struct weir__endpoint *to,
 	uint16_t port;
 	int rc;
 
+	weir__netstack_take_back(net, frame);
 	weir__netstack_discharge(net, frame);
 	rc = address_it(udp, to, frame->total, &tx, &port);
 	if (rc == 0) {
@@ -445,6 +446,7 @@ int weir__udp_receive(struct weir__udp *udp, struct weir__frame **ret_frame,
 	udp->received_bytes -= frame->charged;
 	if (ret_from != NULL)
 		*ret_from = *WEIR_FRAME_CONTROL(frame, struct weir__endpoint);
+	weir__netstack_lend(udp->net, frame);
 	*ret_frame = frame;
 	return (int)frame->total;
 }

@@ -442,6 +442,52 @@ START_TEST(scarce_memory_is_not_wasted)
 }
 END_TEST
 
+/* Takes what there is as lent frames, and keeps them. */
+static void borrow(struct weir__frame_queue *lent)
+{
+	struct weir__frame *frame;
+
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	while (weir__tcp_receive(peer.tcp, 1000, &frame) > 0)
+		weir__frame_queue_push(lent, frame);
+	weir__netstack_end(peer.net);
+}
+
+/* The owner keeps all that it was lent until memory is used up: data stops, ACKs do not. */
+START_TEST(what_is_lent_does_not_stop_acks)
+{
+	struct weir__frame_queue lent = { NULL, NULL };
+	struct weir__netstack_config cfg = host_config();
+	struct weir__frame *frame;
+	uint32_t seq = 1;
+
+	peer_fini();
+	cfg.memory_bytes = 64 << 10;
+	peer_init(&cfg);
+	peer_accepts(peer_syn());
+	ck_assert_int_eq(peer_send(3000), 3000);
+	host_out_all(&peer.host);
+	for (unsigned i = 0; i < 200; i++) {
+		data_in(seq, 1000);
+		seq = peer.tcp->rcv_nxt - PEER_ISS;
+		borrow(&lent);
+		host_out_all(&peer.host);
+	}
+	ck_assert_uint_lt(seq, 100000);
+	ck_assert_uint_gt(peer.net->memory.used_bytes, 48 << 10);
+	/* Beside what is lent: one more segment, and what was sent. */
+	ck_assert_uint_lt(peer.net->memory.used_bytes, (64 << 10) + 10000);
+	peer_in((struct peer_segment){ .flags = ACK, .seq = seq, .ack = 3001 });
+	ck_assert_uint_eq(peer_info().unacked, 0);
+	while ((frame = weir__frame_queue_pop(&lent)) != NULL)
+		weir__netstack_give_back(peer.net, frame);
+	ck_assert_uint_eq(peer.net->memory.used_bytes, 0);
+	peer_wait(MS);
+	data_in(seq, 1000);
+	ck_assert_int_eq(peer_read(got, sizeof(got)), 1000);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const struct testing_case cases[] = {
@@ -472,6 +518,7 @@ int main(int argc, char **argv)
 			.teardown = teardown),
 		TESTING(holes_without_end_are_bounded, .setup = setup, .teardown = teardown),
 		TESTING(scarce_memory_is_not_wasted, .setup = setup, .teardown = teardown),
+		TESTING(what_is_lent_does_not_stop_acks, .setup = setup, .teardown = teardown),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
