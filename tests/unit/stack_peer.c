@@ -66,6 +66,18 @@ static uint32_t put_options(unsigned char *at, const struct peer_segment *segmen
 	return (uint32_t)(at - start);
 }
 
+static void super_frame_in(const unsigned char *bytes, uint32_t len, uint16_t segment_bytes)
+{
+	struct weir__frame *frame =
+		rig_frame(&peer.net->frames, bytes, len, RIG_BLOCK_BYTES - WEIR_FRAME_HEADROOM);
+
+	frame->flags |= WEIR_FRAME_CHECKED;
+	frame->segment_bytes = segment_bytes;
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	weir__netstack_input(peer.net, frame);
+	weir__netstack_end(peer.net);
+}
+
 void peer_in(struct peer_segment segment)
 {
 	struct weir__ip_address source = weir__ip_v4(PEER_IP), destination = weir__ip_v4(HOST_IP);
@@ -94,8 +106,12 @@ void peer_in(struct peer_segment segment)
 	sum = weir__checksum_add(weir__ip_pseudo_sum(&source, &destination, WEIR_IP_TCP, total),
 				 weir__checksum(packet, total));
 	weir__put_checksum(packet + 16, weir__checksum_finish(sum));
+	if (segment.segment_bytes != 0)
+		packet[16] ^= 0x55;
 	total = host_packet(frame, PEER_IP, HOST_IP, WEIR_IP_TCP, 0, 0x4000, packet, total);
-	if (peer.batch)
+	if (segment.segment_bytes != 0)
+		super_frame_in(frame, total, segment.segment_bytes);
+	else if (peer.batch)
 		weir__netstack_input(peer.net, rig_frame(&peer.net->frames, frame, total, 0));
 	else
 		host_in(&peer.host, frame, total);

@@ -378,6 +378,64 @@ START_TEST(a_buffer_has_a_least_size)
 }
 END_TEST
 
+/* ---- super-frames that the owner has put together (LRO) -------------------------------------- */
+
+static void super_frame_in(uint32_t seq, uint32_t len)
+{
+	peer_in((struct peer_segment){
+		.flags = ACK, .seq = seq, .ack = 1, .len = len, .segment_bytes = 1000 });
+}
+
+/* It counts as its segments: an ACK at once, and the size of a segment stays what it was. */
+START_TEST(a_super_frame_is_its_segments)
+{
+	uint32_t seq = past_quick_mode();
+
+	super_frame_in(seq, 5000);
+	peer_expect(ACK, 1, seq + 5000, 0);
+	ck_assert_uint_eq(peer_info().rcv_mss, 1000);
+	data_in(seq + 5000, 1000);
+	peer_expect_nothing();
+	data_in(seq + 6000, 1000);
+	peer_expect(ACK, 1, seq + 7000, 0);
+	ck_assert_int_eq(peer_read(got, sizeof(got)), 7000);
+	ck_assert_mem_eq(got, peer.bytes + seq - 1, 7000);
+}
+END_TEST
+
+START_TEST(super_frames_come_out_of_order)
+{
+	struct peer_segment segment;
+
+	super_frame_in(3001, 4000);
+	segment = peer_expect(ACK, 1, 1, 0);
+	ck_assert_uint_eq(segment.sack_count, 1);
+	ck_assert_uint_eq(segment.sack[0].start, 3001);
+	ck_assert_uint_eq(segment.sack[0].end, 7001);
+	/* Over the hole, and over a part of what came before. */
+	super_frame_in(1, 5000);
+	segment = peer_expect(ACK, 1, 7001, 0);
+	ck_assert_uint_eq(segment.sack[0].start, 3001);
+	ck_assert_uint_eq(segment.sack[0].end, 5001);
+	check_read(7000);
+}
+END_TEST
+
+START_TEST(the_largest_super_frame_is_received)
+{
+	const uint32_t len = UINT16_MAX - 40;
+
+	super_frame_in(1, len);
+	peer_expect(ACK, 1, 1 + len, 0);
+	check_read(len);
+	host_out_all(&peer.host);
+	/* The stack checks the sum of an ordinary one. */
+	peer_in((struct peer_segment){ .flags = ACK, .seq = 1 + len, .ack = 1, .len = 5000 });
+	peer_expect(ACK, 1, 5001 + len, 0);
+	ck_assert_uint_eq(peer.net->count.tcp_in_checksum_errors, 0);
+}
+END_TEST
+
 /* Ranges without end, in a large buffer: it takes time to find the right one. */
 START_TEST(ranges_are_bounded)
 {
@@ -519,6 +577,9 @@ int main(int argc, char **argv)
 		TESTING(holes_without_end_are_bounded, .setup = setup, .teardown = teardown),
 		TESTING(scarce_memory_is_not_wasted, .setup = setup, .teardown = teardown),
 		TESTING(what_is_lent_does_not_stop_acks, .setup = setup, .teardown = teardown),
+		TESTING(a_super_frame_is_its_segments, .setup = setup, .teardown = teardown),
+		TESTING(super_frames_come_out_of_order, .setup = setup, .teardown = teardown),
+		TESTING(the_largest_super_frame_is_received, .setup = setup, .teardown = teardown),
 	};
 
 	return testing_main(argc, argv, cases, TESTING_COUNT(cases));
