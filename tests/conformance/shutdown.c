@@ -142,6 +142,15 @@ static int connect_for_ever(void *arg)
 	return rc;
 }
 
+/* TCP or Unix sockets in turn: two kinds of handles where there is a companion. */
+static void some_pair(unsigned number, struct weir_tcp **ret_one, struct weir_tcp **ret_other)
+{
+	if (number % 2 && env.caps & WEIR_CAP_UNIX)
+		unix_connected(ret_one, ret_other);
+	else
+		connected(ret_one, ret_other);
+}
+
 CASE(a_shutdown_ends_traffic, 0)
 {
 	struct weir_addr *addr = malloc(sizeof(*addr));
@@ -149,14 +158,14 @@ CASE(a_shutdown_ends_traffic, 0)
 	struct weir_tcp *one, *other, **relayed;
 	char byte = 'x';
 
-	for (int i = 0; i < 8; i++) {
-		connected(&one, &other);
+	for (unsigned i = 0; i < 8; i++) {
+		some_pair(i / 2, &one, &other);
 		ck_assert_int_eq(weir_tcp_send(one, &byte, 1), 1);
 		if (i % 2 && env.caps & WEIR_CAP_LEASE) {
 			/* one ═ relay ═ far, each end of it echoing */
 			relayed = malloc(2 * sizeof(*relayed));
 			relayed[0] = other;
-			connected(&relayed[1], &other);
+			some_pair(i / 4, &relayed[1], &other);
 			OK(weir_spawn(relay_for_ever, relayed, NULL));
 		}
 		OK(weir_spawn(echo_for_ever, one, NULL));
