@@ -21,7 +21,7 @@ uint64_t weir__ip_hash(const struct weir__ip_address *address, const uint64_t se
 	return weir__siphash13_pair(secret, address->words[0], address->words[1]);
 }
 
-/* Whether neither is an address of IPv6: of IPv4, or any. */
+/* Whether both are IPv4 addresses or any. */
 static bool are_short(const struct weir__ip_address *a, const struct weir__ip_address *b)
 {
 	uint32_t prefix_a = weir__get32(a->bytes + 8), prefix_b = weir__get32(b->bytes + 8);

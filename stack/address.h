@@ -2,9 +2,10 @@
 /*
  * address.h: addresses and flows, the same for both families.
  *
- * An address has 16 bytes. One of IPv4 is kept as IPv6 maps it (::ffff:a.b.c.d, RFC 4291 2.5.5.2),
- * so that tables, keys and comparisons know no family, and a prefix of IPv4 is 96 bits longer.
- * All zero is no address, or any. Ports are in the machine's byte order.
+ * An address has 16 bytes. An IPv4 address is stored as an IPv4-mapped IPv6 address
+ * (::ffff:a.b.c.d, RFC 4291 2.5.5.2), so that tables, keys and comparisons need not distinguish the
+ * families. Therefore an IPv4 prefix is 96 bits longer. All zero means no address, or any. Ports
+ * are in host byte order.
  */
 #ifndef WEIR_STACK_ADDRESS_H
 #define WEIR_STACK_ADDRESS_H
@@ -12,7 +13,7 @@
 #include "stack/base.h"
 #include "stack/bytes.h"
 
-#define WEIR_IP_V4_BITS 96u	/* what the prefix of an IPv4 address is longer by */
+#define WEIR_IP_V4_BITS 96u	/* added to the prefix length of an IPv4 address */
 
 struct weir__ip_address {
 	union {
@@ -26,14 +27,14 @@ struct weir__endpoint {
 	uint16_t port;
 };
 
-/* Who talks to whom. Without padding: it may be hashed and compared as bytes. */
+/* The two ends of a communication. It has no padding, so it may be hashed and compared as bytes. */
 struct weir__flow {
 	struct weir__ip_address local, remote;
 	uint16_t local_port, remote_port;
 	uint32_t reserved;	/* 0 */
 };
 
-/* From the number whose highest byte is a of a.b.c.d. */
+/* Makes the address a.b.c.d from a number whose highest byte is a. */
 static inline struct weir__ip_address weir__ip_v4(uint32_t number)
 {
 	struct weir__ip_address address = { .bytes = { [10] = 0xff, [11] = 0xff } };
@@ -65,7 +66,7 @@ static inline bool weir__ip_equal(const struct weir__ip_address *a,
 	return a->words[0] == b->words[0] && a->words[1] == b->words[1];
 }
 
-/* Whether the first `bits` bits are the same; 0 .. 128. */
+/* Whether the first `bits` bits (0 .. 128) are the same. */
 bool weir__ip_in_prefix(const struct weir__ip_address *address,
 			const struct weir__ip_address *prefix, unsigned bits);
 
@@ -76,8 +77,9 @@ static inline bool weir__flow_equal(const struct weir__flow *a, const struct wei
 }
 
 /*
- * 64-bit hashes under a secret of the instance, so that nobody outside can choose flows or
- * addresses that meet in a table: SipHash-1-3, of IPv4 in its short form.
+ * 64-bit hashes with a secret of the instance, so that an attacker cannot choose flows or addresses
+ * that collide in a table: SipHash-1-3. The hash of an IPv4 flow covers only the 32-bit addresses
+ * and the ports.
  */
 uint64_t weir__ip_hash(const struct weir__ip_address *address, const uint64_t secret[2]);
 uint64_t weir__flow_hash(const struct weir__flow *flow, const uint64_t secret[2]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arp.c: the table of neighbours, and ARP itself; see arp.h for the life of an entry.
+ * arp.c: the table of neighbours, and the ARP protocol; see arp.h for the life of an entry.
  *
  * Invariants, between calls:
  *  - an entry is in the chain of its address's bucket unless it is FREE;
@@ -109,7 +109,7 @@ void weir__arp_fini(struct weir__netstack *net)
 			       (arp->bucket_mask + 1) * sizeof(*arp->buckets));
 }
 
-/* Whether a is evicted before b: free entries first, then ASKING ones, then the older. */
+/* Whether a is evicted before b: FREE entries first, then ASKING ones, then by time of use. */
 static bool rather(const struct weir__neighbour *a, const struct weir__neighbour *b)
 {
 	bool a_answered = a->state >= WEIR_ARP_KNOWN, b_answered = b->state >= WEIR_ARP_KNOWN;
@@ -167,7 +167,7 @@ static void send_packet(struct weir__netstack *net, uint16_t operation, const un
 	weir__ethernet_output(net, frame, to, WEIR_ETHERNET_ARP);
 }
 
-/* Sends a request: to all hosts, or to renew an entry to the old MAC (RFC 1122 2.3.2.1). */
+/* Sends a request by broadcast, or to the old MAC when it renews an entry (RFC 1122 2.3.2.1). */
 static void ask(struct weir__netstack *net, struct weir__neighbour *entry)
 {
 	static const unsigned char nobody[6];
@@ -184,7 +184,7 @@ static void ask(struct weir__netstack *net, struct weir__neighbour *entry)
 		    nobody, entry->address.bytes + 12, source.bytes + 12);
 }
 
-/* No reply came. The entry is freed first, so that a transport may send to it again. */
+/* No reply arrived. The entry is freed first, because a transport may send to it again. */
 static void fail(struct weir__netstack *net, struct weir__neighbour *entry)
 {
 	static const struct weir__ip_error error = { .kind = WEIR_IP_NO_NEIGHBOUR,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arp.h: who has which address on the link (RFC 826), in a bounded table.
+ * arp.h: the MAC addresses of neighbours (RFC 826), in a bounded table.
  *
  * The life of an entry:
  *
@@ -39,9 +39,9 @@ struct weir__neighbour {
 	unsigned char mac[6];
 	uint8_t state;			/* weir_arp_state */
 	uint8_t asked;			/* requests since the last answer */
-	uint32_t generation;		/* counts up when the entry becomes another's */
+	uint32_t generation;		/* incremented when the entry is freed */
 	uint32_t next;			/* in its bucket: index + 1 */
-	uint32_t waiting;		/* frames */
+	uint32_t waiting;		/* number of waiting frames */
 	uint64_t used_ns;
 	uint64_t confirmed_ns;
 	struct weir__frame_queue frames;
@@ -51,11 +51,11 @@ struct weir__neighbour {
 struct weir__arp {
 	struct weir__neighbour *entries;
 	uint32_t *buckets;		/* index + 1 of the first entry */
-	unsigned size;			/* entries; the buckets are the next power of two */
+	unsigned size;			/* entries; there are at least as many buckets */
 	unsigned bucket_mask;
 };
 
-/* The next hop of a connection, remembered so that packets need no look-up. Zero: not known. */
+/* The cached next hop of a connection, so that its packets need no look-up. Zero: not known. */
 struct weir__hop {
 	uint32_t entry;			/* index + 1 */
 	uint32_t generation;
@@ -63,7 +63,7 @@ struct weir__hop {
 
 int weir__arp_init(struct weir__netstack *net);
 void weir__arp_fini(struct weir__netstack *net);
-/* A frame of type ARP, without its Ethernet header. */
+/* Processes a frame of type ARP, without its Ethernet header. Owns the frame. */
 void weir__arp_input(struct weir__netstack *net, struct weir__frame *frame);
 /*
  * Sends an IP packet to a neighbour, immediately or when it has replied. If hop is not NULL and the
@@ -71,8 +71,8 @@ void weir__arp_input(struct weir__netstack *net, struct weir__frame *frame);
  */
 void weir__arp_output(struct weir__netstack *net, struct weir__frame *frame,
 		      const struct weir__ip_address *next, struct weir__hop *hop);
-/* Sends it to the remembered neighbour; false, and the frame stays the caller's, if there is
- * none. */
+/* Sends a packet to the cached neighbour. False if none is cached; then the caller
+ * keeps the frame. */
 bool weir__arp_output_hop(struct weir__netstack *net, struct weir__frame *frame,
 			  const struct weir__hop *hop);
 

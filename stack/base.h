@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * base.h: what every file of the stack stands on. It takes the place of weir's own headers, so that
- * the folder compiles alone.
+ * base.h: the macros that every file of the stack uses. It replaces weir's own headers, so that the
+ * folder compiles alone.
  *
- * Results are ints: a count >= 0, or a negative errno. Times are uint64_t in ns on the clock that
- * the owner hands in; WEIR_NETSTACK_NEVER is no time.
+ * Results are ints: a count >= 0, or a negative errno. Times are uint64_t in ns, on the clock of
+ * the owner; WEIR_NETSTACK_NEVER means no time.
  */
 #ifndef WEIR_STACK_BASE_H
 #define WEIR_STACK_BASE_H
@@ -22,11 +22,11 @@
 #define WEIR_STACK_LIKELY(cond) __builtin_expect(!!(cond), 1)
 #define WEIR_STACK_UNLIKELY(cond) __builtin_expect(!!(cond), 0)
 
-/* The struct that embeds a member, from a pointer to the member. */
+/* The struct that contains a member, from a pointer to the member. */
 #define WEIR_STACK_CONTAINER(pointer, type, member) \
 	((type *)(void *)((char *)(pointer) - offsetof(type, member)))
 
-/* For invariants; frames and calls of the owner are checked and refused instead. */
+/* For invariants. Invalid frames and invalid calls of the owner are refused instead. */
 #ifdef WEIR_DEBUG_ASSERTS
 #undef NDEBUG
 #include <assert.h>

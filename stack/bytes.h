@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bytes.h: numbers as they stand in headers: the highest byte first, aligned to nothing. */
+/* bytes.h: numbers in headers: network byte order, without alignment. */
 #ifndef WEIR_STACK_BYTES_H
 #define WEIR_STACK_BYTES_H
 
@@ -29,7 +29,7 @@ static inline void weir__put32(unsigned char *at, uint32_t value)
 	at[3] = (unsigned char)value;
 }
 
-/* A checksum, which is stored as it was summed. */
+/* Stores a checksum in the byte order in which it was computed. */
 static inline void weir__put_checksum(unsigned char *at, uint16_t checksum)
 {
 	memcpy(at, &checksum, sizeof(checksum));

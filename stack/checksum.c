@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * checksum.c: sums in 64-bit words, four at a time, so that the additions do not wait for each
- * other.
+ * checksum.c: the sum in 64-bit words, with four accumulators, so that the additions do not depend
+ * on each other.
  *
  * 64-bit one's complement addition is 16-bit one's complement addition in each of four columns with
- * the carries going round, so folding at the end gives the same result (RFC 1071, 2.C). The last
- * words are read into zeroes, which add nothing.
+ * end-around carries, so folding at the end gives the same result (RFC 1071, 2.C). The last bytes
+ * are padded with zeroes, which do not change the sum.
  */
 #include "stack/checksum.h"
 
@@ -29,7 +29,7 @@ static uint32_t fold(uint64_t sum)
 	return (uint32_t)((sum >> 32) + sum);
 }
 
-/* The words that do not fill a round of 32 bytes. */
+/* Adds the words of the last, incomplete round of 32 bytes. */
 static uint64_t rest(uint64_t sum, const unsigned char *from, size_t len)
 {
 	uint64_t word;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * checksum.h: the Internet checksum (RFC 1071), also fused with a copy.
+ * checksum.h: the Internet checksum (RFC 1071), also combined with a copy.
  *
- * A sum is the 32-bit one's complement sum of 16-bit words as they lie in memory; it does not
- * depend on the machine's byte order as long as the result is stored as it is (RFC 1071, 2.B). Only
- * weir__checksum_finish inverts it. A stretch that begins at an odd offset of what is summed has
- * its sum turned with weir__checksum_odd before it is added.
+ * A sum is the 32-bit one's complement sum of 16-bit words in host byte order. It does not depend
+ * on the machine's byte order as long as the result is stored in that order, too (RFC 1071, 2.B).
+ * Only weir__checksum_finish inverts it. The sum of bytes that begin at an odd offset is rotated
+ * with weir__checksum_odd before it is added.
  */
 #ifndef WEIR_STACK_CHECKSUM_H
 #define WEIR_STACK_CHECKSUM_H
@@ -14,7 +14,7 @@
 
 /* The sum of len bytes. */
 uint32_t weir__checksum(const void *bytes, size_t len);
-/* The same, while they are copied. */
+/* The sum of len bytes, which it also copies. */
 uint32_t weir__checksum_copy(void *to, const void *from, size_t len);
 
 static inline uint32_t weir__checksum_add(uint32_t a, uint32_t b)
@@ -24,7 +24,7 @@ static inline uint32_t weir__checksum_add(uint32_t a, uint32_t b)
 	return sum + (sum < b);
 }
 
-/* The sum of the same bytes, one byte further on. */
+/* The sum of the same bytes, moved by one byte. */
 static inline uint32_t weir__checksum_odd(uint32_t sum)
 {
 	return sum << 8 | sum >> 24;
@@ -36,7 +36,7 @@ static inline uint16_t weir__checksum_fold(uint32_t sum)
 	return (uint16_t)(sum + (sum >> 16));
 }
 
-/* What stands in the header; stored as it is. Over a right packet with its checksum it is 0. */
+/* The checksum for the header. Over a correct packet, including its checksum, the result is 0. */
 static inline uint16_t weir__checksum_finish(uint32_t sum)
 {
 	return (uint16_t)~weir__checksum_fold(sum);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * counters.h: what an instance counts: Linux's SNMP names where there are such (/proc/net/snmp and
- * /proc/net/netstat), ours, in the same manner, where there are none. Every dropped frame is
- * counted under one reason.
+ * counters.h: the counters of an instance. They have Linux's SNMP names (/proc/net/snmp and
+ * /proc/net/netstat) where Linux has the counter, and similar names otherwise. Every dropped frame
+ * is counted once, by reason.
  *
- * One list makes the struct and the table of names.
+ * One list defines the struct and the table of names.
  */
 #ifndef WEIR_STACK_COUNTERS_H
 #define WEIR_STACK_COUNTERS_H
@@ -13,7 +13,7 @@
 
 /* X(member, name) */
 #define WEIR_NETSTACK_COUNTERS(X) \
-	/* the link */ \
+	/* the link layer */ \
 	X(link_in, "LinkInFrames") \
 	X(link_out, "LinkOutFrames") \
 	X(link_in_short, "LinkInShort") \

@@ -13,7 +13,7 @@ bool weir__ethernet_input(struct weir__netstack *net, struct weir__frame *frame,
 		weir__frame_peek(frame, 0, WEIR_ETHERNET_HEADER_BYTES, scratch);
 
 	net->count.link_in++;
-	/* The rest is set here. */
+	/* The owner may set these flags; all others are set by the stack. */
 	frame->flags &= WEIR_FRAME_CHECKED | WEIR_FRAME_SUMMED | WEIR_FRAME_HASHED;
 	if (header == NULL) {
 		net->count.link_in_short++;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ethernet.h: the link: Ethernet II frames, without VLAN tags (the owner's interface strips
- * them). */
+/* ethernet.h: the link layer: Ethernet II frames. The owner's interface strips VLAN tags. */
 #ifndef WEIR_STACK_ETHERNET_H
 #define WEIR_STACK_ETHERNET_H
 
@@ -17,11 +16,11 @@ struct weir__netstack;
 
 extern const unsigned char weir__ethernet_broadcast[6];
 
-/* Checks a received frame and strips its header, which has the type. False: the frame is for nobody
- * here, which is counted, and must be dropped. The caller keeps it. */
+/* Checks a received frame, strips its header and returns its type. False: the frame is too short or
+ * for another host, which is counted, and the caller must drop it. The caller keeps the frame. */
 bool weir__ethernet_input(struct weir__netstack *net, struct weir__frame *frame,
 			  uint16_t *ret_type);
-/* Pushes the header, for which there is headroom, and transmits. Owns the frame. */
+/* Prepends the header, for which there must be headroom, and transmits. Owns the frame. */
 void weir__ethernet_output(struct weir__netstack *net, struct weir__frame *frame,
 			   const unsigned char mac[6], uint16_t type);
 

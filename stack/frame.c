@@ -89,7 +89,7 @@ static bool more_views(struct weir__frame_memory *mem)
 	return true;
 }
 
-/* A further view of bytes that a piece views. */
+/* Makes another view of bytes of a block. */
 static struct weir__frame *view_new(struct weir__frame_memory *mem, struct weir__block *block,
 				    unsigned char *data, uint32_t len)
 {
@@ -155,9 +155,9 @@ void weir__frame_free(struct weir__frame_memory *mem, struct weir__frame *frame)
 	pieces_free(mem, frame);
 }
 
-/* ---- looking -------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
-/* The piece that has byte *offset, which becomes an offset in it; NULL behind the end. */
+/* Finds the piece with byte *offset, and makes *offset relative to it. NULL beyond the end. */
 static const struct weir__frame *piece_at(const struct weir__frame *frame, uint32_t *offset)
 {
 	while (frame != NULL && *offset >= frame->len) {
@@ -261,7 +261,7 @@ static void forget_sum(struct weir__frame *piece)
 
 /* ---- changing ------------------------------------------------------------------------------- */
 
-/* Bytes behind a piece that it alone may take. */
+/* The number of bytes behind a piece into which only this piece can grow. */
 static uint32_t room_behind(struct weir__frame *piece)
 {
 	struct weir__block *block = piece->block;
@@ -433,7 +433,7 @@ int weir__frame_clone(struct weir__frame_memory *mem, const struct weir__frame *
 
 /* ---- copies --------------------------------------------------------------------------------- */
 
-/* Copies to the end of a piece that has the room, and keeps its sum. */
+/* Copies to the end of a piece that has the room, and updates its sum. */
 static void fill_piece(struct weir__frame *frame, struct weir__frame *last, const void *from,
 		       uint32_t len)
 {
@@ -448,7 +448,7 @@ static void fill_piece(struct weir__frame *frame, struct weir__frame *last, cons
 	}
 }
 
-/* Empty blocks for len bytes, as a list by next; NULL without memory. */
+/* Allocates empty blocks for len bytes, as a list by next. NULL without memory. */
 static struct weir__frame *blocks_for(struct weir__frame_memory *mem, uint32_t len)
 {
 	struct weir__frame *list = NULL, **end = &list;

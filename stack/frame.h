@@ -11,22 +11,24 @@
  *	 block (refs 1)               block (refs 2: another frame views it as well)
  *	[headroom|bytes.....|room]   [......|bytes...|.......................]
  *
- * - The first piece identifies a frame, and stays the first whatever is pushed, pulled or appended.
+ * - The first piece identifies a frame, and stays the first when bytes are pushed,
+ * pulled or appended.
  *   The first piece may be empty; the others never are.
  * - Bytes that more than one piece views are never written. A piece may grow to the front if its
  *   block has no other view, and to the back into bytes that no piece has viewed yet (block.used).
  * - A block contains the struct of its first view, so a frame of one block costs one allocation.
  *   Further views come from a free list in struct weir__frame_memory.
- * - true_bytes of a block is the memory that its owner spent on it. Queues are charged that size,
+ * - true_bytes of a block is the memory that its owner uses for it. Queues are charged that size,
  *   so that small frames in large blocks cannot use more memory than the limit allows.
- * - A piece may carry the sum of its bytes (WEIR_FRAME_SUMMED), which every function here keeps
- *   right or drops. A caller that writes into a piece clears the flag itself.
+ * - A piece may store the sum of its bytes (WEIR_FRAME_SUMMED). Every function here updates
+ * the sum or
+ *   clears the flag. A caller that writes into a piece clears the flag itself.
  *
  * The life of a block:
  *
  *	weir__block_init -> refs 1 --clone, split--> refs n --every view is freed--> release()
  *
- * Nothing here is locked: only one thread at a time may use a frame and its clones. A function that
+ * There are no locks: only one thread at a time may use a frame and its clones. A function that
  * fails has changed nothing.
  */
 #ifndef WEIR_STACK_FRAME_H
@@ -42,10 +44,11 @@ struct weir__netstack_owner;
 #define WEIR_FRAME_CONTROL_BYTES 72u
 
 enum weir_frame_flag {
-	/* Received: the owner, or the sender in this process, vouches for all checksums in it. */
+	/* Received: the owner has verified the checksums, or this instance has sent the frame. */
 	WEIR_FRAME_CHECKED = 1u << 0,
-	/* To be sent: the sum from checksum_start to the end is to be put at checksum_start +
-	 * checksum_offset, where the sum of the pseudo-header already stands (not inverted). */
+	/* To send: the owner has to write the checksum of the bytes from checksum_start to the end
+	 * to checksum_start + checksum_offset. That field contains the sum of the pseudo-header,
+	 * not inverted. */
 	WEIR_FRAME_CHECKSUM = 1u << 1,
 	/* Any piece: sum is the sum of its bytes. */
 	WEIR_FRAME_SUMMED = 1u << 2,
@@ -59,48 +62,48 @@ enum weir_frame_flag {
 
 struct weir__frame {
 	struct weir__frame *next;	/* the next piece */
-	struct weir__frame *queued;	/* first piece: the next frame, of whoever queues it */
+	struct weir__frame *queued;	/* first piece: the next frame of the queue that has it */
 	struct weir__block *block;
 	unsigned char *data;
 	uint32_t len;			/* bytes at data */
 	uint32_t total;			/* first piece: bytes of all pieces */
 	uint32_t sum;			/* with WEIR_FRAME_SUMMED */
-	uint32_t charged;		/* first piece: what weir__netstack_charge has counted */
+	uint32_t charged;		/* first piece: the charge of weir__netstack_charge */
 	uint16_t flags;			/* weir_frame_flag; all but SUMMED on the first piece */
-	/* First piece. A super-frame carries several segments of so many bytes of payload (sent:
-	 * the owner cuts it up; received: the owner has put it together); 0: an ordinary frame. */
+	/* First piece. A super-frame carries several segments with a payload of segment_bytes (to
+	 * send: the owner splits it; received: the owner has joined them); 0: an ordinary frame. */
 	uint16_t segment_bytes;
-	uint16_t checksum_start;	/* from data of the first piece */
+	uint16_t checksum_start;	/* offset from data of the first piece */
 	uint16_t checksum_offset;
-	/* First piece: belongs to the layer that keeps the frame; see WEIR_FRAME_CONTROL. */
+	/* First piece: for the layer that has queued the frame; see WEIR_FRAME_CONTROL. */
 	union {
 		unsigned char control[WEIR_FRAME_CONTROL_BYTES];
 		uint64_t control_aligns;
 	};
 };
 
-/* The control bytes of a frame as a struct of the layer that keeps it. */
+/* The control bytes of a frame as a struct of the layer that has queued it. */
 #define WEIR_FRAME_CONTROL(frame, type) \
 	((type *)(void *)((frame)->control + \
 			  0 * sizeof(char[sizeof(type) <= WEIR_FRAME_CONTROL_BYTES ? 1 : -1])))
 
 /*
- * Memory of frames, embedded in whatever its owner has: a packet buffer of DPDK, memory that a
- * program lends for a send. Initialised by weir__block_init.
+ * A block of memory for frames. Its owner embeds it in an object of its own: a packet buffer of
+ * DPDK, or memory that a program lends for a send. weir__block_init initialises it.
  */
 struct weir__block {
 	unsigned char *base;
 	uint32_t size;			/* bytes at base */
-	uint32_t true_bytes;		/* what it takes in all */
+	uint32_t true_bytes;		/* all the memory that it uses */
 	uint32_t refs;			/* views */
-	uint32_t used;			/* bytes from base on that some piece may view */
-	/* Called once, when the last view is gone. */
+	uint32_t used;			/* bytes from base that some piece may view */
+	/* Called once, when the last view is freed. */
 	void (*release)(struct weir__block *block);
 	struct weir__frame first;	/* the first view */
 };
 
 /*
- * Initialises a block over memory of its owner and returns the first view, which is all of it.
+ * Initialises a block over memory of its owner and returns the first view, which covers all of it.
  * release is called when the last view is freed. true_bytes is at least size.
  */
 struct weir__frame *weir__block_init(struct weir__block *block, unsigned char *base, uint32_t size,
@@ -111,8 +114,8 @@ struct weir__frame *weir__block_init(struct weir__block *block, unsigned char *b
 /* The frame memory of an instance. */
 struct weir__frame_memory {
 	struct weir__netstack_owner *owner;
-	uint32_t block_bytes;		/* what the owner's block_alloc can give at most */
-	struct weir__frame *views;	/* free ones, by next */
+	uint32_t block_bytes;		/* the largest block of the owner's block_alloc */
+	struct weir__frame *views;	/* free views, linked by next */
 	struct weir__frame_views *chunks;
 	size_t views_used;		/* for the leak check at the end */
 	uint64_t *refused;		/* counts what the owner did not give */
@@ -140,14 +143,14 @@ void weir__frame_free(struct weir__frame_memory *mem, struct weir__frame *frame)
  */
 const unsigned char *weir__frame_peek(const struct weir__frame *frame, uint32_t offset,
 				      uint32_t len, void *scratch);
-/* Copies up to len bytes from offset on; returns how many there were. */
+/* Copies up to len bytes from offset on; returns the number copied. */
 uint32_t weir__frame_copy_out(const struct weir__frame *frame, uint32_t offset, void *to,
 			      uint32_t len);
 /* The sum of true_bytes over the blocks of its pieces. */
 uint32_t weir__frame_true_bytes(const struct weir__frame *frame);
 unsigned weir__frame_pieces(const struct weir__frame *frame);
 /*
- * The sum (checksum.h) of the bytes from offset on. It uses the sums that pieces carry, so bytes
+ * The sum (checksum.h) of the bytes from offset on. It uses the stored sums of the pieces, so bytes
  * that were summed when they were copied are not read again.
  */
 uint32_t weir__frame_sum(const struct weir__frame *frame, uint32_t offset);
@@ -156,37 +159,37 @@ void weir__frame_sum_pieces(struct weir__frame *frame);
 
 /* ---- changing ------------------------------------------------------------------------------ */
 
-/* len more bytes in front, whose content is the caller's to write; NULL if there is no headroom
- * or if another frame views the block. */
+/* Adds len bytes in front, which the caller writes. NULL if there is no headroom or if another
+ * frame views the block. */
 unsigned char *weir__frame_push(struct weir__frame *frame, uint32_t len);
-/* len more bytes behind, likewise; NULL if there is no room that only the last piece can have. */
+/* Adds len bytes at the end, likewise. NULL if the block has no room that only the
+ * last piece uses. */
 unsigned char *weir__frame_extend(struct weir__frame *frame, uint32_t len);
-/* Removes len bytes, or all there are, from the front. Pieces that become empty are freed. */
+/* Removes up to len bytes from the front. Pieces that become empty are freed. */
 void weir__frame_pull(struct weir__frame_memory *mem, struct weir__frame *frame, uint32_t len);
-/* Shortens the frame to len bytes; nothing happens if it is shorter. */
+/* Shortens the frame to len bytes. Does nothing if it is shorter. */
 void weir__frame_trim(struct weir__frame_memory *mem, struct weir__frame *frame, uint32_t len);
-/* Moves the pieces of tail to the end of frame. The frame tail is gone then. */
+/* Moves the pieces of tail to the end of frame. Then tail is no frame any more. */
 void weir__frame_append(struct weir__frame_memory *mem, struct weir__frame *frame,
 			struct weir__frame *tail);
-/* Cuts in two: the frame keeps `at` bytes, the rest is a new frame; 0 < at < total. What the frame
- * was charged stays with the front. -ENOMEM. */
+/* Cuts a frame in two: the frame keeps `at` bytes, the rest becomes a new frame; 0 < at < total.
+ * The charge stays with the front. -ENOMEM. */
 int weir__frame_split(struct weir__frame_memory *mem, struct weir__frame *frame, uint32_t at,
 		      struct weir__frame **ret_tail);
-/* A new frame that views len bytes of this one, from offset on, and copies none. -ENOMEM; -EINVAL
- * if the frame is too short or len is 0. Control bytes and flags of the frame are not taken
- * over. */
+/* Makes a frame that views len bytes of this one, from offset on, without a copy. The new
+ * frame does not get the control bytes and flags. -ENOMEM; -EINVAL if the frame is too short
+ * or len is 0. */
 int weir__frame_clone(struct weir__frame_memory *mem, const struct weir__frame *frame,
 		      uint32_t offset, uint32_t len, struct weir__frame **ret_clone);
 /*
- * Appends a copy of len bytes, summed as they are copied: the one copy there is when a program
- * sends from memory of its own. Room in the last piece is used first. -ENOMEM.
+ * Appends a copy of len bytes and computes their sum during the copy. A program that sends from its
+ * own memory causes only this copy. Room in the last piece is used first. -ENOMEM.
  */
 int weir__frame_copy_in(struct weir__frame_memory *mem, struct weir__frame *frame, const void *from,
 			uint32_t len);
 /*
- * A copy of the whole frame in one block of the owner's general memory, of just its size and room
- * more bytes behind: what a layer keeps instead of the frame when the frame memory becomes scarce.
- * -ENOMEM.
+ * Copies a whole frame into one block of the owner's general memory, with `room` free bytes behind
+ * it. A layer keeps the copy instead of the frame when frame memory is scarce. -ENOMEM.
  */
 int weir__frame_copy_room(struct weir__frame_memory *mem, const struct weir__frame *frame,
 			  uint32_t room, struct weir__frame **ret_copy);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * icmp4.c: ICMP for IPv4 (RFC 792, RFC 1122 3.2.2): echo, errors that came, errors that are sent.
+ * icmp4.c: ICMP for IPv4 (RFC 792, RFC 1122 3.2.2): echo, received errors, sent errors.
  *
  * A received error is passed to the transport of the packet that it quotes, which decides whether
  * to accept it; nothing else changes. Redirects and source quench (RFC 6633) are ignored, because
@@ -44,8 +44,9 @@ static int send_message(struct weir__netstack *net, struct weir__frame *frame,
 	return weir__ip_output(net, frame, &tx);
 }
 
-/* The token bucket takes a random number of tokens, one on average, as Linux does: whoever counts
- * the answers cannot tell whether one of them went to somebody else (the SAD DNS attack, 2020). */
+/* An error takes a random number of tokens from the bucket, one on average, as in Linux. So a
+ * host that counts the errors cannot find out whether one was sent to another host (the SAD
+ * DNS attack, 2020). */
 static bool may_send(struct weir__netstack *net)
 {
 	struct weir__ip *ip = &net->ip;
@@ -124,7 +125,7 @@ static void answer_echo(struct weir__netstack *net, struct weir__frame *frame,
 	send_message(net, reply, rx, rx->tos);
 }
 
-/* ---- errors that came ------------------------------------------------------------------------ */
+/* ---- received errors ------------------------------------------------------------------------- */
 
 /* Linux's errno for each code, and whether it is a hard error. */
 static const struct {

@@ -3,8 +3,8 @@
  * instance.h: the state of an instance, and the functions that its layers share. Only files of the
  * stack and their tests include it.
  *
- * Each layer has a member for its state, and does not touch the others'. The layers below a
- * transport (UDP, TCP, ICMP) know it only as a table of functions.
+ * Each layer has a member for its state, and uses no other layer's. The layers below a transport
+ * (UDP, TCP, ICMP) call it only through its table of functions.
  */
 #ifndef WEIR_STACK_INSTANCE_H
 #define WEIR_STACK_INSTANCE_H
@@ -33,7 +33,7 @@ struct weir__netstack {
 	struct weir__netstack_memory memory;
 	struct weir__timers timers;
 	struct weir__netstack_counters count;
-	uint64_t hash_secret[2];		/* of tables */
+	uint64_t hash_secret[2];		/* for the tables */
 
 	const struct weir__transport *const *transports;	/* WEIR_NETSTACK_TRANSPORTS */
 	struct weir__arp arp;
@@ -52,7 +52,7 @@ struct weir__netstack {
 
 /* Every function but input may be NULL. */
 struct weir__transport {
-	uint8_t protocol;	/* of IP: 6, 17 */
+	uint8_t protocol;	/* IP protocol number */
 	/* Create and free its state. fini is also called after a failed or missing init. */
 	int (*init)(struct weir__netstack *net);
 	void (*fini)(struct weir__netstack *net);
@@ -60,21 +60,21 @@ struct weir__transport {
 	 * Owns the frame. */
 	void (*input)(struct weir__netstack *net, struct weir__frame *frame,
 		      const struct weir__ip_rx *rx);
-	/* A received frame, which nobody has checked, will be processed soon: begins to fetch into
-	 * the cache what it needs, in WEIR_EXPECT_STEPS steps, with other frames in between. */
+	/* Prefetches the memory that a received frame needs. The frame is not checked yet, and will
+	 * be processed soon. There are WEIR_EXPECT_STEPS steps, with other frames between them. */
 	void (*expect)(struct weir__netstack *net, struct weir__frame *frame, unsigned step);
 	/*
-	 * A packet did not arrive: an ICMP error came, or a neighbour does not reply. Anybody on
-	 * the network can send such errors. The transport ignores the error unless the quoted
-	 * packet can be one of its own (RFC 5927: its sequence number is in flight), and returns
-	 * whether it can.
+	 * A packet was not delivered: an ICMP error has arrived, or a neighbour does not reply.
+	 * Anybody on the network can send such errors. The transport ignores the error unless the
+	 * quoted packet can be one of its own (RFC 5927: its sequence number is in flight), and
+	 * returns whether it can.
 	 */
 	bool (*error)(struct weir__netstack *net, const struct weir__ip_error *error);
 	/* Sends what is pending, at the end of a turn. */
 	void (*flush)(struct weir__netstack *net);
 };
 
-/* The transport of a protocol, of the table of an instance; NULL: there is none. */
+/* Finds the transport of a protocol in an instance's table; NULL if there is none. */
 static inline const struct weir__transport *weir__transport_of(
 	const struct weir__transport *const *transports, uint8_t protocol)
 {
@@ -84,7 +84,7 @@ static inline const struct weir__transport *weir__transport_of(
 	return NULL;
 }
 
-/* Tells the transport of a protocol; false if there is none. */
+/* Passes an error to the transport of a protocol. False if there is none, or if it ignores it. */
 bool weir__transport_failed(struct weir__netstack *net, uint8_t protocol,
 			    const struct weir__ip_error *error);
 
@@ -92,7 +92,7 @@ extern const struct weir__transport weir__transport_icmp4, weir__transport_udp, 
 
 /* ---- general memory ------------------------------------------------------------------------- */
 
-/* Allocates zeroed memory. NULL: out of memory, which is counted. */
+/* Allocates zeroed memory. NULL: out of memory, and memory_refused is incremented. */
 void *weir__netstack_alloc(struct weir__netstack *net, size_t bytes);
 void weir__netstack_release(struct weir__netstack *net, void *memory, size_t bytes);
 
@@ -139,7 +139,7 @@ static inline bool weir__netstack_scarce(const struct weir__netstack *net)
 	return net->memory.used_bytes > net->memory.limit_bytes / 4 * 3;
 }
 
-/* Whether so many more bytes may be charged. */
+/* Whether `bytes` more bytes may be charged. */
 static inline bool weir__netstack_has_room(const struct weir__netstack *net, uint64_t bytes)
 {
 	return bytes <= net->memory.limit_bytes &&

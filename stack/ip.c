@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ip.c: the network layer as transports use it: a packet becomes one of its family. */
+/* ip.c: the functions of the network layer that dispatch by address family. */
 #include "stack/ethernet.h"
 #include "stack/instance.h"
 

@@ -5,16 +5,16 @@
  *	transport --- weir__ip_output -----> route, header, fragments --> neighbour --> transmit
  *	                                          \--> own address: the loopback queue
  *	transport <-- weir__transport.input -- header checked, reassembled <-- input
- *	transport <-- weir__transport.error -- ICMP, or no answer from the neighbour
+ *	transport <-- weir__transport.error -- ICMP, or no reply from the neighbour
  *
  * The files, each of which calls only those below it:
  *
  *	icmp4.c
- *	ip.c			what is sent
+ *	ip.c			transmission for either family
  *	ip4.c			headers and fragments of IPv4
- *	ip_send.c		the next hop, and the loopback
+ *	ip_send.c		next hop and loopback
  *	arp.c			(arp.h)
- *	ip4_error.c		what did not arrive
+ *	ip4_error.c		errors about packets that were not delivered
  *	reassembly.c path_mtu.c ip_checksum.c route.c
  */
 #ifndef WEIR_STACK_IP_H
@@ -36,21 +36,21 @@ enum {
 
 #define WEIR_IP4_HEADER_BYTES 20u	/* without options */
 #define WEIR_IP4_HEADER_MAX 60u
-#define WEIR_IP4_OFFSET_MASK 0x1fffu	/* of the field with the offset of a fragment */
+#define WEIR_IP4_OFFSET_MASK 0x1fffu	/* the fragment offset in its header field */
 
 /* ---- receiving ------------------------------------------------------------------------------ */
 
-/* What the header of a received packet said. */
+/* The header of a received packet. */
 struct weir__ip_rx {
 	struct weir__ip_address source, destination;
 	uint8_t protocol;
 	uint8_t tos;		/* DSCP and ECN */
 	uint8_t ttl;
-	bool broadcast;		/* a broadcast of IP; TCP drops these */
+	bool broadcast;		/* the destination is a broadcast address; TCP drops these */
 	/* The IP header; valid until the frame is freed. */
 	const unsigned char *header;
 	uint32_t header_len;
-	unsigned char scratch[WEIR_IP4_HEADER_MAX];	/* where it is copied to if it must be */
+	unsigned char scratch[WEIR_IP4_HEADER_MAX];	/* for a header in several pieces */
 };
 
 enum weir_ip_refusal {
@@ -74,12 +74,12 @@ enum weir_ip_tx_flag {
 
 struct weir__ip_tx {
 	struct weir__ip_address source, destination;
-	struct weir__hop *hop;	/* the connection's memory of its next hop, or NULL */
+	struct weir__hop *hop;	/* the connection's cached next hop, or NULL */
 	uint8_t protocol;
 	uint8_t tos;
 	uint8_t ttl;		/* 0: 64 */
 	uint8_t flags;		/* weir_ip_tx_flag */
-	uint16_t header_bytes;	/* of a super-frame: its transport header */
+	uint16_t header_bytes;	/* for a super-frame: length of its transport header */
 };
 
 /*
@@ -87,9 +87,9 @@ struct weir__ip_tx {
  * the owner (weir__ip_checksum). No memory is allocated if its first piece has headroom for the
  * lower headers. Owns the frame, also when it fails.
  *
- * Returns: 0, also when the packet waits for a neighbour; -ENETUNREACH: no route; -EMSGSIZE: it
- *          must not be fragmented and is larger than the path MTU (of a super-frame: one segment
- *          is); -EACCES: a broadcast without WEIR_IP_BROADCAST; -ENOMEM.
+ * Returns: 0, also when the packet waits for a neighbour; -ENETUNREACH: no route; -EMSGSIZE: the
+ *          packet (or one segment of a super-frame) is larger than the path MTU, and must not be
+ *          fragmented; -EACCES: a broadcast without WEIR_IP_BROADCAST; -ENOMEM.
  */
 int weir__ip_output(struct weir__netstack *net, struct weir__frame *frame,
 		    const struct weir__ip_tx *tx);
@@ -109,14 +109,14 @@ uint32_t weir__ip_pseudo_sum(const struct weir__ip_address *source,
 /* Whether the transport checksum of a received packet is right, or marked WEIR_FRAME_CHECKED. */
 bool weir__ip_checksum_good(const struct weir__frame *frame, const struct weir__ip_rx *rx);
 
-/* ---- where it goes -------------------------------------------------------------------------- */
+/* ---- addresses and path MTU ----------------------------------------------------------------- */
 
 /* Selects the source address for a destination. -ENETUNREACH: no route. */
 int weir__ip_source(const struct weir__netstack *net, const struct weir__ip_address *destination,
 		    struct weir__ip_address *ret_source);
 /* Whether it is an address of this instance. */
 bool weir__ip_is_own(const struct weir__netstack *net, const struct weir__ip_address *address);
-/* Whether it can be one host's: not any, multicast, broadcast or reserved. */
+/* Whether it can be the address of one host: not any, multicast, broadcast or reserved. */
 bool weir__ip_is_unicast(const struct weir__netstack *net, const struct weir__ip_address *address);
 /* The size of the IP header: 20 or 40. */
 uint32_t weir__ip_header_bytes(const struct weir__ip_address *address);
@@ -124,9 +124,10 @@ uint32_t weir__ip_header_bytes(const struct weir__ip_address *address);
 /* The largest packet, including its IP header, that reaches a destination unfragmented. */
 uint32_t weir__ip_path_mtu(struct weir__netstack *net, const struct weir__ip_address *destination);
 /*
- * Lowers the path MTU to a destination after a router has said that a packet was too big (RFC 1191)
- * and the transport has found that packet to be its own. It is never raised by this and never lower
- * than 552, and it is forgotten after ten minutes. Returns the new path MTU.
+ * Lowers the path MTU to a destination, after a router has reported that a packet was too big
+ * (RFC 1191) and the transport has verified that the packet can be its own. The call never raises
+ * the path MTU, and never sets less than 552. The entry expires after ten minutes. Returns the
+ * new path MTU.
  */
 uint32_t weir__ip_path_mtu_lower(struct weir__netstack *net,
 				 const struct weir__ip_address *destination, uint32_t mtu);
@@ -134,14 +135,14 @@ uint32_t weir__ip_path_mtu_lower(struct weir__netstack *net,
 /* ---- errors --------------------------------------------------------------------------------- */
 
 enum weir_ip_error_kind {
-	WEIR_IP_UNREACHABLE,	/* net, host, protocol or port; ttl exceeded; a header refused */
+	WEIR_IP_UNREACHABLE,	/* net, host, protocol or port; TTL exceeded; parameter problem */
 	WEIR_IP_TOO_BIG,
-	WEIR_IP_NO_NEIGHBOUR,	/* found here: no reply to ARP requests */
+	WEIR_IP_NO_NEIGHBOUR,	/* detected locally: no reply to ARP requests */
 };
 
 /* An error about a packet that this instance has sent. */
 struct weir__ip_error {
-	/* local is this host. The ports are the first two fields of the transport header. */
+	/* local is this host. The ports are those of the quoted transport header. */
 	struct weir__flow flow;
 	uint8_t kind;			/* weir_ip_error_kind */
 	/* RFC 1122 4.2.3.9: whether it may abort a connection attempt. */
@@ -154,7 +155,7 @@ struct weir__ip_error {
 	uint32_t quoted_len;		/* at least 8: TCP's ports and sequence number */
 };
 
-/* ---- inside --------------------------------------------------------------------------------- */
+/* ---- for the files of the network layer ----------------------------------------------------- */
 
 #define WEIR_IP_ROUTES 64u
 #define WEIR_IP_IDS 256u
@@ -164,13 +165,13 @@ struct weir__route {
 	struct weir__ip_address prefix;
 	struct weir__ip_address gateway;	/* any: on the link */
 	struct weir__ip_address source;
-	unsigned bits;			/* of the 128 */
+	unsigned bits;			/* prefix length, of 128 */
 };
 
 /* An address of this instance. */
 struct weir__ip_own {
 	struct weir__ip_address address;
-	struct weir__ip_address broadcast;	/* of its link; any if there is none */
+	struct weir__ip_address broadcast;	/* of its prefix; any if there is none */
 };
 
 struct weir__ip {
@@ -180,33 +181,33 @@ struct weir__ip {
 	unsigned own_count;
 	struct weir__reassembly *reassembly;
 	struct weir__path_mtus *path_mtus;
-	struct weir__frame_queue looped;	/* to ourselves: input when the turn ends */
-	uint16_t ids[WEIR_IP_IDS];	/* the next one, by a hash of the two hosts */
+	struct weir__frame_queue looped;	/* sent to ourselves: processed at the turn's end */
+	uint16_t ids[WEIR_IP_IDS];	/* next identification, by a hash of the two hosts */
 	uint64_t icmp_refilled_ns;
 	uint32_t icmp_tokens;
 };
 
 int weir__ip_init(struct weir__netstack *net);
 void weir__ip_fini(struct weir__netstack *net);
-/* A packet of IPv4, its header first. Owns the frame. Returns the complete packet for its transport,
- * without the header, which is in ret_rx; NULL: there is none. */
+/* Processes an IPv4 packet with its header. Owns the frame. Returns the complete packet for the
+ * transport, without the header, which is in ret_rx. NULL: dropped, or an incomplete packet. */
 struct weir__frame *weir__ip4_input(struct weir__netstack *net, struct weir__frame *frame,
 				    struct weir__ip_rx *ret_rx);
 /*
- * Tells the transport of a packet that it did not arrive. The frame has the packet, or the
- * beginning of it, from offset on. The caller sets kind, error, hard and mtu; the rest is read from
- * the packet. Returns whether the transport accepted the error. The caller keeps the frame.
+ * Reports to the transport that a packet was not delivered. The frame contains the packet, or its
+ * beginning, from offset on. The caller sets kind, error, hard and mtu; the rest is read from the
+ * packet. Returns whether the transport accepted the error. The caller keeps the frame.
  */
 bool weir__ip4_failed(struct weir__netstack *net, const struct weir__frame *frame, uint32_t offset,
 		      struct weir__ip_error error);
-/* Pushes the IPv4 header and sends the packet to the neighbour, in fragments where it must. */
+/* Prepends the IPv4 header and sends the packet, in fragments if necessary. Owns the frame. */
 int weir__ip4_output(struct weir__netstack *net, struct weir__frame *frame,
 		     const struct weir__ip_tx *tx);
-/* Sends an IP packet, its header first, by the route to its destination. Owns the frame. */
+/* Sends an IP packet with its header to its next hop. Owns the frame. */
 int weir__ip_send(struct weir__netstack *net, struct weir__frame *frame,
 		  const struct weir__ip_tx *tx);
 
-/* route.c. Reads addresses and routes from the config; -EINVAL. */
+/* route.c. Reads addresses and routes from the config. -EINVAL. */
 int weir__routes_init(struct weir__netstack *net, const struct weir__netstack_config *cfg);
 /* The route with the longest matching prefix, or NULL. */
 const struct weir__route *weir__route_find(const struct weir__netstack *net,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ip4.c: IPv4 headers (RFC 791): checked and stripped, written, and cut into fragments.
+ * ip4.c: IPv4 (RFC 791): checks and strips headers, writes them, and fragments packets.
  *
  * Packets for other hosts are dropped, never forwarded. Options of received packets are skipped; a
- * packet with a source route is dropped (RFC 1122 3.2.1.8 lets a host refuse it). Nothing is sent
- * with options.
+ * packet with a source route is dropped (RFC 1122 3.2.1.8 lets a host refuse it). Packets are sent
+ * without options.
  */
 #include "stack/checksum.h"
 #include "stack/ethernet.h"
@@ -43,7 +43,7 @@ static int check_options(const unsigned char *option, uint32_t len)
 	return 0;
 }
 
-/* The header, contiguous. NULL if it is invalid, which is counted. */
+/* Returns the contiguous header. NULL if it is invalid, which is counted. */
 static const unsigned char *header_of(struct weir__netstack *net, const struct weir__frame *frame,
 				      unsigned char scratch[WEIR_IP4_HEADER_MAX], uint32_t *ret_len)
 {
@@ -80,7 +80,7 @@ static const unsigned char *header_of(struct weir__netstack *net, const struct w
 			net->count.ip_in_header_errors++;
 		return NULL;
 	}
-	/* A piece that has nothing but the header goes when the header is pulled off. */
+	/* A piece with only a part of the header is freed when the header is pulled off. */
 	if (header != scratch && frame->len < len)
 		header = memcpy(scratch, header, len);
 	*ret_len = len;
@@ -102,7 +102,7 @@ static bool addressed_to_us(struct weir__netstack *net, const struct weir__frame
 		return false;
 	}
 	if (WEIR_STACK_LIKELY(weir__ip_is_own(net, &rx->destination))) {
-		/* RFC 1122 3.3.6: a unicast address in a broadcast of the link. */
+		/* RFC 1122 3.3.6: drop a unicast packet in a link-layer broadcast. */
 		if (!(frame->flags & WEIR_FRAME_BROADCAST))
 			return true;
 	} else if (weir__ip_is_broadcast(net, &rx->destination)) {
@@ -153,9 +153,9 @@ struct weir__frame *weir__ip4_input(struct weir__netstack *net, struct weir__fra
 /* ---- out ------------------------------------------------------------------------------------- */
 
 /*
- * The identification of a packet that may be fragmented: it counts up for each pair of hosts, from
- * where nobody can guess (RFC 7739 for IPv6 says why). What is never fragmented needs none (RFC
- * 6864).
+ * The identification of a packet that may be fragmented: a counter for each pair of hosts, which
+ * begins at an unpredictable value (RFC 7739 gives the reasons for IPv6). A packet that is never
+ * fragmented needs none (RFC 6864).
  */
 static uint16_t next_id(struct weir__netstack *net, const struct weir__ip_tx *tx)
 {

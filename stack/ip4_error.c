@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ip4_error.c: a packet of IPv4 that this instance has sent did not arrive: whose it was. */
+/* ip4_error.c: reads a quoted IPv4 packet that was not delivered, and informs its transport. */
 #include "stack/bytes.h"
 #include "stack/instance.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ip_checksum.c: the checksums of transports, over the pseudo-header of either family. */
+/* ip_checksum.c: transport checksums, with the pseudo-header of either family. */
 #include "stack/checksum.h"
 #include "stack/instance.h"
 

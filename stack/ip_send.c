@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* ip_send.c: the way of a finished packet: to its next hop, to many, or back to this instance. */
+/* ip_send.c: sends a packet to its next hop, by broadcast or multicast, or to this instance. */
 #include "stack/ethernet.h"
 #include "stack/instance.h"
 
-/* Queues a packet to ourselves. It is processed at the end of the turn, without checksums. */
+/* Queues a packet to ourselves. It is processed at the end of the turn; its checksums
+ * are not verified. */
 static int loop(struct weir__netstack *net, struct weir__frame *frame)
 {
 	if (!weir__netstack_has_room(net, weir__frame_true_bytes(frame))) {
@@ -17,7 +18,7 @@ static int loop(struct weir__netstack *net, struct weir__frame *frame)
 	return 0;
 }
 
-/* The MAC of a multicast address (RFC 1112 6.4). */
+/* The MAC address of an IP multicast address (RFC 1112 6.4). */
 static void multicast_mac(unsigned char mac[6], const struct weir__ip_address *address)
 {
 	mac[0] = 0x01;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * path_mtu.c: what is known of path MTUs (RFC 1191): a small table of destinations whose path is
- * narrower than the link, four to a set. An entry is forgotten after ten minutes, when the larger
- * size is tried again (RFC 1191 section 6.3). A full set gives up the entry that would be forgotten
- * first, which costs that path one packet too big.
+ * path_mtu.c: path MTUs (RFC 1191): a small, four-way associative table of the destinations whose
+ * path MTU is smaller than the link's. An entry expires after ten minutes; then the larger size is
+ * tried again (RFC 1191 section 6.3). When a set is full, the entry that would expire first is
+ * replaced. That costs its path one lost packet that is too big.
  */
 #include "stack/instance.h"
 
 #define SETS 64
 #define WAYS 4
 #define FORGET_NS (600 * WEIR_NETSTACK_SEC)
-/* As Linux's min_pmtu. A router that reports less is not believed. */
+/* As Linux's min_pmtu. Smaller values in ICMP messages are raised to this one. */
 #define FLOOR_BYTES 552u
 
 struct path_mtu {

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reassembly.c: packets that are incomplete; see reassembly.h.
+ * reassembly.c: incomplete packets; see reassembly.h.
  *
- * A fixed table of packets, each with its fragments in the order of their offsets, in which no two
- * overlap. The fragment's place is in the control bytes of its frame; what it brings twice is cut
- * off when the bytes are the same, so that the list stays without overlaps. The table is small
- * because the memory is: a search of it is a few comparisons, and only fragments pay for it.
+ * A fixed table contains the packets. Each has a list of its fragments by offset, without overlaps.
+ * The control bytes of a frame store the offset of its fragment. Bytes of a new fragment that are
+ * known already are cut off. The memory for fragments is small, so a small table is enough, and a
+ * search takes few comparisons, which only fragments need.
  *
- * A flood of fragments can only take memory from other fragments, and the oldest goes first.
+ * A flood of fragments takes memory only from other fragments; the oldest packet is dropped first.
  */
 #include "stack/reassembly.h"
 #include "stack/instance.h"
 
 #define PACKETS 64u
-#define FRAGMENTS 128u		/* of one packet; 65,535 bytes over an MTU of 576 are 119 */
+#define FRAGMENTS 128u		/* of one packet; 65,535 bytes with an MTU of 576 need 119 */
 #define WAIT_NS (30 * WEIR_NETSTACK_SEC)
 #define PACKET_MAX 65535u
 
@@ -29,16 +29,16 @@ struct packet {
 	uint8_t tos;
 	uint8_t ttl;
 	unsigned fragments;
-	uint32_t bytes;			/* in fragments */
-	uint32_t end;			/* where the packet ends; 0: not known yet */
+	uint32_t bytes;			/* sum of its fragments */
+	uint32_t end;			/* length of the packet; 0: not known yet */
 	uint32_t true_bytes;
-	struct weir__frame *first;	/* by offset, through queued */
+	struct weir__frame *first;	/* by offset, linked by queued */
 	unsigned char header[WEIR_IP4_HEADER_MAX];	/* of the first fragment */
 	uint32_t header_len;
 };
 
 struct weir__reassembly {
-	uint32_t true_bytes;		/* of all */
+	uint32_t true_bytes;		/* of all packets */
 	struct packet packet[PACKETS];
 };
 
@@ -68,7 +68,7 @@ int weir__reassembly_init(struct weir__netstack *net)
 	return 0;
 }
 
-/* Empties an entry; its fragments go with it. */
+/* Empties an entry and frees its fragments. */
 static void forget(struct weir__netstack *net, struct packet *packet)
 {
 	struct weir__frame *next;
@@ -151,9 +151,9 @@ static struct packet *packet_of(struct weir__netstack *net, const struct weir__i
 	return unused;
 }
 
-/* ---- putting together ------------------------------------------------------------------------ */
+/* ---- reassembly ------------------------------------------------------------------------------ */
 
-/* Whether len bytes of two frames, from an offset in each on, are the same. */
+/* Whether len bytes of two frames are the same, from a given offset in each. */
 static bool same_bytes(const struct weir__frame *a, uint32_t at_a, const struct weir__frame *b,
 		       uint32_t at_b, uint32_t len)
 {
@@ -179,7 +179,7 @@ static bool agrees(struct weir__frame *old, struct weir__frame *frame)
 	       same_bytes(old, from - offset_of(old), frame, from - offset_of(frame), to - from);
 }
 
-/* Whether the fragment contradicts nothing that is known of the packet. */
+/* Whether the fragment is consistent with the known fragments and the known end of the packet. */
 static bool fits(struct packet *packet, struct weir__frame *frame, bool more)
 {
 	struct weir__frame *at = packet->first, *last = NULL;
@@ -196,9 +196,10 @@ static bool fits(struct packet *packet, struct weir__frame *frame, bool more)
 }
 
 /*
- * Puts the fragment into the list, without what is there already: from its front, and, at the first
- * one that begins inside of it, everything behind; a sender that cuts the same packet in two ways
- * sends the rest again. Returns false if nothing was left of it.
+ * Inserts the fragment into the list without the bytes that are there already. Known bytes at its
+ * front are removed. If a known fragment begins inside it, everything from there on is removed,
+ * too, even unknown bytes: a sender that fragments a packet in two ways sends them again. Returns
+ * false if no byte is left.
  */
 static bool insert(struct weir__netstack *net, struct packet *packet, struct weir__frame *frame)
 {
@@ -223,7 +224,7 @@ static bool insert(struct weir__netstack *net, struct packet *packet, struct wei
 	return true;
 }
 
-/* Joins the fragments of a complete packet, whose header is that of the first one. */
+/* Joins the fragments of a complete packet. Its header is that of the first fragment. */
 static struct weir__frame *finish(struct weir__netstack *net, struct packet *packet,
 				  struct weir__ip_rx *rx)
 {
@@ -247,7 +248,7 @@ static struct weir__frame *finish(struct weir__netstack *net, struct packet *pac
 	return whole;
 }
 
-/* Makes room for a fragment; false if it is larger than the limit. */
+/* Drops other packets until the fragment fits into the limit. False if it cannot fit. */
 static bool make_room(struct weir__netstack *net, const struct packet *packet, uint32_t bytes)
 {
 	struct weir__reassembly *all = net->ip.reassembly;

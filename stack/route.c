@@ -2,8 +2,8 @@
 /*
  * route.c: the instance's own addresses and its routes, which are fixed when it is made.
  *
- * The table is an array in the order of prefix lengths, the longest first, so that the first match
- * is the right one. It is small, and connections remember their next hop.
+ * The table is an array sorted by prefix length, the longest first, so that the first match is the
+ * best one. A linear search is enough: the table is small, and connections cache their next hop.
  */
 #include "stack/instance.h"
 
@@ -105,7 +105,7 @@ static int own_add(struct weir__ip *ip, const struct weir__netstack_address *giv
 {
 	struct weir__ip_own *own = &ip->own[ip->own_count];
 	uint32_t number = weir__ip_v4_number(&given->address);
-	bool link = given->prefix < 31;		/* RFC 3021: two hosts have no broadcast */
+	bool link = given->prefix < 31;		/* RFC 3021: /31 has no broadcast address */
 
 	if (!weir__ip_is_v4(&given->address) || given->prefix > 32 ||
 	    !could_be_a_host(&given->address))
@@ -124,7 +124,7 @@ static int own_add(struct weir__ip *ip, const struct weir__netstack_address *giv
 	return 0;
 }
 
-/* A gateway is on the link of one of our addresses, which becomes the source of its packets. */
+/* A gateway must be on the link of one of our addresses, which becomes the source address. */
 static int gateway_add(struct weir__netstack *net, const struct weir__netstack_route *given)
 {
 	struct weir__route route = { .prefix = given->prefix,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack.c: an instance is made, turned and ended, and which layers and transports it has. A received
- * frame goes up here: each layer strips its header and returns what is for the next one, so that no
- * layer calls the one above it.
+ * stack.c: the life of an instance, its turns, and the list of its layers and transports. This file
+ * passes a received frame up through the layers: each strips its header and returns the packet for
+ * the next one, so that no layer calls the one above it.
  */
 #include "stack/ethernet.h"
 #include "stack/instance.h"
@@ -13,8 +13,8 @@ static const struct weir__transport *const transports[WEIR_NETSTACK_TRANSPORTS] 
 	&weir__transport_udp,
 };
 
-#define BURST 64u	/* frames that overlap */
-#define AHEAD 4u	/* from a step to the next one; with more, what is fetched leaves the cache again */
+#define BURST 64u	/* frames of a burst that are processed together */
+#define AHEAD 4u	/* frames between two steps; with more, lines are evicted again */
 
 #define TRANSPORTS WEIR_NETSTACK_TRANSPORTS
 
@@ -186,8 +186,8 @@ void weir__netstack_input(struct weir__netstack *net, struct weir__frame *frame)
 }
 
 /*
- * Each frame goes through the steps of expect and is then processed, AHEAD frames behind each other:
- * while one is processed, memory is on its way for those that follow.
+ * Each frame goes through the steps of expect and is then processed, with AHEAD frames between two
+ * steps: while one frame is processed, the memory for the following ones is being fetched.
  */
 static void input_all(struct weir__netstack *net, struct weir__frame *const *frames,
 		      unsigned count)
@@ -195,7 +195,7 @@ static void input_all(struct weir__netstack *net, struct weir__frame *const *fra
 	unsigned last = WEIR_EXPECT_STEPS * AHEAD;
 
 	for (unsigned i = 0; i < count + last; i++) {
-		/* Below 0 and at count there is none; the difference goes round. */
+		/* A frame number below 0 wraps and is skipped, as one of count or more is. */
 		for (unsigned step = 0; step < WEIR_EXPECT_STEPS; step++)
 			if (i - step * AHEAD < count)
 				weir__transport_tcp.expect(net, frames[i - step * AHEAD], step);

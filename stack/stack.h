@@ -51,7 +51,7 @@ struct weir__netstack_owner_ops {
 	/* Allocates general memory, for tables and connections. NULL: out of memory. */
 	void *(*alloc)(struct weir__netstack_owner *owner, size_t bytes);
 	void (*free)(struct weir__netstack_owner *owner, void *memory, size_t bytes);
-	/* Allocates a block of at least so many bytes, never more than the config's block_bytes,
+	/* Allocates a block of at least `bytes` bytes, which is at most the config's block_bytes,
 	 * and returns its first view (weir__block_init). NULL: out of memory. Frames that the stack
 	 * transmits are made of these blocks and of memory that the owner has sent by reference. */
 	struct weir__frame *(*block_alloc)(struct weir__netstack_owner *owner, uint32_t bytes);
@@ -63,57 +63,58 @@ struct weir__netstack_owner_ops {
 			 struct weir__frame *frame);
 };
 
-/* Embedded in the owner's own struct, which its functions recover. */
+/* Embedded in the owner's own struct, so that its functions can find that struct. */
 struct weir__netstack_owner {
 	const struct weir__netstack_owner_ops *ops;
 };
 
 enum weir_netstack_offload {
-	/* The owner completes frames with WEIR_FRAME_CHECKSUM. IPv4 headers are always summed
-	 * here. */
+	/* The owner completes the transport checksum of frames with WEIR_FRAME_CHECKSUM. The stack
+	 * always computes the checksum of IPv4 headers. */
 	WEIR_NETSTACK_TX_CHECKSUM = 1u << 0,
-	/* It cuts up super-frames of TCP (segment_bytes); with it goes TX_CHECKSUM. */
+	/* The owner splits super-frames of TCP (segment_bytes). It requires TX_CHECKSUM. */
 	WEIR_NETSTACK_TSO = 1u << 1,
 };
 
 struct weir__netstack_address {
 	struct weir__ip_address address;
-	uint8_t prefix;		/* bits, of its own family: 24 for 10.0.0.1/24 */
+	uint8_t prefix;		/* prefix length in its own family: 24 for 10.0.0.1/24 */
 };
 
 struct weir__netstack_route {
 	struct weir__ip_address prefix;
 	struct weir__ip_address gateway;	/* any: the destination is on the link */
-	uint8_t bits;				/* of the family of prefix; 0: the default route */
+	uint8_t bits;				/* prefix length; 0: the default route */
 };
 
-/* A field that is 0 has its default, which its comment says first. mac and addresses have none. */
+/* A field that is 0 means its default, which its comment states first. mac and
+ * addresses have none. */
 struct weir__netstack_config {
 	unsigned char mac[6];
-	uint16_t mtu;			/* 1500; of IP packets, 576 .. 9216 */
+	uint16_t mtu;			/* 1500; size of IP packets, 576 .. 9216 */
 	uint32_t offloads;		/* weir_netstack_offload */
-	/* Both are copied. The link of each address is a route too. At most 64 of both together. */
+	/* Both are copied. The prefix of each address is a route, too. At most 64 together. */
 	const struct weir__netstack_address *addresses;
 	const struct weir__netstack_route *routes;
 	unsigned address_count, route_count;
 
-	uint32_t block_bytes;		/* 1920; the largest that block_alloc gives; >= 1024 */
-	/* 64 MiB; limit of everything that is charged. Above it each connection may still queue a
-	 * little to send, and receive a segment when the owner has read all others. */
+	uint32_t block_bytes;		/* 1920; the largest block of block_alloc; >= 1024 */
+	/* 64 MiB; limit of the charged memory. Above it each connection may still queue a little to
+	 * send, and receive a segment when the owner has read all others. */
 	uint64_t memory_bytes;
-	unsigned neighbours;		/* 512; entries of the ARP cache */
-	unsigned neighbour_frames;	/* 8; frames that wait for one address */
+	unsigned neighbours;		/* 512; size of the ARP cache */
+	unsigned neighbour_frames;	/* 8; frames that may wait for one address */
 	uint32_t reassembly_bytes;	/* 256 KiB; limit of all waiting fragments */
-	unsigned udp_sockets;		/* 1024; at most */
-	uint16_t port_first, port_last;	/* 32768 .. 60999; ports that are chosen here */
+	unsigned udp_sockets;		/* 1024; most UDP sockets */
+	uint16_t port_first, port_last;	/* 32768 .. 60999; ephemeral ports */
 	unsigned icmp_per_second;	/* 1000; ICMP errors, in bursts of 50 */
 
 	/* TCP; see tcp.h. */
-	unsigned tcp_connections;	/* 65536; at most, including orphans */
-	unsigned tcp_time_waits;	/* 16384; at most */
-	unsigned tcp_orphans;		/* 4096; closed here, not yet finished */
+	unsigned tcp_connections;	/* 65536; most connections, with orphans */
+	unsigned tcp_time_waits;	/* 16384; most entries in TIME_WAIT */
+	unsigned tcp_orphans;		/* 4096; most closed and unfinished connections */
 	uint32_t tcp_send_bytes;	/* 4 MiB; limit of an auto-tuned send buffer */
-	uint32_t tcp_receive_bytes;	/* 6 MiB; of an auto-tuned receive buffer */
+	uint32_t tcp_receive_bytes;	/* 6 MiB; limit of an auto-tuned receive buffer */
 };
 
 /* ---- the instance --------------------------------------------------------------------------- */
@@ -136,8 +137,8 @@ void weir__netstack_free(struct weir__netstack *net);
 void weir__netstack_begin(struct weir__netstack *net, uint64_t now_ns);
 /* Processes a received frame, which begins with its Ethernet header. Owns the frame. */
 void weir__netstack_input(struct weir__netstack *net, struct weir__frame *frame);
-/* Processes all frames of a queue, in order. It is the same as to call weir__netstack_input for each,
- * but faster with many connections, because memory is fetched ahead. Owns the frames. */
+/* Processes all frames of a queue, in order. The result is that of weir__netstack_input for each,
+ * but the call is faster with many connections, because memory is prefetched. Owns the frames. */
 void weir__netstack_input_burst(struct weir__netstack *net, struct weir__frame_queue *frames);
 /*
  * Ends a turn: sends what is pending, and processes what was sent to the instance itself. This may
@@ -166,14 +167,14 @@ enum weir_netstack_kind {
 };
 
 enum weir_netstack_event {
-	WEIR_NETSTACK_CONNECTED = 1u << 0,	/* a connect is established */
-	WEIR_NETSTACK_READABLE = 1u << 1,	/* data, a datagram or the stream's end came */
-	WEIR_NETSTACK_WRITABLE = 1u << 2,	/* there is room again after a send was refused */
-	/* The connection has ended with an error, a connect has failed, or (UDP) an ICMP error
-	 * came; weir__tcp_error and weir__udp_error say which. */
+	WEIR_NETSTACK_CONNECTED = 1u << 0,	/* a connect has succeeded */
+	WEIR_NETSTACK_READABLE = 1u << 1,	/* data, a datagram or the stream's end arrived */
+	WEIR_NETSTACK_WRITABLE = 1u << 2,	/* there is room again after an -EAGAIN */
+	/* The connection has ended with an error, a connect has failed, or (UDP) an ICMP error has
+	 * arrived; weir__tcp_error and weir__udp_error return it. */
 	WEIR_NETSTACK_FAILED = 1u << 3,
 	WEIR_NETSTACK_ACCEPTABLE = 1u << 4,	/* a listener has a connection */
-	WEIR_NETSTACK_CLOSED = 1u << 5,		/* both sides have ended, all is acknowledged */
+	WEIR_NETSTACK_CLOSED = 1u << 5,		/* both sides closed, all data is acknowledged */
 };
 
 /*
@@ -181,7 +182,7 @@ enum weir_netstack_event {
  * set when something happens, and cleared when it is fetched.
  */
 struct weir__netstack_source {
-	struct weir__netstack_source *next, **pprev;	/* in the list of those with events */
+	struct weir__netstack_source *next, **pprev;	/* in the list of sources with events */
 	struct weir__netstack_user *user;
 	uint8_t kind;		/* weir_netstack_kind */
 	uint8_t events;		/* weir_netstack_event, not fetched yet */

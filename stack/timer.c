@@ -6,11 +6,11 @@
  *  - a bit of `occupied` is set exactly when its slot is not empty;
  *  - a timer on a level below the top one shares with `elapsed` all bits of its tick above the
  *    level's own six, so that every timer of a level comes before any of the level above;
- *  - every timer is filed under a tick behind `elapsed`. So one that is set while others fire, to
- *    whatever time, waits for the next turn, and a turn ends.
+ *  - every timer is filed under a tick after `elapsed`. So a timer that is set while others fire
+ *    waits for the next turn, whatever its deadline, and a turn comes to an end.
  *
- * What is due is first taken out of the wheel into a list, in which stop works as in a slot, and
- * then fired from there.
+ * Due timers are first moved from the wheel into a list and then fired from there. In that list,
+ * stop works as in a slot.
  */
 #include "stack/timer.h"
 
@@ -54,7 +54,7 @@ static void file(struct weir__timers *timers, struct weir__netstack_timer *timer
 	timers->occupied[level] |= 1ull << slot;
 }
 
-/* Clears the bit of a slot that became empty; nothing if head is the list of due timers. */
+/* Clears the bit of a slot that became empty. Does nothing if head is the list of due timers. */
 static void emptied(struct weir__timers *timers, struct weir__netstack_timer **head)
 {
 	size_t index = ((uintptr_t)head - (uintptr_t)timers->slot) / sizeof(*head);
@@ -122,8 +122,8 @@ uint64_t weir__timers_next(const struct weir__timers *timers)
 	return tick == NO_TICK ? WEIR_NETSTACK_NEVER : tick * WEIR_NETSTACK_MSEC;
 }
 
-/* Empties a slot that begins at `elapsed`. Due timers go to the end of the list, others are filed
- * again. */
+/* Empties a slot that begins at `elapsed`. Due timers are appended to the list; the others
+ * are filed again. */
 static struct weir__netstack_timer **open_slot(struct weir__timers *timers, unsigned level,
 					       unsigned slot, struct weir__netstack_timer **end)
 {

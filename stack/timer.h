@@ -7,17 +7,18 @@
  *	1	64 ms		4.1 s
  *	2	4.1 s		4.4 min
  *	3	4.4 min		4.7 h
- *	4	4.7 h		12.4 days, and round again beyond that
+ *	4	4.7 h		12.4 days; later deadlines wrap
  *
- * To set, to stop and to find the next one are O(1). A timer fires never early and less than a tick
- * late, as far as the owner turns the instance in time.
+ * Setting, stopping and finding the next timer are O(1). A timer never fires early, and it fires
+ * less than a tick late if the owner begins a turn in time.
  *
- * - A timer that is put off is not filed again: weir__timers_set stores the later time, and the
- *   wheel looks again when the old one comes. So a retransmission timer that every ACK puts off
+ * - A timer that is set to a later time stays in its slot: weir__timers_set stores the
+ * new deadline, and
+ *   the wheel checks it when the old one arrives. So a retransmission timer that every ACK restarts
  *   costs one store.
  * - fire is called with the timer stopped. It may set and stop any timer, this one included, and
- *   may free the object that the timer is in.
- * - All-zero bytes with fire set are a stopped timer.
+ *   may free the object that contains the timer.
+ * - A timer whose fields are zero, except fire, is stopped.
  *
  * Source: Varghese & Lauck, Hashed and Hierarchical Timing Wheels (SOSP 1987).
  */
@@ -38,7 +39,7 @@ struct weir__netstack_timer {
 };
 
 struct weir__timers {
-	uint64_t elapsed;		/* the tick up to which everything fired */
+	uint64_t elapsed;		/* all timers up to this tick have fired */
 	uint64_t occupied[WEIR__TIMERS_LEVELS];
 	struct weir__netstack_timer *slot[WEIR__TIMERS_LEVELS][WEIR__TIMERS_SLOTS];
 };
@@ -49,15 +50,16 @@ static inline bool weir__timer_is_set(const struct weir__netstack_timer *timer)
 }
 
 void weir__timers_init(struct weir__timers *timers, uint64_t now_ns);
-/* Sets the timer, or moves it. In the past: it fires in the next turn. */
+/* Sets the timer, or changes its deadline. If that is in the past, it fires in the next turn. */
 void weir__timers_set(struct weir__timers *timers, struct weir__netstack_timer *timer,
 		      uint64_t deadline_ns);
-/* Nothing if it is not set. */
+/* Does nothing if the timer is not set. */
 void weir__timers_stop(struct weir__timers *timers, struct weir__netstack_timer *timer);
-/* When there may be something to fire; WEIR_NETSTACK_NEVER. It can be earlier than the first
- * deadline, when a timer was put off or has to move down a level; it is never later by a tick. */
+/* The time of the next weir__timers_advance; WEIR_NETSTACK_NEVER if no timer is set. It can be
+ * earlier than the first deadline, when a deadline was made later or a timer has to move to a lower
+ * level. It is less than a tick later than the first deadline. */
 uint64_t weir__timers_next(const struct weir__timers *timers);
-/* Fires what is due, in the order of the ticks. Time that goes back does nothing. */
+/* Fires the due timers, in the order of their ticks. Does nothing if time has not advanced. */
 void weir__timers_advance(struct weir__timers *timers, struct weir__netstack *net, uint64_t now_ns);
 
 #endif

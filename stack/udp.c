@@ -2,10 +2,10 @@
 /*
  * udp.c: UDP sockets; see udp.h.
  *
- * One table has all sockets by flow, in which an address or a port that is not fixed is zero. So
- * the socket of a datagram is found by looking for its flow, then without the peer, then without
- * the local address. The table has as many buckets as there may be sockets, and is keyed with a
- * secret.
+ * One hash table contains all sockets by flow; an address or port of the flow that is not fixed is
+ * zero. The socket of a datagram is found by three look-ups: with its whole flow, without the peer,
+ * and without the local address, too. The table has as many buckets as there may be sockets, and
+ * its hash has a secret key.
  */
 #include "stack/checksum.h"
 #include "stack/instance.h"
@@ -21,8 +21,8 @@ struct weir__udp {
 	struct weir__udp *next;			/* in its bucket */
 	struct weir__flow flow;			/* remote_port 0: not connected */
 	struct weir__hop hop;			/* connected */
-	struct weir__frame_queue received;	/* charged, with where they are from */
-	uint32_t received_bytes, receive_bytes;	/* true size that waits, and its limit */
+	struct weir__frame_queue received;	/* charged; with the sender in the control bytes */
+	uint32_t received_bytes, receive_bytes;	/* true size of the queue, and its limit */
 	int error;
 	uint8_t ttl, tos;
 	uint8_t tx_flags;			/* weir_ip_tx_flag */
@@ -82,7 +82,7 @@ static struct weir__udp *find(struct weir__netstack *net, const struct weir__flo
 	return udp;
 }
 
-/* The most specific socket. */
+/* Finds the most specific socket for a datagram. */
 static struct weir__udp *find_for(struct weir__netstack *net, struct weir__flow flow)
 {
 	static const struct weir__ip_address any;
@@ -118,7 +118,7 @@ static void take_out(struct weir__udp *udp)
 
 /* ---- opened, connected, closed --------------------------------------------------------------- */
 
-/* RFC 6056, algorithm 1: a random port, and from there the next one that is free. */
+/* RFC 6056, algorithm 1: tries a random port, then the following ones, until one is free. */
 static int choose_port(struct weir__netstack *net, struct weir__flow *flow)
 {
 	uint32_t ports = net->cfg.port_last - net->cfg.port_first + 1u;
@@ -356,7 +356,7 @@ int weir__udp_send_copy(struct weir__udp *udp, const struct weir__endpoint *to,
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-/* Queues a datagram; when memory is scarce, a copy of it that takes just its size. */
+/* Queues a datagram; when memory is scarce, a copy in a block of its own size. */
 static void queue(struct weir__netstack *net, struct weir__udp *udp, struct weir__frame *frame,
 		  const struct weir__endpoint *from)
 {

@@ -21,50 +21,50 @@
 struct weir__udp;
 
 /*
- * Opens a socket. local NULL, its address any, or its port 0: any, or one is chosen (RFC 6056:
- * at random). user comes with the events.
+ * Opens a socket. local NULL means any address and port 0. For port 0, a port is chosen at random
+ * (RFC 6056). user is the owner's struct for the events.
  *
  * Returns: 0; -EADDRNOTAVAIL if the address is not the instance's, or no port is free;
  *          -EADDRINUSE; -ENOBUFS if there are as many sockets as the config allows; -ENOMEM.
  */
 int weir__udp_open(struct weir__netstack *net, const struct weir__endpoint *local,
 		   struct weir__netstack_user *user, struct weir__udp **ret_udp);
-/* Closes it; datagrams that wait are dropped. */
+/* Closes the socket and drops the waiting datagrams. */
 void weir__udp_close(struct weir__udp *udp);
 /*
- * Fixes the peer: only its datagrams come, and a send may go without an address.
- * Returns: 0; -ENETUNREACH; -EINVAL for an address that is no host's; -EADDRINUSE; -EISCONN.
+ * Fixes the peer: the socket receives only its datagrams, and sends need no address.
+ * Returns: 0; -ENETUNREACH; -EINVAL if the peer is not one host; -EADDRINUSE; -EISCONN.
  */
 int weir__udp_connect(struct weir__udp *udp, const struct weir__endpoint *peer);
 
 /*
- * Sends a datagram, of at most 65507 bytes over IPv4, in fragments if it must. to is NULL on a
+ * Sends a datagram of at most 65507 bytes (IPv4), in fragments if necessary. to is NULL on a
  * connected socket. Owns the frame in every case; its bytes are not copied. Headers are written in
- * front of them if the block has no other view, and room.
+ * front of the bytes if the block has headroom and no other view.
  *
- * Returns: the bytes; -EDESTADDRREQ; -EISCONN if to is given on a connected socket; -EMSGSIZE;
- *          -EINVAL for port 0; what weir__ip_output says; an error that came before, once.
+ * Returns: the number of bytes; -EDESTADDRREQ; -EISCONN if to is given on a connected socket;
+ *          -EMSGSIZE; -EINVAL for port 0; an error of weir__ip_output; a pending ICMP error, once.
  */
 int weir__udp_send(struct weir__udp *udp, const struct weir__endpoint *to,
 		   struct weir__frame *frame);
-/* The same with a copy, which is summed as it is made. */
+/* Sends a copy instead. Its checksum is computed during the copy. */
 int weir__udp_send_copy(struct weir__udp *udp, const struct weir__endpoint *to,
 			const void *bytes, uint32_t len);
 /*
- * The next datagram, lent, and where it is from (may be NULL). An empty one is an empty frame.
- * Returns: its bytes; -EAGAIN if there is none; an error that came before, once.
+ * Lends the next datagram, and stores its sender unless ret_from is NULL. An empty datagram is an
+ * empty frame. Returns: the number of bytes; -EAGAIN if there is none; a pending ICMP error, once.
  */
 int weir__udp_receive(struct weir__udp *udp, struct weir__frame **ret_frame,
 		      struct weir__endpoint *ret_from);
-/* The error that waits, or 0; it is gone afterwards. */
+/* Returns and clears the pending error; 0 if there is none. */
 int weir__udp_error(struct weir__udp *udp);
 
 void weir__udp_set_ttl(struct weir__udp *udp, uint8_t ttl);
 void weir__udp_set_tos(struct weir__udp *udp, uint8_t tos);
 void weir__udp_allow_broadcast(struct weir__udp *udp, bool allow);
-/* Never fragment: a datagram that is too large for the path is -EMSGSIZE. */
+/* Forbids fragmentation: a datagram that is too large for the path gives -EMSGSIZE. */
 void weir__udp_dont_fragment(struct weir__udp *udp, bool dont);
-/* Limit of the datagrams that wait, in true size; 212992 as in Linux. */
+/* Sets the limit of the waiting datagrams, in true size. The default is 212992, as in Linux. */
 void weir__udp_set_receive_bytes(struct weir__udp *udp, uint32_t bytes);
 struct weir__endpoint weir__udp_local(const struct weir__udp *udp);
 
