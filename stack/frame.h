@@ -118,7 +118,7 @@ struct weir__frame_memory {
 	struct weir__frame *views;	/* free views, linked by next */
 	struct weir__frame_views *chunks;
 	size_t views_used;		/* for the leak check at the end */
-	uint64_t *refused;		/* counts what the owner did not give */
+	uint64_t *refused;		/* the counter of failed allocations */
 };
 
 void weir__frame_memory_init(struct weir__frame_memory *mem, struct weir__netstack_owner *owner,

@@ -567,9 +567,9 @@ static void fit(struct weir__tcp *tcp, struct weir__frame *frame)
 
 /*
  * As in Linux, one segment is accepted without room in the instance, if the owner has read
- * everything before it. Otherwise two instances whose memory is full of data for each other
- * would block forever. This does not hold if the frames that the owner has borrowed fill the
- * memory by themselves: it has to return some first.
+ * everything before it. Otherwise two instances whose memory is full of data for each other would
+ * block forever. The exception does not hold if the frames that are lent to the owner fill the
+ * memory alone: the owner has to return some first.
  */
 static bool has_room(const struct weir__tcp *tcp, const struct weir__frame *frame)
 {
