@@ -378,6 +378,71 @@ START_TEST(a_buffer_has_a_least_size)
 }
 END_TEST
 
+/* The owner holds the first segment, which is four fifths of the memory. */
+static struct weir__frame *scarce(void)
+{
+	struct weir__frame *lent = NULL;
+
+	data_in(1, 1000);
+	weir__netstack_begin(peer.net, peer.host.now_ns);
+	ck_assert_int_eq(weir__tcp_receive(peer.tcp, 1000, &lent), 1000);
+	weir__netstack_end(peer.net);
+	peer.net->memory.limit_bytes = peer.net->memory.used_bytes * 5 / 4;
+	host_out_all(&peer.host);
+	return lent;
+}
+
+/* As under Linux's memory pressure: four segments, until what is lent comes back. */
+START_TEST(a_window_is_short_while_memory_is_scarce)
+{
+	struct weir__frame *lent = scarce();
+	struct peer_segment segment;
+	uint32_t seq = 1001;
+
+	for (; seq < 200001; seq += 1000) {
+		data_in(seq, 1000);
+		ck_assert_int_eq(peer_read(got, sizeof(got)), 1000);
+		host_out_all(&peer.host);
+	}
+	data_in(1, 1);
+	segment = peer_expect(ACK, 1, seq, 0);
+	ck_assert_uint_le(segment.window << peer.tcp->rcv_wscale, 4 * 1460);
+	weir__netstack_give_back(peer.net, lent);
+	data_in(1, 1);
+	segment = peer_expect(ACK, 1, seq, 0);
+	ck_assert_uint_gt(segment.window << peer.tcp->rcv_wscale, 4 * 1460);
+}
+END_TEST
+
+START_TEST(buffers_do_not_grow_while_memory_is_scarce)
+{
+	struct weir__frame *lent = scarce();
+	struct weir__tcp_info before = peer_info();
+	uint32_t seq = 1001;
+
+	/* 100 kB in a round trip, after which the buffer would follow. */
+	for (unsigned i = 0; i < 102; i++, seq += 1000) {
+		if (i == 100)
+			peer_wait(2 * PEER_RTT_NS);
+		data_in(seq, 1000);
+		ck_assert_int_eq(peer_read(got, sizeof(got)), 1000);
+	}
+	ck_assert_uint_eq(peer_info().rcv_buffer, before.rcv_buffer);
+	/* The congestion window doubles six times. */
+	for (unsigned i = 0; i < 6; i++) {
+		ck_assert_int_gt(peer_send(60000), 0);
+		while (peer_info().unacked > 0) {
+			host_out_all(&peer.host);
+			peer_in((struct peer_segment){
+				.flags = ACK, .seq = seq, .ack = peer.tcp->snd_nxt - peer.iss });
+		}
+	}
+	ck_assert_uint_gt(peer_info().snd_cwnd, 50);
+	ck_assert_uint_eq(peer_info().snd_buffer, before.snd_buffer);
+	weir__netstack_give_back(peer.net, lent);
+}
+END_TEST
+
 /* ---- super-frames that the owner has put together (LRO) -------------------------------------- */
 
 static void super_frame_in(uint32_t seq, uint32_t len)
@@ -577,6 +642,10 @@ int main(int argc, char **argv)
 		TESTING(holes_without_end_are_bounded, .setup = setup, .teardown = teardown),
 		TESTING(scarce_memory_is_not_wasted, .setup = setup, .teardown = teardown),
 		TESTING(what_is_lent_does_not_stop_acks, .setup = setup, .teardown = teardown),
+		TESTING(a_window_is_short_while_memory_is_scarce, .setup = setup,
+			.teardown = teardown),
+		TESTING(buffers_do_not_grow_while_memory_is_scarce, .setup = setup,
+			.teardown = teardown),
 		TESTING(a_super_frame_is_its_segments, .setup = setup, .teardown = teardown),
 		TESTING(super_frames_come_out_of_order, .setup = setup, .teardown = teardown),
 		TESTING(the_largest_super_frame_is_received, .setup = setup, .teardown = teardown),
