@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# alone.sh ROOT: the folder stack/ and the example that embeds it compile without the rest of weir, by
-# the command that stack/README.md gives.
+# alone.sh ROOT: checks that stack/ and the example that embeds it compile without the rest of weir, by
+# the command in stack/README.md.
 set -eu
 command=$(sed -n 's/^    \(cc .*\)/\1/p' "$1/stack/README.md")
 alone=$(mktemp -d)

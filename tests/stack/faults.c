@@ -10,8 +10,8 @@ static bool is_ip(const unsigned char *bytes)
 	return weir__get16(bytes + 12) == WEIR_ETHERNET_IPV4;
 }
 
-/* When a frame that is sent now has left: after those that wait for the rate. False: the queue is
- * full. */
+/* The time at which a frame that is sent now leaves: after the frames that wait for the rate.
+ * False: the queue is full. */
 static bool leave(struct wire_faults *faults, struct wire_direction *side, uint32_t len,
 		  uint64_t *ret_ns)
 {
@@ -67,7 +67,7 @@ static bool is_lost(struct wire_faults *faults, struct wire_direction *side)
 	return rig_chance(&faults->wire->random, condition->loss_ppm);
 }
 
-/* The way of a frame that was not lost: its delays, and perhaps a copy of it. */
+/* Delays a frame that was not lost, and may duplicate it. */
 static void travel(struct wire_faults *faults, struct wire_direction *side,
 		   const unsigned char *bytes, uint32_t len, uint64_t left_ns)
 {
@@ -121,7 +121,7 @@ static void tell_too_big(struct wire_faults *faults, struct wire_direction *side
 	fly(faults, other, frame, LEN, faults->wire->now_ns + side->condition.delay_ns);
 }
 
-/* What becomes of a frame that is sent now. */
+/* Decides whether a frame is lost, corrupted, delayed or duplicated. */
 static const char *send_off(struct wire_faults *faults, struct wire_direction *side,
 			    const unsigned char *bytes, uint32_t len)
 {

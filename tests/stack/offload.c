@@ -18,7 +18,7 @@ static void sum_tcp(unsigned char *ip, uint32_t len)
 	weir__put_checksum(tcp + 16, weir__checksum_finish(sum));
 }
 
-/* Cuts up a super-frame of TCP, as WEIR_NETSTACK_TSO promises. */
+/* Splits a super-frame of TCP, as WEIR_NETSTACK_TSO requires. */
 static void carry_segments(struct offload *offload, const unsigned char *bytes, uint32_t len,
 			   uint32_t segment_bytes)
 {

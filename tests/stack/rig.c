@@ -11,8 +11,8 @@ struct rig_block {
 	unsigned char bytes[RIG_BLOCK_BYTES];
 };
 
-/* Overwrites a block that is freed, so that a test sees when it is used later. volatile: the
- * compiler must not drop the call. */
+/* Overwrites a block that is freed, so that a later use of it makes a test fail. It is volatile so
+ * that the compiler does not remove the call. */
 static void *(*volatile poison)(void *, int, size_t) = memset;
 
 static struct rig *rig_of(struct weir__netstack_owner *owner)

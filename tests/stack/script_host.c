@@ -4,7 +4,7 @@
 #include "tests/stack/script_host.h"
 #include "tests/support/testing.h"
 
-#define PEER_ISS 0xfffff000u	/* goes round soon */
+#define PEER_ISS 0xfffff000u	/* wraps soon */
 #define PEER_PORT 4000u
 #define LOCAL_PORT 80u
 #define FRAME_BYTES 70000u
@@ -15,7 +15,7 @@ static unsigned char packet[FRAME_BYTES], frame[FRAME_BYTES];
 
 /* ---- the instance --------------------------------------------------------------------------- */
 
-/* A frame as it stands on the wire waits for the script. */
+/* Queues a transmitted frame for the script. */
 static void carry(struct offload *offload, const unsigned char *bytes, uint32_t len)
 {
 	struct script_host *host = WEIR_STACK_CONTAINER(offload, struct script_host, offload);
@@ -85,7 +85,7 @@ static void take_events(void)
 			source->user->events |= events;
 }
 
-/* Whether it is an ARP packet; the peer answers requests. */
+/* Whether a frame is an ARP packet. The peer answers ARP requests. */
 static bool is_arp(const struct weir__frame *out)
 {
 	unsigned char type[2], answer[64];
@@ -130,7 +130,7 @@ void script_finish(void)
 	gather();
 }
 
-/* One turn at the next deadline, or at the end. */
+/* Makes one turn, at the next deadline or at end_ns. */
 static void step(uint64_t end_ns)
 {
 	uint64_t now = script_host.host.now_ns,
@@ -184,7 +184,7 @@ static void put_in(const unsigned char *bytes, uint32_t len)
 	script_finish();
 }
 
-/* A timestamp as the peer would have it now. */
+/* The timestamp that the peer would send now. */
 static struct script_option timestamp(const struct weir__netstack_user *flow)
 {
 	uint64_t ms = (script_host.host.now_ns - flow->peer_tsval_ns) / SCRIPT_MS;
@@ -210,7 +210,7 @@ static void add_nops(struct script_segment *segment)
 	add_option(segment, &nop);
 }
 
-/* The options that a segment has without a list of its own: as Linux writes them. */
+/* Adds the options that Linux would send to a segment without a list of options. */
 static void add_options(const struct weir__netstack_user *flow, struct script_segment *segment)
 {
 	struct script_option option = { .kind = SCRIPT_SACK };
@@ -231,7 +231,7 @@ static void add_options(const struct weir__netstack_user *flow, struct script_se
 	add_option(segment, &option);
 }
 
-/* A * in a timestamp of the script's stands for what the peer would say. */
+/* Replaces each * in a timestamp of the script by the value that the peer would send. */
 static void fill_in(const struct weir__netstack_user *flow, struct script_segment *segment)
 {
 	struct script_option stamp = timestamp(flow);
@@ -250,7 +250,7 @@ static void fill_in(const struct weir__netstack_user *flow, struct script_segmen
 	}
 }
 
-/* What the peer's SYN says about its segments. */
+/* Stores what the peer's SYN negotiates. */
 static void note_sent(struct weir__netstack_user *flow, const struct script_segment *segment)
 {
 	if (!(segment->flags & SCRIPT_SYN))
@@ -342,7 +342,7 @@ void script_send_icmp(uint8_t type, uint8_t code, uint32_t rest, uint32_t seq, u
 	weir__put32(header + 4, seq + flow->iss);
 	header[12] = 0x50;
 	header[13] = SCRIPT_ACK;
-	/* The quoted packet was on its way to the peer; its total length is that of a full one. */
+	/* The quoted packet was sent to the peer; its total length is that of a full packet. */
 	host_packet(frame, HOST_IP, PEER_IP, WEIR_IP_TCP, 0, 0x4000, header, quoted);
 	weir__put16(frame + 16, 1500);
 	host_resum(frame);
@@ -362,7 +362,7 @@ static struct script_base base_of_instance(const struct weir__netstack_user *flo
 	};
 }
 
-/* What the instance's SYN says, and where its numbers begin. */
+/* Stores what the instance's SYN negotiates, and its initial sequence number. */
 static void learn(struct weir__netstack_user *flow, const unsigned char *header, uint32_t len)
 {
 	const struct script_base zero = { 0 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * script_host.h: what a script runs against: one instance of the stack, the network that the script
- * plays, and virtual time.
+ * script_host.h: the environment of a script: one instance of the stack, the network that the
+ * script plays, and virtual time.
  *
- * Nothing that comes out may go unnoticed: frames wait in a list until a line of the script expects
- * them, and whatever else the script does before that is a failure.
+ * The script has to expect every frame that the instance transmits: frames wait in a list until a
+ * line of the script expects them, and any other action before that is a failure.
  */
 #ifndef WEIR_TESTS_STACK_SCRIPT_HOST_H
 #define WEIR_TESTS_STACK_SCRIPT_HOST_H
@@ -17,20 +17,20 @@
 #define SCRIPT_FLOWS 2048u
 #define SCRIPT_STREAM 65536u
 
-/* A connection, from the script's first segment or call on. It is what events are for. */
+/* A connection, from the script's first segment or call on. It is the user of the events. */
 struct weir__netstack_user {
 	uint16_t local_port, peer_port;
 	struct weir__tcp *tcp;		/* NULL: none yet, or closed */
 	bool begun;			/* the instance's first sequence number is known */
 	uint32_t iss, peer_iss;
-	uint32_t syn, peer_syn;		/* of the last SYN of either */
-	uint8_t shift, peer_shift;	/* of each side's windows, as its SYN said */
+	uint32_t syn, peer_syn;		/* sequence number of the last SYN of each side */
+	uint8_t shift, peer_shift;	/* window scale of each side, from its SYN */
 	bool scales, peer_scales, stamps, peer_stamps;
 	bool has_tsval;
-	uint32_t tsval, last_tsval;	/* of the instance: the first one and the last one */
-	uint32_t peer_tsval;		/* of the peer's SYN, which came at peer_tsval_ns */
+	uint32_t tsval, last_tsval;	/* the instance's first and last timestamp */
+	uint32_t peer_tsval;		/* in the peer's SYN, which was sent at peer_tsval_ns */
 	uint64_t peer_tsval_ns;
-	uint32_t window;		/* of the peer, where a segment says no other */
+	uint32_t window;		/* the peer's, in segments that state no other */
 	uint32_t written, read;		/* positions in both streams */
 	unsigned events;
 };
@@ -38,7 +38,7 @@ struct weir__netstack_user {
 struct script_host {
 	struct host host;
 	struct offload offload;
-	bool running;			/* the instance is there */
+	bool running;			/* the instance exists */
 	bool in_turn;			/* the script has begun a turn */
 	struct weir__netstack *net;
 	struct weir__netstack_config cfg;
@@ -46,43 +46,43 @@ struct script_host {
 	struct weir__netstack_user flows[SCRIPT_FLOWS], *flow;	/* the flow of this line */
 	struct weir__netstack_user listener_user;
 	uint64_t start_ns;
-	struct weir__netstack_counters before;	/* when the script began */
-	struct weir__frame_queue waiting;	/* that came out */
+	struct weir__netstack_counters before;	/* the counters when the script began */
+	struct weir__frame_queue waiting;	/* transmitted frames */
 };
 
 extern struct script_host script_host;
 
-/* offloads: what the network does for the instance (weir_netstack_offload). */
+/* offloads: the offloads of the instance's interface (weir_netstack_offload). */
 void script_host_init(uint32_t offloads);
 void script_host_fini(void);
-/* Makes the instance, with the config so far, unless it is there. */
+/* Makes the instance, with the config so far, unless it exists. */
 void script_host_run(void);
 
-/* Bytes of the streams: of the instance's and of the peer's, at a position. */
+/* The byte at a position of the instance's or the peer's stream. */
 unsigned char script_byte(bool of_peer, uint32_t at);
 
-/* A call of the script is between these; a turn of its own, unless the script has begun one. */
+/* They enclose a call of the script. They make a turn for it, unless the script has begun one. */
 void script_begin(void);
 void script_finish(void);
 
 /* Virtual time since the script began. */
 uint64_t script_now_ns(void);
-/* Fails if anything came out in the meantime. */
+/* Waits. Fails if the instance transmits anything in that time. */
 void script_wait(int64_t ns);
-/* Returns early when something comes out; false: nothing did. */
+/* Waits until the instance transmits, for at most that time. False: it did not. */
 bool script_wait_out(int64_t ns);
-/* Fails if something that came out was not expected. */
+/* Fails if a transmitted frame waits. */
 void script_expect_nothing(void);
 
-/* Sends a segment of the peer's in the script's flow. */
+/* Sends a segment of the peer in the script's flow. */
 void script_send(struct script_segment *segment);
-/* Sends an ICMP error that quotes a segment of the instance's, that many bytes of it. */
+/* Sends an ICMP error that quotes that many bytes of a segment of the instance. */
 void script_send_icmp(uint8_t type, uint8_t code, uint32_t rest, uint32_t seq, uint32_t quoted);
-/* Takes what came out first. Fails if it is for another flow. False: there is nothing. */
+/* Takes the first waiting frame. Fails if it is for another flow. False: none waits. */
 bool script_receive(struct script_segment *ret_segment);
 
 struct weir__flow script_flow_key(void);
-/* The connection of the script's flow, whether the owner has it yet or not; NULL: none. */
+/* The connection of the script's flow, whether it was accepted or not; NULL: none. */
 const struct weir__tcp *script_connection(void);
 enum weir_tcp_state script_state(void);
 

@@ -39,7 +39,7 @@ static uint8_t parse_flags(void)
 	return flags;
 }
 
-/* START:END. False: it has no colon. */
+/* Parses START:END. False: the word has no colon. */
 static bool parse_pair(const char *word, struct script_range pair[2])
 {
 	const char *colon = strchr(word, ':');
@@ -98,7 +98,7 @@ static void parse_sack(struct script_segment *segment)
 		script_wrong("sack needs blocks, such as 1001:2001, or *");
 }
 
-/* Two hexadecimal digits each; the next option is no such word. */
+/* Whether a word is a byte: two hexadecimal digits. No option has such a name. */
 static bool is_byte(const char *word, unsigned char *ret_byte)
 {
 	char *end;
@@ -307,7 +307,7 @@ uint32_t script_write_header(const struct script_segment *segment, unsigned char
 
 /* ---- bytes in ------------------------------------------------------------------------------- */
 
-/* Numbers near the beginning are shown as such, also those before it. */
+/* Numbers just below the base become negative. */
 static struct script_range relative(uint32_t value, uint32_t base)
 {
 	return script_one((int32_t)(value - base));

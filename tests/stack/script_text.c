@@ -9,7 +9,7 @@
 #include "tests/stack/script_text.h"
 #include "tests/support/testing.h"
 
-#define TRACE_LINES 24u		/* the last ones, which a failure prints */
+#define TRACE_LINES 24u		/* how many of the last lines a failure prints */
 #define MESSAGE 4000u
 
 const struct script_range script_anything = { INT64_MIN, INT64_MAX };

@@ -7,7 +7,7 @@
 #include "tests/stack/script_verbs.h"
 #include "tests/support/testing.h"
 
-/* How long a line waits first, and how long it takes at most. */
+/* How long a line waits: at least, and at most. */
 struct when {
 	struct script_range after;
 	bool given;
@@ -74,7 +74,7 @@ static const char *name_of(const struct name *names, int64_t value, char number[
 	return number;
 }
 
-/* Fails with the list of names if the word is none of them. */
+/* The value of a name. Fails with the list of names if the word is none of them. */
 static int64_t value_of(const struct name *names, const char *word, const char *what)
 {
 	char list[512] = "";
@@ -90,7 +90,7 @@ static int64_t value_of(const struct name *names, const char *word, const char *
 
 /* ---- results -------------------------------------------------------------------------------- */
 
-/* "-> RESULT" at the end of a call, if it is there; otherwise the usual result is expected. */
+/* Parses "-> RESULT" at the end of a call. Without it, the usual result is expected. */
 static struct script_range parse_result(int64_t usual)
 {
 	struct script_range range = script_one(usual);
@@ -168,7 +168,7 @@ static uint32_t parse_ms(void)
 	return (uint32_t)(script_need_time("a time") / SCRIPT_MS);
 }
 
-/* One of the settings. False: the word is none. */
+/* Parses one setting. False: the word is none. */
 static bool parse_setting(struct weir__tcp_settings *set, const char *word)
 {
 	if (strcmp(word, "nodelay") == 0)
@@ -561,7 +561,7 @@ static void port(void)
 	script_host.flow->local_port = (uint16_t)script_need_number("a port of the instance's");
 }
 
-/* The flow is used again: numbers are relative to the last SYN of each side. */
+/* The flow is reused: numbers are relative to the last SYN of each side. */
 static void rebase(void)
 {
 	struct weir__netstack_user *flow = script_host.flow;
@@ -610,7 +610,7 @@ static void print_events(unsigned set, char *to, size_t cap)
 						at->name);
 }
 
-/* Those since the line before that asked for them. */
+/* Compares the events since the last such line. */
 static void expect_events(void)
 {
 	unsigned expected = 0, *is = &script_host.flow->events;
@@ -744,7 +744,7 @@ static void expect_counts(void)
 	}
 }
 
-/* What the instance has of each. */
+/* Compares numbers of the instance. */
 static void expect_instance(void)
 {
 	const struct weir__tcp_layer *layer;
@@ -792,7 +792,7 @@ static void nothing(void)
 static const struct verb {
 	const char *name;
 	void (*run)(void);
-	bool looks;	/* at what is there: what came out may wait meanwhile */
+	bool looks;	/* it only reads: transmitted frames may wait meanwhile */
 } verbs[] = {
 	{ "config", config, false },
 	{ "listen", listen, false },

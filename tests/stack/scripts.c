@@ -3,11 +3,12 @@
  * scripts.c: runs the scripts of scripts/, each as a test case; scripts/README.md describes them.
  *
  *	stack_scripts [--offload] [--group GROUP] [GROUP/NAME...]
- *	WEIR_SCRIPT_TRACE=1 stack_scripts GROUP/NAME	prints what happens as it happens
+ *	WEIR_SCRIPT_TRACE=1 stack_scripts GROUP/NAME	prints every event as it happens
  *
- * With --offload the network sums and cuts up what the stack sends; what a script sees is the same.
+ * With --offload the network completes the checksums of what the stack sends, and splits
+ * super-frames. The segments that a script sees are the same.
  *
- * A script is run while it is read: each line is one verb, which script_verbs.c has.
+ * A script is run while it is read. Each line has one verb; script_verbs.c implements the verbs.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -33,8 +34,8 @@ struct text_line {
 
 /* A repeat or a turn that is open. */
 struct block {
-	unsigned first;		/* the line behind the one that opened it */
-	int64_t count, index;	/* of a repeat; count 0: a turn */
+	unsigned first;		/* the line after the one that opened it */
+	int64_t count, index;	/* for a repeat; count 0: a turn */
 };
 
 struct text_file {
@@ -46,7 +47,7 @@ struct text_file {
 	char bytes[FILE_BYTES];
 };
 
-/* A script, the file that it uses, and so on. */
+/* The script, the file that it uses, the file that this one uses, and so on. */
 static struct text_file files[USES];
 
 static void read_file(struct text_file *file, const char *path)
@@ -71,7 +72,7 @@ static void read_file(struct text_file *file, const char *path)
 	}
 }
 
-/* What a script expects comes from an RFC, which its first comment names. */
+/* Fails unless the first comment of a script names an RFC. */
 static void check_citation(struct text_file *file)
 {
 	for (unsigned i = 0; i < file->count && file->lines[i].len > 0 &&
@@ -95,7 +96,7 @@ static void open_block(struct text_file *file, unsigned line, int64_t count)
 		script_turn_begin();
 }
 
-/* Returns the line to go on with. */
+/* Returns the line with which the script continues. */
 static unsigned close_block(struct text_file *file, unsigned line)
 {
 	struct block *block = &file->blocks[file->depth - 1];

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sweep.c: connections over wires of all kinds, for a range of seeds.
+ * sweep.c: connections over wires with various faults, for a range of seeds.
  *
  *	sweep [--trace] [FIRST [COUNT]]
  *
  * The seed determines the wire's faults, the instances' settings and the plans of up to eight
- * connections (talk.h). A run ends when nothing is due any more. Then every end is over, the streams
- * were equal, and nothing is left: no connection, no memory charged, no block, no timer.
+ * connections (talk.h). A run ends when nothing is due any more. Then every connection must have
+ * ended, the streams must be equal, and nothing may be left: no connection, no charged memory, no
+ * block, no timer.
  *
- * A sweep of at least FULL seeds has to have seen every change of state that RFC 9293 figure 5 has,
- * and everything in the table must_happen. To look at a failure: sweep --trace SEED 1.
+ * A sweep of at least FULL seeds must have seen every state transition of RFC 9293 figure 5, and
+ * everything in the table must_happen. `sweep --trace SEED 1` shows a failure.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 #define LISTEN_PORT 80u
 #define FIRST_PORT 10000u
 #define LIMIT_NS (4 * 3600 * WIRE_SEC)
-/* A run has a turn for each frame, for each reading, and for some timers. */
+/* A run has a turn for each frame, for each read, and for some timers. */
 #define TURNS_BESIDE_FRAMES 100000u
 
 static struct talks talks;
@@ -147,7 +148,7 @@ static uint64_t draw(uint64_t below)
 	return rig_draw(&talks.random, below);
 }
 
-/* One of a row of numbers. */
+/* Picks one of several numbers. */
 #define PICK(...) \
 	((const uint32_t[]){ __VA_ARGS__ } \
 		 [draw(sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))])
@@ -244,7 +245,7 @@ static void plan_talk(unsigned number, bool excused)
 		struct talk_end *end = &talk->end[side];
 
 		end->plan = plan_end(open_ns);
-		/* Two in five are opened by either side; one by both at once. */
+		/* Each side opens two of five connections; both sides open the fifth at once. */
 		end->opens = opener == 4 || opener % 2 == side;
 		talk->port[side] = (uint16_t)(end->opens ? FIRST_PORT + number : LISTEN_PORT);
 		talk->excused |= breaks_off(end->plan.manner);
@@ -297,8 +298,8 @@ static void plan(uint64_t seed)
 
 /* ---- a run ---------------------------------------------------------------------------------- */
 
-/* A cookie remembers neither what came in front of the segment that brings it back nor options
- * without timestamps; and who says nothing after the handshake is never known. */
+/* With a cookie, data that arrived before the segment which returns it is lost, and so are the
+ * options without timestamps. A peer that sends nothing after the handshake is never known. */
 static void excuse_cookies(void)
 {
 	for (unsigned side = 0; side < 2; side++)

@@ -10,7 +10,7 @@
 
 /* ---- the bytes ------------------------------------------------------------------------------ */
 
-/* The stream of an end is the pattern from some place on, again and again. */
+/* The stream of an end repeats the pattern, from some offset on. */
 static const unsigned char *pattern(void)
 {
 	static unsigned char bytes[PATTERN + COPY_MAX];
@@ -24,7 +24,7 @@ static const unsigned char *pattern(void)
 	return bytes;
 }
 
-/* At least COPY_MAX bytes of what an end sends, from an offset on. */
+/* At least COPY_MAX bytes of the stream of an end, from an offset on. */
 static const unsigned char *stream_of(const struct talk_end *end, uint32_t offset)
 {
 	uint32_t begin = end->talk->port[0] * 31u + end->side * 7919u;
@@ -219,7 +219,7 @@ static void stop(struct talks *talks, struct talk_end *end)
 	give_back(talks, end);
 }
 
-/* Does what can be done now. */
+/* Does what the plan allows now. */
 static void act(struct talks *talks, struct talk_end *end)
 {
 	if (end->tcp == NULL)
@@ -257,7 +257,7 @@ static void begin(struct talk_end *end)
 		struct weir__tcp_settings settings = weir__tcp_settings(end->tcp);
 
 		settings.linger_zero = true;
-		/* Without memory it closes as others do. */
+		/* Without memory the close is an ordinary one. */
 		weir__tcp_apply(end->tcp, &settings);
 	}
 }
@@ -291,7 +291,7 @@ static struct talk_end *end_of_flow(struct talks *talks, unsigned side,
 	return NULL;
 }
 
-/* A connection that was there before: only an old ACK that carries a cookie can make it again. */
+/* A second connection of a flow that has ended: only an old ACK with a cookie can create it. */
 static void accept_ghost(struct talks *talks, unsigned side)
 {
 	if (weir__netstack_counters(talks->wire.side[side].net)->tcp_cookies_sent == 0)
@@ -346,7 +346,7 @@ static uint64_t earlier(uint64_t a, uint64_t b, uint64_t after)
 	return b > after && b < a ? b : a;
 }
 
-/* When an end has something to do without an event, after some time. */
+/* The time at which an end has something to do without an event. */
 static uint64_t wants_turn(const struct talk_end *end, uint64_t after)
 {
 	uint64_t at = WEIR_NETSTACK_NEVER;

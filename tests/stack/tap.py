@@ -3,9 +3,9 @@
 """The stack against Linux: examples/stack/tap_http on a TAP device, with the ping, curl and sockets
 of Linux on the other side.
 
-Everything happens in a network namespace that this script makes: as root, or as any user where user
-namespaces and /dev/net/tun are open to all. Where it cannot be made, all tests are skipped with the
-reason. When a test fails, the counters of the stack and the last frames are printed.
+All tests run in a network namespace that this script makes: as root, or as another user if user
+namespaces and /dev/net/tun are available to all users. If it cannot be made, all tests are skipped
+with the reason. When a test fails, the counters of the stack and the last frames are printed.
 
 Usage: tap.py TAP_HTTP [TEST...]
 """
@@ -41,7 +41,7 @@ INSIDE = "WEIR_TAP_INSIDE"      # set in the environment of the script inside th
 # ---- the namespace -------------------------------------------------------------------------------
 
 def run(*command, **options):
-    """Runs a command to its end; its output. It must succeed."""
+    """Runs a command, which must succeed, and returns its output."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=PATIENCE, check=False,
                           **options)
@@ -56,7 +56,7 @@ def need(*tools):
 
 
 def why_no_namespace():
-    """Runs this script again in a namespace of its own; returns only if none can be made: why."""
+    """Runs this script again in a new namespace. Returns only if none can be made: the reason."""
     reasons = []
     for how in [["unshare", "-n"]] * (os.geteuid() == 0) + [["unshare", "-Urn"]]:
         try:
@@ -71,7 +71,7 @@ def why_no_namespace():
 
 
 def why_no_tun():
-    """Tries to make a TAP device. Returns None, or why there can be none."""
+    """Tries to make a TAP device. Returns None, or the reason why it cannot be made."""
     try:
         with open("/dev/net/tun", "r+b", buffering=0) as tun:
             fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", b"", 0x1002))   # TUNSETIFF, a TAP
@@ -80,10 +80,10 @@ def why_no_tun():
     return None if shutil.which("ip") else "ip (iproute2) is not installed"
 
 
-# ---- what goes by ----------------------------------------------------------------------------------
+# ---- the frames on the device --------------------------------------------------------------------
 
 def describe(frame):
-    """An Ethernet frame in a line."""
+    """Describes an Ethernet frame in one line."""
     kind = struct.unpack_from("!H", frame, 12)[0]
     if kind == 0x0806:
         return f"ARP {'request' if frame[21] == 1 else 'reply'} from {socket.inet_ntoa(frame[28:32])}"
@@ -138,7 +138,7 @@ class Watch:
 
 
 def clean_up():
-    """Removes what an earlier host has left."""
+    """Removes the devices of an earlier host."""
     for device in ("tap0", "linux0", "router0"):
         subprocess.run(["ip", "link", "del", device], capture_output=True, check=False)
     if shutil.which("nft"):
@@ -146,8 +146,8 @@ def clean_up():
 
 
 def lossy_wire(of_linux, of_stack):
-    """Joins tap0 to a pair of virtual Ethernet devices, linux0 being Linux's end. On the way, one in
-    so many segments of each side is lost; 0: none."""
+    """Joins tap0 to a pair of virtual Ethernet devices; linux0 is Linux's end. One in of_linux
+    segments of Linux is lost, and one in of_stack segments of the stack; 0: none."""
     need("nft")
     loss = "ip protocol tcp numgen random mod {} 0 drop"
     rules = f"""
@@ -163,7 +163,7 @@ def lossy_wire(of_linux, of_stack):
                 fwd to "linux1"
             }}
         }}"""
-    # Not more than a segment at once: it would be lost as a whole.
+    # No super-frames: one would be lost as a whole.
     run("ip", "link", "add", "linux0", "gso_max_segs", "1", "type", "veth", "peer", "linux1")
     run("ip", "link", "set", "linux1", "up")
     done = subprocess.run(["nft", "-f", "-"], input=rules, capture_output=True, text=True,
@@ -174,8 +174,8 @@ def lossy_wire(of_linux, of_stack):
 
 
 class Host:
-    """tap_http as a host behind the device tap0, of which Linux has the other end, or behind a lossy
-    wire (of_linux, of_stack: see lossy_wire)."""
+    """tap_http as a host behind the device tap0, whose other end is Linux's, or behind a lossy wire
+    (of_linux, of_stack: see lossy_wire)."""
 
     def __init__(self, mtu=1500, of_linux=0, of_stack=0):
         device = "linux0" if of_linux or of_stack else "tap0"
@@ -198,7 +198,7 @@ class Host:
         return parse(curl("/counters"))
 
     def stop(self):
-        """Ends it as a user would: nothing may be left in it. Returns its last counters."""
+        """Ends the program as a user would. It must have freed everything. Returns the counters."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(PATIENCE)
         self.err.thread.join(PATIENCE)
@@ -211,7 +211,7 @@ class Host:
         return counters
 
     def tell(self):
-        """For a test that has failed."""
+        """Returns what to print for a test that has failed."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.err.thread.join(PATIENCE)
@@ -226,8 +226,8 @@ class Host:
 
 
 class Far:
-    """Another network namespace, 10.9.1.2, to which Linux is the router. Its link's MTU is smaller at
-    the router's end only, so what is sent to it must shrink on the way."""
+    """Another network namespace, 10.9.1.2, with Linux as its router. The MTU of its link is smaller
+    only at the router's end, so the router refuses full packets to it."""
 
     def __init__(self, mtu):
         self.process = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo; exec sleep 1000"],
@@ -252,7 +252,7 @@ class Far:
 
 
 def sysctl(name, value):
-    """Sets a variable of this namespace's IPv4."""
+    """Sets an IPv4 variable (sysctl) of this namespace."""
     try:
         with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as file:
             file.write(str(value))
@@ -267,7 +267,7 @@ def parse(counters):
 # ---- clients ---------------------------------------------------------------------------------------
 
 def curl(*arguments, **options):
-    """curl, with paths of the stack's server as URLs; its output."""
+    """Runs curl with paths of the stack's server as URLs, and returns its output."""
     need("curl")
     urls = [f"http://{STACK}{a}" if a.startswith("/") else a for a in arguments]
     return run("curl", "-sS", "--fail", "--max-time", str(PATIENCE), *urls, **options)
@@ -278,7 +278,7 @@ def bulk(size):
 
 
 def download(size, inside=()):
-    """curl fetches so many bytes, which must be right."""
+    """Fetches so many bytes with curl, and checks them."""
     need("curl")
     with subprocess.Popen([*inside, "curl", "-sS", "--fail", "--max-time", str(PATIENCE),
                            f"http://{STACK}/bytes/{size}"], stdout=subprocess.PIPE) as process:
@@ -292,7 +292,7 @@ def download(size, inside=()):
 
 
 def upload(size):
-    """curl sends so many bytes, of which the server must tell the right sum."""
+    """Sends so many bytes with curl. The server must return their sum."""
     need("curl")
     data = bulk(size)
     done = subprocess.run(["curl", "-sS", "--fail", "--max-time", str(PATIENCE), "-T", "-", "-H",
@@ -323,7 +323,7 @@ def ask(sock, path):
 
 
 def answer(sock):
-    """Receives an answer of the server: its body."""
+    """Receives a response of the server and returns its body."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         head += harness.receive(sock, 1)
@@ -449,7 +449,7 @@ def test_a_client_that_closes_with_data_unread_leaves_nothing():
 
 
 def test_a_port_is_used_again_while_the_stack_waits():
-    """Linux takes a port again that is in TIME_WAIT at the stack (RFC 1122 4.2.2.13, RFC 6191)."""
+    """Linux reuses a port that is in TIME_WAIT at the stack (RFC 1122 4.2.2.13, RFC 6191)."""
     for timestamps in (1, 0):
         sysctl("tcp_timestamps", timestamps)
         sysctl("ip_local_port_range", "40000 40049")

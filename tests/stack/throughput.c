@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * throughput.c: how fast one connection is over a wire that loses frames at random, against the
- * model. A loss recovery that limps still delivers all bytes; here it is seen.
+ * throughput.c: compares the rate of one connection, over a wire that loses frames at random, with
+ * a model. A slow loss recovery still delivers all bytes, but this test detects it.
  *
  * The model (RFC 9438 section 5): with a loss rate p and a round trip of r seconds, CUBIC's average
  * window, in segments, is the larger one of
@@ -9,9 +9,9 @@
  *	1.054 r^0.75 / p^0.75		(5.1, with C = 0.4 and beta = 0.7)
  *	sqrt(3 / 2) / p^0.5		(Reno, whose window CUBIC follows where it is larger, 4.3)
  *
- * and the throughput is a window each round trip. The model knows no timeouts and no short windows,
- * and takes one of both ways to grow where CUBIC follows now one and now the other, so the measured
- * rate has to lie within factors of it. Without loss, the rate of the wire is the model. Time is
+ * and the throughput is one window per round trip. The model ignores timeouts and short windows,
+ * and assumes one way of growth, while CUBIC alternates between both. Therefore the measured rate
+ * has to lie within factors of the model. Without loss, the model is the rate of the wire. Time is
  * virtual: the results are the same on every machine.
  */
 #include <math.h>
@@ -29,8 +29,8 @@ struct measured {
 	const struct weir__tcp_congestion *congestion;
 	uint32_t loss_ppm;
 	unsigned rtt_ms, seconds;
-	uint64_t bytes_per_second;	/* of the wire */
-	double least, most;		/* of the model */
+	uint64_t bytes_per_second;	/* rate of the wire */
+	double least, most;		/* bounds, as factors of the model */
 };
 
 static const struct measured cases[] = {
@@ -88,7 +88,7 @@ static void turn(struct wire *w, unsigned side)
 		receive_all();
 }
 
-/* Bytes in a second. */
+/* The rate of the model, in bytes per second. */
 static double model(const struct measured *m)
 {
 	double p = m->loss_ppm / 1e6, rtt = m->rtt_ms / 1e3, reno, cubic;
@@ -114,13 +114,13 @@ static double measure(const struct measured *m)
 	for (unsigned side = 0; side < 2; side++)
 		faults.side[side].condition = (struct wire_condition){ .delay_ns = delay_ns };
 	faults.side[0].condition.bytes_per_second = m->bytes_per_second;
-	/* A queue of one round trip. */
+	/* The queue holds the bytes of one round trip. */
 	faults.side[0].condition.queue_bytes =
 		(uint32_t)(m->bytes_per_second * m->rtt_ms / 1000 + 20000);
 	if (weir__tcp_listen(wire.side[1].net, &to, 1, &settings, NULL, &listener) < 0 ||
 	    weir__tcp_connect(wire.side[0].net, NULL, &to, &settings, NULL, &sender) < 0)
 		wire_complain(&wire, "no connection");
-	/* The handshake is not what is measured. */
+	/* The measurement begins after the handshake. */
 	wire_run(&wire, wire.now_ns + 2 * WIRE_SEC);
 	faults.side[0].condition.loss_ppm = m->loss_ppm;
 	received = 0;

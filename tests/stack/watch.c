@@ -70,13 +70,13 @@ static void parse_options(struct segment *segment, const unsigned char *at,
 	}
 }
 
-/* Of an IPv4 packet: an offset, or more of them follow. */
+/* Whether an IPv4 packet is a fragment: it has an offset, or more fragments follow. */
 static bool is_fragment(const unsigned char *frame)
 {
 	return weir__get16(frame + 12) == 0x0800 && weir__get16(frame + 20) & 0x3fff;
 }
 
-/* Ethernet, IPv4 without options, no fragment, TCP. */
+/* Whether a frame is TCP in IPv4 without options and fragmentation. */
 static bool is_tcp(const unsigned char *frame, uint32_t len)
 {
 	return len >= 54 && weir__get16(frame + 12) == 0x0800 && frame[14] == 0x45 &&
@@ -128,14 +128,14 @@ static struct watch_flow *find(struct watch *watch, unsigned from, const struct 
 	return flow;
 }
 
-/* A SYN with another number begins a new connection of the same ports. A SYN-ACK with another number
- * answers an old SYN, or is a cookie's: the other end may take either. */
+/* A SYN with another number begins a new connection with the same ports. A SYN-ACK with another
+ * number answers an old SYN, or has a cookie: the other end may accept either. */
 static void see_syn(struct watch_flow *flow, unsigned from, const struct segment *segment)
 {
 	struct watch_half *half = &flow->half[from];
 
 	if (half->known && half->first == segment->seq) {
-		/* A cookie is the same again within its minute. */
+		/* A repeated cookie is the same within its unit of time. */
 		flow->unsure |= half->has_ack && segment->ack != half->ack;
 		return;
 	}
@@ -203,8 +203,8 @@ static void check_ack(struct watch *watch, const struct watch_flow *flow, unsign
 		if (!before(segment->sack[i][0], segment->sack[i][1]) ||
 		    before(other->end, segment->sack[i][1]))
 			complain(watch, "a SACK block of what was not sent");
-	/* A window is rounded to its scale. It means nothing once the FIN is acknowledged, and
-	 * TIME-WAIT offers none. */
+	/* A window is rounded to its scale. It has no meaning once the FIN is acknowledged, and
+	 * TIME-WAIT offers no window. */
 	if (half->has_edge && !(other->fin && segment->ack == other->end) &&
 	    !(half->fin && segment->window == 0) &&
 	    before(edge + (1u << half->wscale), half->edge))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wire.c: see wire.h. A frame that is transmitted is copied into flat bytes at once and its blocks
- * are freed, so that nothing of one instance is kept by the other. A frame that arrives is made anew
- * of the receiver's memory, sometimes in several pieces.
+ * wire.c: see wire.h. A transmitted frame is copied into contiguous bytes and its blocks are freed
+ * at once, so that neither instance keeps memory of the other. An arriving frame is made of the
+ * receiver's memory, sometimes in several pieces.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "tests/stack/wire.h"
 
 #define FRAME_MAX (65536u + WEIR_ETHERNET_HEADER_BYTES)
-#define TURNS_AT_ONCE 10000u	/* without time moving: time stands still */
+#define TURNS_AT_ONCE 10000u	/* most turns at one time; more would never end */
 
 static const unsigned char macs[2][6] = { { 2, 0, 0, 0, 0, 1 }, { 2, 0, 0, 0, 0, 2 } };
 
@@ -117,7 +117,7 @@ static void transmit(struct weir__netstack_owner *owner, struct weir__netstack *
 
 /* ---- the receiving end ---------------------------------------------------------------------- */
 
-/* The bytes as a frame of the receiver's, in pieces of a block each. NULL without memory. */
+/* Copies the bytes into a frame of the receiver, one block per piece. NULL without memory. */
 static struct weir__frame *frame_of(struct wire *wire, struct wire_side *side,
 				    const struct wire_flight *flight)
 {
@@ -153,7 +153,7 @@ static void arrive(struct wire *wire, const struct wire_flight *flight,
 		return;
 	if (wire->arrives != NULL)
 		wire->arrives(wire, flight);
-	/* Half of the time as an interface that has checked the sums itself. */
+	/* Half of the frames arrive as from an interface that has verified the checksums. */
 	if (!flight->corrupted && rig_draw(&wire->random, 2))
 		frame->flags |= WEIR_FRAME_CHECKED;
 	weir__frame_queue_push(arrived, frame);
@@ -197,7 +197,7 @@ static void turn(struct wire *wire, unsigned side)
 	wire->turns++;
 }
 
-/* Turns that side for which something is due; both if it is so for both. */
+/* Makes a turn of each side for which something is due. */
 static void turn_who_is_due(struct wire *wire)
 {
 	bool frame = wire->flight_count > 0 && wire->flights[0].at_ns <= wire->now_ns;

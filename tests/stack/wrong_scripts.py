@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs the scripts of scripts/wrong, which must fail, each with the message (a pattern) that it
-says itself. Checks too that every group of scripts is a test.
+"""Runs the scripts of scripts/wrong. Each must fail with the message (a pattern) that its comment
+states. Also checks that every group of scripts is a test.
 
 Usage: wrong_scripts.py SCRIPTS EXECUTABLE GROUP...
 """
