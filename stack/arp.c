@@ -150,10 +150,8 @@ static void send_packet(struct weir__netstack *net, uint16_t operation, const un
 		weir__frame_new(&net->frames, WEIR_FRAME_HEADROOM, PACKET_BYTES);
 	unsigned char *packet;
 
-	if (frame == NULL) {
-		net->count.memory_refused++;
+	if (frame == NULL)
 		return;
-	}
 	packet = weir__frame_extend(frame, PACKET_BYTES);
 	weir__put16(packet, HARDWARE_ETHERNET);
 	weir__put16(packet + 2, WEIR_ETHERNET_IPV4);

@@ -79,10 +79,8 @@ static void send_unreachable(struct weir__netstack *net, const struct weir__fram
 	if (rx->broadcast || !may_send(net))
 		return;
 	message = weir__frame_new(&net->frames, WEIR_FRAME_HEADROOM, len);
-	if (message == NULL) {
-		net->count.memory_refused++;
+	if (message == NULL)
 		return;
-	}
 	at = weir__frame_extend(message, len);
 	memset(at, 0, HEADER_BYTES);
 	at[0] = UNREACHABLE;
@@ -109,8 +107,6 @@ static void answer_echo(struct weir__netstack *net, struct weir__frame *frame,
 
 	net->count.icmp_in_echos++;
 	if (rx->broadcast || reply == NULL) {
-		if (reply == NULL)
-			net->count.memory_refused++;
 		weir__frame_free(&net->frames, reply);
 		weir__frame_free(&net->frames, frame);
 		return;

@@ -174,7 +174,7 @@ START_TEST(without_memory_there_is_no_answer)
 	frame = rig_frame(&host.net->frames, in, len, 0);
 	host.rig.fail_in = 0;
 	weir__netstack_input(host.net, frame);
-	ck_assert_uint_eq(host.net->count.memory_refused, 2);
+	ck_assert_uint_eq(host.net->count.frames_refused, 2);
 	ck_assert_uint_eq(host_out_all(&host), 0);
 }
 END_TEST
