@@ -144,6 +144,40 @@ START_TEST(wrong_acks_do_not_open_the_window)
 }
 END_TEST
 
+/*
+ * Twenty connections offer large windows, and acknowledge nothing that they get. They share the
+ * memory of the instance, and beyond it each has no more than Linux's least; in the end all time out.
+ */
+START_TEST(peers_that_take_nothing_share_the_memory)
+{
+	struct weir__netstack_config cfg = host_config();
+	struct weir__tcp *tcp[20];
+
+	peer_fini();
+	cfg.memory_bytes = 256 << 10;
+	peer_init(&cfg);
+	for (unsigned i = 0; i < 20; i++) {
+		peer.peer_port = (uint16_t)(5000 + i);
+		peer.iss = 0;
+		peer_accepts(peer_syn());
+		tcp[i] = peer.tcp;
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		peer.tcp = tcp[i];
+		while (peer_send(5000) > 0)
+			host_out_all(&peer.host);
+	}
+	ck_assert_uint_gt(peer.net->memory.used_bytes, 256 << 10);
+	/* 4 KiB each are five blocks. */
+	ck_assert_uint_lt(peer.net->memory.used_bytes, (256 << 10) + 20 * 10000);
+	peer_wait(20 * 60 * WEIR_NETSTACK_SEC);
+	host_out_all(&peer.host);
+	for (unsigned i = 0; i < 20; i++)
+		ck_assert_int_eq(weir__tcp_error(tcp[i]), -ETIMEDOUT);
+	ck_assert_uint_eq(peer.net->memory.used_bytes, 0);
+}
+END_TEST
+
 /* ---- at random ------------------------------------------------------------------------------- */
 
 static uint32_t near(uint32_t number)
@@ -283,6 +317,7 @@ int main(int argc, char **argv)
 		IN(far_blocks_are_found_in_steps),
 		IN(known_blocks_are_jumped_over),
 		IN(wrong_acks_do_not_open_the_window),
+		IN(peers_that_take_nothing_share_the_memory),
 		IN(segments_at_random_break_nothing, .rounds = 24),
 	};
 
