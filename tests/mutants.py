@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Breaks weir on purpose, in the ways that the mutants list, and checks that a test of each kind of
-fault turns red. A fault that no test sees shows that a test is missing.
+"""Compiles weir with known faults, the mutants, and checks that the named tests fail with each of
+them. A fault that no test detects shows that a test is missing.
 
 The lists are tests/mutants/*.txt and tests/*/mutants/*.txt. A mutant replaces some lines of one or
-more files. Only these are compiled, and linked in front of the library or in place of the command's
-own, so that nothing else has to be built. Its form, with lines that begin with a tab after the
-- or + as those of the file do:
+more files. Only these files are compiled. Their objects are linked before the library, or instead
+of the command's own, so that nothing else has to be built. The form of a mutant is shown below;
+after the - or +, a line begins with a tab where the line of the file does:
 
     == old timestamps are accepted ==
     file stack/tcp_input.c
@@ -14,18 +14,19 @@ own, so that nothing else has to be built. Its form, with lines that begin with 
     -	if (paws_rejects(tcp, segment)) {
     +	if (false && paws_rejects(tcp, segment)) {
 
-The lines with - must stand in the file exactly once. "same" lines, which begin with a blank, may
-stand among them. The name of a file without a folder is one of stack/. The tests that must turn red are
+The lines with - must occur in the file exactly once, in this order. Lines that begin with a blank
+may be among them; they stay as they are. A file name without a folder means a file of stack/. "red"
+names a test that must fail:
 
     red script GROUP/NAME      a script
     red unit PROGRAM [CASE]    a unit test, or a case of it
     red sweep FIRST COUNT      seeds of stack_sweep
     red test NAME [ARG...]     a test of meson, with further arguments
 
-Each of several must turn red. Without the mutant all must pass.
+If there are several, each must fail. Without the mutant all must pass.
 
-Usage: mutants.py ROOT --check               every mutant fits the sources
-       mutants.py ROOT BUILD [PATTERN]       run those whose name or list has the pattern; prints TAP
+Usage: mutants.py ROOT --check               checks that every mutant fits the sources
+       mutants.py ROOT BUILD [PATTERN]       runs those with the pattern in their name or list; TAP
 """
 
 import concurrent.futures
@@ -44,7 +45,7 @@ LISTS = ["tests/mutants/*.txt", "tests/*/mutants/*.txt"]
 
 
 class Part:
-    """Lines of one file, and what the mutant makes of them."""
+    """Lines of one file, and the lines that replace them."""
 
     def __init__(self, name):
         self.name = name if "/" in name else f"stack/{name}"
@@ -63,7 +64,7 @@ class Mutant:
         self.parts, self.red = [], []
 
     def mutate(self, root):
-        """Returns the texts of the files with the fault, by name, or raises ValueError."""
+        """Returns the texts of the files with the fault, by file name, or raises ValueError."""
         texts = {}
         if not self.parts or not self.red:
             raise ValueError("it needs a file and a red test")
@@ -105,7 +106,7 @@ def read_mutants(root):
 
 
 class Tests:
-    """How each red test is run: a command, in which some words are programs of the build."""
+    """How a red test is run: a command, in which some words are programs of the build."""
 
     def __init__(self, build):
         self.build = build
@@ -125,7 +126,7 @@ class Tests:
                 else word for word in self.tests[words[0]]["cmd"]] + words[1:]
 
     def programs(self, red):
-        """Those words of the command that the build makes."""
+        """Returns the words of the command that are programs of the build."""
         return [word for word in self.command(red)
                 if re.fullmatch(r"(tests|tools)/[\w/]+", word)]
 
@@ -140,7 +141,7 @@ class Builder:
                        stdout=sys.stderr)
         with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as handle:
             entries = json.load(handle)
-        self.compiles = {}		# by the source's name: its entries
+        self.compiles = {}		# by the name of the source: its entries
         for entry in entries:
             path = os.path.normpath(os.path.join(entry["directory"], entry["file"]))
             self.compiles.setdefault(os.path.relpath(path, root), []).append(entry)
@@ -152,12 +153,12 @@ class Builder:
         return shlex.split(commands.strip().splitlines()[-1])
 
     def compile(self, entry, source, folder):
-        """Returns the object that is compiled from this source as the build compiles the entry."""
+        """Compiles this source as the build compiles the entry, and returns the object."""
         command = shlex.split(entry["command"])
         target = os.path.join(folder, entry["output"].replace("/", "_"))
         if os.path.exists(target):
             return target
-        # The folder comes first, so that a header in it is found in place of the real one.
+        # The folder comes first, so that a header in it replaces the original one.
         command[1:1] = ["-I", folder]
         for option in ["-MD", "-MQ", "-MF", "-o"]:
             at = command.index(option)
@@ -194,7 +195,7 @@ class Builder:
         return target
 
     def run(self, red, programs):
-        """Returns whether the test passed, and what it says if not; programs: those to replace."""
+        """Runs a test with these programs. Returns whether it passed, and its messages if not."""
         command = [programs.get(word, word) for word in self.tests.command(red)]
         environment = dict(os.environ, **self.tests.tests.get(red[1], {}).get("env", {}))
         try:
@@ -218,7 +219,7 @@ def write(texts, folder):
 
 
 def try_mutant(builder, mutant):
-    """Returns whether all its tests turn red, and what they say, or what is wrong."""
+    """Returns whether all its tests fail, and their messages, or what is wrong."""
     says = []
     try:
         texts = mutant.mutate(builder.root)
@@ -239,7 +240,7 @@ def try_mutant(builder, mutant):
 
 
 def check_green(builder, mutants):
-    """Whether the tests that have to turn red pass without a mutant, and which do not."""
+    """Returns whether the red tests pass without a mutant, and which do not."""
     says = []
     for red in sorted({red for mutant in mutants for red in mutant.red}):
         try:

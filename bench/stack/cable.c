@@ -12,7 +12,7 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* What the clock shows of itself: the least that two readings in a row differ by. */
+/* The cost of the clock: the least difference of two consecutive readings. */
 static uint64_t clock_cost_ns(void)
 {
 	static uint64_t cost;

@@ -2,16 +2,16 @@
 /*
  * cable.h: two hosts, joined by a cable inside the process.
  *
- * A host works in turns. In a turn it processes the frames that have arrived, and does what its
- * program does; what it sends waits at its end of the cable. Between turns the cable carries frames
- * over: it copies them into memory of the other host, as the DMA of two NICs would. No host is
- * charged for that, but each is for its own turns, in CPU time of the thread.
+ * A host works in turns. In a turn it processes the arrived frames and runs its program; the frames
+ * that it sends wait at its end of the cable. Between turns the cable copies frames into memory of
+ * the other host, as the DMA of two NICs would. The time of a host is the CPU time of the thread
+ * during its turns; the copies are not included.
  *
  *	client (load.h)  --- cable_carry -->  server: weir's stack (server.c), or lwIP's
  *	                 <-- cable_carry ---
  *
- * Programs of a server: UDP port 7 and TCP port 7 send back what came, TCP port 9 drops it, TCP
- * port 19 sends without end (RFC 862, 863, 864). A server closes when the client has.
+ * Programs of a server: UDP port 7 and TCP port 7 echo the received data, TCP port 9 discards it,
+ * TCP port 19 sends without end (RFC 862, 863, 864). A server closes after the client.
  */
 #ifndef WEIR_BENCH_STACK_CABLE_H
 #define WEIR_BENCH_STACK_CABLE_H
@@ -33,9 +33,9 @@ enum cable_port {
 struct host;
 
 struct host_ops {
-	/* A frame arrives; it is dropped when there is no memory. */
+	/* A frame arrives. The host drops it without memory. */
 	void (*arrive)(struct host *host, const unsigned char *frame, uint32_t len);
-	/* The next frame that was sent, and its length; 0: there is none. */
+	/* Takes the next sent frame and returns its length; 0: there is none. */
 	uint32_t (*leave)(struct host *host, unsigned char frame[CABLE_FRAME_BYTES]);
 	void (*turn)(struct host *host, uint64_t now_ns);
 	void (*free)(struct host *host);
@@ -43,11 +43,11 @@ struct host_ops {
 
 struct host {
 	const struct host_ops *ops;
-	uint64_t cpu_ns;		/* of its turns */
+	uint64_t cpu_ns;		/* CPU time of its turns */
 	uint64_t frames_in, frames_out;
 };
 
-/* 10.0.0.1 is the client, 10.0.0.2 the server; ports are in the machine's byte order. */
+/* 10.0.0.1 is the client, 10.0.0.2 the server; ports are in host byte order. */
 enum cable_host {
 	CABLE_CLIENT = 1,
 	CABLE_SERVER = 2,
@@ -57,8 +57,8 @@ enum cable_host {
 void cable_turn(struct host *host, uint64_t now_ns);
 void cable_carry(struct host *from, struct host *to);
 
-/* Servers. copies: bytes are copied out and in, instead of being lent and sent by reference. NULL
- * without memory. */
+/* Make servers. With copies, bytes are copied out and in, instead of lent and sent by reference.
+ * NULL without memory. */
 struct host *weir_server_new(int copies);
 struct host *lwip_server_new(void);
 

@@ -6,11 +6,11 @@ compare.py: the TCP/IP stack beside the kernel's loopback and lwIP, in interleav
     bench/stack/compare.py BUILD --load bench/peers/out/bin/load [--rounds N]
 
 Each round runs every benchmark of BUILD/bench/stack-gbench once (lwIP with thousands of connections
-only in the first one: it walks a list), and BUILD/bench/weir-echo on epoll
-under that load generator (make -C bench/peers), 64 B on 64 and on 10,000 connections: the server on
-the first CPU, the load on the second one. All figures are CPU time of the server for an operation:
-the least and the median of the rounds, in ns. The kernel's include what it does in the server's
-system calls and interrupts, and weir's scheduler, which the stack's do not.
+only in the first round, because it walks a list of connections). It also runs BUILD/bench/weir-echo
+on epoll under that load generator (make -C bench/peers), with 64 B on 64 and on 10,000 connections:
+the server on the first CPU, the load on the second one. All figures are CPU time of the server for
+an operation: the least and the median of the rounds, in ns. The figures for the kernel include its
+work in the server's system calls and interrupts, and weir's scheduler; those for the stacks do not.
 """
 import argparse
 import json

@@ -37,7 +37,7 @@ static void block_release(struct weir__block *block)
 	memory_free(&mine->end->memory, mine, mine->memory_bytes);
 }
 
-/* No larger than it has to be: what waits for its ACK keeps memory out of the cache. */
+/* Blocks are as small as possible, so that frames which wait for an ACK use less of the cache. */
 static struct weir__frame *block_alloc(struct weir__netstack_owner *owner, uint32_t bytes)
 {
 	size_t memory_bytes = sizeof(struct block) + bytes;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gbench.cc: what the TCP/IP stack costs, over a cable inside the process (cable.h): of the two
- * sides, the server's. s/op is its CPU time for an operation, and `client` that of the other side,
- * both by CLOCK_THREAD_CPUTIME_ID around each of their turns.
+ * gbench.cc: the cost of the TCP/IP stack as a server, over a cable inside the process (cable.h).
+ * s/op is the server's CPU time for an operation, and `client` is the client's, both measured with
+ * CLOCK_THREAD_CPUTIME_ID around each turn.
  *
- *	udp_echo	an operation is a datagram and its answer, which is the same frame
- *	requests	... a request on one of N connections, and its answer
- *	bulk_in		... a full segment that comes in; ACKs are a part of it
- *	bulk_out	... a full segment that goes out; likewise
+ *	udp_echo	an operation is a datagram and its echo, which is the same frame
+ *	requests	... a request on one of N connections, and its response
+ *	bulk_in		... a full segment received, including its ACK
+ *	bulk_out	... a full segment sent, including its ACK
  *	connections	... a connection that is accepted, and closed after the client's close
  *
- * Servers: lent is weir's stack with an echo of the frame that was lent, copy one of a copy, lwip is
- * lwIP. The client is always weir's.
+ * Servers: lent is weir's stack and echoes the lent frame, copy is weir's stack and echoes a copy,
+ * lwip is lwIP. The client always uses weir's stack.
  */
 #include <benchmark/benchmark.h>
 
@@ -31,7 +31,7 @@ static struct host *copy()
 	return weir_server_new(1);
 }
 
-/* Steps until time is up; what they cost the server is the time of an iteration. */
+/* Makes steps until the time is over. The server's CPU time is the time of an iteration. */
 template <typename Step> static void run(benchmark::State &state, struct load *load, Step step)
 {
 	struct host *server, *client;
@@ -68,7 +68,7 @@ template <typename Step> static void run(benchmark::State &state, struct load *l
 	load_free(load);
 }
 
-/* A load with connections, once round all of them before it is measured. */
+/* Makes a load with connections, and uses each of them once before the measurement. */
 static struct load *open(new_server server, enum cable_port port, unsigned connections)
 {
 	struct load *load = load_new(server());

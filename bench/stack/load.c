@@ -5,7 +5,7 @@
 #include "end.h"
 #include "load.h"
 
-#define SEND_BYTES (256u << 10)		/* of true size: about 100 segments in flight */
+#define SEND_BYTES (256u << 10)		/* in true size: about 100 segments in flight */
 #define STEP_NS 64000u			/* a million requests a second */
 #define STEPS_MAX 100
 #define CLIENT_PORT 1007
@@ -15,12 +15,12 @@ struct load {
 	struct host *server;
 	uint64_t now_ns;
 	struct weir__udp *udp;
-	struct weir__tcp **connection;	/* in the order in which they are used */
+	struct weir__tcp **connection;	/* in the order of their use */
 	unsigned connections, next;
 	unsigned established, closed;
 	unsigned failed;
 	uint64_t received;
-	unsigned burst, bytes;		/* of a step */
+	unsigned burst, bytes;		/* requests of a step, bytes of a request */
 	unsigned char payload[65536];
 };
 
@@ -117,7 +117,7 @@ static void send_requests(struct end *end)
 
 int load_requests(struct load *load, unsigned bytes)
 {
-	unsigned owed = load->burst * load->bytes;	/* the answers to the step before */
+	unsigned owed = load->burst * load->bytes;	/* responses to the last step */
 	uint64_t before = load->received;
 
 	load->bytes = bytes;
@@ -169,7 +169,7 @@ static int connect_one(struct load *load, enum cable_port port, struct weir__tcp
 	return rc;
 }
 
-/* So many steps at most until all are established. */
+/* Makes steps until all connections are established, up to a limit. */
 static int settle(struct load *load)
 {
 	for (unsigned i = 0; load->established < load->connections && i < STEPS_MAX; i++)
@@ -177,7 +177,7 @@ static int settle(struct load *load)
 	return load->established == load->connections && load->failed == 0 ? 0 : -1;
 }
 
-/* Fisher and Yates; the same order each time. */
+/* Shuffles the connections (Fisher and Yates), in the same way each time. */
 static void shuffle(struct load *load)
 {
 	uint64_t random = 1;
@@ -271,7 +271,7 @@ struct load *load_new(struct host *server)
 	return NULL;
 }
 
-/* Connections are reset, so that a server which has no instance of its own is left without any. */
+/* Resets all connections, so that a server without an instance of its own (lwIP) keeps none. */
 static void abort_all(struct end *end)
 {
 	struct load *load = load_of(end);

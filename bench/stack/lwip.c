@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lwip.c: the programs of a server (cable.h) on lwIP, by its raw interface and without its thread:
- * lwIP is one instance in a process and checks for its lock only after tcpip_init, which is never
- * called. This file includes nothing of weir's stack.
+ * lwip.c: the programs of a server (cable.h) on lwIP, with its raw API and without its thread. A
+ * process has only one instance of lwIP. lwIP checks for its lock only after tcpip_init, which is
+ * never called. This file includes nothing of weir's stack.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,7 @@ static void free_frames(struct ring *ring)
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
-/* The connection is gone already. */
+/* lwIP has freed the connection already. */
 static void failed(void *arg, err_t err)
 {
 	(void)arg;

@@ -11,7 +11,7 @@ struct memory_piece {
 	struct memory_piece *next;
 };
 
-/* In its first line. */
+/* The header of a chunk, in its first cache line. */
 struct memory_chunk {
 	struct memory_chunk *next;
 };
@@ -21,7 +21,7 @@ static size_t rounded(size_t bytes, size_t unit)
 	return (bytes + unit - 1) / unit * unit;
 }
 
-/* Whole huge pages; the kernel may refuse to make them huge. */
+/* Allocates whole huge pages. The kernel may use ordinary pages instead. */
 static void *pages(size_t bytes)
 {
 	void *at = aligned_alloc(CHUNK_BYTES, rounded(bytes, CHUNK_BYTES));

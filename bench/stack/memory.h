@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory.h: the memory of an end of the cable: from huge pages, in whole cache lines, as a driver's
- * would be. What is freed goes to a list of its size, last in, first out.
+ * memory.h: the memory of an end of the cable: huge pages, in whole cache lines, like the memory of
+ * a driver. Freed memory goes to a list of its size, last in, first out.
  */
 #ifndef WEIR_BENCH_STACK_MEMORY_H
 #define WEIR_BENCH_STACK_MEMORY_H
@@ -9,11 +9,11 @@
 #include <stddef.h>
 
 #define MEMORY_LINE 64u
-#define MEMORY_LISTS 64u		/* of sizes up to 4 KiB; larger ones are chunks of their own */
+#define MEMORY_LISTS 64u		/* for sizes up to 4 KiB; others have their own chunk */
 
 struct memory {
 	struct memory_chunk *chunks;
-	char *at, *end;			/* what is left of the newest */
+	char *at, *end;			/* the unused part of the newest chunk */
 	struct memory_piece *unused[MEMORY_LISTS];
 };
 

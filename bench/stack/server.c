@@ -5,7 +5,7 @@
 #include "end.h"
 
 #define BACKLOG 16384u
-#define SOURCE_SEND_BYTES (256u << 10)	/* of true size: about 100 segments in flight */
+#define SOURCE_SEND_BYTES (256u << 10)	/* in true size: about 100 segments in flight */
 
 struct server {
 	struct end end;
@@ -28,7 +28,7 @@ static void echo_datagrams(struct server *server)
 		(void)weir__udp_send(server->udp, &from, frame);
 }
 
-/* Sends back what came. What the peer has no room for is lost: clients wait for their answers. */
+/* Echoes the received data. It drops data without room in the send buffer; clients avoid that. */
 static int echo_lent(struct server *server, struct weir__tcp *tcp)
 {
 	struct weir__frame *frame;

@@ -2,18 +2,18 @@
 /*
  * control.c: the properties of a handle.
  *
- *	the handle				a setting or a shutdown
- *	not attached yet			is kept until it is; a shutdown has no connection
- *	its writes are homed elsewhere		queues behind the ops of its mail
+ *	state of the handle			what happens to a setting or a shutdown
+ *	not attached yet			the setting is kept until then; a shutdown fails
+ *	its writes are homed elsewhere		it is queued behind the ops of the handle's mail
  *	its writes are homed here, it has mail	the same
- *	any other				is made at once
+ *	any other				it is applied at once
  *
- * A setting that queues is kept in the handle, so it needs no memory: the newest value of each
- * replaces an older one. The home applies all of them when it reaches the first MAIL_SET. So a
- * setting holds for every op that is started after it. An op that was started before it may see it,
- * too; the end that SHUT_WR sends comes exactly between the ops.
+ * A queued setting is stored in the handle, so it needs no memory: a new value replaces an older
+ * one. The home applies all of them when it reaches the first MAIL_SET. So a setting applies to
+ * every op that is started after it, and perhaps to ops that were started before. A SHUT_WR keeps
+ * its exact place between the ops.
  *
- * Questions are asked at once, from any worker.
+ * Queries are answered at once, on any worker.
  */
 #include "core/io/control.h"
 
@@ -26,7 +26,7 @@
 #include "core/worker.h"
 #include "weir/net.h"
 
-/* What Linux allows, too. */
+/* Linux's limits. */
 #define KEEPALIVE_S_MAX 32767
 #define KEEPALIVE_COUNT_MAX 127
 
@@ -37,11 +37,11 @@ enum {
 	SHUT_READS = 1u << 3,
 };
 
-/* What weir_handle.settings holds. */
+/* The content of weir_handle.settings. */
 struct settings {
-	uint8_t which;			/* those that are set; the other fields are their values */
+	uint8_t which;			/* which settings are kept; the other fields: values */
 	uint8_t nodelay;
-	uint8_t resets;			/* LINGER: with 0 seconds */
+	uint8_t resets;			/* LINGER: 0 seconds, so a close resets */
 	uint8_t count;			/* KEEPALIVE */
 	uint16_t idle_s, interval_s;	/* KEEPALIVE */
 };
@@ -122,7 +122,7 @@ static int keep(struct settings *s, enum weir_control what, const void *value, s
 	}
 }
 
-/* Tasks on several workers may do this at a time. */
+/* Tasks on several workers may call this at the same time. */
 static int keep_in(struct weir_handle *h, enum weir_control what, const void *value, size_t len)
 {
 	uint64_t was = weir__load(&h->settings, WEIR_RELAXED);
@@ -180,7 +180,7 @@ void weir__handle_serve_requests(struct weir_backend *be, struct weir_handle *h,
 
 /* ---- control ---- */
 
-/* What changes how the stream sends or ends, and has no answer. */
+/* Whether it changes how the stream sends or ends. Such a control returns no value. */
 static bool is_setting(enum weir_control what)
 {
 	switch (what) {
@@ -194,7 +194,7 @@ static bool is_setting(enum weir_control what)
 	}
 }
 
-/* The acquire is as in send_home (op.c). */
+/* The acquire has the same purpose as that in send_home (op.c). */
 static bool queues(const struct weir_backend *be, struct weir_handle *h)
 {
 	return be->caps & WEIR_CAP_HOMED &&

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http.c: see http.h. No call of the stack waits: what cannot be done now is -EAGAIN, and an event
- * says when to go on. So each connection has a struct that says how far it has come, and http_event
- * does for it all that can be done without waiting.
+ * http.c: see http.h. No call of the stack waits: a call that cannot proceed returns -EAGAIN, and
+ * an event tells when to try again. So each connection has a struct with its state, and http_event
+ * does all that is possible without waiting.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,18 +13,18 @@
 /* A connection. The stack returns the pointer to it with each event. */
 struct weir__netstack_user {
 	struct http *http;
-	struct weir__netstack_user *next, **pprev;	/* in the list of all */
+	struct weir__netstack_user *next, **pprev;	/* in the list of all connections */
 	struct weir__tcp *tcp;
-	char head[2048];		/* of the request, as far as it has arrived */
+	char head[2048];		/* the received part of the request's head */
 	uint32_t head_len;
 	bool uploading;
-	uint64_t upload;		/* bytes of the request's body that have not arrived */
+	uint64_t upload;		/* bytes of the request's body still to receive */
 	uint32_t sum_a, sum_b;		/* of the body: Adler-32 (RFC 1950) */
 	char answer[8192];
 	uint32_t answer_len, answer_sent;
-	uint64_t bulk;			/* bytes behind the answer that have not been sent */
+	uint64_t bulk;			/* bytes of the response's body still to send */
 	uint32_t bulk_at;
-	bool last;			/* the connection is closed behind the answer */
+	bool last;			/* the connection is closed after the response */
 };
 
 static void client_link(struct weir__netstack_user *client, struct http *http)
@@ -162,8 +162,8 @@ static void sum_up(struct weir__netstack_user *client, const void *bytes, uint32
 /* ---- the next thing for a connection -------------------------------------------------------- */
 
 /*
- * Each of these does it, and returns > 0; 0 at the end of the stream; -EAGAIN if it must wait for an
- * event; another error of the connection.
+ * Each of these functions makes one step. It returns > 0; 0 at the end of the stream; -EAGAIN if it
+ * has to wait for an event; or another error of the connection.
  */
 
 static int send_answer(struct weir__netstack_user *client)
@@ -177,7 +177,7 @@ static int send_answer(struct weir__netstack_user *client)
 	return rc;
 }
 
-/* Sends a view of the block, which nobody changes: no byte is copied. */
+/* Sends a view of the block, which never changes: no byte is copied. */
 static int send_bulk(struct weir__netstack_user *client)
 {
 	struct weir__frame_memory *mem = weir__netstack_frames(client->http->net);
@@ -200,7 +200,7 @@ static int send_bulk(struct weir__netstack_user *client)
 	return rc;
 }
 
-/* Reads the received frames where they are, and gives them back: no byte is copied. */
+/* Reads the received frames in place, and gives them back: no byte is copied. */
 static int receive_upload(struct weir__netstack_user *client)
 {
 	uint32_t most = client->upload < UINT32_MAX ? (uint32_t)client->upload : UINT32_MAX;
@@ -224,8 +224,8 @@ static int receive_upload(struct weir__netstack_user *client)
 	return rc;
 }
 
-/* Handles the request if its head is complete. Some of its body, or the next request, may have been
- * received with it. */
+/* Handles the request if its head is complete. A part of its body, or the next request, may have
+ * been received with it. */
 static int receive_head(struct weir__netstack_user *client)
 {
 	char *end = strstr(client->head, "\r\n\r\n");

@@ -4,8 +4,8 @@
  *
  *	GET /		a greeting
  *	GET /bytes/N	N bytes, sent by reference: byte i of each 65521 is (31 i + i / 256) % 256
- *	PUT /...	the Adler-32 of what was sent, as it was read in the received frames
- *	GET /info	this connection, as `ss -ti` shows those of Linux
+ *	PUT /...	the Adler-32 of the body, which is read in the received frames
+ *	GET /info	this connection, in the form of `ss -ti`
  *	GET /counters	the instance's counters
  */
 #ifndef WEIR_EXAMPLES_STACK_HTTP_H
@@ -15,13 +15,13 @@
 
 #include "stack/stack.h"
 
-#define HTTP_BULK_BYTES 65521u	/* a prime number: bytes at a wrong offset do not look right */
+#define HTTP_BULK_BYTES 65521u	/* a prime number, so that bytes at a wrong offset differ */
 
 struct http {
 	struct weir__netstack *net;
 	struct weir__tcp_listener *listener;
 	struct weir__netstack_user *clients;
-	/* What large answers consist of: one block, of which all of them send views. */
+	/* One block, of which all large responses send views. */
 	unsigned char bulk_bytes[HTTP_BULK_BYTES];
 	struct weir__block bulk_block;
 	struct weir__frame *bulk;
@@ -29,7 +29,7 @@ struct http {
 
 /* Listens; called between begin and end. Returns a negative errno if it cannot. */
 int http_init(struct http *http, struct weir__netstack *net);
-/* Called when the instance is gone, with all of its connections. */
+/* Called after the instance and all its connections were freed. */
 void http_fini(struct http *http);
 /* Handles events of the listener or of a connection. */
 void http_event(struct http *http, struct weir__netstack_source *source);

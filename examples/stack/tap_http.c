@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tap_http.c: the TCP/IP stack of stack/ in a program of its own, without weir's runtime. It shows
- * what an embedder of that folder provides. The program is a host behind a TAP device of Linux, which
- * answers ping and HTTP (http.h):
+ * what an embedder of that folder has to provide. The program is a host behind a TAP device of
+ * Linux, and answers ping and HTTP (http.h):
  *
  *	ip tuntap add tap0 mode tap
  *	ip addr add 10.9.0.1/24 dev tap0
@@ -11,9 +11,9 @@
  *	ping 10.9.0.2
  *	curl http://10.9.0.2/
  *
- * The arguments after the address are the MTU and a gateway, which leads to all other networks.
- * At SIGINT or SIGTERM it prints the stack's counters and ends. stack/README.md says how to compile
- * it without the rest of weir.
+ * The arguments after the address are the MTU and a gateway to all other networks. At SIGINT or
+ * SIGTERM it prints the stack's counters and ends. stack/README.md states how to compile it without
+ * the rest of weir.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -33,14 +33,14 @@
 #include "stack/stack.h"
 
 #define FRAME_BYTES (14 + 9216)	/* an Ethernet header and the largest MTU */
-#define FRAMES_A_TURN 64	/* more would delay timers and ACKs */
+#define FRAMES_A_TURN 64	/* more frames would delay timers and ACKs */
 
-/* The stack gets a pointer to the first member, from which the functions below recover the whole. */
+/* The stack gets a pointer to the first member; the functions below cast it to the whole struct. */
 struct host {
 	struct weir__netstack_owner owner;
 	struct weir__netstack *net;
 	int device;
-	size_t blocks, allocations;	/* that live; none may be left at the end */
+	size_t blocks, allocations;	/* allocated now; none may be left at the end */
 	struct http http;
 };
 
@@ -100,7 +100,7 @@ static void host_random(struct weir__netstack_owner *owner, void *bytes, size_t 
 		abort();	/* sequence numbers and ports would be predictable */
 }
 
-/* A frame that the device does not take is lost, as on any wire. */
+/* A frame that the device does not accept is lost, as on any wire. */
 static void host_transmit(struct weir__netstack_owner *owner, struct weir__netstack *net,
 			  struct weir__frame *frame)
 {
@@ -134,7 +134,7 @@ static int device_open(const char *name)
 	exit(1);
 }
 
-/* A frame that has arrived, or NULL. */
+/* Reads a received frame; NULL if there is none. */
 static struct weir__frame *device_read(struct host *host)
 {
 	struct weir__frame_memory *mem = weir__netstack_frames(host->net);
@@ -161,8 +161,8 @@ static uint64_t now_ns(void)
 }
 
 /*
- * Frames are read before the turn begins. Linux replies to a frame within the write that transmits it:
- * a reply that was read in the same turn would seem to have taken no time.
+ * Frames are read before the turn begins. Linux replies to a frame during the write that transmits
+ * it; a reply that was read in the same turn would give a round-trip time of zero.
  */
 static void turn(struct host *host)
 {
@@ -180,7 +180,7 @@ static void turn(struct host *host)
 	weir__netstack_end(host->net);
 }
 
-/* Sleeps until a frame arrives or the stack's next timer is due. False: a signal came. */
+/* Sleeps until a frame arrives or the stack's next timer is due. False: a signal arrived. */
 static bool wait_for_more(struct host *host, int signals)
 {
 	struct pollfd fds[] = { { .fd = host->device, .events = POLLIN },
@@ -194,7 +194,7 @@ static bool wait_for_more(struct host *host, int signals)
 	return fds[1].revents == 0;
 }
 
-/* A descriptor that becomes readable when the program is asked to end. */
+/* Opens a descriptor that becomes readable at SIGINT or SIGTERM. */
 static int signals_open(void)
 {
 	sigset_t set;
@@ -248,7 +248,7 @@ static int host_init(struct host *host, const char *address, unsigned prefix, co
 
 static int host_fini(struct host *host)
 {
-	weir__netstack_free(host->net);	/* its peers are told nothing */
+	weir__netstack_free(host->net);	/* it sends nothing to the peers */
 	http_fini(&host->http);
 	if (host->blocks == 0 && host->allocations == 0)
 		return 0;
