@@ -304,7 +304,7 @@ def upload(size):
 
 def ping(size):
     need("ping")
-    said = run("ping", "-n", "-c", "2", "-i", "0.2", "-W", str(PATIENCE), "-s", str(size), STACK)
+    said = run("ping", "-n", "-c", "2", "-i", "0.01", "-W", str(PATIENCE), "-s", str(size), STACK)
     check(" 2 received" in said and "wrong data" not in said, said)
 
 
@@ -495,7 +495,7 @@ def test_closed_ports_refuse():
 
 def through_loss(of_linux, of_stack):
     host = Host(of_linux=of_linux, of_stack=of_stack)
-    for _ in range(4):
+    for _ in range(2):
         download(2 * MIB)
         upload(2 * MIB)
     return host.stop()
