@@ -35,7 +35,7 @@
 #define FRAME_BYTES (14 + 9216)	/* an Ethernet header and the largest MTU */
 #define FRAMES_A_TURN 64	/* more frames would delay timers and ACKs */
 
-/* The stack gets a pointer to the first member; the functions below cast it to the whole struct. */
+/* The stack gets a pointer to the first member; the functions below find the struct from it. */
 struct host {
 	struct weir__netstack_owner owner;
 	struct weir__netstack *net;

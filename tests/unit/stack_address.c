@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stack_address.c: addresses of both families in one form, prefixes, flows. */
+/* stack_address.c: addresses of both families in one struct, prefixes, flows. */
 #include "stack/address.h"
 #include "tests/support/testing.h"
 
@@ -56,7 +56,7 @@ START_TEST(flows_that_differ_anywhere_are_others)
 		ck_assert(!weir__flow_equal(&a, &b));
 		ck_assert_uint_ne(weir__flow_hash(&a, secret), weir__flow_hash(&b, secret));
 	}
-	/* So are flows of IPv6, also those that look like one of IPv4. */
+	/* The same holds for IPv6 flows, also for those that resemble an IPv4 flow. */
 	b = a;
 	memset(b.local.bytes, 0, 12);
 	ck_assert_uint_ne(weir__flow_hash(&a, secret), weir__flow_hash(&b, secret));

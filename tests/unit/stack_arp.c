@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_arp.c: neighbours: who is asked, who waits, what is believed. The attacks: answers that
- * nobody asked for, requests that claim something, floods of addresses.
+ * stack_arp.c: neighbours: requests, waiting frames, replies. The attacks: unsolicited replies,
+ * requests with a false sender, floods of addresses.
  */
 #include "tests/support/testing.h"
 #include "tests/unit/stack_host.h"
@@ -22,7 +22,7 @@ static void teardown(void)
 	host_fini(&host);
 }
 
-/* Sends a packet of so many bytes to a host on the link. */
+/* Sends a packet of len bytes to a host on the link. */
 static int send_to(uint32_t ip, uint32_t len, struct weir__hop *hop)
 {
 	const struct weir__ip_tx tx = { .source = weir__ip_v4(HOST_IP),
@@ -76,7 +76,7 @@ START_TEST(three_asks_and_then_the_senders_are_told)
 	ck_assert_uint_eq(host_out(&host, out), 0);
 	ck_assert_uint_eq(host.net->count.arp_failed, 1);
 	ck_assert_uint_eq(host.net->memory.used_bytes, 0);
-	/* Who sends again asks again. */
+	/* The next packet causes a new request. */
 	ck_assert_int_eq(send_to(PEER_IP, 10, NULL), 0);
 	check_request(PEER_IP, weir__ethernet_broadcast);
 }
@@ -106,17 +106,17 @@ END_TEST
 
 START_TEST(an_unasked_answer_changes_nothing)
 {
-	/* Of somebody unknown: no entry. */
+	/* A reply of an unknown host makes no entry. */
 	answer(PEER_IP, other_mac);
 	ck_assert_uint_eq(host.net->count.arp_in_unsolicited, 1);
 	ck_assert_int_eq(send_to(PEER_IP, 10, NULL), 0);
 	check_request(PEER_IP, weir__ethernet_broadcast);
-	/* Of another address than the one that was asked for. */
+	/* A reply about another address than the requested one. */
 	answer(PEER_IP + 1, other_mac);
 	ck_assert_uint_eq(host_out(&host, out), 0);
 	answer(PEER_IP, peer_mac);
 	ck_assert_uint_eq(host_out(&host, out), 44);
-	/* Of somebody known, who seems to have moved. */
+	/* A reply of a known host with another MAC. */
 	answer(PEER_IP, other_mac);
 	ck_assert_int_eq(send_to(PEER_IP, 10, NULL), 0);
 	ck_assert_uint_eq(host_out(&host, out), 44);
@@ -139,7 +139,7 @@ START_TEST(a_request_is_answered_and_changes_nothing)
 	ck_assert_int_eq(send_to(PEER_IP, 10, NULL), 0);
 	ck_assert_uint_eq(host_out(&host, out), 44);
 	ck_assert_mem_eq(out, peer_mac, 6);
-	/* Nor does it make an entry. */
+	/* A request makes no entry either. */
 	host_in(&host, in, host_arp(in, 1, other_mac, PEER_IP + 5, HOST_IP));
 	ck_assert_uint_eq(host_out_all(&host), 1);
 	ck_assert_int_eq(send_to(PEER_IP + 5, 10, NULL), 0);
@@ -192,7 +192,7 @@ START_TEST(packets_that_are_none_are_dropped)
 		host_arp(in, 1, peer_mac, PEER_IP, HOST_IP);
 		host_in(&host, in, len);
 	}
-	/* A sender that no host can be. */
+	/* A sender address that no host can have. */
 	host_in(&host, in, host_arp(in, 2, peer_mac, 0, HOST_IP));
 	host_in(&host, in, host_arp(in, 1, peer_mac, UINT32_MAX, HOST_IP));
 	host_in(&host, in, host_arp(in, 1, peer_mac, LINK_BROADCAST, HOST_IP));
@@ -222,11 +222,11 @@ START_TEST(a_neighbour_is_asked_again_while_its_old_answer_is_used)
 {
 	host_meet(&host, PEER_IP);
 	host_wait(&host, 31 * SEC);
-	ck_assert_uint_eq(host_out_all(&host), 0);	/* nobody uses it: nobody asks */
+	ck_assert_uint_eq(host_out_all(&host), 0);	/* an unused entry is not renewed */
 	ck_assert_int_eq(send_to(PEER_IP, 10, NULL), 0);
 	ck_assert_uint_eq(host_out(&host, out), 44);
 	check_request(PEER_IP, peer_mac);
-	/* Asked, it may have moved. */
+	/* A reply to our request may change the MAC. */
 	answer(PEER_IP, other_mac);
 	ck_assert_int_eq(send_to(PEER_IP, 10, NULL), 0);
 	ck_assert_uint_eq(host_out(&host, out), 44);
@@ -266,7 +266,7 @@ START_TEST(a_flood_of_addresses_takes_no_more_than_the_table)
 		ck_assert_uint_eq(host_out_all(&host), 1);
 	}
 	ck_assert_uint_eq(host.net->count.arp_table_full, 190 - 15);
-	/* The one that answered is still there. */
+	/* The entry with a reply was not evicted. */
 	ck_assert_int_eq(send_to(PEER_IP, 10, NULL), 0);
 	ck_assert_uint_eq(host_out(&host, out), 44);
 	ck_assert_mem_eq(out, peer_mac, 6);
@@ -290,7 +290,7 @@ START_TEST(a_hop_is_remembered_as_long_as_the_entry_is_there)
 	ck_assert_uint_ne(hop.entry, 0);
 	ck_assert_int_eq(send_to(PEER_IP, 10, &hop), 0);
 	ck_assert_uint_eq(host_out_all(&host), 2);
-	/* Another takes the only entry, and answers: the hop must not lead to it. */
+	/* Another host takes the only entry and replies: the hop must not lead to it. */
 	host_meet(&host, PEER_IP + 1);
 	ck_assert_int_eq(send_to(PEER_IP, 10, &hop), 0);
 	check_request(PEER_IP, weir__ethernet_broadcast);

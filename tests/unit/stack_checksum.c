@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stack_checksum.c: the sums against RFC 1071's example and against a sum word by word. */
+/* stack_checksum.c: the checksum against the example of RFC 1071 and against a word-by-word sum. */
 #include "stack/bytes.h"
 #include "stack/checksum.h"
 #include "tests/support/testing.h"
@@ -19,7 +19,7 @@ static void setup(void)
 	}
 }
 
-/* As RFC 1071 section 4.1 does it. */
+/* The algorithm of RFC 1071 section 4.1. */
 static uint16_t by_words(const unsigned char *from, size_t len)
 {
 	uint32_t sum = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_frame.c: frames in one piece and in many: every operation at every boundary, the sums that
- * pieces carry, blocks that several frames view, and memory that runs out at each allocation.
+ * stack_frame.c: frames in one piece and in many: every operation at every boundary, the stored
+ * sums of pieces, blocks that several frames view, and lack of memory at each allocation.
  */
 #include "stack/checksum.h"
 #include "tests/support/testing.h"
@@ -29,7 +29,7 @@ static void teardown(void)
 	rig_check_empty(&rig);
 }
 
-/* The sizes of pieces that a test is made with: each cuts LEN bytes elsewhere. */
+/* The sizes of pieces of the tests: each cuts LEN bytes at other places. */
 static const uint32_t pieces[] = { 0, 1, 2, 3, 7, 16, 30, 60, 61 };
 #define PIECES (sizeof(pieces) / sizeof(pieces[0]))
 
@@ -161,7 +161,7 @@ START_TEST(sums_go_through_pieces_of_any_length)
 }
 END_TEST
 
-/* The sums that were kept are what is used: bytes changed behind their back do not count. */
+/* The stored sums are used, even if bytes were changed without the functions of frame.h. */
 START_TEST(a_kept_sum_is_not_summed_again)
 {
 	struct weir__frame *frame = made(_i);
@@ -195,7 +195,7 @@ START_TEST(memory_that_runs_out_changes_nothing)
 	ck_assert_int_eq(weir__frame_clone(&mem, frame, 0, LEN, &other), -ENOMEM);
 	ck_assert_int_eq(weir__frame_copy(&mem, frame, &other), -ENOMEM);
 	ck_assert_uint_eq(refused, 2);
-	if (pieces[_i] != 1 && pieces[_i] != 2)	/* 2 is a boundary then, and needs no view */
+	if (pieces[_i] != 1 && pieces[_i] != 2)	/* otherwise 2 is a boundary, and needs no view */
 		ck_assert_int_eq(weir__frame_split(&mem, frame, 2, &other), -ENOMEM);
 	ck_assert_int_eq(weir__frame_copy_in(&mem, frame, bytes, 4000), -ENOMEM);
 	rig.fail_in = 1;
@@ -212,7 +212,7 @@ START_TEST(a_clone_that_fails_half_way_lets_go_of_all)
 	struct weir__frame *frame = rig_frame(&mem, bytes, LEN, 1), *clone = NULL;
 	unsigned blocks = rig.blocks;
 
-	rig.fail_in = 1;	/* one chunk of views, of the two that 61 pieces need */
+	rig.fail_in = 1;	/* one chunk of views; 61 pieces need two */
 	ck_assert_int_eq(weir__frame_clone(&mem, frame, 0, LEN, &clone), -ENOMEM);
 	ck_assert_uint_eq(rig.blocks, blocks);
 	for (struct weir__frame *piece = frame; piece != NULL; piece = piece->next)
@@ -229,7 +229,7 @@ START_TEST(headers_are_pushed_into_the_headroom)
 	memcpy(weir__frame_push(frame, 14), bytes, 14);
 	rig_check_frame(frame, bytes, LEN + 34);
 	ck_assert_ptr_null(weir__frame_push(frame, WEIR_FRAME_HEADROOM - 34 + 1));
-	/* Who else views the block may have to see what was in front. */
+	/* Another view of the block may need the bytes in front. */
 	ck_assert_int_eq(weir__frame_clone(&mem, frame, 34, LEN, &clone), 0);
 	ck_assert_ptr_null(weir__frame_push(frame, 1));
 	ck_assert_ptr_null(weir__frame_push(clone, 1));
@@ -291,7 +291,7 @@ START_TEST(a_copy_behind_bytes_that_nobody_has_summed_claims_no_sum)
 }
 END_TEST
 
-/* What was sent and not acknowledged keeps its block; small writes go on in the same one. */
+/* Data in flight keeps its block; small writes continue in the same block. */
 START_TEST(a_block_is_filled_on_behind_what_others_view)
 {
 	struct weir__frame *queue = weir__frame_new(&mem, 0, 100), *sent[10], *other;
@@ -302,7 +302,7 @@ START_TEST(a_block_is_filled_on_behind_what_others_view)
 	}
 	ck_assert_uint_eq(rig.blocks, 1);
 	rig_check_frame(queue, bytes, 100);
-	/* Only one of those that end there can have the room. */
+	/* Only one of the pieces that end there can use the room. */
 	ck_assert_int_eq(weir__frame_clone(&mem, queue, 90, 10, &other), 0);
 	ck_assert_ptr_nonnull(weir__frame_extend(queue, 1));
 	ck_assert_ptr_null(weir__frame_extend(other, 1));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_host.h: one instance, 10.0.0.1/24 with a gateway 10.0.0.254 to the rest, and a test that
- * plays the network: it puts frames in, byte by byte as it likes, and looks at those that come out.
+ * stack_host.h: one instance, 10.0.0.1/24 with a default gateway 10.0.0.254, and a test that
+ * plays the network: it sends frames with any bytes to the instance, and reads those that
+ * the instance transmits.
  */
 #ifndef WEIR_TESTS_UNIT_STACK_HOST_H
 #define WEIR_TESTS_UNIT_STACK_HOST_H
@@ -35,13 +36,13 @@ struct weir__netstack_config host_config(void);
 void host_init(struct host *host, const struct weir__netstack_config *cfg);
 void host_fini(struct host *host);
 
-/* A turn of its own with one frame; time stands still. */
+/* Makes a turn with one received frame. Time does not advance. */
 void host_in(struct host *host, const void *bytes, uint32_t len);
-/* A turn, so much later. */
+/* Advances the time and makes a turn. */
 void host_wait(struct host *host, uint64_t ns);
-/* Takes the next frame that came out; its length, 0 if there is none. */
+/* Takes the next transmitted frame. Returns its length; 0 if there is none. */
 uint32_t host_out(struct host *host, unsigned char *frame);
-/* Takes and forgets all that came out. Returns how many frames. */
+/* Discards all transmitted frames. Returns their number. */
 unsigned host_out_all(struct host *host);
 
 /*
@@ -50,15 +51,15 @@ unsigned host_out_all(struct host *host);
  */
 uint32_t host_packet(unsigned char *frame, uint32_t from, uint32_t to, uint8_t protocol,
 		     uint16_t id, uint16_t fragment, const void *payload, uint32_t len);
-/* Sums the IPv4 header of a frame again, after a change. */
+/* Computes the checksum of the IPv4 header of a frame again, after a change. */
 void host_resum(unsigned char *frame);
-/* An ARP packet in an Ethernet frame. Returns its length. */
+/* Builds an ARP packet in an Ethernet frame. Returns its length. */
 uint32_t host_arp(unsigned char *frame, uint16_t operation, const unsigned char sender_mac[6],
 		  uint32_t sender, uint32_t target);
-/* An ICMP message with its checksum right; returns its length. */
+/* Builds an ICMP message with a correct checksum. Returns its length. */
 uint32_t host_icmp(unsigned char *message, uint8_t type, uint8_t code, uint32_t rest,
 		   const void *body, uint32_t len);
-/* Makes a host known to the instance, by answering what it asks. */
+/* Makes the instance know a host, by replying to its ARP request. */
 void host_meet(struct host *host, uint32_t ip);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_icmp4.c: echo, what is sent about packets that nobody takes, and what is done with errors
- * that came and that no transport believes. Those that one does are in stack_udp.c.
+ * stack_icmp4.c: echo, errors about packets that no transport accepts, and received errors that no
+ * transport accepts. stack_udp.c tests those that a transport accepts.
  */
 #include "stack/checksum.h"
 #include "tests/support/testing.h"
@@ -62,7 +62,8 @@ START_TEST(a_protocol_that_nobody_speaks_is_unreachable)
 {
 	uint32_t len = host_packet(in, PEER_IP, HOST_IP, 253, 5, 0, bytes, 100);
 
-	/* Pieces of 20 bytes behind the Ethernet header: one has just the IP header, and is let go. */
+	/* Pieces of 20 bytes after the Ethernet header: one has only the IP header,
+	 * and is freed. */
 	for (host.cut = 0; host.cut < len; host.cut++) {
 		host.piece = host.cut % 2 == 0 ? 20 : 0;
 		host_in(&host, in, len);
@@ -107,18 +108,18 @@ START_TEST(errors_are_sent_at_a_bounded_rate)
 	ck_assert_uint_ge(sent, 25);
 	ck_assert_uint_le(sent, 150);
 	ck_assert_uint_eq(host.net->count.icmp_out_rate_limited, 1000 - sent);
-	/* A second brings a thousand more, one by one. */
+	/* In a second a thousand tokens are added, one by one. */
 	for (sent = 0; sent < 10000; sent++) {
 		host.now_ns += 100000;
 		host_in(&host, in, len);
 	}
 	sent = host_out_all(&host);
 	ck_assert_uint_ge(sent, 800);
-	ck_assert_uint_le(sent, 1600);	/* a flood finds tokens that cost nothing */
+	ck_assert_uint_le(sent, 1600);	/* an error may take no token */
 }
 END_TEST
 
-/* An error about a packet that was sent from here: to port 9 from port 8, of a protocol. */
+/* Makes an error about a packet from port 8 to port 9. */
 static uint32_t error_about(uint8_t type, uint8_t code, uint32_t from, uint32_t to,
 			    uint8_t protocol, uint32_t quoted)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_ip4.c: IPv4 in and out, and the loopback. What comes in is an echo request, and whether it
- * was taken shows in the answer: whole, in two pieces cut at every byte, lying about every length.
+ * stack_ip4.c: reception and transmission of IPv4, and the loopback. The received packets are echo
+ * requests, whose replies show whether they were accepted: whole, in two pieces cut at every byte,
+ * and with every length field wrong.
  */
 #include "stack/checksum.h"
 #include "tests/support/testing.h"
@@ -23,7 +24,7 @@ static void teardown(void)
 	host_fini(&host);
 }
 
-/* An echo request with so many bytes, as a frame in `in`. */
+/* Makes an echo request with len bytes, as a frame in `in`. */
 static uint32_t echo_from(uint32_t from, uint32_t to, uint32_t len)
 {
 	static unsigned char message[FRAME_MAX];
@@ -152,7 +153,7 @@ START_TEST(a_sum_that_the_owner_vouches_for_is_not_checked)
 }
 END_TEST
 
-/* What only the stack says of a frame nobody outside can say. */
+/* Flags that only the stack sets are ignored in received frames. */
 START_TEST(flags_from_outside_do_not_make_a_packet_our_own)
 {
 	uint32_t len = echo_from(HOST_IP, HOST_IP, 10);
@@ -168,7 +169,7 @@ START_TEST(flags_from_outside_do_not_make_a_packet_our_own)
 }
 END_TEST
 
-/* The packet in `in`, with options behind its header. */
+/* Adds options to the header of the packet in `in`. */
 static uint32_t with_options(const void *option, unsigned option_len)
 {
 	uint32_t len = echo(10);
@@ -190,7 +191,7 @@ START_TEST(options_are_skipped)
 		check_reply(10);
 	}
 	host.cut = 0;
-	host_in(&host, in, with_options("\0\x83\3\4", 4));	/* behind the end nothing counts */
+	host_in(&host, in, with_options("\0\x83\3\4", 4));	/* nothing is read after the end */
 	check_reply(10);
 }
 END_TEST
@@ -264,7 +265,7 @@ START_TEST(a_broadcast_is_not_answered)
 	memset(in, 0xff, 6);
 	refused(len);
 	refused(echo_from(PEER_IP, UINT32_MAX, 10));
-	ck_assert_uint_eq(host.net->count.icmp_in_echos, 3);	/* with host_meet's */
+	ck_assert_uint_eq(host.net->count.icmp_in_echos, 3);	/* including host_meet's */
 }
 END_TEST
 
@@ -474,8 +475,8 @@ START_TEST(what_is_sent_to_ourselves_comes_in_at_the_end_of_the_turn)
 	ck_assert_int_eq(output(tx, HOST_IP, frame), 0);
 	ck_assert_uint_eq(weir__netstack_next_deadline(host.net), host.now_ns);
 	host_wait(&host, 0);
-	ck_assert_uint_eq(host.net->count.icmp_in_echos, 2);	/* with host_meet's */
-	/* The answer comes in with the next turn. */
+	ck_assert_uint_eq(host.net->count.icmp_in_echos, 2);	/* including host_meet's */
+	/* The reply is processed in the next turn. */
 	ck_assert_uint_eq(weir__netstack_next_deadline(host.net), host.now_ns);
 	host_wait(&host, 0);
 	ck_assert_uint_eq(host.net->count.icmp_in_messages, 3);
@@ -514,7 +515,7 @@ START_TEST(a_transport_checksum_is_computed_or_left_to_the_owner)
 		frame = host.rig.sent.first;
 		ck_assert_int_eq(!!(frame->flags & WEIR_FRAME_CHECKSUM), offload);
 		if (offload) {
-			/* What a network card does. */
+			/* Completes the checksum as a network card does. */
 			ck_assert_uint_eq(frame->checksum_start, 34);
 			ck_assert_uint_eq(frame->checksum_offset, 6);
 			weir__put_checksum(frame->data + 40,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stack_path_mtu.c: what is remembered of path MTUs, for how long, and what is not believed. */
+/* stack_path_mtu.c: path MTUs: what is stored, for how long, and what is refused. */
 #include "tests/support/testing.h"
 #include "tests/unit/stack_host.h"
 

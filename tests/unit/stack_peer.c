@@ -190,7 +190,7 @@ void peer_expect_nothing(void)
 		      segment.seq, segment.ack, segment.len);
 }
 
-/* The peer is there: it answers when it is asked for its address. */
+/* The peer replies to ARP requests for its address. */
 static void answer_arp(void)
 {
 	struct weir__frame_queue *sent = &peer.host.rig.sent, others = { NULL, NULL };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_reassembly.c: fragments in every order, twice, overlapping, too long, too many, too late.
- * The packet is an echo request, and whether it became whole shows in the answer.
+ * stack_reassembly.c: fragments in every order, duplicate, overlapping, too long, too many, too
+ * late. The packet is an echo request, and its reply shows whether it was reassembled.
  */
 #include "tests/support/testing.h"
 #include "tests/unit/stack_host.h"
@@ -27,7 +27,7 @@ static void teardown(void)
 	host_fini(&host);
 }
 
-/* Puts in the bytes of the message from `at` to `to`. */
+/* Sends a fragment with the bytes of the message from `at` to `to`. */
 static void fragment(uint16_t id, uint32_t at, uint32_t to)
 {
 	host_in(&host, in,
@@ -85,7 +85,7 @@ START_TEST(a_fragment_that_comes_twice_counts_once)
 	fragment(1, 0, 24);
 	fragment(1, 8, 16);
 	is_not_whole();
-	fragment(1, 16, 48);	/* some of it again, with the same bytes */
+	fragment(1, 16, 48);	/* a part is duplicate, with the same bytes */
 	fragment(1, 40, 56);
 	is_whole();
 	ck_assert_uint_eq(host.net->count.ip_reassembly_overlaps, 0);
@@ -118,19 +118,19 @@ START_TEST(packets_that_disagree_about_their_end_are_dropped)
 	message_len = 40;
 	fragment(1, 32, 40);
 	message_len = 56;
-	/* Bytes behind the end. */
+	/* Bytes beyond the end. */
 	fragment(2, 48, 56);
 	message_len = 80;
 	fragment(2, 56, 64);
 	message_len = 56;
-	/* An end before bytes that are there. */
+	/* An end before bytes that have arrived. */
 	fragment(3, 40, 48);
 	message_len = 32;
 	fragment(3, 24, 32);
 	message_len = 56;
 	ck_assert_uint_eq(host.net->count.ip_reassembly_overlaps, 3);
 	ck_assert_uint_eq(host.net->memory.used_bytes, 0);
-	/* The remains of a packet that was dropped do not become a whole one. */
+	/* Further fragments of a dropped packet do not complete it. */
 	fragment(1, 0, 48);
 	is_not_whole();
 }
@@ -138,7 +138,7 @@ END_TEST
 
 START_TEST(a_packet_longer_than_any_is_dropped)
 {
-	/* "Ping of death": the last fragment ends behind 65,535. */
+	/* "Ping of death": the last fragment ends beyond 65,535. */
 	host_in(&host, in,
 		host_packet(in, PEER_IP, HOST_IP, WEIR_IP_ICMP, 1, 0x1fff, body, 8));
 	host_in(&host, in,

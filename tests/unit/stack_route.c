@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stack_route.c: addresses, routes, and configs that are none. */
+/* stack_route.c: addresses, routes, and invalid configs. */
 #include "tests/support/testing.h"
 #include "tests/unit/stack_host.h"
 
@@ -53,7 +53,7 @@ START_TEST(the_longest_prefix_decides)
 	ck_assert_uint_eq(gateway_to(0x0a020303), 0x0a0100fc);
 	ck_assert_uint_eq(gateway_to(0x0a020304), 0x0a0000fb);
 	ck_assert_uint_eq(gateway_to(0x08080808), 0x0a0000fe);
-	/* A packet comes from the address on whose link its gateway is. */
+	/* The source is the address on the gateway's link. */
 	ck_assert_uint_eq(source_to(0x0a020303), 0x0a010001);
 	ck_assert_uint_eq(source_to(0x0a020304), 0x0a000001);
 	ck_assert_uint_eq(source_to(0x0a010005), 0x0a010001);

@@ -45,8 +45,8 @@ START_TEST(the_deadline_is_that_of_the_first_timer)
 }
 END_TEST
 
-/* Frames of all kinds: cut off, to others, ARP, TCP and UDP to nobody, with a wrong checksum, as a
- * fragment; more than are fetched at once. */
+/* Makes frames of all kinds: truncated, for other hosts, ARP, TCP and UDP to unused ports, with a
+ * wrong checksum, as a fragment. A burst has more of them than are prefetched at once. */
 static uint32_t some_frame(unsigned i, unsigned char *frame)
 {
 	static const uint8_t protocol[] = { WEIR_IP_TCP, WEIR_IP_UDP, 253 };
@@ -112,7 +112,7 @@ START_TEST(events_come_in_their_order_and_once)
 	ck_assert_uint_eq(weir__netstack_next_deadline(host.net), host.now_ns);
 	ck_assert_ptr_eq(weir__netstack_next_event(host.net, &events), &source[1]);
 	ck_assert_uint_eq(events, WEIR_NETSTACK_READABLE | WEIR_NETSTACK_WRITABLE);
-	/* What happens meanwhile comes behind. */
+	/* An event that is raised meanwhile is fetched later. */
 	weir__netstack_raise(host.net, &source[1], WEIR_NETSTACK_FAILED);
 	ck_assert_ptr_eq(weir__netstack_next_event(host.net, &events), &source[0]);
 	ck_assert_uint_eq(events, WEIR_NETSTACK_WRITABLE);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_tcp.c: connections from their first SYN to their last ACK, between two instances: handshakes,
- * data both ways, the ends, what a call says when.
+ * stack_tcp.c: connections from their first SYN to their last ACK, between two instances:
+ * handshakes, data in both directions, closing, and the results of the calls.
  */
 #include "stack/bytes.h"
 #include "tests/support/testing.h"
@@ -190,7 +190,7 @@ START_TEST(a_backlog_bounds_the_accept_queue)
 	server = pair_accept(listener);
 	ck_assert_int_eq(weir__tcp_accept(listener, NULL, &server), -EAGAIN);
 	ck_assert_uint_gt(pair.net[1]->count.tcp_listen_overflows, 0);
-	/* The others' handshakes are completed when there is room. */
+	/* The other handshakes are completed when there is room. */
 	pair_run(10 * WEIR_NETSTACK_SEC);
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_uint_eq(state_of(clients[i]), WEIR_TCP_ESTABLISHED);
@@ -217,7 +217,7 @@ START_TEST(what_cannot_be_listened_to)
 	local.address = wire_endpoint(0, 0).address;
 	ck_assert_int_eq(weir__tcp_listen(pair.net[1], &local, 1, NULL, NULL, &other),
 			 -EADDRNOTAVAIL);
-	/* A more specific one comes first. */
+	/* A more specific listener takes precedence. */
 	local = wire_endpoint(1, 80);
 	ck_assert_int_eq(weir__tcp_listen(pair.net[1], &local, 1, NULL, pair_user(9), &other), 0);
 	client = pair_connect();
@@ -276,7 +276,7 @@ START_TEST(a_few_bytes_each_way)
 }
 END_TEST
 
-/* Moves bytes from one to the other until all are there. */
+/* Transfers bytes from one side to the other until all have arrived. */
 static void transfer(unsigned from, struct weir__tcp *sender, struct weir__tcp *receiver,
 		     uint32_t len)
 {
@@ -322,7 +322,7 @@ START_TEST(frames_are_sent_by_reference)
 	weir__netstack_give_back(pair.net[1], lent);
 	ck_assert_int_eq(weir__tcp_receive(server, 4321, &lent), 5000 - 4321);
 	rig_check_frame(lent, data + 4321, 5000 - 4321);
-	/* What was lent may be sent. */
+	/* A lent frame may be sent. */
 	ck_assert_int_eq(weir__tcp_send(server, lent, 0), 5000 - 4321);
 	pair_end(1);
 	pair_run(10 * MS);
@@ -352,7 +352,7 @@ START_TEST(a_full_buffer_refuses_and_says_when_not)
 	ck_assert_uint_eq(weir__tcp_writable(client), 0);
 	pair_run(WEIR_NETSTACK_SEC);
 	pair_events(0, 2);
-	/* Nobody reads: the window closes, and is probed. */
+	/* The owner does not read: the window closes, and is probed. */
 	while ((rc = pair_send(0, client, data, 65536)) > 0)
 		sent += (uint32_t)rc;
 	pair_run(10 * WEIR_NETSTACK_SEC);
@@ -453,7 +453,7 @@ START_TEST(an_abort_resets)
 	weir__tcp_abort(client);
 	pair_end(0);
 	pair_run(10 * MS);
-	/* What came before can be read. */
+	/* Data that came before can be read. */
 	ck_assert_int_eq(pair_receive(1, server, text, 4), 4);
 	ck_assert_int_eq(pair_receive(1, server, text, 4), -ECONNRESET);
 	ck_assert_uint_eq(weir__tcp_orphans(pair.net[0]), 0);

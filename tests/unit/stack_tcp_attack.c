@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_tcp_attack.c: peers that mean harm: SACK blocks without end, segments at random around the
- * windows, in every state. Nothing breaks, memory is bounded, and everything is freed.
+ * stack_tcp_attack.c: hostile peers: floods of SACK blocks, and random segments around the windows,
+ * in every state. Nothing breaks, memory is bounded, and everything is freed.
  */
 #include "tests/support/testing.h"
 #include "tests/unit/stack_peer.h"
@@ -25,7 +25,7 @@ static uint32_t dice(uint32_t sides)
 	return (uint32_t)(seed >> 33) % sides;
 }
 
-/* The scoreboard is the send queue: blocks, in whatever pieces, take no memory of their own. */
+/* The scoreboard is the send queue: SACK blocks of any form take no additional memory. */
 START_TEST(sack_blocks_take_no_memory)
 {
 	unsigned allocations, blocks;
@@ -53,7 +53,7 @@ START_TEST(sack_blocks_take_no_memory)
 }
 END_TEST
 
-/* A peer with a tiny MSS has so many segments in flight. */
+/* Brings `count` segments in flight to a peer with a tiny MSS. */
 static void tiny_segments_out(uint32_t count)
 {
 	static const unsigned char bytes[200000];
@@ -74,7 +74,7 @@ static void tiny_segments_out(uint32_t count)
 	ck_assert_uint_eq(peer_info().unacked, count);
 }
 
-/* What the send queue needs for many segments is charged, too. */
+/* The memory that the send queue needs for many segments is charged, too. */
 START_TEST(tiny_segments_are_charged)
 {
 	tiny_segments_out(1250);
@@ -95,8 +95,7 @@ static uint32_t sacked_in(uint32_t from, uint32_t to)
 	return peer_info().sacked;
 }
 
-/* A block far away costs no walk over the whole queue: it is found in steps, as each ACK tells of it
- * again. */
+/* A distant block costs no walk over the whole queue: each ACK that repeats it continues the walk. */
 START_TEST(far_blocks_are_found_in_steps)
 {
 	tiny_segments_out(4000);
@@ -107,7 +106,7 @@ START_TEST(far_blocks_are_found_in_steps)
 }
 END_TEST
 
-/* What was SACKed before is passed at once. */
+/* The walk jumps over segments that were SACKed before. */
 START_TEST(known_blocks_are_jumped_over)
 {
 	uint32_t known = 0;
@@ -122,7 +121,7 @@ START_TEST(known_blocks_are_jumped_over)
 }
 END_TEST
 
-/* RFC 5961, RFC 5681: ACKs of the future and of the past do not open the window. */
+/* RFC 5961, RFC 5681: ACKs of unsent and of old data do not enlarge the congestion window. */
 START_TEST(wrong_acks_do_not_open_the_window)
 {
 	uint32_t before = peer_info().snd_cwnd;
@@ -145,8 +144,9 @@ START_TEST(wrong_acks_do_not_open_the_window)
 END_TEST
 
 /*
- * Twenty connections offer large windows, and acknowledge nothing that they get. They share the
- * memory of the instance, and beyond it each has no more than Linux's least; in the end all time out.
+ * Twenty connections offer large windows, and acknowledge nothing that they get. They share
+ * the memory of the instance, and beyond it each has no more than Linux's least; in the end
+ * all time out.
  */
 START_TEST(peers_that_take_nothing_share_the_memory)
 {

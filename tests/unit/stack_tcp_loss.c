@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_tcp_loss.c: what is sent again, when, and how the window follows: RTO, fast recovery with and
- * without SACK, RACK, tail loss probes, PRR, undo.
+ * stack_tcp_loss.c: which segments are retransmitted, when, and how the window changes: RTO, fast
+ * recovery with and without SACK, RACK, tail loss probes, PRR, undo.
  */
 #include "tests/support/testing.h"
 #include "tests/unit/stack_peer.h"
@@ -43,7 +43,7 @@ static void sack_in(uint32_t ack, uint32_t start, uint32_t end)
 		.flags = ACK, .seq = 1, .ack = ack, .sack_count = 1, .sack = { { start, end } } });
 }
 
-/* Sends so many segments of 1000 bytes, from a number on. */
+/* Sends `count` segments of 1000 bytes, and expects them from a sequence number on. */
 static void sent(uint32_t from, unsigned count)
 {
 	ck_assert_int_eq(peer_send(1000 * count), 1000 * (int)count);
@@ -51,7 +51,7 @@ static void sent(uint32_t from, unsigned count)
 		peer_expect(ACK, from + 1000 * i, 1, 1000);
 }
 
-/* A round trip of 20 ms is known, and a window of so many segments (a multiple of 10). */
+/* Grows the window to `window` segments (a multiple of 10), with a round-trip time of 20 ms. */
 static uint32_t warmed_up(unsigned window)
 {
 	uint32_t seq = 1;
@@ -114,7 +114,7 @@ START_TEST(a_timeout_backs_off)
 	}
 	ck_assert_uint_eq(peer_info().ca_state, WEIR_TCP_CA_LOSS);
 	ck_assert_uint_eq(peer_info().snd_cwnd, 1);
-	/* RFC 6298 section 3: nobody knows which of them is acknowledged. */
+	/* RFC 6298 section 3: the ACK may be for either transmission. */
 	rtt_us = peer_info().rtt_us;
 	peer_wait(150 * MS);
 	ack_in(seq + 1000);
@@ -150,7 +150,7 @@ START_TEST(the_user_timeout_is_shorter)
 }
 END_TEST
 
-/* RFC 8985 6.2: three SACKed segments behind a hole, nothing was reordered before: at once. */
+/* RFC 8985 6.2: with three SACKed segments and no earlier reordering, at once. */
 START_TEST(three_sacked_segments_send_the_hole_again)
 {
 	uint32_t seq = warmed_up(20);
@@ -174,7 +174,7 @@ START_TEST(three_sacked_segments_send_the_hole_again)
 }
 END_TEST
 
-/* RFC 8985 6.2: fewer are waited for, a quarter of the round trip. */
+/* RFC 8985 6.2: with fewer, after the reordering window, a quarter of the round-trip time. */
 START_TEST(one_sacked_segment_waits_for_reordering)
 {
 	uint32_t seq = warmed_up(10);
@@ -208,8 +208,8 @@ START_TEST(what_is_late_is_not_sent_again)
 }
 END_TEST
 
-/* RFC 8985 6.2 step 3: what one ACK reports arrived before it, in an order that nobody knows. Linux
- * merges the ACKs of a burst. */
+/* RFC 8985 6.2 step 3: the order in which the segments of one ACK arrived is unknown. Linux merges
+ * the ACKs of a burst. */
 START_TEST(what_one_ack_reports_was_not_reordered)
 {
 	uint32_t seq = warmed_up(20);
@@ -230,7 +230,7 @@ START_TEST(what_one_ack_reports_was_not_reordered)
 }
 END_TEST
 
-/* A lost retransmission is found by time (RFC 8985 section 3), without a timeout. */
+/* A lost retransmission is detected by time (RFC 8985 section 3), without a timeout. */
 START_TEST(a_lost_retransmission_is_sent_again)
 {
 	uint32_t seq = warmed_up(20);
@@ -242,7 +242,7 @@ START_TEST(a_lost_retransmission_is_sent_again)
 	for (unsigned i = 5; i <= 20; i++)
 		sack_in(seq, seq + 1000, seq + 1000 * i);
 	host_out_all(&peer.host);
-	/* New data, sent after it, arrives; it does not. */
+	/* Data that was sent after the retransmission arrives. */
 	ck_assert_int_gt(peer_send(5000), 0);
 	host_out_all(&peer.host);
 	peer_wait(25 * MS);
@@ -252,7 +252,7 @@ START_TEST(a_lost_retransmission_is_sent_again)
 }
 END_TEST
 
-/* RFC 6937: what is sent in recovery follows what is delivered, and ends at ssthresh. */
+/* RFC 6937: in recovery, transmission is proportional to delivery; the window ends at ssthresh. */
 START_TEST(the_window_shrinks_in_proportion)
 {
 	uint32_t seq = warmed_up(40), again = 0, new = 0;
@@ -273,13 +273,13 @@ START_TEST(the_window_shrinks_in_proportion)
 		}
 	}
 	ck_assert_uint_eq(again, 1);
-	/* 39 delivered of at least 40; 0.7 of them may be sent. */
+	/* At least 39 of 40 are delivered; 0.7 of them may be sent. */
 	ck_assert_uint_ge(again + new, 39 * 6 / 10);
 	ck_assert_uint_le(again + new, 39 * 8 / 10 + 2);
 }
 END_TEST
 
-/* RFC 6582: three duplicates, then a partial ACK tells of the next hole. */
+/* RFC 6582: three duplicate ACKs, then a partial ACK shows the next hole. */
 START_TEST(without_sack_newreno_repairs)
 {
 	uint32_t seq = warmed_up(20);
@@ -305,9 +305,9 @@ START_TEST(without_sack_newreno_repairs)
 }
 END_TEST
 
-/* RFC 5681 3.1, 4.3: after a timeout the window grows from one segment, whatever part of it was used
- * before; and what was sent again since is not lost because the next ACK is not for it (RFC 6582 3.2
- * speaks of fast recovery only). */
+/* RFC 5681 3.1, 4.3: after a timeout the window grows from one segment, whatever part of it was
+ * used before. A retransmitted segment is not marked lost when an ACK does not cover it: partial
+ * ACKs have that meaning only in fast recovery (RFC 6582 3.2). */
 START_TEST(slow_start_follows_a_timeout)
 {
 	struct peer_segment segment;
@@ -329,7 +329,7 @@ START_TEST(slow_start_follows_a_timeout)
 }
 END_TEST
 
-/* Duplicates that were counted say nothing of segments that are too long and all sent again. */
+/* When all segments are too long and retransmitted, the counted duplicate ACKs are void. */
 START_TEST(without_sack_too_long_segments_are_cut)
 {
 	struct weir__ip_error error = { .flow = peer.tcp->flow,
@@ -355,7 +355,7 @@ START_TEST(without_sack_too_long_segments_are_cut)
 }
 END_TEST
 
-/* RFC 8985 7.2: two round trips, and the last segment is sent again. */
+/* RFC 8985 7.2: after two round-trip times the last segment is retransmitted. */
 START_TEST(a_lost_tail_is_probed_for)
 {
 	uint32_t seq = warmed_up(10);
@@ -370,7 +370,7 @@ START_TEST(a_lost_tail_is_probed_for)
 	ck_assert_uint_ge(segment.at_ns - at, 40 * MS);
 	ck_assert_uint_le(segment.at_ns - at, 46 * MS);
 	window = peer_info().snd_cwnd;
-	/* The last two were lost: the probe's SACK finds the other, and the window shrinks. */
+	/* The last two were lost: the probe's SACK reveals the other loss; the window shrinks. */
 	peer_wait(20 * MS);
 	sack_in(seq + 3000, seq + 4000, seq + 5000);
 	peer_wait(10 * MS);
@@ -381,7 +381,7 @@ START_TEST(a_lost_tail_is_probed_for)
 }
 END_TEST
 
-/* RFC 8985 7.4: a probe that repairs the only loss is congestion all the same. */
+/* RFC 8985 7.4: a probe that repairs the only loss also means congestion. */
 START_TEST(a_probe_that_repairs_shrinks_the_window)
 {
 	uint32_t seq = warmed_up(10), window;
@@ -420,7 +420,7 @@ START_TEST(a_probe_that_was_not_needed_does_not)
 }
 END_TEST
 
-/* RFC 3708: everything that was sent again is reported as a duplicate. */
+/* RFC 3708: D-SACKs report all retransmissions as duplicates. */
 START_TEST(a_mistake_is_taken_back_by_dsack)
 {
 	uint32_t seq = warmed_up(20), window;
@@ -461,7 +461,7 @@ START_TEST(a_mistake_is_taken_back_by_timestamps)
 }
 END_TEST
 
-/* ACKs of one turn come before the retransmission that the first of them causes. */
+/* The ACKs of one turn are processed before the retransmission that the first one causes. */
 START_TEST(what_was_not_sent_again_was_no_mistake)
 {
 	uint32_t seq = warmed_up(20);
@@ -480,7 +480,7 @@ START_TEST(what_was_not_sent_again_was_no_mistake)
 }
 END_TEST
 
-/* RFC 6298 (5.3), RFC 6582: duplicates do not put the timeout off. */
+/* RFC 6298 (5.3), RFC 6582: duplicate ACKs do not restart the timer. */
 START_TEST(duplicates_do_not_put_the_timeout_off)
 {
 	uint32_t seq = warmed_up(20);
@@ -496,7 +496,7 @@ START_TEST(duplicates_do_not_put_the_timeout_off)
 }
 END_TEST
 
-/* RFC 8985 7.2: nor does what is sent meanwhile put off the probe beyond RTO. */
+/* RFC 8985 7.2: later transmissions do not postpone the probe beyond the RTO. */
 START_TEST(a_probe_is_not_put_off_for_ever)
 {
 	struct weir__tcp_settings settings = { .nodelay = true };
@@ -527,7 +527,7 @@ START_TEST(a_peer_that_reneges_gets_everything)
 	sack_in(seq, seq + 1000, seq + 5000);
 	peer_wait_out(100 * MS, &segment);
 	ack_in(seq + 1000);
-	/* The rest was SACKed, and is gone. */
+	/* The peer has dropped the other segments, which it had SACKed. */
 	for (uint32_t next = seq + 1000; next < seq + 5000; next += 1000) {
 		bool came = false;
 
@@ -541,7 +541,7 @@ START_TEST(a_peer_that_reneges_gets_everything)
 }
 END_TEST
 
-/* RFC 9293 3.10.7.4: an ACK of what was never sent changes nothing. */
+/* RFC 9293 3.10.7.4: an ACK of unsent data changes nothing. */
 START_TEST(what_was_not_sent_cannot_be_acknowledged)
 {
 	sent(1, 5);
@@ -558,7 +558,7 @@ START_TEST(what_was_not_sent_cannot_be_acknowledged)
 }
 END_TEST
 
-/* Blocks that cut a segment do not cover it. */
+/* A block that covers a part of a segment does not SACK it. */
 START_TEST(a_segment_is_sacked_as_a_whole)
 {
 	sent(1, 5);
@@ -616,12 +616,12 @@ START_TEST(cubic_follows_its_curve)
 		for (uint32_t acked = 0, all = tcp->cwnd; acked < all; acked += 2)
 			cubic->grow(tcp, 2);
 		peer.net->now_ns += 200 * MS;
-		/* On the way to what is to be reached in this round trip (4.4). */
+		/* The window approaches the target of this round trip (4.4). */
 		ck_assert_uint_ge(tcp->cwnd, (uint32_t)(curve(trip * 0.2, 1000, 699) * 0.99));
 		ck_assert_uint_le(tcp->cwnd, (uint32_t)(curve(trip * 0.2 + 0.2, 1000, 699) * 1.01));
 	}
 	ck_assert_uint_gt(tcp->cwnd, 1050);
-	/* 4.7: lost again below W_max, the aim is lower: 0.85 of the window. */
+	/* 4.7: after a loss below W_max, the new W_max is 0.85 of the window. */
 	tcp->cwnd = 900;
 	tcp->ssthresh = cubic->shrink(tcp);
 	ck_assert_uint_eq(tcp->cubic.w_max / 256, 900 * 218 / 256);
@@ -629,7 +629,7 @@ START_TEST(cubic_follows_its_curve)
 }
 END_TEST
 
-/* 4.3: on a short path it has what Reno would have. */
+/* 4.3: on a short path the window is that of Reno. */
 START_TEST(cubic_is_not_slower_than_reno)
 {
 	const struct weir__tcp_congestion *cubic = &weir__tcp_cubic;
@@ -651,7 +651,7 @@ START_TEST(cubic_is_not_slower_than_reno)
 }
 END_TEST
 
-/* 4.8: after a timeout there is no window to come back to. */
+/* 4.8: after a timeout K is 0 and W_max is the current window. */
 START_TEST(cubic_begins_anew_after_a_timeout)
 {
 	const struct weir__tcp_congestion *cubic = &weir__tcp_cubic;
@@ -667,8 +667,8 @@ START_TEST(cubic_begins_anew_after_a_timeout)
 }
 END_TEST
 
-/* 5.8: the time without traffic does not count; but an epoch does not begin in the future, for the last
- * data was sent before the ACK that it began with. */
+/* 5.8: idle time does not count. But an epoch must not begin in the future: idle time is counted
+ * from the last data, which was sent before the ACK that began the epoch. */
 START_TEST(cubic_does_not_count_idle_time)
 {
 	const struct weir__tcp_congestion *cubic = &weir__tcp_cubic;
@@ -691,7 +691,7 @@ START_TEST(cubic_does_not_count_idle_time)
 }
 END_TEST
 
-/* 4.4: half as much again in a round trip, if the curve is far above. */
+/* 4.4: the window grows by one half in a round trip, if the curve is far above it. */
 START_TEST(cubic_grows_by_half_at_most)
 {
 	const struct weir__tcp_congestion *cubic = &weir__tcp_cubic;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_tcp_receive.c: what comes, in order and out of it: ACKs, SACK and D-SACK blocks, overlaps,
- * the window, and memory that is bounded.
+ * stack_tcp_receive.c: received data, in order and out of order: ACKs, SACK and D-SACK blocks,
+ * overlaps, the window, and bounds of memory.
  */
 #include "tests/support/testing.h"
 #include "tests/unit/stack_peer.h"
@@ -30,7 +30,7 @@ static void check_read(uint32_t len)
 	ck_assert_mem_eq(got, peer.bytes, len);
 }
 
-/* RFC 5681 4.2: at once, at the start (Linux's quick mode). */
+/* RFC 5681 4.2: the first ACKs are sent at once (Linux's quick mode). */
 START_TEST(the_first_segments_are_acknowledged_at_once)
 {
 	for (unsigned i = 0; i < 10; i++) {
@@ -51,7 +51,7 @@ static uint32_t past_quick_mode(void)
 	return 16001;
 }
 
-/* RFC 5681 4.2, RFC 9293 3.8.6.3: every second full segment; one alone within 0.5 s. */
+/* RFC 5681 4.2, RFC 9293 3.8.6.3: an ACK for two full segments; for a single one within 0.5 s. */
 START_TEST(later_ones_are_acknowledged_in_pairs)
 {
 	uint32_t seq = past_quick_mode();
@@ -103,7 +103,7 @@ START_TEST(sack_blocks_begin_with_the_newest)
 	ck_assert_uint_eq(segment.sack[0].start, 2001);
 	ck_assert_uint_eq(segment.sack[1].start, 3001);
 	ck_assert_uint_eq(segment.sack[2].start, 1001);
-	/* The oldest grows, to both sides. */
+	/* The oldest range grows at both ends. */
 	data_in(1101, 100);
 	segment = peer_expect(ACK, 1, 1, 0);
 	ck_assert_uint_eq(segment.sack[0].start, 1001);
@@ -113,7 +113,7 @@ START_TEST(sack_blocks_begin_with_the_newest)
 	ck_assert_uint_eq(segment.sack[0].start, 901);
 	ck_assert_uint_eq(segment.sack[0].end, 1201);
 	ck_assert_uint_eq(segment.sack_count, 3);
-	/* Two become one. */
+	/* Two ranges become one. */
 	data_in(1201, 800);
 	segment = peer_expect(ACK, 1, 1, 0);
 	ck_assert_uint_eq(segment.sack_count, 2);
@@ -149,7 +149,7 @@ START_TEST(every_order_of_five_segments)
 		}
 		if (used != 31)
 			continue;
-		/* Each overlaps the next by half. */
+		/* Each segment overlaps the next one by half. */
 		for (unsigned i = 0; i < 5; i++)
 			peer_in((struct peer_segment){ .flags = ACK,
 						       .ack = 1,
@@ -166,7 +166,7 @@ START_TEST(every_order_of_five_segments)
 }
 END_TEST
 
-/* What came first stays, whatever comes later for the same numbers. */
+/* Bytes that were received first are kept, whatever comes later for the same sequence numbers. */
 START_TEST(overlaps_do_not_change_what_came_first)
 {
 	static unsigned char other[3000];
@@ -200,7 +200,7 @@ START_TEST(what_comes_twice_is_reported)
 	ck_assert_uint_eq(segment.sack_count, 1);
 	ck_assert_uint_eq(segment.sack[0].start, 1);
 	ck_assert_uint_eq(segment.sack[0].end, 1001);
-	/* Out of order: the block it lies in comes second. */
+	/* Out of order: the second block is the range that contains the duplicate. */
 	data_in(2001, 1000);
 	segment = peer_expect(ACK, 1, 1001, 0);
 	ck_assert_uint_eq(segment.sack_count, 1);
@@ -210,7 +210,7 @@ START_TEST(what_comes_twice_is_reported)
 	ck_assert_uint_eq(segment.sack[0].start, 2001);
 	ck_assert_uint_eq(segment.sack[0].end, 2501);
 	ck_assert_uint_eq(segment.sack[1].end, 3001);
-	/* In part. */
+	/* A partial duplicate. */
 	data_in(501, 1000);
 	segment = peer_expect(ACK, 1, 1501, 0);
 	ck_assert_uint_eq(segment.sack[0].start, 501);
@@ -221,8 +221,8 @@ START_TEST(what_comes_twice_is_reported)
 }
 END_TEST
 
-/* RFC 2883 4: the range that has what came twice is the second block, or the sender takes the first
- * one for news. */
+/* RFC 2883 4: the range that contains the duplicate must be the second block. Otherwise the sender
+ * takes the first block for an ordinary one. */
 START_TEST(a_duplicate_out_of_order_is_told_with_its_range)
 {
 	struct peer_segment segment;
@@ -268,7 +268,7 @@ START_TEST(a_fin_out_of_order_waits)
 	ck_assert_int_eq(peer_info().state, WEIR_TCP_CLOSE_WAIT);
 	check_read(2000);
 	ck_assert_int_eq(peer_read(got, 1), 0);
-	/* Nothing comes behind it. */
+	/* No data is valid after the FIN. */
 	data_in(2002, 100);
 	ck_assert_int_eq(peer_read(got, 1), 0);
 	ck_assert_uint_eq(peer.net->memory.used_bytes, 0);
@@ -286,7 +286,7 @@ START_TEST(data_behind_the_end_is_not_the_streams)
 }
 END_TEST
 
-/* RFC 9293 3.8.6: what lies beyond the window is not taken, and is answered. */
+/* RFC 9293 3.8.6: data beyond the window is dropped, and causes an ACK. */
 START_TEST(a_window_is_a_window)
 {
 	uint32_t seq = 1, edge;
@@ -305,7 +305,7 @@ START_TEST(a_window_is_a_window)
 	peer_in((struct peer_segment){ .flags = ACK, .seq = edge, .ack = 1, .len = 1000 });
 	peer_expect(ACK, 1, edge, 0);
 	ck_assert_uint_eq(weir__tcp_readable(peer.tcp), edge - 1);
-	/* A small read opens nothing (3.8.6.2.2), a large one does. */
+	/* A small read does not open the window (3.8.6.2.2), a large one does. */
 	ck_assert_int_eq(peer_read(got, 100), 100);
 	peer_expect_nothing();
 	ck_assert_int_eq(peer_read(got, 30000), 30000);
@@ -315,8 +315,9 @@ START_TEST(a_window_is_a_window)
 END_TEST
 
 /*
- * RFC 7323 2.4: a window in units of its scale cannot say exactly what is left. Said too large each
- * time, it would never close, and a peer that sends less than a unit would fill all memory.
+ * RFC 7323 2.4: a scaled window field cannot express the rest of the window exactly. If it were
+ * rounded up each time, the window would never close, and a peer that sends less than a unit would
+ * fill all memory.
  */
 START_TEST(a_scaled_window_closes)
 {
@@ -329,7 +330,7 @@ START_TEST(a_scaled_window_closes)
 
 		data_in(seq, len);
 		seq += len;
-		/* What came before is answered at once. */
+		/* A duplicate causes an ACK at once. */
 		data_in(1, 1);
 		while (peer_out(&segment))
 			;
@@ -339,7 +340,7 @@ START_TEST(a_scaled_window_closes)
 }
 END_TEST
 
-/* One byte in each block: the window is a promise, and memory has a limit. */
+/* One byte in each block: data within the window must fit, and memory is limited. */
 START_TEST(small_segments_do_not_take_large_memory)
 {
 	uint32_t seq = 1, most = 0;
@@ -358,7 +359,7 @@ START_TEST(small_segments_do_not_take_large_memory)
 }
 END_TEST
 
-/* However small a buffer is asked for, the stream goes on (as in Linux, which has a least size). */
+/* The stream continues with any size of the buffer (as in Linux, which has a minimum). */
 START_TEST(a_buffer_has_a_least_size)
 {
 	struct weir__tcp_settings settings = { .receive_bytes = 1 };
@@ -501,7 +502,7 @@ START_TEST(the_largest_super_frame_is_received)
 }
 END_TEST
 
-/* Ranges without end, in a large buffer: it takes time to find the right one. */
+/* A flood of ranges in a large buffer: a search takes time, so their number is limited. */
 START_TEST(ranges_are_bounded)
 {
 	struct weir__tcp_settings settings = { .receive_bytes = 4 << 20 };
@@ -515,7 +516,7 @@ START_TEST(ranges_are_bounded)
 }
 END_TEST
 
-/* However many ranges there are, what the stream waits for is taken, or it would stop for ever. */
+/* With any number of ranges, a segment at RCV.NXT is accepted; otherwise the stream would stall. */
 START_TEST(a_hole_is_filled_however_many_there_are)
 {
 	struct weir__tcp_settings settings = { .receive_bytes = 4 << 20 };
@@ -534,7 +535,7 @@ START_TEST(a_hole_is_filled_however_many_there_are)
 }
 END_TEST
 
-/* And in an ordinary one: it takes memory. */
+/* A flood of ranges in an ordinary buffer: it takes memory, which is limited. */
 START_TEST(holes_without_end_are_bounded)
 {
 	for (unsigned i = 0; i < 20000; i++) {
@@ -547,7 +548,7 @@ START_TEST(holes_without_end_are_bounded)
 }
 END_TEST
 
-/* Above three quarters of the pool, data is copied into memory of its size. */
+/* Above three quarters of the memory, data is copied into blocks of its own size. */
 START_TEST(scarce_memory_is_not_wasted)
 {
 	struct weir__netstack_config cfg = host_config();

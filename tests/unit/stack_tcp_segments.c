@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_tcp_segments.c: segments that open, reset and attack: requests and cookies, RST and SYN in the
- * wrong place, PAWS, challenge ACKs, TIME_WAIT, simultaneous open, ICMP.
+ * stack_tcp_segments.c: segments that open, reset and attack connections: requests and cookies,
+ * unacceptable RST and SYN, PAWS, challenge ACKs, TIME_WAIT, simultaneous open, ICMP.
  */
 #include "stack/checksum.h"
 #include "tests/support/testing.h"
@@ -135,8 +135,8 @@ static void push_fragment(struct weir__frame_queue *queue, const unsigned char *
 	weir__frame_queue_push(queue, rig_frame(&peer.net->frames, frame, total, 0));
 }
 
-/* What a burst expects of a frame's header is not true of a fragment's, whose place in its packet
- * stands where the hash of a segment does. */
+/* A burst must not compute the hash of a fragment: it may have no ports, and its control bytes
+ * belong to reassembly. */
 START_TEST(a_burst_may_bring_fragments)
 {
 	struct weir__frame_queue queue = { NULL, NULL };
@@ -205,13 +205,13 @@ START_TEST(an_old_timestamp_is_of_an_old_segment)
 	peer_expect(ACK, 1, 101, 0);
 	ck_assert_uint_eq(weir__tcp_readable(peer.tcp), 100);
 	ck_assert_uint_eq(peer.net->count.tcp_paws_rejected, 1);
-	/* A reset is believed by its number alone (5.2). */
+	/* PAWS does not apply to RST (5.2). */
 	flags_in(RST, 101, 0);
 	ck_assert_int_eq(weir__tcp_error(peer.tcp), -ECONNRESET);
 }
 END_TEST
 
-/* RFC 7323 4.3: of a segment that was out of order, the timestamp is not echoed. */
+/* RFC 7323 4.3: the timestamp of an out-of-order segment is not echoed. */
 START_TEST(the_last_timestamp_in_order_is_echoed)
 {
 	struct peer_segment segment;
@@ -249,7 +249,7 @@ START_TEST(a_request_knows_right_from_wrong)
 	peer_in(peer_syn());
 	ck_assert(peer_out(&answer));
 	peer.iss = answer.seq;
-	/* The SYN again. */
+	/* A retransmitted SYN. */
 	peer_in(peer_syn());
 	peer_expect(SYN | ACK, 0, 1, 0);
 	/* A wrong ACK. */
@@ -257,7 +257,7 @@ START_TEST(a_request_knows_right_from_wrong)
 	peer_expect(RST, 2, 0, 0);
 	flags_in(ACK, 1, 0);
 	peer_expect(RST, 0, 0, 0);
-	/* Out of the window. */
+	/* Outside the window. */
 	flags_in(ACK, 200000, 1);
 	peer_expect(ACK, 1, 1, 0);
 	flags_in(RST, 2, 0);
@@ -268,7 +268,7 @@ START_TEST(a_request_knows_right_from_wrong)
 }
 END_TEST
 
-/* RFC 5961 section 7: two hosts that take each other's ACKs for wrong do not send them for ever. */
+/* RFC 5961 section 7: two hosts that reject each other's ACKs do not exchange them without end. */
 START_TEST(wrong_acks_for_a_request_are_answered_twice_a_second)
 {
 	struct peer_segment answer;
@@ -282,7 +282,7 @@ START_TEST(wrong_acks_for_a_request_are_answered_twice_a_second)
 		flags_in(ACK, 200000, 1);
 	peer_expect_nothing();
 	ck_assert_uint_eq(peer.net->count.tcp_acks_skipped, 10);
-	/* What takes sequence numbers is no such ACK. */
+	/* The limit does not apply to segments that occupy sequence numbers. */
 	flags_in(ACK | FIN, 200000, 1);
 	peer_expect(ACK, 1, 1, 0);
 	peer_wait(600 * MS);
@@ -291,7 +291,7 @@ START_TEST(wrong_acks_for_a_request_are_answered_twice_a_second)
 }
 END_TEST
 
-/* RFC 7323 2.2: the window of a SYN-ACK is not scaled, that of any other segment is. */
+/* RFC 7323 2.2: the window of a SYN-ACK is not scaled; that of any other segment is. */
 START_TEST(a_request_scales_its_window)
 {
 	struct peer_segment answer, ack;
@@ -340,7 +340,7 @@ START_TEST(the_last_ack_may_carry_data)
 }
 END_TEST
 
-/* RFC 4987: more SYNs than the backlog; no memory for them, and who is real gets through. */
+/* RFC 4987: SYNs beyond the backlog take no memory, and real peers can still connect. */
 START_TEST(a_syn_flood_is_answered_with_cookies)
 {
 	struct peer_segment answer, syn = peer_syn_timestamps();
@@ -380,7 +380,7 @@ START_TEST(a_cookie_has_to_be_genuine)
 {
 	struct peer_segment answer;
 
-	/* None was sent: none is believed. */
+	/* No cookie was sent, so none is accepted. */
 	flags_in(ACK, 1, 1);
 	peer_expect(RST, 1, 0, 0);
 	for (unsigned i = 0; i < 9; i++) {
@@ -398,7 +398,7 @@ START_TEST(a_cookie_has_to_be_genuine)
 	flags_in(ACK, 1, 1);
 	peer_expect(RST, 1, 0, 0);
 	peer.peer_port--;
-	/* It is good for a minute at least, and not for three. */
+	/* A cookie is valid for at least one minute, and for less than three. */
 	peer_wait(60 * WEIR_NETSTACK_SEC);
 	host_out_all(&peer.host);
 	flags_in(ACK, 1, 1);
@@ -419,7 +419,7 @@ START_TEST(a_cookie_gets_old)
 		;
 	peer.iss += answer.seq;
 	peer_wait(120 * WEIR_NETSTACK_SEC);
-	/* Younger ones are out, too. */
+	/* Newer cookies were sent, too. */
 	for (unsigned i = 0; i < 9; i++) {
 		peer.peer_port = (uint16_t)(7000 + i);
 		peer_in(peer_syn());
@@ -468,7 +468,7 @@ START_TEST(syn_sent_checks_what_answers)
 }
 END_TEST
 
-/* RFC 7323 2.2: what the SYN says is agreed on, whatever is set before the answer comes. */
+/* RFC 7323 2.2: the scale in the SYN is negotiated, whatever is set before the SYN-ACK arrives. */
 START_TEST(the_scale_of_the_window_is_that_of_the_syn)
 {
 	struct weir__tcp_settings settings = { .receive_bytes = 4096 };
@@ -558,7 +558,7 @@ START_TEST(time_wait_answers_and_lasts_a_minute)
 	peer_expect(ACK, 2, 2, 0);
 	peer_wait(59 * WEIR_NETSTACK_SEC);
 	ck_assert_uint_eq(peer.net->tcp->waiting, 1);
-	/* The FIN again begins it again. */
+	/* A retransmitted FIN restarts TIME_WAIT. */
 	flags_in(ACK | FIN, 1, 2);
 	peer_expect(ACK, 2, 2, 0);
 	peer_wait(59 * WEIR_NETSTACK_SEC);
@@ -602,7 +602,7 @@ START_TEST(a_new_syn_takes_the_flow_of_a_wait)
 }
 END_TEST
 
-/* RFC 6191: by timestamp, whatever the sequence number. */
+/* RFC 6191: a later timestamp is enough, whatever the sequence number. */
 START_TEST(a_later_timestamp_takes_the_flow_of_a_wait)
 {
 	struct peer_segment syn = peer_syn_timestamps(), answer;
@@ -782,7 +782,7 @@ START_TEST(a_connection_survives_errors)
 	ck_assert(!icmp(WEIR_IP_UNREACHABLE, true, -EHOSTUNREACH, 2000, 0));
 	ck_assert(icmp(WEIR_IP_UNREACHABLE, true, -EHOSTUNREACH, 1, 0));
 	ck_assert_int_eq(weir__tcp_error(peer.tcp), 0);
-	/* It is what a timeout says at the end. */
+	/* A timeout reports this error. */
 	peer_wait(1200 * WEIR_NETSTACK_SEC);
 	host_out_all(&peer.host);
 	ck_assert_int_eq(weir__tcp_error(peer.tcp), -EHOSTUNREACH);
@@ -812,7 +812,7 @@ START_TEST(a_smaller_path_cuts_segments_again)
 	flags_in(ACK, 1, 3001);
 	ck_assert_uint_eq(peer_info().unacked, 0);
 	ck_assert_uint_ge(peer_info().snd_cwnd, window);
-	/* The floor. */
+	/* The minimum. */
 	ck_assert_int_eq(peer_send(1000), 1000);
 	ck_assert(icmp(WEIR_IP_TOO_BIG, false, -EMSGSIZE, 3001, 68));
 	ck_assert_uint_eq(peer_info().pmtu, 552);
@@ -820,7 +820,7 @@ START_TEST(a_smaller_path_cuts_segments_again)
 }
 END_TEST
 
-/* A tiny MSS costs 40 bytes of headers for each byte: there is a floor (as in Linux, 48 and more). */
+/* A tiny MSS costs 40 bytes of headers for each byte, so there is a minimum (Linux's is 48). */
 START_TEST(a_tiny_mss_is_not_accepted)
 {
 	struct peer_segment syn = peer_syn();

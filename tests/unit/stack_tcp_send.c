@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_tcp_send.c: what is sent when nothing is lost: Nagle, corks, windows and their probes,
- * keepalive, offloads, the lack of memory, and what a connection costs.
+ * stack_tcp_send.c: transmission without losses: Nagle, corks, windows and their probes, keepalive,
+ * offloads, lack of memory, and the memory of a connection.
  */
 #include "tests/support/testing.h"
 #include "tests/unit/stack_peer.h"
@@ -27,7 +27,7 @@ static void window_in(uint32_t ack, uint32_t window)
 	peer_in((struct peer_segment){ .flags = ACK, .seq = 1, .ack = ack, .window = window + 1 });
 }
 
-/* The window that the handshake ends with. */
+/* The handshake ends with this window. */
 static void setup_window(uint32_t window)
 {
 	peer_fini();
@@ -70,7 +70,7 @@ START_TEST(nagle_does_not_hold_full_segments)
 }
 END_TEST
 
-/* Where the last short segment ended means nothing once sequence numbers have gone half round. */
+/* After half of the sequence space, the end of the last short segment has no meaning. */
 START_TEST(nagle_does_not_hold_for_what_was_long_ago)
 {
 	peer.tcp->snd_small = peer.tcp->snd_una + 0x40000000;
@@ -111,7 +111,7 @@ START_TEST(a_cork_holds_for_200_ms)
 	ck_assert_uint_eq(segment.len, 510);
 	ck_assert_uint_ge(segment.at_ns - at, 200 * MS);
 	ack_in(1511);
-	/* Drawn: at once. */
+	/* The cork is removed: the data is sent at once. */
 	ck_assert_int_eq(peer_send(10), 10);
 	peer_expect_nothing();
 	settings.cork = false;
@@ -140,7 +140,7 @@ START_TEST(a_fin_waits_for_nothing)
 	ck_assert_int_eq(weir__tcp_shutdown(peer.tcp, WEIR_TCP_WRITE), 0);
 	weir__netstack_end(peer.net);
 	peer_expect(ACK | FIN, 11, 1, 10);
-	/* In part acknowledged, it comes again as what is left. */
+	/* After a partial ACK, only the rest is retransmitted. */
 	ack_in(21);
 	ck_assert_uint_eq(peer_info().unacked, 1);
 	ack_in(22);
@@ -152,14 +152,14 @@ END_TEST
 
 START_TEST(a_window_is_not_overrun)
 {
-	setup_window(625);	/* times 4 */
+	setup_window(625);	/* scaled by 4 */
 	ck_assert_int_eq(peer_send(5000), 5000);
 	peer_expect(ACK, 1, 1, 1000);
 	peer_expect(ACK, 1001, 1, 1000);
 	peer_expect_nothing();
 	window_in(1001, 625);
 	peer_expect(ACK, 2001, 1, 1000);
-	/* Taken back (RFC 9293 3.8.6: be robust): nothing more, and nothing lost. */
+	/* The window shrinks (RFC 9293 3.8.6): nothing more is sent, and nothing is lost. */
 	window_in(2001, 100);
 	peer_expect_nothing();
 	window_in(3001, 750);
@@ -168,10 +168,10 @@ START_TEST(a_window_is_not_overrun)
 }
 END_TEST
 
-/* RFC 9293 3.4: FIN has a sequence number, which has to be in the window, too. */
+/* RFC 9293 3.4: FIN has a sequence number, which must be in the window, too. */
 START_TEST(a_fin_is_not_sent_beyond_the_window)
 {
-	setup_window(250);	/* times 4 */
+	setup_window(250);	/* scaled by 4 */
 	weir__netstack_begin(peer.net, peer.host.now_ns);
 	ck_assert_int_eq(weir__tcp_send_copy(peer.tcp, peer.bytes, 1000, 0), 1000);
 	ck_assert_int_eq(weir__tcp_shutdown(peer.tcp, WEIR_TCP_WRITE), 0);
@@ -182,7 +182,7 @@ START_TEST(a_fin_is_not_sent_beyond_the_window)
 }
 END_TEST
 
-/* RFC 9293 3.8.6.1: the first probe after RTO, doubled, as long as the peer answers. */
+/* RFC 9293 3.8.6.1: the first probe after the RTO, then with back-off, while the peer answers. */
 START_TEST(a_closed_window_is_probed)
 {
 	struct peer_segment segment;
@@ -221,7 +221,7 @@ START_TEST(a_closed_window_and_a_dead_peer_end)
 }
 END_TEST
 
-/* An orphan whose peer never opens its window may not stay for ever. */
+/* An orphan ends although its peer never opens the window. */
 START_TEST(an_orphan_does_not_wait_for_a_window)
 {
 	window_in(1, 0);
@@ -251,7 +251,7 @@ static void probe_is_answered(uint32_t window)
 	window_in(1, window);
 }
 
-/* Probes and their answers get lost, too. */
+/* Probes and their answers may get lost, too. */
 START_TEST(an_orphan_probes_as_long_as_the_peer_answers)
 {
 	struct peer_segment segment;
@@ -265,7 +265,7 @@ START_TEST(an_orphan_probes_as_long_as_the_peer_answers)
 		probe_is_answered(0);
 	for (unsigned i = 0; i < 2; i++)
 		ck_assert(peer_wait_out(130 * WEIR_NETSTACK_SEC, &segment));
-	/* RFC 9293 3.10.7.4: the window of a keepalive, which is not acceptable, is not taken. */
+	/* RFC 9293 3.10.7.4: the window of a keepalive, which is unacceptable, is ignored. */
 	peer_in((struct peer_segment){ .flags = ACK, .seq = 0, .ack = 1, .window = 10001 });
 	peer_expect(ACK, 1, 1, 0);
 	peer_expect_nothing();
@@ -276,7 +276,7 @@ START_TEST(an_orphan_probes_as_long_as_the_peer_answers)
 }
 END_TEST
 
-/* Nor may one whose peer opens its window for a moment, again and again. */
+/* An orphan ends although its peer opens the window for a moment, again and again. */
 START_TEST(an_orphan_does_not_play_with_a_window)
 {
 	struct peer_segment segment;
@@ -297,7 +297,7 @@ START_TEST(an_orphan_does_not_play_with_a_window)
 }
 END_TEST
 
-/* The time during which the window was closed does not count for the data that is sent afterwards. */
+/* The time for which the window was closed does not count for data that is sent afterwards. */
 START_TEST(a_window_that_opens_late_is_no_silence)
 {
 	struct peer_segment segment;
@@ -315,8 +315,8 @@ START_TEST(a_window_that_opens_late_is_no_silence)
 }
 END_TEST
 
-/* Nor does it count for what was sent before it was closed (RFC 9293 3.8.6.1: as long as the peer
- * answers, the connection stays), and what is sent again does not wait for the old timeout. */
+/* It does not count for data that was sent before either (RFC 9293 3.8.6.1: the connection stays
+ * open while the peer answers), and the retransmission does not wait for the old timeout. */
 START_TEST(a_window_that_closes_over_data_is_no_silence)
 {
 	struct peer_segment segment;
@@ -339,7 +339,7 @@ START_TEST(a_window_that_closes_over_data_is_no_silence)
 }
 END_TEST
 
-/* RFC 9293 3.8.6.2.1: a silly window is not filled at once, but at last. */
+/* RFC 9293 3.8.6.2.1: a silly window is not filled at once, but after the override timeout. */
 START_TEST(a_silly_window_is_not_filled)
 {
 	struct peer_segment segment;
@@ -354,7 +354,7 @@ START_TEST(a_silly_window_is_not_filled)
 }
 END_TEST
 
-/* The one timer is keepalive's first. */
+/* The timer of the connection is first set for keepalive. */
 START_TEST(keepalive_does_not_keep_from_probing)
 {
 	struct peer_segment segment;
@@ -419,14 +419,14 @@ START_TEST(without_keepalive_an_idle_connection_needs_no_turn)
 {
 	peer_wait(MS);
 	ck_assert_uint_eq(weir__netstack_next_deadline(peer.net), WEIR_NETSTACK_NEVER);
-	/* And with it one in two hours. */
+	/* With keepalive, one probe in two hours. */
 	apply(&(struct weir__tcp_settings){ .keepalive = true });
 	ck_assert_uint_ge(weir__netstack_next_deadline(peer.net),
 			  peer.host.now_ns + 3600 * WEIR_NETSTACK_SEC);
 }
 END_TEST
 
-/* A probe of the peer's: an old number, no data, or one byte of garbage. */
+/* A keepalive of the peer: an old sequence number, with no data or one byte of garbage. */
 START_TEST(a_keepalive_is_answered)
 {
 	peer_in((struct peer_segment){ .flags = ACK, .seq = 0, .ack = 1 });
@@ -459,7 +459,8 @@ START_TEST(a_window_is_forgotten_when_idle)
 }
 END_TEST
 
-/* RFC 5681 4.1: nothing was sent while the window was closed, so nothing is known of the path. */
+/* RFC 5681 4.1: while the window was closed nothing was sent, so the window says
+ * nothing any more. */
 START_TEST(a_window_is_forgotten_while_it_is_closed)
 {
 	uint32_t seq = 1;
@@ -555,7 +556,7 @@ START_TEST(super_frames_are_left_to_the_owner)
 	ck_assert_uint_eq(bytes, 9500);
 	ck_assert_uint_le(frames, 2);
 	ck_assert_uint_eq(peer_info().unacked, 10);
-	/* The scoreboard knows segments. */
+	/* The scoreboard contains single segments. */
 	peer_in((struct peer_segment){
 		.flags = ACK, .seq = 1, .ack = 1, .sack_count = 1, .sack = { { 3001, 6001 } } });
 	ck_assert_uint_eq(peer_info().sacked, 3);
@@ -567,7 +568,7 @@ END_TEST
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-/* Every allocation of a transfer fails once, at each place in turn: nothing is lost. */
+/* In each run another allocation of a transfer fails: no data is lost. */
 START_TEST(a_lack_of_memory_delays_only)
 {
 	for (int n = 0; n < 12; n++) {
@@ -610,14 +611,14 @@ START_TEST(acks_are_taken_when_memory_is_used_up)
 }
 END_TEST
 
-/* With its timers and its place in the table. */
+/* The size includes the timers and the entry in the table. */
 START_TEST(an_idle_connection_costs_600_bytes)
 {
 	size_t slot = sizeof(struct weir__tcp_bucket) / WEIR_TCP_SLOTS * 3 / 2;
 
 	ck_assert_uint_le(sizeof(struct weir__tcp) + slot, 600);
 	ck_assert_uint_eq(sizeof(struct weir__tcp_wait), 64);
-	/* And nothing else: one allocation each. */
+	/* Each connection is one allocation. */
 	unsigned before = peer.host.rig.allocations, blocks = peer.host.rig.blocks;
 
 	peer.peer_port = 6000;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stack_tcp_table.c: the table of flows: full, with entries far from their buckets, and empty again. */
+/* stack_tcp_table.c: the table of flows: full, with displaced entries, and empty again. */
 #include "stack/tcp_state.h"
 #include "tests/support/testing.h"
 #include "tests/unit/stack_host.h"
@@ -26,7 +26,7 @@ static void teardown(void)
 	host_fini(&host);
 }
 
-/* An entry begins with its flow; as requests these are not freed with the instance. */
+/* An entry begins with its flow. These are requests, which are not freed with the instance. */
 static int inserted(unsigned i)
 {
 	return weir__tcp_insert(host.net, &flows[i], WEIR_TCP_REQUEST, &flows[i]);
@@ -78,7 +78,7 @@ START_TEST(entries_come_and_go_in_any_order)
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (there[i])
 			weir__tcp_remove(host.net, &flows[i], &flows[i]);
-	/* Nobody has passed anybody now. */
+	/* `passed` is 0 in all buckets. */
 	for (unsigned i = 0; i <= host.net->tcp->table.mask; i++)
 		ck_assert_uint_eq(host.net->tcp->table.buckets[i].passed, 0);
 }

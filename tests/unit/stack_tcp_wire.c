@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_tcp_wire.c: whole transfers over a wire that loses, reorders and delays, by seed: the bytes
- * are those that were sent, both sides end, no memory is left, and loss costs what it has to.
+ * stack_tcp_wire.c: whole transfers over a wire that loses, reorders and delays frames, by
+ * seed: the bytes are equal, both sides end, no memory is left, and loss does not cost more
+ * time than it must.
  */
 #include "tests/support/testing.h"
 #include "tests/unit/stack_pair.h"
@@ -86,7 +87,7 @@ static void read_more(unsigned side)
 	}
 }
 
-/* Both write all and read all; returns how long it took. */
+/* Both sides write all and read all. Returns the time that it took. */
 static uint64_t exchange(void)
 {
 	uint64_t start = pair.wire.now_ns;
@@ -104,7 +105,7 @@ static uint64_t exchange(void)
 	return pair.wire.now_ns - start;
 }
 
-/* Every seed another wire, another MTU, options and sizes. */
+/* Each seed gives another wire, another MTU, other options and sizes. */
 START_TEST(every_byte_arrives)
 {
 	struct weir__netstack_config cfg = { .mtu = 1500 };
@@ -134,7 +135,7 @@ START_TEST(every_byte_arrives)
 }
 END_TEST
 
-/* How long 4 MiB take, one way, over a round trip of 20 ms. */
+/* The time of a transfer of 4 MiB in one direction, with a round-trip time of 20 ms. */
 static uint64_t transfer_time(unsigned loss)
 {
 	struct weir__netstack_config cfg = { .mtu = 1500 };
@@ -152,9 +153,9 @@ static uint64_t transfer_time(unsigned loss)
 }
 
 /*
- * Without loss, slow start alone: 10, 20, 40 ... segments a round trip, about nine of them. With it
- * the rate of Mathis et al. (1997), 1.2 / sqrt(p) segments a round trip, and what slow start takes;
- * CUBIC is a little faster (RFC 9438 section 4.3). At 1 % that is 4.8 s for 4 MiB.
+ * Without loss, slow start alone: 10, 20, 40 ... segments per round trip, about nine round trips.
+ * With loss, the rate of Mathis et al. (1997), 1.2 / sqrt(p) segments per round trip, and the time
+ * of slow start; CUBIC is a little faster (RFC 9438 section 4.3). With 1 % that is 4.8 s for 4 MiB.
  */
 START_TEST(loss_costs_what_it_must)
 {
@@ -176,7 +177,7 @@ static struct weir__tcp_info info_of(unsigned side)
 	return info;
 }
 
-/* Both sides' buffers grow to what a round trip carries, and no further than the config allows. */
+/* The buffers of both sides grow to the bytes of a round trip, at most to the config's limits. */
 START_TEST(buffers_follow_the_path)
 {
 	struct weir__netstack_config cfg = { .mtu = 1500 };
@@ -186,7 +187,7 @@ START_TEST(buffers_follow_the_path)
 	ck_assert_uint_gt(info_of(1).rcv_buffer, 1u << 20);
 	ck_assert_uint_le(info_of(0).snd_buffer, 4u << 20);
 	ck_assert_uint_le(info_of(1).rcv_buffer, 6u << 20);
-	/* What was not used did not grow. */
+	/* An unused buffer does not grow. */
 	ck_assert_uint_eq(info_of(0).rcv_buffer, 128u << 10);
 	pair_fini();
 	cfg.tcp_send_bytes = 200000;

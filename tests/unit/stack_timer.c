@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_timer.c: the timer wheel, edge by edge and then against a plain array. Times are simulated;
- * the random test is seeded and repeats exactly.
+ * stack_timer.c: the timer wheel, at its boundaries and then against a plain array. Times are
+ * simulated; the random test has a fixed seed, so each run is the same.
  */
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@
 
 struct probe {
 	struct weir__netstack_timer timer;
-	uint64_t now_ns;		/* when it fired last */
+	uint64_t now_ns;		/* time of the last firing */
 	unsigned fired;
 };
 
@@ -42,7 +42,7 @@ static void setup(void)
 		probes[i].timer.fire = note;
 }
 
-/* A bit per occupied slot, and back links that fit. */
+/* Checks that each occupied slot has its bit, and that the back links are right. */
 static void teardown(void)
 {
 	for (unsigned level = 0; level < WEIR__TIMERS_LEVELS; level++)
@@ -168,7 +168,7 @@ START_TEST(time_that_goes_back_does_nothing)
 }
 END_TEST
 
-/* Each fires within a tick of its time, whatever was set, put off and stopped before. */
+/* Each timer fires within a tick of its deadline, whatever was set, delayed and stopped before. */
 START_TEST(against_an_array)
 {
 	uint64_t deadline[MANY] = { 0 };
@@ -197,7 +197,7 @@ START_TEST(against_an_array)
 				     (due || deadline[i] == 0 ||
 				      weir__timers_next(&timers) < deadline[i] + MS);
 
-			/* Not an assertion for each: every one of them is a system call. */
+			/* No assertion for each timer: an assertion makes a system call. */
 			if (!right)
 				ck_abort_msg("timer %u, step %u: fired %u times, due %d", i, step,
 					     probes[i].fired, due);

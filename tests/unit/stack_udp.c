@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stack_udp.c: UDP sockets: who gets a datagram, what is sent, what errors do, what is bounded.
+ * stack_udp.c: UDP sockets: which socket gets a datagram, transmission, errors, limits.
  */
 #include "stack/checksum.h"
 #include "stack/udp.h"
@@ -60,7 +60,7 @@ static void teardown(void)
 	host_fini(&host);
 }
 
-/* A datagram for port `to`, in `in`; its length. */
+/* Makes a datagram for port `to` in `in`; returns its length. */
 static uint32_t made(uint32_t from_ip, uint16_t from, uint32_t to_ip, uint16_t to, uint32_t len)
 {
 	struct weir__ip_address source = weir__ip_v4(from_ip), destination = weir__ip_v4(to_ip);
@@ -81,7 +81,7 @@ static void put_in(uint32_t from_ip, uint16_t from, uint32_t to_ip, uint16_t to,
 	host_in(&host, in, made(from_ip, from, to_ip, to, len));
 }
 
-/* The socket has this datagram next. */
+/* Expects this datagram as the next one of the socket. */
 static void has(struct weir__udp *socket, uint32_t from_ip, uint16_t from_port, uint32_t len)
 {
 	struct weir__endpoint from;
@@ -153,7 +153,7 @@ START_TEST(wrong_sums_are_dropped_and_none_is_no_wrong_one)
 	uint32_t len = made(PEER_IP, 1234, HOST_IP, 53, 20);
 
 	for (unsigned i = 34; i < len; i++) {
-		if (i >= 36 && i < 42)	/* another port or length is something else */
+		if (i >= 36 && i < 42)	/* a wrong port or length is not a checksum error */
 			continue;
 		in[i] ^= 0x10;
 		host_in(&host, in, len);
@@ -177,7 +177,7 @@ START_TEST(the_most_specific_socket_gets_it)
 	has(bound, PEER_IP, 1234, 1);
 	put_in(PEER_IP, 1000, HOST_IP, port, 2);
 	has(to_peer, PEER_IP, 1000, 2);
-	/* A stranger, or another port of the peer's, does not reach a connected socket. */
+	/* A connected socket receives nothing from other hosts or other ports of the peer. */
 	put_in(PEER_IP, 1001, HOST_IP, port, 3);
 	put_in(PEER_IP + 1, 1000, HOST_IP, port, 3);
 	has_none(to_peer);
@@ -185,7 +185,7 @@ START_TEST(the_most_specific_socket_gets_it)
 	weir__udp_close(bound);
 	put_in(PEER_IP, 1234, HOST_IP, 53, 4);
 	has(udp, PEER_IP, 1234, 4);
-	/* A broadcast comes to who is bound to no address. */
+	/* A broadcast reaches the socket that is bound to no address. */
 	put_in(PEER_IP, 1234, LINK_BROADCAST, 53, 5);
 	has(udp, PEER_IP, 1234, 5);
 }
@@ -272,7 +272,7 @@ END_TEST
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* The next frame out is a datagram of so many bytes, with a right sum. */
+/* Expects a datagram of len bytes, with a correct checksum, as the next transmitted frame. */
 static void sent(uint16_t from, uint32_t to_ip, uint16_t to, uint32_t len)
 {
 	struct weir__ip_address source = weir__ip_v4(HOST_IP), destination = weir__ip_v4(to_ip);
@@ -340,7 +340,7 @@ START_TEST(a_long_datagram_comes_whole_through_fragments)
 {
 	struct weir__udp *to = opened(0, 77);
 
-	/* To ourselves: fragments out and in. */
+	/* To our own address: in fragments. */
 	for (uint32_t len = 1473; len <= 65507; len += 8 * 1143 + 3) {
 		ck_assert_int_eq(send_copy(udp, HOST_IP, 77, len), (int)len);
 		host_wait(&host, 0);
@@ -381,7 +381,7 @@ START_TEST(what_was_lent_can_be_sent_back)
 	put_in(PEER_IP, 1234, HOST_IP, 53, 100);
 	ck_assert_int_eq(weir__udp_receive(udp, &frame, &from), 100);
 	ck_assert_uint_gt(host.net->memory.used_bytes, 0);
-	/* Where its own headers were, there is room for those of the answer. */
+	/* The room of the received headers is used for those of the response. */
 	host.rig.fail_in = 0;
 	ck_assert_int_eq(weir__udp_send(udp, &from, frame), 100);
 	host.rig.fail_in = -1;
@@ -425,7 +425,7 @@ START_TEST(what_waits_is_bounded_by_its_true_size)
 	ck_assert_uint_eq(host.net->count.udp_receive_buffer_errors, 1000 - got);
 	put_in(PEER_IP, 1234, HOST_IP, 53, 2);
 	has(udp, PEER_IP, 1234, 2);
-	/* A limit below what waits is no reason to wrap round. */
+	/* A limit below the size of the queue must not wrap. */
 	put_in(PEER_IP, 1234, HOST_IP, 53, 2);
 	weir__udp_set_receive_bytes(udp, 1);
 	put_in(PEER_IP, 1234, HOST_IP, 53, 2);
@@ -442,7 +442,7 @@ START_TEST(when_memory_is_scarce_datagrams_wait_in_blocks_of_their_size)
 	host.net->memory.limit_bytes = 100000;
 	for (unsigned i = 0; i < 400; i++)
 		put_in(PEER_IP, 1234, HOST_IP, 53, 1);
-	/* 25,000 bytes are left above three quarters: ten in whole blocks, and many more copied. */
+	/* 25,000 bytes are left: room for ten whole blocks, but for many more copies. */
 	ck_assert_uint_le(host.rig.blocks, 40);
 	while (weir__udp_receive(udp, &frame, NULL) >= 0) {
 		rig_check_frame(frame, bytes, 1);
@@ -470,7 +470,7 @@ END_TEST
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
-/* An ICMP error about a datagram from here, port `from`, to the peer's port. */
+/* Sends an ICMP error about a datagram from our port `from` to the peer's port. */
 static void error_in(uint8_t type, uint8_t code, uint32_t rest, uint16_t from, uint16_t to)
 {
 	unsigned char message[128], packet[128];
@@ -511,7 +511,7 @@ START_TEST(an_error_reaches_the_connected_socket_once)
 	ck_assert_int_eq(weir__udp_receive(udp, &(struct weir__frame *){ NULL }, NULL),
 			 -ECONNREFUSED);
 	has(udp, PEER_IP, 99, 3);
-	/* A soft one is believed and not told. */
+	/* A soft error is accepted and not reported. */
 	error_in(3, 1, 0, 53, 99);
 	error_in(11, 0, 0, 53, 99);
 	ck_assert_int_eq(weir__udp_error(udp), 0);
@@ -533,18 +533,18 @@ START_TEST(a_packet_too_big_is_believed_where_none_is_cut)
 	error_in(3, 4, 1400, 53, 99);
 	ck_assert_uint_eq(mtu_to_peer(), 1500);
 	weir__udp_dont_fragment(udp, true);
-	error_in(3, 4, 1400, 53, 98);	/* somebody who guesses */
+	error_in(3, 4, 1400, 53, 98);	/* a forged error */
 	ck_assert_uint_eq(mtu_to_peer(), 1500);
 	error_in(3, 4, 1400, 53, 99);
 	ck_assert_uint_eq(mtu_to_peer(), 1400);
 	ck_assert_int_eq(weir__udp_send_copy(udp, NULL, bytes, 1400 - 28), -EMSGSIZE);
 	ck_assert_int_eq(weir__udp_send_copy(udp, NULL, bytes, 1400 - 28), 1400 - 28);
 	ck_assert_int_eq(weir__udp_send_copy(udp, NULL, bytes, 1401 - 28), -EMSGSIZE);
-	/* A router that does not say how wide its link is. */
+	/* A router that does not report its MTU. */
 	host_wait(&host, 601 * WEIR_NETSTACK_SEC);
 	error_in(3, 4, 0, 53, 99);
 	ck_assert_uint_eq(mtu_to_peer(), 1492);
-	/* One that lies. */
+	/* A router that reports a wrong MTU. */
 	error_in(3, 4, 1, 53, 99);
 	ck_assert_uint_eq(mtu_to_peer(), 552);
 }
