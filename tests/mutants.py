@@ -158,8 +158,10 @@ class Builder:
         target = os.path.join(folder, entry["output"].replace("/", "_"))
         if os.path.exists(target):
             return target
-        # The folder comes first, so that a header in it replaces the original one.
-        command[1:1] = ["-I", folder]
+        # The folder comes first, so that a header in it replaces the original one. The compiler may be
+        # two words, such as "ccache gcc".
+        at = next(i for i, word in enumerate(command) if word.startswith("-"))
+        command[at:at] = ["-I", folder]
         for option in ["-MD", "-MQ", "-MF", "-o"]:
             at = command.index(option)
             del command[at:at + (1 if option == "-MD" else 2)]
