@@ -2,9 +2,10 @@
 /*
  * icmp4.c: ICMP for IPv4 (RFC 792, RFC 1122 3.2.2): echo, received errors, sent errors.
  *
- * A received error is passed to the transport of the packet that it quotes, which decides whether
- * to accept it; nothing else changes. Redirects and source quench (RFC 6633) are ignored, because
- * anybody can send them. Errors are sent at a bounded rate, never about broadcasts or other errors.
+ * A received error is passed to the transport of the packet that it quotes, which decides
+ * whether to accept it; nothing else changes. Redirects and source quench (RFC 6633) are
+ * ignored, because any host can send them. Errors are sent at a bounded rate, never about
+ * broadcasts or other errors.
  */
 #include "stack/checksum.h"
 #include "stack/instance.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* instance.c: what the layers of an instance share: memory, randomness, events, transports. */
+/* instance.c: functions that the layers of an instance share: memory, random numbers, events. */
 #include "stack/instance.h"
 
 /* ---- memory, randomness ---------------------------------------------------------------------- */

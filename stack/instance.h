@@ -65,7 +65,7 @@ struct weir__transport {
 	void (*expect)(struct weir__netstack *net, struct weir__frame *frame, unsigned step);
 	/*
 	 * A packet was not delivered: an ICMP error has arrived, or a neighbour does not reply.
-	 * Anybody on the network can send such errors. The transport ignores the error unless the
+	 * Any host on the network can send such errors. The transport ignores the error unless the
 	 * quoted packet can be one of its own (RFC 5927: its sequence number is in flight), and
 	 * returns whether it can.
 	 */

@@ -28,7 +28,7 @@
  * - The stack owns every frame that is passed to weir__netstack_input. The owner owns every frame
  *   that is passed to transmit.
  * - The owner holds a frame that a receive call has lent until it returns the frame with
- *   weir__netstack_give_back or sends it. The frame stays valid when its connection is gone.
+ *   weir__netstack_give_back or sends it. The frame stays valid when its connection is freed.
  * - The stack owns connections, listeners and sockets. The owner must not use its pointer after it
  *   has closed the object.
  *
@@ -141,8 +141,8 @@ void weir__netstack_input(struct weir__netstack *net, struct weir__frame *frame)
  * but the call is faster with many connections, because memory is prefetched. Owns the frames. */
 void weir__netstack_input_burst(struct weir__netstack *net, struct weir__frame_queue *frames);
 /*
- * Ends a turn: sends what is pending, and processes what was sent to the instance itself. This may
- * cause events; weir__netstack_next_deadline then returns the current time.
+ * Ends a turn: sends pending segments, and processes packets to the instance's own addresses. This
+ * may cause events; weir__netstack_next_deadline then returns the current time.
  */
 void weir__netstack_end(struct weir__netstack *net);
 /* When the next turn is needed at the latest: WEIR_NETSTACK_NEVER if only a frame makes one

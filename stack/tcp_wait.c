@@ -5,7 +5,7 @@
  * order in which they began, so one timer and one list are enough. When no entry is free, the
  * oldest one is evicted.
  *
- * A flow may be reused before its minute is over if new segments can be told from old ones: by a
+ * A flow may be reused before its minute is over if new segments differ from old ones: by a
  * later timestamp (RFC 6191), or by a sequence number beyond the last one (RFC 1122 4.2.2.13).
  */
 #include "stack/tcp_state.h"

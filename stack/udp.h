@@ -4,10 +4,11 @@
  *
  *	weir__udp_open -> [weir__udp_connect] -> send, receive ... -> weir__udp_close
  *
- * A datagram goes to the most specific socket: the one connected to its source; else the one bound
- * to its destination address; else the one bound to any address. No two sockets can have the same
- * local address, local port and peer. Datagrams wait in a queue that is bounded by their true size;
- * what does not fit is dropped and counted. Receive calls lend frames (weir__netstack_give_back).
+ * A datagram goes to the most specific socket: the one connected to its source; else the one
+ * bound to its destination address; else the one bound to any address. No two sockets can
+ * have the same local address, local port and peer. Datagrams wait in a queue that is
+ * bounded by their true size; datagrams that do not fit are dropped and counted. Receive
+ * calls lend frames (weir__netstack_give_back).
  *
  * An ICMP error goes to the connected socket whose datagram it quotes: WEIR_NETSTACK_FAILED is
  * raised, and the next call, or weir__udp_error, returns the error once. As in Linux, soft errors

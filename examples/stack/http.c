@@ -269,7 +269,7 @@ static void serve(struct weir__netstack_user *client)
 	} while (rc > 0);
 	if (rc == -EAGAIN)
 		return;
-	weir__tcp_close(client->tcp);	/* the stack still sends what is queued */
+	weir__tcp_close(client->tcp);	/* the stack still sends queued data */
 	client_free(client);
 }
 

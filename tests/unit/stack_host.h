@@ -26,8 +26,8 @@ struct host {
 	struct weir__netstack *net;
 	struct weir__netstack_config cfg;
 	uint64_t now_ns;
-	/* How frames that are put in are cut: a first piece of cut bytes, and then pieces of piece
-	 * bytes; 0: not. */
+	/* How received frames are cut: a first piece of `cut` bytes, then pieces of `piece` bytes;
+	 * 0: not cut. */
 	uint32_t cut, piece;
 };
 

@@ -35,8 +35,8 @@ struct peer_segment {
 	uint32_t tsval, tsecr;
 	unsigned sack_count;
 	struct weir__tcp_block sack[4];		/* relative */
-	/* Sent: a super-frame of segments of so many bytes, which the owner has checked and put
-	 * together, so that its own checksum is wrong; 0: an ordinary segment. */
+	/* To send: a super-frame of segments with so many bytes, which the owner has verified and
+	 * joined, so that the checksum in its header is wrong; 0: an ordinary segment. */
 	uint16_t segment_bytes;
 	uint64_t at_ns;		/* received: the time of its transmission */
 };

@@ -393,7 +393,7 @@ static struct weir__frame *scarce(void)
 	return lent;
 }
 
-/* As under Linux's memory pressure: four segments, until what is lent comes back. */
+/* As under Linux's memory pressure, the window is four segments until lent frames are returned. */
 START_TEST(a_window_is_short_while_memory_is_scarce)
 {
 	struct weir__frame *lent = scarce();
@@ -444,7 +444,7 @@ START_TEST(buffers_do_not_grow_while_memory_is_scarce)
 }
 END_TEST
 
-/* ---- super-frames that the owner has put together (LRO) -------------------------------------- */
+/* ---- received super-frames, which the owner has joined (LRO) --------------------------------- */
 
 static void super_frame_in(uint32_t seq, uint32_t len)
 {
@@ -452,7 +452,7 @@ static void super_frame_in(uint32_t seq, uint32_t len)
 		.flags = ACK, .seq = seq, .ack = 1, .len = len, .segment_bytes = 1000 });
 }
 
-/* It counts as its segments: an ACK at once, and the size of a segment stays what it was. */
+/* A super-frame counts as its segments: an ACK at once, and no change of the segment size. */
 START_TEST(a_super_frame_is_its_segments)
 {
 	uint32_t seq = past_quick_mode();
@@ -478,7 +478,7 @@ START_TEST(super_frames_come_out_of_order)
 	ck_assert_uint_eq(segment.sack_count, 1);
 	ck_assert_uint_eq(segment.sack[0].start, 3001);
 	ck_assert_uint_eq(segment.sack[0].end, 7001);
-	/* Over the hole, and over a part of what came before. */
+	/* A super-frame that covers the hole and a part of the received data. */
 	super_frame_in(1, 5000);
 	segment = peer_expect(ACK, 1, 7001, 0);
 	ck_assert_uint_eq(segment.sack[0].start, 3001);
@@ -495,7 +495,7 @@ START_TEST(the_largest_super_frame_is_received)
 	peer_expect(ACK, 1, 1 + len, 0);
 	check_read(len);
 	host_out_all(&peer.host);
-	/* The stack checks the sum of an ordinary one. */
+	/* The stack verifies the checksum of an ordinary segment. */
 	peer_in((struct peer_segment){ .flags = ACK, .seq = 1 + len, .ack = 1, .len = 5000 });
 	peer_expect(ACK, 1, 5001 + len, 0);
 	ck_assert_uint_eq(peer.net->count.tcp_in_checksum_errors, 0);
@@ -566,7 +566,7 @@ START_TEST(scarce_memory_is_not_wasted)
 }
 END_TEST
 
-/* Takes what there is as lent frames, and keeps them. */
+/* Receives all data as lent frames, and keeps them. */
 static void borrow(struct weir__frame_queue *lent)
 {
 	struct weir__frame *frame;
@@ -577,7 +577,7 @@ static void borrow(struct weir__frame_queue *lent)
 	weir__netstack_end(peer.net);
 }
 
-/* The owner keeps all that it was lent until memory is used up: data stops, ACKs do not. */
+/* The owner keeps all lent frames until memory is used up: data stops, ACKs do not. */
 START_TEST(what_is_lent_does_not_stop_acks)
 {
 	struct weir__frame_queue lent = { NULL, NULL };
@@ -599,7 +599,7 @@ START_TEST(what_is_lent_does_not_stop_acks)
 	}
 	ck_assert_uint_lt(seq, 100000);
 	ck_assert_uint_gt(peer.net->memory.used_bytes, 48 << 10);
-	/* Beside what is lent: one more segment, and what was sent. */
+	/* In addition to the lent frames: one more segment, and the sent data. */
 	ck_assert_uint_lt(peer.net->memory.used_bytes, (64 << 10) + 10000);
 	peer_in((struct peer_segment){ .flags = ACK, .seq = seq, .ack = 3001 });
 	ck_assert_uint_eq(peer_info().unacked, 0);
