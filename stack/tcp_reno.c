@@ -35,7 +35,7 @@ static void init(struct weir__tcp *tcp)
 	(void)tcp;
 }
 
-/* RFC 5681 (4), with cwnd for FlightSize: the window does not grow unless it is used. */
+/* RFC 5681 (4), with cwnd for FlightSize: the window grows only if it is fully used. */
 static uint32_t shrink(struct weir__tcp *tcp)
 {
 	uint32_t half = tcp->cwnd / 2;
