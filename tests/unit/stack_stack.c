@@ -156,7 +156,10 @@ START_TEST(what_waits_is_charged_at_its_true_size)
 	ck_assert(!weir__netstack_has_room(host.net, 4000));
 	host.net->memory.limit_bytes = host.net->memory.used_bytes + 1;
 	ck_assert(weir__netstack_scarce(host.net));
+	weir__netstack_lend(host.net, frame);
+	ck_assert_uint_eq(host.net->memory.lent_bytes, host.net->memory.used_bytes);
 	weir__netstack_give_back(host.net, frame);
+	ck_assert_uint_eq(host.net->memory.lent_bytes, 0);
 	ck_assert_uint_eq(host.net->memory.used_bytes, 0);
 	ck_assert_uint_eq(host.rig.blocks, 0);
 }
