@@ -99,10 +99,11 @@ static void open_block(struct text_file *file, unsigned line, int64_t count)
 /* Returns the line with which the script continues. */
 static unsigned close_block(struct text_file *file, unsigned line)
 {
-	struct block *block = &file->blocks[file->depth - 1];
+	struct block *block;
 
 	if (file->depth == 0)
 		script_wrong("there is no repeat or turn to end");
+	block = &file->blocks[file->depth - 1];
 	if (block->count == 0)
 		script_turn_end();
 	if (++block->index < block->count) {
